@@ -1,0 +1,45 @@
+"""The `edge-agent` command line. Each command's module is imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from edge_agent import __version__
+from edge_agent.console import LazyGroup, run
+
+_COMMANDS = {
+    "check-config": "edge_agent.commands.config:check_config",
+    "history": "edge_agent.commands.status:history",
+    "once": "edge_agent.commands.cycle:once",
+    "queue": "edge_agent.commands.queue:queue",
+    "release": "edge_agent.commands.status:release",
+    "run": "edge_agent.commands.run:run_service",
+    "self-test": "edge_agent.commands.selftest:self_test",
+    "status": "edge_agent.commands.status:status",
+    "sync": "edge_agent.commands.sync:sync",
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="edge-agent")
+def cli() -> None:
+    """Forecasts, alerts and watering advice for one farm, with or without a link.
+
+    Example: edge-agent --help; edge-agent check-config --config /etc/edge-agent/config.toml
+    """
+
+
+def entry() -> int:
+    """Run the command line and return the exit code."""
+    return run(cli, "edge-agent")
+
+
+def main() -> None:
+    """Console script."""
+    sys.exit(entry())

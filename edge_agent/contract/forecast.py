@@ -1,0 +1,106 @@
+"""What a forecast is: points, quantiles and where they came from. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Operator = Literal[">=", ">", "<=", "<"]
+
+P10: Final = 0.1
+P90: Final = 0.9
+
+
+class Source(StrEnum):
+    """Rung of the fallback ladder that made a forecast; always named in the output."""
+
+    MODEL = "model"
+    MODEL_RELAYED = "model_relayed_station"
+    CACHED = "cached"
+    PERSISTENCE = "persistence"
+    CLIMATOLOGY = "climatology"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetForecast:
+    """Forecast of one quantity at consecutive valid times.
+
+    Attributes:
+        unit: Unit of every number here.
+        values: Point forecast, shape (N,).
+        levels: Probabilities in (0, 1), ascending, shape (Q,).
+        quantiles: Shape (N, Q), not decreasing along the second axis.
+    """
+
+    unit: str
+    values: np.ndarray
+    levels: np.ndarray
+    quantiles: np.ndarray
+
+    def quantile(self, level: float) -> np.ndarray:
+        """Value not exceeded with probability `level`, shape (N,); linear between levels."""
+        return np.array([np.interp(level, self.levels, row) for row in self.quantiles])
+
+    def probability(self, operator: Operator, threshold: float) -> np.ndarray:
+        """Probability that the quantity meets `operator threshold`, shape (N,).
+
+        The distribution function is linear between quantiles. Outside them it decays
+        exponentially at the slope of the outermost interval, so that no event is ever
+        given a probability of exactly 0 or 1 by a table that simply ends.
+        """
+        below = np.array([_cdf(threshold, row, self.levels) for row in self.quantiles])
+        return below if operator in {"<", "<="} else 1.0 - below
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Forecast of every target.
+
+    Attributes:
+        issued_at: When it was made.
+        origin: Hour of the newest observation it rests on.
+        valid_at: Hours it speaks of, ascending, shape (N,).
+        targets: By quantity name.
+        source: Rung of the ladder.
+        release: Model release, or None where no model took part.
+        notes: Why a better rung was not used, or what was missing; empty when nothing was.
+    """
+
+    issued_at: datetime
+    origin: datetime
+    valid_at: Sequence[datetime]
+    targets: Mapping[str, TargetForecast]
+    source: Source
+    release: int | None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoForecast:
+    """There is no honest number; the reason is for people."""
+
+    issued_at: datetime
+    reason: str
+
+
+def hours_after(origin: datetime, count: int) -> tuple[datetime, ...]:
+    """The `count` full hours that follow `origin`."""
+    return tuple(origin + timedelta(hours=step) for step in range(1, count + 1))
+
+
+def _cdf(x: float, quantiles: np.ndarray, levels: np.ndarray) -> float:
+    if x < quantiles[0]:
+        scale = max(float(quantiles[1] - quantiles[0]), 1e-6) / (levels[1] - levels[0]) * levels[0]
+        return float(levels[0] * np.exp((x - quantiles[0]) / scale))
+    if x > quantiles[-1]:
+        tail = 1.0 - levels[-1]
+        scale = max(float(quantiles[-1] - quantiles[-2]), 1e-6) / (levels[-1] - levels[-2]) * tail
+        return float(1.0 - tail * np.exp((quantiles[-1] - x) / scale))
+    return float(np.interp(x, quantiles, levels))

@@ -1,0 +1,133 @@
+"""What a release is: one signed JSON document that names every file and every number it needs.
+
+The manifest is a TUF target; the files it names are TUF targets too, and their hashes stand here
+again, so that files of two releases can never be mixed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edge_agent.errors import BadData
+
+FORMAT: Final = "farm-edge/manifest/1"
+PROJECT: Final = "farm-edge"
+MAX_BYTES: Final = 2_000_000
+"""Longest manifest an agent reads."""
+
+
+class FileRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of the release by its target path, SHA-256 (hex) and length in bytes."""
+
+    path: str
+    sha256: str
+    length: int
+
+
+class ModelRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ONNX model of one target."""
+
+    version: str
+    unit: str
+    file: FileRef
+
+
+class FeatureContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the models eat: ordered names, history needed, digest of the feature code."""
+
+    digest: str
+    names: tuple[str, ...]
+    lookback_hours: int
+    polars: str
+
+
+class SiteNormals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Harmonic normals of one station, per target: see `contract.climatology`."""
+
+    latitude: float
+    longitude: float
+    elevation_m: float
+    coefficients: dict[str, tuple[float, ...]]
+
+
+class ResidualTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Quantiles of (observed - forecast) on data the model never saw.
+
+    Attributes:
+        levels: Probabilities in (0, 1), ascending; length Q.
+        leads: Leads in hours at which quantiles are tabulated, ascending; length L.
+        quantiles: Shape (4 seasons DJF MAM JJA SON, 8 blocks of 3 h of the local solar day,
+            L, Q), nested, in the target's unit. Season and block are those of the target hour.
+    """
+
+    levels: tuple[float, ...]
+    leads: tuple[int, ...]
+    quantiles: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One release.
+
+    Attributes:
+        schema: `FORMAT`.
+        project: `PROJECT`; a manifest of another project is refused.
+        channel: Channel it was signed for; must equal the channel in its target path.
+        release: Grows by at least one with every publication, a rollback included.
+        created_at: UTC, ISO 8601 with Z.
+        min_agent: Oldest agent version that may install it.
+        features: What the models eat.
+        leads: Hours ahead, ascending.
+        models: Per target.
+        golden: Golden windows, replayed before the switch.
+        sites: Normals by station id.
+        residuals: Per target.
+        scores: Per target, gate-time figures: free-form numbers by name.
+        lineage: Free-form: data hashes and range, code and library versions, seeds, parameters.
+        reason: Why this release exists, in words.
+    """
+
+    schema: str
+    project: str
+    channel: str
+    release: int
+    created_at: str
+    min_agent: str
+    features: FeatureContract
+    leads: tuple[int, ...]
+    models: dict[str, ModelRef]
+    golden: FileRef
+    sites: dict[str, SiteNormals]
+    residuals: dict[str, ResidualTable]
+    scores: dict[str, dict[str, float]]
+    lineage: dict[str, str]
+    reason: str
+
+    def files(self) -> tuple[FileRef, ...]:
+        """Every file an install needs, golden windows last."""
+        return (*(model.file for model in self.models.values()), self.golden)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Manifest as canonical JSON: equal manifests give equal bytes."""
+    return msgspec.json.encode(manifest, order="deterministic")
+
+
+def decode(content: bytes) -> Manifest:
+    """Manifest from its bytes.
+
+    Raises:
+        BadData: Too long, not JSON, a field missing, unknown or of the wrong type, another format.
+    """
+    if len(content) > MAX_BYTES:
+        raise BadData(f"manifest: {len(content)} bytes, more than the limit of {MAX_BYTES}")
+    try:
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, msgspec.ValidationError) as fault:
+        raise BadData(f"manifest: {fault}") from fault
+    if manifest.schema != FORMAT:
+        raise BadData(
+            f"manifest: format {manifest.schema!r}, this agent reads {FORMAT!r}: update the agent"
+        )
+    return manifest

@@ -1,0 +1,1 @@
+"""Central side: ingest, train, gate, export, sign, publish."""

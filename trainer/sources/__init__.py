@@ -1,0 +1,1 @@
+"""Where observations come from. KMA's short names stay inside this package."""
