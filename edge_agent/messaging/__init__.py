@@ -1,0 +1,1 @@
+"""Messages that arrive: outbox, MQTT, topics, Home Assistant, commands."""
