@@ -92,7 +92,7 @@ def set_up_logging(verbosity: int) -> None:
 def verbosity_options(function: F) -> F:
     """Add -v/--verbose and -q/--quiet; the command is called after logging is set up."""
 
-    def apply(_context: click.Context, parameter: click.Parameter, *, value: bool) -> None:
+    def apply(_context: click.Context, parameter: click.Parameter, value: bool) -> None:
         if value:
             set_up_logging(1 if parameter.name == "verbose" else -1)
 

@@ -1,0 +1,1 @@
+"""From a forecast to something a farmer acts on: rules, latches, messages."""

@@ -1,0 +1,45 @@
+"""Rules that apply when the configuration has none. Pure."""
+
+from __future__ import annotations
+
+from edge_agent.config_structs import Rule
+from edge_agent.contract import schema
+
+
+def rules() -> tuple[Rule, ...]:
+    """Heat, dryness and frost of the coming day."""
+    return (
+        Rule(
+            name="heat",
+            quantity=schema.AIR_TEMPERATURE,
+            operator=">=",
+            threshold=30.0,
+            probability=0.4,
+            clear=29.0,
+        ),
+        Rule(
+            name="dryness",
+            quantity=schema.RELATIVE_HUMIDITY,
+            operator="<=",
+            threshold=30.0,
+            probability=0.25,
+            clear=35.0,
+        ),
+        Rule(
+            name="frost",
+            quantity=schema.AIR_TEMPERATURE,
+            operator="<=",
+            threshold=0.0,
+            probability=0.4,
+            clear=1.0,
+            severity="critical",
+        ),
+        Rule(
+            name="frost-watch",
+            quantity=schema.AIR_TEMPERATURE,
+            operator="<=",
+            threshold=2.0,
+            probability=0.2,
+            clear=3.0,
+        ),
+    )

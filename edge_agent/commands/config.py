@@ -1,0 +1,87 @@
+"""`edge-agent check-config`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+import msgspec
+
+from edge_agent import config, locations
+from edge_agent.alerts import builtin
+from edge_agent.console import print_json, verbosity_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_agent.config_structs import Config
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="Configuration file (default: EDGE_AGENT_CONFIG, then /etc/edge-agent/config.toml).",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+@click.command()
+@config_option
+@json_option
+@verbosity_options
+def check_config(config_path: Path | None, as_json: bool) -> None:
+    """Check the configuration; print it as it takes effect, secrets masked.
+
+    Every error is listed with its line, its key and what is allowed; exit 78 when there is any.
+
+    Example: edge-agent check-config --config /etc/edge-agent/config.toml
+    """
+    place = locations.config_file(config_path, os.environ)
+    try:
+        loaded = config.load(place, os.environ)
+        # Said now and not at the first connection.
+        password = locations.secret(loaded.mqtt.password_file, "mqtt-password", os.environ)
+    except config.InvalidConfig as fault:
+        if as_json:
+            errors = [{"path": p.path, "line": p.line, "error": p.text} for p in fault.problems]
+            print_json({"file": str(place), "ok": False, "errors": errors})
+        for problem in fault.problems:
+            line = f":{problem.line}" if problem.line else ""
+            click.echo(f"{place}{line}: {problem}", err=True)
+        raise click.exceptions.Exit(fault.exit_code) from fault
+    effective = masked(loaded)
+    effective["mqtt"]["password"] = "***" if password else ""
+    if not loaded.rules:
+        effective["rules"] = msgspec.to_builtins(builtin.rules())
+    if as_json:
+        print_json({"file": str(place), "ok": True, "errors": [], "config": effective})
+        return
+    click.echo(f"{place}: good. In effect:\n")
+    for line in _lines(effective, ""):
+        click.echo(line)
+
+
+def masked(loaded: Config) -> dict[str, Any]:
+    """The configuration as plain values, without what an address may hide."""
+    plain: dict[str, Any] = msgspec.to_builtins(loaded)
+    parts = urlsplit(plain["depot"]["url"])
+    if "@" in parts.netloc or parts.query:
+        host = parts.netloc.rpartition("@")[2]
+        secret = "***@" if "@" in parts.netloc else ""
+        query = "***" if parts.query else ""
+        plain["depot"]["url"] = urlunsplit((parts.scheme, secret + host, parts.path, query, ""))
+    return plain
+
+
+def _lines(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - plain values of any shape
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _lines(item, f"{at}.{key}" if at else key)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _lines(item, f"{at}[{index}]")
+    elif value is not None:
+        yield f"{at} = {msgspec.json.encode(value).decode()}"

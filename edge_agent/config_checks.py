@@ -1,0 +1,107 @@
+"""Checks between keys: what types alone cannot say. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import date
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from edge_agent.agronomy.psychrometrics import VPD
+from edge_agent.contract import schema
+from edge_agent.observations.units import UNITS
+from edge_agent.strict import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_agent.config_structs import Config, Rule, Sensor
+
+FORECAST_QUANTITIES: Final = (*schema.TARGETS, VPD)
+LIVE_QUANTITIES: Final = (*UNITS, VPD)
+_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
+
+
+def check(config: Config) -> Iterator[Problem]:
+    """Every fault of a configuration whose single values are all right."""
+    yield from _device(config)
+    yield from _depot(config)
+    yield from _mqtt(config)
+    for index, sensor in enumerate(config.sensors):
+        yield from _sensor(sensor, f"sensors[{index}]")
+    yield from _repeated(
+        [(s.topic, s.field, s.quantity) for s in config.sensors], "sensors", "the same number"
+    )
+    for index, rule in enumerate(config.rules):
+        yield from _rule(rule, f"rules[{index}]")
+    yield from _repeated([rule.name for rule in config.rules], "rules", "the same name")
+    if config.web.port and config.web.host not in _LOOPBACK and not config.web.token_file:
+        yield Problem("web.token_file", "is needed when web.host is not this machine alone")
+
+
+def _device(config: Config) -> Iterator[Problem]:
+    try:
+        ZoneInfo(config.device.timezone)
+    except (KeyError, ValueError, OSError):
+        yield Problem("device.timezone", "is no known zone; for example Asia/Seoul")
+    try:
+        if config.irrigation.planted_on:
+            date.fromisoformat(config.irrigation.planted_on)
+    except ValueError:
+        yield Problem("irrigation.planted_on", "must be a day such as 2026-04-01")
+
+
+def _depot(config: Config) -> Iterator[Problem]:
+    depot = config.depot
+    if depot.url and depot.path:
+        yield Problem("depot", "has both url and path; keep one")
+    if depot.url and (
+        urlsplit(depot.url).scheme not in {"http", "https"} or not urlsplit(depot.url).hostname
+    ):
+        yield Problem("depot.url", "must start with https:// or http:// and name a host")
+
+
+def _mqtt(config: Config) -> Iterator[Problem]:
+    mqtt = config.mqtt
+    if not mqtt.host:
+        yield Problem("mqtt.host", "must name the broker")
+    if mqtt.port == 0:
+        yield Problem("mqtt.port", "must be 1 to 65535")
+    if bool(mqtt.tls.cert) != bool(mqtt.tls.key):
+        yield Problem("mqtt.tls", "needs cert and key together")
+    if mqtt.password_file and not mqtt.username:
+        yield Problem("mqtt.username", "is needed with password_file")
+
+
+def _sensor(sensor: Sensor, at: str) -> Iterator[Problem]:
+    units = UNITS.get(sensor.quantity)
+    if units is None:
+        yield Problem(f"{at}.quantity", _one_of(sensor.quantity, tuple(UNITS)))
+    elif sensor.unit not in units:
+        yield Problem(f"{at}.unit", _one_of(sensor.unit, tuple(units)))
+
+
+def _rule(rule: Rule, at: str) -> Iterator[Problem]:
+    allowed = LIVE_QUANTITIES if rule.now else FORECAST_QUANTITIES
+    if rule.quantity not in allowed:
+        yield Problem(f"{at}.quantity", _one_of(rule.quantity, allowed))
+    if not rule.now and rule.for_h > rule.within_h:
+        yield Problem(f"{at}.for_h", f"must not exceed within_h = {rule.within_h}")
+    if rule.clear is not None and (
+        rule.clear > rule.threshold if rule.operator in {">=", ">"} else rule.clear < rule.threshold
+    ):
+        side = "below" if rule.operator in {">=", ">"} else "above"
+        yield Problem(f"{at}.clear", f"must lie {side} threshold = {rule.threshold:g}")
+
+
+def _repeated(keys: list[object], at: str, what: str) -> Iterator[Problem]:
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            yield Problem(f"{at}[{index}]", f"has {what} as {at}[{keys.index(key)}]: {key}")
+
+
+def _one_of(given: str, allowed: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(given, allowed, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{given!r} is not allowed{hint} (one of {', '.join(allowed)})"

@@ -1,0 +1,168 @@
+"""What config.toml may hold: frozen, strict structs with every default. No I/O.
+
+Every key has a default, so that an empty file is a valid configuration; config.example.toml lists
+them all. An empty string means "not set". Relative paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from edge_agent.contract.forecast import Operator
+
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[int, Meta(ge=0, le=31_622_400)]
+Bytes = Annotated[int, Meta(ge=10_000)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every section."""
+
+
+class Device(_Section, frozen=True, kw_only=True):
+    """Who and where. Degrees north and east; `station` is the nearest ASOS station."""
+
+    site: Slug = "farm"
+    id: Slug = "edge-1"
+    name: str = ""
+    latitude: Annotated[float, Meta(ge=-90, le=90)] = 37.5714
+    longitude: Annotated[float, Meta(ge=-180, le=180)] = 126.9658
+    elevation_m: Annotated[float, Meta(ge=-430, le=9000)] = 86.0
+    station: Annotated[int, Meta(ge=1, le=999)] = 108
+    timezone: str = "Asia/Seoul"
+    language: Literal["ko", "en"] = "ko"
+
+
+class Depot(_Section, frozen=True, kw_only=True):
+    """Where releases come from: a web address or a folder. Neither: `sync --from` only."""
+
+    url: str = ""
+    path: str = ""
+    channel: Slug = "stable"
+    poll_interval_s: Annotated[int, Meta(ge=10, le=604_800)] = 3600
+    root_file: str = ""
+
+
+class Tls(_Section, frozen=True, kw_only=True):
+    """TLS to the broker. Without `ca` the system's authorities are used."""
+
+    enabled: bool = False
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+
+class Mqtt(_Section, frozen=True, kw_only=True):
+    """The broker. The password comes from `password_file` or the credential mqtt-password."""
+
+    host: str = "localhost"
+    port: Port = 1883
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    username: str = ""
+    password_file: str = ""
+    client_id: str = ""
+    base_topic: Annotated[str, Meta(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$")] = "farm/v1"
+    discovery: bool = True
+    discovery_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = (
+        "homeassistant"
+    )
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    tls: Tls = field(default_factory=Tls)
+
+
+class Sensor(_Section, frozen=True, kw_only=True):
+    """One number of one topic. `field` is a path into JSON; empty: the payload is the number."""
+
+    topic: Annotated[str, Meta(pattern=r"^[^#+\x00]+$", max_length=500)]
+    field: str = ""
+    quantity: str
+    unit: str
+    role: Literal["outdoor", "indoor", "soil"] = "outdoor"
+    max_age_s: Annotated[int, Meta(ge=10, le=86_400)] = 900
+
+
+class Action(_Section, frozen=True, kw_only=True):
+    """What a controller may do when the rule is raised, and when it must stop by itself."""
+
+    command: Slug
+    value: str | float | bool = ""
+    expires_s: Annotated[int, Meta(ge=60, le=86_400)] = 3600
+    max_run_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
+
+
+class Rule(_Section, frozen=True, kw_only=True):
+    """One rule; the words are defined in `alerts.rules`."""
+
+    name: Slug
+    quantity: str
+    operator: Operator
+    threshold: float
+    within_h: Annotated[int, Meta(ge=1, le=48)] = 24
+    now: bool = False
+    role: Literal["outdoor", "indoor", "soil"] = "outdoor"
+    probability: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    for_h: Annotated[int, Meta(ge=1, le=48)] = 1
+    clear: float | None = None
+    cooldown_s: Seconds = 3600
+    severity: Literal["info", "warning", "critical"] = "warning"
+    message: str = ""
+    action: Action | None = None
+
+
+class Irrigation(_Section, frozen=True, kw_only=True):
+    """Watering advice; off without a crop. 0 means: take the crop's own depth, or the unit area."""
+
+    crop: str = ""
+    soil: Literal["sand", "loamy_sand", "sandy_loam", "loam", "silt_loam", "clay_loam", "clay"] = (
+        "loam"
+    )
+    root_depth_m: Annotated[float, Meta(ge=0, le=3)] = 0.0
+    area_m2: Annotated[float, Meta(ge=0, le=10_000_000)] = 0.0
+    planted_on: str = ""
+    efficiency: Annotated[float, Meta(ge=0.3, le=1)] = 0.9
+
+
+class Storage(_Section, frozen=True, kw_only=True):
+    """State folder and how much it may hold."""
+
+    path: str = ""
+    observations_days: Annotated[int, Meta(ge=30, le=36_500)] = 1100
+    forecasts_days: Annotated[int, Meta(ge=3, le=3650)] = 60
+    outbox_alerts_bytes: Bytes = 20_000_000
+    outbox_states_bytes: Bytes = 5_000_000
+    outbox_telemetry_bytes: Bytes = 5_000_000
+    reserve_bytes: Annotated[int, Meta(ge=0)] = 50_000_000
+
+
+class Web(_Section, frozen=True, kw_only=True):
+    """Local status page; port 0 switches it off."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    token_file: str = ""
+
+
+class Limits(_Section, frozen=True, kw_only=True):
+    """When the agent stops trusting, or stops talking."""
+
+    forecast_valid_h: Annotated[int, Meta(ge=1, le=48)] = 3
+    advice_max_age_h: Annotated[int, Meta(ge=1, le=72)] = 6
+    alerts_per_day: Annotated[int, Meta(ge=1, le=1000)] = 24
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    device: Device = field(default_factory=Device)
+    depot: Depot = field(default_factory=Depot)
+    mqtt: Mqtt = field(default_factory=Mqtt)
+    sensors: tuple[Sensor, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    irrigation: Irrigation = field(default_factory=Irrigation)
+    storage: Storage = field(default_factory=Storage)
+    web: Web = field(default_factory=Web)
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,1 @@
+"""What was measured: sensors and relayed stations, into one hourly store."""

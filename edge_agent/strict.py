@@ -1,0 +1,135 @@
+"""A nested mapping -> frozen structs, with every fault found in one go. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a document: the path of its key, what to do about it, its line if known."""
+
+    path: str
+    text: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}" if self.path else self.text
+
+
+class Text(str):
+    """A value that came as text (environment): read by the type that is wanted."""
+
+    __slots__ = ()
+
+
+def build(document: Mapping[str, Any], kind: type[S], problems: list[Problem], at: str = "") -> S:
+    """Struct of `kind` from a mapping.
+
+    Args:
+        document: Keys and plain values; a `Text` value is parsed by the type of its key.
+        kind: Struct type; nested structs and tuples of structs are walked too.
+        problems: Every fault is appended here. When it grew, the result must not be used.
+        at: Path of `document` inside the whole, for the texts.
+    """
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    problems.extend(
+        Problem(_join(at, key), _unknown(key, fields)) for key in document if key not in fields
+    )
+    values: dict[str, Any] = {}
+    for key, field in fields.items():
+        if key in document:
+            values[field.name] = _value(document[key], field.type, problems, _join(at, key))
+        elif field.required:
+            problems.append(Problem(_join(at, key), "is missing"))
+            values[field.name] = None
+    return kind(**values)
+
+
+def _value(value: Any, wanted: Any, problems: list[Problem], path: str) -> Any:  # noqa: ANN401 - any TOML value, any annotation
+    struct, many = _struct_in(wanted)
+    if struct is None:
+        return _leaf(value, wanted, problems, path)
+    if isinstance(value, Text):
+        value = _parsed(value)
+    if many:
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            problems.append(Problem(path, f"must be a list of tables: write [[{path}]]"))
+            return ()
+        return tuple(
+            build(item, struct, problems, f"{path}[{index}]") for index, item in enumerate(value)
+        )
+    if not isinstance(value, dict):
+        problems.append(Problem(path, f"must be a table: write [{path}]"))
+        return None
+    return build(value, struct, problems, path)
+
+
+def _leaf(value: Any, wanted: Any, problems: list[Problem], path: str) -> Any:  # noqa: ANN401 - as _value
+    try:
+        if not isinstance(value, Text):
+            return msgspec.convert(value, wanted)
+        try:
+            return msgspec.convert(str(value), wanted, strict=False)
+        except msgspec.ValidationError:
+            return msgspec.convert(_parsed(value), wanted)
+    except msgspec.ValidationError as fault:
+        allowed = _literals(wanted)
+        text = str(fault)
+        if allowed:
+            text = f"{value!r} is not allowed: use one of {', '.join(map(str, allowed))}"
+        problems.append(Problem(path, text))
+        return None
+
+
+def _struct_in(wanted: Any) -> tuple[type[msgspec.Struct] | None, bool]:  # noqa: ANN401 - an annotation
+    """Struct type inside an annotation, and whether it stands in a tuple."""
+    origin = get_origin(wanted)
+    if origin is tuple:
+        return _struct_in(get_args(wanted)[0])[0], True
+    if origin is types.UnionType:
+        for part in get_args(wanted):
+            found = _struct_in(part)
+            if found[0] is not None:
+                return found
+    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+        return wanted, False
+    return None, False
+
+
+def _literals(wanted: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotation
+    origin = get_origin(wanted)
+    if origin is Literal:
+        return get_args(wanted)
+    if origin is Annotated:
+        return _literals(get_args(wanted)[0])
+    return ()
+
+
+def _parsed(value: str) -> Any:  # noqa: ANN401 - any TOML value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return str(value)
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(key, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(names)}"
+    return f"unknown key; {hint}"
+
+
+def _join(at: str, key: str) -> str:
+    return f"{at}.{key}" if at else key

@@ -1,0 +1,194 @@
+"""Configuration: strict, whole, and the example file kept honest."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_agent import config
+from edge_agent.config_structs import Config, Rule, Sensor
+from edge_agent.errors import ConfigError, InputMissing
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = (ROOT / "config.example.toml").read_text("utf-8")
+
+
+def problems(text: str, **env: str) -> dict[str, str]:
+    """Path -> text of every problem that decoding finds."""
+    with pytest.raises(config.InvalidConfig) as caught:
+        config.decode(text.encode(), "c.toml", env)
+    return {problem.path: problem.text for problem in caught.value.problems}
+
+
+def opened(mark: str) -> str:
+    """The example with the commented keys (`#`) or also the examples (`##`) made live."""
+    text = re.sub(r"^#([a-z0-9_]+ = )", r"\1", EXAMPLE, flags=re.MULTILINE)
+    return re.sub(r"^## ", "", text, flags=re.MULTILINE) if mark == "##" else text
+
+
+def test_empty_file_is_the_defaults() -> None:
+    """Nothing at all is a valid configuration."""
+    assert config.decode(b"", "c.toml") == Config()
+
+
+def test_example_as_it_is_equals_the_defaults() -> None:
+    """The example as shipped changes nothing."""
+    assert config.decode(EXAMPLE.encode(), "example") == Config()
+
+
+def test_example_with_every_comment_opened_equals_the_defaults() -> None:
+    """A commented key shows its default."""
+    assert config.decode(opened("#").encode(), "example") == Config()
+
+
+def test_example_lists_every_key() -> None:
+    """No key is missing from the example, sensors, rules and actions included."""
+    document = msgspec.toml.decode(opened("##").encode())
+    config.decode(opened("##").encode(), "example")
+
+    def missing(kind: type[msgspec.Struct], found: dict[str, object], at: str) -> list[str]:
+        lost = [f"{at}{f}" for f in kind.__struct_fields__ if f not in found]
+        for name, value in found.items():
+            default = getattr(Config(), name, None) if at == "" else None
+            if isinstance(default, msgspec.Struct) and isinstance(value, dict):
+                lost += missing(type(default), value, f"{name}.")
+        return lost
+
+    assert missing(Config, document, "") == []
+    assert set(Sensor.__struct_fields__) == set(document["sensors"][0])
+    assert set(Rule.__struct_fields__) == set(document["rules"][0])
+
+
+def test_every_problem_is_told_at_once_with_its_path() -> None:
+    """Faults of types, ranges, names and choices come together."""
+    found = problems(
+        '[devise]\nx = 1\n[device]\nlatitude = 200\nstation = "a"\nlanguage = "jp"\n'
+        '[[rules]]\nname = "heat"\nquantity = "air_temperature_c"\noperator = "=>"\n'
+    )
+    assert found["devise"] == "unknown key; did you mean 'device'?"
+    assert "90" in found["device.latitude"]
+    assert "int" in found["device.station"]
+    assert found["device.language"] == "'jp' is not allowed: use one of ko, en"
+    assert found["rules[0].operator"] == "'=>' is not allowed: use one of >=, >, <=, <"
+    assert found["rules[0].threshold"] == "is missing"
+
+
+def test_problem_knows_its_line() -> None:
+    """The line of the faulty key is found, in the second of two tables of one list too."""
+    rule = '[[rules]]\nname = "{}"\nquantity = "air_temperature_c"\noperator = ">"\nthreshold = 1\n'
+    text = "[device]\n\nlatitude = 200\n" + rule.format("a") + rule.format("B")
+    with pytest.raises(config.InvalidConfig) as caught:
+        config.decode(text.encode(), "c.toml")
+    assert {p.path: p.line for p in caught.value.problems} == {
+        "device.latitude": 3,
+        "rules[1].name": 10,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('[depot]\nurl = "https://x"\npath = "y"', "depot"),
+        ('[depot]\nurl = "ftp://x"', "depot.url"),
+        ('[device]\ntimezone = "Asia/Soul"', "device.timezone"),
+        ('[irrigation]\nplanted_on = "May"', "irrigation.planted_on"),
+        ('[mqtt]\nhost = ""', "mqtt.host"),
+        ("[mqtt]\nport = 0", "mqtt.port"),
+        ('[mqtt]\npassword_file = "x"', "mqtt.username"),
+        ('[mqtt.tls]\ncert = "x"', "mqtt.tls"),
+        ('[web]\nhost = "0.0.0.0"', "web.token_file"),
+        ('[[sensors]]\ntopic = "a"\nquantity = "air_temp"\nunit = "C"', "sensors[0].quantity"),
+        ('[[sensors]]\ntopic = "a"\nquantity = "rain_mm"\nunit = "C"', "sensors[0].unit"),
+        ('[[sensors]]\ntopic = "a/#"\nquantity = "rain_mm"\nunit = "mm"', "sensors[0].topic"),
+        (2 * '[[sensors]]\ntopic = "a"\nquantity = "rain_mm"\nunit = "mm"\n', "sensors[1]"),
+    ],
+)
+def test_keys_that_do_not_fit_together(text: str, path: str) -> None:
+    """Each check between keys names the key to change."""
+    assert list(problems(text)) == [path]
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ('quantity = "rain_mm"', "rules[0].quantity"),
+        ("for_h = 30", "rules[0].for_h"),
+        ("clear = 31.0", "rules[0].clear"),
+        ("probability = 1.0", "rules[0].probability"),
+    ],
+)
+def test_rule_that_cannot_work(line: str, path: str) -> None:
+    """A rule that could never do what it says is refused."""
+    keys = {"name": '"a"', "quantity": '"air_temperature_c"', "operator": '">="', "threshold": "30"}
+    key, _, value = line.partition(" = ")
+    text = "[[rules]]\n" + "\n".join(f"{k} = {v}" for k, v in (keys | {key: value}).items())
+    assert list(problems(text)) == [path]
+
+
+def test_environment_overrides_the_file() -> None:
+    """EDGE_AGENT__SECTION__KEY wins and is read by the type of its key."""
+    env = {
+        "EDGE_AGENT__MQTT__PORT": "8883",
+        "EDGE_AGENT__DEVICE__ID": "42",
+        "EDGE_AGENT__MQTT__TLS__ENABLED": "true",
+        "EDGE_AGENT__SENSORS": '[{topic="a", quantity="rain_mm", unit="mm"}]',
+        "EDGE_AGENT_CONFIG": "not a key",
+        "PATH": "/bin",
+    }
+    made = config.decode(b"[mqtt]\nport = 1", "c.toml", env)
+    assert made.mqtt.port == 8883
+    assert made.device.id == "42"
+    assert made.mqtt.tls.enabled is True
+    assert made.sensors == (Sensor(topic="a", quantity="rain_mm", unit="mm"),)
+
+
+def test_environment_faults_are_told_by_path() -> None:
+    """A wrong override is an error like a wrong line."""
+    found = problems("", EDGE_AGENT__MQTT__PORT="many", EDGE_AGENT__MQTT__PROT="1")
+    assert "int" in found["mqtt.port"]
+    assert found["mqtt.prot"] == "unknown key; did you mean 'port'?"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = ", b"=" * 2_000_000, b"[" * 100_000])
+def test_bytes_that_are_no_toml(content: bytes) -> None:
+    """Anything that is not TOML is one clear fault."""
+    with pytest.raises(config.InvalidConfig):
+        config.decode(content, "c.toml")
+
+
+def test_load_anchors_relative_paths_to_the_file(tmp_path: Path) -> None:
+    """The service's working folder does not matter."""
+    (tmp_path / "c.toml").write_text(
+        '[depot]\npath = "depot"\nroot_file = "/etc/root.json"\n[storage]\npath = "state"\n'
+    )
+    made = config.load(tmp_path / "c.toml", {})
+    assert made.depot.path == str(tmp_path / "depot")
+    assert made.depot.root_file == "/etc/root.json"
+    assert made.storage.path == str(tmp_path / "state")
+
+
+def test_order_of_places(tmp_path: Path) -> None:
+    """--config beats EDGE_AGENT_CONFIG, which beats systemd's folder."""
+    for name in ("flag", "variable", "systemd"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(f'[device]\nid = "{name}"\n')
+    env = {
+        "EDGE_AGENT_CONFIG": str(tmp_path / "variable" / "config.toml"),
+        "CONFIGURATION_DIRECTORY": f"{tmp_path / 'absent'}:{tmp_path / 'systemd'}",
+    }
+    assert config.load(tmp_path / "flag" / "config.toml", env).device.id == "flag"
+    assert config.load(None, env).device.id == "variable"
+    del env["EDGE_AGENT_CONFIG"]
+    assert config.load(None, env).device.id == "systemd"
+
+
+def test_missing_file_is_told_apart_from_a_bad_one(tmp_path: Path) -> None:
+    """No file is exit 66, a bad file exit 78."""
+    with pytest.raises(InputMissing):
+        config.load(tmp_path / "none.toml", {})
+    (tmp_path / "c.toml").write_text("x = 1")
+    with pytest.raises(ConfigError):
+        config.load(tmp_path / "c.toml", {})
