@@ -58,8 +58,9 @@ class ResidualTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         levels: Probabilities in (0, 1), ascending; length Q.
         leads: Leads in hours at which quantiles are tabulated, ascending; length L.
-        quantiles: Shape (4 seasons DJF MAM JJA SON, 8 blocks of 3 h of the local solar day,
-            L, Q), nested, in the target's unit. Season and block are those of the target hour.
+        quantiles: Shape (4 seasons DJF MAM JJA SON, 8 blocks of 3 h of the Korean day, L, Q),
+            nested, in the target's unit. Season and block are those of the target hour; see
+            `contract.residuals`.
     """
 
     levels: tuple[float, ...]
@@ -82,7 +83,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         models: Per target.
         golden: Golden windows, replayed before the switch.
         sites: Normals by station id.
-        residuals: Per target.
+        residuals: Of the models, per target.
+        climatology_residuals: Of the normals as a forecast, per target: the last rung's spread.
         scores: Per target, gate-time figures: free-form numbers by name.
         lineage: Free-form: data hashes and range, code and library versions, seeds, parameters.
         reason: Why this release exists, in words.
@@ -100,6 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     golden: FileRef
     sites: dict[str, SiteNormals]
     residuals: dict[str, ResidualTable]
+    climatology_residuals: dict[str, ResidualTable]
     scores: dict[str, dict[str, float]]
     lineage: dict[str, str]
     reason: str

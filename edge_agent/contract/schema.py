@@ -33,7 +33,6 @@ class Quantity:
             natural.
         stuck_hours: Number of equal hourly values in a row that mean a stuck sensor, or None where
             long runs of one value are natural (dry weather, night, calm).
-        resolution: Smallest difference that KMA reports; what "equal" means for the stuck check.
     """
 
     name: str
@@ -42,7 +41,6 @@ class Quantity:
     high: float
     step_per_hour: float | None
     stuck_hours: int | None
-    resolution: float
 
 
 class Flag(IntEnum):
@@ -88,21 +86,21 @@ CLOUD: Final = "cloud_tenths"
 SOIL_MOISTURE: Final = "soil_moisture_pct"
 
 _ALL: Final = (
-    Quantity(AIR_TEMPERATURE, "°C", -40.0, 45.0, 12.0, 24, 0.1),
-    Quantity(RELATIVE_HUMIDITY, "%", 1.0, 100.0, 60.0, 48, 1.0),
-    Quantity(WIND_SPEED, "m/s", 0.0, 75.0, 30.0, None, 0.1),
-    Quantity(WIND_FROM_DIRECTION, "°", 0.0, 360.0, None, None, 10.0),
-    Quantity(STATION_PRESSURE, "hPa", 850.0, 1060.0, 10.0, 24, 0.1),
-    Quantity(SEA_LEVEL_PRESSURE, "hPa", 930.0, 1060.0, 10.0, 24, 0.1),
-    Quantity(DEW_POINT, "°C", -50.0, 35.0, 15.0, 24, 0.1),
-    Quantity(VAPOUR_PRESSURE, "hPa", 0.0, 60.0, 15.0, 24, 0.1),
-    Quantity(RAIN, "mm", 0.0, 200.0, None, None, 0.1),
-    Quantity(SUNSHINE, "h", 0.0, 1.0, None, None, 0.1),
-    Quantity(SOLAR, "MJ/m²", 0.0, 4.6, None, None, 0.01),
-    Quantity(VISIBILITY, "m", 0.0, 100_000.0, None, None, 10.0),
-    Quantity(GROUND_TEMPERATURE, "°C", -50.0, 80.0, 30.0, None, 0.1),
-    Quantity(CLOUD, "tenths", 0.0, 10.0, None, None, 1.0),
-    Quantity(SOIL_MOISTURE, "%", 0.0, 100.0, None, None, 0.1),
+    Quantity(AIR_TEMPERATURE, "°C", -40.0, 45.0, 12.0, 12),
+    Quantity(RELATIVE_HUMIDITY, "%", 1.0, 100.0, 65.0, 48),
+    Quantity(WIND_SPEED, "m/s", 0.0, 75.0, 30.0, None),
+    Quantity(WIND_FROM_DIRECTION, "°", 0.0, 360.0, None, None),
+    Quantity(STATION_PRESSURE, "hPa", 850.0, 1060.0, 10.0, 12),
+    Quantity(SEA_LEVEL_PRESSURE, "hPa", 930.0, 1060.0, 10.0, 12),
+    Quantity(DEW_POINT, "°C", -50.0, 35.0, 26.0, 12),
+    Quantity(VAPOUR_PRESSURE, "hPa", 0.0, 60.0, 15.0, 24),
+    Quantity(RAIN, "mm", 0.0, 200.0, None, None),
+    Quantity(SUNSHINE, "h", 0.0, 1.0, None, None),
+    Quantity(SOLAR, "MJ/m²", 0.0, 4.6, None, None),
+    Quantity(VISIBILITY, "m", 0.0, 100_000.0, None, None),
+    Quantity(GROUND_TEMPERATURE, "°C", -50.0, 80.0, 40.0, None),
+    Quantity(CLOUD, "tenths", 0.0, 10.0, None, None),
+    Quantity(SOIL_MOISTURE, "%", 0.0, 100.0, None, None),
 )
 
 QUANTITIES: Final = {quantity.name: quantity for quantity in _ALL}

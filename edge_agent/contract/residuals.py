@@ -1,0 +1,114 @@
+"""From a point to a distribution: quantiles of past errors by season, part of the day and lead.
+
+A split-conformal forecast (Lei et al. 2018, doi 10.1080/01621459.2017.1307116): errors on data that
+the model never saw are added to the point forecast. Season and part of the day are those of the
+target hour in Korean time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.manifest import ResidualTable
+from edge_agent.contract.schema import QUANTITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_agent.contract.forecast import TargetForecast
+
+SEASONS: Final = 4
+BLOCKS: Final = 8
+LEVELS: Final = (
+    0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99,
+)  # fmt: skip
+KNOTS: Final = (1, 2, 3, 4, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48)
+FEWEST: Final = 50
+"""A cell with fewer errors than this takes the quantiles of its season over the whole day."""
+
+
+def cells(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Season (0 = DJF .. 3 = SON) and block of three hours (0..7) of UTC hours, Korean time."""
+    local = times.dt.offset_by(f"{KOREA_OFFSET_H}h")
+    season = (local.dt.month().to_numpy().astype(np.intp) % 12) // 3
+    block = local.dt.hour().to_numpy().astype(np.intp) // 3
+    return season, block
+
+
+def fit(times: pl.Series, leads: np.ndarray, errors: np.ndarray) -> ResidualTable:
+    """Table from errors (observed - forecast) of unseen hours.
+
+    Args:
+        times: Target hours, UTC, length N.
+        leads: Hours ahead, shape (N,); each knot takes the errors of the leads nearest to it.
+        errors: Shape (N,), NaN = no truth.
+
+    Raises:
+        ValueError: A season has fewer than `FEWEST` errors at some knot.
+    """
+    season, block = cells(times)
+    nearest = np.abs(leads[:, None] - np.array(KNOTS)[None, :]).argmin(axis=1)
+    known = np.isfinite(errors)
+    table = np.empty((SEASONS, BLOCKS, len(KNOTS), len(LEVELS)))
+    for s in range(SEASONS):
+        for k in range(len(KNOTS)):
+            here = known & (season == s) & (nearest == k)
+            if int(here.sum()) < FEWEST:
+                raise ValueError(
+                    f"residuals: {int(here.sum())} errors in season {s} at lead {KNOTS[k]} h, "
+                    f"at least {FEWEST} are needed; calibrate on a whole year"
+                )
+            whole = np.quantile(errors[here], LEVELS)
+            for b in range(BLOCKS):
+                cell = errors[here & (block == b)]
+                table[s, b, k] = np.quantile(cell, LEVELS) if len(cell) >= FEWEST else whole
+    return _struct(np.round(table, 3))
+
+
+def apply(
+    table: ResidualTable,
+    target: str,
+    points: np.ndarray,
+    times: Sequence[object],
+    leads: np.ndarray,
+) -> TargetForecast:
+    """Distribution around point forecasts.
+
+    Args:
+        table: Of this target.
+        target: Quantity; bounds like 0..100 % hold for every quantile.
+        points: Point forecasts, shape (N,), finite.
+        times: Target hours, UTC, aware datetimes, length N.
+        leads: Hours ahead, shape (N,); linear between knots, held beyond the last.
+    """
+    from edge_agent.contract.forecast import TargetForecast
+
+    season, block = cells(pl.Series(times, dtype=pl.Datetime("us", "UTC")))
+    quantiles = np.array(table.quantiles)[season, block]
+    knots = np.array(table.leads, dtype=np.float64)
+    upper = np.clip(np.searchsorted(knots, leads), 1, len(knots) - 1)
+    weight = np.clip((leads - knots[upper - 1]) / (knots[upper] - knots[upper - 1]), 0.0, 1.0)
+    rows = np.arange(len(points))
+    spread = (1.0 - weight)[:, None] * quantiles[rows, upper - 1]
+    spread += weight[:, None] * quantiles[rows, upper]
+    quantity = QUANTITIES[target]
+    bounded = target == "relative_humidity_pct"
+    low, high = (0.0, 100.0) if bounded else (quantity.low, quantity.high)
+    return TargetForecast(
+        unit=quantity.unit,
+        values=np.clip(points.astype(np.float64), low, high),
+        levels=np.array(table.levels),
+        quantiles=np.clip(points[:, None] + np.sort(spread, axis=1), low, high),
+    )
+
+
+def _struct(table: np.ndarray) -> ResidualTable:
+    nested = tuple(
+        tuple(tuple(tuple(float(q) for q in knot) for knot in block) for block in season)
+        for season in table
+    )
+    return ResidualTable(levels=LEVELS, leads=KNOTS, quantiles=nested)

@@ -1,0 +1,156 @@
+"""Observations + release -> forecast, by the first rung of the ladder that is honest.
+
+Rungs (the numbers stand in the tests):
+    F1  the release's models, on observations not older than `MAX_AGE_HOURS`. Older ones are
+        bridged by longer leads, whose intervals are wider: staleness shows in the numbers.
+    F2  climatology: the site's normals with the spread of past years.
+    F3  `NoForecast`: no release, so there is nothing honest to say.
+
+Pure: no clock, no disk.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+import polars as pl
+
+from edge_agent.contract import climatology, features, residuals
+from edge_agent.contract.forecast import Forecast, NoForecast, Source
+from edge_agent.contract.quality import clean
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    LEADS,
+    TARGETS,
+    TIME,
+    TIME_DTYPE,
+    Site,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge_agent.contract.forecast import TargetForecast
+    from edge_agent.contract.manifest import Manifest, SiteNormals
+    from edge_agent.ports import Predictor
+
+MAX_AGE_HOURS: Final = 12
+"""Oldest newest observation from which the models still forecast."""
+
+HISTORY_HOURS: Final = features.LOOKBACK_HOURS + MAX_AGE_HOURS
+"""Hours before now that `make` looks at."""
+
+
+class LoadedRelease(Protocol):
+    """A verified release with its models in memory."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The release's description."""
+        ...
+
+    @property
+    def predictors(self) -> Mapping[str, Predictor]:
+        """One per target."""
+        ...
+
+
+def make(
+    observations: pl.DataFrame,
+    site: Site,
+    release: LoadedRelease | None,
+    now: datetime,
+    *,
+    source: Source = Source.MODEL,
+) -> Forecast | NoForecast:
+    """Forecast every hour from the next full hour to 48 h after the newest observation.
+
+    Args:
+        observations: Raw hourly frame of the newest `HISTORY_HOURS`; checked here. Rows after `now` are ignored.
+        site: Where the observations are from.
+        release: What is installed, or None.
+        now: Time of the decision, UTC.
+        source: What a forecast of rung F1 is to be called (own sensors or relayed station).
+    """
+    if release is None:
+        return NoForecast(now, "no approved release is installed; run `edge-agent sync`")
+    place = place_of(site, release.manifest.sites)
+    frame = _recent(observations, now)
+    usable = frame.filter(pl.all_horizontal(pl.col(target).is_not_null() for target in TARGETS))
+    if usable.height == 0:
+        return _climatology(release.manifest, place, now, "no usable observation at hand")
+    origin: datetime = usable[TIME][-1]
+    age = (now - origin) / timedelta(hours=1)
+    if age > MAX_AGE_HOURS:
+        return _climatology(
+            release.manifest,
+            place,
+            now,
+            f"newest usable observation is {age:.0f} h old, more than {MAX_AGE_HOURS} h",
+        )
+    table = features.compute(frame.filter(pl.col(TIME) <= origin), place)
+    leads = np.array(LEADS)
+    matrix = features.matrix(table, np.full(len(leads), table.height - 1 - max(LEADS)), leads)
+    valid_at = [origin + timedelta(hours=int(lead)) for lead in leads]
+    ahead = np.array([time > now for time in valid_at])
+    times = [time for time, keep in zip(valid_at, ahead, strict=True) if keep]
+    targets: dict[str, TargetForecast] = {}
+    for target in TARGETS:
+        points = release.predictors[target].predict(matrix)[ahead]
+        if not np.isfinite(points).all():
+            return _climatology(
+                release.manifest, place, now, f"the model of {target} gave no number"
+            )
+        targets[target] = residuals.apply(
+            release.manifest.residuals[target], target, points, times, leads[ahead]
+        )
+    notes = [] if age < 2 else [f"newest usable observation is {age:.0f} h old"]
+    return Forecast(now, origin, times, targets, source, release.manifest.release, notes)
+
+
+def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:
+    """Normals of a site: those of the nearest station, temperature moved by the lapse rate.
+
+    Raises:
+        ValueError: The release names no station.
+    """
+    if not stations:
+        raise ValueError("forecast: the release names no station")
+    nearest = min(
+        stations.values(),
+        key=lambda s: (
+            (s.latitude - site.latitude) ** 2
+            + ((s.longitude - site.longitude) * np.cos(np.radians(site.latitude))) ** 2
+        ),
+    )
+    temperature = list(nearest.coefficients[AIR_TEMPERATURE])
+    temperature[0] -= climatology.LAPSE_C_PER_M * (site.elevation_m - nearest.elevation_m)
+    return features.Place(site, {**nearest.coefficients, AIR_TEMPERATURE: tuple(temperature)})
+
+
+def _recent(observations: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    start = hour - timedelta(hours=HISTORY_HOURS - 1)
+    kept = observations.filter(pl.col(TIME).is_between(start, hour))
+    return clean(kept, start=start, end=hour)
+
+
+def _climatology(manifest: Manifest, place: features.Place, now: datetime, why: str) -> Forecast:
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    times: Sequence[datetime] = [hour + timedelta(hours=lead) for lead in LEADS]
+    series = pl.Series(times, dtype=TIME_DTYPE)
+    day = series.dt.ordinal_day().to_numpy().astype(np.intp) - 1
+    clock = series.dt.hour().to_numpy().astype(np.intp)
+    targets = {
+        target: residuals.apply(
+            manifest.climatology_residuals[target],
+            target,
+            climatology.table(place.normals[target])[day, clock],
+            times,
+            np.array(LEADS),
+        )
+        for target in TARGETS
+    }
+    return Forecast(now, hour, times, targets, Source.CLIMATOLOGY, manifest.release, [why])

@@ -1,0 +1,68 @@
+"""The only module that imports onnxruntime: float32 matrix in, predictions out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+
+from edge_agent.errors import BadData
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class OnnxPredictor:
+    """One ONNX model in one session: a `ports.Predictor`.
+
+    Args:
+        model: Bytes of a self-contained ONNX file.
+        features: Number of columns the matrix must have.
+        name: What to call the model in errors.
+
+    Raises:
+        BadData: Not a model, or one of another shape.
+    """
+
+    def __init__(self, model: bytes, features: int, name: str) -> None:
+        options = onnxruntime.SessionOptions()
+        # One thread: the call takes less than a millisecond, and the device has other work.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as fault:  # onnxruntime has no common base class
+            raise BadData(f"model of {name}: onnxruntime refuses it: {_line(fault)}") from fault
+        (given,) = self._session.get_inputs()
+        if given.type != "tensor(float)" or given.shape[-1] != features:
+            raise BadData(
+                f"model of {name}: takes {given.type} of shape {given.shape}, "
+                f"expected tensor(float) with {features} columns"
+            )
+        self._input = given.name
+        self._output = self._session.get_outputs()[0].name
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Float32 matrix (rows, features) -> float32 vector (rows), in the target's unit."""
+        out = self._session.run([self._output], {self._input: np.ascontiguousarray(features)})[0]
+        vector: np.ndarray = np.asarray(out, np.float32).reshape(-1)
+        return vector
+
+
+def load_predictors(models: Mapping[str, bytes], features: int) -> dict[str, OnnxPredictor]:
+    """One session per target.
+
+    Raises:
+        BadData: A model cannot be loaded.
+    """
+    return {name: OnnxPredictor(content, features, name) for name, content in models.items()}
+
+
+def _line(fault: Exception) -> str:
+    text = str(fault).strip().splitlines()
+    return text[0][:200] if text else type(fault).__name__
