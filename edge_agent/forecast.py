@@ -68,7 +68,8 @@ def make(
     """Forecast every hour from the next full hour to 48 h after the newest observation.
 
     Args:
-        observations: Raw hourly frame of the newest `HISTORY_HOURS`; checked here. Rows after `now` are ignored.
+        observations: Raw hourly frame of the newest `HISTORY_HOURS`; checked here. Rows after
+            `now` are ignored.
         site: Where the observations are from.
         release: What is installed, or None.
         now: Time of the decision, UTC.
