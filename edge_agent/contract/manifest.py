@@ -6,6 +6,7 @@ again, so that files of two releases can never be mixed.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -16,6 +17,11 @@ FORMAT: Final = "farm-edge/manifest/1"
 PROJECT: Final = "farm-edge"
 MAX_BYTES: Final = 2_000_000
 """Longest manifest an agent reads."""
+FILE_ROOTS: Final = ("models/", "golden/")
+"""Where a manifest's files may lie: never among observations, which another key signs."""
+
+_SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_SAFE_PATH: Final = re.compile(rf"(?:{_SEGMENT}/){{1,3}}{_SEGMENT}", re.ASCII)
 
 
 class FileRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +74,20 @@ class ResidualTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantiles: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
 
 
+class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which devices of the channel take this release.
+
+    Attributes:
+        percent: 0 to 100; share of devices, by a salted hash of the device id.
+        salt: Changes who comes first; kept while the percentage grows, so nobody falls out.
+        devices: Device ids that take it whatever the percentage.
+    """
+
+    percent: float
+    salt: str
+    devices: tuple[str, ...] = ()
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One release.
 
@@ -88,6 +108,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         scores: Per target, gate-time figures: free-form numbers by name.
         lineage: Free-form: data hashes and range, code and library versions, seeds, parameters.
         reason: Why this release exists, in words.
+        rollout: Who takes it; None = every device of the channel.
     """
 
     schema: str
@@ -106,10 +127,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: dict[str, dict[str, float]]
     lineage: dict[str, str]
     reason: str
+    rollout: Rollout | None = None
 
     def files(self) -> tuple[FileRef, ...]:
         """Every file an install needs, golden windows last."""
         return (*(model.file for model in self.models.values()), self.golden)
+
+
+def safe_path(path: str) -> bool:
+    """Whether a target path can neither leave a folder nor surprise a file system or a URL."""
+    return _SAFE_PATH.fullmatch(path) is not None
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -1,0 +1,95 @@
+"""Where the depot's files lie: the one seam between publishing and a disk."""
+
+from __future__ import annotations
+
+import fcntl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from edge_agent.errors import StorageError, TryLater
+from edge_agent.files import make_folder, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+
+class Store(Protocol):
+    """Named immutable or replaceable blobs; names are relative with forward slashes."""
+
+    def read(self, name: str) -> bytes | None:
+        """Bytes of a file, or None where it does not exist."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file; a reader sees the old or the new bytes."""
+        ...
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Names of all files below a folder, sorted."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone already is no fault."""
+        ...
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold off every other writer of this store."""
+        ...
+
+
+class FolderStore:
+    """A depot in a local folder, or on a mounted share.
+
+    Args:
+        root: The depot's folder; made by the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, name: str) -> bytes | None:
+        """Bytes of a file, or None where it does not exist."""
+        try:
+            return (self.root / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            raise StorageError(f"{self.root / name}: cannot be read: {fault.strerror}") from fault
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file; what is there already with the same bytes is left alone."""
+        path = self.root / name
+        if self.read(name) == content:
+            return
+        try:
+            write_atomic(path, content)
+        except OSError as fault:
+            raise StorageError(f"{path}: cannot be written: {fault.strerror}") from fault
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Names of all files below a folder, sorted."""
+        found = (path for path in (self.root / folder).rglob("*") if path.is_file())
+        return tuple(sorted(str(path.relative_to(self.root)) for path in found))
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone already is no fault."""
+        (self.root / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold off every other writer; the system frees the lock when a writer dies.
+
+        Raises:
+            TryLater: Another process is publishing.
+        """
+        make_folder(self.root)
+        with (self.root / ".lock").open("wb") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as fault:
+                raise TryLater(
+                    f"{self.root}: another process is publishing here: try again when it is done"
+                ) from fault
+            yield

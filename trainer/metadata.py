@@ -1,0 +1,181 @@
+"""TUF metadata of a depot as files: read what is current, sign what comes next.
+
+`timestamp.json` is the only file that is ever replaced; every other name carries a version and is
+written before anything refers to it. So what is current is found by following the timestamp, and
+whatever a killed writer left behind is not referred to and is written again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
+
+from edge_agent.errors import BadData, InputMissing
+from trainer import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from securesystemslib.signer import Signer
+
+    from trainer.depot_store import Store
+    from trainer.keyring import KeyRing
+
+S = TypeVar("S", Root, Snapshot, Targets, Timestamp)
+_HASHES: Final = ["sha256"]
+
+
+def file_name(role: str, version: int) -> str:
+    """Name in the store of one version of a role's metadata."""
+    if role == roles.TIMESTAMP:
+        return "metadata/timestamp.json"
+    return f"metadata/{version}.{role}.json"
+
+
+def expiry(role: str, now: datetime) -> datetime:
+    """When metadata of a role signed now ends, whole seconds UTC."""
+    return (now + roles.LIFETIME[role]).replace(microsecond=0)
+
+
+def read(store: Store, role: str, version: int, kind: type[S]) -> S:
+    """One version of a role's metadata.
+
+    Raises:
+        InputMissing: No such file.
+        BadData: Not TUF metadata of that kind.
+    """
+    name = file_name(role, version)
+    content = store.read(name)
+    if content is None:
+        raise InputMissing(f"depot: {name} is missing: restore the depot from a copy")
+    return parse(content, name, kind)
+
+
+def parse(content: bytes, name: str, kind: type[S]) -> S:
+    """Metadata from its bytes, signatures not looked at.
+
+    Raises:
+        BadData: Not TUF metadata of that kind.
+    """
+    try:
+        signed = Metadata.from_bytes(content).signed
+    except RepositoryError as fault:
+        raise BadData(f"depot: {name} is damaged ({fault}): restore it from a copy") from fault
+    if not isinstance(signed, kind):
+        raise BadData(f"depot: {name} holds {signed.type} metadata, not {kind.type}")
+    return signed
+
+
+def newest_root(store: Store) -> Root:
+    """Root metadata of the highest version without a gap.
+
+    Raises:
+        InputMissing: The depot has none.
+    """
+    version = 0
+    while store.read(file_name(roles.ROOT, version + 1)) is not None:
+        version += 1
+    if version == 0:
+        raise InputMissing(
+            "depot: no root metadata: make the workspace with `trainer init DIR` first"
+        )
+    return read(store, roles.ROOT, version, Root)
+
+
+class Current:
+    """What a reader of the depot sees now.
+
+    Args:
+        store: The depot.
+
+    Attributes:
+        root: Newest root.
+        timestamp: The replaced file.
+        snapshot: What the timestamp names.
+        targets: Top-level targets that the snapshot names; holds the delegations.
+
+    Raises:
+        InputMissing: Something that is referred to is not there.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.root = newest_root(store)
+        self.timestamp = read(store, roles.TIMESTAMP, 0, Timestamp)
+        version = self.timestamp.snapshot_meta.version
+        self.snapshot = read(store, roles.SNAPSHOT, version, Snapshot)
+        self.targets = self.delegate(roles.TARGETS)
+
+    def delegate(self, role: str) -> Targets:
+        """Current metadata of a targets role."""
+        return read(self._store, role, self.snapshot.meta[f"{role}.json"].version, Targets)
+
+
+def trusted(role: str, root: Root, targets: Targets | None) -> tuple[list[str], int]:
+    """Key ids and threshold of a role, by whoever delegates to it."""
+    if role in roles.TOP_LEVEL:
+        found: Any = root.roles[role]
+    else:
+        assert targets is not None
+        found = targets.get_delegated_role(role)
+    return list(found.keyids), int(found.threshold)
+
+
+def sign(signed: S, signers: Sequence[Signer]) -> bytes:
+    """Signed metadata as bytes; equal input gives equal bytes (ed25519 has no randomness)."""
+    document = Metadata(signed)
+    for signer in sorted(signers, key=lambda each: each.public_key.keyid):
+        document.sign(signer, append=True)
+    return document.to_bytes()
+
+
+def put(store: Store, role: str, signed: S, signers: Sequence[Signer]) -> MetaFile:
+    """Sign and write one version of a role; returns its line for the role that lists it."""
+    content = sign(signed, signers)
+    store.write(file_name(role, signed.version), content)
+    return MetaFile.from_data(signed.version, content, _HASHES)
+
+
+def seal(
+    store: Store,
+    keys: KeyRing,
+    root: Root,
+    now: datetime,
+    *,
+    changed: dict[str, MetaFile],
+    before: Current | None,
+) -> None:
+    """Write the next snapshot, then the timestamp: from that moment on readers see it all.
+
+    Args:
+        store: The depot.
+        keys: Must hold the snapshot and timestamp keys.
+        root: Names those keys.
+        now: Signing time, UTC.
+        changed: Lines of the targets roles that were just written.
+        before: What was current, or None for a depot's first seal.
+
+    Raises:
+        Refused: A key is not here.
+    """
+    # Both keys are looked for before the first of the two files is written.
+    signers = {
+        role: keys.signers(role, *trusted(role, root, None))
+        for role in (roles.SNAPSHOT, roles.TIMESTAMP)
+    }
+    meta = {} if before is None else dict(before.snapshot.meta)
+    snapshot = Snapshot(
+        version=1 if before is None else before.snapshot.version + 1,
+        expires=expiry(roles.SNAPSHOT, now),
+        meta=meta | {f"{role}.json": line for role, line in changed.items()},
+    )
+    line = put(store, roles.SNAPSHOT, snapshot, signers[roles.SNAPSHOT])
+    timestamp = Timestamp(
+        version=1 if before is None else before.timestamp.version + 1,
+        expires=expiry(roles.TIMESTAMP, now),
+        snapshot_meta=line,
+    )
+    put(store, roles.TIMESTAMP, timestamp, signers[roles.TIMESTAMP])
