@@ -28,8 +28,8 @@ def report(
     hours = axis.dt.hour().to_numpy()
     months = axis.dt.month().to_numpy()
     vapour = _saturation(weather.dew_point)
-    humidity: Series = np.clip(100 * vapour / _saturation(weather.temperature), 3, 100)
-    speed = np.round(np.hypot(weather.wind_east, weather.wind_north), 1)
+    humidity = np.clip(100 * vapour / _saturation(weather.temperature), 3, 100)
+    speed: Series = np.hypot(weather.wind_east, weather.wind_north).round(1)
     columns: dict[str, Series] = {
         "ta": np.round(weather.temperature, 1),
         "hm": np.round(humidity),
