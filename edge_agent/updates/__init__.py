@@ -1,0 +1,1 @@
+"""Releases on the device: pull, verify, stage, switch, keep the previous one."""

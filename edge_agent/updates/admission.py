@@ -1,0 +1,125 @@
+"""Whether a release that the depot vouches for may run on this device. Pure.
+
+Signatures say who made a release; these rules say whether it fits here. Each is numbered, and the
+error names the file and the reason:
+
+A1 the manifest is of this project, in a format this agent reads;
+A2 it was signed for the channel it was found on, so no one can move it to another;
+A3 its number is higher than any this device ever ran (a rollback is a new, higher release);
+A4 this agent is new enough;
+A5 the feature code it was trained with is the feature code on this device;
+A6 its files lie where models lie, under names that cannot leave a folder, and are not too large.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract import manifest as contract
+from edge_agent.errors import BadData, NothingNew, Refused
+
+if TYPE_CHECKING:
+    from edge_agent.contract.manifest import Manifest
+
+MAX_FILE_BYTES: Final = 32_000_000
+MAX_RELEASE_BYTES: Final = 64_000_000
+_VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What this device is.
+
+    Attributes:
+        channel: The one it follows.
+        agent_version: Such as "0.1.0".
+        digest: Of the feature code on this device.
+        highest: Highest release number it ever ran; 0 for none.
+        current_sha256: Of the live manifest, hex; empty for none.
+        current_release: Number of the live release; 0 for none.
+    """
+
+    channel: str
+    agent_version: str
+    digest: str
+    highest: int
+    current_sha256: str = ""
+    current_release: int = 0
+
+
+def admit(content: bytes, sha256: str, device: Device) -> Manifest:
+    """Manifest from its verified bytes, if this device may run it.
+
+    Args:
+        content: The manifest's bytes.
+        sha256: Of those bytes, hex.
+        device: This device.
+
+    Raises:
+        NothingNew: It is the release that is live.
+        Refused: A rule is broken.
+    """
+    name = f"channels/{device.channel}/manifest.json"
+    if sha256 == device.current_sha256:
+        raise NothingNew(f"{name}: release {device.current_release} is the newest and is installed")
+    try:
+        manifest = contract.decode(content)
+    except BadData as fault:
+        raise Refused(f"{name}: {fault}") from fault
+    _fits(manifest, device, name)
+    _files(manifest, name)
+    return manifest
+
+
+def _fits(manifest: Manifest, device: Device, name: str) -> None:
+    if manifest.project != contract.PROJECT:
+        raise Refused(
+            f"{name}: made for project {manifest.project!r}, this is {contract.PROJECT!r}"
+        )
+    if manifest.channel != device.channel:
+        raise Refused(
+            f"{name}: signed for channel {manifest.channel!r}, this device follows "
+            f"{device.channel!r}"
+        )
+    if manifest.release <= device.highest:
+        raise Refused(
+            f"{name}: release {manifest.release} is not newer than {device.highest}, which ran "
+            "here: publish going back as a new release (`trainer rollback`)"
+        )
+    if _version(manifest.min_agent, name) > _version(device.agent_version, name):
+        raise Refused(
+            f"{name}: release {manifest.release} needs agent {manifest.min_agent}, this is "
+            f"{device.agent_version}: update the agent"
+        )
+    if manifest.features.digest != device.digest:
+        raise Refused(
+            f"{name}: release {manifest.release} was trained with feature code "
+            f"{manifest.features.digest[:12]}, this agent has {device.digest[:12]}: update the "
+            "agent, or retrain with its version"
+        )
+
+
+def _files(manifest: Manifest, name: str) -> None:
+    total = 0
+    paths = set()
+    for file in manifest.files():
+        if not contract.safe_path(file.path) or not file.path.startswith(contract.FILE_ROOTS):
+            raise Refused(f"{name}: {file.path!r} is not a path that a release may use")
+        if not 0 < file.length <= MAX_FILE_BYTES:
+            raise Refused(
+                f"{name}: {file.path}: {file.length} bytes, allowed are 1 to {MAX_FILE_BYTES}"
+            )
+        if file.path not in paths:
+            total += file.length
+        paths.add(file.path)
+    if total > MAX_RELEASE_BYTES:
+        raise Refused(f"{name}: {total} bytes in all, more than the limit of {MAX_RELEASE_BYTES}")
+
+
+def _version(text: str, name: str) -> tuple[int, ...]:
+    found = _VERSION.fullmatch(text)
+    if found is None:
+        raise Refused(f"{name}: {text!r} is not a version such as 1.2.3")
+    return tuple(int(part) for part in found.groups())

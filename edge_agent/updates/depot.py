@@ -1,0 +1,164 @@
+"""The device's side of The Update Framework: the only place where metadata is believed.
+
+python-tuf's client does the checking: signatures and thresholds, the chain of roots from the one
+given by hand, expiry, version rollback of every role, mix-and-match, lengths and hashes. Added here
+are a source that may be a folder, metadata that is flushed to the disk before it is relied on, and
+errors by what the caller does next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from edge_agent.errors import FarmError, Refused, StorageError, TryLater
+from edge_agent.files import make_folder, write_atomic
+from edge_agent.updates.sources import NotThere
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from tuf.ngclient import FetcherInterface, Updater
+
+    from edge_agent.updates.sources import Source
+
+_METADATA: Final = "metadata/"
+_TARGETS: Final = "targets/"
+
+
+class Depot(Protocol):
+    """What an installer needs of a depot."""
+
+    def refresh(self, now: datetime) -> None:
+        """Learn what is current; `now` is the time that expiry is judged by."""
+        ...
+
+    def fetch(self, path: str, limit: int) -> bytes | None:
+        """Verified content of a target, or None where the depot does not list it."""
+        ...
+
+
+class TufDepot:
+    """A depot in TUF's layout.
+
+    Args:
+        source: Transport; not trusted.
+        folder: Where verified metadata is kept between runs; guards against rollback.
+        root: The first root metadata, as bytes, given to the device by hand.
+    """
+
+    def __init__(self, source: Source, folder: Path, root: bytes) -> None:
+        self._source = source
+        self._folder = folder
+        self._root = root
+        self._client: Updater | None = None
+        self._fetcher: FetcherInterface | None = None
+        self._at = ""
+
+    def refresh(self, now: datetime) -> None:
+        """Learn what is current.
+
+        Args:
+            now: Time that expiry is judged by, aware UTC.
+
+        Raises:
+            Refused: Some metadata is forged, older than what was seen before, or damaged.
+            TryLater: The depot cannot be reached, is incomplete, or was not renewed in time.
+            StorageError: The device's disk failed.
+        """
+        with self._explained():
+            self._client = self._open(now)
+            self._client.refresh()
+
+    def fetch(self, path: str, limit: int) -> bytes | None:
+        """Verified content of a target, or None where no trusted role lists it.
+
+        Args:
+            path: Target path.
+            limit: Longest content accepted, bytes; judged before the download by the signed length.
+
+        Raises:
+            Refused: The content or the role that lists it is forged or damaged, or it is too long.
+            TryLater: See `refresh`, which must have been called.
+            StorageError: The device's disk failed.
+        """
+        assert self._client is not None, "refresh comes first"
+        assert self._fetcher is not None
+        with self._explained():
+            info = self._client.get_targetinfo(path)
+            if info is None:
+                return None
+            if info.length > limit:
+                raise Refused(
+                    f"{path}: {info.length} bytes, more than the limit of {limit}: not downloaded"
+                )
+            folder, _, name = path.rpartition("/")
+            stored = f"{_TARGETS}{folder}/{info.hashes['sha256']}.{name}"
+            content = self._fetcher.download_bytes(stored, info.length)
+            info.verify_length_and_hashes(content)
+            return content
+        raise AssertionError("unreachable")
+
+    def _open(self, now: datetime) -> Updater:
+        client, self._fetcher = _client(self._source, self._folder, self._root, self._note)
+        # python-tuf reads the wall clock; what time it is, is the caller's to say.
+        client._trusted_set.reference_time = now  # noqa: SLF001 - it has no public way in
+        return client
+
+    def _note(self, name: str) -> None:
+        self._at = name
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        from tuf.api import exceptions as tuf
+
+        try:
+            yield
+        except FarmError:
+            raise
+        except tuf.ExpiredMetadataError as fault:
+            raise TryLater(
+                f"{self._source.where()}: {self._at}: {fault}: nobody renewed it; what is "
+                "installed goes on, new releases wait"
+            ) from fault
+        except tuf.DownloadHTTPError as fault:
+            raise TryLater(
+                f"{fault}: the copy of the depot is incomplete: try again, or copy it again"
+            ) from fault
+        except (tuf.RepositoryError, tuf.DownloadLengthMismatchError) as fault:
+            raise Refused(f"{self._source.where()}: {self._at}: {_one_line(fault)}") from fault
+        except tuf.DownloadError as fault:
+            raise TryLater(f"{self._source.where()}: {self._at}: {_one_line(fault)}") from fault
+        except OSError as fault:
+            raise StorageError(f"{self._folder}: {fault.strerror}: check the disk") from fault
+
+
+def _one_line(fault: Exception) -> str:
+    return " ".join(str(fault).split()) or type(fault).__name__
+
+
+def _client(
+    source: Source, folder: Path, root: bytes, note: Callable[[str], None]
+) -> tuple[Updater, FetcherInterface]:
+    """python-tuf's client on our source and our disk; imported here, as it costs start-up time."""
+    from tuf.api.exceptions import DownloadHTTPError
+    from tuf.ngclient import FetcherInterface, Updater
+
+    class Fetcher(FetcherInterface):
+        def _fetch(self, url: str) -> Iterator[bytes]:
+            note(url)
+            try:
+                yield from source.read(url)
+            except NotThere as fault:
+                raise DownloadHTTPError(str(fault), 404) from fault
+
+    class DurableUpdater(Updater):
+        def _persist_file(self, filename: str, data: bytes) -> None:
+            write_atomic(Path(filename), data)
+
+    make_folder(folder)
+    fetcher = Fetcher()
+    client = DurableUpdater(str(folder), _METADATA, None, _TARGETS, fetcher=fetcher, bootstrap=root)
+    return client, fetcher

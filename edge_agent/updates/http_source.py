@@ -1,0 +1,195 @@
+"""A depot behind a web server: bounded in time, resumed when the link drops, asked conditionally.
+
+Guards against a server that wants to hold the agent up:
+
+- H1 connecting takes at most `Pace.connect_s`, the whole response head at most `Pace.head_s`;
+- H2 after `Pace.grace_s` the body must have come at `Pace.bytes_per_s` or more on average, so that
+  a drip of single bytes ends instead of lasting for ever;
+- H3 redirects are not followed: a depot's address is configuration, not the server's choice;
+- H4 no content encoding is accepted, so the bytes counted are the bytes that came.
+
+The length of each file is bounded by the caller, who stops reading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import httpx
+
+from edge_agent import __version__
+from edge_agent.errors import TryLater
+from edge_agent.updates.sources import NotThere
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_agent.ports import Clock
+
+_log = logging.getLogger(__name__)
+_REMEMBERED: Final = "timestamp.json"
+_REMEMBER_MAX: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much patience a server gets. Times in seconds."""
+
+    connect_s: float = 10.0
+    head_s: float = 20.0
+    grace_s: float = 10.0
+    bytes_per_s: float = 500.0
+    resumes: int = 5
+
+
+class HttpSource:
+    """A depot's files over HTTP or HTTPS.
+
+    Args:
+        url: Address of the depot's folder.
+        clock: Measures speed.
+        pace: Patience.
+
+    Use as a context manager, or call `close`.
+    """
+
+    def __init__(self, url: str, clock: Clock, pace: Pace = Pace()) -> None:
+        self._url = url.rstrip("/") + "/"
+        self._clock = clock
+        self._pace = pace
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(pace.head_s, connect=pace.connect_s),
+            follow_redirects=False,
+            limits=httpx.Limits(max_connections=1),
+            headers={
+                "User-Agent": f"farm-edge/{__version__}",
+                "Accept-Encoding": "identity",
+                "Accept": "*/*",
+            },
+        )
+        self._socket: socket.socket | None = None
+        self._remembered: dict[str, tuple[str, bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def where(self) -> str:
+        """The address, without any user name or password in it."""
+        url = httpx.URL(self._url)
+        return str(url.copy_with(username=None, password=None)) if url.userinfo else self._url
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Content of a file in pieces; see `sources.Source.read`.
+
+        A body that stops short is asked for again from where it stopped, as long as the server
+        says that it is still the same file.
+        """
+        done, tag = 0, ""
+        for attempt in range(self._pace.resumes + 1):
+            try:
+                with self._response(name, done, tag) as response:
+                    if response.status_code == httpx.codes.NOT_MODIFIED:
+                        yield self._remembered[name][1]
+                        return
+                    if done and response.status_code == httpx.codes.OK:
+                        raise TryLater(f"{self._at(name)}: changed while it was read: try again")
+                    tag = response.headers.get("ETag", "")
+                    for piece in self._body(name, response, whole=not done):
+                        done += len(piece)
+                        yield piece
+            except httpx.HTTPError as fault:
+                text = f"{self._at(name)}: {_plainly(fault)}"
+                # Without a strong validator, bytes of two files could be joined.
+                if not done or not tag or tag.startswith("W/") or attempt == self._pace.resumes:
+                    raise TryLater(f"{text}: check the link and the depot's address") from fault
+                _log.info("%s; going on from byte %d", text, done)
+            else:
+                return
+
+    @contextlib.contextmanager
+    def _response(self, name: str, start: int, tag: str) -> Iterator[httpx.Response]:
+        headers = {}
+        if start:
+            headers = {"Range": f"bytes={start}-", "If-Range": tag}
+        elif name in self._remembered:
+            headers = {"If-None-Match": self._remembered[name][0]}
+        request = self._client.build_request("GET", self._url + name, headers=headers)
+        request.extensions["trace"] = self._trace
+        watchdog = threading.Timer(self._pace.connect_s + self._pace.head_s, self._hang_up)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            response = self._client.send(request, stream=True)
+        finally:
+            watchdog.cancel()
+        try:
+            self._check(name, response, start)
+            yield response
+        finally:
+            response.close()
+
+    def _check(self, name: str, response: httpx.Response, start: int) -> None:
+        status = response.status_code
+        if status == httpx.codes.NOT_MODIFIED and not start and name in self._remembered:
+            return
+        if status in {httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN, httpx.codes.GONE}:
+            raise NotThere(f"{self._at(name)}: HTTP {status}")
+        if response.is_redirect:
+            raise TryLater(
+                f"{self._at(name)}: HTTP {status}: redirects are not followed: put the final "
+                "address into [depot] url"
+            )
+        if status == httpx.codes.PARTIAL_CONTENT and start:
+            if response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                return
+            raise TryLater(f"{self._at(name)}: the server sent another part than asked for")
+        if status != httpx.codes.OK:
+            raise TryLater(f"{self._at(name)}: HTTP {status}: the depot is out of service")
+
+    def _body(self, name: str, response: httpx.Response, *, whole: bool) -> Iterator[bytes]:
+        began, count = self._clock.monotonic(), 0
+        keep = bytearray() if whole and name.endswith(_REMEMBERED) else None
+        for piece in response.iter_raw():
+            count += len(piece)
+            spent = self._clock.monotonic() - began
+            if spent > self._pace.grace_s and count < self._pace.bytes_per_s * spent:
+                raise TryLater(
+                    f"{self._at(name)}: {count} bytes in {spent:.0f} s, slower than "
+                    f"{self._pace.bytes_per_s:.0f} bytes/s: given up"
+                )
+            if keep is not None and count <= _REMEMBER_MAX:
+                keep += piece
+            yield piece
+        tag = response.headers.get("ETag")
+        if keep is not None and tag and count <= _REMEMBER_MAX:
+            self._remembered[name] = (tag, bytes(keep))
+
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _at(self, name: str) -> str:
+        return self.where() + name
+
+
+def _plainly(fault: httpx.HTTPError) -> str:
+    if isinstance(fault, httpx.TimeoutException):
+        return "no answer in time"
+    return str(fault) or type(fault).__name__

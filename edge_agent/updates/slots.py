@@ -1,0 +1,226 @@
+"""Installed releases on the disk, and the one file that says which of them is live.
+
+    releases/<n>/manifest.json      the signed document, byte for byte
+    releases/<n>/files/<path>       what it names
+    releases/staging/               work in progress; whatever lies here may be thrown away
+    slots.json                      live, previous, and the highest release ever live
+
+S1 A release is whole on the disk, flushed, before its folder gets its final name.
+S2 `slots.json` changes last, by one rename: a cut leaves the old release or the new one.
+S3 Nothing that `slots.json` names is ever written to or removed.
+S4 What is loaded is checked by hash again; a damaged live release gives way to the previous one.
+S5 `highest` never falls, so going back by hand or by fault opens no way for an old release.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge_agent.contract import manifest as contract
+from edge_agent.errors import BadData, FarmError, InputMissing, StorageError
+from edge_agent.files import make_folder, sync_folder, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from edge_agent.contract.manifest import FileRef, Manifest
+
+_log = logging.getLogger(__name__)
+_MANIFEST: Final = "manifest.json"
+_STAGING: Final = "staging"
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledRelease:
+    """A release on this disk, its hashes checked when it was loaded.
+
+    Attributes:
+        manifest: The signed description.
+        folder: Where its files lie.
+        sha256: Of the manifest's bytes, hex.
+    """
+
+    manifest: Manifest
+    folder: Path
+    sha256: str
+
+    def path(self, file: FileRef) -> Path:
+        """Where a file of the release lies."""
+        return self.folder / "files" / file.path
+
+    def read(self, file: FileRef) -> bytes:
+        """Content of a file of the release."""
+        return self.path(file).read_bytes()
+
+
+class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pointer: release number and SHA-256 (hex) of its manifest."""
+
+    release: int
+    sha256: str
+
+
+class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Content of `slots.json`."""
+
+    current: Slot | None = None
+    previous: Slot | None = None
+    highest: int = 0
+
+
+class Slots:
+    """The releases of one device.
+
+    Args:
+        state: The agent's state folder.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._releases = state / "releases"
+        self._pointer = state / "slots.json"
+
+    def pointer(self) -> Pointer:
+        """What is live; rebuilt from the folders where the file is lost."""
+        try:
+            return msgspec.json.decode(self._pointer.read_bytes(), type=Pointer)
+        except FileNotFoundError:
+            return self._rebuilt()
+        except (msgspec.DecodeError, msgspec.ValidationError, OSError) as fault:
+            _log.warning("%s: unreadable (%s): looking through the releases", self._pointer, fault)
+            return self._rebuilt()
+
+    def load(self) -> InstalledRelease | None:
+        """The live release, or the previous one where it is damaged; None before any install."""
+        pointer = self.pointer()
+        for slot in (pointer.current, pointer.previous):
+            if slot is None:
+                continue
+            try:
+                return self._verified(slot)
+            except (FarmError, OSError) as fault:
+                _log.error("release %d cannot be used: %s", slot.release, fault)
+        return None
+
+    def stage(self, content: bytes, files: Mapping[str, bytes]) -> InstalledRelease:
+        """Write a release where no reader looks yet.
+
+        Args:
+            content: The manifest's bytes.
+            files: By target path; exactly those that the manifest names, hashes checked.
+
+        Raises:
+            StorageError: The disk is full or failed; the live release is as it was.
+        """
+        with self._explained("install"):
+            staging = self._releases / _STAGING
+            self._clear(staging)
+            # The manifest comes last: a folder without one was never whole.
+            for path, data in files.items():
+                write_atomic(staging / "files" / path, data)
+            write_atomic(staging / _MANIFEST, content)
+        return InstalledRelease(contract.decode(content), staging, sha256(content).hexdigest())
+
+    def switch(self, staged: InstalledRelease) -> InstalledRelease:
+        """Make a staged release live, keep the one before it, drop older ones.
+
+        Raises:
+            StorageError: The disk failed; the release that was live still is.
+        """
+        number = staged.manifest.release
+        folder = self._releases / str(number)
+        pointer = self.pointer()
+        with self._explained("install"):
+            # A folder of this name that nothing points to was left by a cut.
+            self._clear(folder)
+            staged.folder.rename(folder)
+            sync_folder(self._releases)
+            live = self.load()
+            self._write(
+                Pointer(
+                    current=Slot(number, staged.sha256),
+                    previous=None if live is None else Slot(live.manifest.release, live.sha256),
+                    highest=max(pointer.highest, number),
+                )
+            )
+            self._prune()
+        return InstalledRelease(staged.manifest, folder, staged.sha256)
+
+    def discard(self, staged: InstalledRelease) -> None:
+        """Throw a staged release away."""
+        with self._explained("clean-up"):
+            self._clear(staged.folder)
+
+    def go_back(self) -> InstalledRelease:
+        """Make the previous release live again; the one left is not offered a second time.
+
+        Raises:
+            InputMissing: There is none, or it is damaged.
+            StorageError: The disk failed.
+        """
+        pointer = self.pointer()
+        if pointer.previous is None:
+            raise InputMissing("no previous release on this device")
+        with self._explained("going back"):
+            try:
+                release = self._verified(pointer.previous)
+            except (BadData, OSError) as fault:
+                raise InputMissing(f"the previous release cannot be used: {fault}") from fault
+            self._write(msgspec.structs.replace(pointer, current=pointer.previous, previous=None))
+        return release
+
+    def _verified(self, slot: Slot) -> InstalledRelease:
+        folder = self._releases / str(slot.release)
+        content = (folder / _MANIFEST).read_bytes()
+        if sha256(content).hexdigest() != slot.sha256:
+            raise BadData(f"{folder / _MANIFEST}: damaged since it was installed")
+        release = InstalledRelease(contract.decode(content), folder, slot.sha256)
+        for file in release.manifest.files():
+            if sha256(release.read(file)).hexdigest() != file.sha256:
+                raise BadData(f"{release.path(file)}: damaged since it was installed")
+        return release
+
+    def _rebuilt(self) -> Pointer:
+        found: list[Slot] = []
+        for folder in self._releases.glob("[0-9]*"):
+            with contextlib.suppress(FarmError, OSError, ValueError):
+                digest = sha256((folder / _MANIFEST).read_bytes()).hexdigest()
+                slot = Slot(int(folder.name), digest)
+                self._verified(slot)
+                found.append(slot)
+        found.sort(key=lambda slot: -slot.release)
+        if not found:
+            return Pointer()
+        return Pointer(found[0], found[1] if len(found) > 1 else None, found[0].release)
+
+    def _write(self, pointer: Pointer) -> None:
+        write_atomic(self._pointer, msgspec.json.encode(pointer))
+
+    def _prune(self) -> None:
+        pointer = self.pointer()
+        kept = {str(slot.release) for slot in (pointer.current, pointer.previous) if slot}
+        for folder in self._releases.iterdir():
+            if folder.name not in kept:
+                self._clear(folder)
+
+    def _clear(self, folder: Path) -> None:
+        if folder.exists():
+            shutil.rmtree(folder)
+        make_folder(self._releases)
+
+    @contextlib.contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as fault:
+            raise StorageError(
+                f"{self._releases}: {what} failed: {fault.strerror}: free space or check the disk; "
+                "the running release is as it was"
+            ) from fault

@@ -1,0 +1,169 @@
+"""One update: ask the depot, decide, stage, check on this CPU, switch.
+
+Nothing of the running release is touched before the last step, and every reason to stop before it
+is an error that names the file and says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Protocol
+
+from edge_agent import __version__
+from edge_agent.contract.manifest import MAX_BYTES
+from edge_agent.errors import FarmError, Refused, StorageError, TryLater
+from edge_agent.files import make_folder
+from edge_agent.updates.admission import Device, admit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.ports import Clock
+    from edge_agent.updates.depot import Depot
+    from edge_agent.updates.slots import InstalledRelease, Slots
+
+_log = logging.getLogger(__name__)
+MAX_OBSERVATION_BYTES: Final = 4_000_000
+
+
+class SelfCheck(Protocol):
+    """Replays the golden windows of a staged release on this CPU."""
+
+    def __call__(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+        """Return when the release computes here what it computed where it was made.
+
+        Raises:
+            FarmError: It does not.
+        """
+        ...
+
+
+class Updater:
+    """Keeps one device on the release its channel offers.
+
+    Args:
+        depot: Verified content.
+        slots: The releases of this device.
+        channel: The channel to follow.
+        digest: Of the feature code on this device, `contract.features.digest()`.
+        self_check: Golden replay.
+        clock: Time by which expiry is judged.
+        lock: File that keeps two updates from running at once.
+        agent_version: This agent's version.
+    """
+
+    def __init__(
+        self,
+        depot: Depot,
+        slots: Slots,
+        *,
+        channel: str,
+        digest: str,
+        self_check: SelfCheck,
+        clock: Clock,
+        lock: Path,
+        agent_version: str = __version__,
+    ) -> None:
+        self._depot = depot
+        self._slots = slots
+        self._channel = channel
+        self._digest = digest
+        self._self_check = self_check
+        self._clock = clock
+        self._lock = lock
+        self._version = agent_version
+
+    def sync(self) -> InstalledRelease:
+        """Install what the channel offers.
+
+        Returns:
+            The release that is live now.
+
+        Raises:
+            NothingNew: It was live already.
+            Refused: Something is forged, damaged, old, or not for this device; the text says which
+                file and why. The running release is untouched, as with every other error.
+            TryLater: The depot cannot be reached, was not renewed, or offers nothing yet.
+            StorageError: The disk failed.
+        """
+        with self._alone():
+            self._depot.refresh(self._clock.now())
+            path = f"channels/{self._channel}/manifest.json"
+            content = self._depot.fetch(path, MAX_BYTES)
+            if content is None:
+                raise TryLater(f"{path}: the depot has no release on this channel yet")
+            manifest = admit(content, sha256(content).hexdigest(), self._device())
+            files = self._download(manifest)
+            staged = self._slots.stage(content, files)
+            try:
+                self._self_check(manifest, files)
+            except FarmError as fault:
+                self._slots.discard(staged)
+                raise Refused(
+                    f"release {manifest.release}: self-check on this device failed: {fault}"
+                ) from fault
+            installed = self._slots.switch(staged)
+        _log.info("release %d is live: %s", manifest.release, manifest.reason)
+        return installed
+
+    def fetch_observations(self, station: int) -> bytes | None:
+        """Newest hourly observations of a station as Parquet, or None where none are relayed.
+
+        Raises:
+            Refused: They are forged or damaged.
+            TryLater: The depot cannot be reached, or was not renewed.
+        """
+        with self._alone():
+            self._depot.refresh(self._clock.now())
+            return self._depot.fetch(
+                f"observations/{station}/latest.parquet", MAX_OBSERVATION_BYTES
+            )
+
+    def _device(self) -> Device:
+        pointer = self._slots.pointer()
+        live = self._slots.load()
+        return Device(
+            channel=self._channel,
+            agent_version=self._version,
+            digest=self._digest,
+            highest=pointer.highest,
+            current_sha256="" if live is None else live.sha256,
+            current_release=0 if live is None else live.manifest.release,
+        )
+
+    def _download(self, manifest: Manifest) -> dict[str, bytes]:
+        files = {}
+        for file in manifest.files():
+            content = self._depot.fetch(file.path, file.length)
+            if content is None:
+                raise Refused(
+                    f"{file.path}: named by release {manifest.release}, but no trusted role lists "
+                    "it"
+                )
+            # The depot vouches for a file of this name; the manifest for these very bytes.
+            if len(content) != file.length or sha256(content).hexdigest() != file.sha256:
+                raise Refused(
+                    f"{file.path}: not the file that the manifest of release {manifest.release} "
+                    "names: files of two releases are mixed"
+                )
+            files[file.path] = content
+        return files
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            make_folder(self._lock.parent)
+            handle = self._lock.open("wb")
+        except OSError as fault:
+            raise StorageError(f"{self._lock}: {fault.strerror}: check the disk") from fault
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as fault:
+                raise TryLater("another update is running: wait for it to end") from fault
+            yield

@@ -1,0 +1,222 @@
+"""A real depot made by the real publisher, a device that follows it, and a clock that is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edge_agent.contract import manifest as contract
+from edge_agent.contract.manifest import FeatureContract, FileRef, Manifest, ModelRef
+from edge_agent.updates.depot import TufDepot
+from edge_agent.updates.http_source import HttpSource, Pace
+from edge_agent.updates.slots import Slots
+from edge_agent.updates.sources import FolderSource, Source
+from edge_agent.updates.updater import Updater
+from trainer import keys
+from trainer.depot import Depot
+from trainer.depot_store import FolderStore
+from trainer.keyring import KeyRing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+START = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+DIGEST = "d1" * 32
+IMPATIENT = Pace(connect_s=1.0, head_s=1.0, grace_s=0.3, bytes_per_s=500.0, resumes=3)
+
+
+@dataclass
+class SetClock:
+    """A clock that stands until it is moved."""
+
+    at: datetime = START
+    ticks: float = 0.0
+
+    def now(self) -> datetime:
+        """The time that was set."""
+        return self.at
+
+    def monotonic(self) -> float:
+        """Seconds that were let pass."""
+        return self.ticks
+
+    def forward(self, **span: float) -> None:
+        """Let time pass."""
+        self.at += timedelta(**span)
+        self.ticks += timedelta(**span).total_seconds()
+
+
+@dataclass(frozen=True)
+class Yard:
+    """A trainer's workspace: keys, depot, log."""
+
+    root: Path
+    clock: SetClock = field(default_factory=SetClock)
+
+    @property
+    def keys(self) -> Path:
+        """Key files."""
+        return self.root / "keys"
+
+    @property
+    def depot(self) -> Path:
+        """What is served."""
+        return self.root / "depot"
+
+    @property
+    def releases(self) -> Path:
+        """The log."""
+        return self.root / "releases.jsonl"
+
+    @property
+    def runs(self) -> Path:
+        """Candidate runs."""
+        return self.root / "runs"
+
+    @property
+    def pinned(self) -> bytes:
+        """Root metadata as a device is given it."""
+        return (self.root / "root.json").read_bytes()
+
+    @classmethod
+    def make(cls, root: Path, *, single_key: bool = False) -> Yard:
+        """A workspace after its key ceremony."""
+        yard = cls(root)
+        keys.create(yard, yard.clock, single_key=single_key)
+        return yard
+
+    def open(self) -> Depot:
+        """The publisher."""
+        return Depot(FolderStore(self.depot), KeyRing(self.keys), self.clock)
+
+    def publish(self, word: str = "one", channel: str = "stable", **changes: object) -> int:
+        """Publish a small release whose bytes follow from `word`."""
+        manifest, files = release(word, **changes)
+        return self.open().publish(channel, manifest, files)
+
+    def candidate(self, name: str, word: str = "one", **changes: object) -> Path:
+        """A candidate run on the disk."""
+        manifest, files = release(word, **changes)
+        run = self.runs / name
+        for path, content in files.items():
+            (run / "files" / path).parent.mkdir(parents=True, exist_ok=True)
+            (run / "files" / path).write_bytes(content)
+        (run / "manifest.json").write_bytes(contract.encode(manifest))
+        return run
+
+
+def ref(path: str, content: bytes) -> FileRef:
+    """Line of a manifest for a file."""
+    return FileRef(path, sha256(content).hexdigest(), len(content))
+
+
+def release(word: str = "one", **changes: object) -> tuple[Manifest, dict[str, bytes]]:
+    """Candidate manifest and its files; everything in it follows from `word`."""
+    models = {
+        target: (f"models/{target}/{word}/model.onnx", onnx_bytes(f"{target} {word}"))
+        for target in ("air_temperature_c", "relative_humidity_pct")
+    }
+    golden = (f"golden/{word}/windows.json", f'{{"golden": "{word}"}}'.encode())
+    manifest = Manifest(
+        schema=contract.FORMAT,
+        project=contract.PROJECT,
+        channel="",
+        release=0,
+        created_at="",
+        min_agent="0.1.0",
+        features=FeatureContract(DIGEST, ("a", "b"), 72, "2.1.0"),
+        leads=(1, 2),
+        models={
+            target: ModelRef(word, "unit", ref(path, content))
+            for target, (path, content) in models.items()
+        },
+        golden=ref(*golden),
+        sites={},
+        residuals={},
+        climatology_residuals={},
+        scores={},
+        lineage={},
+        reason="",
+    )
+    files = dict((*models.values(), golden))
+    return msgspec.structs.replace(manifest, **changes), files
+
+
+def onnx_bytes(
+    word: str, operators: tuple[tuple[str, str], ...] = (("ai.onnx.ml", "TreeEnsembleRegressor"),)
+) -> bytes:
+    """Smallest ONNX model of these (domain, operator) nodes, written field by field."""
+
+    def part(number: int, content: bytes) -> bytes:
+        return varint(number << 3 | 2) + varint(len(content)) + content
+
+    nodes = b"".join(
+        part(1, part(4, operator.encode()) + part(7, domain.encode()))
+        for domain, operator in operators
+    )
+    graph = nodes + part(2, word.encode())
+    return varint(1 << 3) + varint(8) + part(2, b"test") + part(7, graph)
+
+
+def varint(number: int) -> bytes:
+    """A number as protobuf writes it."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def no_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """A golden replay that finds nothing wrong."""
+
+
+@dataclass
+class Device:
+    """An agent's update side in a folder of its own."""
+
+    state: Path
+    root: bytes
+    clock: SetClock
+    channel: str = "stable"
+    agent_version: str = "0.1.0"
+    digest: str = DIGEST
+    check: Any = no_check
+
+    @property
+    def slots(self) -> Slots:
+        """Installed releases."""
+        return Slots(self.state)
+
+    def updater(self, source: Source) -> Updater:
+        """The real thing on a source."""
+        return Updater(
+            TufDepot(source, self.state / "tuf", self.root),
+            self.slots,
+            channel=self.channel,
+            digest=self.digest,
+            self_check=self.check,
+            clock=self.clock,
+            lock=self.state / "sync.lock",
+            agent_version=self.agent_version,
+        )
+
+    def sync(self, place: str | Path) -> int:
+        """Pull from an address or a folder; the release that is live then."""
+        if isinstance(place, Path):
+            return self.updater(FolderSource(place)).sync().manifest.release
+        from edge_agent.clock import SystemClock
+
+        with HttpSource(place, SystemClock(), IMPATIENT) as source:
+            return self.updater(source).sync().manifest.release
+
+    def live(self) -> int:
+        """Number of the live release, 0 for none."""
+        installed = self.slots.load()
+        return 0 if installed is None else installed.manifest.release
