@@ -51,11 +51,12 @@ def report(
     lost = _LOST_VALUES | {"pa": _LOST_VALUES_PRESSURE, "ps": _LOST_VALUES_PRESSURE}
     for name, share in lost.items():
         columns[name] = np.where(rng.random(len(axis)) < share, np.nan, columns[name])
-    frame = pl.DataFrame({"tm": axis} | columns, schema_overrides={"tm": pl.Datetime("us")})
+    positive = {name: values + 0.0 for name, values in columns.items()}  # no negative zero
+    frame = pl.DataFrame({"tm": axis} | positive, schema_overrides={"tm": pl.Datetime("us")})
     return (
         frame.with_columns(
             pl.lit(station, pl.Int32).alias("station"),
-            pl.col(pl.Float64).fill_nan(None) + 0.0,  # no negative zero
+            pl.col(pl.Float64).fill_nan(None),
         )
         .select("station", "tm", *columns)
         .filter(_present(len(axis), rng))

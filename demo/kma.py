@@ -1,0 +1,117 @@
+"""Stand-in for KMA's services on loopback: serves any frame in KMA's names, byte for byte alike."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
+
+from demo.kma_answer import KST, Answer, gateway, kst
+from demo.kma_asos import AsosService
+from demo.kma_faults import FaultRates, Faults, cut_off
+from demo.kma_rows import Rows
+from demo.loopback import LoopbackServer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    import polars as pl
+
+_ASOS: Final = "/1360000/AsosHourlyInfoService/getWthrDataList"
+_NO_FAULTS: Final = Faults(FaultRates())
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it came in: path, query without the key, HTTP status (0 = none), fault."""
+
+    path: str
+    query: dict[str, str]
+    status: int
+    fault: str
+
+
+class KmaStandIn:
+    """Context manager that serves `frame` as KMA would.
+
+    Args:
+        frame: `station`, `tm` (naive KST) and KMA's fields; a Parquet file of observations or
+            what `demo.climate.generate` gives.
+        now: Moment that the services believe it is (aware); by default noon (KST) of the day after
+            the frame ends. Set the attribute `now` to let time pass.
+        key: Key in its Decoding form that callers must present.
+        faults: Which faults to show.
+        seed: Seed of the faults.
+        complete_hour: Hour (KST) at which yesterday's ASOS rows appear.
+
+    Attributes:
+        now: See above.
+        requests: Every request so far.
+    """
+
+    def __init__(
+        self,
+        frame: pl.DataFrame,
+        *,
+        now: datetime | None = None,
+        key: str = "demo-key",
+        faults: FaultRates | None = None,
+        seed: int = 0,
+        complete_hour: int = 11,
+    ) -> None:
+        self.now = now or _noon_after(frame)
+        self.requests: list[Request] = []
+        self._key = key
+        self._faults = Faults(faults or FaultRates(), seed)
+        self._closing = threading.Event()
+        self._server = LoopbackServer(self._respond)
+        rows = Rows(frame)
+        self._services = {_ASOS: AsosService(rows, complete_hour)}
+        self.url = self._server.url
+        """Root address."""
+        self.asos_url = self.url + _ASOS
+        """What `[kma] asos_url` of trainer.toml is set to."""
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._server.__exit__(kind, fault, trace)
+
+    def _respond(self, path: str, query: dict[str, str]) -> Answer | None:
+        given = query.pop("serviceKey", query.pop("ServiceKey", ""))
+        answer, fault = self._decide(path, query, given)
+        self.requests.append(Request(path, query, answer.status if answer else 0, fault))
+        return answer
+
+    def _decide(self, path: str, query: dict[str, str], key: str) -> tuple[Answer | None, str]:
+        service = self._services.get(path)
+        if service is None:
+            return gateway("12", "NO_OPENAPI_SERVICE_ERROR", 400), ""
+        if key != self._key:
+            return gateway("30", "SERVICE_KEY_IS_NOT_REGISTERED_ERROR", 403), ""
+        verdict = self._faults.judge(path, query, kst(self.now).date())
+        if verdict.name == "timeout":
+            self._closing.wait(self._faults.rates.hang_s)
+            return None, verdict.name
+        if verdict.answer is not None:
+            return verdict.answer, verdict.name
+        if verdict.name == "truncated":
+            whole = service.answer(query, self.now, _NO_FAULTS)
+            return cut_off(whole, broken_off=verdict.broken_off), verdict.name
+        return service.answer(query, self.now, self._faults), ""
+
+
+def _noon_after(frame: pl.DataFrame) -> datetime:
+    last = frame["tm"].max()
+    assert isinstance(last, datetime)
+    return datetime.combine(last + timedelta(days=1), time(12), KST).astimezone(UTC)
