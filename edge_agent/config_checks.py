@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import date
+from string import Formatter
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
 
 FORECAST_QUANTITIES: Final = (*schema.TARGETS, VPD)
 LIVE_QUANTITIES: Final = (*UNITS, VPD)
+PLACEHOLDERS: Final = (
+    "rule",
+    "severity",
+    "quantity",
+    "value",
+    "unit",
+    "operator",
+    "threshold",
+    "probability",
+    "time",
+    "lead_h",
+)
+"""Names that a rule's own `message` may use in braces."""
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -93,6 +107,20 @@ def _rule(rule: Rule, at: str) -> Iterator[Problem]:
     ):
         side = "below" if rule.operator in {">=", ">"} else "above"
         yield Problem(f"{at}.clear", f"must lie {side} threshold = {rule.threshold:g}")
+
+    if rule.message:
+        yield from _template(rule.message, f"{at}.message")
+
+
+def _template(text: str, at: str) -> Iterator[Problem]:
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    except ValueError as fault:
+        yield Problem(at, f"is no template: {fault}; write {{{{ for a brace")
+        return
+    for name in names:
+        if name not in PLACEHOLDERS:
+            yield Problem(at, f"{{{name}}}: {_one_of(name, PLACEHOLDERS)}")
 
 
 def _repeated(keys: list[object], at: str, what: str) -> Iterator[Problem]:

@@ -107,6 +107,7 @@ class Rule(_Section, frozen=True, kw_only=True):
     probability: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     for_h: Annotated[int, Meta(ge=1, le=48)] = 1
     clear: float | None = None
+    hold_s: Seconds = 0
     cooldown_s: Seconds = 3600
     severity: Literal["info", "warning", "critical"] = "warning"
     message: str = ""

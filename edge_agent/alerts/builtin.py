@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from edge_agent.config_structs import Rule
 from edge_agent.contract import schema
+
+_HOLD_S: Final = 3 * 3600
 
 
 def rules() -> tuple[Rule, ...]:
@@ -16,6 +20,7 @@ def rules() -> tuple[Rule, ...]:
             threshold=30.0,
             probability=0.4,
             clear=29.0,
+            hold_s=_HOLD_S,
         ),
         Rule(
             name="dryness",
@@ -24,6 +29,7 @@ def rules() -> tuple[Rule, ...]:
             threshold=30.0,
             probability=0.25,
             clear=35.0,
+            hold_s=_HOLD_S,
         ),
         Rule(
             name="frost",
@@ -32,6 +38,7 @@ def rules() -> tuple[Rule, ...]:
             threshold=0.0,
             probability=0.4,
             clear=1.0,
+            hold_s=_HOLD_S,
             severity="critical",
         ),
         Rule(
@@ -41,5 +48,6 @@ def rules() -> tuple[Rule, ...]:
             threshold=2.0,
             probability=0.2,
             clear=3.0,
+            hold_s=_HOLD_S,
         ),
     )

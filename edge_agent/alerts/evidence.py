@@ -1,0 +1,137 @@
+"""What a forecast or a sensor says about a rule. Pure; silence is None, never a number.
+
+E1  A forecast rule looks at the hours after `now`, up to `within_h` of them.
+E2  The chance of `for_h` hours in a row is the smallest of their chances: errors of hours
+    next to each other move together. The chance of the window is the largest over its runs:
+    a lower bound of "some run in the window", stated as such.
+E3  Hours without a number, and normals alone (climatology says nothing of this day), are no
+    evidence. Nothing is raised on them.
+E4  An alert ends only on evidence about every hour of the window that the forecast covers.
+E5  A live rule looks at the newest reading, and for `for_h` > 1 at the hourly means before
+    it as well; one of them missing is no evidence.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edge_agent.agronomy.derived import target_of
+from edge_agent.contract.forecast import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_agent.config_structs import Rule
+    from edge_agent.contract.forecast import Forecast, Operator, TargetForecast
+
+_MEETS: Final = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+}
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about one rule at one moment.
+
+    Attributes:
+        met: The rule's condition holds; None = unknown.
+        over: The clear level is met no more, so that a raised alert may end; None = unknown.
+        probability: Chance of the event, 0..1; None = unknown. 1.0 for a met live rule.
+        value: Point forecast at the most probable hour, or the reading; None = unknown.
+        hour: First hour of the first run that meets the rule, else the most probable hour; for a
+            live rule the time of the reading.
+    """
+
+    met: bool | None = None
+    over: bool | None = None
+    probability: float | None = None
+    value: float | None = None
+    hour: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A live value: `value` is None where there is none; `at` is the time it was measured."""
+
+    at: datetime
+    value: float | None
+
+
+def from_forecast(rule: Rule, forecast: Forecast | None, now: datetime) -> Evidence:
+    """Evidence of a forecast about a rule (E1 to E4)."""
+    target = target_of(forecast, rule.quantity) if forecast is not None else None
+    if forecast is None or target is None or forecast.source is Source.CLIMATOLOGY:
+        return Evidence()
+    hours = [i for i, at in enumerate(forecast.valid_at) if now < at <= now + rule.within_h * _HOUR]
+    chances = _chances(target, hours, rule.operator, rule.threshold)
+    times = [forecast.valid_at[i] for i in hours]
+    runs = _runs(chances, times, rule.for_h)
+    if not runs:
+        return Evidence()
+    best = max(runs, key=lambda run: run[1])
+    first = next((run for run in runs if run[1] >= rule.probability), best)
+    over: bool | None = None
+    if np.isfinite(chances).all():
+        level = rule.threshold if rule.clear is None else rule.clear
+        held = _runs(_chances(target, hours, rule.operator, level), times, rule.for_h)
+        over = max(run[1] for run in held) < rule.probability
+    peak = best[0] + int(np.argmax(chances[best[0] : best[0] + rule.for_h]))
+    return Evidence(
+        met=best[1] >= rule.probability,
+        over=over,
+        probability=best[1],
+        value=float(target.values[hours[peak]]),
+        hour=times[first[0]],
+    )
+
+
+def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
+    """Evidence of readings about a live rule (E5).
+
+    Args:
+        rule: A rule with `now`.
+        readings: The `for_h` newest values, oldest first: hourly means, then the newest reading.
+    """
+    wanted = readings[-rule.for_h :]
+    values = [r.value for r in wanted if r.value is not None and np.isfinite(r.value)]
+    if len(values) < rule.for_h:
+        return Evidence()
+    meets = _MEETS[rule.operator]
+    level = rule.threshold if rule.clear is None else rule.clear
+    met = all(meets(value, rule.threshold) for value in values)
+    return Evidence(
+        met=met,
+        over=not meets(values[-1], level),
+        probability=1.0 if met else 0.0,
+        value=values[-1],
+        hour=wanted[-1].at,
+    )
+
+
+def _chances(
+    target: TargetForecast, hours: Sequence[int], sign: Operator, threshold: float
+) -> np.ndarray:
+    """Chance per hour; NaN where the forecast has no number."""
+    chances = target.probability(sign, threshold)[list(hours)]
+    known = np.isfinite(target.quantiles).all(axis=1) & np.isfinite(target.values)
+    return np.where(known[list(hours)], chances, np.nan)
+
+
+def _runs(chances: np.ndarray, times: Sequence[datetime], length: int) -> list[tuple[int, float]]:
+    """First index and chance of every run of `length` known hours in a row."""
+    found = []
+    for start in range(len(times) - length + 1):
+        run = chances[start : start + length]
+        in_a_row = times[start + length - 1] - times[start] == (length - 1) * _HOUR
+        if in_a_row and np.isfinite(run).all():
+            found.append((start, float(run.min())))
+    return found

@@ -1,0 +1,303 @@
+"""Forecasts, alert states and edges -> messages for the outbox. Pure.
+
+An id is made of what a message says and of its hour, never of chance: the same hour worked twice
+gives the same ids, and the outbox takes each id once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from edge_agent.alerts import wording
+from edge_agent.alerts.payloads import (
+    ActionOrder,
+    AlertEvent,
+    AlertState,
+    Base,
+    ClockState,
+    ForecastHour,
+    ForecastPayload,
+    HealthPayload,
+    Input,
+    ModelPayload,
+    schema_name,
+)
+from edge_agent.alerts.rules import Edge
+from edge_agent.contract import schema
+from edge_agent.contract.forecast import P10, P90
+from edge_agent.messaging.message import Kind, Message
+
+if TYPE_CHECKING:
+    from edge_agent.alerts.evidence import Evidence
+    from edge_agent.alerts.rules import Latch
+    from edge_agent.alerts.wording import Speaker
+    from edge_agent.config_structs import Rule
+    from edge_agent.contract.forecast import Forecast
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.messaging.topics import Topics
+
+TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
+EVENT_VALID: Final = timedelta(hours=24)
+"""How long the news of an edge is worth sending when no forecast window says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who speaks, when, and on what ground: the same for every message of one cycle.
+
+    Attributes:
+        topics: Topics of this device.
+        speaker: Language and zone of texts.
+        now: Aware UTC time of the cycle.
+        clock: How far `now` can be trusted.
+        source: Rung of the forecast ladder.
+        release: Model release that took part.
+        inputs: What the decision rests on.
+        state_valid: How long a state counts as current.
+        historical: The cycle was worked late, for an hour long gone.
+    """
+
+    topics: Topics
+    speaker: Speaker
+    now: datetime
+    clock: ClockState
+    source: str
+    release: int | None
+    inputs: tuple[Input, ...] = ()
+    state_valid: timedelta = timedelta(hours=3)
+    historical: bool = False
+
+
+def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
+    """One retained state per target."""
+    made = []
+    for name, topic in TARGET_TOPICS.items():
+        target = forecast.targets.get(name)
+        if target is None:
+            continue
+        low, high = target.quantile(P10), target.quantile(P90)
+        hours = tuple(
+            ForecastHour(
+                valid_at=at,
+                lead_h=round((at - forecast.origin).total_seconds() / 3600),
+                value=_number(target.values[i]),
+                p10=_number(low[i]),
+                p90=_number(high[i]),
+            )
+            for i, at in enumerate(forecast.valid_at)
+        )
+        payload = ForecastPayload(
+            **_base(voice, "forecast", f"forecast/{topic}"),
+            quantity=name,
+            unit=target.unit,
+            origin=forecast.origin,
+            hours=hours,
+            notes=tuple(forecast.notes),
+        )
+        made.append(_state(voice.topics.forecast(topic), payload, Kind.STATE))
+    return made
+
+
+def state_message(voice: Voice, rule: Rule, latch: Latch, evidence: Evidence) -> Message:
+    """Level of a rule now, retained; newest wins."""
+    payload = AlertState(
+        **_base(voice, "alert-state", f"alert/{rule.name}/state"),
+        rule=rule.name,
+        level=latch.level.value,
+        severity=rule.severity,
+        since=latch.since,
+        quantity=rule.quantity,
+        unit=wording.unit_of(rule.quantity),
+        operator=rule.operator,
+        threshold=rule.threshold,
+        value=_number(evidence.value),
+        probability=_number(evidence.probability, 3),
+        first_hour=evidence.hour,
+    )
+    return _state(voice.topics.alert_state(rule.name), payload, Kind.STATE)
+
+
+def event_message(
+    voice: Voice, rule: Rule, edge: Edge, evidence: Evidence, since: datetime | None
+) -> Message:
+    """An edge of a rule, never retained.
+
+    Args:
+        voice: Who speaks.
+        rule: The rule.
+        edge: What happened.
+        evidence: What it rests on.
+        since: When the alert was raised; None for a raise itself.
+    """
+    lasted = voice.now - since if since is not None else timedelta(0)
+    ends = edge is Edge.CLEARED
+    valid = EVENT_VALID if rule.now or ends else timedelta(hours=rule.within_h)
+    action = None
+    if rule.action is not None and edge is Edge.RAISED:
+        action = ActionOrder(
+            command=rule.action.command,
+            value=rule.action.value,
+            expires_at=voice.now.replace(microsecond=0) + timedelta(seconds=rule.action.expires_s),
+            max_run_s=rule.action.max_run_s,
+        )
+    text = wording.alert_text(voice.speaker, rule, edge, evidence, now=voice.now, lasted=lasted)
+    payload = AlertEvent(
+        **_base(voice, "alert-event", f"alert/{rule.name}/{edge}", valid=valid, exact=True),
+        event_type=edge.value,
+        rule=rule.name,
+        severity=rule.severity,
+        text=text,
+        reason=_reason(rule, edge, evidence),
+        quantity=rule.quantity,
+        unit=wording.unit_of(rule.quantity),
+        operator=rule.operator,
+        threshold=rule.threshold,
+        value=_number(evidence.value),
+        probability=_number(evidence.probability, 3),
+        first_hour=evidence.hour,
+        lasted_s=int(lasted.total_seconds()) if ends else None,
+        inputs=voice.inputs,
+        action=action,
+    )
+    return Message(
+        id=payload.id,
+        topic=voice.topics.alert_event(rule.name),
+        payload=msgspec.json.encode(payload),
+        kind=Kind.ALERT,
+        expires_at=payload.valid_until,
+    )
+
+
+def retired_messages(voice: Voice, latch: Latch) -> list[Message]:
+    """End of an alert whose rule is gone: its last edge, and its retained state taken back."""
+    rule = latch.last_rule
+    if rule is None:
+        return []
+    lasted = voice.now - latch.since if latch.since is not None else timedelta(0)
+    payload = AlertEvent(
+        **_base(voice, "alert-event", f"alert/{latch.rule}/cleared", exact=True),
+        event_type="cleared",
+        rule=latch.rule,
+        severity=rule.severity,
+        text=wording.retired_text(voice.speaker, latch.rule),
+        reason="the rule was taken out of the configuration",
+        quantity=rule.quantity,
+        unit=wording.unit_of(rule.quantity),
+        operator=rule.operator,
+        threshold=rule.threshold,
+        value=None,
+        probability=None,
+        first_hour=None,
+        lasted_s=int(lasted.total_seconds()),
+        inputs=(),
+        action=None,
+    )
+    topic = voice.topics.alert_state(latch.rule)
+    return [
+        Message(
+            id=payload.id,
+            topic=voice.topics.alert_event(latch.rule),
+            payload=msgspec.json.encode(payload),
+            kind=Kind.ALERT,
+            expires_at=payload.valid_until,
+        ),
+        # An empty retained payload makes the broker forget the topic (MQTT 5, 3.3.1.3).
+        Message(
+            id=f"{payload.id}/forget",
+            topic=topic,
+            payload=b"",
+            kind=Kind.STATE,
+            retain=True,
+            collapse=topic,
+        ),
+    ]
+
+
+def model_message(voice: Voice, manifest: Manifest | None, agent_version: str) -> Message:
+    """Release that runs, retained."""
+    payload = ModelPayload(
+        **_base(voice, "model", "model", valid=timedelta(days=7)),
+        release=manifest.release if manifest else None,
+        channel=manifest.channel if manifest else None,
+        created_at=manifest.created_at if manifest else None,
+        feature_digest=manifest.features.digest if manifest else None,
+        versions={name: m.version for name, m in manifest.models.items()} if manifest else {},
+        scores=dict(manifest.scores) if manifest else {},
+        reason=manifest.reason if manifest else None,
+        agent_version=agent_version,
+    )
+    return _state(voice.topics.model, payload, Kind.STATE)
+
+
+def health_message(voice: Voice, **facts: Any) -> Message:  # noqa: ANN401 - checked by HealthPayload
+    """How the agent is, retained; `facts` are the keys of `HealthPayload` beyond the base."""
+    payload = HealthPayload(**_base(voice, "health", "health"), **facts)
+    return _state(voice.topics.health, payload, Kind.TELEMETRY)
+
+
+def _base(
+    voice: Voice,
+    kind: str,
+    key: str,
+    *,
+    valid: timedelta | None = None,
+    exact: bool = False,
+) -> dict[str, Any]:
+    now = voice.now.replace(microsecond=0)
+    moment = now if exact else now.replace(minute=0, second=0)
+    return {
+        "schema": schema_name(kind),
+        "id": f"{voice.topics.root}/{key}/{moment:%Y%m%dT%H%M%SZ}",
+        "issued_at": now,
+        "valid_from": now,
+        "valid_until": now + (valid or voice.state_valid),
+        "source": voice.source,
+        "model_release": voice.release,
+        "clock": voice.clock,
+        "historical": voice.historical,
+    }
+
+
+def _state(topic: str, payload: Base, kind: Kind) -> Message:
+    """Retained state, told apart from others of its hour by what it says and not by when."""
+    plain = msgspec.to_builtins(payload)
+    said = {k: v for k, v in plain.items() if k not in {"issued_at", "valid_from", "valid_until"}}
+    digest = hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:12]
+    named = msgspec.structs.replace(payload, id=f"{payload.id}-{digest}")
+    return Message(
+        id=named.id,
+        topic=topic,
+        payload=msgspec.json.encode(named),
+        kind=kind,
+        retain=True,
+        expires_at=named.valid_until,
+        collapse=topic,
+    )
+
+
+def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
+    what = f"{rule.quantity} {rule.operator} {rule.threshold:g}"
+    if rule.now:
+        return f"{what}: newest {rule.role} reading is {_shown(evidence.value)}"
+    run = f", {rule.for_h} h in a row" if rule.for_h > 1 else ""
+    chance = (
+        f"P({what}{run}) within {rule.within_h} h is {_shown(evidence.probability)}, "
+        f"limit {rule.probability:g}"
+    )
+    if edge is Edge.CLEARED and rule.clear is not None:
+        return f"{chance}; chance of the clear level {rule.clear:g} fell below the limit too"
+    return f"{chance}; first at {evidence.hour:%Y-%m-%dT%H:%MZ}" if evidence.hour else chance
+
+
+def _shown(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def _number(value: float | None, digits: int = 2) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(float(value), digits)

@@ -1,0 +1,175 @@
+"""What goes out on MQTT: one struct per message, from which docs/mqtt/*.schema.json are made. Pure.
+
+Times are UTC with Z. `id` is stable over resends. null = not known; a key is never left out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Utc = Annotated[datetime, Meta(tz=True)]
+Chance = Annotated[float, Meta(ge=0, le=1)]
+ClockState = Literal["trusted", "holdover", "untrusted"]
+
+
+class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of every payload.
+
+    Attributes:
+        schema: Name and version of this form of message.
+        id: The same for the same message however often it is sent.
+        issued_at: When it was made.
+        valid_from: From when it speaks.
+        valid_until: Do not act on it at or after this time.
+        source: Rung of the forecast ladder, `sensor`, or `agent`.
+        model_release: Release that took part; null where none did.
+        clock: How far the device's clock can be trusted.
+        historical: True when it speaks of the past, sent late on purpose.
+    """
+
+    schema: str
+    id: str
+    issued_at: Utc
+    valid_from: Utc
+    valid_until: Utc
+    source: str
+    model_release: int | None
+    clock: ClockState
+    historical: bool
+
+
+class ForecastHour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One hour: point value and the value not exceeded with chance 0.1 and 0.9."""
+
+    valid_at: Utc
+    lead_h: int
+    value: float | None
+    p10: float | None
+    p90: float | None
+
+
+class ForecastPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Forecast of one quantity; `origin` is the hour of the newest observation behind it."""
+
+    quantity: str
+    unit: str
+    origin: Utc
+    hours: tuple[ForecastHour, ...]
+    notes: tuple[str, ...]
+
+
+class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Level of a rule now."""
+
+    rule: str
+    level: Literal["clear", "raised"]
+    severity: Literal["info", "warning", "critical"]
+    since: Utc | None
+    quantity: str
+    unit: str
+    operator: Literal[">=", ">", "<=", "<"]
+    threshold: float
+    value: float | None
+    probability: Chance | None
+    first_hour: Utc | None
+
+
+class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something a decision rests on, and how old it was."""
+
+    name: str
+    at: Utc
+    age_s: int
+
+
+class ActionOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a controller may do; not after `expires_at`, and never longer than `max_run_s`."""
+
+    command: str
+    value: str | float | bool
+    expires_at: Utc
+    max_run_s: int
+
+
+class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An edge of a rule. `text` is for people, `reason` says how it was decided."""
+
+    event_type: Literal["raised", "updated", "cleared"]
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    text: str
+    reason: str
+    quantity: str
+    unit: str
+    operator: Literal[">=", ">", "<=", "<"]
+    threshold: float
+    value: float | None
+    probability: Chance | None
+    first_hour: Utc | None
+    lasted_s: int | None
+    inputs: tuple[Input, ...]
+    action: ActionOrder | None
+
+
+class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Release that runs; `release` is null before the first install."""
+
+    release: int | None
+    channel: str | None
+    created_at: str | None
+    feature_digest: str | None
+    versions: dict[str, str]
+    scores: dict[str, dict[str, float]]
+    reason: str | None
+    agent_version: str
+
+
+class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the agent is. `problems` are texts for people; empty is well."""
+
+    forecast_source: str | None
+    forecast_reason: str | None
+    data_age_s: int | None
+    disk_free_bytes: int | None
+    outbox: dict[str, int]
+    alerts_raised: tuple[str, ...]
+    rules_unknown: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+SCHEMAS: Final[dict[str, type[Base]]] = {
+    "forecast": ForecastPayload,
+    "alert-state": AlertState,
+    "alert-event": AlertEvent,
+    "model": ModelPayload,
+    "health": HealthPayload,
+}
+"""Message kind -> struct; the kind names docs/mqtt/<kind>.schema.json."""
+
+
+def schema_name(kind: str) -> str:
+    """Value of `schema` in messages of `kind`."""
+    return f"farm-edge/{kind}/1"
+
+
+def json_schema(kind: str) -> bytes:
+    """JSON Schema (draft 2020-12) of one kind of message, as docs/mqtt/<kind>.schema.json has it.
+
+    Raises:
+        KeyError: There is no such kind.
+    """
+    struct = SCHEMAS[kind]
+    made = msgspec.json.schema(struct)
+    definitions = made["$defs"]
+    whole = definitions.pop(struct.__name__)
+    whole["properties"]["schema"] = {"const": schema_name(kind)}
+    whole |= {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": schema_name(kind),
+        "$defs": definitions,
+    }
+    return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"

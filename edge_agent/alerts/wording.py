@@ -1,0 +1,161 @@
+"""Alert texts for people, Korean and English, by template. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.agronomy.psychrometrics import VPD
+from edge_agent.alerts.rules import Edge
+from edge_agent.contract import schema
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta, tzinfo
+
+    from edge_agent.alerts.evidence import Evidence
+    from edge_agent.config_structs import Rule
+
+_QUANTITY: Final = {
+    "ko": {
+        schema.AIR_TEMPERATURE: "기온",
+        schema.RELATIVE_HUMIDITY: "상대습도",
+        VPD: "수증기압차(VPD)",
+        schema.WIND_SPEED: "풍속",
+        schema.WIND_FROM_DIRECTION: "풍향",
+        schema.STATION_PRESSURE: "현지기압",
+        schema.SEA_LEVEL_PRESSURE: "해면기압",
+        schema.DEW_POINT: "이슬점",
+        schema.VAPOUR_PRESSURE: "수증기압",
+        schema.RAIN: "강수량",
+        schema.SOLAR: "일사량",
+        schema.VISIBILITY: "시정",
+        schema.GROUND_TEMPERATURE: "지면온도",
+        schema.SOIL_MOISTURE: "토양수분",
+    },
+    "en": {schema.AIR_TEMPERATURE: "air temperature", VPD: "vapour pressure deficit"},
+}
+_TITLE: Final = {
+    "ko": {
+        "heat": "고온",
+        "dryness": "건조",
+        "frost": "서리",
+        "frost-watch": "서리 주의",
+        "vpd-high": "과도한 증산",
+    },
+    "en": {
+        "heat": "Heat",
+        "dryness": "Dry air",
+        "frost": "Frost",
+        "frost-watch": "Frost watch",
+        "vpd-high": "High transpiration",
+    },
+}
+_SEVERITY: Final = {
+    "ko": {"info": "알림", "warning": "주의", "critical": "경보"},
+    "en": {"info": "Notice", "warning": "Warning", "critical": "Alarm"},
+}
+_SIDE: Final = {
+    "ko": {">=": "이상", ">": "초과", "<=": "이하", "<": "미만"},
+    "en": {">=": "at or above", ">": "above", "<=": "at or below", "<": "below"},
+}
+_TEXT: Final = {
+    ("ko", Edge.RAISED, False): "[{severity}] {title}: {time}쯤 {quantity} {value}{unit} 예상, "
+    "{threshold}{unit} {side}일 확률 {probability}%.",
+    ("ko", Edge.UPDATED, False): "[{severity}] {title} 변경: {time}쯤 {quantity} {value}{unit} "
+    "예상, {threshold}{unit} {side}일 확률 {probability}%.",
+    ("ko", Edge.CLEARED, False): "[해제] {title}: 앞으로 {within_h}시간 안에 "
+    "{quantity} {threshold}{unit} {side} 가능성이 낮아졌습니다({duration} 지속).",
+    ("ko", Edge.RAISED, True): "[{severity}] {title}: 지금 {quantity} {value}{unit}, "
+    "기준 {threshold}{unit} {side}.",
+    ("ko", Edge.CLEARED, True): "[해제] {title}: 지금 {quantity} {value}{unit}({duration} 지속).",
+    ("en", Edge.RAISED, False): "[{severity}] {title}: {quantity} {value}{unit} expected around "
+    "{time}, chance of {side} {threshold}{unit} is {probability}%.",
+    ("en", Edge.UPDATED, False): "[{severity}] {title}, update: {quantity} {value}{unit} expected "
+    "around {time}, chance of {side} {threshold}{unit} is {probability}%.",
+    ("en", Edge.CLEARED, False): "[Ended] {title}: {quantity} {side} {threshold}{unit} is no "
+    "longer likely in the next {within_h} h (it lasted {duration}).",
+    ("en", Edge.RAISED, True): "[{severity}] {title}: {quantity} is {value}{unit} now, "
+    "limit {side} {threshold}{unit}.",
+    ("en", Edge.CLEARED, True): "[Ended] {title}: {quantity} is {value}{unit} now "
+    "(it lasted {duration}).",
+}
+_RETIRED: Final = {
+    "ko": "[해제] {title}: 이 규칙은 설정에서 빠졌습니다.",
+    "en": "[Ended] {title}: this rule is no longer configured.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Language ("ko" or "en") and zone in which people are spoken to."""
+
+    language: str
+    zone: tzinfo
+
+    def time(self, at: datetime) -> str:
+        """A full hour as people say it, in their zone."""
+        local = at.astimezone(self.zone)
+        if self.language == "ko":
+            return f"{local.month}월 {local.day}일 {local.hour}시"
+        return f"{local.day} {local:%b} {local:%H}:00"
+
+    def duration(self, length: timedelta) -> str:
+        """A length of time in hours, or in minutes below one."""
+        minutes = max(int(length.total_seconds() // 60), 0)
+        if minutes >= 60:
+            return f"{minutes // 60}시간" if self.language == "ko" else f"{minutes // 60} h"
+        return f"{minutes}분" if self.language == "ko" else f"{minutes} min"
+
+
+def unit_of(quantity: str) -> str:
+    """Unit of a rule's quantity as shown to people."""
+    return "kPa" if quantity == VPD else schema.QUANTITIES[quantity].unit
+
+
+def alert_text(
+    speaker: Speaker,
+    rule: Rule,
+    edge: Edge,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    lasted: timedelta,
+) -> str:
+    """Text of one alert edge; a rule's own `message` replaces the one for raised and updated."""
+    words = _words(speaker, rule, evidence, now)
+    if rule.message and edge is not Edge.CLEARED:
+        return rule.message.format_map(words)
+    words |= {
+        "title": _TITLE[speaker.language].get(rule.name, rule.name),
+        "side": _SIDE[speaker.language][rule.operator],
+        "within_h": str(rule.within_h),
+        "duration": speaker.duration(lasted),
+    }
+    return _TEXT[speaker.language, edge, rule.now].format_map(words)
+
+
+def retired_text(speaker: Speaker, name: str) -> str:
+    """Text for the end of an alert whose rule is gone from the configuration."""
+    title = _TITLE[speaker.language].get(name, name)
+    return _RETIRED[speaker.language].format(title=title)
+
+
+def _words(speaker: Speaker, rule: Rule, evidence: Evidence, now: datetime) -> dict[str, str]:
+    chance = evidence.probability
+    hour = evidence.hour
+    lead = "-" if hour is None else str(max(round((hour - now).total_seconds() / 3600), 0))
+    name = _QUANTITY[speaker.language].get(rule.quantity)
+    if name is None:
+        name = rule.quantity.rpartition("_")[0].replace("_", " ")
+    return {
+        "rule": rule.name,
+        "severity": _SEVERITY[speaker.language][rule.severity],
+        "quantity": name,
+        "value": "-" if evidence.value is None else f"{evidence.value:.1f}",
+        "unit": unit_of(rule.quantity),
+        "operator": rule.operator,
+        "threshold": f"{rule.threshold:g}",
+        "probability": "-" if chance is None else f"{100 * chance:.0f}",
+        "time": "-" if hour is None else speaker.time(hour),
+        "lead_h": lead,
+    }

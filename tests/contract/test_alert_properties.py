@@ -1,0 +1,107 @@
+"""What holds for every series of weather and evidence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.alerts.evidence import Evidence, from_forecast
+from edge_agent.alerts.rules import Edge, Latch, Level, step
+from edge_agent.config_structs import Rule
+from edge_agent.contract import schema
+from edge_agent.contract.forecast import Source
+from tests.fakes.forecasts import NOW, forecast
+
+HOUR = timedelta(hours=1)
+
+rules = st.builds(
+    Rule,
+    name=st.just("any"),
+    quantity=st.sampled_from(schema.TARGETS),
+    operator=st.sampled_from([">=", ">", "<=", "<"]),
+    threshold=st.floats(-30, 100),
+    within_h=st.integers(1, 48),
+    probability=st.floats(0.01, 0.99),
+    for_h=st.integers(1, 6),
+    hold_s=st.integers(0, 20_000),
+    cooldown_s=st.integers(0, 20_000),
+)
+evidence = st.one_of(
+    st.just(Evidence()),
+    st.builds(
+        lambda p, hour: Evidence(
+            met=p >= 0.5, over=p < 0.3, probability=p, value=20.0, hour=NOW + hour * HOUR
+        ),
+        st.floats(0, 1),
+        st.integers(0, 72),
+    ),
+)
+series = st.lists(st.tuples(evidence, st.integers(-7200, 90_000)), max_size=60)
+temperatures = st.lists(st.one_of(st.none(), st.floats(-40, 45)), min_size=1, max_size=48)
+
+
+def walk(
+    rule: Rule, steps: list[tuple[Evidence, int]]
+) -> list[tuple[Latch, Edge | None, Evidence]]:
+    """Latch, edge and evidence after each step; the clock may jump either way."""
+    latch, now, seen = Latch(rule=rule.name), NOW, []
+    for item, seconds in steps:
+        now += timedelta(seconds=seconds)
+        latch, edge = step(rule, latch, item, now, daily_cap=24)
+        seen.append((latch, edge, item))
+    return seen
+
+
+@given(rules, series)
+def test_machine_never_skips_a_state(rule: Rule, steps: list[tuple[Evidence, int]]) -> None:
+    """Raised and cleared alternate, updates come only in between, and the latch agrees."""
+    level = Level.CLEAR
+    for latch, edge, _ in walk(rule, steps):
+        if edge is Edge.RAISED:
+            assert level is Level.CLEAR
+            level = Level.RAISED
+        elif edge is not None:
+            assert level is Level.RAISED
+            level = Level.CLEAR if edge is Edge.CLEARED else level
+        assert latch.level is level
+
+
+@given(rules, series)
+def test_no_edge_on_missing_data(rule: Rule, steps: list[tuple[Evidence, int]]) -> None:
+    """Unknown evidence never causes an edge, whatever came before."""
+    for _, edge, item in walk(rule, steps):
+        assert edge is None or item.met is not None
+
+
+@given(rules, series)
+def test_deterministic(rule: Rule, steps: list[tuple[Evidence, int]]) -> None:
+    """The same evidence at the same times gives the same edges."""
+    assert walk(rule, steps) == walk(rule, steps)
+
+
+@given(rules, st.integers(1, 48))
+def test_no_rule_is_met_without_numbers(rule: Rule, hours: int) -> None:
+    """Forecasts without a number, and normals alone, say nothing about any rule."""
+    empty = forecast([None] * hours, [None] * hours)
+    assert from_forecast(rule, empty, NOW) == Evidence()
+    normals = forecast([20.0] * hours, source=Source.CLIMATOLOGY)
+    assert from_forecast(rule, normals, NOW) == Evidence()
+
+
+@given(rules, temperatures, st.data())
+def test_losing_hours_never_makes_an_event_likelier(
+    rule: Rule, values: list[float | None], data: st.DataObject
+) -> None:
+    """Taking hours away can lower the chance of a window or make it unknown, not raise it."""
+    lost = data.draw(st.sets(st.integers(0, len(values) - 1)))
+    full = from_forecast(rule, forecast(values, values), NOW)
+    fewer = [None if i in lost else v for i, v in enumerate(values)]
+    part = from_forecast(rule, forecast(fewer, fewer), NOW)
+    if part.probability is not None:
+        assert full.probability is not None
+        assert part.probability <= full.probability
+    if lost and part.over:
+        window = set(range(rule.within_h))
+        assert not lost & window, "an alert ended on a window with an unknown hour"

@@ -1,0 +1,134 @@
+"""What counts as evidence (rules E1 to E5)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from edge_agent.agronomy.psychrometrics import VPD
+from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
+from edge_agent.config_structs import Rule
+from edge_agent.contract import schema
+from edge_agent.contract.forecast import Source
+from tests.fakes.forecasts import NOW, forecast
+
+if TYPE_CHECKING:
+    from edge_agent.contract.forecast import Forecast
+
+HOUR = timedelta(hours=1)
+
+
+def rule(**keys: object) -> Rule:
+    """Heat rule with some keys changed."""
+    base: dict[str, object] = {
+        "name": "heat",
+        "quantity": schema.AIR_TEMPERATURE,
+        "operator": ">=",
+        "threshold": 30.0,
+    }
+    return msgspec.convert(base | keys, Rule)
+
+
+def test_window_takes_the_most_probable_hour() -> None:
+    """The chance of the window is the largest of its hours (E2)."""
+    found = from_forecast(rule(), forecast([25.0, 30.0, 31.2, 28.0]), NOW)
+    assert found.met is True
+    assert found.probability == pytest.approx(0.75)
+    assert found.value == pytest.approx(31.2)
+    assert found.hour == NOW + 2 * HOUR, "the first hour at the limit, not the most probable one"
+
+
+def test_hours_outside_the_window_do_not_count() -> None:
+    """Neither hours past nor hours beyond `within_h` (E1)."""
+    weather = forecast([35.0, 20.0, 20.0, 20.0, 35.0])
+    assert from_forecast(rule(within_h=3), weather, NOW + HOUR).met is False
+    assert from_forecast(rule(within_h=4), weather, NOW + HOUR).met is True
+
+
+def test_hours_in_a_row() -> None:
+    """`for_h` needs each hour of one run to be probable (E2)."""
+    split = forecast([32.0, 20.0, 32.0, 20.0])
+    row = forecast([20.0, 32.0, 31.2, 20.0])
+    assert from_forecast(rule(for_h=2), split, NOW).met is False
+    found = from_forecast(rule(for_h=2), row, NOW)
+    assert found.probability == pytest.approx(0.75)
+    assert found.hour == NOW + 2 * HOUR
+
+
+def test_gap_breaks_a_run() -> None:
+    """Hours on both sides of a missing one are no run (E2, E3)."""
+    assert from_forecast(rule(for_h=2), forecast([32.0, None, 32.0]), NOW).met is None
+
+
+@pytest.mark.parametrize(
+    "weather",
+    [
+        None,
+        forecast([None, None, None]),
+        forecast([35.0], source=Source.CLIMATOLOGY),
+        forecast([35.0], now=NOW - 5 * HOUR),
+    ],
+    ids=["no forecast", "no numbers", "normals alone", "all in the past"],
+)
+def test_missing_data_is_no_evidence(weather: Forecast | None) -> None:
+    """Nothing is known where there are no numbers about this day (E3)."""
+    assert from_forecast(rule(), weather, NOW) == Evidence()
+
+
+def test_no_end_while_an_hour_of_the_window_is_unknown() -> None:
+    """A missing hour cannot end an alert, but known ones may raise it (E4)."""
+    assert from_forecast(rule(), forecast([20.0, None]), NOW).over is None
+    assert from_forecast(rule(), forecast([35.0, None]), NOW).met is True
+    assert from_forecast(rule(), forecast([20.0, 20.0]), NOW).over is True
+
+
+def test_clear_level_keeps_an_alert_up() -> None:
+    """Below the threshold but not below the clear level: not met, not over."""
+    found = from_forecast(rule(clear=27.0), forecast([28.0]), NOW)
+    assert (found.met, found.over) == (False, False)
+    assert from_forecast(rule(clear=27.0), forecast([26.0]), NOW).over is True
+
+
+def test_dryness_looks_down() -> None:
+    """`<=` takes the lower side of the distribution."""
+    dry = rule(name="dry", quantity=schema.RELATIVE_HUMIDITY, operator="<=", threshold=30.0)
+    found = from_forecast(dry, forecast([20.0] * 2, [60.0, 24.0]), NOW)
+    assert found.probability == pytest.approx(0.75)
+    assert found.hour == NOW + 2 * HOUR
+
+
+def test_vapour_pressure_deficit_follows_from_both() -> None:
+    """Warm and dry hours have a deficit; cool damp ones have none."""
+    vpd = rule(quantity=VPD, threshold=2.0)
+    found = from_forecast(vpd, forecast([15.0, 30.0], [90.0, 40.0]), NOW)
+    assert found.value == pytest.approx(2.5458, abs=1e-3)
+    assert found.met is True
+    assert from_forecast(vpd, forecast([15.0], [90.0]), NOW).met is False
+
+
+def readings(*values: float | None) -> list[Measured]:
+    """Hourly values, the newest last."""
+    return [Measured(NOW - (len(values) - 1 - i) * HOUR, value) for i, value in enumerate(values)]
+
+
+def test_live_rule_sees_the_newest_reading() -> None:
+    """One reading decides when `for_h` is one (E5)."""
+    live = rule(now=True, clear=28.0)
+    assert from_readings(live, readings(20.0, 31.0)).met is True
+    assert from_readings(live, readings(31.0, 29.0)) == Evidence(
+        met=False, over=False, probability=0.0, value=29.0, hour=NOW
+    )
+    assert from_readings(live, readings(31.0, 27.0)).over is True
+
+
+def test_live_rule_over_hours_needs_each_of_them() -> None:
+    """`for_h` hours in a row, none missing (E5)."""
+    live = rule(now=True, for_h=3)
+    assert from_readings(live, readings(31.0, 32.0, 33.0)).met is True
+    assert from_readings(live, readings(31.0, 29.0, 33.0)).met is False
+    assert from_readings(live, readings(31.0, None, 33.0)) == Evidence()
+    assert from_readings(live, readings(32.0, 33.0)) == Evidence()
+    assert from_readings(live, []) == Evidence()

@@ -1,0 +1,225 @@
+"""Payloads: valid by their published schemas, stable in their ids, clear in their texts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jsonschema
+import pytest
+
+from edge_agent.alerts import message, payloads
+from edge_agent.alerts.evidence import Evidence
+from edge_agent.alerts.message import Voice
+from edge_agent.alerts.payloads import Input
+from edge_agent.alerts.rules import Edge, Latch, Level
+from edge_agent.alerts.wording import Speaker
+from edge_agent.config_structs import Action, Rule
+from edge_agent.contract import schema
+from edge_agent.messaging.message import Kind, Message
+from edge_agent.messaging.topics import Topics
+from tests.fakes.forecasts import NOW, forecast
+
+DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
+SEOUL = ZoneInfo("Asia/Seoul")
+VOICE = Voice(
+    topics=Topics.of("farm", "edge-1"),
+    speaker=Speaker("ko", SEOUL),
+    now=NOW + timedelta(minutes=3, seconds=7, microseconds=9),
+    clock="trusted",
+    source="model",
+    release=7,
+    inputs=(Input(name="air_temperature_c", at=NOW, age_s=187),),
+)
+RULE = Rule(
+    name="heat",
+    quantity=schema.AIR_TEMPERATURE,
+    operator=">=",
+    threshold=30.0,
+    probability=0.4,
+    clear=29.0,
+    action=Action(command="vent_open", value=50.0),
+)
+MET = Evidence(
+    met=True, over=False, probability=0.6243, value=31.23, hour=NOW + timedelta(hours=24)
+)
+
+
+def body(made: Message) -> dict[str, Any]:
+    """Payload as plain values."""
+    document = json.loads(made.payload)
+    assert isinstance(document, dict)
+    return document
+
+
+def every_message() -> list[tuple[str, Message]]:
+    """One of each, with everything known and with nothing known."""
+    latch = Latch(rule="heat", level=Level.RAISED, since=NOW, last_rule=RULE)
+    facts: dict[str, Any] = {
+        "forecast_source": None,
+        "forecast_reason": "no observation",
+        "data_age_s": None,
+        "disk_free_bytes": 10,
+        "outbox": {"alert": 1},
+        "alerts_raised": ("heat",),
+        "rules_unknown": (),
+        "problems": ("no observation",),
+    }
+    return [
+        *(("forecast", m) for m in message.forecast_messages(VOICE, forecast([20.0, None]))),
+        ("alert-state", message.state_message(VOICE, RULE, latch, MET)),
+        ("alert-state", message.state_message(VOICE, RULE, Latch(rule="heat"), Evidence())),
+        *(
+            ("alert-event", message.event_message(VOICE, RULE, edge, MET, since))
+            for edge, since in ((Edge.RAISED, None), (Edge.UPDATED, NOW), (Edge.CLEARED, NOW))
+        ),
+        ("alert-event", message.retired_messages(VOICE, latch)[0]),
+        ("model", message.model_message(VOICE, None, "0.1.0")),
+        ("health", message.health_message(VOICE, **facts)),
+    ]
+
+
+@pytest.mark.parametrize("kind", payloads.SCHEMAS)
+def test_schema_files_are_current(kind: str) -> None:
+    """docs/mqtt is what the structs say; when not: python docs/mqtt/generate.py."""
+    assert (DOCS / f"{kind}.schema.json").read_bytes() == payloads.json_schema(kind)
+
+
+@pytest.mark.parametrize(("kind", "made"), every_message())
+def test_payload_is_valid_by_its_schema(kind: str, made: Message) -> None:
+    """A controller that validates accepts everything that is sent."""
+    published = json.loads((DOCS / f"{kind}.schema.json").read_bytes())
+    checker = jsonschema.Draft202012Validator(
+        published, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    checker.validate(body(made))
+    assert made.id == body(made)["id"]
+    assert made.expires_at is not None
+    assert made.expires_at == datetime.fromisoformat(body(made)["valid_until"])
+
+
+def test_schema_refuses_a_payload_that_lacks_a_key() -> None:
+    """The published schema is strict, not decoration."""
+    made = body(message.event_message(VOICE, RULE, Edge.RAISED, MET, None))
+    del made["valid_until"]
+    published = json.loads((DOCS / "alert-event.schema.json").read_bytes())
+    assert not jsonschema.Draft202012Validator(published).is_valid(made)
+
+
+def test_alert_event_says_what_a_farmer_needs() -> None:
+    """Rule, reason, value, chance, first hour, inputs with age, release, validity, action."""
+    made = message.event_message(VOICE, RULE, Edge.RAISED, MET, None)
+    said = body(made)
+    assert made.topic == "farm/v1/farm/edge-1/alert/heat/event"
+    assert (made.kind, made.retain) == (Kind.ALERT, False)
+    assert said["text"] == "[주의] 고온: 7월 2일 14시쯤 기온 31.2°C 예상, 30°C 이상일 확률 62%."
+    assert said["reason"] == (
+        "P(air_temperature_c >= 30) within 24 h is 0.62, limit 0.4; first at 2026-07-02T05:00Z"
+    )
+    assert (said["value"], said["probability"]) == (31.23, 0.624)
+    assert said["first_hour"] == "2026-07-02T05:00:00Z"
+    assert said["inputs"] == [
+        {"name": "air_temperature_c", "at": "2026-07-01T05:00:00Z", "age_s": 187}
+    ]
+    assert said["model_release"] == 7
+    assert said["issued_at"] == "2026-07-01T05:03:07Z"
+    assert said["valid_until"] == "2026-07-02T05:03:07Z"
+    assert said["action"] == {
+        "command": "vent_open",
+        "value": 50.0,
+        "expires_at": "2026-07-01T06:03:07Z",
+        "max_run_s": 900,
+    }
+
+
+@pytest.mark.parametrize(
+    ("language", "edge", "live", "text"),
+    [
+        (
+            "en",
+            Edge.RAISED,
+            False,
+            (
+                "[Warning] Heat: air temperature 31.2°C expected around 2 Jul 14:00, "
+                "chance of at or above 30°C is 62%."
+            ),
+        ),
+        (
+            "ko",
+            Edge.CLEARED,
+            False,
+            "[해제] 고온: 앞으로 24시간 안에 기온 30°C 이상 가능성이 낮아졌습니다(5시간 지속).",
+        ),
+        ("ko", Edge.RAISED, True, "[주의] 고온: 지금 기온 31.2°C, 기준 30°C 이상."),
+        (
+            "en",
+            Edge.CLEARED,
+            True,
+            "[Ended] Heat: air temperature is 31.2°C now (it lasted 5 h).",
+        ),
+    ],
+)
+def test_texts(language: str, edge: Edge, live: bool, text: str) -> None:
+    """Each template in each language."""
+    voice = replace(VOICE, speaker=Speaker(language, SEOUL))
+    rule = Rule(
+        name="heat", quantity=schema.AIR_TEMPERATURE, operator=">=", threshold=30.0, now=live
+    )
+    made = message.event_message(voice, rule, edge, MET, VOICE.now - timedelta(hours=5))
+    assert body(made)["text"] == text
+
+
+def test_own_text_of_a_rule() -> None:
+    """A rule's template replaces the built-in text."""
+    rule = Rule(
+        name="heat",
+        quantity=schema.AIR_TEMPERATURE,
+        operator=">=",
+        threshold=30.0,
+        message="{time} {value}{unit}, {probability}%, +{lead_h} h",
+    )
+    made = message.event_message(VOICE, rule, Edge.RAISED, MET, None)
+    assert body(made)["text"] == "7월 2일 14시 31.2°C, 62%, +24 h"
+
+
+def test_action_only_with_the_raise() -> None:
+    """An update or an end orders nothing."""
+    for edge in (Edge.UPDATED, Edge.CLEARED):
+        assert body(message.event_message(VOICE, RULE, edge, MET, NOW))["action"] is None
+
+
+def test_same_hour_gives_the_same_ids() -> None:
+    """A second run within the hour adds nothing; the next hour does."""
+    later = replace(VOICE, now=VOICE.now + timedelta(minutes=20))
+    next_hour = replace(VOICE, now=VOICE.now + timedelta(hours=1))
+    weather = forecast([20.0, 21.0])
+
+    def ids(voice: Voice, celsius: float = 20.0) -> list[str]:
+        made = message.forecast_messages(voice, replace(weather, targets=weather.targets))
+        state = message.state_message(voice, RULE, Latch(rule="heat"), replace(MET, value=celsius))
+        return [m.id for m in (*made, state)]
+
+    assert ids(VOICE) == ids(later)
+    assert not set(ids(VOICE)) & set(ids(next_hour))
+    assert ids(VOICE)[-1] != ids(VOICE, 21.0)[-1], "another content is another message"
+
+
+def test_missing_hour_is_null_not_zero() -> None:
+    """A forecast hour without a number says so."""
+    made = message.forecast_messages(VOICE, forecast([20.0, None]))
+    hours = body(made[0])["hours"]
+    assert (hours[0]["value"], hours[0]["p10"], hours[0]["p90"]) == (20.0, 17.6, 22.4)
+    assert (hours[1]["value"], hours[1]["p10"], hours[1]["p90"]) == (None, None, None)
+
+
+def test_retired_rule_takes_its_state_back() -> None:
+    """The retained state of a rule that is gone is deleted at the broker."""
+    latch = Latch(rule="heat", level=Level.RAISED, since=NOW, last_rule=RULE)
+    event, forget = message.retired_messages(VOICE, latch)
+    assert body(event)["event_type"] == "cleared"
+    assert (forget.payload, forget.retain) == (b"", True)
+    assert forget.topic == "farm/v1/farm/edge-1/alert/heat/state"
