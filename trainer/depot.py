@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from tuf.api.metadata import MetaFile, TargetFile, Targets
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from trainer.depot_store import Store
     from trainer.keyring import KeyRing
     from trainer.metadata import Current
+
+RUN: Final = "run"
+"""Key in a manifest's lineage: the candidate run that it came from."""
+ROLLBACK: Final = "rollback_to"
+"""Key in a manifest's lineage: the release that was gone back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +265,17 @@ def _check(channel: str, manifest: Manifest, files: Mapping[str, bytes]) -> None
 
 
 def _essence(manifest: Manifest) -> Manifest:
-    """What makes two releases of a channel the same."""
-    return msgspec.structs.replace(manifest, channel="", release=0, created_at="", reason="")
+    """What makes two releases of a channel the same: all but number, time, place and words."""
+    return msgspec.structs.replace(
+        manifest,
+        channel="",
+        release=0,
+        created_at="",
+        reason="",
+        lineage={
+            name: text for name, text in manifest.lineage.items() if name not in {RUN, ROLLBACK}
+        },
+    )
 
 
 def _half_used(role: str, expires: datetime, now: datetime) -> bool:

@@ -74,11 +74,14 @@ def create(
     store, keys = FolderStore(workspace.depot), KeyRing(workspace.keys, passphrase)
     now = (clock or SystemClock()).now()
     with store.lock():
+        pinned = workspace.root / "root.json"
         if store.read(metadata.file_name(roles.TIMESTAMP, 0)) is not None:
-            raise CannotCreate(
-                f"{workspace.depot}: this depot is signed already: choose another folder, or use "
-                "`trainer keys rotate` to replace keys"
-            )
+            if pinned.exists():
+                raise CannotCreate(
+                    f"{workspace.depot}: this depot is signed already: choose another folder, or "
+                    "use `trainer keys rotate` to replace keys"
+                )
+            return _pin(store, pinned)
         count = 1 if single_key else ROOT_KEYS
         made = {role: _keys_of(keys, role, count) for role in (*roles.TOP_LEVEL, *roles.PATHS)}
         root = _first_root(made, now, threshold=1 if single_key else ROOT_THRESHOLD)
@@ -91,9 +94,14 @@ def create(
         }
         targets = _first_targets(made, now)
         changed[roles.TARGETS] = metadata.put(store, roles.TARGETS, targets, made[roles.TARGETS])
-        pinned = workspace.root / "root.json"
-        write_atomic(pinned, store.read(metadata.file_name(roles.ROOT, 1)) or b"")
         metadata.seal(store, keys, root, now, changed=changed, before=None)
+        return _pin(store, pinned)
+
+
+def _pin(store: FolderStore, pinned: Path) -> Path:
+    """Leave the newest root for devices; last of all, as its presence says that all is done."""
+    version = metadata.newest_root(store).version
+    write_atomic(pinned, store.read(metadata.file_name(roles.ROOT, version)) or b"")
     return pinned
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from edge_agent.contract import manifest as contract
 from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
-from trainer.depot import Depot
+from trainer.depot import ROLLBACK, RUN, Depot
 from trainer.depot_store import FolderStore
 from trainer.keyring import KeyRing, no_passphrase
 from trainer.release_log import Entry, ReleaseLog
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.ports import Clock
-
-RUN: str = "run"
-"""Key of the candidate run's name in a manifest's lineage."""
 
 
 class Places(Protocol):
@@ -122,9 +119,7 @@ def rollback(
     old = depot.manifest(entry.channel, entry.manifest)
     if old.release != to:
         raise BadData(f"{workspace.releases}: release {to} names the manifest of {old.release}")
-    back = msgspec.structs.replace(
-        old, lineage={**old.lineage, "rollback_to": str(to)}, rollout=None
-    )
+    back = msgspec.structs.replace(old, lineage={**old.lineage, ROLLBACK: str(to)}, rollout=None)
     return _publish(
         workspace, channel or entry.channel, back, depot.content(old), reason=reason, clock=clock
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from edge_agent.updates.http_source import HttpSource, Pace
 from edge_agent.updates.slots import Slots
 from edge_agent.updates.sources import FolderSource, Source
 from edge_agent.updates.updater import Updater
+from tests.fakes.clock import FakeClock
 from trainer import keys
 from trainer.depot import Depot
 from trainer.depot_store import FolderStore
@@ -30,25 +31,9 @@ DIGEST = "d1" * 32
 IMPATIENT = Pace(connect_s=1.0, head_s=1.0, grace_s=0.3, bytes_per_s=500.0, resumes=3)
 
 
-@dataclass
-class SetClock:
-    """A clock that stands until it is moved."""
-
-    at: datetime = START
-    ticks: float = 0.0
-
-    def now(self) -> datetime:
-        """The time that was set."""
-        return self.at
-
-    def monotonic(self) -> float:
-        """Seconds that were let pass."""
-        return self.ticks
-
-    def forward(self, **span: float) -> None:
-        """Let time pass."""
-        self.at += timedelta(**span)
-        self.ticks += timedelta(**span).total_seconds()
+def set_clock() -> FakeClock:
+    """A clock that stands at `START`."""
+    return FakeClock(START)
 
 
 @dataclass(frozen=True)
@@ -56,7 +41,7 @@ class Yard:
     """A trainer's workspace: keys, depot, log."""
 
     root: Path
-    clock: SetClock = field(default_factory=SetClock)
+    clock: FakeClock = field(default_factory=set_clock)
 
     @property
     def keys(self) -> Path:
@@ -183,7 +168,7 @@ class Device:
 
     state: Path
     root: bytes
-    clock: SetClock
+    clock: FakeClock
     channel: str = "stable"
     agent_version: str = "0.1.0"
     digest: str = DIGEST

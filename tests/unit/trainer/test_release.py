@@ -1,0 +1,130 @@
+"""Releases: numbers, reasons, the log, and what a killed publisher leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent.errors import BadData, InputMissing, NothingNew, Refused, UsageError
+from tests.fakes.depot import Yard, release
+from trainer.release import open_depot, publish_run, reconcile, rollback
+from trainer.release_log import ReleaseLog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    """A workspace with its keys."""
+    return Yard.make(tmp_path, single_key=True)
+
+
+def test_numbers_grow_over_all_channels(yard: Yard) -> None:
+    """A number is given once, whatever the channel."""
+    numbers = [yard.publish("one", "canary"), yard.publish("one"), yard.publish("two", "staging")]
+    assert numbers == [1, 2, 3]
+    live = yard.open().live()
+    assert {name: one.manifest.release for name, one in live.items()} == {
+        "canary": 1,
+        "stable": 2,
+        "staging": 3,
+    }
+
+
+def test_the_same_models_are_nothing_new(yard: Yard) -> None:
+    """Publishing again what is live changes no file and raises NothingNew."""
+    run = yard.candidate("r1")
+    publish_run(yard, run, "stable", "first", yard.clock)
+    before = {p: p.read_bytes() for p in yard.root.rglob("*") if p.is_file()}
+    with pytest.raises(NothingNew, match="release 1"):
+        publish_run(yard, run, "stable", "again", yard.clock)
+    assert {p: p.read_bytes() for p in yard.root.rglob("*") if p.is_file()} == before
+
+
+def test_the_log_says_what_when_who_and_why(yard: Yard) -> None:
+    """Every publication adds one line; the manifest's hash ties it to the depot."""
+    publish_run(yard, yard.candidate("r1"), "canary", "first try", yard.clock)
+    (entry,) = ReleaseLog(yard.releases).entries()
+    assert (entry.release, entry.channel, entry.run, entry.why) == (1, "canary", "r1", "first try")
+    assert entry.at == "2026-03-01T03:00:00Z"
+    assert entry.by
+    assert yard.open().manifest("canary", entry.manifest).reason == "first try"
+
+
+def test_a_release_needs_a_reason(yard: Yard) -> None:
+    """Blank reasons are refused before anything is written."""
+    with pytest.raises(UsageError, match="reason"):
+        publish_run(yard, yard.candidate("r1"), "stable", "  ", yard.clock)
+    assert yard.open().live() == {}
+
+
+def test_files_must_be_those_of_the_manifest(yard: Yard) -> None:
+    """A swapped, missing or extra file stops the publication."""
+    manifest, files = release("one")
+    depot = yard.open()
+    swapped = dict.fromkeys(files, b"x")
+    with pytest.raises(BadData, match="not the file"):
+        depot.publish("stable", manifest, swapped)
+    with pytest.raises(BadData, match="disagree"):
+        depot.publish("stable", manifest, files | {"models/more/1/model.onnx": b"x"})
+    run = yard.candidate("r1")
+    next(run.glob("files/golden/*/*")).unlink()
+    with pytest.raises(InputMissing, match="no candidate"):
+        publish_run(yard, run, "stable", "why", yard.clock)
+    assert depot.live() == {}
+
+
+def test_rollback_names_the_old_models_under_a_higher_number(yard: Yard) -> None:
+    """Release 3 is release 1's files; rolling back to what is live is nothing new."""
+    for word in ("one", "two"):
+        publish_run(yard, yard.candidate(word, word), "stable", "daily", yard.clock)
+    assert rollback(yard, 1, "two is worse", yard.clock) == 3
+    live = yard.open().live()["stable"].manifest
+    assert live.golden.path == "golden/one/windows.json"
+    assert live.lineage["rollback_to"] == "1"
+    with pytest.raises(NothingNew):
+        rollback(yard, 3, "again", yard.clock)
+
+
+def test_a_publication_that_was_not_logged_is_logged_by_the_next(yard: Yard) -> None:
+    """The depot is the truth; the log catches up, once."""
+    yard.publish("one")
+    assert reconcile(yard, yard.clock) == (1,)
+    assert reconcile(yard, yard.clock) == ()
+    publish_run(yard, yard.candidate("two", "two"), "stable", "next", yard.clock)
+    assert [entry.release for entry in ReleaseLog(yard.releases).entries()] == [1, 2]
+
+
+def test_a_torn_last_line_of_the_log_is_cut_off(yard: Yard) -> None:
+    """Half a line, as a power cut leaves it, neither breaks reading nor the next line."""
+    publish_run(yard, yard.candidate("one", "one"), "stable", "daily", yard.clock)
+    with yard.releases.open("ab") as handle:
+        handle.write(b'{"release": 2, "cha')
+    assert [entry.release for entry in ReleaseLog(yard.releases).entries()] == [1]
+    publish_run(yard, yard.candidate("two", "two"), "stable", "daily", yard.clock)
+    assert [entry.release for entry in ReleaseLog(yard.releases).entries()] == [1, 2]
+
+
+def test_without_the_models_key_nothing_can_be_published(yard: Yard) -> None:
+    """A machine that lacks the key is told so; the depot stays as it was."""
+    for path in yard.keys.glob("models-*.pem"):
+        path.unlink()
+    before = {p.name for p in yard.depot.rglob("*.json")}
+    with pytest.raises(Refused, match="'models'"):
+        yard.publish("one")
+    assert {p.name for p in yard.depot.glob("metadata/*.json")} == {
+        name for name in before if not name.startswith("manifest")
+    }
+
+
+def test_signatures_are_renewed_before_they_end(yard: Yard) -> None:
+    """Nothing is due at first; past half of a lifetime the online roles are signed again."""
+    depot = open_depot(yard, yard.clock)
+    assert depot.refresh() == ()
+    yard.clock.advance(8 * 86_400)
+    assert depot.refresh() == ("snapshot", "timestamp")
+    assert depot.refresh() == ()
+    yard.clock.advance(200 * 86_400)
+    assert set(depot.refresh()) == {"models", "observations", "snapshot", "timestamp"}

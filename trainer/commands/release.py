@@ -1,0 +1,81 @@
+"""`trainer promote` and `trainer rollback`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent.clock import SystemClock
+from edge_agent.console import print_json, verbosity_options
+from edge_agent.errors import InputMissing
+from trainer import roles
+from trainer.commands.options import config_option, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_channel = click.Choice(roles.CHANNELS)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--channel", type=_channel, required=True, help="Where to publish.")
+@click.option("--reason", default="passed the gate", show_default=True, help="For the log.")
+@config_option
+@json_option
+@verbosity_options
+def promote(
+    run: str | None, channel: str, reason: str, config_path: Path | None, as_json: bool
+) -> None:
+    """Publish a candidate RUN (default: the newest) on a channel, if it passes the gate.
+
+    Exit 10: the gate refused. Exit 11: the channel holds these models already.
+
+    Example: trainer promote --channel canary
+    """
+    from trainer import gate
+    from trainer.release import publish_run
+    from trainer.workspace import Workspace
+
+    workspace = Workspace.open(config_path)
+    folder = workspace.runs / run if run else _newest(workspace.runs)
+    gate.decide(workspace, folder, channel)
+    number = publish_run(workspace, folder, channel, reason, SystemClock())
+    _say(number, channel, folder.name, as_json)
+
+
+@click.command()
+@click.option("--to", "release", type=int, required=True, help="Release to go back to.")
+@click.option("--reason", required=True, help="Why; it stands in the log and on the devices.")
+@click.option("--channel", type=_channel, help="Default: the channel of that release.")
+@config_option
+@json_option
+@verbosity_options
+def rollback(
+    release: int, reason: str, channel: str | None, config_path: Path | None, as_json: bool
+) -> None:
+    """Publish an older release's models again, as a new, higher release.
+
+    Example: trainer rollback --to 41 --reason "release 42 is 1 degree too warm at dawn"
+    """
+    from trainer.release import rollback as go_back
+    from trainer.workspace import Workspace
+
+    workspace = Workspace.open(config_path)
+    number = go_back(workspace, release, reason, SystemClock(), channel=channel)
+    _say(number, channel or "its channel", f"the models of release {release}", as_json)
+
+
+def _newest(runs: Path) -> Path:
+    found = sorted(path.parent for path in runs.glob("*/manifest.json"))
+    if not found:
+        raise InputMissing(f"{runs}: no candidate run; make one with `trainer train`")
+    return found[-1]
+
+
+def _say(number: int, channel: str, what: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"release": number, "channel": channel, "from": what})
+    else:
+        click.echo(f"release {number} is published on {channel}: {what}")

@@ -1,0 +1,42 @@
+"""`trainer serve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent.console import verbosity_options
+from edge_agent.errors import Unavailable
+from trainer.commands.options import config_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port; 0 = any free one.")
+@config_option
+@verbosity_options
+def serve(host: str, port: int, config_path: Path | None) -> None:
+    """Serve the depot, read-only: for trials; any web server does it in production.
+
+    Example: trainer serve --host 0.0.0.0 --port 8080
+    """
+    from trainer.serve import DepotServer
+    from trainer.workspace import Workspace
+
+    workspace = Workspace.open(config_path)
+    try:
+        server = DepotServer(workspace.depot, host, port)
+    except OSError as fault:
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {fault.strerror}: choose another --port"
+        ) from fault
+    with server:
+        click.echo(f"{workspace.depot} at {server.url} (stop with Ctrl-C)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo("stopped")
