@@ -1,0 +1,63 @@
+"""A link to a broker that is not there: records what is asked, answers when told to."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from edge_agent.messaging.link import Acknowledged, Event, Outgoing, Up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_agent.messaging.link import Subscription, Version
+
+
+class FakeLink:
+    """`messaging.link.Link`. Reports nothing by itself unless `report` is given.
+
+    With `report` it behaves like a good broker: yes to every dial, PUBACK for every message.
+    """
+
+    def __init__(self, report: Callable[[Event], None] | None = None) -> None:
+        self._report = report
+        self._numbers = count(1)
+        self.dialled: list[Version] = []
+        self.sent: list[tuple[int, Outgoing]] = []
+        self.asked: list[tuple[Subscription, ...]] = []
+        self.dropped = 0
+        self.last_words: list[Outgoing] = []
+        self.gone = False
+
+    @property
+    def topics(self) -> list[str]:
+        """Topics in the order they were sent."""
+        return [message.topic for _, message in self.sent]
+
+    def dial(self, version: Version) -> None:
+        """Record, and say yes where told to."""
+        self.dialled.append(version)
+        if self._report is not None:
+            self._report(Up(version, session_present=False, window=10, largest=None))
+
+    def publish(self, message: Outgoing) -> int | None:
+        """Record, and acknowledge where told to; None while `gone`."""
+        if self.gone:
+            return None
+        token = next(self._numbers)
+        self.sent.append((token, message))
+        if self._report is not None:
+            self._report(Acknowledged(token, 0, "Success"))
+        return token
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Record."""
+        self.asked.append(tuple(subscriptions))
+
+    def drop(self) -> None:
+        """Count."""
+        self.dropped += 1
+
+    def hang_up(self, last: Outgoing, timeout_s: float) -> None:  # noqa: ARG002 - the interface has it
+        """Record."""
+        self.last_words.append(last)

@@ -1,0 +1,82 @@
+"""A subscriber as a controller would run it, with a client of its own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paho.mqtt.client import MQTTMessage
+    from paho.mqtt.properties import Properties
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message as it came."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    properties: Properties | None
+
+
+class Subscriber:
+    """Connects with MQTT 5, reconnects by itself, keeps all it hears, in order."""
+
+    def __init__(self, port: int, topic: str = "#", name: str = "controller") -> None:
+        self.heard: list[Heard] = []
+        self._news = threading.Condition()
+        self._subscribed = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTv5)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = self._take
+        self._port = port
+
+    def _take(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        with self._news:
+            self.heard.append(
+                Heard(message.topic, bytes(message.payload), message.retain, message.properties)
+            )
+            self._news.notify_all()
+
+    def wait(self, enough: Callable[[list[Heard]], bool], timeout_s: float = 20.0) -> list[Heard]:
+        """Block until `enough` says so; fails the test otherwise."""
+        with self._news:
+            done = self._news.wait_for(lambda: enough(self.heard), timeout_s)
+            heard = list(self.heard)
+        assert done, f"after {timeout_s} s only: {[h.topic for h in heard]}"
+        return heard
+
+    def payloads(self, topic: str) -> list[bytes]:
+        """What was heard on one topic, in order."""
+        return [heard.payload for heard in list(self.heard) if heard.topic == topic]
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        properties: Properties | None = None,
+    ) -> None:
+        """Say something and wait for the PUBACK."""
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        info.wait_for_publish(10)
+
+    def __enter__(self) -> Self:
+        self._client.connect("127.0.0.1", self._port)
+        self._client.loop_start()
+        assert self._subscribed.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
