@@ -1,41 +1,54 @@
-"""trainer.toml -> frozen, strict structs. Pure: bytes in, structs out."""
+"""trainer.toml -> frozen, strict structs. Pure: bytes and environment in, structs out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import tomllib
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
-from edge_agent.errors import ConfigError, InputMissing
+from edge_agent import strict
+from edge_agent.errors import ConfigError
+from edge_agent.toml_lines import line_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
 FILE_NAME: Final = "trainer.toml"
 SERVICE_KEY: Final = "KMA_SERVICE_KEY"
 HUB_KEY: Final = "KMA_HUB_KEY"
+PREFIX: Final = "TRAINER__"
+
+Address = Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$")]
 
 
 class Kma(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """KMA's services: addresses (a recorded server can stand in) and manners."""
+    """KMA's services: addresses (a recorded server can stand in), keys and manners."""
 
-    asos_url: str = "https://apis.data.go.kr/1360000/AsosHourlyInfoService/getWthrDataList"
-    hub_url: str = "https://apihub.kma.go.kr/api/typ01/url"
-    village_url: str = "https://apis.data.go.kr/1360000/VilageFcstInfoService_2.0"
-    timeout_s: float = 60.0
-    retries: int = 4
-    requests_per_day: int = 10_000
-    requests_per_second: float = 5.0
-    parallel: int = 4
+    asos_url: Address = "https://apis.data.go.kr/1360000/AsosHourlyInfoService/getWthrDataList"
+    hub_url: Address = "https://apihub.kma.go.kr/api/typ01/url"
+    village_url: Address = "https://apis.data.go.kr/1360000/VilageFcstInfoService_2.0"
+    service_key_file: str = ""
+    """File with the data.go.kr key; the environment's KMA_SERVICE_KEY comes first."""
+    hub_key_file: str = ""
+    """File with the API hub key; the environment's KMA_HUB_KEY comes first."""
+    timeout_s: Annotated[float, Meta(gt=0, le=600)] = 60.0
+    retries: Annotated[int, Meta(ge=0, le=20)] = 4
+    requests_per_day: Annotated[int, Meta(ge=1)] = 10_000
+    requests_per_second: Annotated[float, Meta(gt=0)] = 5.0
+    parallel: Annotated[int, Meta(ge=1, le=32)] = 4
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is trained, and how it is judged."""
 
-    holdout_share: float = 0.2
-    embargo_hours: int = 168
+    holdout_share: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+    embargo_hours: Annotated[int, Meta(ge=0)] = 168
     seed: int = 20240417
-    threads: int = 0
+    threads: Annotated[int, Meta(ge=0)] = 0
     """0 = all cores."""
 
 
@@ -43,46 +56,63 @@ class Depot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Where releases go and how long their signatures speak."""
 
     default_channel: str = "stable"
-    relay_days: int = 14
+    relay_days: Annotated[int, Meta(ge=1)] = 14
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file. `stations` are KMA's ASOS numbers; `lake` and `depot_path` take s3:// too."""
 
-    stations: tuple[int, ...] = (108,)
-    start: str = "2014-01-01"
+    stations: Annotated[tuple[int, ...], Meta(min_length=1)] = (108,)
+    start: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2014-01-01"
     """First day wanted in the lake, KST."""
-    lake_path: str = "lake"
-    depot_path: str = "depot"
+    lake_path: Annotated[str, Meta(min_length=1)] = "lake"
+    depot_path: Annotated[str, Meta(min_length=1)] = "depot"
     kma: Kma = msgspec.field(default_factory=Kma)
     training: Training = msgspec.field(default_factory=Training)
     depot: Depot = msgspec.field(default_factory=Depot)
 
 
-def decode(content: bytes, where: str) -> Config:
-    """Config from TOML.
+def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> Config:
+    """Config from TOML and TRAINER__SECTION__KEY overrides.
 
     Raises:
-        ConfigError: Not TOML, an unknown key or a value of the wrong type; the text has the path.
+        ConfigError: Not TOML, unknown keys or wrong values; the text has every one with its path.
     """
     try:
-        return msgspec.toml.decode(content, type=Config)
-    except (msgspec.DecodeError, msgspec.ValidationError) as fault:
-        raise ConfigError(f"{where}: {fault}") from fault
+        text = content.decode("utf-8-sig")
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise ConfigError(f"{where}: not TOML: {fault}") from fault
+    problems: list[strict.Problem] = []
+    _override(document, env or {}, problems)
+    config = strict.build(document, Config, problems)
+    if not problems and not _is_day(config.start):
+        problems.append(strict.Problem("start", f"{config.start!r} is not a day like 2014-01-01"))
+    if problems:
+        lined = (replace(problem, line=line_of(text, problem.path)) for problem in problems)
+        raise ConfigError(f"{where}: {'; '.join(map(str, lined))}")
+    return config
 
 
-def load(path: Path) -> Config:
-    """Config from a file.
+def _override(
+    document: dict[str, Any], env: Mapping[str, str], problems: list[strict.Problem]
+) -> None:
+    for name in sorted(env):
+        if not name.startswith(PREFIX):
+            continue
+        *sections, key = name.removeprefix(PREFIX).lower().split("__")
+        table: Any = document
+        for section in sections:
+            table = table.setdefault(section, {}) if isinstance(table, dict) else None
+        if isinstance(table, dict):
+            table[key] = strict.Text(env[name])
+        else:
+            problems.append(strict.Problem(name, "names no key of a table"))
 
-    Raises:
-        InputMissing: No such file.
-        ConfigError: See `decode`.
-    """
+
+def _is_day(text: str) -> bool:
     try:
-        content = path.read_bytes()
-    except FileNotFoundError as fault:
-        raise InputMissing(
-            f"{path}: no such file; make a workspace with `trainer init DIR` and run there, "
-            "or name the file with --config"
-        ) from fault
-    return decode(content, str(path))
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -30,6 +30,8 @@ SHARED_WITH_TRAINER = (
     "edge_agent.errors",
     "edge_agent.files",
     "edge_agent.ports",
+    "edge_agent.strict",
+    "edge_agent.toml_lines",
 )
 REPLAYED_BY_TRAINER = ("edge_agent.inference", "edge_agent.forecast")
 OWNERS = {

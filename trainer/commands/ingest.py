@@ -1,0 +1,208 @@
+"""`trainer ingest` and `trainer import`."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_agent.clock import SystemClock
+from edge_agent.console import print_json, set_up_logging, verbosity_options
+from edge_agent.errors import FarmError
+from trainer.commands.options import config_option, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trainer.heal import Request, Summary
+    from trainer.ingest import Job, Outcome
+    from trainer.progress import Progress
+    from trainer.workspace import Workspace
+
+
+class _Day(click.ParamType[date]):
+    name = "day"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a day like 2024-01-31", param, ctx)
+
+
+@click.command()
+@click.option("--station", "stations", type=int, multiple=True, help="ASOS number; repeatable.")
+@click.option("--all-stations", is_flag=True, help="All of KMA's ASOS stations.")
+@click.option("--from", "first", type=_Day(), help="First day, KST (default: start of settings).")
+@click.option("--to", "last", type=_Day(), help="Last day, KST (default: newest that is out).")
+@click.option("--dry-run", is_flag=True, help="Print the requests and minutes it would take.")
+@config_option
+@json_option
+@verbosity_options
+def ingest(
+    *,
+    stations: tuple[int, ...],
+    all_stations: bool,
+    first: date | None,
+    last: date | None,
+    dry_run: bool,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Fetch the hours that the lake lacks, oldest first.
+
+    Example: trainer ingest --station 108 --from 2024-01-01 --to 2024-12-31
+    """
+    from trainer import heal
+    from trainer.stations import stations as all_of_them
+    from trainer.workspace import Workspace
+
+    if not logging.getLogger().handlers:
+        set_up_logging(0)
+    workspace, clock = Workspace.open(config_path), SystemClock()
+    wanted = heal.request(
+        workspace,
+        clock,
+        stations=tuple(all_of_them()) if all_stations else stations,
+        first=first,
+        last=last,
+    )
+    if dry_run:
+        _show_plan(heal.plan_only(workspace, clock, wanted), workspace, as_json)
+        return
+    summary = _run(workspace, clock, wanted)
+    if as_json:
+        print_json(_document(summary))
+    elif summary.answered or not summary.left:
+        _show(summary)
+    summary.check()
+
+
+def _run(workspace: Workspace, clock: SystemClock, wanted: Request) -> Summary:
+    from trainer import heal
+    from trainer.progress import progress
+
+    with ExitStack() as stack:
+        steps: list[Progress] = []
+
+        def started(jobs: Sequence[Job], _left: int) -> None:
+            total = sum(len(job.windows) for job in jobs)
+            steps.append(stack.enter_context(progress("ingest", total)))
+
+        def report(station: int, outcome: Outcome) -> None:
+            steps[0].advance(_note(station, outcome))
+
+        return heal.heal(workspace, clock, wanted, started=started, report=report)
+
+
+def _note(station: int, outcome: Outcome) -> str:
+    return f"station {station}: {outcome.answered} of {outcome.windows} answered"
+
+
+def _show_plan(jobs: Sequence[Job], workspace: Workspace, as_json: bool) -> None:
+    from trainer.heal import minutes
+
+    requests = sum(len(job.windows) for job in jobs)
+    hours = sum(len(window.hours) for job in jobs for window in job.windows)
+    estimate = round(minutes(workspace, requests), 1)
+    if as_json:
+        by_station = {str(job.station): len(job.windows) for job in jobs}
+        print_json(
+            {"requests": requests, "hours": hours, "minutes": estimate, "stations": by_station}
+        )
+        return
+    click.echo(
+        f"{hours} hours of {len(jobs)} stations are missing: {requests} requests, "
+        f"about {estimate} minutes ({workspace.config.kma.requests_per_day} requests a day allowed)"
+    )
+
+
+def _document(summary: Summary) -> dict[str, Any]:
+    return {
+        "from": summary.first.isoformat(),
+        "to": summary.last.isoformat(),
+        "added": summary.added,
+        "changed": summary.changed,
+        "recovered": summary.recovered.added,
+        "requests_left_over": summary.left,
+        "quota_left": summary.quota_left,
+        "stations": {
+            str(number): {
+                "requests": outcome.windows,
+                "answered": outcome.answered,
+                "added": outcome.merge.added,
+                "changed": outcome.merge.changed,
+                "revised": outcome.merge.revised,
+                "absent": outcome.absent,
+                "fault": str(outcome.fault) if outcome.fault else None,
+            }
+            for number, outcome in summary.stations.items()
+        },
+    }
+
+
+def _show(summary: Summary) -> None:
+    click.echo(f"{'station':>7} {'requests':>8} {'added':>8} {'changed':>8} {'absent':>7}")
+    for number, outcome in summary.stations.items():
+        click.echo(
+            f"{number:7} {outcome.answered:3} of {outcome.windows:<3}{outcome.merge.added:8} "
+            f"{outcome.merge.changed:8} {outcome.absent:7}  {outcome.fault or ''}"
+        )
+    click.echo(
+        f"{summary.first} to {summary.last}: {summary.added} hours new, {summary.changed} changed; "
+        f"{summary.quota_left} requests left today"
+    )
+
+
+@click.command("import")
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--station", type=int, help="ASOS number of rows that do not say it.")
+@config_option
+@json_option
+@verbosity_options
+def import_files(
+    files: tuple[Path, ...], station: int | None, config_path: Path | None, as_json: bool
+) -> None:
+    """Bring in files: Parquet or CSV in KMA's names or ours, CSV from KMA's portal.
+
+    Example: trainer import asos_108_2013_2018.parquet OBS_ASOS_TIM_2024.csv --station 108
+    """
+    from trainer.importer import Import
+    from trainer.workspace import Workspace
+
+    workspace = Workspace.open(config_path)
+    importer = Import(workspace, SystemClock())
+    done: list[dict[str, Any]] = []
+    fault: FarmError | None = None
+    for path in files:
+        try:
+            result = importer.bring(path, station)
+        except FarmError as problem:
+            # The other files are still good; the first fault decides the exit code.
+            click.echo(f"trainer: {problem}", err=True)
+            fault = fault or problem
+            continue
+        done += [{"file": str(path), **row} for row in result]
+        if not as_json:
+            for row in result:
+                click.echo(
+                    f"{path.name}: station {row['station']}: {row['rows']} rows, "
+                    f"{row['added']} new, {row['changed']} changed"
+                )
+    if as_json:
+        print_json(done)
+    if fault is not None:
+        click.get_current_context().exit(fault.exit_code)

@@ -1,0 +1,202 @@
+"""Files into the lake: Parquet and CSV in KMA's names or ours, CSV from KMA's data portal."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import polars as pl
+
+from edge_agent.contract import schema
+from edge_agent.contract.schema import TIME, Flag, flag_column
+from edge_agent.errors import BadData, InputMissing, StorageError, UsageError
+from trainer.sources import kma
+from trainer.stations import station as station_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_agent.ports import Clock
+    from trainer.workspace import Workspace
+
+STATION: Final = "station"
+_STATION_NAMES: Final = (STATION, "stnId")
+_JOURNAL: Final = "imports.jsonl"
+
+
+class Import:
+    """Imports into one workspace.
+
+    Args:
+        workspace: Where to.
+        clock: Stamps revisions and the journal.
+    """
+
+    def __init__(self, workspace: Workspace, clock: Clock) -> None:
+        self._store = workspace.store
+        self._lake = workspace.lake
+        self._clock = clock
+
+    def bring(self, path: Path, station: int | None = None) -> list[dict[str, Any]]:
+        """Bring in one file; all of its stations, or none when it has a fault.
+
+        Args:
+            path: The file.
+            station: Station of rows that do not say it; where they do, only its rows are taken.
+
+        Returns:
+            One entry a station: `station`, `rows`, `added`, `changed`.
+
+        Raises:
+            InputMissing: No such file.
+            UsageError: It does not say the station, and neither did the caller.
+            BadData: It is not what its name says, or rows are not hourly observations.
+        """
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, IsADirectoryError) as fault:
+            raise InputMissing(f"{path}: no such file") from fault
+        except OSError as fault:
+            raise StorageError(f"{path}: cannot be read: {fault.strerror}") from fault
+        try:
+            frames, source = read(path.name, content, station)
+        except BadData as fault:
+            raise BadData(f"{path}: {fault}") from fault
+        except UsageError as fault:
+            raise UsageError(f"{path}: {fault}") from fault
+        now = self._clock.now()
+        result = []
+        for number, frame in frames.items():
+            merge = self._lake.merge(number, frame, source, now)
+            result.append(
+                {
+                    "station": number,
+                    "rows": frame.height,
+                    "added": merge.added,
+                    "changed": merge.changed,
+                }
+            )
+        if any(entry["added"] or entry["changed"] for entry in result):
+            self._journal(path.name, content, source, result)
+        return result
+
+    def _journal(
+        self, name: str, content: bytes, source: str, result: list[dict[str, Any]]
+    ) -> None:
+        entry = {
+            "imported_at": f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}",
+            "file": name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "source": source,
+            "stations": result,
+        }
+        before = self._store.read(_JOURNAL) or b""
+        self._store.write(_JOURNAL, before + msgspec.json.encode(entry) + b"\n")
+
+
+def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.DataFrame], str]:
+    """Tidy frames by station, and what to call the source. Pure.
+
+    Args:
+        name: File name; its ending tells the kind.
+        content: The file.
+        station: See `Import.bring`.
+
+    Raises:
+        UsageError: The station is not known.
+        BadData: Not readable as what the name says.
+    """
+    suffix = name.rpartition(".")[2].lower()
+    if suffix == "parquet":
+        return _tidy(_parquet(content), station), "parquet"
+    if suffix != "csv":
+        raise BadData("unknown kind of file: give .parquet or .csv")
+    head = content[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
+    columns = {part.strip(b' "\r') for part in head.split(b",")}
+    if {TIME.encode(), kma.TIME_FIELD.encode()} & columns:
+        return _tidy(_csv(content), station), "csv"
+    from trainer.sources import portal_csv
+
+    return portal_csv.parse(content, station), "portal"
+
+
+def _parquet(content: bytes) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, OSError) as fault:
+        raise BadData("not a readable Parquet file") from fault
+
+
+def _csv(content: bytes) -> pl.DataFrame:
+    try:
+        # Everything as text: the translation decides what a number is, and drops nothing silently.
+        return pl.read_csv(io.BytesIO(content), infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as fault:
+        raise BadData("not a readable CSV file in UTF-8") from fault
+
+
+def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
+    named = next((name for name in _STATION_NAMES if name in frame.columns), None)
+    if named is None:
+        if station is None:
+            raise UsageError("the rows do not say their station: name it with --station")
+        return {station: _one(frame, station)}
+    numbers = frame[named].cast(pl.Int64, strict=False)
+    if numbers.null_count():
+        raise BadData(f"column {named} holds something that is no station number")
+    found = sorted(numbers.unique().to_list())
+    if station is not None:
+        if station not in found:
+            raise BadData(f"no rows of station {station}; the file has {found[:5]}")
+        found = [station]
+    return {number: _one(frame.filter(numbers == number), number) for number in found}
+
+
+def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:
+    site = station_of(station).site
+    if kma.TIME_FIELD in frame.columns:
+        return kma.tidy(frame, site)
+    if TIME not in frame.columns:
+        raise BadData(f"no column {kma.TIME_FIELD} (KMA's names) or {TIME} (ours)")
+    return _ours(frame)
+
+
+def _ours(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows in our own names: `time` in UTC (text ISO 8601 with Z or offset, or aware Datetime)."""
+    if not set(schema.OBSERVED) & set(frame.columns):
+        raise BadData(f"no column of {', '.join(schema.OBSERVED[:3])}, ...")
+    time = frame[TIME]
+    if time.dtype == pl.String:
+        time = time.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    if not isinstance(time.dtype, pl.Datetime) or time.dtype.time_zone is None:
+        raise BadData(f"{TIME} must be UTC: ISO 8601 with Z, or a type with a time zone")
+    time = time.dt.convert_time_zone("UTC").cast(schema.TIME_DTYPE)
+    if time.null_count() or (time.dt.truncate("1h") != time).any():
+        raise BadData(f"{TIME} holds something that is no full hour like 2024-01-31T04:00:00Z")
+    columns: list[pl.Expr] = [pl.lit(time).alias(TIME)]
+    for name in schema.OBSERVED:
+        given = pl.col(name) if name in frame.columns else pl.lit(None, pl.Float64)
+        if name in frame.columns and frame.schema[name] == pl.String:
+            given = pl.when(given.str.strip_chars() != "").then(given.str.strip_chars())
+        number = given.cast(pl.Float64, strict=False)
+        value = pl.when(number.is_finite()).then(number)
+        stated = pl.lit(None, pl.UInt8)
+        if flag_column(name) in frame.columns:
+            stated = pl.col(flag_column(name)).cast(pl.UInt8, strict=False)
+        flag = (
+            pl.when(value.is_null())
+            .then(pl.when(given.is_not_null()).then(Flag.SOURCE).otherwise(Flag.MISSING))
+            .otherwise(Flag.GOOD)
+        )
+        kept = value.is_null() & stated.is_in([Flag.GOOD, Flag.ACCUMULATED])
+        columns += [
+            value.alias(name),
+            pl.when(kept)
+            .then(flag)
+            .otherwise(pl.coalesce(stated, flag))
+            .cast(pl.UInt8)
+            .alias(flag_column(name)),
+        ]
+    return frame.select(columns).unique(TIME, keep="last", maintain_order=True).sort(TIME)

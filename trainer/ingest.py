@@ -1,0 +1,237 @@
+"""Self-healing ingest: from what the lake lacks to requests, raw answers and rows.
+
+Order of writes, so that a kill at any moment loses nothing and repeats nothing: the raw answer,
+then the rows it brings, then the ledger that says so. A run begins by merging raw answers that a
+killed run left behind; only then does it work out what to ask for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from edge_agent.contract.schema import TIME
+from edge_agent.errors import ConfigError, FarmError, Refused
+from trainer import ledger, plan
+from trainer.lake import Merge
+from trainer.sources import asos, kma
+from trainer.sources.http import QuotaSpent
+from trainer.stations import station as station_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import date
+
+    from edge_agent.ports import Clock
+    from trainer.plan import Window
+    from trainer.sources.asos import Exchange
+    from trainer.sources.http import Service
+    from trainer.workspace import Workspace
+
+FAULTS_IN_A_ROW: Final = 5
+"""Requests that fail in a row, repeats included, before the other side counts as down."""
+
+BATCH: Final = 128
+"""Requests gathered before a merge: bounds memory, and what a kill makes to be merged again."""
+
+_STOP_ALL: Final = (QuotaSpent, Refused, ConfigError)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one station.
+
+    Attributes:
+        windows: Requests planned.
+        answered: Requests answered in full.
+        merge: What the answers did to the lake.
+        absent: Hours asked for that the answers lacked.
+        fault: First error, or None.
+    """
+
+    windows: int
+    answered: int = 0
+    merge: Merge = field(default_factory=Merge)
+    absent: int = 0
+    fault: FarmError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One station's requests, oldest first."""
+
+    station: int
+    windows: tuple[Window, ...]
+
+
+class Ingest:
+    """Ingest of ASOS hourly observations.
+
+    Args:
+        workspace: Lake and settings.
+        clock: Tells the day and stamps answers.
+    """
+
+    def __init__(self, workspace: Workspace, clock: Clock) -> None:
+        self._workspace = workspace
+        self._clock = clock
+
+    def recover(self, stations: Iterable[int]) -> Merge:
+        """Merge raw answers that a killed run left behind."""
+        return sum((_Writer(self._workspace, s, self._clock).recover() for s in stations), Merge())
+
+    def plan(self, stations: Iterable[int], first: date, last: date) -> list[Job]:
+        """Work out what to ask for, from the lake and the ledgers alone."""
+        wanted = plan.hours_of(first, last)
+        today = _today(self._clock)
+        jobs = []
+        for station in stations:
+            memory = ledger.load(self._workspace.store, asos.NAME, station)
+            present = self._workspace.lake.hours(station)
+            hours = plan.missing(wanted, present, memory.waiting(today))
+            jobs.append(Job(station, tuple(plan.windows(hours))))
+        return jobs
+
+    def run(
+        self, jobs: Sequence[Job], service: Service, report: Callable[[int, Outcome], None]
+    ) -> dict[int, Outcome]:
+        """Ask, keep and merge; station by station in the order given, requests side by side.
+
+        Args:
+            jobs: What `plan` returned.
+            service: The ASOS service.
+            report: Called in this thread with station and outcome so far, after each request.
+
+        Returns:
+            Outcome by station. A fault of one station does not stop the others; a spent quota, a
+            refused key or a service that is down stops all, and what was answered is kept.
+        """
+        outcomes = {job.station: Outcome(len(job.windows)) for job in jobs}
+        left = {job.station: len(job.windows) for job in jobs}
+        writers: dict[int, _Writer] = {}
+        queue = deque((job.station, window) for job in jobs for window in job.windows)
+        running: dict[Future[list[Exchange]], tuple[int, Window]] = {}
+        in_a_row = 0
+        parallel = self._workspace.config.kma.parallel
+        with ThreadPoolExecutor(parallel, thread_name_prefix="ingest") as pool:
+            while queue or running:
+                while queue and len(running) < parallel:
+                    station, window = queue.popleft()
+                    running[pool.submit(_fetch, service, station, window)] = station, window
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    station, window = running.pop(future)
+                    if station not in writers:
+                        writers[station] = _Writer(self._workspace, station, self._clock)
+                    outcome, left[station] = outcomes[station], left[station] - 1
+                    fault = _result(future, window, writers[station], outcome)
+                    in_a_row = in_a_row + 1 if fault else 0
+                    if isinstance(fault, _STOP_ALL) or in_a_row >= FAULTS_IN_A_ROW:
+                        queue.clear()
+                    if left[station] == 0:
+                        writers.pop(station).settle(outcome)
+                    elif writers[station].gathered >= BATCH:
+                        writers[station].settle(outcome)
+                    report(station, outcome)
+        for station, writer in writers.items():
+            writer.settle(outcomes[station])
+        return outcomes
+
+
+class _Writer:
+    """Writes one station: raw answers as they come, rows and ledger in batches."""
+
+    def __init__(self, workspace: Workspace, station: int, clock: Clock) -> None:
+        self._store = workspace.store
+        self._lake = workspace.lake
+        self._raw = workspace.raw
+        self._station = station
+        self._clock = clock
+        self._memory = ledger.load(self._store, asos.NAME, station)
+        self._number = max([self._memory.merged, *self._raw.numbers(asos.NAME, station)])
+        self._rows: list[pl.DataFrame] = []
+        self._asked: list[int] = []
+        self.gathered = 0
+
+    def keep(self, window: Window, exchanges: Iterable[Exchange]) -> None:
+        """Store the raw answers of one request, and gather their rows."""
+        for exchange in exchanges:
+            self._number += 1
+            asked = exchange.query
+            self._raw.keep(
+                asos.NAME,
+                self._station,
+                self._number,
+                f"{asked['startDt']}{asked['startHh']}-{asked['endDt']}{asked['endHh']}"
+                f"_p{asked['pageNo']}",
+                exchange.reply.body,
+                query=asked,
+                fetched_at=f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}",
+                status=exchange.reply.status,
+            )
+            self._rows.append(exchange.reply.value.rows)
+        self._asked += window.hours
+        self.gathered += 1
+
+    def settle(self, outcome: Outcome) -> None:
+        """Merge what was gathered, then write the ledger."""
+        if self.gathered == 0:
+            return
+        merge, got = self._merge()
+        self._memory.note(self._asked, got, _today(self._clock))
+        self._memory.merged = self._number
+        ledger.save(self._store, asos.NAME, self._station, self._memory)
+        outcome.merge += merge
+        outcome.absent += sum(hour not in got for hour in self._asked)
+        self._rows, self._asked, self.gathered = [], [], 0
+
+    def recover(self) -> Merge:
+        """Merge raw answers above the ledger's mark, and note what they lacked."""
+        done = Merge()
+        asked: set[int] = set()
+        day = _today(self._clock)
+        for number, about, body in self._raw.since(asos.NAME, self._station, self._memory.merged):
+            self._rows.append(asos.parse(body, about.status).rows)
+            asked.update(asos.hours_asked(about.query))
+            if len(self._rows) == BATCH or number == self._number:
+                merge, got = self._merge()
+                # What the lake has from elsewhere was not what these answers were asked for.
+                known = set(self._lake.hours(self._station).tolist())
+                self._memory.note(asked - known, got, day)
+                self._memory.merged = number
+                ledger.save(self._store, asos.NAME, self._station, self._memory)
+                done += merge
+                self._rows, asked = [], set()
+        return done
+
+    def _merge(self) -> tuple[Merge, set[int]]:
+        rows = pl.concat(self._rows)
+        if rows.height == 0:
+            return Merge(), set()
+        frame = kma.tidy(rows, station_of(self._station).site)
+        got = set((frame[TIME].dt.epoch("s") // 3600).to_list())
+        return self._lake.merge(self._station, frame, asos.NAME, self._clock.now()), got
+
+
+def _fetch(service: Service, station: int, window: Window) -> list[Exchange]:
+    return list(asos.fetch(service, station, window.start, window.end))
+
+
+def _result(
+    future: Future[list[Exchange]], window: Window, writer: _Writer, outcome: Outcome
+) -> FarmError | None:
+    try:
+        exchanges = future.result()
+    except FarmError as fault:
+        outcome.fault = outcome.fault or fault
+        return fault
+    writer.keep(window, exchanges)
+    outcome.answered += 1
+    return None
+
+
+def _today(clock: Clock) -> date:
+    return clock.now().astimezone(plan.KST).date()

@@ -1,0 +1,113 @@
+"""Which hours to ask for, in which requests. Pure: whole hours since 1970 in UTC as integers.
+
+Rules, numbered as the tests name them:
+    P1  Wanted is every hour from the first day to the last day that is out, Korean days.
+    P2  Asked is what is wanted, not in the lake, and not known as absent, or due to be asked again.
+    P3  An hour that an answer lacked is asked again after growing waits, then never: KMA fills
+        late hours within days, and hours that are long past rarely.
+    P4  A request spans up to `WINDOW_HOURS`, begins and ends at an asked hour, and the requests
+        are the fewest that cover all asked hours. Oldest first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KST: Final = timezone(timedelta(hours=9))
+WINDOW_HOURS: Final = 984
+"""41 days. KMA's limit is 999 rows; the rest is room for doubled rows, which would cost a page."""
+
+PUBLISHED_AT: Final = time(11)
+"""Korean time at which the day before is complete, by the users' experience."""
+
+RECENT_DAYS: Final = 30
+WAITS_RECENT: Final = (1, 2, 4, 8, 16, 32)
+WAITS_OLD: Final = (7, 30)
+_HOUR: Final = timedelta(hours=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One request's worth: the hours wanted of it, ascending; others may lie between them."""
+
+    hours: tuple[int, ...]
+
+    @property
+    def start(self) -> datetime:
+        """First hour."""
+        return moment_of(self.hours[0])
+
+    @property
+    def end(self) -> datetime:
+        """Last hour, included."""
+        return moment_of(self.hours[-1])
+
+
+def last_published(now: datetime) -> date:
+    """Newest Korean day that is out in full."""
+    local = now.astimezone(KST)
+    return local.date() - timedelta(days=1 if local.time() >= PUBLISHED_AT else 2)
+
+
+def hours_of(first: date, last: date) -> range:
+    """Hours labelled with the Korean days `first` to `last`."""
+    start = hour_of(datetime.combine(first, time(), KST))
+    return range(start, start + 24 * ((last - first).days + 1))
+
+
+def hour_of(moment: datetime) -> int:
+    """Whole hours since 1970."""
+    return (moment - _EPOCH) // _HOUR
+
+
+def moment_of(hour: int) -> datetime:
+    """The UTC time of an hour."""
+    return _EPOCH + hour * _HOUR
+
+
+def missing(wanted: range, present: np.ndarray, waiting: Iterable[int]) -> np.ndarray:
+    """Hours to ask for, ascending.
+
+    Args:
+        wanted: Hours that should be in the lake.
+        present: Hours that are, any order.
+        waiting: Absent hours whose time to be asked again has not come.
+    """
+    lacking = np.ones(len(wanted), dtype=bool)
+    for known in (np.asarray(present, dtype=np.int64), np.fromiter(waiting, dtype=np.int64)):
+        inside = known[(known >= wanted.start) & (known < wanted.stop)]
+        lacking[inside - wanted.start] = False
+    return np.flatnonzero(lacking) + wanted.start
+
+
+def windows(hours: np.ndarray) -> list[Window]:
+    """The fewest requests that cover ascending `hours` (P4)."""
+    found = []
+    at = 0
+    while at < len(hours):
+        stop = int(np.searchsorted(hours, hours[at] + WINDOW_HOURS))
+        found.append(Window(tuple(hours[at:stop].tolist())))
+        at = stop
+    return found
+
+
+def next_ask(hour: int, times: int, last: date) -> date | None:
+    """Day on which an absent hour is asked for again, or None when it is not coming.
+
+    Args:
+        hour: The hour.
+        times: How often it was asked for, at least once.
+        last: Day of the last time.
+    """
+    age = (last - moment_of(hour).astimezone(KST).date()).days
+    # An hour keeps the schedule it began with: its age at the first ask decides.
+    waits = WAITS_RECENT if age - sum(WAITS_RECENT[: times - 1]) <= RECENT_DAYS else WAITS_OLD
+    return last + timedelta(days=waits[times - 1]) if times <= len(waits) else None

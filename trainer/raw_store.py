@@ -1,0 +1,109 @@
+"""The lake's raw half: each answer as received, with its request, for ever.
+
+    raw/asos/108/00000123_2024010100-2024021023_p1.gz
+
+A file is gzip of one line of JSON (request without the key, time, status, SHA-256, length) and
+the body. Numbers rise within a station, so that a later answer is known as later whatever the
+clock said. A file is never rewritten.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge_agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trainer.depot_store import Store
+
+_LEVEL: Final = 1
+"""JSON of numbers shrinks 12-fold at the fastest level; the next ones cost more than they save."""
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of an answer besides its body."""
+
+    query: dict[str, str]
+    fetched_at: str
+    status: int
+    sha256: str
+    length: int
+
+
+class RawStore:
+    """Raw answers by source and station.
+
+    Args:
+        store: Where the files lie.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def numbers(self, source: str, station: int) -> dict[int, str]:
+        """Number -> file name of every answer of a station, ascending."""
+        names = self._store.names(f"raw/{source}/{station}")
+        found = {
+            int(name.rpartition("/")[2].partition("_")[0]): name
+            for name in names
+            if name.endswith(".gz")
+        }
+        return dict(sorted(found.items()))
+
+    def keep(
+        self,
+        source: str,
+        station: int,
+        number: int,
+        label: str,
+        body: bytes,
+        *,
+        query: dict[str, str],
+        fetched_at: str,
+        status: int = 200,
+    ) -> None:
+        """Write one answer.
+
+        Args:
+            source: "asos", "hub", ...
+            station: KMA's number.
+            number: Larger than every number of this station so far.
+            label: What it answers, for people who look into the folder.
+            body: As received.
+            query: Query fields without the key.
+            fetched_at: UTC time.
+            status: HTTP status.
+        """
+        about = Answer(query, fetched_at, status, hashlib.sha256(body).hexdigest(), len(body))
+        content = gzip.compress(msgspec.json.encode(about) + b"\n" + body, _LEVEL, mtime=0)
+        self._store.write(f"raw/{source}/{station}/{number:08d}_{label}.gz", content)
+
+    def read(self, name: str) -> tuple[Answer, bytes]:
+        """One answer and its body.
+
+        Raises:
+            StorageError: The file is gone or damaged.
+        """
+        content = self._store.read(name)
+        try:
+            head, _, body = gzip.decompress(content or b"").partition(b"\n")
+            about = msgspec.json.decode(head, type=Answer)
+        except (OSError, EOFError, ValueError) as fault:
+            raise StorageError(
+                f"lake: {name} is gone or damaged: restore it or remove it"
+            ) from fault
+        if hashlib.sha256(body).hexdigest() != about.sha256:
+            raise StorageError(f"lake: {name} is not what was received: restore it or remove it")
+        return about, body
+
+    def since(self, source: str, station: int, number: int) -> Iterator[tuple[int, Answer, bytes]]:
+        """Number, description and body of every answer above `number`, ascending."""
+        for found, name in self.numbers(source, station).items():
+            if found > number:
+                yield (found, *self.read(name))

@@ -1,0 +1,141 @@
+"""A trainer workspace: one folder with its settings, and where everything in it lies."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.errors import CannotCreate, ConfigError, InputMissing
+from edge_agent.files import make_folder, write_atomic
+from trainer import config as settings
+from trainer.depot_store import FolderStore
+from trainer.lake import Lake
+from trainer.raw_store import RawStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trainer.config import Config
+    from trainer.depot_store import Store
+
+CONFIG_VARIABLE: Final = "TRAINER_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Folder `root` and its settings."""
+
+    root: Path
+    config: Config
+
+    @classmethod
+    def open(cls, config_path: Path | None, env: Mapping[str, str] | None = None) -> Workspace:
+        """The workspace of --config, else of TRAINER_CONFIG, else of the current folder.
+
+        Args:
+            config_path: trainer.toml, or the folder it is in.
+            env: Environment; the process's own where None.
+
+        Raises:
+            InputMissing: There is no such file.
+            ConfigError: See `config.decode`.
+        """
+        env = os.environ if env is None else env
+        path = config_path or Path(env.get(CONFIG_VARIABLE) or settings.FILE_NAME)
+        if path.is_dir():
+            path /= settings.FILE_NAME
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as fault:
+            raise InputMissing(
+                f"{path}: no such file; make a workspace with `trainer init DIR` and run there, "
+                "or name the file with --config"
+            ) from fault
+        except OSError as fault:
+            raise ConfigError(f"{path}: cannot be read: {fault.strerror}") from fault
+        return cls(path.absolute().parent, settings.decode(content, str(path), env))
+
+    @property
+    def store(self) -> Store:
+        """Files of the lake."""
+        return FolderStore(self._folder("lake_path", self.config.lake_path))
+
+    @property
+    def lake(self) -> Lake:
+        """Tidy observations."""
+        return Lake(self.store)
+
+    @property
+    def raw(self) -> RawStore:
+        """Answers as received."""
+        return RawStore(self.store)
+
+    @property
+    def runs(self) -> Path:
+        """Folder of training runs."""
+        return self.root / "runs"
+
+    @property
+    def depot(self) -> Path:
+        """Folder that the web server serves."""
+        return self._folder("depot_path", self.config.depot_path)
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the signing keys."""
+        return self.root / "keys"
+
+    @property
+    def releases(self) -> Path:
+        """Append-only log of what was live when, by whom and why."""
+        return self.root / "releases.jsonl"
+
+    @property
+    def state(self) -> Path:
+        """Folder of counts and locks that are this machine's own."""
+        return self.root / "state"
+
+    def _folder(self, key: str, value: str) -> Path:
+        if "://" in value:
+            raise ConfigError(f"{key}: {value!r} is not supported here: give a folder")
+        return self.root / value
+
+
+def create(root: Path) -> Workspace:
+    """Make a workspace: settings, keys, empty lake, depot, runs and release log.
+
+    A creation that was cut short is completed by the next call.
+
+    Raises:
+        CannotCreate: There is a workspace already, or the folder cannot be made.
+    """
+    path = root / settings.FILE_NAME
+    if path.exists():
+        raise CannotCreate(f"{path}: there is a workspace already; choose another folder")
+    content = files("trainer").joinpath(settings.FILE_NAME).read_bytes()
+    workspace = Workspace(root.absolute(), settings.decode(content, settings.FILE_NAME))
+    try:
+        for folder in (workspace.root / "lake" / "raw", workspace.runs, workspace.state):
+            make_folder(folder)
+        if not workspace.releases.exists():
+            write_atomic(workspace.releases, b"")
+        _make_keys(workspace)
+        # Last: the file is what marks a workspace as complete.
+        write_atomic(path, content)
+    except OSError as fault:
+        raise CannotCreate(f"{root}: cannot be made: {fault.strerror}") from fault
+    return workspace
+
+
+def _make_keys(workspace: Workspace) -> None:
+    from trainer import keys
+
+    try:
+        keys.create(workspace)
+    except CannotCreate:
+        # Signed already: by a creation of this workspace that stopped after the ceremony.
+        if not (workspace.root / "root.json").exists():
+            raise
