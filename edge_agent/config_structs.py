@@ -45,6 +45,7 @@ class Depot(_Section, frozen=True, kw_only=True):
     channel: Slug = "stable"
     poll_interval_s: Annotated[int, Meta(ge=10, le=604_800)] = 3600
     root_file: str = ""
+    pinned_release: Annotated[int, Meta(ge=0)] = 0
 
 
 class Tls(_Section, frozen=True, kw_only=True):
@@ -75,10 +76,14 @@ class Mqtt(_Section, frozen=True, kw_only=True):
 
 
 class Sensor(_Section, frozen=True, kw_only=True):
-    """One number of one topic. `field` is a path into JSON; empty: the payload is the number."""
+    """One number of one topic. `field` is a path into JSON; empty: the payload is the number.
+
+    `time_field` is the path of the event's own time; empty: the time of arrival counts.
+    """
 
     topic: Annotated[str, Meta(pattern=r"^[^#+\x00]+$", max_length=500)]
     field: str = ""
+    time_field: str = ""
     quantity: str
     unit: str
     role: Literal["outdoor", "indoor", "soil"] = "outdoor"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,7 +20,6 @@ from edge_agent.alerts.payloads import (
     AlertEvent,
     AlertState,
     Base,
-    ClockState,
     ForecastHour,
     ForecastPayload,
     HealthPayload,
@@ -41,8 +40,11 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast
     from edge_agent.contract.manifest import Manifest
     from edge_agent.messaging.topics import Topics
+    from edge_agent.timekeeping import ClockState
 
 TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
 EVENT_VALID: Final = timedelta(hours=24)
 """How long the news of an edge is worth sending when no forecast window says otherwise."""
 
@@ -148,7 +150,7 @@ def event_message(
         )
     text = wording.alert_text(voice.speaker, rule, edge, evidence, now=voice.now, lasted=lasted)
     payload = AlertEvent(
-        **_base(voice, "alert-event", f"alert/{rule.name}/{edge}", valid=valid, exact=True),
+        **_base(voice, "alert-event", f"alert/{rule.name}/{edge}", valid=valid, every=_SECOND),
         event_type=edge.value,
         rule=rule.name,
         severity=rule.severity,
@@ -181,7 +183,7 @@ def retired_messages(voice: Voice, latch: Latch) -> list[Message]:
         return []
     lasted = voice.now - latch.since if latch.since is not None else timedelta(0)
     payload = AlertEvent(
-        **_base(voice, "alert-event", f"alert/{latch.rule}/cleared", exact=True),
+        **_base(voice, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
         event_type="cleared",
         rule=latch.rule,
         severity=rule.severity,
@@ -222,7 +224,7 @@ def retired_messages(voice: Voice, latch: Latch) -> list[Message]:
 def model_message(voice: Voice, manifest: Manifest | None, agent_version: str) -> Message:
     """Release that runs, retained."""
     payload = ModelPayload(
-        **_base(voice, "model", "model", valid=timedelta(days=7)),
+        **_base(voice, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)),
         release=manifest.release if manifest else None,
         channel=manifest.channel if manifest else None,
         created_at=manifest.created_at if manifest else None,
@@ -238,7 +240,8 @@ def model_message(voice: Voice, manifest: Manifest | None, agent_version: str) -
 def health_message(voice: Voice, **facts: Any) -> Message:  # noqa: ANN401 - checked by HealthPayload
     """How the agent is, retained; `facts` are the keys of `HealthPayload` beyond the base."""
     payload = HealthPayload(**_base(voice, "health", "health"), **facts)
-    return _state(voice.topics.health, payload, Kind.TELEMETRY)
+    # Counters move all the time: one an hour, told apart by the hour alone.
+    return _retained(voice.topics.health, payload, Kind.TELEMETRY)
 
 
 def _base(
@@ -247,10 +250,10 @@ def _base(
     key: str,
     *,
     valid: timedelta | None = None,
-    exact: bool = False,
+    every: timedelta = timedelta(hours=1),
 ) -> dict[str, Any]:
     now = voice.now.replace(microsecond=0)
-    moment = now if exact else now.replace(minute=0, second=0)
+    moment = now - (now - _EPOCH) % every
     return {
         "schema": schema_name(kind),
         "id": f"{voice.topics.root}/{key}/{moment:%Y%m%dT%H%M%SZ}",
@@ -269,14 +272,17 @@ def _state(topic: str, payload: Base, kind: Kind) -> Message:
     plain = msgspec.to_builtins(payload)
     said = {k: v for k, v in plain.items() if k not in {"issued_at", "valid_from", "valid_until"}}
     digest = hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:12]
-    named = msgspec.structs.replace(payload, id=f"{payload.id}-{digest}")
+    return _retained(topic, msgspec.structs.replace(payload, id=f"{payload.id}-{digest}"), kind)
+
+
+def _retained(topic: str, payload: Base, kind: Kind) -> Message:
     return Message(
-        id=named.id,
+        id=payload.id,
         topic=topic,
-        payload=msgspec.json.encode(named),
+        payload=msgspec.json.encode(payload),
         kind=kind,
         retain=True,
-        expires_at=named.valid_until,
+        expires_at=payload.valid_until,
         collapse=topic,
     )
 

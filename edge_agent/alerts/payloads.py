@@ -11,9 +11,10 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from edge_agent.timekeeping import ClockState
+
 Utc = Annotated[datetime, Meta(tz=True)]
 Chance = Annotated[float, Meta(ge=0, le=1)]
-ClockState = Literal["trusted", "holdover", "untrusted"]
 
 
 class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

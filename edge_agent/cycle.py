@@ -1,0 +1,227 @@
+"""One hour of the agent: observe -> forecast -> rules -> messages. Keeps no memory of its own.
+
+Everything is read anew from the store and decided by pure code; `commit` then writes forecast,
+latches and messages in one transaction, so that a cut in between repeats the hour or finishes it,
+and an hour worked twice says nothing twice (ids are made of the hour and of what is said).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from edge_agent import forecast as forecasting
+from edge_agent import ladder
+from edge_agent.alerts import builtin, message
+from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
+from edge_agent.alerts.payloads import Input
+from edge_agent.alerts.rules import Edge, Latch, Level, retire, step
+from edge_agent.contract.forecast import Forecast, NoForecast
+from edge_agent.contract.schema import Site
+from edge_agent.database import transaction
+from edge_agent.observations import local
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from edge_agent.alerts.latches import Latches
+    from edge_agent.alerts.message import Voice
+    from edge_agent.config_structs import Config, Rule
+    from edge_agent.forecast import LoadedRelease
+    from edge_agent.messaging.message import Message
+    from edge_agent.observations.store import Store
+    from edge_agent.timekeeping import ClockState
+
+
+class Queue(Protocol):
+    """Where messages wait."""
+
+    def put(self, message: Message) -> bool:
+        """Add a message; False when its id is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a cycle works with.
+
+    Attributes:
+        config: The configuration.
+        db: The database that holds store, latches and queue.
+        store: Observations and kept forecasts.
+        latches: What rules remember.
+        queue: The outbox.
+        release: The loaded release, or None.
+        readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
+        voice: Makes the voice of a cycle from its time, clock state, source, release, inputs.
+    """
+
+    config: Config
+    db: sqlite3.Connection
+    store: Store
+    latches: Latches
+    queue: Queue
+    release: LoadedRelease | None
+    readings: Callable[[Rule, datetime], Sequence[Measured]]
+    voice: Callable[[datetime, ClockState, Forecast | NoForecast, tuple[Input, ...]], Voice]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one cycle came to.
+
+    Attributes:
+        at: Its time.
+        forecast: Forecast, or why there is none.
+        origin_source: Name of the observations behind it.
+        edges: Rule, edge and message of every alert edge.
+        latches: Latches to write.
+        unknown: Rules about which nothing is known.
+        retired: Rules that are gone.
+        messages: Everything to say, in order.
+    """
+
+    at: datetime
+    forecast: Forecast | NoForecast
+    origin_source: str
+    edges: tuple[tuple[str, Edge, Message], ...]
+    latches: tuple[Latch, ...]
+    unknown: tuple[str, ...]
+    retired: tuple[str, ...]
+    messages: tuple[Message, ...]
+
+
+def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
+    """Work out one hour; nothing is written.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    device = parts.config.device
+    frame, rung, source = local.observe(parts.store, device.station, now, forecasting.HISTORY_HOURS)
+    site = Site(device.latitude, device.longitude, device.elevation_m)
+    made = forecasting.make(frame, site, parts.release, now, source=rung)
+    kept = parts.store.forecasts(now - ladder.CACHED_MAX_AGE, now)
+    forecast = ladder.choose(made, kept, now)
+    inputs: tuple[Input, ...] = ()
+    if isinstance(forecast, Forecast):
+        age = int((now - forecast.origin).total_seconds())
+        inputs = (Input(name=source, at=forecast.origin, age_s=max(age, 0)),)
+    voice = parts.voice(now, clock, forecast, inputs)
+    edges, latches, unknown, states = _rules(parts, voice, forecast, now, live_only=False)
+    said = message.forecast_messages(voice, forecast) if isinstance(forecast, Forecast) else []
+    retired = []
+    for name, latch in parts.latches.all().items():
+        if name in {rule.name for rule in rules_of(parts.config)}:
+            continue
+        ended, edge = retire(latch, now)
+        retired.append(ended.rule)
+        if edge is not None:
+            said.extend(message.retired_messages(voice, latch))
+    return Decision(
+        at=now,
+        forecast=forecast,
+        origin_source=source,
+        edges=tuple(edges),
+        latches=tuple(latches),
+        unknown=tuple(unknown),
+        retired=tuple(retired),
+        messages=(*(event for _, _, event in edges), *states, *said),
+    )
+
+
+def watch(parts: Parts, now: datetime, clock: ClockState) -> Decision:
+    """Live rules alone, for the minutes between two hours; states are said on edges only.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    nothing = NoForecast(now, "live rules only")
+    voice = parts.voice(now, clock, nothing, ())
+    edges, latches, unknown, states = _rules(parts, voice, nothing, now, live_only=True)
+    moved = {name for name, _, _ in edges}
+    topics = {voice.topics.alert_state(name) for name in moved}
+    return Decision(
+        at=now,
+        forecast=nothing,
+        origin_source="sensor",
+        edges=tuple(edges),
+        latches=tuple(latch for latch in latches if latch.rule in moved),
+        unknown=tuple(unknown),
+        retired=(),
+        messages=(
+            *(event for _, _, event in edges),
+            *(state for state in states if state.topic in topics),
+        ),
+    )
+
+
+def commit(parts: Parts, decision: Decision, *extra: Message) -> int:
+    """Write a decision as a whole; number of messages that were new.
+
+    Raises:
+        StorageError: The disk refused; nothing was written.
+    """
+    with transaction(parts.db):
+        if isinstance(decision.forecast, Forecast) and decision.forecast.source in ladder.MODELS:
+            parts.store.put_forecast(decision.forecast)
+        before = parts.latches.all()
+        parts.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
+        for name in decision.retired:
+            parts.latches.forget(name)
+        return sum(parts.queue.put(made) for made in (*decision.messages, *extra))
+
+
+def rules_of(config: Config) -> tuple[Rule, ...]:
+    """The configured rules, or the built-in ones where there are none."""
+    return config.rules or builtin.rules()
+
+
+def raised(decision: Decision) -> tuple[str, ...]:
+    """Names of the rules that stand raised after a decision."""
+    return tuple(latch.rule for latch in decision.latches if latch.level is Level.RAISED)
+
+
+def _rules(
+    parts: Parts,
+    voice: Voice,
+    forecast: Forecast | NoForecast,
+    now: datetime,
+    *,
+    live_only: bool,
+) -> tuple[list[tuple[str, Edge, Message]], list[Latch], list[str], list[Message]]:
+    known = parts.latches.all()
+    edges, latches, unknown, states = [], [], [], []
+    for rule in rules_of(parts.config):
+        if live_only and not rule.now:
+            continue
+        if rule.now:
+            evidence = from_readings(rule, parts.readings(rule, now))
+            speaking = _live(voice, rule, evidence)
+        else:
+            usable = forecast if isinstance(forecast, Forecast) else None
+            evidence, speaking = from_forecast(rule, usable, now), voice
+        before = known.get(rule.name, Latch(rule=rule.name))
+        cap = parts.config.limits.alerts_per_day
+        latch, edge = step(rule, before, evidence, now, daily_cap=cap)
+        latches.append(latch)
+        if edge is not None:
+            since = None if edge is Edge.RAISED else before.since
+            event = message.event_message(speaking, rule, edge, evidence, since)
+            edges.append((rule.name, edge, event))
+        if evidence.met is None:
+            # R4: nothing is known, so nothing is said; the last state runs out by its expiry.
+            unknown.append(rule.name)
+        else:
+            states.append(message.state_message(speaking, rule, latch, evidence))
+    return edges, latches, unknown, states
+
+
+def _live(voice: Voice, rule: Rule, evidence: Evidence) -> Voice:
+    inputs: tuple[Input, ...] = ()
+    if evidence.hour is not None:
+        age = max(int((voice.now - evidence.hour) / timedelta(seconds=1)), 0)
+        inputs = (Input(name=f"sensor:{rule.role}", at=evidence.hour, age_s=age),)
+    return replace(voice, source="sensor", release=None, inputs=inputs)

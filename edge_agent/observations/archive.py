@@ -1,0 +1,88 @@
+"""A forecast as bytes and back, for the store. Pure; JSON, NaN as null."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+import numpy as np
+
+from edge_agent.contract.forecast import Forecast, Source, TargetForecast
+from edge_agent.errors import BadData
+
+Number = float | None
+
+
+class _Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    unit: str
+    values: tuple[Number, ...]
+    levels: tuple[float, ...]
+    quantiles: tuple[tuple[Number, ...], ...]
+
+
+class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    issued_at: datetime
+    origin: datetime
+    valid_at: tuple[datetime, ...]
+    targets: dict[str, _Target]
+    source: Source
+    release: int | None
+    notes: tuple[str, ...]
+
+
+def to_bytes(forecast: Forecast) -> bytes:
+    """Forecast as JSON, numbers to a thousandth: finer than any sensor, and half the bytes."""
+    return msgspec.json.encode(
+        _Forecast(
+            forecast.issued_at,
+            forecast.origin,
+            tuple(forecast.valid_at),
+            {
+                name: _Target(
+                    target.unit,
+                    _numbers(target.values),
+                    tuple(target.levels.tolist()),
+                    tuple(_numbers(row) for row in target.quantiles),
+                )
+                for name, target in forecast.targets.items()
+            },
+            forecast.source,
+            forecast.release,
+            tuple(forecast.notes),
+        )
+    )
+
+
+def from_bytes(content: bytes) -> Forecast:
+    """Forecast from what `to_bytes` made.
+
+    Raises:
+        BadData: Not that.
+    """
+    try:
+        kept = msgspec.json.decode(content, type=_Forecast)
+    except msgspec.DecodeError as fault:
+        raise BadData(f"kept forecast: {fault}") from fault
+    return Forecast(
+        kept.issued_at,
+        kept.origin,
+        kept.valid_at,
+        {
+            name: TargetForecast(
+                target.unit,
+                np.array(target.values, dtype=np.float64),
+                np.array(target.levels, dtype=np.float64),
+                np.array(target.quantiles, dtype=np.float64),
+            )
+            for name, target in kept.targets.items()
+        },
+        kept.source,
+        kept.release,
+        kept.notes,
+    )
+
+
+def _numbers(values: np.ndarray) -> tuple[Number, ...]:
+    return tuple(
+        round(number, 3) if np.isfinite(number) else None for number in values.astype(float)
+    )

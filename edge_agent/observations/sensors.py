@@ -1,0 +1,166 @@
+"""MQTT payloads of the farm's sensors -> samples -> hours. Pure.
+
+S1  A payload that is no number, or not plausible for its quantity, is refused with a reason.
+    A wrong number in the right place is worse than none.
+S2  Time is the event's own where the payload has it, else the arrival. A time more than
+    five minutes ahead of the arrival, or older than three days, is refused.
+S3  One sample a minute and sensor, the latest of that minute: order and repetition of
+    messages change nothing, and memory is bounded.
+S4  An hour has a value when no gap within it is longer than the sensor's `max_age_s`.
+S5  An hour's value is the mean of its minutes; directions are averaged as vectors. Rain is a
+    running total: the hour is the sum of its rises, and a fall is a reset to zero.
+S6  Several sensors of one quantity and role: their median (for directions the first known).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from edge_agent.contract import schema
+from edge_agent.errors import BadData
+from edge_agent.observations.json_path import find
+from edge_agent.observations.units import convert
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_agent.config_structs import Sensor
+
+MAX_BYTES: Final = 65_536
+AHEAD: Final = timedelta(minutes=5)
+BEHIND: Final = timedelta(days=3)
+_HOUR: Final = timedelta(hours=1)
+_WORDS: Final = {"unavailable", "unknown", "nan", "null", "none", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value in the schema's unit, and when it was measured."""
+
+    at: datetime
+    value: float
+
+
+def key_of(sensor: Sensor) -> str:
+    """Name of a sensor in the store."""
+    return f"{sensor.topic}|{sensor.field}|{sensor.quantity}"
+
+
+def source_of(role: str) -> str:
+    """Name of the source that the sensors of a role make up."""
+    return f"sensor:{role}"
+
+
+def read(sensor: Sensor, payload: bytes, received_at: datetime) -> Sample:
+    """Sample from one message (S1, S2).
+
+    Raises:
+        BadData: No usable number, or no usable time; the text says which.
+    """
+    if len(payload) > MAX_BYTES:
+        raise BadData(f"{sensor.topic}: {len(payload)} bytes, more than {MAX_BYTES}")
+    document: Any = None
+    if sensor.field or sensor.time_field:
+        try:
+            document = msgspec.json.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+            raise BadData(f"{sensor.topic}: not JSON: {fault}") from fault
+    raw = find(document, sensor.field) if sensor.field else payload.decode("utf-8", "replace")
+    number = _number(raw, f"{sensor.topic} {sensor.field}".rstrip())
+    value = convert(number, sensor.quantity, sensor.unit)
+    limits = schema.QUANTITIES[sensor.quantity]
+    low, high = limits.low, limits.high
+    if sensor.quantity == schema.RAIN:
+        high = 100_000.0  # a running total, see S5
+    if not low <= value <= high:
+        raise BadData(
+            f"{sensor.topic}: {sensor.quantity} = {value:g} is outside {low:g} to {high:g}"
+        )
+    at = received_at
+    if sensor.time_field:
+        at = _time(find(document, sensor.time_field), sensor.topic)
+    if not received_at - BEHIND <= at <= received_at + AHEAD:
+        raise BadData(f"{sensor.topic}: its time {at:%Y-%m-%dT%H:%M:%SZ} is not near the arrival")
+    return Sample(at, value)
+
+
+def hour_value(
+    sensor: Sensor, samples: Sequence[Sample], hour: datetime, before: Sample | None = None
+) -> float | None:
+    """Value of the hour that ends at `hour`; None where the sensor was silent too long (S4, S5).
+
+    Args:
+        sensor: Which sensor.
+        samples: Its samples, any order; those outside the hour are left out.
+        hour: End of the hour.
+        before: Last sample before the hour, where known: where a running total starts from.
+    """
+    start = hour - _HOUR
+    kept = sorted((s for s in samples if start < s.at <= hour), key=lambda s: s.at)
+    if not kept:
+        return None
+    times = [start, *(sample.at for sample in kept), hour]
+    longest = max(later - earlier for earlier, later in pairwise(times))
+    if longest > timedelta(seconds=sensor.max_age_s):
+        return None
+    values = [sample.value for sample in kept]
+    if sensor.quantity == schema.RAIN:
+        return _rises([before.value, *values] if before is not None else values)
+    if sensor.quantity == schema.WIND_FROM_DIRECTION:
+        return _mean_direction(values)
+    return statistics.fmean(values)
+
+
+def together(quantity: str, values: Sequence[float | None]) -> float | None:
+    """One value from several sensors of one quantity and role (S6)."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return known[0] if quantity == schema.WIND_FROM_DIRECTION else statistics.median(known)
+
+
+def _number(raw: object, where: str) -> float:
+    if isinstance(raw, str):
+        text = raw.strip()
+        if text.lower() in _WORDS:
+            raise BadData(f"{where}: has no value ({text or 'empty'})")
+        try:
+            raw = float(text)
+        except ValueError as fault:
+            raise BadData(f"{where}: {text[:40]!r} is no number") from fault
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+        raise BadData(f"{where}: is no number")
+    return float(raw)
+
+
+def _time(raw: object, topic: str) -> datetime:
+    """ISO 8601 (UTC where it names no zone), or seconds or milliseconds since 1970."""
+    try:
+        if isinstance(raw, str):
+            at = datetime.fromisoformat(raw)
+            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        if isinstance(raw, int | float) and not isinstance(raw, bool):
+            return datetime.fromtimestamp(raw / 1000 if raw > 1e11 else raw, UTC)
+    except (ValueError, OverflowError, OSError) as fault:
+        raise BadData(f"{topic}: {str(raw)[:40]!r} is no time") from fault
+    raise BadData(f"{topic}: has no time")
+
+
+def _rises(totals: Sequence[float]) -> float:
+    steps = pairwise(totals)
+    return sum(later - earlier if later >= earlier else later for earlier, later in steps)
+
+
+def _mean_direction(degrees: Sequence[float]) -> float | None:
+    east = statistics.fmean(math.sin(math.radians(d)) for d in degrees)
+    north = statistics.fmean(math.cos(math.radians(d)) for d in degrees)
+    if math.hypot(east, north) < 1e-6:
+        return None  # they cancel out: there is no mean direction
+    return math.degrees(math.atan2(east, north)) % 360.0

@@ -1,0 +1,175 @@
+"""Hourly observations by source, forecasts made, and sensor samples of the last hours, in SQLite.
+
+Sources: `station:<number>` for a relayed station, `sensor:<role>` for the farm's own. Times are
+kept as whole UTC seconds. Null is missing; nothing is ever stored as 0 for want of a value.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from edge_agent.contract.schema import QUANTITIES, TIME, TIME_DTYPE
+from edge_agent.database import faults_told, migrate, transaction
+from edge_agent.observations.archive import from_bytes, to_bytes
+from edge_agent.observations.sensors import Sample
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from edge_agent.contract.forecast import Forecast
+
+_COLUMNS: Final = tuple(QUANTITIES)
+_STEPS: Final = (
+    f"""CREATE TABLE observations (source TEXT, time INTEGER,
+  {", ".join(f"{name} REAL" for name in _COLUMNS)}, PRIMARY KEY (source, time)) STRICT;
+CREATE TABLE forecasts (issued INTEGER PRIMARY KEY, origin INTEGER, source TEXT,
+  release INTEGER, body BLOB NOT NULL) STRICT;
+CREATE TABLE samples (sensor TEXT, minute INTEGER, at REAL, value REAL,
+  PRIMARY KEY (sensor, minute)) STRICT""",
+)
+_DAY: Final = 86_400
+
+
+class Store:
+    """What was observed and forecast. Every method raises `StorageError` when the disk refuses.
+
+    Args:
+        connection: From `database.connect`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        migrate(connection, "store", _STEPS)
+
+    def put_hourly(self, source: str, frame: pl.DataFrame) -> int:
+        """Add hours, or replace them where the new row knows at least one value.
+
+        Args:
+            source: Where they are from.
+            frame: `time` and any quantities of `contract.schema`; null = missing.
+
+        Returns:
+            Number of rows that were new or changed.
+        """
+        names = [name for name in _COLUMNS if name in frame.columns]
+        if not names or frame.height == 0:
+            return 0
+        known = frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in names))
+        rows = known.select(
+            pl.col(TIME).dt.epoch("s"), *(pl.col(name).cast(pl.Float64) for name in names)
+        ).rows()
+        columns = ", ".join(names)
+        marks = ", ".join("?" * len(names))
+        # A later answer may fill what was missing, and never forgets what was known.
+        update = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in names)
+        changed = " OR ".join(
+            f"excluded.{name} IS NOT NULL AND {name} IS NOT excluded.{name}" for name in names
+        )
+        with transaction(self._db) as db:
+            before = db.total_changes
+            db.executemany(
+                f"INSERT INTO observations (source, time, {columns}) VALUES (?, ?, {marks}) "  # noqa: S608 - names from the schema
+                f"ON CONFLICT (source, time) DO UPDATE SET {update} WHERE {changed}",
+                [(source, *row) for row in rows],
+            )
+            return db.total_changes - before
+
+    def hourly(self, source: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """Rows with `start <= time <= end`: `time` and every quantity, ascending."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                f"SELECT time, {', '.join(_COLUMNS)} FROM observations "  # noqa: S608 - names from the schema
+                "WHERE source = ? AND time BETWEEN ? AND ? ORDER BY time",
+                (source, _seconds(start), _seconds(end)),
+            ).fetchall()
+        frame = pl.DataFrame(
+            rows,
+            schema={TIME: pl.Int64} | dict.fromkeys(_COLUMNS, pl.Float64),
+            orient="row",
+        )
+        return frame.with_columns(pl.from_epoch(TIME, "s").cast(TIME_DTYPE))
+
+    def newest(self, source: str) -> datetime | None:
+        """Time of the newest row of a source."""
+        with faults_told(self._db):
+            (time,) = self._db.execute(
+                "SELECT max(time) FROM observations WHERE source = ?", (source,)
+            ).fetchone()
+        return None if time is None else datetime.fromtimestamp(time, UTC)
+
+    def sources(self) -> tuple[str, ...]:
+        """Every source that has rows."""
+        with faults_told(self._db):
+            rows = self._db.execute("SELECT DISTINCT source FROM observations ORDER BY source")
+            return tuple(source for (source,) in rows)
+
+    def put_forecast(self, forecast: Forecast) -> None:
+        """Keep a forecast; one an hour, the later of the hour replaces the earlier."""
+        hour = _seconds(forecast.issued_at) // 3600 * 3600
+        with transaction(self._db) as db:
+            db.execute(
+                "INSERT OR REPLACE INTO forecasts VALUES (?, ?, ?, ?, ?)",
+                (
+                    hour,
+                    _seconds(forecast.origin),
+                    forecast.source.value,
+                    forecast.release,
+                    zlib.compress(to_bytes(forecast)),
+                ),
+            )
+
+    def forecasts(self, start: datetime, end: datetime) -> list[Forecast]:
+        """Forecasts issued in the hours from `start` to `end`, oldest first."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT body FROM forecasts WHERE issued BETWEEN ? AND ? ORDER BY issued",
+                (_seconds(start) // 3600 * 3600, _seconds(end)),
+            ).fetchall()
+        return [from_bytes(zlib.decompress(body)) for (body,) in rows]
+
+    def put_samples(self, samples: Iterable[tuple[str, Sample]]) -> None:
+        """Keep sensor samples, one a minute and sensor: the latest of that minute.
+
+        The order of calls and repeated samples make no difference.
+        """
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO samples VALUES (?, ?, ?, ?) ON CONFLICT (sensor, minute) DO UPDATE "
+                "SET at = excluded.at, value = excluded.value "
+                "WHERE (excluded.at, excluded.value) > (at, value)",
+                [
+                    (key, int(s.at.timestamp()) // 60, s.at.timestamp(), s.value)
+                    for key, s in samples
+                ],
+            )
+
+    def samples(self, sensor: str, start: datetime, end: datetime) -> list[Sample]:
+        """Samples of one sensor with `start <= at <= end`, oldest first."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT at, value FROM samples WHERE sensor = ? AND at BETWEEN ? AND ? ORDER BY at",
+                (sensor, start.timestamp(), end.timestamp()),
+            ).fetchall()
+        return [Sample(datetime.fromtimestamp(at, UTC), value) for at, value in rows]
+
+    def prune(self, now: datetime, *, observations_days: int, forecasts_days: int) -> None:
+        """Drop what is too old; samples live for three days. Nothing from the future is dropped."""
+        with transaction(self._db) as db:
+            db.execute(
+                "DELETE FROM observations WHERE time < ?",
+                (_seconds(now) - observations_days * _DAY,),
+            )
+            db.execute(
+                "DELETE FROM forecasts WHERE issued < ?", (_seconds(now) - forecasts_days * _DAY,)
+            )
+            oldest = now - timedelta(days=3)
+            db.execute("DELETE FROM samples WHERE minute < ?", (_seconds(oldest) // 60,))
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())

@@ -1,0 +1,309 @@
+"""Builds the agent's real parts from its configuration: used by the commands and the service.
+
+Not thread-safe: the database connection belongs to the thread that opened it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from edge_agent import __version__, config, cycle, locations
+from edge_agent.alerts import message
+from edge_agent.alerts.latches import Latches
+from edge_agent.alerts.message import Voice
+from edge_agent.alerts.wording import Speaker
+from edge_agent.contract.forecast import Forecast, NoForecast
+from edge_agent.database import connect
+from edge_agent.errors import NothingNew
+from edge_agent.messaging.outbox import Caps, Outbox
+from edge_agent.messaging.topics import Topics
+from edge_agent.observations import local, relay
+from edge_agent.observations.intake import Intake
+from edge_agent.observations.live import Live
+from edge_agent.observations.store import Store
+from edge_agent.timekeeping import Timekeeper
+from edge_agent.updates.slots import Slots
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from edge_agent.alerts.payloads import Input
+    from edge_agent.config_structs import Config
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.cycle import Decision
+    from edge_agent.messaging.message import Message
+    from edge_agent.ports import Clock, Predictor
+    from edge_agent.timekeeping import ClockState
+    from edge_agent.updates.slots import InstalledRelease
+
+_log = logging.getLogger(__name__)
+
+DATABASE: Final = "agent.db"
+_LATE: Final = timedelta(hours=6)
+"""Hours that are worked out again each cycle, for readings that came late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A release with its models in memory: `forecast.LoadedRelease`."""
+
+    manifest: Manifest
+    predictors: Mapping[str, Predictor]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a sync brought: the release that went live, if any, and hours that were new."""
+
+    release: InstalledRelease | None
+    hours: int
+
+    def __bool__(self) -> bool:
+        return self.release is not None or self.hours > 0
+
+
+class Runtime:
+    """The agent without its network: what one hour needs.
+
+    Args:
+        settings: The configuration.
+        state: State folder.
+        clock: Time.
+        synchronised: Whether a time service vouches for the clock; the system says by default.
+
+    Attributes:
+        config: The configuration.
+        time: Judges the clock.
+        state: State folder.
+        db: The database.
+        store: Observations and kept forecasts.
+        outbox: Messages that wait.
+        latches: What rules remember.
+        intake: Sensor messages.
+        topics: Topics of this device.
+        slots: Installed releases.
+    """
+
+    def __init__(
+        self,
+        settings: Config,
+        state: Path,
+        clock: Clock,
+        synchronised: Callable[[], bool] | None = None,
+    ) -> None:
+        self.config = settings
+        self.state = state
+        self.clock = clock
+        self.time = Timekeeper(state, clock, synchronised)
+        self.db: sqlite3.Connection = connect(state / DATABASE)
+        self.store = Store(self.db)
+        self.latches = Latches(self.db)
+        kept = settings.storage
+        self.outbox = Outbox(
+            self.db,
+            Caps(kept.outbox_alerts_bytes, kept.outbox_states_bytes, kept.outbox_telemetry_bytes),
+        )
+        self.intake = Intake(settings.sensors)
+        self._live = Live(settings.sensors, self.intake, self.store)
+        device = settings.device
+        self.topics = Topics.of(device.site, device.id, settings.mqtt.base_topic)
+        self.slots = Slots(state)
+        self._speaker = Speaker(device.language, ZoneInfo(device.timezone))
+        self._loaded: tuple[str, Loaded] | None = None
+
+    def close(self) -> None:
+        """Write what waits and close the database."""
+        try:
+            self.intake.flush(self.store)
+        finally:
+            self.db.close()
+
+    def release(self) -> Loaded | None:
+        """The live release with its models, loaded anew when another went live."""
+        installed = self.slots.load() if self._stale() else None
+        if installed is not None:
+            self._loaded = (installed.sha256, _load(installed))
+        return self._loaded[1] if self._loaded else None
+
+    def parts(self) -> cycle.Parts:
+        """What a cycle works with now."""
+        return cycle.Parts(
+            config=self.config,
+            db=self.db,
+            store=self.store,
+            latches=self.latches,
+            queue=self.outbox,
+            release=self.release(),
+            readings=self._live.readings,
+            voice=self._voice,
+        )
+
+    def decide(self, now: datetime | None = None) -> Decision:
+        """Work out the hour of `now` (the clock's by default) without saying anything.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        moment = now or self.clock.now()
+        earliest = self.intake.flush(self.store)
+        since = min(moment - _LATE, earliest or moment)
+        local.aggregate(self.store, self.config.sensors, since, moment)
+        parts = self.parts()
+        return cycle.decide(parts, moment, self.time.judge()[1])
+
+    def run_cycle(self, now: datetime | None = None) -> tuple[Decision, int]:
+        """One hour, written down; the decision and the number of new messages.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        decision = self.decide(now)
+        new = cycle.commit(self.parts(), decision, *self._about(decision))
+        self.store.prune(
+            decision.at,
+            observations_days=self.config.storage.observations_days,
+            forecasts_days=self.config.storage.forecasts_days,
+        )
+        return decision, new
+
+    def run_watch(self, now: datetime | None = None) -> int:
+        """Live rules between two hours; number of new messages.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        if not any(rule.now for rule in cycle.rules_of(self.config)):
+            return 0
+        moment = now or self.clock.now()
+        parts = self.parts()
+        decision = cycle.watch(parts, moment, self.time.judge()[1])
+        return cycle.commit(parts, decision) if decision.edges else 0
+
+    def fetch(self, place: str | None = None) -> Callable[[], Pulled]:
+        """Pull release and observations; may run in a thread of its own.
+
+        Args:
+            place: Address or folder instead of the configured depot.
+
+        Returns:
+            What takes the observations over into the store; to be called on the thread that owns
+            the runtime.
+
+        Raises:
+            ConfigError: There is no depot.
+            Refused: Something is forged or damaged; what runs is untouched.
+            TryLater: The depot cannot be reached.
+            BadData: The observations are not what was agreed.
+        """
+        from edge_agent.updates.assemble import open_updater
+
+        station = self.config.device.station
+        with open_updater(self.config, self.state, self.clock, place=place) as updater:
+            try:
+                installed: InstalledRelease | None = updater.sync()
+            except NothingNew:
+                installed = None
+            content = updater.fetch_observations(station)
+        name = f"observations of station {station}"
+        frame = None if content is None else relay.read(content, name)
+
+        def finish() -> Pulled:
+            hours = 0 if frame is None else self.store.put_hourly(f"station:{station}", frame)
+            return Pulled(installed, hours)
+
+        return finish
+
+    def ready(self) -> bool:
+        """Whether a good release is installed."""
+        return self.release() is not None
+
+    def known_time(self) -> datetime | None:
+        """UTC, or None while the clock cannot be trusted."""
+        now, state = self.time.judge()
+        return None if state == "untrusted" else now
+
+    def _voice(
+        self,
+        now: datetime,
+        clock: ClockState,
+        forecast: Forecast | NoForecast,
+        inputs: tuple[Input, ...],
+    ) -> Voice:
+        known = forecast if isinstance(forecast, Forecast) else None
+        return Voice(
+            topics=self.topics,
+            speaker=self._speaker,
+            now=now,
+            clock=clock,
+            source=known.source.value if known else "agent",
+            release=known.release if known else None,
+            inputs=inputs,
+            state_valid=timedelta(hours=self.config.limits.forecast_valid_h),
+        )
+
+    def _about(self, decision: Decision) -> Sequence[Message]:
+        """Messages about the agent itself: model and health."""
+        forecast = decision.forecast
+        known = forecast if isinstance(forecast, Forecast) else None
+        why = forecast.reason if isinstance(forecast, NoForecast) else None
+        clock = self.time.judge()[1]
+        voice = self._voice(decision.at, clock, forecast, ())
+        problems = list(known.notes) if known else [why or ""]
+        if clock == "untrusted":
+            problems.append("the clock is behind times that have surely passed")
+        age = int((decision.at - known.origin).total_seconds()) if known else None
+        counts = self.outbox.counts()
+        health = message.health_message(
+            voice,
+            forecast_source=known.source.value if known else None,
+            forecast_reason=why,
+            data_age_s=age,
+            disk_free_bytes=shutil.disk_usage(self.state).free,
+            outbox={
+                **{f"waiting_{kind}": n for kind, n in counts.waiting.items()},
+                **{f"dropped_{kind}": n for kind, n in counts.dropped_for_room.items()},
+                **{f"expired_{kind}": n for kind, n in counts.dropped_expired.items()},
+                **{f"refused_{kind}": n for kind, n in counts.refused.items()},
+            },
+            alerts_raised=cycle.raised(decision),
+            rules_unknown=decision.unknown,
+            problems=tuple(problems),
+        )
+        manifest = self._loaded[1].manifest if self._loaded else None
+        own = replace(voice, source="agent", release=manifest.release if manifest else None)
+        return (message.model_message(own, manifest, __version__), health)
+
+    def _stale(self) -> bool:
+        current = self.slots.pointer().current
+        return self._loaded is None or current is None or current.sha256 != self._loaded[0]
+
+
+def open_runtime(
+    config_path: Path | None, clock: Clock, env: Mapping[str, str] = os.environ
+) -> Runtime:
+    """Runtime from the configuration file, found as `locations` says.
+
+    Raises:
+        InputMissing: There is no configuration.
+        ConfigError: It is wrong.
+        StorageError: The state folder cannot be used.
+    """
+    settings = config.load(config_path, env)
+    state = locations.state_folder(settings.storage.path, env, root=os.geteuid() == 0)
+    return Runtime(settings, state, clock)
+
+
+def _load(installed: InstalledRelease) -> Loaded:
+    from edge_agent.inference import load_predictors
+
+    manifest = installed.manifest
+    models = {target: installed.read(model.file) for target, model in manifest.models.items()}
+    return Loaded(manifest, load_predictors(models, len(manifest.features.names)))
