@@ -49,6 +49,14 @@ class Truncated(ProtocolFault):
 RETRIED: Final = (Transient, Truncated)
 
 
+def _tells_no_address(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
+# httpx logs every address, the key in it included, at the level of information.
+logging.getLogger("httpx").addFilter(_tells_no_address)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
     """A good answer: what was made of it, its body as received, and the HTTP status."""
@@ -173,11 +181,13 @@ class Service:
     def _get(self, query: Mapping[str, str], path: str) -> tuple[bytes, int]:
         self._spend()
         self._pace()
+        answering = False
         try:
             # httpx encodes each value exactly once; the key is kept in its plain form for that.
             with self._client.stream(
                 "GET", self.url + path, params={**query, self._key_field: self._key}
             ) as answer:
+                answering = True
                 body = bytearray()
                 for part in answer.iter_bytes():
                     body += part
@@ -188,7 +198,9 @@ class Service:
         except httpx.TimeoutException:
             raise Transient(f"{self.url}: no answer in time") from None
         except httpx.RemoteProtocolError:
-            raise Truncated(f"{self.url}: the answer broke off") from None
+            if answering:
+                raise Truncated(f"{self.url}: the answer broke off") from None
+            raise Transient(f"{self.url}: hung up without an answer") from None
         except httpx.TransportError as fault:
             raise Transient(f"{self.url}: no connection ({type(fault).__name__})") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
