@@ -14,5 +14,5 @@ class SystemClock:
         return datetime.now(UTC)  # noqa: TID251 - this class is the Clock
 
     def monotonic(self) -> float:
-        """Seconds that never jump."""
-        return time.monotonic()
+        """Seconds that never jump; time asleep counts, so a day of sleep is no jump of `now`."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

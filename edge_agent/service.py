@@ -1,0 +1,355 @@
+"""The agent as a service: one loop that works the hours, carries messages and answers systemd.
+
+Rules (tests name the numbers):
+
+1. Nothing waits for the network: it starts, works and stops the same without broker and depot.
+2. READY once configuration, database and release are good. Until the first release is there,
+   systemd is told to be patient.
+3. One cycle at the start and one whenever the wall clock's hour has changed, whatever the clock
+   did meanwhile: after a day of sleep or a jump, once. New data or a new release: once more.
+4. Updates are fetched in a thread of their own, at jittered intervals; what they bring is taken
+   over by the loop.
+5. A fault in one job is said and counted; the others go on.
+6. The watchdog is fed by the loop that does the work, and by nothing else.
+7. HUP reads the configuration anew; a bad one changes nothing and is said.
+8. After the wall clock was set (not after sleep) nothing expires for a quarter of an hour: what
+   waits was dated by the old time, and the new one may be corrected again.
+9. TERM: `offline` is published, what was acknowledged is written down, and the process ends
+   within five seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from edge_agent.errors import FarmError, NothingNew
+from edge_agent.inbox import Fetched, Item, Signal
+from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Subscribed, Up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_agent.messaging.courier import LinkState
+    from edge_agent.messaging.link import Subscription
+    from edge_agent.ports import Clock
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+CYCLE_DELAY: Final = timedelta(seconds=90)
+"""After the full hour: its last sensor readings are in."""
+WATCH_S: Final = 60.0
+RETRY_S: Final = 300.0
+PING_S: Final = 30.0
+STOP_S: Final = 3.0
+BATCH: Final = 200
+"""Events taken in one turn, so that a flood never starves the rest."""
+JUMP_S: Final = 60.0
+DISTRUST_S: Final = 900.0
+PATIENCE_S: Final = 90.0
+
+
+class Work(Protocol):
+    """What the service does, on the loop's thread unless it says otherwise."""
+
+    def ready(self) -> bool:
+        """Whether a good release is installed."""
+        ...
+
+    def known_time(self) -> datetime | None:
+        """UTC, or None while the wall clock cannot be trusted."""
+        ...
+
+    def cycle(self, now: datetime) -> str:
+        """Work the hour; a line about its outcome."""
+        ...
+
+    def watch(self, now: datetime) -> None:
+        """Once a minute: rules on live sensors."""
+        ...
+
+    def take(self, message: Received) -> None:
+        """A sensor's message or a command."""
+        ...
+
+    def fetch(self) -> Callable[[], bool]:
+        """Pull release and observations, in a thread of its own; the result runs on the loop."""
+        ...
+
+    def reload(self) -> Sequence[Subscription]:
+        """Take the configuration anew, or raise and keep the old one."""
+        ...
+
+
+class Mail(Protocol):
+    """The courier, as seen from here."""
+
+    @property
+    def state(self) -> LinkState:
+        """How the connection stands."""
+        ...
+
+    def tick(self, now: datetime | None) -> float:
+        """Do what is due; seconds until the next time."""
+        ...
+
+    def handle(self, event: Event, now: datetime | None) -> None:
+        """Take in an event of the link."""
+        ...
+
+    def listen_to(self, subscriptions: Sequence[Subscription]) -> None:
+        """Replace the subscriptions."""
+        ...
+
+    def hang_up(self, timeout_s: float) -> None:
+        """Say `offline` and disconnect."""
+        ...
+
+    def write_down(self) -> None:
+        """Remove what was acknowledged."""
+        ...
+
+
+class Waiting(Protocol):
+    """An inbox; tests give one that turns the clock."""
+
+    def put(self, item: Item) -> None:
+        """Add an item."""
+        ...
+
+    def get(self, timeout_s: float) -> Item | None:
+        """Next item, or None after the time."""
+        ...
+
+
+class Words(Protocol):
+    """systemd's ear."""
+
+    watchdog_s: float | None
+
+    def send(self, *lines: str) -> None:
+        """Say lines."""
+        ...
+
+
+class Service:
+    """The loop.
+
+    Args:
+        work: What to do.
+        mail: The courier.
+        inbox: Where events come from.
+        words: systemd.
+        clock: Time.
+        random: Uniform numbers in [0, 1), for jitter.
+        poll_interval_s: Mean time between two updates.
+        start_thread: Runs the update beside the loop.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        mail: Mail,
+        inbox: Waiting,
+        *,
+        words: Words,
+        clock: Clock,
+        random: Callable[[], float],
+        poll_interval_s: float,
+        start_thread: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        self._work = work
+        self._mail = mail
+        self._inbox = inbox
+        self._words = words
+        self._clock = clock
+        self._random = random
+        self._poll_interval_s = poll_interval_s
+        self._start_thread = start_thread or _daemon
+
+        moment = clock.monotonic()
+        self._ready = False
+        self._stopping = False
+        self._hour: datetime | None = None
+        self._cycle_wanted = True
+        self._watch_at = moment + WATCH_S
+        self._fetch_at = moment
+        self._fetching = False
+        self._ping_at = moment
+        self._ping_s = min(PING_S, words.watchdog_s / 2) if words.watchdog_s else PING_S
+        self._offset_s = self._clock_offset()
+        self._distrust_until = moment
+        self._outcome = "starting"
+        self._faults: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        while not self._stopping:
+            wait_s = self._turn()
+            item = self._inbox.get(wait_s)
+            for _ in range(BATCH):
+                if item is None:
+                    break
+                self._take(item)
+                item = self._inbox.get(0.0)
+            if item is not None:
+                self._take(item)
+        self._stop()
+
+    def _turn(self) -> float:
+        moment = self._clock.monotonic()
+        self._look_at_the_clock()
+        if self._fetch_at <= moment and not self._fetching:
+            self._fetching = True
+            self._start_thread(self._fetch)
+        self._work_the_hour()
+        if self._watch_at <= moment:
+            self._watch_at = moment + WATCH_S
+            self._guard("watch", lambda: self._work.watch(self._clock.now()))
+        mail_s = self._guard("outbox", lambda: self._mail.tick(self._time_for_expiry()))
+        self._say()
+        moment = self._clock.monotonic()
+        nexts = [self._watch_at, self._ping_at]
+        if not self._fetching:
+            nexts.append(self._fetch_at)
+        waits = [at - moment for at in nexts]
+        waits.append(self._until_the_hour())
+        waits.append(WATCH_S if mail_s is None else mail_s)
+        return max(min(waits), 0.0)
+
+    def _work_the_hour(self) -> None:
+        hour = self._hour_of(self._clock.now())
+        if hour == self._hour and not self._cycle_wanted:
+            return
+        # Marked first: a fault must not make the loop spin, the next hour comes by itself.
+        self._hour, self._cycle_wanted = hour, False
+        outcome = self._guard("cycle", lambda: self._work.cycle(self._clock.now()))
+        if outcome is not None:
+            self._outcome = outcome
+            _log.info("cycle: %s", outcome)
+
+    def _hour_of(self, now: datetime) -> datetime:
+        return (now - CYCLE_DELAY).replace(minute=0, second=0, microsecond=0)
+
+    def _until_the_hour(self) -> float:
+        now = self._clock.now()
+        due = self._hour_of(now) + timedelta(hours=1) + CYCLE_DELAY
+        return (due - now).total_seconds()
+
+    def _fetch(self) -> None:
+        try:
+            self._inbox.put(Fetched(self._work.fetch()))
+        except Exception as fault:  # noqa: BLE001 - handed to the loop, which tells bugs from faults
+            self._inbox.put(Fetched(None, fault))
+
+    def _take(self, item: Item) -> None:
+        match item:
+            case Signal.STOP:
+                self._stopping = True
+            case Signal.RELOAD:
+                self._reload()
+            case Fetched():
+                self._take_over(item)
+            case Received():
+                self._guard("inbound", lambda: self._work.take(item))
+            case Up() | Down() | Acknowledged() | Subscribed():
+                now = self._time_for_expiry()
+                self._guard("outbox", lambda: self._mail.handle(item, now))
+
+    def _take_over(self, fetched: Fetched) -> None:
+        self._fetching = False
+
+        def finish() -> bool:
+            if fetched.fault is not None:
+                raise fetched.fault
+            return fetched.finish is not None and fetched.finish()
+
+        changed = self._guard("update", finish)
+        failed = "update" in self._faults
+        mean_s = min(RETRY_S, self._poll_interval_s) if failed else self._poll_interval_s
+        self._fetch_at = self._clock.monotonic() + mean_s * (0.8 + 0.4 * self._random())
+        self._cycle_wanted = self._cycle_wanted or bool(changed)
+
+    def _reload(self) -> None:
+        moment_us = int(self._clock.monotonic() * 1e6)
+        self._words.send("RELOADING=1", f"MONOTONIC_USEC={moment_us}")
+        subscriptions = self._guard("reload", self._work.reload)
+        if subscriptions is not None:
+            self._mail.listen_to(subscriptions)
+            self._cycle_wanted = True
+            _log.info("configuration taken anew")
+        if self._ready:
+            self._words.send("READY=1", f"STATUS={self.status()}")
+
+    def _guard(self, job: str, call: Callable[[], _T]) -> _T | None:
+        try:
+            result = call()
+        except NothingNew:
+            result = None
+        except FarmError as fault:
+            self._fault(job, str(fault))
+            return None
+        except Exception as fault:  # noqa: BLE001 - rule 5: a bug in one job must not stop the others
+            self._fault(job, f"internal error: {type(fault).__name__}: {fault}")
+            _log.debug("unexpected fault in %s", job, exc_info=True)
+            return None
+        self._faults.pop(job, None)
+        return result
+
+    def _fault(self, job: str, text: str) -> None:
+        if self._faults.get(job) != text:
+            _log.warning("%s: %s", job, text)
+        self._faults[job] = text
+
+    def status(self) -> str:
+        """One line for people: outcome of the last cycle, connection, faults."""
+        link = self._mail.state
+        mail = f"mqtt {link.version}" if link.connected else f"mqtt: {link.problem}"
+        return "; ".join([self._outcome, mail, *(f"{k}: {v}" for k, v in self._faults.items())])
+
+    def _say(self) -> None:
+        moment = self._clock.monotonic()
+        if not self._ready and self._work.ready():
+            self._ready = True
+            self._words.send("READY=1", f"STATUS={self.status()}")
+            _log.info("ready")
+        if self._ping_at <= moment:
+            self._ping_at = moment + self._ping_s
+            lines = ["WATCHDOG=1", f"STATUS={self.status()}"]
+            if not self._ready:
+                lines.append(f"EXTEND_TIMEOUT_USEC={int(PATIENCE_S * 1e6)}")
+            self._words.send(*lines)
+
+    def _look_at_the_clock(self) -> None:
+        offset_s = self._clock_offset()
+        jump_s = offset_s - self._offset_s
+        if abs(jump_s) >= JUMP_S:
+            _log.warning("clock: the wall clock was set by %+.0f s", jump_s)
+            self._distrust_until = self._clock.monotonic() + DISTRUST_S
+        self._offset_s = offset_s
+
+    def _time_for_expiry(self) -> datetime | None:
+        self._look_at_the_clock()
+        if self._clock.monotonic() < self._distrust_until:
+            return None
+        return self._work.known_time()
+
+    def _clock_offset(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
+
+    def _stop(self) -> None:
+        self._words.send("STOPPING=1", "STATUS=stopping")
+        self._guard("outbox", lambda: self._mail.hang_up(STOP_S))
+        while (item := self._inbox.get(0.0)) is not None:
+            if isinstance(item, Acknowledged | Down):
+                self._mail.handle(item, None)
+        self._guard("outbox", self._mail.write_down)
+        _log.info("stopped")
+
+
+def _daemon(target: Callable[[], None]) -> None:
+    # A daemon: an update that hangs must not keep the process from ending.
+    threading.Thread(target=target, name="update", daemon=True).start()

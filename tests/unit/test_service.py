@@ -1,0 +1,411 @@
+"""The service's rules with fakes all round and a clock that its own waiting turns."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent.errors import ConfigError, NothingNew, StorageError, TryLater
+from edge_agent.inbox import Fetched, Inbox, Item, Signal
+from edge_agent.messaging.courier import LinkState
+from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Subscription, Up
+from edge_agent.notify import Notifier
+from edge_agent.service import Service
+from tests.fakes.clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+START = datetime(2026, 7, 1, 12, 20, tzinfo=UTC)
+
+
+class _Inbox:
+    """Waiting turns the clock; at the given seconds items come in or things happen."""
+
+    def __init__(self, clock: FakeClock, plan: dict[float, Item | Callable[[], None]]) -> None:
+        self._clock = clock
+        self._start = clock.monotonic()
+        self._plan = sorted(plan.items(), key=lambda pair: pair[0])
+        self._now: list[Item] = []
+        self.waits: list[float] = []
+
+    def put(self, item: Item) -> None:
+        self._now.append(item)
+
+    def get(self, timeout_s: float) -> Item | None:
+        if self._now:
+            return self._now.pop(0)
+        if timeout_s > 0:
+            self.waits.append(timeout_s)
+            assert len(self.waits) < 50_000, "the loop spins"
+        end = self._clock.monotonic() + timeout_s
+        if self._plan and self._start + self._plan[0][0] <= end:
+            at, what = self._plan.pop(0)
+            self._clock.advance(max(self._start + at - self._clock.monotonic(), 0.0))
+            if not callable(what):
+                return what
+            what()
+            return None
+        self._clock.advance(timeout_s)
+        return None
+
+
+class _Work:
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.is_ready = True
+        self.cycles: list[datetime] = []
+        self.watched = 0
+        self.taken: list[Received] = []
+        self.fetches = 0
+        self.news = False
+        self.fault: Exception | None = None
+        self.fetch_fault: Exception | None = None
+        self.reload_fault: Exception | None = None
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def known_time(self) -> datetime | None:
+        return self._clock.now()
+
+    def cycle(self, now: datetime) -> str:
+        self.cycles.append(now)
+        if self.fault is not None:
+            raise self.fault
+        return f"cycle {len(self.cycles)}"
+
+    def watch(self, now: datetime) -> None:
+        assert now == self._clock.now()
+        self.watched += 1
+
+    def take(self, message: Received) -> None:
+        self.taken.append(message)
+
+    def fetch(self) -> Callable[[], bool]:
+        self.fetches += 1
+        if self.fetch_fault is not None:
+            raise self.fetch_fault
+        return lambda: self.news
+
+    def reload(self) -> Sequence[Subscription]:
+        if self.reload_fault is not None:
+            raise self.reload_fault
+        return [Subscription("s/new")]
+
+
+class _Mail:
+    def __init__(self) -> None:
+        self.times: list[datetime | None] = []
+        self.handled: list[Event] = []
+        self.topics: list[str] = []
+        self.ended: list[str] = []
+        self.fault: Exception | None = None
+
+    @property
+    def state(self) -> LinkState:
+        return LinkState(
+            connected=False, version="", problem="away", connections=0, refused_topics=()
+        )
+
+    def tick(self, now: datetime | None) -> float:
+        self.times.append(now)
+        if self.fault is not None:
+            raise self.fault
+        return 20.0
+
+    def handle(self, event: Event, now: datetime | None) -> None:  # noqa: ARG002 - the interface has it
+        self.handled.append(event)
+
+    def listen_to(self, subscriptions: Sequence[Subscription]) -> None:
+        self.topics = [wanted.topic for wanted in subscriptions]
+
+    def hang_up(self, timeout_s: float) -> None:
+        assert timeout_s < 5
+        self.ended.append("hang up")
+
+    def write_down(self) -> None:
+        self.ended.append("write down")
+
+
+class _Words:
+    def __init__(self, watchdog_s: float | None = None) -> None:
+        self.watchdog_s = watchdog_s
+        self.said: list[str] = []
+
+    def send(self, *lines: str) -> None:
+        self.said.extend(lines)
+
+
+class _Case:
+    """A service with its surroundings; `run` lets it live for some seconds, then stops it."""
+
+    def __init__(self, watchdog_s: float | None = None) -> None:
+        self.clock = FakeClock(START)
+        self.work = _Work(self.clock)
+        self.mail = _Mail()
+        self.words = _Words(watchdog_s)
+        self.inbox: _Inbox | None = None
+
+    def run(
+        self, seconds: float, plan: dict[float, Item | Callable[[], None]] | None = None
+    ) -> None:
+        self.inbox = _Inbox(self.clock, {**(plan or {}), seconds: Signal.STOP})
+        Service(
+            self.work,
+            self.mail,
+            self.inbox,
+            words=self.words,
+            clock=self.clock,
+            random=lambda: 0.5,
+            poll_interval_s=3600.0,
+            start_thread=lambda target: target(),
+        ).run()
+
+
+def _hours(case: _Case) -> list[str]:
+    return [f"{at:%d %H:%M}" for at in case.work.cycles]
+
+
+def test_one_cycle_at_the_start_and_one_an_hour() -> None:
+    """Rule 3: at the start, then shortly after each full hour, none missed, none twice."""
+    case = _Case()
+    case.run(24 * 3600)
+    assert _hours(case)[:3] == ["01 12:20", "01 13:01", "01 14:01"]
+    assert len(case.work.cycles) == 25
+
+
+def test_a_day_of_sleep_is_caught_up_with_one_cycle() -> None:
+    """Rule 3: after a suspend of a day one cycle follows, and the hours go on."""
+    case = _Case()
+    case.run(26 * 3600, {600: lambda: case.clock.advance(24 * 3600)})
+    assert _hours(case) == ["01 12:20", "02 12:30", "02 13:01", "02 14:01"]
+
+
+@pytest.mark.parametrize("jump_h", [-2, 72])
+def test_a_clock_jump_makes_one_cycle(jump_h: int) -> None:
+    """Rule 3: set back or forward, one cycle at once, then each hour again."""
+    case = _Case()
+    case.run(2.5 * 3600, {600: lambda: case.clock.jump(jump_h * 3600)})
+    assert len(case.work.cycles) == 4
+    gaps = [b - a for a, b in zip(case.work.cycles[1:], case.work.cycles[2:], strict=False)]
+    assert gaps[-1] == timedelta(hours=1)
+
+
+def test_nothing_expires_after_the_clock_was_set() -> None:
+    """Rule 8: a jump suspends expiry for a quarter of an hour; sleep does not."""
+    case = _Case()
+    case.run(1800, {300: lambda: case.clock.jump(3 * 86_400)})
+    unknown = [n for n, time in enumerate(case.mail.times) if time is None]
+    assert unknown
+    assert case.mail.times[0] is not None
+    assert case.mail.times[-1] is not None
+    assert unknown == list(range(unknown[0], unknown[-1] + 1))
+    asleep = _Case()
+    asleep.run(90_000, {300: lambda: asleep.clock.advance(86_400)})
+    assert None not in asleep.mail.times
+
+
+def test_ready_waits_for_the_release_and_not_for_the_network() -> None:
+    """Rules 1 and 2: patience is asked for until a release is there; MQTT is down throughout."""
+    case = _Case()
+    case.work.is_ready = False
+
+    def arrive() -> None:
+        case.work.is_ready = True
+
+    case.run(1000, {500: arrive})
+    first_ready = case.words.said.index("READY=1")
+    before = case.words.said[:first_ready]
+    after = case.words.said[first_ready:]
+    assert before.count("EXTEND_TIMEOUT_USEC=90000000") >= 16
+    assert not [line for line in after if line.startswith("EXTEND_TIMEOUT")]
+    assert case.words.said.count("READY=1") == 1
+
+
+def test_the_watchdog_is_fed_at_half_its_time() -> None:
+    """Rule 6: pings never come later than half of WatchdogSec while the loop turns."""
+    case = _Case(watchdog_s=20.0)
+    case.run(1000)
+    assert case.words.said.count("WATCHDOG=1") >= 100
+    assert case.inbox is not None
+    assert max(case.inbox.waits) <= 10.0
+
+
+def test_a_loop_that_hangs_does_not_feed_the_watchdog() -> None:
+    """Rule 6: while a cycle hangs no ping is sent."""
+    case = _Case(watchdog_s=20.0)
+    pings: list[int] = []
+
+    def slow(now: datetime) -> str:
+        before = case.words.said.count("WATCHDOG=1")
+        case.clock.advance(500)
+        pings.append(case.words.said.count("WATCHDOG=1") - before)
+        return f"late {now}"
+
+    case.work.cycle = slow  # type: ignore[method-assign]
+    case.run(1000)
+    assert pings[0] == 0
+
+
+def test_updates_come_jittered_and_again_sooner_after_a_fault() -> None:
+    """Rule 4: once an interval; after a fault within five minutes or so."""
+    case = _Case()
+    case.run(4 * 3600 + 60)
+    assert case.work.fetches == 5
+    failing = _Case()
+    failing.work.fetch_fault = TryLater("depot: no answer")
+    failing.run(3660)
+    assert failing.work.fetches == 13
+    assert any("update: depot: no answer" in line for line in failing.words.said)
+
+
+def test_nothing_new_is_no_fault() -> None:
+    """Rule 4: an unchanged depot is the usual case."""
+    case = _Case()
+    case.work.fetch_fault = NothingNew("release 3 is live already")
+    case.run(3 * 3600 + 60)
+    assert case.work.fetches == 4
+    assert not any("update:" in line for line in case.words.said)
+
+
+def test_news_make_another_cycle() -> None:
+    """Rule 3: fresh observations or a new release are used at once."""
+    case = _Case()
+    case.work.news = True
+    case.run(1800)
+    assert _hours(case) == ["01 12:20", "01 12:20"]
+
+
+def test_only_one_update_at_a_time() -> None:
+    """Rule 4: while one runs no second is started."""
+    case = _Case()
+    started: list[int] = []
+    case.inbox = _Inbox(case.clock, {20_000: Signal.STOP})
+    Service(
+        case.work,
+        case.mail,
+        case.inbox,
+        words=case.words,
+        clock=case.clock,
+        random=lambda: 0.5,
+        poll_interval_s=3600.0,
+        start_thread=lambda _target: started.append(1),
+    ).run()
+    assert started == [1]
+
+
+@pytest.mark.parametrize("fault", [StorageError("disk full"), KeyError("bug")])
+def test_a_fault_in_one_job_leaves_the_others(fault: Exception) -> None:
+    """Rule 5: a failing cycle is said; mail, updates and the next hour go on; a recovery clears."""
+    case = _Case()
+    case.work.fault = fault
+
+    def heal() -> None:
+        case.work.fault = None
+
+    case.run(3 * 3600 + 60, {5000: heal})
+    assert len(case.work.cycles) == 4
+    assert len(case.mail.times) > 100
+    assert case.work.fetches == 4
+    texts = [line for line in case.words.said if line.startswith("STATUS=")]
+    assert any("cycle: " in line for line in texts)
+    assert "cycle: " not in texts[-2]
+
+
+def test_a_failing_outbox_does_not_make_the_loop_spin() -> None:
+    """Rule 5: a disk fault in the queue is said and tried again later, not at once for ever."""
+    case = _Case()
+    case.mail.fault = StorageError("disk full")
+    case.run(3600)
+    assert len(case.mail.times) < 400
+    assert any("outbox: disk full" in line for line in case.words.said)
+
+
+def test_messages_reach_the_work_and_events_the_mail() -> None:
+    """Sensors and commands go to the work, the link's own events to the courier."""
+    case = _Case()
+    received = Received("s/1", b"21", retain=False, at=START)
+    up = Up("5", session_present=True, window=10, largest=None)
+    case.run(100, {10: received, 20: up, 30: Acknowledged(1, 0, ""), 40: Down("x")})
+    assert case.work.taken == [received]
+    assert case.mail.handled == [up, Acknowledged(1, 0, ""), Down("x")]
+
+
+def test_reload_takes_over_or_keeps() -> None:
+    """Rule 7: RELOADING, then READY; a bad file changes nothing and is said."""
+    case = _Case()
+    case.run(100, {50: Signal.RELOAD})
+    assert case.mail.topics == ["s/new"]
+    reloading = case.words.said.index("RELOADING=1")
+    assert case.words.said[reloading + 1].startswith("MONOTONIC_USEC=")
+    assert case.words.said[reloading + 2] == "READY=1"
+    assert len(case.work.cycles) == 2
+    bad = _Case()
+    bad.work.reload_fault = ConfigError("config.toml:3: mqtt.prot: unknown")
+    bad.run(100, {50: Signal.RELOAD})
+    assert bad.mail.topics == []
+    assert bad.words.said.count("READY=1") == 2
+    assert any("reload: config.toml:3" in line for line in bad.words.said)
+
+
+def test_a_stop_hangs_up_and_writes_down_late_acknowledgements() -> None:
+    """Rule 9: STOPPING is said, `offline` goes out, then the PUBACKs that still came are kept."""
+    case = _Case()
+    late = Acknowledged(7, 0, "")
+
+    def hang_up(timeout_s: float) -> None:
+        assert timeout_s < 5
+        case.mail.ended.append("hang up")
+        assert case.inbox is not None
+        case.inbox.put(late)
+
+    case.mail.hang_up = hang_up  # type: ignore[method-assign]
+    case.run(10)
+    assert case.words.said[-2:] == ["STOPPING=1", "STATUS=stopping"]
+    assert case.mail.ended == ["hang up", "write down"]
+    assert case.mail.handled == [late]
+
+
+def test_a_flood_of_messages_is_bounded_and_counted() -> None:
+    """The inbox drops messages of others beyond its limit, and never anything else."""
+    inbox = Inbox(most_received=3)
+    for _ in range(5):
+        inbox.put(Received("s/1", b"1", retain=False, at=START))
+    inbox.put(Acknowledged(1, 0, ""))
+    inbox.put(Signal.STOP)
+    inbox.put(Fetched(None))
+    items = [inbox.get(0.0) for _ in range(7)]
+    assert inbox.dropped == 2
+    assert items[3:] == [Acknowledged(1, 0, ""), Signal.STOP, Fetched(None), None]
+
+
+def test_systemd_hears_what_is_said(tmp_path: Path) -> None:
+    """Lines arrive as one datagram; a socket that is gone is no fault."""
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(address)
+        Notifier({"NOTIFY_SOCKET": address}).send("READY=1", "STATUS=좋음")
+        assert ear.recv(1000).decode() == "READY=1\nSTATUS=좋음"
+    Notifier({"NOTIFY_SOCKET": address}).send("READY=1")
+    Notifier({}).send("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"WATCHDOG_USEC": "60000000"}, 60.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "7"}, 60.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "8"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "x"}, None),
+        ({}, None),
+    ],
+)
+def test_watchdog_time_is_systemds(env: dict[str, str], expected: float | None) -> None:
+    """Only a watchdog that is meant for this process counts."""
+    assert Notifier(env, pid=7).watchdog_s == expected
