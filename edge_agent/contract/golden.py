@@ -116,16 +116,49 @@ def replay(content: bytes, predictors: Mapping[str, Callable[[np.ndarray], np.nd
         BadData: Not a golden file, or something differs; the text names window, feature or
             target, and both numbers.
     """
+    golden = _decode(content)
+    if not golden.windows:
+        raise BadData("golden windows: the file holds none")
+    for number, window in enumerate(golden.windows, 1):
+        _replay_window(f"golden window {number}", window, golden.leads, predictors)
+
+
+def with_predictions(
+    content: bytes, predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]]
+) -> bytes:
+    """The same windows with the predictions of other models.
+
+    Raises:
+        BadData: Not a golden file.
+    """
+    golden = _decode(content)
+    windows = tuple(
+        msgspec.structs.replace(
+            window,
+            predictions={
+                target: tuple(float(v) for v in predict(_expected(window)))
+                for target, predict in predictors.items()
+            },
+        )
+        for window in golden.windows
+    )
+    return msgspec.json.encode(
+        msgspec.structs.replace(golden, windows=windows), order="deterministic"
+    )
+
+
+def _decode(content: bytes) -> Golden:
     try:
         golden = msgspec.json.decode(content, type=Golden)
     except (msgspec.DecodeError, msgspec.ValidationError) as fault:
         raise BadData(f"golden windows: {fault}") from fault
     if golden.schema != FORMAT:
         raise BadData(f"golden windows: format {golden.schema!r}, expected {FORMAT!r}")
-    if not golden.windows:
-        raise BadData("golden windows: the file holds none")
-    for number, window in enumerate(golden.windows, 1):
-        _replay_window(f"golden window {number}", window, golden.leads, predictors)
+    return golden
+
+
+def _expected(window: Window) -> np.ndarray:
+    return np.array(window.features, dtype=np.float32)
 
 
 def _replay_window(
@@ -146,7 +179,7 @@ def _replay_window(
     )
     site = Site(window.latitude, window.longitude, window.elevation_m)
     computed = _matrix(features.Place(site, window.normals), frame, leads)
-    expected = np.array(window.features, dtype=np.float32)
+    expected = _expected(window)
     if computed.shape != expected.shape:
         raise BadData(f"{where}: {computed.shape} features, expected {expected.shape}")
     scale = np.maximum(1.0, np.abs(np.nan_to_num(expected)))

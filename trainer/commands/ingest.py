@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,11 @@ import click
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, set_up_logging, verbosity_options
 from edge_agent.errors import FarmError
-from trainer.commands.options import config_option, json_option
+from trainer.commands.options import config_option, day_type, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from trainer.heal import Request, Summary
     from trainer.ingest import Job, Outcome
@@ -24,28 +24,11 @@ if TYPE_CHECKING:
     from trainer.workspace import Workspace
 
 
-class _Day(click.ParamType[date]):
-    name = "day"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - click's own
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> date:
-        if isinstance(value, date):
-            return value
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a day like 2024-01-31", param, ctx)
-
-
 @click.command()
 @click.option("--station", "stations", type=int, multiple=True, help="ASOS number; repeatable.")
 @click.option("--all-stations", is_flag=True, help="All of KMA's ASOS stations.")
-@click.option("--from", "first", type=_Day(), help="First day, KST (default: start of settings).")
-@click.option("--to", "last", type=_Day(), help="Last day, KST (default: newest that is out).")
+@click.option("--from", "first", type=day_type, help="First day, KST (default: start of settings).")
+@click.option("--to", "last", type=day_type, help="Last day, KST (default: newest that is out).")
 @click.option("--dry-run", is_flag=True, help="Print the requests and minutes it would take.")
 @config_option
 @json_option
@@ -81,7 +64,7 @@ def ingest(
     if dry_run:
         _show_plan(heal.plan_only(workspace, clock, wanted), workspace, as_json)
         return
-    summary = _run(workspace, clock, wanted)
+    summary = run_with_progress(workspace, clock, wanted)
     if as_json:
         print_json(_document(summary))
     elif summary.answered or not summary.left:
@@ -89,7 +72,8 @@ def ingest(
     summary.check()
 
 
-def _run(workspace: Workspace, clock: SystemClock, wanted: Request) -> Summary:
+def run_with_progress(workspace: Workspace, clock: SystemClock, wanted: Request) -> Summary:
+    """Fetch what the lake lacks, with a bar or log lines."""
     from trainer import heal
     from trainer.progress import progress
 

@@ -40,7 +40,7 @@ def promote(
 
     workspace = Workspace.open(config_path)
     folder = workspace.runs / run if run else _newest(workspace.runs)
-    gate.decide(workspace, folder, channel)
+    folder = gate.decide(workspace, folder, channel, SystemClock())
     number = publish_run(workspace, folder, channel, reason, SystemClock())
     _say(number, channel, folder.name, as_json)
 

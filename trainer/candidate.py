@@ -1,0 +1,294 @@
+"""From the lake to a candidate run: a folder with models, scores and a manifest, never live.
+
+    runs/<run>/manifest.json        contract.manifest.Manifest, release 0, channel empty
+    runs/<run>/files/<target path>  models and golden windows
+    runs/<run>/metrics.json         every score, by target, forecast and lead
+
+The name of a run is its logical day and a digest of everything that went into it; the same data,
+code and parameters give the same name and the same bytes. The folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from edge_agent import __version__
+from edge_agent.contract import features, golden
+from edge_agent.contract import manifest as contract
+from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
+from edge_agent.errors import BadData, InputMissing
+from edge_agent.files import make_folder, sync_folder, write_atomic
+from edge_agent.inference import load_predictors
+from trainer import export, linear, model, parity, training
+from trainer.dataset import (
+    StationSeries,
+    fit_normals,
+    prepare,
+    split,
+)
+from trainer.scoring import Holdout, Metrics, score_holdout
+from trainer.stations import station as station_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from edge_agent.contract.manifest import Manifest, SiteNormals
+    from trainer.dataset import Split
+    from trainer.workspace import Workspace
+
+METRICS = "metrics.json"
+MANIFEST = "manifest.json"
+MIN_AGENT = "0.1.0"
+GOLDEN_LEADS = (1, 6, 24, 48)
+
+
+def train(
+    workspace: Workspace,
+    as_of: datetime,
+    *,
+    champion: Manifest | None,
+    progress: Callable[[str], None],
+) -> Path:
+    """Train a candidate on observations up to `as_of`.
+
+    Args:
+        workspace: Lake and parameters.
+        as_of: Hour of the newest observation that may be used, UTC.
+        champion: What is live; its normals are kept, so that today's model of one target and
+            last month's of the other can stand in one release.
+        progress: Told each step before it begins.
+
+    Returns:
+        Folder of the run; an existing one is returned as it is.
+
+    Raises:
+        InputMissing: No observations of a configured station.
+        BadData: Too few observations, or the export does not match the model.
+    """
+    options = workspace.config.training
+    frames = {}
+    for number in workspace.config.stations:
+        frame = workspace.lake.observations(number, end=as_of)
+        if frame.height == 0:
+            raise InputMissing(
+                f"station {number}: the lake holds no observations up to {as_of:%Y-%m-%d %H:%M}Z; "
+                "run `trainer ingest` or `trainer import`"
+            )
+        frames[number] = frame
+    borders = split(
+        min(frame[TIME][0] for frame in frames.values()),
+        max(frame[TIME][-1] for frame in frames.values()),
+        options.holdout_share,
+        options.embargo_hours,
+    )
+    known = champion.sites if champion else {}
+    normals = {
+        number: known[str(number)].coefficients
+        if str(number) in known
+        else fit_normals(frame, borders.train_end)
+        for number, frame in frames.items()
+    }
+    lineage = _lineage(workspace, frames, normals)
+    name = f"{as_of + timedelta(hours=9):%Y%m%d}-{_digest(lineage)[:12]}"
+    folder = workspace.runs / name
+    if (folder / MANIFEST).exists():
+        return folder
+    progress("features")
+    series = [
+        prepare(number, frame, station_of(number).site, normals[number])
+        for number, frame in frames.items()
+    ]
+    fitted = training.fit_candidate(
+        series, borders, seed=options.seed, threads=options.threads, progress=progress
+    )
+    progress("export and parity")
+    holdout = Holdout.of(series, borders)
+    content = {target: export.to_onnx(fitted.models[target]) for target in TARGETS}
+    checked = {
+        target: parity.check(fitted.models[target], content[target], holdout.matrix, options.seed)
+        for target in TARGETS
+    }
+    progress("scores on the holdout, seed recipe included")
+    predictors = load_predictors(content, len(features.FEATURES))
+    metrics = score_holdout(holdout, predictors, fitted, threads=options.threads)
+    metrics = msgspec.structs.replace(
+        metrics, parity={target: one.maximum for target, one in checked.items()}
+    )
+    files = {_model_path(target, body): body for target, body in content.items()}
+    windows = golden.build(
+        _golden_windows(series, borders),
+        GOLDEN_LEADS,
+        {target: predictor.predict for target, predictor in predictors.items()},
+    )
+    golden_path, golden_ref = golden_file(windows)
+    manifest = contract.Manifest(
+        schema=contract.FORMAT,
+        project=contract.PROJECT,
+        channel="",
+        release=0,
+        created_at="",
+        min_agent=MIN_AGENT,
+        features=contract.FeatureContract(
+            digest=features.digest(),
+            names=features.FEATURES,
+            lookback_hours=features.LOOKBACK_HOURS,
+            polars=pl.__version__,
+        ),
+        leads=LEADS,
+        models={
+            target: contract.ModelRef(
+                version=_sha256(body)[:12],
+                unit=QUANTITIES[target].unit,
+                file=_ref(_model_path(target, body), body),
+            )
+            for target, body in content.items()
+        },
+        golden=golden_ref,
+        sites={str(one.station): _normals(one) for one in series},
+        residuals=fitted.residuals,
+        climatology_residuals=fitted.climatology_residuals,
+        scores=metrics.headline(),
+        lineage=lineage,
+        reason="",
+    )
+    write(folder, manifest, {**files, golden_path: windows}, metrics)
+    return folder
+
+
+def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
+    """Manifest, files by target path and metrics of a run.
+
+    Raises:
+        InputMissing: The folder is not a candidate run.
+        BadData: It is damaged.
+    """
+    try:
+        manifest = contract.decode((folder / MANIFEST).read_bytes())
+        files = {ref.path: (folder / "files" / ref.path).read_bytes() for ref in manifest.files()}
+        metrics = msgspec.json.decode((folder / METRICS).read_bytes(), type=Metrics)
+    except FileNotFoundError as fault:
+        raise InputMissing(
+            f"{fault.filename}: missing, so {folder.name} is no candidate"
+        ) from fault
+    except msgspec.DecodeError as fault:
+        raise BadData(f"{folder / METRICS}: {fault}") from fault
+    return manifest, files, metrics
+
+
+def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes], metrics: Metrics) -> None:
+    """Write a run's folder; it appears whole or not at all."""
+    staging = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(staging, ignore_errors=True)
+    for path, body in files.items():
+        write_atomic(staging / "files" / path, body)
+    write_atomic(staging / METRICS, msgspec.json.format(msgspec.json.encode(metrics), indent=1))
+    write_atomic(staging / MANIFEST, contract.encode(manifest))
+    make_folder(folder.parent)
+    staging.rename(folder)
+    sync_folder(folder.parent)
+
+
+def golden_file(windows: bytes) -> tuple[str, contract.FileRef]:
+    """Target path and reference of golden windows."""
+    path = f"golden/{_sha256(windows)[:12]}/windows.json"
+    return path, _ref(path, windows)
+
+
+def _normals(series: StationSeries) -> SiteNormals:
+    site = series.place.site
+    return contract.SiteNormals(
+        site.latitude, site.longitude, site.elevation_m, series.place.normals
+    )
+
+
+def _golden_windows(
+    series: Sequence[StationSeries], borders: Split
+) -> tuple[tuple[features.Place, pl.DataFrame], ...]:
+    """Two windows of the first station from the holdout, half a year apart, one with gaps."""
+    one = series[0]
+    hours = features.LOOKBACK_HOURS
+    windows = []
+    for end in (borders.last, borders.last - timedelta(hours=4383)):
+        window = one.frame.filter(
+            pl.col(TIME).is_between(end - timedelta(hours=hours - 1), end)
+        ).select(TIME, *OBSERVED)
+        windows.append((one.place, window))
+    gaps = windows[0][1].with_columns(
+        pl.when(pl.int_range(pl.len()) % 7 != 3).then(pl.col(name)).alias(name)
+        for name in windows[0][1].columns
+        if name != TIME
+    )
+    return (*windows, (one.place, gaps))
+
+
+def _lineage(
+    workspace: Workspace, frames: Mapping[int, pl.DataFrame], normals: object
+) -> dict[str, str]:
+    options = workspace.config.training
+    data = hashlib.sha256()
+    for number, frame in sorted(frames.items()):
+        data.update(f"{number}:{frame.height}:".encode())
+        numbers = frame.select(TIME, *OBSERVED).cast({TIME: pl.Int64}).cast(pl.Float64)
+        data.update(numbers.fill_null(float("nan")).to_numpy().tobytes())
+    newest = max(frame[TIME][-1] for frame in frames.values())
+    oldest = min(frame[TIME][0] for frame in frames.values())
+    return {
+        "stations": ",".join(map(str, sorted(frames))),
+        "data_sha256": data.hexdigest(),
+        "data_from": f"{oldest:%Y-%m-%dT%H:%M}Z",
+        "data_to": f"{newest:%Y-%m-%dT%H:%M}Z",
+        "normals_sha256": _sha256(msgspec.json.encode(normals, order="deterministic")),
+        "code_version": __version__,
+        "features_digest": features.digest(),
+        "seed": str(options.seed),
+        "holdout_share": str(options.holdout_share),
+        "embargo_hours": str(options.embargo_hours),
+        "parameters": msgspec.json.encode(
+            {
+                "trees": dict(model.TREES),
+                "rounds": model.ROUNDS,
+                "pairs": training.PAIRS,
+                "ridge": linear.PENALTY,
+                "drop_share": training.DROP_SHARE,
+            },
+            order="deterministic",
+        ).decode(),
+        "libraries": msgspec.json.encode(
+            {
+                "polars": pl.__version__,
+                "numpy": np.__version__,
+                **model.versions(),
+                **export.versions(),
+                "python": platform.python_version(),
+            },
+            order="deterministic",
+        ).decode(),
+        "machine": f"{platform.machine()} {sys.platform}",
+    }
+
+
+def _ref(path: str, body: bytes) -> contract.FileRef:
+    return contract.FileRef(path=path, sha256=_sha256(body), length=len(body))
+
+
+def _model_path(target: str, body: bytes) -> str:
+    return f"models/{target}/{_sha256(body)[:12]}/model.onnx"
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _digest(lineage: Mapping[str, str]) -> str:
+    return _sha256(msgspec.json.encode(lineage, order="deterministic"))

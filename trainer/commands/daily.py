@@ -1,0 +1,53 @@
+"""`trainer daily`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent.clock import SystemClock
+from edge_agent.console import print_json, verbosity_options
+from trainer import roles
+from trainer.commands.options import config_option, day_type, json_option
+
+if TYPE_CHECKING:
+    from datetime import date
+    from pathlib import Path
+
+
+@click.command()
+@click.option("--date", "when", type=day_type, help="Logical date, Korean (default: today).")
+@click.option("--channel", type=click.Choice(roles.CHANNELS), help="Default: from the settings.")
+@config_option
+@json_option
+@verbosity_options
+def daily(when: date | None, channel: str | None, config_path: Path | None, as_json: bool) -> None:
+    """Ingest, train, gate and publish for one date; a second run of a date exits 11.
+
+    Exit 10: the gate refused. Exit 75: the day before is not out yet, or KMA does not answer.
+
+    Example: trainer daily --date 2024-05-01
+    """
+    from trainer import daily as work
+    from trainer.commands.ingest import run_with_progress
+    from trainer.commands.steps import told
+    from trainer.relay import relay_quietly
+    from trainer.workspace import Workspace
+
+    workspace, clock = Workspace.open(config_path), SystemClock()
+    target = channel or workspace.config.depot.default_channel
+    with told("daily") as say:
+        journal = work.run(
+            workspace,
+            work.logical_date(when, clock),
+            target,
+            clock,
+            work.Steps(say, lambda wanted: run_with_progress(workspace, clock, wanted)),
+        )
+        say("relay")
+        relay_quietly(workspace, clock)
+    if as_json:
+        print_json(journal)
+    else:
+        click.echo(f"{journal.date}: release {journal.release} is live on {target}")

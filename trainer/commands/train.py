@@ -1,0 +1,53 @@
+"""`trainer train`."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent.clock import SystemClock
+from edge_agent.console import print_json, verbosity_options
+from trainer import roles
+from trainer.commands.options import config_option, day_type, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.option("--as-of", type=day_type, help="Use hours before this Korean day (default: all).")
+@click.option("--channel", type=click.Choice(roles.CHANNELS), help="Whose normals to keep.")
+@click.option("--new-normals", is_flag=True, help="Fit normals anew instead of keeping them.")
+@config_option
+@json_option
+@verbosity_options
+def train(
+    *,
+    as_of: date | None,
+    channel: str | None,
+    new_normals: bool,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Train a candidate and score it on its holdout; never live by itself.
+
+    Example: trainer train --as-of 2024-05-01
+    """
+    from trainer import candidate, gate, plan
+    from trainer.commands.steps import score_table, told
+    from trainer.workspace import Workspace
+
+    workspace, clock = Workspace.open(config_path), SystemClock()
+    target = channel or workspace.config.depot.default_channel
+    until = datetime.combine(as_of, time(), plan.KST).astimezone(UTC) if as_of else clock.now()
+    with told("train") as say:
+        champion = None if new_normals else gate.champion_of(workspace, target, clock)
+        folder = candidate.train(workspace, until, champion=champion, progress=say)
+    manifest, _, _ = candidate.load(folder)
+    if as_json:
+        print_json({"run": folder.name, "scores": manifest.scores})
+    else:
+        click.echo(score_table(manifest.scores))
+        click.echo(f"candidate {folder.name}; next: trainer promote {folder.name} --channel canary")

@@ -1,0 +1,129 @@
+"""The day's work, by logical date: ingest, train, gate, publish. Idempotent and resumable.
+
+The logical date D (Korean) stands for what is known when D begins: hours up to 24:00 of the day
+before. Each step finds what an earlier, killed run of the same date left and goes on from there;
+the journal `state/daily/<D>.json` is written last, and a date that it closes is not done again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edge_agent.errors import GateRefused, NothingNew, UsageError
+from edge_agent.files import write_atomic
+from trainer import candidate, gate, heal, plan
+from trainer.release import open_depot, publish_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge_agent.ports import Clock
+    from trainer.workspace import Workspace
+
+
+class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a date came to.
+
+    Attributes:
+        date: Logical date, ISO.
+        run: Candidate trained for it.
+        release: Number published, or None where the gate refused.
+        refused: The gate's reasons, or empty.
+    """
+
+    date: str
+    run: str
+    release: int | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How the caller hears of progress: `step` before each part, `ingest` runs the fetch."""
+
+    step: Callable[[str], None]
+    ingest: Callable[[heal.Request], heal.Summary]
+
+
+def logical_date(wanted: date | None, clock: Clock) -> date:
+    """The date asked for, else today in Korea.
+
+    Raises:
+        UsageError: It lies in the future.
+    """
+    today = clock.now().astimezone(plan.KST).date()
+    if wanted is not None and wanted > today:
+        raise UsageError(f"--date {wanted} lies in the future; today is {today} in Korea")
+    return wanted or today
+
+
+def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Steps) -> Journal:
+    """Do the work of a date.
+
+    Args:
+        workspace: Where.
+        when: Logical date.
+        channel: Where to publish.
+        clock: For signatures, and for what KMA has published.
+        steps: Progress and ingest.
+
+    Returns:
+        What was published.
+
+    Raises:
+        NothingNew: The date is done; nothing was changed.
+        GateRefused: The candidate did not pass; recorded, and the date is done.
+        TryLater: Observations of the day before are not out yet, or KMA does not answer.
+        FarmError: See `heal.heal`, `candidate.train`, `release.publish_run`.
+    """
+    path = workspace.state / "daily" / f"{when}.json"
+    done = _read(path)
+    if done is not None:
+        outcome = f"release {done.release}" if done.release else "refused by the gate"
+        raise NothingNew(f"{when}: done already ({outcome}, run {done.run})")
+    steps.step("ingest")
+    wanted = heal.request(workspace, clock, last=when - timedelta(days=1))
+    try:
+        steps.ingest(wanted).check()
+    except NothingNew as told:
+        steps.step(f"ingest: {told}")
+    midnight = datetime(when.year, when.month, when.day, tzinfo=plan.KST)
+    champion = gate.champion_of(workspace, channel, clock)
+    folder = candidate.train(
+        workspace, midnight.astimezone(UTC), champion=champion, progress=steps.step
+    )
+    steps.step("gate")
+    try:
+        winner = gate.decide(workspace, folder, channel, clock)
+        steps.step("sign and publish")
+        release = publish_run(workspace, winner, channel, f"daily {when}", clock)
+    except GateRefused as refusal:
+        _write(path, Journal(str(when), folder.name, refused=str(refusal)))
+        raise
+    except NothingNew:
+        # A killed run of this date published before it could say so, or nothing changed.
+        live = open_depot(workspace, clock).live()[channel].manifest
+        journal = Journal(str(when), folder.name, release=live.release)
+        _write(path, journal)
+        if live.lineage.get("run") == folder.name:
+            return journal
+        raise
+    journal = Journal(str(when), folder.name, release=release)
+    _write(path, journal)
+    return journal
+
+
+def _read(path: Path) -> Journal | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Journal)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _write(path: Path, journal: Journal) -> None:
+    write_atomic(path, msgspec.json.encode(journal))

@@ -1,0 +1,254 @@
+"""Observations -> what is learned from: feature tables, truth, pairs of origin and lead. Pure.
+
+The split is chronological. Normals, calibration and every fitted number see training hours only;
+a training target ends at least `embargo_hours` before the first holdout origin, so that no rolling
+window and no target reaches across.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from edge_agent.contract import climatology, features
+from edge_agent.contract.feature_table import NAMES, ORIGIN_WINDOWS, SAME_HOUR
+from edge_agent.contract.quality import clean
+from edge_agent.contract.schema import LEADS, TARGETS, TIME, Site
+from edge_agent.errors import BadData
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+WARM_UP_HOURS = features.LOOKBACK_HOURS
+"""First hours of a record, in which windows are not full; no origin lies there."""
+
+LEAST_HOURS = 2 * 365 * 24
+"""Shortest record that is trained on: two winters and two summers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Borders in time; training uses targets before `train_end`, scoring origins from `holdout`."""
+
+    first: datetime
+    train_end: datetime
+    holdout: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StationSeries:
+    """One station, ready for gathering.
+
+    Attributes:
+        station: KMA number.
+        place: Coordinates and normals.
+        frame: Clean hourly observations.
+        table: `features.compute(frame, place)`.
+        truth: Per target, observed values by row of `table`; NaN = none.
+    """
+
+    station: int
+    place: features.Place
+    frame: pl.DataFrame
+    table: pl.DataFrame
+    truth: Mapping[str, np.ndarray]
+
+    @property
+    def hours(self) -> int:
+        """Number of observed hours."""
+        return self.frame.height
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of origin and lead: index into the series, row of the origin, hours ahead; all (N,)."""
+
+    series: np.ndarray
+    origins: np.ndarray
+    leads: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.origins)
+
+    def take(self, keep: np.ndarray) -> Pairs:
+        """The pairs selected by a mask or by positions."""
+        return Pairs(self.series[keep], self.origins[keep], self.leads[keep])
+
+
+def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: int) -> Split:
+    """Chronological split of a record from `first` to `last`.
+
+    Raises:
+        BadData: The record is shorter than `LEAST_HOURS`.
+    """
+    hours = int((last - first) / timedelta(hours=1)) + 1
+    if hours < LEAST_HOURS:
+        raise BadData(
+            f"{hours / 24 / 365:.1f} years of observations are too few to train on; "
+            f"{LEAST_HOURS / 24 / 365:.0f} are needed: ingest or import more"
+        )
+    holdout = first + timedelta(hours=int(hours * (1.0 - holdout_share)))
+    return Split(first, holdout - timedelta(hours=embargo_hours), holdout, last)
+
+
+def fit_normals(frame: pl.DataFrame, train_end: datetime) -> dict[str, tuple[float, ...]]:
+    """Harmonic normals of each target from hours before `train_end`.
+
+    Raises:
+        BadData: Too few values.
+    """
+    past = frame.filter(pl.col(TIME) < train_end)
+    day = past[TIME].dt.ordinal_day().to_numpy().astype(np.float64)
+    hour = past[TIME].dt.hour().to_numpy().astype(np.float64)
+    normals = {}
+    for target in TARGETS:
+        try:
+            normals[target] = climatology.fit(day, hour, past[target].to_numpy())
+        except ValueError as fault:
+            raise BadData(f"{target}: {fault}") from fault
+    return normals
+
+
+def prepare(
+    station: int, frame: pl.DataFrame, site: Site, normals: Mapping[str, tuple[float, ...]]
+) -> StationSeries:
+    """Feature table and truth of one station; `frame` is cleaned here."""
+    cleaned = clean(frame)
+    place = features.Place(site, dict(normals))
+    table = features.compute(cleaned, place)
+    ahead = np.full(max(LEADS), np.nan)
+    truth = {
+        target: np.concatenate([cleaned[target].to_numpy().astype(np.float64), ahead])
+        for target in TARGETS
+    }
+    return StationSeries(station, place, cleaned, table, truth)
+
+
+def row_of(series: StationSeries, time: datetime) -> int:
+    """Row of `time` in the table; may lie outside of it."""
+    return int((time - series.frame[TIME][0]) / timedelta(hours=1))
+
+
+def training_pairs(
+    all_series: Sequence[StationSeries], end: datetime, limit: int, seed: int
+) -> Pairs:
+    """At most `limit` pairs whose target lies before `end`, drawn evenly and reproducibly."""
+    stops = [min(row_of(series, end), series.hours) for series in all_series]
+    borders = np.cumsum([0, *(max(0, stop - WARM_UP_HOURS) * len(LEADS) for stop in stops)])
+    total = int(borders[-1])
+    if total > limit:
+        random = np.random.default_rng(seed)
+        chosen = np.sort(random.choice(total, limit, replace=False, shuffle=False))
+    else:
+        chosen = np.arange(total)
+    index = np.searchsorted(borders, chosen, side="right") - 1
+    offset = chosen - borders[index]
+    origins = WARM_UP_HOURS + offset // len(LEADS)
+    leads = np.array(LEADS)[offset % len(LEADS)]
+    return Pairs(index, origins, leads).take(origins + leads < np.array(stops)[index])
+
+
+def scoring_pairs(
+    all_series: Sequence[StationSeries], start: datetime, end: datetime, leads: Iterable[int]
+) -> Pairs:
+    """Every origin from `start` whose longest target is not after `end`, at each of `leads`."""
+    wanted = np.array(sorted(leads))
+    parts = []
+    for index, series in enumerate(all_series):
+        first = max(row_of(series, start), WARM_UP_HOURS)
+        stop = min(row_of(series, end), series.hours - 1) - int(wanted.max()) + 1
+        origins = np.repeat(np.arange(first, max(first, stop)), len(wanted))
+        parts.append(
+            (np.full(len(origins), index), origins, np.tile(wanted, len(origins) // len(wanted)))
+        )
+    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def gather(all_series: Sequence[StationSeries], pairs: Pairs) -> np.ndarray:
+    """Model input of the pairs: float32 (N, len(FEATURES)), NaN = missing."""
+    out = np.empty((len(pairs), len(NAMES)), np.float32)
+    for index, series in enumerate(all_series):
+        rows = np.flatnonzero(pairs.series == index)
+        if len(rows):
+            out[rows] = features.matrix(series.table, pairs.origins[rows], pairs.leads[rows])
+    return out
+
+
+def truth(all_series: Sequence[StationSeries], pairs: Pairs, target: str) -> np.ndarray:
+    """Observed value at the target hour of each pair: float64 (N,), NaN = none."""
+    out = np.full(len(pairs), np.nan)
+    for index, series in enumerate(all_series):
+        rows = np.flatnonzero(pairs.series == index)
+        out[rows] = series.truth[target][pairs.origins[rows] + pairs.leads[rows]]
+    return out
+
+
+def times(all_series: Sequence[StationSeries], pairs: Pairs) -> pl.Series:
+    """Target hour of each pair, UTC."""
+    out = np.empty(len(pairs), "datetime64[us]")
+    for index, series in enumerate(all_series):
+        rows = np.flatnonzero(pairs.series == index)
+        hours = series.table[TIME].dt.replace_time_zone(None).to_numpy()
+        out[rows] = hours[pairs.origins[rows] + pairs.leads[rows]]
+    return pl.Series(out).dt.replace_time_zone("UTC")
+
+
+GROUPS = ("humidity", "wind", "pressure", "rain", "cloud", "solar")
+"""What a farm may not measure; temperature is the least it must."""
+
+
+def drop_inputs(matrix: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Matrix in which each group of inputs is blanked in a random `share` of the rows.
+
+    A farm without a barometer then meets a model that has seen such rows, and every input that
+    can be missing has been missing in training, so that trees carry a branch for it. Every hourly
+    value may also be missing by itself, in a tenth as many rows. The calendar, the site and the
+    references are never blank.
+    """
+    random = np.random.default_rng(seed)
+    out = matrix.copy()
+    for group in GROUPS:
+        rows = np.flatnonzero(random.random(len(out)) < share)
+        out[rows[:, None], _columns_of(group)] = np.nan
+    for column in _MEASURED:
+        out[random.random(len(out)) < share / 10.0, column] = np.nan
+    return out
+
+
+def _columns_of(group: str) -> list[int]:
+    """Columns that cannot be computed without the group; dew point needs humidity."""
+    words = {"humidity": ("humidity", "dew_point"), "pressure": ("pressure", "sea_level")}.get(
+        group, (group,)
+    )
+    return [
+        column
+        for column, name in enumerate(NAMES)
+        if column in _MEASURED and any(word in name for word in words)
+    ]
+
+
+_SOURCES = (
+    *(name for name in NAMES if name in {w.name for w in ORIGIN_WINDOWS}),
+    *(f"same_hour_{name}_{day}d" for name in SAME_HOUR for day in range(2)),
+    "temperature",
+    "humidity",
+    "dew_point",
+    "temperature_anomaly",
+    "humidity_anomaly",
+    "pressure",
+    "sea_level_pressure",
+    "wind_speed",
+    "wind_sector",
+    "wind_east",
+    "wind_north",
+    "rain",
+    "cloud",
+    "solar",
+)
+_MEASURED = frozenset(NAMES.index(name) for name in _SOURCES)

@@ -1,0 +1,115 @@
+"""Ridge regression per lead: the smooth part of the forecast, and the base the trees start from.
+
+Solved from Gram matrices, so that leaving one part of the record out costs a solve and not a pass
+over the data. Features are centred and scaled by the training rows; a missing value counts as the
+mean. The penalty is `PENALTY` per row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_agent.contract.feature_table import NAMES
+from edge_agent.contract.schema import LEADS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PENALTY = 1e-3
+
+LEFT_OUT = frozenset(
+    {"latitude", "longitude", "elevation", "lead", "pressure", "hour", "weekday", "wind_sector"}
+)
+"""No straight line in them: codes, constants of a site, or the same said by another column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """y = (fill(x) - mean) @ weights[lead] + bias[lead].
+
+    Attributes:
+        mean: Float32 (F,), also what a missing value counts as.
+        weights: Float32 (48, F); zero where a feature takes no part.
+        bias: Float32 (48,).
+    """
+
+    mean: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def predict(self, matrix: np.ndarray, leads: np.ndarray) -> np.ndarray:
+        """Float64 (N,) for float32 (N, F) and the lead of each row."""
+        filled = np.where(np.isnan(matrix), self.mean, matrix).astype(np.float64) - self.mean
+        out = np.empty(len(matrix))
+        for lead in np.unique(leads):
+            rows = leads == lead
+            out[rows] = filled[rows] @ self.weights[lead - 1].astype(np.float64)
+            out[rows] += self.bias[lead - 1]
+        return out
+
+
+class Accumulator:
+    """Gram matrices by part of the record and lead, for several targets at once.
+
+    Args:
+        parts: Number of parts that can be left out.
+        targets: Number of targets.
+    """
+
+    def __init__(self, parts: int, targets: int) -> None:
+        used = np.array([name not in LEFT_OUT for name in NAMES])
+        self._used = np.flatnonzero(used)
+        size = len(self._used) + 1
+        self._shift: np.ndarray | None = None
+        self._scale = np.ones(len(self._used))
+        self._gram = np.zeros((parts, len(LEADS), targets, size, size))
+        self._moment = np.zeros((parts, len(LEADS), targets, size))
+
+    def add(self, part: int, lead: int, matrix: np.ndarray, changes: np.ndarray) -> None:
+        """Add rows of one part and lead.
+
+        Args:
+            part: Part of the record.
+            lead: Hours ahead.
+            matrix: Float32 (N, F).
+            changes: Float64 (N, targets): what is to be predicted; NaN = unknown.
+        """
+        chosen = matrix[:, self._used].astype(np.float64)
+        if self._shift is None:
+            # Any fixed centre and scale serve; those of the first rows keep the numbers small.
+            with np.errstate(all="ignore"):
+                self._shift = np.nan_to_num(np.nanmean(chosen, axis=0))
+                self._scale = np.maximum(np.nan_to_num(np.nanstd(chosen, axis=0)), 1e-6)
+        scaled = np.nan_to_num((chosen - self._shift) / self._scale)
+        design = np.hstack([scaled, np.ones((len(scaled), 1))])
+        for target in range(changes.shape[1]):
+            known = np.isfinite(changes[:, target])
+            rows = design[known]
+            self._gram[part, lead - 1, target] += rows.T @ rows
+            self._moment[part, lead - 1, target] += rows.T @ changes[known, target]
+
+    def solve(self, parts: Sequence[int], target: int) -> Linear:
+        """Model of one target from the given parts.
+
+        Raises:
+            ValueError: Nothing was added.
+        """
+        if self._shift is None:
+            raise ValueError("linear: no rows were added")
+        gram = self._gram[list(parts), :, target].sum(axis=0)
+        moment = self._moment[list(parts), :, target].sum(axis=0)
+        size = gram.shape[-1]
+        penalty = np.eye(size)
+        penalty[-1, -1] = 0.0
+        rows = np.maximum(gram[:, -1, -1], 1.0)
+        solved = np.linalg.solve(
+            gram + PENALTY * rows[:, None, None] * penalty, moment[:, :, None]
+        )[:, :, 0]
+        mean = np.zeros(len(NAMES), np.float32)
+        weights = np.zeros((len(LEADS), len(NAMES)), np.float32)
+        mean[self._used] = self._shift
+        weights[:, self._used] = solved[:, :-1] / self._scale
+        return Linear(mean, weights, solved[:, -1].astype(np.float32))

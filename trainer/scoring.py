@@ -1,0 +1,161 @@
+"""Scores of a candidate on its holdout, beside every baseline on the same pairs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edge_agent.contract import residuals
+from edge_agent.contract.schema import TARGETS
+from trainer import baselines
+from trainer.dataset import Pairs, gather, row_of, scoring_pairs, times
+from trainer.dataset import truth as truth_of
+from trainer.evaluate import Score, by_lead, coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge_agent.ports import Predictor
+    from trainer.dataset import Split, StationSeries
+    from trainer.training import Fitted
+
+SCORED_LEADS = (1, 3, 6, 12, 24, 36, 48)
+HEADLINE_LEAD = 24
+MODEL = "model"
+
+
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything measured at training time.
+
+    Attributes:
+        holdout_from: First origin, UTC.
+        holdout_to: Newest observation, UTC.
+        scores: Target -> forecast -> lead -> score.
+        coverage_80: Target -> lead -> share of observations inside the 80 % interval.
+        parity: Target -> worst difference between ONNX and LightGBM.
+        seed_recipe_seconds: Time the seed recipe's own training took, counted apart.
+    """
+
+    holdout_from: str
+    holdout_to: str
+    scores: dict[str, dict[str, dict[int, Score]]]
+    coverage_80: dict[str, dict[int, float]]
+    seed_recipe_seconds: float
+    parity: dict[str, float] = {}
+
+    def headline(self) -> dict[str, dict[str, float]]:
+        """Figures for the manifest: per target, RMSE of every forecast at 24 h and more."""
+        out = {}
+        for target, forecasts in self.scores.items():
+            figures = {
+                f"rmse_24h_{name}": round(scores[HEADLINE_LEAD].rmse, 4)
+                for name, scores in forecasts.items()
+                if HEADLINE_LEAD in scores
+            }
+            own = forecasts[MODEL][HEADLINE_LEAD]
+            figures |= {
+                "mae_24h": round(own.mae, 4),
+                "bias_24h": round(own.bias, 4),
+                "r2_24h": round(own.r2, 4),
+                "rows_24h": float(own.rows),
+                "coverage_80_24h": round(self.coverage_80[target][HEADLINE_LEAD], 4),
+            }
+            figures |= {
+                f"rmse_{lead}h_{MODEL}": round(score.rmse, 4)
+                for lead, score in forecasts[MODEL].items()
+                if lead != HEADLINE_LEAD
+            }
+            out[target] = figures
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """Unseen hours, gathered once.
+
+    Attributes:
+        series: Stations.
+        split: Borders of the run.
+        pairs: Every origin of the holdout at `SCORED_LEADS`.
+        matrix: Their input, float32 (N, F).
+    """
+
+    series: Sequence[StationSeries]
+    split: Split
+    pairs: Pairs
+    matrix: np.ndarray
+
+    @classmethod
+    def of(cls, series: Sequence[StationSeries], split: Split) -> Holdout:
+        """Gather the holdout of a split."""
+        pairs = scoring_pairs(series, split.holdout, split.last, SCORED_LEADS)
+        return cls(series, split, pairs, gather(series, pairs))
+
+
+def score_holdout(
+    holdout: Holdout, predictors: Mapping[str, Predictor], fitted: Fitted, *, threads: int
+) -> Metrics:
+    """Score the exported models and all baselines on the holdout.
+
+    Args:
+        holdout: Unseen hours.
+        predictors: The exported graphs, as the agent runs them.
+        fitted: Residual tables and the damped baseline.
+        threads: For the seed recipe's training.
+    """
+    scores: dict[str, dict[str, dict[int, Score]]] = {}
+    covered: dict[str, dict[int, float]] = {}
+    seconds = 0.0
+    series, pairs, matrix = holdout.series, holdout.pairs, holdout.matrix
+    valid = times(series, pairs)
+    for target in TARGETS:
+        truth = truth_of(series, pairs, target)
+        began = time.monotonic()
+        seed = _seed_forecast(holdout, target, threads)
+        seconds += time.monotonic() - began
+        points = predictors[target].predict(matrix).astype(np.float64)
+        forecasts = {
+            MODEL: points,
+            "persistence": baselines.persistence(matrix, target),
+            "climatology": baselines.climatology(matrix, target),
+            "damped_anomaly": fitted.damped[target].predict(matrix, pairs.leads),
+            "seed_recipe": seed,
+        }
+        scores[target] = by_lead(forecasts, truth, pairs.leads)
+        spread = residuals.apply(
+            fitted.residuals[target], target, points, valid.to_list(), pairs.leads
+        )
+        low, high = (spread.quantiles[:, spread.levels == level][:, 0] for level in (0.1, 0.9))
+        covered[target] = {
+            lead: coverage(*(v[pairs.leads == lead] for v in (truth, low, high)))
+            for lead in SCORED_LEADS
+        }
+    return Metrics(
+        holdout_from=f"{holdout.split.holdout:%Y-%m-%dT%H:%M}Z",
+        holdout_to=f"{holdout.split.last:%Y-%m-%dT%H:%M}Z",
+        scores=scores,
+        coverage_80=covered,
+        seed_recipe_seconds=round(seconds, 2),
+    )
+
+
+def _seed_forecast(holdout: Holdout, target: str, threads: int) -> np.ndarray:
+    """Seed recipe trained on the same hours; NaN at other leads than its own."""
+    lead = baselines.SEED_LEAD
+    parts = []
+    for index, one in enumerate(holdout.series):
+        stop = min(row_of(one, holdout.split.train_end), one.hours) - lead
+        origins = np.arange(24, max(24, stop))
+        parts.append((np.full(len(origins), index), origins, np.full(len(origins), lead)))
+    past = Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    recipe = baselines.SeedRecipe.fit(
+        gather(holdout.series, past), truth_of(holdout.series, past, target), threads=threads
+    )
+    out = np.full(len(holdout.pairs), np.nan)
+    rows = holdout.pairs.leads == lead
+    out[rows] = recipe.predict(holdout.matrix[rows])
+    return out
