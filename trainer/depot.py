@@ -163,11 +163,13 @@ class Depot:
                 changed[role] = self._write(current, role, current.delegate(role).targets)
             ageing = [
                 role
-                for role, expires in (
-                    (roles.SNAPSHOT, current.snapshot.expires),
-                    (roles.TIMESTAMP, current.timestamp.expires),
+                for role, signed in (
+                    (roles.SNAPSHOT, current.snapshot),
+                    (roles.TIMESTAMP, current.timestamp),
                 )
-                if _half_used(role, expires, now)
+                if _half_used(role, signed.expires, now)
+                # A rotation that was cut short leaves signatures of a key no longer trusted.
+                or not metadata.valid(self.store, role, signed.version, current.root)
             ]
             if not due and not ageing:
                 return ()

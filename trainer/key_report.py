@@ -88,7 +88,7 @@ def _warning(role: str, expires: datetime, now: datetime) -> str:
     if expires - now > WARN[role]:
         return ""
     cure = (
-        "sign it anew with `trainer keys rotate`"
+        "sign it anew with `trainer keys renew`"
         if role in roles.OFFLINE
         else "run `trainer daily` or `trainer relay`"
     )

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
-from edge_agent.errors import BadData, InputMissing
+from edge_agent.errors import BadData, InputMissing, Refused
 from trainer import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from securesystemslib.signer import Signer
@@ -139,6 +139,35 @@ def put(store: Store, role: str, signed: S, signers: Sequence[Signer]) -> MetaFi
     return MetaFile.from_data(signed.version, content, _HASHES)
 
 
+def with_new(
+    keys: KeyRing, role: str, known: tuple[list[str], int], new: Sequence[Signer]
+) -> list[Signer]:
+    """Signers of a role, and those that the next root will trust.
+
+    Raises:
+        Refused: The trusted ones are not here, and there is no new one to take their place.
+    """
+    try:
+        return [*keys.signers(role, *known), *new]
+    except Refused:
+        if not new:
+            raise
+        return list(new)
+
+
+def valid(store: Store, role: str, version: int, root: Root) -> bool:
+    """Whether a top-level role's current file carries the signatures that the root asks for."""
+    content = store.read(file_name(role, version))
+    if content is None:
+        return False
+    try:
+        document = Metadata.from_bytes(content)
+        root.verify_delegate(role, document.signed_bytes, document.signatures)
+    except RepositoryError:
+        return False
+    return True
+
+
 def seal(
     store: Store,
     keys: KeyRing,
@@ -147,6 +176,7 @@ def seal(
     *,
     changed: dict[str, MetaFile],
     before: Current | None,
+    also: Mapping[str, Sequence[Signer]] | None = None,
 ) -> None:
     """Write the next snapshot, then the timestamp: from that moment on readers see it all.
 
@@ -157,13 +187,14 @@ def seal(
         now: Signing time, UTC.
         changed: Lines of the targets roles that were just written.
         before: What was current, or None for a depot's first seal.
+        also: Further signers by role, for keys that the next root will trust.
 
     Raises:
         Refused: A key is not here.
     """
     # Both keys are looked for before the first of the two files is written.
     signers = {
-        role: keys.signers(role, *trusted(role, root, None))
+        role: with_new(keys, role, trusted(role, root, None), (also or {}).get(role, ()))
         for role in (roles.SNAPSHOT, roles.TIMESTAMP)
     }
     meta = {} if before is None else dict(before.snapshot.meta)

@@ -8,20 +8,24 @@ A2 it was signed for the channel it was found on, so no one can move it to anoth
 A3 its number is higher than any this device ever ran (a rollback is a new, higher release);
 A4 this agent is new enough;
 A5 the feature code it was trained with is the feature code on this device;
-A6 its files lie where models lie, under names that cannot leave a folder, and are not too large.
+A6 its files lie where models lie, under names that cannot leave a folder, and are not too large;
+A7 it is rolled out to this device, and this device is not pinned to another release.
+
+A release that A7 keeps away is no fault: there is nothing new for this device.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract import manifest as contract
 from edge_agent.errors import BadData, NothingNew, Refused
 
 if TYPE_CHECKING:
-    from edge_agent.contract.manifest import Manifest
+    from edge_agent.contract.manifest import Manifest, Rollout
 
 MAX_FILE_BYTES: Final = 32_000_000
 MAX_RELEASE_BYTES: Final = 64_000_000
@@ -39,6 +43,8 @@ class Device:
         highest: Highest release number it ever ran; 0 for none.
         current_sha256: Of the live manifest, hex; empty for none.
         current_release: Number of the live release; 0 for none.
+        id: Device id, for staged rollouts.
+        pinned: The only release number that this device takes; 0 for any.
     """
 
     channel: str
@@ -47,14 +53,16 @@ class Device:
     highest: int
     current_sha256: str = ""
     current_release: int = 0
+    id: str = ""
+    pinned: int = 0
 
 
-def admit(content: bytes, sha256: str, device: Device) -> Manifest:
+def admit(content: bytes, digest: str, device: Device) -> Manifest:
     """Manifest from its verified bytes, if this device may run it.
 
     Args:
         content: The manifest's bytes.
-        sha256: Of those bytes, hex.
+        digest: SHA-256 of those bytes, hex.
         device: This device.
 
     Raises:
@@ -62,7 +70,7 @@ def admit(content: bytes, sha256: str, device: Device) -> Manifest:
         Refused: A rule is broken.
     """
     name = f"channels/{device.channel}/manifest.json"
-    if sha256 == device.current_sha256:
+    if digest == device.current_sha256:
         raise NothingNew(f"{name}: release {device.current_release} is the newest and is installed")
     try:
         manifest = contract.decode(content)
@@ -70,7 +78,29 @@ def admit(content: bytes, sha256: str, device: Device) -> Manifest:
         raise Refused(f"{name}: {fault}") from fault
     _fits(manifest, device, name)
     _files(manifest, name)
+    if device.pinned and manifest.release != device.pinned:
+        raise NothingNew(
+            f"{name}: release {manifest.release} is left aside: this device is pinned to "
+            f"{device.pinned}"
+        )
+    if manifest.rollout is not None and not included(manifest.rollout, device.id):
+        raise NothingNew(
+            f"{name}: release {manifest.release} is rolled out to {manifest.rollout.percent:g} % "
+            "of the devices, and this one is not among them yet"
+        )
     return manifest
+
+
+def included(rollout: Rollout, device_id: str) -> bool:
+    """Whether a device takes part: its share of the line is below the percentage.
+
+    The share is SHA-256 of salt and id as a number in [0, 100). It does not depend on the
+    percentage, so whoever takes part at 10 % takes part at 50 %.
+    """
+    if device_id in rollout.devices:
+        return True
+    digest = sha256(f"{rollout.salt}\0{device_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 * 100.0 < rollout.percent
 
 
 def _fits(manifest: Manifest, device: Device, name: str) -> None:

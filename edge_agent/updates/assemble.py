@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.contract import features, golden
 from edge_agent.errors import ConfigError
+from edge_agent.timekeeping import Timekeeper
 from edge_agent.updates.depot import TufDepot
 from edge_agent.updates.slots import Slots
 from edge_agent.updates.sources import FolderSource
@@ -45,8 +46,10 @@ def open_updater(
             channel=config.depot.channel,
             digest=features.digest(),
             self_check=golden_check,
-            clock=clock,
+            timekeeper=Timekeeper(state, clock),
             lock=state / "sync.lock",
+            device_id=f"{config.device.site}/{config.device.id}",
+            pinned=config.depot.pinned_release,
         )
 
 

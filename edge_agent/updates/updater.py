@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -16,6 +17,7 @@ from edge_agent import __version__
 from edge_agent.contract.manifest import MAX_BYTES
 from edge_agent.errors import FarmError, Refused, StorageError, TryLater
 from edge_agent.files import make_folder
+from edge_agent.updates import onnx_guard
 from edge_agent.updates.admission import Device, admit
 
 if TYPE_CHECKING:
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.ports import Clock
+    from edge_agent.timekeeping import Timekeeper
     from edge_agent.updates.depot import Depot
     from edge_agent.updates.slots import InstalledRelease, Slots
 
 _log = logging.getLogger(__name__)
 MAX_OBSERVATION_BYTES: Final = 4_000_000
+_CLOCK_LEEWAY: Final = timedelta(days=1)
 
 
 class SelfCheck(Protocol):
@@ -52,8 +55,10 @@ class Updater:
         channel: The channel to follow.
         digest: Of the feature code on this device, `contract.features.digest()`.
         self_check: Golden replay.
-        clock: Time by which expiry is judged.
+        timekeeper: Time by which expiry is judged, and whether to believe it.
         lock: File that keeps two updates from running at once.
+        device_id: For staged rollouts.
+        pinned: The only release number to take; 0 for any.
         agent_version: This agent's version.
     """
 
@@ -65,8 +70,10 @@ class Updater:
         channel: str,
         digest: str,
         self_check: SelfCheck,
-        clock: Clock,
+        timekeeper: Timekeeper,
         lock: Path,
+        device_id: str = "",
+        pinned: int = 0,
         agent_version: str = __version__,
     ) -> None:
         self._depot = depot
@@ -74,8 +81,10 @@ class Updater:
         self._channel = channel
         self._digest = digest
         self._self_check = self_check
-        self._clock = clock
+        self._timekeeper = timekeeper
         self._lock = lock
+        self._id = device_id
+        self._pinned = pinned
         self._version = agent_version
 
     def sync(self) -> InstalledRelease:
@@ -92,12 +101,14 @@ class Updater:
             StorageError: The disk failed.
         """
         with self._alone():
-            self._depot.refresh(self._clock.now())
+            now = self._trusted_now()
+            self._depot.refresh(now)
             path = f"channels/{self._channel}/manifest.json"
             content = self._depot.fetch(path, MAX_BYTES)
             if content is None:
                 raise TryLater(f"{path}: the depot has no release on this channel yet")
             manifest = admit(content, sha256(content).hexdigest(), self._device())
+            signed = _signing_time(manifest, now)
             files = self._download(manifest)
             staged = self._slots.stage(content, files)
             try:
@@ -108,6 +119,7 @@ class Updater:
                     f"release {manifest.release}: self-check on this device failed: {fault}"
                 ) from fault
             installed = self._slots.switch(staged)
+            self._timekeeper.learn(signed)
         _log.info("release %d is live: %s", manifest.release, manifest.reason)
         return installed
 
@@ -119,7 +131,7 @@ class Updater:
             TryLater: The depot cannot be reached, or was not renewed.
         """
         with self._alone():
-            self._depot.refresh(self._clock.now())
+            self._depot.refresh(self._trusted_now())
             return self._depot.fetch(
                 f"observations/{station}/latest.parquet", MAX_OBSERVATION_BYTES
             )
@@ -134,7 +146,19 @@ class Updater:
             highest=pointer.highest,
             current_sha256="" if live is None else live.sha256,
             current_release=0 if live is None else live.manifest.release,
+            id=self._id,
+            pinned=self._pinned,
         )
+
+    def _trusted_now(self) -> datetime:
+        now, state = self._timekeeper.judge()
+        if state == "untrusted":
+            raise TryLater(
+                f"the clock shows {now:%Y-%m-%d %H:%M} UTC, but it is later than "
+                f"{self._timekeeper.floor():%Y-%m-%d %H:%M}: set the clock; until then nothing is "
+                "installed, as old signatures could pass for fresh ones"
+            )
+        return now
 
     def _download(self, manifest: Manifest) -> dict[str, bytes]:
         files = {}
@@ -152,6 +176,8 @@ class Updater:
                     "names: files of two releases are mixed"
                 )
             files[file.path] = content
+        for model in manifest.models.values():
+            onnx_guard.check(files[model.file.path], model.file.path)
         return files
 
     @contextlib.contextmanager
@@ -167,3 +193,21 @@ class Updater:
             except OSError as fault:
                 raise TryLater("another update is running: wait for it to end") from fault
             yield
+
+
+def _signing_time(manifest: Manifest, now: datetime) -> datetime:
+    """When a release was made; a day in the future at most, or one of two clocks is wrong."""
+    try:
+        signed = datetime.fromisoformat(manifest.created_at)
+    except ValueError as fault:
+        raise Refused(
+            f"release {manifest.release}: created_at {manifest.created_at!r} is not a time"
+        ) from fault
+    if signed.tzinfo is None:
+        raise Refused(f"release {manifest.release}: created_at has no time zone")
+    if signed > now + _CLOCK_LEEWAY:
+        raise TryLater(
+            f"release {manifest.release} was signed at {manifest.created_at}, the clock here shows "
+            f"{now:%Y-%m-%dT%H:%M:%SZ}: set the clock of this device or of the trainer"
+        )
+    return signed

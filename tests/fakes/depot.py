@@ -12,6 +12,7 @@ import msgspec
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.manifest import FeatureContract, FileRef, Manifest, ModelRef
+from edge_agent.timekeeping import Timekeeper
 from edge_agent.updates.depot import TufDepot
 from edge_agent.updates.http_source import HttpSource, Pace
 from edge_agent.updates.slots import Slots
@@ -173,6 +174,9 @@ class Device:
     agent_version: str = "0.1.0"
     digest: str = DIGEST
     check: Any = no_check
+    id: str = "farm/edge-1"
+    pinned: int = 0
+    synchronised: bool = True
 
     @property
     def slots(self) -> Slots:
@@ -187,7 +191,9 @@ class Device:
             channel=self.channel,
             digest=self.digest,
             self_check=self.check,
-            clock=self.clock,
+            timekeeper=Timekeeper(self.state, self.clock, lambda: self.synchronised),
+            device_id=self.id,
+            pinned=self.pinned,
             lock=self.state / "sync.lock",
             agent_version=self.agent_version,
         )
