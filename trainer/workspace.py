@@ -16,7 +16,7 @@ from trainer.lake import Lake
 from trainer.raw_store import RawStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from trainer.config import Config
     from trainer.depot_store import Store
@@ -104,10 +104,17 @@ class Workspace:
         return self.root / value
 
 
-def create(root: Path) -> Workspace:
+def create(
+    root: Path, *, single_key: bool = False, passphrase: Callable[[], bytes | None] | None = None
+) -> Workspace:
     """Make a workspace: settings, keys, empty lake, depot, runs and release log.
 
     A creation that was cut short is completed by the next call.
+
+    Args:
+        root: Its folder.
+        single_key: One root key instead of 2 of 3; for trials.
+        passphrase: Encrypts the offline keys with what it answers.
 
     Raises:
         CannotCreate: There is a workspace already, or the folder cannot be made.
@@ -122,7 +129,7 @@ def create(root: Path) -> Workspace:
             make_folder(folder)
         if not workspace.releases.exists():
             write_atomic(workspace.releases, b"")
-        _make_keys(workspace)
+        _make_keys(workspace, single_key=single_key, passphrase=passphrase)
         # Last: the file is what marks a workspace as complete.
         write_atomic(path, content)
     except OSError as fault:
@@ -130,11 +137,14 @@ def create(root: Path) -> Workspace:
     return workspace
 
 
-def _make_keys(workspace: Workspace) -> None:
+def _make_keys(
+    workspace: Workspace, *, single_key: bool, passphrase: Callable[[], bytes | None] | None
+) -> None:
     from trainer import keys
+    from trainer.keyring import no_passphrase
 
     try:
-        keys.create(workspace)
+        keys.create(workspace, single_key=single_key, passphrase=passphrase or no_passphrase)
     except CannotCreate:
         # Signed already: by a creation of this workspace that stopped after the ceremony.
         if not (workspace.root / "root.json").exists():

@@ -9,10 +9,13 @@ import msgspec
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, verbosity_options
+from trainer import roles
 from trainer.commands.options import config_option, json_option
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from trainer.rotation import Rotation
 
 
 @click.group()
@@ -51,3 +54,55 @@ def show(config_path: Path | None, as_json: bool) -> None:
     for one in found:
         if one.warning:
             click.echo(f"warning: {one.warning}", err=True)
+
+
+@keys.command()
+@click.argument("role", type=click.Choice(list(roles.LIFETIME)))
+@config_option
+@verbosity_options
+def rotate(role: str, config_path: Path | None) -> None:
+    """Replace the key of a ROLE by a new one; devices follow by themselves.
+
+    Needs the root keys (for models and observations: the targets key). The old key file is kept
+    as *.retired and signs nothing any more.
+
+    Example: trainer keys rotate models
+    """
+    _done(_rotation(config_path).rotate(role))
+
+
+@keys.command()
+@click.argument("keyid")
+@config_option
+@verbosity_options
+def revoke(keyid: str, config_path: Path | None) -> None:
+    """Take the trust from a key that was lost or copied; KEYID as `trainer keys show --json` says.
+
+    Example: trainer keys revoke 3f9a12
+    """
+    _done(_rotation(config_path).revoke(keyid))
+
+
+@keys.command()
+@config_option
+@verbosity_options
+def renew(config_path: Path | None) -> None:
+    """Sign root and targets again with the keys they have, before their signatures end.
+
+    Example: trainer keys renew
+    """
+    signed = _rotation(config_path).renew()
+    click.echo(f"signed again: {', '.join(signed)}")
+
+
+def _rotation(config_path: Path | None) -> Rotation:
+    from trainer import passphrase
+    from trainer.rotation import Rotation
+    from trainer.workspace import Workspace
+
+    return Rotation(Workspace.open(config_path), SystemClock(), passphrase.ask)
+
+
+def _done(keyid: str) -> None:
+    click.echo(f"new key {keyid}")
+    click.echo("copy the keys folder to its safe place again; devices follow at their next poll")

@@ -11,17 +11,32 @@ from edge_agent.console import verbosity_options
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--single-key", is_flag=True, help="One root key instead of 2 of 3: trials only.")
+@click.option("--encrypt", is_flag=True, help="Protect the root and targets keys by a passphrase.")
 @verbosity_options
-def init(folder: Path) -> None:
+def init(folder: Path, single_key: bool, encrypt: bool) -> None:
     """Make a workspace: settings, signing keys, empty lake and depot.
+
+    Three root keys are made, of which any two can replace every other key: carry them to three
+    places. With --encrypt the passphrase is typed, or read from TRAINER_KEY_PASSPHRASE_FILE.
 
     Example: trainer init farm && cd farm && trainer ingest --station 108
     """
+    from trainer import passphrase
     from trainer.workspace import create
 
-    workspace = create(folder)
+    secret = passphrase.choose() if encrypt else None
+    workspace = create(folder, single_key=single_key, passphrase=lambda: secret)
     click.echo(f"{workspace.root}: workspace made")
     click.echo(f"  {workspace.root / 'trainer.toml'}: settings, every key explained")
     click.echo(f"  {workspace.keys}: signing keys; keep a copy elsewhere, and away from the web")
     click.echo(f"  {workspace.root / 'root.json'}: give this file to every device")
+    if single_key:
+        click.echo(
+            "WARNING: one single root key: whoever copies keys/root-1.pem owns every device, and "
+            "whoever loses it must visit every device; for trials only",
+            err=True,
+        )
+    else:
+        click.echo("  root keys: any 2 of 3 decide; move root-1..3.pem to three safe places")
     click.echo("next: set KMA_SERVICE_KEY and run `trainer ingest` there")
