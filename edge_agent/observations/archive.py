@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 import msgspec
@@ -83,6 +84,5 @@ def from_bytes(content: bytes) -> Forecast:
 
 
 def _numbers(values: np.ndarray) -> tuple[Number, ...]:
-    return tuple(
-        round(number, 3) if np.isfinite(number) else None for number in values.astype(float)
-    )
+    plain: list[float] = values.tolist()
+    return tuple(round(number, 3) if math.isfinite(number) else None for number in plain)

@@ -1,0 +1,68 @@
+"""What holds for every stream of sensor messages."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random  # noqa: TC003 - hypothesis reads the annotation
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.config_structs import Sensor
+from edge_agent.contract import schema
+from edge_agent.database import connect
+from edge_agent.observations.intake import Intake
+from edge_agent.observations.local import aggregate
+from edge_agent.observations.store import Store
+from tests.fakes.forecasts import NOW
+
+SENSORS = (
+    Sensor(topic="a", field="t", time_field="at", quantity=schema.AIR_TEMPERATURE, unit="C"),
+    Sensor(topic="b", field="t", time_field="at", quantity=schema.AIR_TEMPERATURE, unit="C"),
+)
+messages = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 3 * 3600), st.floats(-60, 60)),
+    max_size=60,
+)
+
+
+def hours(stream: list[tuple[str, int, float]], flush_each: int) -> list[tuple[object, ...]]:
+    """Hours that a stream of messages comes to."""
+    store, intake = Store(connect(Path(":memory:"))), Intake(SENSORS)
+    for count, (topic, seconds, value) in enumerate(stream):
+        at = NOW + timedelta(seconds=seconds)
+        payload = msgspec.json.encode({"t": value, "at": at})
+        intake.take(topic, payload, NOW + timedelta(hours=4))
+        if count % flush_each == 0:
+            intake.flush(store)
+    intake.flush(store)
+    aggregate(store, SENSORS, NOW, NOW + timedelta(hours=4))
+    return store.hourly("sensor:outdoor", NOW, NOW + timedelta(hours=5)).rows()
+
+
+@given(messages, st.randoms(), st.integers(1, 9), st.integers(1, 9))
+def test_order_duplication_and_batching_change_nothing(
+    stream: list[tuple[str, int, float]], random: Random, one: int, other: int
+) -> None:
+    """The hours depend on what was measured, not on how the messages travelled."""
+    shuffled = [*stream, *stream[::2]]
+    random.shuffle(shuffled)
+    assert hours(stream, one) == hours(shuffled, other)
+
+
+@given(st.binary(max_size=200))
+def test_no_payload_raises(payload: bytes) -> None:
+    """Anything a sensor may send is taken or counted."""
+    intake = Intake(SENSORS)
+    given_samples = intake.take("a", payload, NOW)
+    assert given_samples + sum(intake.refused.values()) == 1
+
+
+def test_event_times_are_datetimes() -> None:
+    """The strategy above really produces hours."""
+    stream = [("a", 60 * m, 20.0) for m in range(0, 120, 5)]
+    rows = hours(stream, 1)
+    assert len(rows) == 2
+    assert isinstance(rows[0][0], datetime)

@@ -1,0 +1,69 @@
+"""Bundles of relayed observations."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from edge_agent.contract import schema
+from edge_agent.contract.schema import TIME, TIME_DTYPE, Flag
+from edge_agent.errors import BadData
+from edge_agent.observations import relay
+from tests.fakes.forecasts import NOW
+
+HOUR = timedelta(hours=1)
+
+
+def parquet(frame: pl.DataFrame) -> bytes:
+    """Frame as bytes."""
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    return out.getvalue()
+
+
+def bundle() -> pl.DataFrame:
+    """Three hours in the wrong order, one of them flagged, one not a number."""
+    return pl.DataFrame(
+        {
+            TIME: [NOW + 2 * HOUR, NOW, NOW + HOUR],
+            "air_temperature_c": [22.0, 20.0, 99.0],
+            "air_temperature_c_flag": [Flag.GOOD, None, Flag.SOURCE],
+            "rain_mm": [0.0, float("nan"), 1.5],
+            "rain_mm_flag": [0, 0, Flag.ACCUMULATED],
+            "note": ["a", "b", "c"],
+        },
+        schema_overrides={TIME: TIME_DTYPE, "air_temperature_c_flag": pl.UInt8},
+    )
+
+
+def test_reads_sorted_hours_and_drops_what_the_sender_distrusts() -> None:
+    """Flagged values and NaN are null; every quantity has a column."""
+    frame = relay.read(parquet(bundle()), "bundle")
+    assert frame.columns == [TIME, *schema.OBSERVED]
+    assert frame[TIME].to_list() == [NOW, NOW + HOUR, NOW + 2 * HOUR]
+    assert frame["air_temperature_c"].to_list() == [20.0, None, 22.0]
+    assert frame["rain_mm"].to_list() == [None, 1.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PAR1 nonsense PAR1",
+        parquet(bundle())[:-20],
+        parquet(bundle().drop(TIME)),
+        parquet(bundle().with_columns(pl.lit("warm").alias("air_temperature_c"))),
+        parquet(bundle().with_columns(pl.col(TIME) + timedelta(minutes=1))),
+        parquet(bundle().with_columns(pl.lit(None, TIME_DTYPE).alias(TIME))),
+        parquet(pl.concat([bundle()] * 4000)),
+        bytes(relay.MAX_BYTES + 1),
+    ],
+    ids=["empty", "noise", "cut", "no time", "text", "minutes", "no times", "long", "large"],
+)
+def test_what_was_not_agreed_is_bad_data(content: bytes) -> None:
+    """Anything else is refused with the bundle's name."""
+    with pytest.raises(BadData, match=r"^bundle: "):
+        relay.read(content, "bundle")

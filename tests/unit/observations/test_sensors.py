@@ -1,0 +1,201 @@
+"""Sensor payloads to samples to hours (rules S1 to S6)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from edge_agent.config_structs import Sensor
+from edge_agent.contract import schema
+from edge_agent.errors import BadData
+from edge_agent.observations import sensors
+from edge_agent.observations.json_path import find
+from edge_agent.observations.sensors import Sample
+from edge_agent.observations.units import UNITS, convert
+from tests.fakes.forecasts import NOW
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+def sensor(**keys: object) -> Sensor:
+    """Temperature sensor with some keys changed."""
+    base: dict[str, object] = {"topic": "a/b", "quantity": schema.AIR_TEMPERATURE, "unit": "C"}
+    return msgspec.convert(base | keys, Sensor)
+
+
+@pytest.mark.parametrize(
+    ("path", "payload", "value"),
+    [
+        ("temperature", b'{"temperature": 21.5, "battery": 97}', 21.5),
+        ("SHT31.Temperature", b'{"Time":"2026-07-01T05:00:00","SHT31":{"Temperature":21.5}}', 21.5),
+        ("values[1]", b'{"values": [1, 21.5]}', 21.5),
+        ("$.a.b[0].c", b'{"a": {"b": [{"c": "21.5"}]}}', 21.5),
+        ("a.b", b'{"a.b": 21.5}', 21.5),
+        ("", b"21.5", 21.5),
+        ("", b" 21.5 \n", 21.5),
+        ("", b"-0.0", 0.0),
+    ],
+    ids=["zigbee2mqtt", "tasmota", "list", "nested", "dotted", "raw", "spaces", "minus zero"],
+)
+def test_reads_the_shapes_in_use(path: str, payload: bytes, value: float) -> None:
+    """JSON by path, and raw numbers."""
+    assert sensors.read(sensor(field=path), payload, NOW) == Sample(NOW, value)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"unavailable",
+        b"nan",
+        b"inf",
+        b"warm",
+        b"\xff\xfe",
+        b"true",
+        b"1e999",
+        b"130.0",
+        b"-60",
+    ],
+)
+def test_refuses_raw_payloads_that_are_no_plausible_number(payload: bytes) -> None:
+    """A word, an infinity, a logger's fault (S1)."""
+    with pytest.raises(BadData, match="a/b"):
+        sensors.read(sensor(), payload, NOW)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"21.5",
+        b"{}",
+        b'{"t": null}',
+        b'{"t": true}',
+        b'{"t": [1]}',
+        b'{"t": "x"}',
+        b"[" * 9999,
+    ],
+)
+def test_refuses_json_without_the_number(payload: bytes) -> None:
+    """Another shape of JSON, or none at all (S1)."""
+    with pytest.raises(BadData, match="a/b"):
+        sensors.read(sensor(field="t"), payload, NOW)
+
+
+def test_refuses_a_long_payload() -> None:
+    """Size is bounded before anything is parsed."""
+    with pytest.raises(BadData, match="65536"):
+        sensors.read(sensor(), b" " * 70_000 + b"1", NOW)
+
+
+@pytest.mark.parametrize(
+    ("raw", "seconds"),
+    [
+        ('"2026-07-01T13:59:00+09:00"', -60),
+        ('"2026-07-01T04:59:00Z"', -60),
+        ('"2026-07-01T04:59:00"', -60),
+        ("1782881940", -60),
+        ("1782881940000", -60),
+    ],
+)
+def test_event_time(raw: str, seconds: int) -> None:
+    """The payload's own time counts, whatever its form (S2)."""
+    payload = f'{{"t": 20, "at": {raw}}}'.encode()
+    read = sensors.read(sensor(field="t", time_field="at"), payload, NOW)
+    assert read.at == NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "raw", ['"1970-01-01T00:00:00Z"', '"2026-07-01T05:06:00Z"', '"soon"', "null", "1e30", "{}"]
+)
+def test_refuses_a_time_that_cannot_be(raw: str) -> None:
+    """Long ago, in the future, no time at all (S2)."""
+    payload = f'{{"t": 20, "at": {raw}}}'.encode()
+    with pytest.raises(BadData, match="time"):
+        sensors.read(sensor(field="t", time_field="at"), payload, NOW)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "given", "value"),
+    [
+        (schema.AIR_TEMPERATURE, "F", 212.0, 100.0),
+        (schema.AIR_TEMPERATURE, "F", -40.0, -40.0),
+        (schema.AIR_TEMPERATURE, "K", 273.15, 0.0),
+        (schema.RELATIVE_HUMIDITY, "fraction", 0.65, 65.0),
+        (schema.STATION_PRESSURE, "kPa", 101.325, 1013.25),
+        (schema.STATION_PRESSURE, "inHg", 29.92, 1013.2),
+        (schema.WIND_SPEED, "km/h", 36.0, 10.0),
+        (schema.WIND_SPEED, "mph", 10.0, 4.4704),
+        (schema.WIND_SPEED, "kn", 10.0, 5.1444),
+        (schema.SOLAR, "W/m2", 1000.0, 3.6),
+        (schema.RAIN, "in", 1.0, 25.4),
+    ],
+)
+def test_units(quantity: str, unit: str, given: float, value: float) -> None:
+    """Known conversions."""
+    assert convert(given, quantity, unit) == pytest.approx(value, abs=0.02)
+
+
+def test_every_quantity_can_be_given_in_its_own_unit() -> None:
+    """Each quantity has a unit that changes nothing, and all are known to the schema."""
+    for quantity, units in UNITS.items():
+        assert quantity in schema.QUANTITIES
+        assert (1.0, 0.0) in units.values(), quantity
+
+
+def minutes(*values: float, step: int = 10) -> list[Sample]:
+    """Samples each `step` minutes, the last one at NOW."""
+    last = len(values) - 1
+    return [Sample(NOW - (last - i) * step * MINUTE, v) for i, v in enumerate(values)]
+
+
+def test_hour_is_the_mean_of_its_minutes() -> None:
+    """Only samples of the hour that ends at the label count (S5)."""
+    samples = [*minutes(1.0, 2.0, 3.0, 4.0, 5.0, 6.0), Sample(NOW + MINUTE, 99.0)]
+    samples.append(Sample(NOW - HOUR, 99.0))
+    assert sensors.hour_value(sensor(), samples, NOW) == pytest.approx(3.5)
+    assert sensors.hour_value(sensor(), list(reversed(samples)), NOW) == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize("lost", [slice(0, 2), slice(2, 4), slice(4, 6), slice(0, 6)])
+def test_hour_with_a_long_gap_has_no_value(lost: slice) -> None:
+    """At the start, in the middle, at the end, everywhere (S4)."""
+    samples = minutes(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    del samples[lost]
+    assert sensors.hour_value(sensor(), samples, NOW) is None
+    assert (sensors.hour_value(sensor(max_age_s=7200), samples, NOW) is None) == (not samples)
+
+
+def test_rain_is_the_rise_of_a_running_total() -> None:
+    """A reset loses nothing but what fell in between (S5)."""
+    gauge = sensor(quantity=schema.RAIN, unit="mm")
+    before = Sample(NOW - HOUR - MINUTE, 9.0)
+    samples = minutes(10.0, 10.0, 12.5, 0.5, 1.0, 1.0)
+    assert sensors.hour_value(gauge, samples, NOW, before) == pytest.approx(4.5)
+    assert sensors.hour_value(gauge, samples, NOW) == pytest.approx(3.5)
+
+
+def test_wind_directions_are_averaged_as_vectors() -> None:
+    """350 and 10 degrees meet at north, not at south (S5)."""
+    vane = sensor(quantity=schema.WIND_FROM_DIRECTION, unit="deg")
+    mean = sensors.hour_value(vane, minutes(350.0, 10.0, 350.0, 10.0, 350.0, 10.0), NOW)
+    assert mean is not None
+    assert min(mean, 360 - mean) == pytest.approx(0.0, abs=1e-6)
+    opposite = minutes(90.0, 270.0, 90.0, 270.0, 90.0, 270.0)
+    assert sensors.hour_value(vane, opposite, NOW) is None
+
+
+def test_several_sensors_give_their_median() -> None:
+    """One that is far off does not move the value (S6)."""
+    assert sensors.together(schema.AIR_TEMPERATURE, [20.0, None, 21.0, 45.0]) == 21.0
+    assert sensors.together(schema.AIR_TEMPERATURE, [None]) is None
+    assert sensors.together(schema.WIND_FROM_DIRECTION, [None, 350.0, 10.0]) == 350.0
+
+
+def test_path_that_is_not_there() -> None:
+    """A missing place is None, never an error."""
+    for path in ("x", "a.x", "a[0]", "l[9]", "l.a", "a.b.c"):
+        assert find({"a": {"b": 1}, "l": [1]}, path) is None

@@ -1,0 +1,108 @@
+"""The store of observations, forecasts and samples."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from edge_agent.contract.schema import TIME, TIME_DTYPE
+from edge_agent.database import connect
+from edge_agent.observations.sensors import Sample
+from edge_agent.observations.store import Store
+from tests.fakes.forecasts import NOW, forecast
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store on a real file."""
+    return Store(connect(tmp_path / "agent.db"))
+
+
+def frame(*values: float | None, start: datetime = NOW) -> pl.DataFrame:
+    """Hourly temperatures."""
+    times = [start + i * HOUR for i in range(len(values))]
+    return pl.DataFrame(
+        {TIME: times, "air_temperature_c": list(values)},
+        schema={TIME: TIME_DTYPE, "air_temperature_c": pl.Float64},
+    )
+
+
+def test_hours_come_back_as_they_went_in(store: Store) -> None:
+    """Values, nulls and UTC times survive the disk."""
+    assert store.put_hourly("station:108", frame(20.5, None, -3.25)) == 2
+    back = store.hourly("station:108", NOW, NOW + 9 * HOUR)
+    assert back[TIME].to_list() == [NOW, NOW + 2 * HOUR]
+    assert back["air_temperature_c"].to_list() == [20.5, -3.25]
+    assert back["rain_mm"].to_list() == [None, None], "missing is not zero"
+    assert back.schema[TIME] == TIME_DTYPE
+
+
+def test_sources_do_not_mix(store: Store) -> None:
+    """A station's hours are not the farm's."""
+    store.put_hourly("station:108", frame(20.0))
+    store.put_hourly("sensor:outdoor", frame(25.0))
+    assert store.hourly("station:108", NOW, NOW)["air_temperature_c"].to_list() == [20.0]
+    assert store.sources() == ("sensor:outdoor", "station:108")
+    assert store.newest("station:108") == NOW
+    assert store.newest("station:252") is None
+
+
+def test_later_answers_fill_and_correct_but_never_forget(store: Store) -> None:
+    """A null does not overwrite a value; a new value does; the same again changes nothing."""
+    store.put_hourly("s", frame(20.0, 21.0))
+    assert store.put_hourly("s", frame(None, 22.0)) == 1
+    assert store.put_hourly("s", frame(20.0, 22.0)) == 0
+    assert store.hourly("s", NOW, NOW + HOUR)["air_temperature_c"].to_list() == [20.0, 22.0]
+
+
+def test_forecast_comes_back_whole(store: Store) -> None:
+    """Numbers, missing hours and notes survive; one forecast an hour is kept."""
+    made = forecast([20.0, None, 22.0])
+    store.put_forecast(forecast([1.0]))
+    store.put_forecast(made)
+    (back,) = store.forecasts(NOW, NOW + HOUR)
+    assert list(back.valid_at) == list(made.valid_at)
+    assert (back.source, back.release, back.origin) == (made.source, 7, NOW)
+    for name, target in made.targets.items():
+        np.testing.assert_allclose(back.targets[name].quantiles, target.quantiles, atol=5e-4)
+        np.testing.assert_allclose(back.targets[name].values, target.values, atol=5e-4)
+
+
+def test_samples_ignore_order_and_repetition(store: Store) -> None:
+    """One sample a minute, the latest of it, however they come."""
+    samples = [Sample(NOW + timedelta(seconds=s), v) for s, v in ((5, 1.0), (50, 2.0), (70, 3.0))]
+    for _ in range(2):
+        for sample in reversed(samples):
+            store.put_samples([("t|f|q", sample)])
+    assert store.samples("t|f|q", NOW, NOW + HOUR) == samples[1:]
+
+
+def test_prune_keeps_what_is_young(store: Store) -> None:
+    """Old rows go, others stay, and nothing else is touched."""
+    old = NOW - timedelta(days=40)
+    store.put_hourly("s", frame(1.0, start=old))
+    store.put_hourly("s", frame(2.0))
+    store.put_forecast(forecast([1.0], now=old))
+    store.put_forecast(forecast([1.0]))
+    store.put_samples([("k", Sample(old, 1.0)), ("k", Sample(NOW, 2.0))])
+    store.prune(NOW, observations_days=30, forecasts_days=30)
+    assert store.hourly("s", old, NOW)["air_temperature_c"].to_list() == [2.0]
+    assert len(store.forecasts(old, NOW)) == 1
+    assert [s.value for s in store.samples("k", old, NOW)] == [2.0]
+
+
+def test_times_are_utc_whatever_the_zone_of_the_caller(store: Store) -> None:
+    """A range given in another zone finds the same hours."""
+    store.put_hourly("s", frame(20.0))
+    seoul = NOW.astimezone(tz=None)
+    assert store.hourly("s", seoul, seoul)[TIME].to_list() == [NOW]
+    assert NOW.tzinfo is UTC
