@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
+    from edge_agent.alerts.history import AlertLog
     from edge_agent.alerts.latches import Latches
     from edge_agent.alerts.message import Voice
     from edge_agent.config_structs import Config, Rule
@@ -52,6 +53,7 @@ class Parts:
         db: The database that holds store, latches and queue.
         store: Observations and kept forecasts.
         latches: What rules remember.
+        log: Every edge that was said.
         queue: The outbox.
         release: The loaded release, or None.
         readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
@@ -62,6 +64,7 @@ class Parts:
     db: sqlite3.Connection
     store: Store
     latches: Latches
+    log: AlertLog
     queue: Queue
     release: LoadedRelease | None
     readings: Callable[[Rule, datetime], Sequence[Measured]]
@@ -116,10 +119,12 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     for name, latch in parts.latches.all().items():
         if name in {rule.name for rule in rules_of(parts.config)}:
             continue
-        ended, edge = retire(latch, now)
-        retired.append(ended.rule)
+        retired.append(name)
+        edge = retire(latch, now)[1]
         if edge is not None:
-            said.extend(message.retired_messages(voice, latch))
+            event, forget = message.retired_messages(voice, latch)
+            edges.append((name, edge, event))
+            said.append(forget)
     return Decision(
         at=now,
         forecast=forecast,
@@ -171,6 +176,8 @@ def commit(parts: Parts, decision: Decision, *extra: Message) -> int:
         parts.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
         for name in decision.retired:
             parts.latches.forget(name)
+        for _, _, event in decision.edges:
+            parts.log.add(event)
         return sum(parts.queue.put(made) for made in (*decision.messages, *extra))
 
 

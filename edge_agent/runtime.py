@@ -5,7 +5,7 @@ Not thread-safe: the database connection belongs to the thread that opened it.
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 
 from edge_agent import __version__, config, cycle, locations
 from edge_agent.alerts import message
+from edge_agent.alerts.history import AlertLog
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.message import Voice
 from edge_agent.alerts.wording import Speaker
+from edge_agent.clock import SystemClock
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
 from edge_agent.errors import NothingNew
@@ -32,7 +34,7 @@ from edge_agent.updates.slots import Slots
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from edge_agent.alerts.payloads import Input
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from edge_agent.ports import Clock, Predictor
     from edge_agent.timekeeping import ClockState
     from edge_agent.updates.slots import InstalledRelease
-
-_log = logging.getLogger(__name__)
 
 DATABASE: Final = "agent.db"
 _LATE: Final = timedelta(hours=6)
@@ -87,6 +87,7 @@ class Runtime:
         store: Observations and kept forecasts.
         outbox: Messages that wait.
         latches: What rules remember.
+        log: Every alert edge that was said.
         intake: Sensor messages.
         topics: Topics of this device.
         slots: Installed releases.
@@ -106,6 +107,7 @@ class Runtime:
         self.db: sqlite3.Connection = connect(state / DATABASE)
         self.store = Store(self.db)
         self.latches = Latches(self.db)
+        self.log = AlertLog(self.db)
         kept = settings.storage
         self.outbox = Outbox(
             self.db,
@@ -140,6 +142,7 @@ class Runtime:
             db=self.db,
             store=self.store,
             latches=self.latches,
+            log=self.log,
             queue=self.outbox,
             release=self.release(),
             readings=self._live.readings,
@@ -299,6 +302,16 @@ def open_runtime(
     settings = config.load(config_path, env)
     state = locations.state_folder(settings.storage.path, env, root=os.geteuid() == 0)
     return Runtime(settings, state, clock)
+
+
+@contextlib.contextmanager
+def opened(config_path: Path | None) -> Iterator[Runtime]:
+    """Runtime on the system's clock, closed at the end; for commands. Raises as `open_runtime`."""
+    runtime = open_runtime(config_path, SystemClock())
+    try:
+        yield runtime
+    finally:
+        runtime.close()
 
 
 def _load(installed: InstalledRelease) -> Loaded:

@@ -176,11 +176,15 @@ def event_message(
     )
 
 
-def retired_messages(voice: Voice, latch: Latch) -> list[Message]:
-    """End of an alert whose rule is gone: its last edge, and its retained state taken back."""
+def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
+    """End of a raised alert whose rule is gone: its last edge, and its retained state taken back.
+
+    Args:
+        voice: Who speaks.
+        latch: As it stood raised.
+    """
     rule = latch.last_rule
-    if rule is None:
-        return []
+    assert rule is not None, "a raised latch remembers its rule"
     lasted = voice.now - latch.since if latch.since is not None else timedelta(0)
     payload = AlertEvent(
         **_base(voice, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
@@ -201,7 +205,7 @@ def retired_messages(voice: Voice, latch: Latch) -> list[Message]:
         action=None,
     )
     topic = voice.topics.alert_state(latch.rule)
-    return [
+    return (
         Message(
             id=payload.id,
             topic=voice.topics.alert_event(latch.rule),
@@ -218,7 +222,7 @@ def retired_messages(voice: Voice, latch: Latch) -> list[Message]:
             retain=True,
             collapse=topic,
         ),
-    ]
+    )
 
 
 def model_message(voice: Voice, manifest: Manifest | None, agent_version: str) -> Message:

@@ -102,6 +102,14 @@ def test_payload_is_valid_by_its_schema(kind: str, made: Message) -> None:
     assert made.expires_at == datetime.fromisoformat(body(made)["valid_until"])
 
 
+def test_documented_alert_is_valid() -> None:
+    """The example in docs/mqtt.md is what the schema allows."""
+    text = (DOCS.parent / "mqtt.md").read_text("utf-8")
+    example = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    published = json.loads((DOCS / "alert-event.schema.json").read_bytes())
+    jsonschema.validate(example, published)
+
+
 def test_schema_refuses_a_payload_that_lacks_a_key() -> None:
     """The published schema is strict, not decoration."""
     made = body(message.event_message(VOICE, RULE, Edge.RAISED, MET, None))

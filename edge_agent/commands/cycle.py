@@ -1,0 +1,123 @@
+"""`edge-agent once`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from edge_agent.commands.config import config_option, json_option
+from edge_agent.console import print_json, verbosity_options
+from edge_agent.contract.forecast import P10, P90, Forecast
+from edge_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_agent.cycle import Decision
+
+_SHOWN_LEADS: Final = (1, 3, 6, 9, 12, 18, 24, 30, 36, 42, 48)
+
+
+@click.command()
+@click.option("--at", metavar="TIME", help="Work this hour (ISO 8601, UTC unless it says else).")
+@click.option("--dry-run", is_flag=True, help="Write nothing, say nothing to the broker.")
+@config_option
+@json_option
+@verbosity_options
+def once(at: str | None, dry_run: bool, config_path: Path | None, as_json: bool) -> None:
+    """Work one hour now: print the forecast and the alerts, and queue them for the broker.
+
+    What is queued goes out as soon as `edge-agent run` is connected. Working an hour twice queues
+    nothing twice.
+
+    Example: edge-agent once --dry-run --json
+    """
+    from edge_agent.runtime import opened
+
+    now = _time(at) if at else None
+    with opened(config_path) as runtime:
+        if dry_run:
+            decision, queued = runtime.decide(now), 0
+        else:
+            decision, queued = runtime.run_cycle(now)
+        waiting = sum(runtime.outbox.counts().waiting.values())
+    if as_json:
+        print_json(_document(decision, queued=queued, waiting=waiting))
+        return
+    for line in _lines(decision):
+        click.echo(line)
+    said = "dry run: nothing was queued" if dry_run else f"{queued} new messages queued"
+    click.echo(f"{said}; {waiting} wait for the broker")
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as fault:
+        raise UsageError(f"--at {text!r}: give a time such as 2026-07-01T05:00Z") from fault
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any]:
+    """Everything a program may want; payloads as they go out."""
+    forecast = decision.forecast
+    known = isinstance(forecast, Forecast)
+    return {
+        "at": decision.at,
+        "observations": decision.origin_source,
+        "source": forecast.source.value if isinstance(forecast, Forecast) else None,
+        "reason": None if isinstance(forecast, Forecast) else forecast.reason,
+        "model_release": forecast.release if isinstance(forecast, Forecast) else None,
+        "forecast": [
+            msgspec.json.decode(made.payload)
+            for made in decision.messages
+            if known and "/forecast/" in made.topic
+        ],
+        "alerts": [msgspec.json.decode(event.payload) for _, _, event in decision.edges],
+        "states": [
+            msgspec.json.decode(made.payload)
+            for made in decision.messages
+            if made.topic.endswith("/state") and made.payload
+        ],
+        "rules_unknown": decision.unknown,
+        "queued": queued,
+        "waiting": waiting,
+    }
+
+
+def _lines(decision: Decision) -> list[str]:
+    forecast = decision.forecast
+    if not isinstance(forecast, Forecast):
+        return [f"no forecast: {forecast.reason}"]
+    where = f"{forecast.source.value} ({decision.origin_source}), release {forecast.release}"
+    lines = [f"forecast from {where}, newest observation {forecast.origin:%Y-%m-%d %H:%M} UTC"]
+    lines.extend(f"  note: {note}" for note in forecast.notes)
+    names = list(forecast.targets)
+    lines.append("  hour (UTC)        " + "".join(f"{_short(name):>28}" for name in names))
+    bands = {
+        name: (target.values, target.quantile(P10), target.quantile(P90), target.unit)
+        for name, target in forecast.targets.items()
+    }
+    for row, at in enumerate(forecast.valid_at):
+        if row + 1 not in _SHOWN_LEADS:
+            continue
+        cells = [
+            f"{values[row]:8.1f} {unit} ({low[row]:.1f} .. {high[row]:.1f})"
+            for values, low, high, unit in bands.values()
+        ]
+        lines.append(f"  {at:%Y-%m-%d %H:%M}  " + "".join(f"{cell:>28}" for cell in cells))
+    lines.extend(
+        "alert: " + msgspec.json.decode(event.payload)["text"] for _, _, event in decision.edges
+    )
+    if not decision.edges:
+        lines.append("no new alert")
+    if decision.unknown:
+        lines.append(f"unknown, for want of data: {', '.join(decision.unknown)}")
+    return lines
+
+
+def _short(name: str) -> str:
+    return name.rpartition("_")[0].replace("_", " ")

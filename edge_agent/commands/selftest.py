@@ -1,0 +1,56 @@
+"""`edge-agent self-test`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent import config, locations, selftest
+from edge_agent.commands.config import config_option, json_option
+from edge_agent.config_structs import Config
+from edge_agent.console import print_json, verbosity_options
+from edge_agent.errors import InputMissing
+from edge_agent.updates.slots import Slots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_agent.updates.slots import InstalledRelease
+
+EXIT_FOUND_ERRORS = 1
+
+
+@click.command("self-test")
+@config_option
+@json_option
+@verbosity_options
+def self_test(config_path: Path | None, as_json: bool) -> None:
+    """Check this installation: libraries, database, the installed release's golden windows.
+
+    Works without a configuration; what needs a release is then skipped. Exit 1: a check failed.
+
+    Example: edge-agent self-test
+    """
+    checks = []
+    for check in selftest.run(_installed(config_path)):
+        checks.append(check)
+        if not as_json:
+            click.echo(f"{check.outcome:<8}{check.name}: {check.detail}")
+    good = all(check.outcome != "failed" for check in checks)
+    if as_json:
+        print_json({"ok": good, "checks": checks})
+    if not good:
+        raise click.exceptions.Exit(EXIT_FOUND_ERRORS)
+
+
+def _installed(config_path: Path | None) -> InstalledRelease | None:
+    try:
+        settings = config.load(config_path, os.environ)
+    except InputMissing:
+        if config_path is not None:
+            raise
+        settings = Config()
+    root = os.geteuid() == 0
+    return Slots(locations.state_folder(settings.storage.path, os.environ, root=root)).load()

@@ -1,0 +1,151 @@
+"""`edge-agent status`, `history` and `release`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from edge_agent import __version__
+from edge_agent.commands.config import config_option, json_option
+from edge_agent.console import print_json, verbosity_options
+from edge_agent.errors import InputMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.runtime import Runtime
+
+
+@click.command()
+@config_option
+@json_option
+@verbosity_options
+def status(config_path: Path | None, as_json: bool) -> None:
+    """What runs: release, age of the data, last forecast, alerts, messages that wait, clock.
+
+    Example: edge-agent status --json
+    """
+    from edge_agent.runtime import opened
+
+    with opened(config_path) as runtime:
+        found = _status(runtime)
+    if as_json:
+        print_json(found)
+        return
+    for line in _flat(found, ""):
+        click.echo(line)
+
+
+@click.command()
+@click.option("--count", default=20, show_default=True, type=click.IntRange(1, 2000))
+@config_option
+@json_option
+@verbosity_options
+def history(count: int, config_path: Path | None, as_json: bool) -> None:
+    """The last alerts that were raised, updated and cleared, oldest first.
+
+    Example: edge-agent history --count 50
+    """
+    from edge_agent.runtime import opened
+
+    with opened(config_path) as runtime:
+        said = runtime.log.newest(count)
+    if as_json:
+        print_json([msgspec.to_builtins(line) for line in said])
+        return
+    for line in said:
+        click.echo(f"{line.at:%Y-%m-%d %H:%M} UTC  {line.rule}  {line.edge}  {line.text}")
+    if not said:
+        click.echo("no alert so far")
+
+
+@click.command()
+@config_option
+@json_option
+@verbosity_options
+def release(config_path: Path | None, as_json: bool) -> None:
+    """Which release runs and why: versions, scores, lineage, and the one before it.
+
+    Example: edge-agent release --json
+    """
+    from edge_agent.runtime import opened
+
+    with opened(config_path) as runtime:
+        installed = runtime.slots.load()
+        pointer = runtime.slots.pointer()
+    if installed is None:
+        raise InputMissing("no release is installed: run `edge-agent sync`")
+    found = _release(installed.manifest)
+    found["manifest_sha256"] = installed.sha256
+    before = pointer.previous if pointer.previous != pointer.current else None
+    found["previous"] = before.release if before else None
+    if as_json:
+        print_json(found)
+        return
+    for line in _flat(found, ""):
+        click.echo(line)
+
+
+def _status(runtime: Runtime) -> dict[str, Any]:
+    now, clock = runtime.time.judge()
+    kept = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
+    last = kept[-1] if kept else None
+    installed = runtime.slots.load()
+    counts = runtime.outbox.counts()
+    newest = {source: runtime.store.newest(source) for source in runtime.store.sources()}
+    return {
+        "agent_version": __version__,
+        "now": now,
+        "clock": clock,
+        "device": f"{runtime.config.device.site}/{runtime.config.device.id}",
+        "state_folder": str(runtime.state),
+        "release": None if installed is None else installed.manifest.release,
+        "channel": runtime.config.depot.channel,
+        "observations": {
+            source: {"newest": at, "age_h": round((now - at) / timedelta(hours=1), 1)}
+            for source, at in newest.items()
+            if at is not None
+        },
+        "last_model_forecast": None
+        if last is None
+        else {"issued_at": last.issued_at, "origin": last.origin, "source": last.source.value},
+        "alerts": {
+            name: {"level": latch.level.value, "since": latch.since}
+            for name, latch in runtime.latches.all().items()
+        },
+        "outbox": {
+            "waiting": counts.waiting,
+            "dropped_for_room": counts.dropped_for_room,
+            "dropped_expired": counts.dropped_expired,
+            "refused": counts.refused,
+        },
+    }
+
+
+def _release(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "release": manifest.release,
+        "channel": manifest.channel,
+        "created_at": manifest.created_at,
+        "reason": manifest.reason,
+        "models": {name: model.version for name, model in manifest.models.items()},
+        "features": {"digest": manifest.features.digest, "count": len(manifest.features.names)},
+        "scores": manifest.scores,
+        "lineage": manifest.lineage,
+        "stations": list(manifest.sites),
+    }
+
+
+def _flat(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - plain values of any shape
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{at}.{key}" if at else key)
+    elif isinstance(value, list):
+        yield f"{at}: {', '.join(map(str, value))}"
+    else:
+        yield f"{at}: {'-' if value is None else value}"

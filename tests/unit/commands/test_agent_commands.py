@@ -1,0 +1,177 @@
+"""`once`, `status`, `history`, `release` and `self-test` on an installed release."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from edge_agent.commands.cycle import once
+from edge_agent.commands.selftest import self_test
+from edge_agent.commands.status import history, release, status
+from edge_agent.contract import manifest as contract
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
+from edge_agent.database import connect
+from edge_agent.errors import FarmError, UsageError
+from edge_agent.observations.store import Store
+from edge_agent.runtime import DATABASE
+from edge_agent.updates.slots import Slots
+from tests.fakes.forecasts import NOW
+from tests.fakes.loaded import manifest as normals
+from tests.fakes.tiny_release import tiny_release
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import click
+
+AT = NOW.isoformat()
+
+
+@pytest.fixture(scope="module")
+def content() -> tuple[bytes, dict[str, bytes]]:
+    """A release with real models, and the normals that a forecast needs."""
+    made, files = tiny_release()
+    known = normals(3)
+    whole = msgspec.structs.replace(
+        made,
+        release=3,
+        channel="stable",
+        created_at="2026-06-01T00:00:00Z",
+        sites=known.sites,
+        residuals=known.residuals,
+        climatology_residuals=known.climatology_residuals,
+        reason="first",
+    )
+    return contract.encode(whole), files
+
+
+@pytest.fixture
+def farm(tmp_path: Path, content: tuple[bytes, dict[str, bytes]]) -> Path:
+    """Configuration file of a device with a release and a week of hot weather."""
+    (tmp_path / "c.toml").write_text('[storage]\npath = "state"\n')
+    slots = Slots(tmp_path / "state")
+    slots.switch(slots.stage(*content))
+    hours = [NOW - timedelta(hours=back) for back in range(170)]
+    values = {AIR_TEMPERATURE: [34.0 + h.hour % 3 for h in hours]}
+    values[RELATIVE_HUMIDITY] = [50.0 + h.hour % 5 for h in hours]
+    db = connect(tmp_path / "state" / DATABASE)
+    Store(db).put_hourly(
+        "station:108", pl.DataFrame({TIME: hours} | values, schema_overrides={TIME: TIME_DTYPE})
+    )
+    db.close()
+    return tmp_path / "c.toml"
+
+
+def call(command: click.Command, path: Path, *args: str) -> str:
+    """Output of a command that must succeed."""
+    result = CliRunner().invoke(
+        command, ["--config", str(path), *args], catch_exceptions=False, standalone_mode=False
+    )
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def document(command: click.Command, path: Path, *args: str) -> dict[str, Any]:
+    """JSON that a command prints."""
+    parsed = json.loads(call(command, path, *args, "--json"))
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def test_once_forecasts_raises_and_queues_once(farm: Path) -> None:
+    """The models of the installed release speak, the alert is queued, a second run adds nothing."""
+    said = document(once, farm, "--at", AT)
+    assert said["source"] == "model_relayed_station"
+    assert said["model_release"] == 3
+    assert [a["rule"] for a in said["alerts"]] == ["heat"]
+    assert said["queued"] == said["waiting"] > 5
+    again = document(once, farm, "--at", AT)
+    assert (again["queued"], again["alerts"]) == (0, [])
+
+
+def test_dry_run_leaves_nothing_behind(farm: Path) -> None:
+    """What would be said is printed and forgotten."""
+    said = document(once, farm, "--at", AT, "--dry-run")
+    assert [a["rule"] for a in said["alerts"]] == ["heat"]
+    assert (said["queued"], said["waiting"]) == (0, 0)
+    assert document(status, farm)["alerts"] == {}
+
+
+def test_once_for_people(farm: Path) -> None:
+    """A table of both targets, the alert's text, what waits."""
+    text = call(once, farm, "--at", AT)
+    assert "air temperature" in text
+    assert "relative humidity" in text
+    assert "alert: [주의] 고온" in text
+    assert "wait for the broker" in text
+
+
+def test_once_refuses_a_time_it_cannot_read(farm: Path) -> None:
+    """One line, exit 64."""
+    with pytest.raises(UsageError, match="--at 'noon'"):
+        call(once, farm, "--at", "noon")
+
+
+def test_history_keeps_what_was_said(farm: Path) -> None:
+    """The alert of `once`, with its text."""
+    call(once, farm, "--at", AT)
+    (line,) = call(history, farm).splitlines()
+    assert line.startswith("2026-07-01 05:00 UTC  heat  raised  [주의] 고온")
+    assert json.loads(call(history, farm, "--json"))[0]["edge"] == "raised"
+
+
+def test_status_names_what_runs(farm: Path) -> None:
+    """Release, data, alerts, queue and clock."""
+    call(once, farm, "--at", AT)
+    said = document(status, farm)
+    assert said["release"] == 3
+    assert said["observations"]["station:108"]["newest"] == "2026-07-01T05:00:00Z"
+    assert said["alerts"]["heat"]["level"] == "raised"
+    assert said["outbox"]["waiting"]["alert"] == 1
+    assert "alerts.heat.level: raised" in call(status, farm)
+
+
+def test_release_tells_which_and_why(farm: Path) -> None:
+    """Number, reason, model versions."""
+    said = document(release, farm)
+    assert (said["release"], said["reason"], said["previous"]) == (3, "first", None)
+    assert "release: 3" in call(release, farm)
+
+
+def test_release_before_the_first_install(tmp_path: Path) -> None:
+    """Nothing installed is a clear line, not an empty page."""
+    (tmp_path / "c.toml").write_text('[storage]\npath = "state"\n')
+    with pytest.raises(FarmError, match="edge-agent sync"):
+        call(release, tmp_path / "c.toml")
+
+
+def test_self_test_replays_the_release(farm: Path) -> None:
+    """Every check passes on a good installation."""
+    said = document(self_test, farm)
+    assert said["ok"] is True
+    assert {check["outcome"] for check in said["checks"]} == {"ok"}
+
+
+def test_self_test_finds_a_model_that_computes_otherwise(
+    farm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that gives other numbers than where it was made fails the test, exit 1."""
+    import edge_agent.inference
+
+    load = edge_agent.inference.load_predictors
+
+    def swapped(*args: Any) -> Any:  # noqa: ANN401 - stands in for the real loader
+        good = load(*args)
+        return {AIR_TEMPERATURE: good[RELATIVE_HUMIDITY], RELATIVE_HUMIDITY: good[AIR_TEMPERATURE]}
+
+    monkeypatch.setattr(edge_agent.inference, "load_predictors", swapped)
+    result = CliRunner().invoke(self_test, ["--config", str(farm), "--json"])
+    assert result.exit_code == 1
+    outcome = {c["name"]: c["outcome"] for c in json.loads(result.stdout)["checks"]}
+    assert outcome["golden windows"] == "failed"
