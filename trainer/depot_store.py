@@ -90,6 +90,6 @@ class FolderStore:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as fault:
                 raise TryLater(
-                    f"{self.root}: another process is publishing here: try again when it is done"
+                    f"{self.root}: another process is at work here: try again when it is done"
                 ) from fault
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from trainer.sources.http import NotPublished, Pace, QuotaSpent, Service
 from trainer.stations import station
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import httpx
 
@@ -180,20 +181,40 @@ def heal(
     Raises:
         ConfigError: There is no key, and something is to be fetched.
         StorageError: The lake cannot be read or written.
+        TryLater: Another process is writing to the lake.
     """
     engine = Ingest(workspace, clock)
-    recovered = engine.recover(wanted.stations)
-    jobs = engine.plan(wanted.stations, wanted.first, wanted.last)
-    limit = workspace.config.kma.requests_per_day
-    if not any(job.windows for job in jobs):
-        started(jobs, limit)
-        outcomes = {job.station: Outcome(0) for job in jobs}
-        return Summary(wanted.first, wanted.last, recovered, outcomes, limit)
+    with workspace.lake_lock():
+        recovered = engine.recover(wanted.stations)
+        jobs = engine.plan(wanted.stations, wanted.first, wanted.last)
+        if not any(job.windows for job in jobs):
+            limit = workspace.config.kma.requests_per_day
+            started(jobs, limit)
+            nothing = {job.station: Outcome(0) for job in jobs}
+            return Summary(wanted.first, wanted.last, recovered, nothing, limit)
+        key = kma_key(
+            SERVICE_KEY,
+            workspace.config.kma.service_key_file,
+            os.environ if env is None else env,
+            workspace.root,
+        )
+        with _asos(workspace, clock, key, sleep, transport) as (service, budget):
+            started(jobs, budget.left())
+            outcomes = engine.run(jobs, service, report)
+            return Summary(wanted.first, wanted.last, recovered, outcomes, budget.left())
+
+
+@contextmanager
+def _asos(
+    workspace: Workspace,
+    clock: Clock,
+    key: str,
+    sleep: Callable[[float], None],
+    transport: httpx.BaseTransport | None,
+) -> Iterator[tuple[Service, Budget]]:
     kma = workspace.config.kma
-    key = kma_key(
-        SERVICE_KEY, kma.service_key_file, os.environ if env is None else env, workspace.root
-    )
-    budget = Budget(workspace.state / "requests.json", asos.NAME, key, limit, clock)
+    path = workspace.state / "requests.json"
+    budget = Budget(path, asos.NAME, key, kma.requests_per_day, clock)
     service = Service(
         url=kma.asos_url,
         key_field=asos.KEY_FIELD,
@@ -204,10 +225,8 @@ def heal(
         sleep=sleep,
         transport=transport,
     )
-    started(jobs, budget.left())
     try:
-        outcomes = engine.run(jobs, service, report)
+        yield service, budget
     finally:
         service.close()
         budget.close()
-    return Summary(wanted.first, wanted.last, recovered, outcomes, budget.left())

@@ -35,6 +35,7 @@ class Import:
     """
 
     def __init__(self, workspace: Workspace, clock: Clock) -> None:
+        self._workspace = workspace
         self._store = workspace.store
         self._lake = workspace.lake
         self._clock = clock
@@ -53,6 +54,7 @@ class Import:
             InputMissing: No such file.
             UsageError: It does not say the station, and neither did the caller.
             BadData: It is not what its name says, or rows are not hourly observations.
+            TryLater: Another process is writing to the lake.
         """
         try:
             content = path.read_bytes()
@@ -66,6 +68,12 @@ class Import:
             raise BadData(f"{path}: {fault}") from fault
         except UsageError as fault:
             raise UsageError(f"{path}: {fault}") from fault
+        with self._workspace.lake_lock():
+            return self._merge(path.name, content, frames, source)
+
+    def _merge(
+        self, name: str, content: bytes, frames: dict[int, pl.DataFrame], source: str
+    ) -> list[dict[str, Any]]:
         now = self._clock.now()
         result = []
         for number, frame in frames.items():
@@ -79,7 +87,7 @@ class Import:
                 }
             )
         if any(entry["added"] or entry["changed"] for entry in result):
-            self._journal(path.name, content, source, result)
+            self._journal(name, content, source, result)
         return result
 
     def _journal(

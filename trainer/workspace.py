@@ -17,6 +17,7 @@ from trainer.raw_store import RawStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from trainer.config import Config
     from trainer.depot_store import Store
@@ -72,6 +73,14 @@ class Workspace:
     def raw(self) -> RawStore:
         """Answers as received."""
         return RawStore(self.store)
+
+    def lake_lock(self) -> AbstractContextManager[None]:
+        """Hold off every other process of this machine that would write to the lake.
+
+        Raises:
+            TryLater: Another one is at work.
+        """
+        return FolderStore(self.state / "lake").lock()
 
     @property
     def runs(self) -> Path:

@@ -17,11 +17,11 @@ from demo.places import SEOUL
 from edge_agent.errors import FarmError, NothingNew, ProtocolFault, Refused, TryLater
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
+from tests.fakes.observed import assert_equals_source
 from trainer import heal, plan
 from trainer.depot_store import FolderStore
 from trainer.lake import Lake
 from trainer.raw_store import RawStore
-from trainer.sources import kma
 from trainer.sources.http import NotPublished, QuotaSpent, Transient
 
 if TYPE_CHECKING:
@@ -59,26 +59,6 @@ def ingest(
     clock = FakeClock(now)
     request = heal.request(workspace, clock, first=first, last=last)
     return heal.heal(workspace, clock, request, env=ENV, sleep=lambda _seconds: None)
-
-
-def assert_equals_source(lake: Lake, frame: pl.DataFrame, first: date, last: date) -> None:
-    """Every hour and field of the source is in the lake, and nothing else."""
-    source = frame.filter(pl.col("tm").dt.date().is_between(first, last)).sort("tm")
-    rows = lake.observations(108)
-    assert rows["time"].to_list() == [
-        naive.replace(tzinfo=plan.KST) for naive in source["tm"].to_list()
-    ]
-    for field, name in kma.NAMES.items():
-        sent = source[field].cast(pl.Float64)
-        if field == "vs":
-            sent *= 10.0
-        got = rows[name]
-        if field in {"rn", "ss", "icsr"}:
-            # A blank of these may mean zero (K4, K7), never any other number.
-            invented = got.filter(sent.is_null() & got.is_not_null())
-            assert set(invented.unique()) <= {0.0}, field
-            sent, got = sent.drop_nulls(), got.filter(sent.is_not_null())
-        assert got.to_list() == pytest.approx(sent.to_list(), abs=1e-9, nan_ok=False), field
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -260,6 +240,14 @@ def test_the_own_budget_stops_before_kma_does(tmp_path: Path, server: KmaStandIn
     assert len(server.requests) == 4
 
 
+def test_two_runs_at_a_time_do_not_mix(tmp_path: Path, server: KmaStandIn) -> None:
+    """The second one says so and changes nothing."""
+    workspace = kma_workspace(tmp_path, server)
+    with workspace.lake_lock(), pytest.raises(TryLater, match="another process is at work here"):
+        ingest(workspace)
+    assert server.requests == []
+
+
 def test_late_rows_come_with_growing_waits(tmp_path: Path, frame: pl.DataFrame) -> None:
     """Rows that the first answer lacked are asked for on the next day, not on the same."""
     with KmaStandIn(frame, key=KEY, now=NOON, faults=FaultRates(late_rows=0.02)) as server:
@@ -318,6 +306,7 @@ def test_a_cut_at_any_write_loses_nothing_and_repeats_nothing(
                 state=root / "state",
                 config=workspace.config,
                 store=store,
+                lake_lock=workspace.lake_lock,
                 lake=Lake(store),
                 raw=RawStore(store),
             )

@@ -12,9 +12,9 @@ CSV, Parquet in KMA's names). Rules, numbered as the tests name them:
         own.
     K5  Rain, November to March: amounts stand at 00, 03, ..., 21 h and are sums of three hours;
         they are flagged ACCUMULATED.
-    K6  Rain without QC flags (Parquet, hub): as K4, but in winter an hour is dry only when the
-        three-hour sum that covers it is there and blank too; before an amount, or where the
-        frame has no row for that sum, it is null.
+    K6  Rain whose QC flag is null or has no column (Parquet, hub): as K4, but in winter an hour
+        is dry only when the three-hour sum that covers it is there and blank too; before an
+        amount, or where the frame has no row for that sum, it is null.
     K7  Sunshine and radiation are blank at night: 0.0 where the sun is below the horizon at the
         middle of the hour, else null. (Checked on 11 station-years: no hour that this rule makes
         zero had an amount above 0.02 MJ/m2; the QC flag cannot decide, KMA sets 9 on every night
@@ -70,6 +70,7 @@ _METRES_PER_VS: Final = 10.0
 _WINTER: Final = (11, 12, 1, 2, 3)
 _SUM_HOURS: Final = 3
 _BLANK: Final = "_blank_rain"
+_UNFLAGGED: Final = "_unflagged_rain"
 _GOOD, _MISSING, _SOURCE, _SUM = (
     pl.lit(flag, pl.UInt8) for flag in (Flag.GOOD, Flag.MISSING, Flag.SOURCE, Flag.ACCUMULATED)
 )
@@ -98,10 +99,9 @@ def tidy(rows: pl.DataFrame, site: Site) -> pl.DataFrame:
         TIME_FIELD, keep="last", maintain_order=True
     )
     frame = frame.sort(TIME_FIELD)
-    flagged = QC_FIELDS["rn"] in frame.columns
     blank_at_night = [NAMES[field] for field in ("ss", "icsr") if field in frame.columns]
     frame = frame.select(pl.col(TIME_FIELD), *_read_fields(frame))
-    frame = frame.with_columns(_rain(flagged=flagged))
+    frame = frame.with_columns(_rain())
     frame = _night(frame, blank_at_night, site)
     return frame.select(
         (pl.col(TIME_FIELD) - pl.duration(hours=_KST_HOURS))
@@ -171,25 +171,26 @@ def _read_fields(frame: pl.DataFrame) -> list[pl.Expr]:
         if field == "rn":
             blank = value.is_null() & ~unreadable & verdict.is_in(["", "0"])
             expressions.append((blank & (field in frame.columns)).alias(_BLANK))
+            named = QC_FIELDS[field] in frame.columns
+            unflagged = pl.col(QC_FIELDS[field]).is_null() if named else pl.lit(value=True)
+            expressions.append(unflagged.alias(_UNFLAGGED))
     return expressions
 
 
-def _rain(*, flagged: bool) -> list[pl.Expr]:
+def _rain() -> list[pl.Expr]:
     rain = pl.col(schema.RAIN)
     others = [pl.col(name).is_not_null() for name in schema.OBSERVED if name != schema.RAIN]
     blank = pl.col(_BLANK) & pl.any_horizontal(others)
     # The row of 00 h closes the day before it, so it belongs to that day's month.
     winter = (pl.col(TIME_FIELD) - pl.duration(hours=1)).dt.month().is_in(_WINTER)
     sums = winter & (pl.col(TIME_FIELD).dt.hour() % _SUM_HOURS == 0)
-    dry = blank
-    if not flagged:
-        # K6: the row of the sum that covers an hour stands 0, 1 or 2 rows further on.
-        to_sum = (_SUM_HOURS - pl.col(TIME_FIELD).dt.hour() % _SUM_HOURS) % _SUM_HOURS
-        covered = pl.lit(value=False)
-        for hours in range(_SUM_HOURS):
-            same = pl.col(TIME_FIELD).shift(-hours) == pl.col(TIME_FIELD) + pl.duration(hours=hours)
-            covered |= (to_sum == hours) & same & blank.shift(-hours)
-        dry = blank & (~winter | covered.fill_null(value=False))
+    # K6: the row of the sum that covers an hour stands 0, 1 or 2 rows further on.
+    to_sum = (_SUM_HOURS - pl.col(TIME_FIELD).dt.hour() % _SUM_HOURS) % _SUM_HOURS
+    covered = pl.lit(value=False)
+    for hours in range(_SUM_HOURS):
+        same = pl.col(TIME_FIELD).shift(-hours) == pl.col(TIME_FIELD) + pl.duration(hours=hours)
+        covered |= (to_sum == hours) & same & blank.shift(-hours)
+    dry = blank & (~pl.col(_UNFLAGGED) | ~winter | covered.fill_null(value=False))
     flag = pl.col(flag_column(schema.RAIN))
     return [
         pl.when(dry).then(0.0).otherwise(rain).alias(schema.RAIN),
