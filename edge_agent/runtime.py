@@ -6,6 +6,7 @@ Not thread-safe: the database connection belongs to the thread that opened it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from edge_agent.alerts.wording import Speaker
 from edge_agent.clock import SystemClock
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
-from edge_agent.errors import NothingNew
+from edge_agent.errors import NothingNew, TryLater
 from edge_agent.messaging.outbox import Caps, Outbox
 from edge_agent.messaging.topics import Topics
 from edge_agent.observations import local, relay
@@ -46,7 +47,11 @@ if TYPE_CHECKING:
     from edge_agent.timekeeping import ClockState
     from edge_agent.updates.slots import InstalledRelease
 
+_log = logging.getLogger(__name__)
+
 DATABASE: Final = "agent.db"
+_LIVE: Final = timedelta(hours=2)
+"""A cycle asked for an hour longer ago speaks of history, and says so."""
 _LATE: Final = timedelta(hours=6)
 """Hours that are worked out again each cycle, for readings that came late."""
 
@@ -214,7 +219,14 @@ class Runtime:
                 installed: InstalledRelease | None = updater.sync()
             except NothingNew:
                 installed = None
-            content = updater.fetch_observations(station)
+            try:
+                content = updater.fetch_observations(station)
+            except TryLater as fault:
+                # A relay that is late must not hide a release that has just gone live.
+                if installed is None:
+                    raise
+                _log.warning("observations: %s", fault)
+                content = None
         name = f"observations of station {station}"
         frame = None if content is None else relay.read(content, name)
 
@@ -250,6 +262,7 @@ class Runtime:
             release=known.release if known else None,
             inputs=inputs,
             state_valid=timedelta(hours=self.config.limits.forecast_valid_h),
+            historical=now < self.clock.now() - _LIVE,
         )
 
     def _about(self, decision: Decision) -> Sequence[Message]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -17,21 +17,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.cycle import Decision
+    from edge_agent.runtime import Runtime
 
 _SHOWN_LEADS: Final = (1, 3, 6, 9, 12, 18, 24, 30, 36, 42, 48)
 
 
 @click.command()
 @click.option("--at", metavar="TIME", help="Work this hour (ISO 8601, UTC unless it says else).")
+@click.option(
+    "--wait",
+    "wait_s",
+    default=15.0,
+    show_default=True,
+    type=click.FloatRange(0, 600),
+    help="Seconds to try the broker; what is left waits for the next time.",
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing, say nothing to the broker.")
 @config_option
 @json_option
 @verbosity_options
-def once(at: str | None, dry_run: bool, config_path: Path | None, as_json: bool) -> None:
-    """Work one hour now: print the forecast and the alerts, and queue them for the broker.
+def once(
+    at: str | None, wait_s: float, dry_run: bool, config_path: Path | None, as_json: bool
+) -> None:
+    """Work one hour now: print the forecast and the alerts, and publish them.
 
-    What is queued goes out as soon as `edge-agent run` is connected. Working an hour twice queues
-    nothing twice.
+    Messages go through the same queue as those of the service; where that one runs, it delivers.
+    A broker that is away is no error: they wait. Working an hour twice says nothing twice.
 
     Example: edge-agent once --dry-run --json
     """
@@ -39,18 +50,45 @@ def once(at: str | None, dry_run: bool, config_path: Path | None, as_json: bool)
 
     now = _time(at) if at else None
     with opened(config_path) as runtime:
+        problem = ""
         if dry_run:
             decision, queued = runtime.decide(now), 0
         else:
             decision, queued = runtime.run_cycle(now)
+            problem = _publish(runtime, now, wait_s)
         waiting = sum(runtime.outbox.counts().waiting.values())
     if as_json:
         print_json(_document(decision, queued=queued, waiting=waiting))
         return
     for line in _lines(decision):
         click.echo(line)
-    said = "dry run: nothing was queued" if dry_run else f"{queued} new messages queued"
-    click.echo(f"{said}; {waiting} wait for the broker")
+    said = "dry run: nothing was queued" if dry_run else f"{queued} new messages"
+    left = f"; {waiting} wait for the broker" if waiting else ""
+    click.echo(f"{said}{left}{f' ({problem})' if problem else ''}")
+
+
+def _publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
+    """Deliver what waits, unless the service does; why something still waits."""
+    from edge_agent import mail
+
+    # An hour of another day is delivered by that day's clock: its messages would all be too old.
+    shift = at - runtime.clock.now() if at else timedelta(0)
+
+    def now() -> datetime | None:
+        known = runtime.known_time()
+        return known + shift if known else None
+
+    with mail.sole(runtime.state) as alone:
+        if not alone:
+            return "`edge-agent run` delivers them"
+        return mail.deliver(
+            runtime.config,
+            runtime.outbox,
+            runtime.topics,
+            runtime.clock,
+            now=now,
+            timeout_s=wait_s,
+        )
 
 
 def _time(text: str) -> datetime:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config, locations
-from edge_agent.clock import SystemClock
 from edge_agent.commands.config import config_option, json_option
 from edge_agent.console import print_json, verbosity_options
+from edge_agent.errors import NothingNew
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,29 +25,34 @@ if TYPE_CHECKING:
 @json_option
 @verbosity_options
 def sync(place: str | None, config_path: Path | None, as_json: bool) -> None:
-    """Pull the approved release now; a folder is checked exactly as a server is.
+    """Pull the approved release and observations now; a folder is checked as a server is.
 
     Exit 11: nothing new. Exit 75: try later. Exit 77: refused, the text names the file and says
     why. Whatever happens, the running release is untouched until a new one has passed every check.
 
     Example: edge-agent sync --from /media/usb/depot
     """
-    from edge_agent.updates.assemble import open_updater
+    from edge_agent.runtime import opened
 
-    loaded = config.load(config_path, os.environ)
-    state = locations.state_folder(loaded.storage.path, os.environ, root=os.geteuid() == 0)
-    with open_updater(loaded, state, SystemClock(), place=place) as updater:
-        installed = updater.sync()
-    manifest = installed.manifest
+    with opened(config_path) as runtime:
+        pulled = runtime.fetch(place)()
+        live = pulled.release or runtime.slots.load()
+    if not pulled or live is None:
+        raise NothingNew("nothing new: this release and these observations are here already")
+    manifest = live.manifest
     if as_json:
         print_json(
             {
                 "release": manifest.release,
                 "channel": manifest.channel,
                 "created_at": manifest.created_at,
-                "manifest_sha256": installed.sha256,
+                "manifest_sha256": live.sha256,
                 "reason": manifest.reason,
+                "new_hours": pulled.hours,
             }
         )
         return
-    click.echo(f"release {manifest.release} ({manifest.channel}) is live: {manifest.reason}")
+    click.echo(
+        f"release {manifest.release} ({manifest.channel}) is live: {manifest.reason}; "
+        f"{pulled.hours} new hours of observations"
+    )

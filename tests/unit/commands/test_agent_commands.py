@@ -23,6 +23,7 @@ from edge_agent.runtime import DATABASE
 from edge_agent.updates.slots import Slots
 from tests.fakes.forecasts import NOW
 from tests.fakes.loaded import manifest as normals
+from tests.fakes.mosquitto import free_port
 from tests.fakes.tiny_release import tiny_release
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def content() -> tuple[bytes, dict[str, bytes]]:
 @pytest.fixture
 def farm(tmp_path: Path, content: tuple[bytes, dict[str, bytes]]) -> Path:
     """Configuration file of a device with a release and a week of hot weather."""
-    (tmp_path / "c.toml").write_text('[storage]\npath = "state"\n')
+    text = f'[storage]\npath = "state"\n[mqtt]\nhost = "127.0.0.1"\nport = {free_port()}\n'
+    (tmp_path / "c.toml").write_text(text)
     slots = Slots(tmp_path / "state")
     slots.switch(slots.stage(*content))
     hours = [NOW - timedelta(hours=back) for back in range(170)]
@@ -109,7 +111,7 @@ def test_once_for_people(farm: Path) -> None:
     assert "air temperature" in text
     assert "relative humidity" in text
     assert "alert: [주의] 고온" in text
-    assert "wait for the broker" in text
+    assert "wait for the broker (" in text, "and why"
 
 
 def test_once_refuses_a_time_it_cannot_read(farm: Path) -> None:

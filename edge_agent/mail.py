@@ -1,0 +1,152 @@
+"""Builds the courier from the configuration, and carries the outbox to the broker once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edge_agent import locations
+from edge_agent.errors import StorageError
+from edge_agent.files import make_folder
+from edge_agent.inbox import Inbox
+from edge_agent.messaging.client import Broker, MqttLink, TlsFiles
+from edge_agent.messaging.courier import Courier
+from edge_agent.messaging.link import Down, Event, Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from edge_agent.config_structs import Config, Tls
+    from edge_agent.messaging.link import Subscription
+    from edge_agent.messaging.outbox import Outbox
+    from edge_agent.messaging.topics import Topics
+    from edge_agent.ports import Clock
+
+LOCK: Final = "agent.lock"
+PASSWORD: Final = "mqtt-password"  # noqa: S105 - name of the systemd credential
+_HANG_UP_S: Final = 3.0
+_TURN_S: Final = 0.2
+_FAILURES: Final = 2
+"""The first may be a broker of the older protocol; the second says that nobody is there."""
+
+
+def open_courier(
+    config: Config,
+    outbox: Outbox,
+    topics: Topics,
+    report: Callable[[Event], None],
+    clock: Clock,
+    *,
+    subscriptions: Sequence[Subscription] = (),
+    env: Mapping[str, str] = os.environ,
+) -> Courier:
+    """Courier to the configured broker; nothing is connected yet.
+
+    Args:
+        config: `[mqtt]` and `[device]` are read.
+        outbox: What it carries.
+        topics: Topics of this device.
+        report: Where events of the network thread go.
+        clock: Time.
+        subscriptions: What to listen to.
+        env: Where systemd names its credentials.
+    """
+    mqtt = config.mqtt
+    broker = Broker(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=mqtt.client_id or f"farm-edge-{config.device.site}-{config.device.id}",
+        will=Outgoing(topics.availability, b"offline", retain=True, json=False),
+        username=mqtt.username,
+        password=lambda: locations.secret(mqtt.password_file, PASSWORD, env),
+        tls=_tls(mqtt.tls) if mqtt.tls.enabled else None,
+        keepalive_s=mqtt.keepalive_s,
+    )
+    return Courier(
+        MqttLink(broker, report, clock),
+        outbox,
+        availability=topics.availability,
+        subscriptions=subscriptions,
+        protocol=mqtt.protocol,
+        clock=clock,
+        random=random.random,
+    )
+
+
+def deliver(
+    config: Config,
+    outbox: Outbox,
+    topics: Topics,
+    clock: Clock,
+    *,
+    now: Callable[[], datetime | None],
+    timeout_s: float,
+) -> str:
+    """Carry what waits to the broker and hang up; why something still waits, or an empty text.
+
+    Args:
+        config: `[mqtt]` and `[device]` are read.
+        outbox: The queue.
+        topics: Topics of this device.
+        clock: Measures the time-out.
+        now: UTC for expiry, or None while the clock is not trusted.
+        timeout_s: Longest time to try.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    inbox = Inbox()
+    courier = open_courier(config, outbox, topics, inbox.put, clock)
+    end = clock.monotonic() + timeout_s
+    failures = 0
+    try:
+        while failures < _FAILURES and clock.monotonic() < end and _waiting(outbox):
+            courier.tick(now())
+            item = inbox.get(min(_TURN_S, max(end - clock.monotonic(), 0.0)))
+            while item is not None:
+                if isinstance(item, Event):
+                    failures += isinstance(item, Down)
+                    courier.handle(item, now())
+                item = inbox.get(0.0)
+        problem = courier.state.problem
+    finally:
+        courier.hang_up(_HANG_UP_S)
+        courier.write_down()
+    return problem or f"no answer within {timeout_s:g} s" if _waiting(outbox) else ""
+
+
+@contextlib.contextmanager
+def sole(state: Path) -> Iterator[bool]:
+    """Whether this process is the only one that speaks for the device, for as long as it lasts.
+
+    Two that speak would take the broker's session from each other.
+
+    Raises:
+        StorageError: The state folder cannot be written.
+    """
+    try:
+        make_folder(state)
+        handle = (state / LOCK).open("wb")
+    except OSError as fault:
+        raise StorageError(f"{state / LOCK}: {fault.strerror}: check the disk") from fault
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+def _waiting(outbox: Outbox) -> int:
+    return sum(outbox.counts().waiting.values())
+
+
+def _tls(tls: Tls) -> TlsFiles:
+    paths = [Path(name) if name else None for name in (tls.ca, tls.cert, tls.key)]
+    return TlsFiles(*paths)
