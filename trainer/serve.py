@@ -55,6 +55,8 @@ class DepotServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: DepotServer
     protocol_version = "HTTP/1.1"
+    # Head and body go out in two writes; with Nagle's wait each answer takes 40 ms longer.
+    disable_nagle_algorithm = True
     server_version = "farm-edge-depot"
     sys_version = ""
     timeout = 30

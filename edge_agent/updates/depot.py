@@ -127,6 +127,11 @@ class TufDepot:
             raise TryLater(
                 f"{fault}: the copy of the depot is incomplete: try again, or copy it again"
             ) from fault
+        except tuf.BadVersionNumberError as fault:
+            raise Refused(
+                f"{self._source.where()}: {self._at}: {_one_line(fault)} (older than what this "
+                "device saw before, or files of two depots mixed: a stale or hostile copy)"
+            ) from fault
         except (tuf.RepositoryError, tuf.DownloadLengthMismatchError) as fault:
             raise Refused(f"{self._source.where()}: {self._at}: {_one_line(fault)}") from fault
         except tuf.DownloadError as fault:

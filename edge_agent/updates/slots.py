@@ -76,6 +76,11 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     highest: int = 0
 
 
+def matches(file: FileRef, content: bytes) -> bool:
+    """Whether content is the file that a manifest names."""
+    return len(content) == file.length and sha256(content).hexdigest() == file.sha256
+
+
 class Slots:
     """The releases of one device.
 
@@ -183,7 +188,7 @@ class Slots:
             raise BadData(f"{folder / _MANIFEST}: damaged since it was installed")
         release = InstalledRelease(contract.decode(content), folder, slot.sha256)
         for file in release.manifest.files():
-            if sha256(release.read(file)).hexdigest() != file.sha256:
+            if not matches(file, release.read(file)):
                 raise BadData(f"{release.path(file)}: damaged since it was installed")
         return release
 

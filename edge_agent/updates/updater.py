@@ -17,7 +17,7 @@ from edge_agent import __version__
 from edge_agent.contract.manifest import MAX_BYTES
 from edge_agent.errors import FarmError, Refused, StorageError, TryLater
 from edge_agent.files import make_folder
-from edge_agent.updates import onnx_guard
+from edge_agent.updates import onnx_guard, slots
 from edge_agent.updates.admission import Device, admit
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Updater:
                     "it"
                 )
             # The depot vouches for a file of this name; the manifest for these very bytes.
-            if len(content) != file.length or sha256(content).hexdigest() != file.sha256:
+            if not slots.matches(file, content):
                 raise Refused(
                     f"{file.path}: not the file that the manifest of release {manifest.release} "
                     "names: files of two releases are mixed"

@@ -207,6 +207,11 @@ class Device:
         with HttpSource(place, SystemClock(), IMPATIENT) as source:
             return self.updater(source).sync().manifest.release
 
+    def live_words(self) -> str:
+        """Reason of the live release."""
+        installed = self.slots.load()
+        return "" if installed is None else installed.manifest.reason
+
     def live(self) -> int:
         """Number of the live release, 0 for none."""
         installed = self.slots.load()
