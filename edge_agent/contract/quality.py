@@ -21,7 +21,6 @@ more than 7 equal hours and no step above 7.5 C; humidity stays at 100 % for up 
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -156,9 +155,3 @@ def _flag(name: str) -> pl.Expr:
 
 def _hit(condition: pl.Expr, flag: Flag) -> pl.Expr:
     return pl.when(condition).then(pl.lit(flag, pl.UInt8))
-
-
-def span(now: datetime, hours: int) -> tuple[datetime, datetime]:
-    """First and last full hour of the `hours` hours that end at or before `now`."""
-    last = now.replace(minute=0, second=0, microsecond=0)
-    return last - timedelta(hours=hours - 1), last
