@@ -18,6 +18,7 @@ from edge_agent.contract.schema import TIME
 from edge_agent.errors import ConfigError, FarmError, Refused
 from trainer import ledger, plan
 from trainer.lake import Merge
+from trainer.raw_store import pack
 from trainer.sources import asos, kma
 from trainer.sources.http import QuotaSpent
 from trainer.stations import station as station_of
@@ -114,14 +115,14 @@ class Ingest:
         left = {job.station: len(job.windows) for job in jobs}
         writers: dict[int, _Writer] = {}
         queue = deque((job.station, window) for job in jobs for window in job.windows)
-        running: dict[Future[list[Exchange]], tuple[int, Window]] = {}
+        running: dict[Future[list[_Fetched]], tuple[int, Window]] = {}
         in_a_row = 0
         parallel = self._workspace.config.kma.parallel
         with ThreadPoolExecutor(parallel, thread_name_prefix="ingest") as pool:
             while queue or running:
                 while queue and len(running) < parallel:
                     station, window = queue.popleft()
-                    running[pool.submit(_fetch, service, station, window)] = station, window
+                    running[pool.submit(self._fetch, service, station, window)] = station, window
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     station, window = running.pop(future)
                     if station not in writers:
@@ -140,6 +141,22 @@ class Ingest:
             writer.settle(outcomes[station])
         return outcomes
 
+    def _fetch(self, service: Service, station: int, window: Window) -> list[_Fetched]:
+        """Runs in a thread of the pool; packing here uses cores that wait for answers."""
+        return [
+            _Fetched(
+                exchange,
+                pack(exchange.query, exchange.reply.body, self._clock.now(), exchange.reply.status),
+            )
+            for exchange in asos.fetch(service, station, window.start, window.end)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    exchange: Exchange
+    packed: bytes
+
 
 class _Writer:
     """Writes one station: raw answers as they come, rows and ledger in batches."""
@@ -156,23 +173,20 @@ class _Writer:
         self._asked: list[int] = []
         self.gathered = 0
 
-    def keep(self, window: Window, exchanges: Iterable[Exchange]) -> None:
+    def keep(self, window: Window, answers: Iterable[_Fetched]) -> None:
         """Store the raw answers of one request, and gather their rows."""
-        for exchange in exchanges:
+        for answer in answers:
             self._number += 1
-            asked = exchange.query
+            asked = answer.exchange.query
+            span = f"{asked['startDt']}{asked['startHh']}-{asked['endDt']}{asked['endHh']}"
             self._raw.keep(
                 asos.NAME,
                 self._station,
                 self._number,
-                f"{asked['startDt']}{asked['startHh']}-{asked['endDt']}{asked['endHh']}"
-                f"_p{asked['pageNo']}",
-                exchange.reply.body,
-                query=asked,
-                fetched_at=f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}",
-                status=exchange.reply.status,
+                f"{span}_p{asked['pageNo']}",
+                answer.packed,
             )
-            self._rows.append(exchange.reply.value.rows)
+            self._rows.append(answer.exchange.reply.value.rows)
         self._asked += window.hours
         self.gathered += 1
 
@@ -216,19 +230,15 @@ class _Writer:
         return self._lake.merge(self._station, frame, asos.NAME, self._clock.now()), got
 
 
-def _fetch(service: Service, station: int, window: Window) -> list[Exchange]:
-    return list(asos.fetch(service, station, window.start, window.end))
-
-
 def _result(
-    future: Future[list[Exchange]], window: Window, writer: _Writer, outcome: Outcome
+    future: Future[list[_Fetched]], window: Window, writer: _Writer, outcome: Outcome
 ) -> FarmError | None:
     try:
-        exchanges = future.result()
+        answers = future.result()
     except FarmError as fault:
         outcome.fault = outcome.fault or fault
         return fault
-    writer.keep(window, exchanges)
+    writer.keep(window, answers)
     outcome.answered += 1
     return None
 

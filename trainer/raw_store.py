@@ -19,6 +19,7 @@ from edge_agent.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from trainer.depot_store import Store
 
@@ -34,6 +35,13 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: int
     sha256: str
     length: int
+
+
+def pack(query: dict[str, str], body: bytes, fetched_at: datetime, status: int) -> bytes:
+    """Content of an answer's file: query without the key, body as received."""
+    time = f"{fetched_at:%Y-%m-%dT%H:%M:%SZ}"
+    about = Answer(query, time, status, hashlib.sha256(body).hexdigest(), len(body))
+    return gzip.compress(msgspec.json.encode(about) + b"\n" + body, _LEVEL, mtime=0)
 
 
 class RawStore:
@@ -56,18 +64,7 @@ class RawStore:
         }
         return dict(sorted(found.items()))
 
-    def keep(
-        self,
-        source: str,
-        station: int,
-        number: int,
-        label: str,
-        body: bytes,
-        *,
-        query: dict[str, str],
-        fetched_at: str,
-        status: int = 200,
-    ) -> None:
+    def keep(self, source: str, station: int, number: int, label: str, packed: bytes) -> None:
         """Write one answer.
 
         Args:
@@ -75,14 +72,9 @@ class RawStore:
             station: KMA's number.
             number: Larger than every number of this station so far.
             label: What it answers, for people who look into the folder.
-            body: As received.
-            query: Query fields without the key.
-            fetched_at: UTC time.
-            status: HTTP status.
+            packed: What `pack` returned.
         """
-        about = Answer(query, fetched_at, status, hashlib.sha256(body).hexdigest(), len(body))
-        content = gzip.compress(msgspec.json.encode(about) + b"\n" + body, _LEVEL, mtime=0)
-        self._store.write(f"raw/{source}/{station}/{number:08d}_{label}.gz", content)
+        self._store.write(f"raw/{source}/{station}/{number:08d}_{label}.gz", packed)
 
     def read(self, name: str) -> tuple[Answer, bytes]:
         """One answer and its body.
