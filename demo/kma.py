@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from demo.kma_answer import KST, Answer, gateway, kst
 from demo.kma_asos import AsosService
 from demo.kma_faults import FaultRates, Faults, cut_off
+from demo.kma_hub import HubService, refusal
 from demo.kma_rows import Rows
 from demo.loopback import LoopbackServer
 
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 _ASOS: Final = "/1360000/AsosHourlyInfoService/getWthrDataList"
+_HUB: Final = "/api/typ01/url"
 _NO_FAULTS: Final = Faults(FaultRates())
+
+
+class _Service(Protocol):
+    def answer(self, query: dict[str, str], now: datetime, faults: Faults) -> Answer:
+        """Answer a request at the moment `now`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,17 @@ class KmaStandIn:
         self._closing = threading.Event()
         self._server = LoopbackServer(self._respond)
         rows = Rows(frame)
-        self._services = {_ASOS: AsosService(rows, complete_hour)}
+        self._services: dict[str, _Service] = {
+            _ASOS: AsosService(rows, complete_hour),
+            f"{_HUB}/kma_sfctm2.php": HubService(rows, single=True),
+            f"{_HUB}/kma_sfctm3.php": HubService(rows, single=False),
+        }
         self.url = self._server.url
         """Root address."""
         self.asos_url = self.url + _ASOS
         """What `[kma] asos_url` of trainer.toml is set to."""
+        self.hub_url = self.url + _HUB
+        """What `[kma] hub_url` is set to."""
 
     def __enter__(self) -> Self:
         self._server.__enter__()
@@ -88,17 +102,21 @@ class KmaStandIn:
         self._server.__exit__(kind, fault, trace)
 
     def _respond(self, path: str, query: dict[str, str]) -> Answer | None:
-        given = query.pop("serviceKey", query.pop("ServiceKey", ""))
+        keys = [query.pop(name, "") for name in ("serviceKey", "ServiceKey", "authKey")]
+        given = "".join(keys)
         answer, fault = self._decide(path, query, given)
         self.requests.append(Request(path, query, answer.status if answer else 0, fault))
         return answer
 
     def _decide(self, path: str, query: dict[str, str], key: str) -> tuple[Answer | None, str]:
         service = self._services.get(path)
+        hub = path.startswith("/api/")
         if service is None:
-            return gateway("12", "NO_OPENAPI_SERVICE_ERROR", 400), ""
+            unknown = gateway("12", "NO_OPENAPI_SERVICE_ERROR", 400)
+            return refusal(403, "허용되지 않은 API 입니다.") if hub else unknown, ""
         if key != self._key:
-            return gateway("30", "SERVICE_KEY_IS_NOT_REGISTERED_ERROR", 403), ""
+            stranger = gateway("30", "SERVICE_KEY_IS_NOT_REGISTERED_ERROR", 403)
+            return refusal(401, "유효한 인증키가 아닙니다.") if hub else stranger, ""
         verdict = self._faults.judge(path, query, kst(self.now).date())
         if verdict.name == "timeout":
             self._closing.wait(self._faults.rates.hang_s)

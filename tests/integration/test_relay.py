@@ -1,0 +1,151 @@
+"""`trainer relay`: from the hub or the lake to the signed bundle an agent reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from demo.climate import generate
+from demo.kma import KmaStandIn
+from demo.kma_faults import FaultRates
+from demo.places import SEOUL, Place
+from edge_agent.contract.schema import AIR_TEMPERATURE, OBSERVED, RAIN, SOLAR, TIME
+from edge_agent.errors import InputMissing, Refused
+from edge_agent.observations.relay import read
+from tests.fakes.clock import FakeClock
+from trainer.relay import relay
+from trainer.sources import kma
+from trainer.sources.http import Transient
+from trainer.stations import station
+from trainer.workspace import Workspace, create
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2022, 6, 20, 3, 20, tzinfo=UTC)
+HOUR = datetime(2022, 6, 20, 3, tzinfo=UTC)
+INCHEON = Place(112, 37.47772, 126.6249, 68.99)
+ENV = {"KMA_HUB_KEY": "demo-key"}
+
+
+@pytest.fixture(scope="module")
+def frame() -> pl.DataFrame:
+    """Two stations, a month around now; nothing is missing."""
+    start, end = datetime(2022, 5, 20), datetime(2022, 6, 25)  # noqa: DTZ001 - KST
+    return generate([SEOUL, INCHEON], start, end, seed=8)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Folder of a new workspace."""
+    create(tmp_path / "work")
+    return tmp_path / "work"
+
+
+def _workspace(place: Path, server: KmaStandIn, stations: str = "108,112") -> Workspace:
+    env = {"TRAINER__KMA__HUB_URL": server.hub_url, "TRAINER__KMA__RETRIES": "1"}
+    config = place / "trainer.toml"
+    text = config.read_text("utf-8")
+    if "stations = [108]" in text:
+        config.write_text(text.replace("# stations = [108]", f"stations = [{stations}]"), "utf-8")
+    return Workspace.open(config, env)
+
+
+def _bundle(workspace: Workspace, number: int) -> pl.DataFrame:
+    found = sorted(
+        (workspace.depot / "targets" / "observations" / str(number)).glob("*.latest.parquet"),
+        key=lambda path: path.stat().st_mtime_ns,
+    )
+    return read(found[-1].read_bytes(), "bundle")
+
+
+def _expected(frame: pl.DataFrame, number: int) -> pl.DataFrame:
+    # Without QC flags in the frame, K6 decides about rain; June is not winter, so blank is dry.
+    rows = frame.filter(pl.col("station") == number)
+    tidy = kma.tidy(rows, station(number).site)
+    return tidy.filter(pl.col(TIME) <= HOUR).select(TIME, *OBSERVED)
+
+
+def test_hub_hours_reach_the_bundle_value_by_value(place: Path, frame: pl.DataFrame) -> None:
+    """The bundle of each station is the hub's last 14 days, the running hour included."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        done = relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+    assert done.published
+    assert done.fault is None
+    assert set(done.newest) == {108, 112}
+    for number, newest in done.newest.items():
+        bundle = _bundle(workspace, number)
+        assert bundle[TIME][-1] == newest >= HOUR - timedelta(hours=3)
+        wanted = _expected(frame, number).filter(pl.col(TIME) >= bundle[TIME][0])
+        assert wanted.height == bundle.height > 300
+        same = [name for name in OBSERVED if name != RAIN]
+        assert bundle.select(TIME, *same).equals(wanted.select(TIME, *same))
+        # Rain may be unknown on hours of a wet day, and is never anything else than the truth.
+        known = bundle[RAIN].is_not_null()
+        assert bundle.filter(known)[RAIN].equals(wanted.filter(known)[RAIN])
+        assert known.sum() > 0.7 * bundle.height
+    assert len(server.requests) == 1
+
+
+def test_an_hour_later_only_the_new_hours_are_asked_for(place: Path, frame: pl.DataFrame) -> None:
+    """The next run asks for the hours since the lake's newest, with a small overlap."""
+    clock = FakeClock(NOW)
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        first = relay(workspace, clock, env=ENV, sleep=lambda _s: None)
+        again = relay(workspace, clock, env=ENV, sleep=lambda _s: None)
+        clock.advance(3600)
+        server.now = clock.now()
+        later = relay(workspace, clock, env=ENV, sleep=lambda _s: None)
+        spans = [(request.query["tm1"], request.query["tm2"]) for request in server.requests]
+    assert first.added > 600
+    assert (again.published, again.added) == (False, 0)
+    assert (later.published, later.added) == (True, 2)
+    assert later.newest[108] == first.newest[108] + timedelta(hours=1)
+    assert spans[2] == ("202206200600", "202206201300")
+    assert not any("key" in str(request.query).lower() for request in server.requests)
+
+
+def test_without_a_key_the_lake_is_passed_on(place: Path, frame: pl.DataFrame) -> None:
+    """No hub key: the newest the lake has, however old, and no request."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server, "108")
+        rows = frame.filter(pl.col("station") == 108)
+        workspace.lake.merge(108, kma.tidy(rows, station(108).site), "asos", NOW)
+        late = FakeClock(NOW + timedelta(days=400))
+        done = relay(workspace, late, env={}, sleep=lambda _s: None)
+        assert server.requests == []
+    assert done.published
+    bundle = _bundle(workspace, 108)
+    assert bundle[TIME][-1] == done.newest[108] == datetime(2022, 6, 24, 15, tzinfo=UTC)
+    assert bundle.height <= 14 * 24 + 1
+    assert bundle[AIR_TEMPERATURE].null_count() < 5
+    assert bundle[SOLAR].null_count() < 5
+
+
+def test_a_hub_that_is_down_does_not_hold_back_the_lake(place: Path, frame: pl.DataFrame) -> None:
+    """The lake's hours go out, and the fault is told."""
+    with KmaStandIn(frame, now=NOW, faults=FaultRates(http_500=1.0)) as server:
+        workspace = _workspace(place, server, "108")
+        with pytest.raises(Transient):
+            relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+        rows = frame.filter(pl.col("station") == 108)
+        workspace.lake.merge(108, kma.tidy(rows, station(108).site), "asos", NOW)
+        done = relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+    assert done.published
+    assert isinstance(done.fault, Transient)
+    assert "demo-key" not in str(done.fault)
+
+
+def test_a_wrong_key_and_an_empty_lake_say_what_to_do(place: Path, frame: pl.DataFrame) -> None:
+    """Each is one line with the remedy."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server, "108")
+        with pytest.raises(Refused, match="check KMA_HUB_KEY"):
+            relay(workspace, FakeClock(NOW), env={"KMA_HUB_KEY": "x"}, sleep=lambda _s: None)
+        with pytest.raises(InputMissing, match="run `trainer ingest`"):
+            relay(workspace, FakeClock(NOW), env={}, sleep=lambda _s: None)
