@@ -233,7 +233,9 @@ def _golden_windows(
 
 
 def _lineage(
-    workspace: Workspace, frames: Mapping[int, pl.DataFrame], normals: object
+    workspace: Workspace,
+    frames: Mapping[int, pl.DataFrame],
+    normals: Mapping[int, Mapping[str, tuple[float, ...]]],
 ) -> dict[str, str]:
     options = workspace.config.training
     data = hashlib.sha256()
@@ -248,7 +250,7 @@ def _lineage(
         "data_sha256": data.hexdigest(),
         "data_from": f"{oldest:%Y-%m-%dT%H:%M}Z",
         "data_to": f"{newest:%Y-%m-%dT%H:%M}Z",
-        "normals_sha256": _sha256(msgspec.json.encode(normals, order="deterministic")),
+        "normals_sha256": _digest({str(number): one for number, one in normals.items()}),
         "code_version": __version__,
         "features_digest": features.digest(),
         "seed": str(options.seed),
@@ -290,5 +292,5 @@ def _sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def _digest(lineage: Mapping[str, str]) -> str:
-    return _sha256(msgspec.json.encode(lineage, order="deterministic"))
+def _digest(document: Mapping[str, object]) -> str:
+    return _sha256(msgspec.json.encode(document, order="deterministic"))

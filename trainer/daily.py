@@ -1,4 +1,4 @@
-"""The day's work, by logical date: ingest, train, gate, publish. Idempotent and resumable.
+"""The day's work, by logical date: ingest, relay, train, gate, publish. Idempotent, resumable.
 
 The logical date D (Korean) stands for what is known when D begins: hours up to 24:00 of the day
 before. Each step finds what an earlier, killed run of the same date left and goes on from there;
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.errors import GateRefused, NothingNew, UsageError
+from edge_agent.errors import GateRefused, InputMissing, NothingNew, Refused, UsageError
 from edge_agent.files import write_atomic
 from trainer import candidate, gate, heal, plan
+from trainer.relay import relay
 from trainer.release import open_depot, publish_run
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         steps.ingest(wanted).check()
     except NothingNew as told:
         steps.step(f"ingest: {told}")
+    steps.step("relay")
+    _pass_on(workspace, clock, steps)
     midnight = datetime(when.year, when.month, when.day, tzinfo=plan.KST)
     champion = gate.champion_of(workspace, channel, clock)
     folder = candidate.train(
@@ -116,6 +119,17 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
     journal = Journal(str(when), folder.name, release=release)
     _write(path, journal)
     return journal
+
+
+def _pass_on(workspace: Workspace, clock: Clock, steps: Steps) -> None:
+    """Newest hours to the farms first: they need no model to be of use."""
+    try:
+        fault = relay(workspace, clock).fault
+    except (Refused, InputMissing) as told:
+        # Another machine has the relay's keys, or there is nothing to relay yet.
+        fault = told
+    if fault is not None:
+        steps.step(f"relay: {fault}")
 
 
 def _read(path: Path) -> Journal | None:

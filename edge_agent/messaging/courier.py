@@ -51,7 +51,7 @@ FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 300.0
 STABLE_S: Final = 60.0
 SILENT_S: Final = 60.0
-ANSWER_S: Final = 20.0
+ANSWER_S: Final = 8.0
 """How long an attempt may take until the broker's yes or no."""
 
 _REFUSAL: Final = 0x80

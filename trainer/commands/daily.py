@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @json_option
 @verbosity_options
 def daily(when: date | None, channel: str | None, config_path: Path | None, as_json: bool) -> None:
-    """Ingest, train, gate and publish for one date; a second run of a date exits 11.
+    """Ingest, relay, train, gate and publish for one date; a second run of a date exits 11.
 
     Exit 10: the gate refused. Exit 75: the day before is not out yet, or KMA does not answer.
 
@@ -32,7 +32,6 @@ def daily(when: date | None, channel: str | None, config_path: Path | None, as_j
     from trainer import daily as work
     from trainer.commands.ingest import run_with_progress
     from trainer.commands.steps import told
-    from trainer.relay import relay_quietly
     from trainer.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
@@ -45,8 +44,6 @@ def daily(when: date | None, channel: str | None, config_path: Path | None, as_j
             clock,
             work.Steps(say, lambda wanted: run_with_progress(workspace, clock, wanted)),
         )
-        say("relay")
-        relay_quietly(workspace, clock)
     if as_json:
         print_json(journal)
     else:
