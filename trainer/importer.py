@@ -127,7 +127,7 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
         return _tidy(_csv(content), station), "csv"
     from trainer.sources import portal_csv
 
-    return portal_csv.parse(content, station), "portal"
+    return _tidy(portal_csv.parse(content), station), "portal"
 
 
 def _parquet(content: bytes) -> pl.DataFrame:
@@ -140,7 +140,7 @@ def _parquet(content: bytes) -> pl.DataFrame:
 def _csv(content: bytes) -> pl.DataFrame:
     try:
         # Everything as text: the translation decides what a number is, and drops nothing silently.
-        return pl.read_csv(io.BytesIO(content), infer_schema=False)
+        return pl.read_csv(io.BytesIO(content), infer_schema=False, empty_string_is_null=False)
     except (pl.exceptions.PolarsError, OSError) as fault:
         raise BadData("not a readable CSV file in UTF-8") from fault
 
