@@ -30,10 +30,9 @@ from edge_agent.inbox import Fetched, Item, Signal
 from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Subscribed, Up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from edge_agent.messaging.courier import LinkState
-    from edge_agent.messaging.link import Subscription
     from edge_agent.ports import Clock
 
 _log = logging.getLogger(__name__)
@@ -79,8 +78,12 @@ class Work(Protocol):
         """Pull release and observations, in a thread of its own; the result runs on the loop."""
         ...
 
-    def reload(self) -> Sequence[Subscription]:
-        """Take the configuration anew, or raise and keep the old one."""
+    def reload(self) -> Mail:
+        """Take the configuration anew: a courier for it. Or raise, and keep all as it was."""
+        ...
+
+    def settle(self) -> None:
+        """After a reload: the old courier has parted, close what it used."""
         ...
 
 
@@ -100,12 +103,8 @@ class Mail(Protocol):
         """Take in an event of the link."""
         ...
 
-    def listen_to(self, subscriptions: Sequence[Subscription]) -> None:
-        """Replace the subscriptions."""
-        ...
-
     def hang_up(self, timeout_s: float) -> None:
-        """Say `offline` and disconnect."""
+        """Say `offline` and disconnect, or give up an attempt."""
         ...
 
     def write_down(self) -> None:
@@ -256,8 +255,7 @@ class Service:
             case Received():
                 self._guard("inbound", lambda: self._work.take(item))
             case Up() | Down() | Acknowledged() | Subscribed():
-                now = self._time_for_expiry()
-                self._guard("outbox", lambda: self._mail.handle(item, now))
+                self._hand_over(item, self._time_for_expiry())
 
     def _take_over(self, fetched: Fetched) -> None:
         self._fetching = False
@@ -276,10 +274,13 @@ class Service:
     def _reload(self) -> None:
         moment_us = int(self._clock.monotonic() * 1e6)
         self._words.send("RELOADING=1", f"MONOTONIC_USEC={moment_us}")
-        subscriptions = self._guard("reload", self._work.reload)
-        if subscriptions is not None:
-            self._mail.listen_to(subscriptions)
+        fresh = self._guard("reload", self._work.reload)
+        if fresh is not None:
+            self._part()
+            self._mail = fresh
+            self._guard("reload", self._work.settle)
             self._cycle_wanted = True
+            self._fetch_at = self._clock.monotonic()
             _log.info("configuration taken anew")
         if self._ready:
             self._words.send("READY=1", f"STATUS={self.status()}")
@@ -312,7 +313,7 @@ class Service:
 
     def _say(self) -> None:
         moment = self._clock.monotonic()
-        if not self._ready and self._work.ready():
+        if not self._ready and self._guard("release", self._work.ready):
             self._ready = True
             self._words.send("READY=1", f"STATUS={self.status()}")
             _log.info("ready")
@@ -342,12 +343,24 @@ class Service:
 
     def _stop(self) -> None:
         self._words.send("STOPPING=1", "STATUS=stopping")
-        self._guard("outbox", lambda: self._mail.hang_up(STOP_S))
-        while (item := self._inbox.get(0.0)) is not None:
-            if isinstance(item, Acknowledged | Down):
-                self._mail.handle(item, None)
-        self._guard("outbox", self._mail.write_down)
+        self._part()
         _log.info("stopped")
+
+    def _part(self) -> None:
+        """End the connection; PUBACKs that still came are written down, the rest is kept."""
+        self._guard("outbox", lambda: self._mail.hang_up(STOP_S))
+        others = []
+        while (item := self._inbox.get(0.0)) is not None:
+            if isinstance(item, Up | Down | Acknowledged | Subscribed):
+                self._hand_over(item, None)
+            else:
+                others.append(item)
+        for item in others:
+            self._inbox.put(item)
+        self._guard("outbox", self._mail.write_down)
+
+    def _hand_over(self, event: Event, now: datetime | None) -> None:
+        self._guard("outbox", lambda: self._mail.handle(event, now))
 
 
 def _daemon(target: Callable[[], None]) -> None:

@@ -120,7 +120,7 @@ class MqttLink:
         if self._attempt is not None:
             self._attempt.drop()
 
-    def hang_up(self, last: Outgoing, timeout_s: float) -> None:
+    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
         """See `link.Link`."""
         if self._attempt is not None:
             self._attempt.hang_up(last, timeout_s)
@@ -144,6 +144,7 @@ class _Attempt:
         self._report = report
         self._clock = clock
         self._reached = False
+        self._silent = False
         self._end: Down | None = None
         self._client: Client | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
@@ -177,9 +178,9 @@ class _Attempt:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def hang_up(self, last: Outgoing, timeout_s: float) -> None:
+    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
         client = self._client
-        if client is not None:
+        if client is not None and last is not None:
             try:
                 properties = self._publish_properties(last)
                 info = client.publish(
@@ -189,9 +190,9 @@ class _Attempt:
             except (RuntimeError, ValueError) as fault:
                 _log.debug("last message not sent: %s", fault)
             client.disconnect()
-        self._thread.join(timeout_s / 2)
-        if self._thread.is_alive():
-            self.drop()
+            self._thread.join(timeout_s / 2)
+        self._silent = True
+        self.drop()
 
     def _run(self) -> None:
         end = Down("connection lost")
@@ -218,7 +219,7 @@ class _Attempt:
             if rest is not None:
                 rest.close()
             final = self._end or end
-            self._report(Down(final.reason, final.code, self._reached))
+            self._tell(Down(final.reason, final.code, self._reached))
 
     def _make_client(self) -> Client:
         broker = self._broker
@@ -308,7 +309,7 @@ class _Attempt:
             return
         window = getattr(properties, "ReceiveMaximum", WINDOW)
         largest = getattr(properties, "MaximumPacketSize", None)
-        self._report(Up(self._version, flags.session_present, min(WINDOW, window), largest))
+        self._tell(Up(self._version, flags.session_present, min(WINDOW, window), largest))
 
     def _on_disconnect(
         self,
@@ -333,7 +334,7 @@ class _Attempt:
         code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self._report(Acknowledged(self._token(mid), code.value, code.getName()))
+        self._tell(Acknowledged(self._token(mid), code.value, code.getName()))
 
     def _on_subscribe(
         self,
@@ -343,7 +344,11 @@ class _Attempt:
         codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        self._report(Subscribed(tuple(n for n, code in enumerate(codes) if code.is_failure)))
+        self._tell(Subscribed(tuple(n for n, code in enumerate(codes) if code.is_failure)))
+
+    def _tell(self, event: Event) -> None:
+        if not self._silent:
+            self._report(event)
 
     def _token(self, mid: int) -> int:
         # Packet ids have 16 bits and start again with every attempt.
@@ -356,7 +361,7 @@ class _Attempt:
             return
         if len(message.payload) > LARGEST_IN:
             return
-        self._report(
+        self._tell(
             Received(
                 topic,
                 bytes(message.payload),

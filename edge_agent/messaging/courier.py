@@ -218,17 +218,10 @@ class Courier:
             case _:
                 pass
 
-    def listen_to(self, subscriptions: Sequence[Subscription]) -> None:
-        """Replace the subscriptions; asked for at once while connected."""
-        self._subscriptions = tuple(subscriptions)
-        if self._up is not None:
-            self._link.subscribe(self._subscriptions)
-
     def hang_up(self, timeout_s: float) -> None:
         """Say `offline` and disconnect cleanly. Returns in time; events may still follow."""
-        if self._up is not None:
-            self._link.hang_up(self._presence(b"offline"), timeout_s)
-            self._up = None
+        self._link.hang_up(self._presence(b"offline") if self._up else None, timeout_s)
+        self._up = None
 
     def write_down(self) -> None:
         """Remove from the outbox what the broker has acknowledged.

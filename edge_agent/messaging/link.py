@@ -123,6 +123,9 @@ class Link(Protocol):
         """Cut the connection without a word; `Down` follows."""
         ...
 
-    def hang_up(self, last: Outgoing, timeout_s: float) -> None:
-        """Send a last message, wait for its PUBACK, disconnect cleanly. Returns in time."""
+    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
+        """Send a last message, wait for its PUBACK, disconnect cleanly; returns in time.
+
+        Without a last message an attempt under way is given up. Nothing is reported afterwards.
+        """
         ...

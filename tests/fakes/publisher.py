@@ -26,7 +26,7 @@ class FakeLink:
         self.sent: list[tuple[int, Outgoing]] = []
         self.asked: list[tuple[Subscription, ...]] = []
         self.dropped = 0
-        self.last_words: list[Outgoing] = []
+        self.last_words: list[Outgoing | None] = []
         self.gone = False
 
     @property
@@ -58,6 +58,6 @@ class FakeLink:
         """Count."""
         self.dropped += 1
 
-    def hang_up(self, last: Outgoing, timeout_s: float) -> None:  # noqa: ARG002 - the interface has it
+    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:  # noqa: ARG002 - the interface has it
         """Record."""
         self.last_words.append(last)

@@ -11,13 +11,13 @@ import pytest
 from edge_agent.errors import ConfigError, NothingNew, StorageError, TryLater
 from edge_agent.inbox import Fetched, Inbox, Item, Signal
 from edge_agent.messaging.courier import LinkState
-from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Subscription, Up
+from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Up
 from edge_agent.notify import Notifier
 from edge_agent.service import Service
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
 START = datetime(2026, 7, 1, 12, 20, tzinfo=UTC)
@@ -66,6 +66,8 @@ class _Work:
         self.fault: Exception | None = None
         self.fetch_fault: Exception | None = None
         self.reload_fault: Exception | None = None
+        self.fresh: _Mail | None = None
+        self.settled = 0
 
     def ready(self) -> bool:
         return self.is_ready
@@ -92,17 +94,20 @@ class _Work:
             raise self.fetch_fault
         return lambda: self.news
 
-    def reload(self) -> Sequence[Subscription]:
+    def reload(self) -> _Mail:
         if self.reload_fault is not None:
             raise self.reload_fault
-        return [Subscription("s/new")]
+        self.fresh = _Mail()
+        return self.fresh
+
+    def settle(self) -> None:
+        self.settled += 1
 
 
 class _Mail:
     def __init__(self) -> None:
         self.times: list[datetime | None] = []
         self.handled: list[Event] = []
-        self.topics: list[str] = []
         self.ended: list[str] = []
         self.fault: Exception | None = None
 
@@ -120,9 +125,6 @@ class _Mail:
 
     def handle(self, event: Event, now: datetime | None) -> None:  # noqa: ARG002 - the interface has it
         self.handled.append(event)
-
-    def listen_to(self, subscriptions: Sequence[Subscription]) -> None:
-        self.topics = [wanted.topic for wanted in subscriptions]
 
     def hang_up(self, timeout_s: float) -> None:
         assert timeout_s < 5
@@ -336,21 +338,42 @@ def test_messages_reach_the_work_and_events_the_mail() -> None:
     assert case.mail.handled == [up, Acknowledged(1, 0, ""), Down("x")]
 
 
-def test_reload_takes_over_or_keeps() -> None:
-    """Rule 7: RELOADING, then READY; a bad file changes nothing and is said."""
+def test_reload_takes_over() -> None:
+    """Rule 7: RELOADING, the old courier parts first, the new one carries on, then READY."""
     case = _Case()
+    late, sensor = Acknowledged(7, 0, ""), Received("s/1", b"1", retain=False, at=START)
+
+    def hang_up(timeout_s: float) -> None:
+        assert timeout_s < 5
+        assert case.inbox is not None
+        case.inbox.put(sensor)
+        case.inbox.put(late)
+        case.mail.ended.append("hang up")
+
+    case.mail.hang_up = hang_up  # type: ignore[method-assign]
     case.run(100, {50: Signal.RELOAD})
-    assert case.mail.topics == ["s/new"]
+    assert case.mail.ended == ["hang up", "write down"]
+    assert case.mail.handled == [late], "an event of the old link is not for the new courier"
+    assert case.work.taken == [sensor]
+    assert case.work.settled == 1
+    assert case.work.fresh is not None
+    assert case.work.fresh.times
+    assert case.work.fresh.ended == ["hang up", "write down"]
     reloading = case.words.said.index("RELOADING=1")
     assert case.words.said[reloading + 1].startswith("MONOTONIC_USEC=")
     assert case.words.said[reloading + 2] == "READY=1"
     assert len(case.work.cycles) == 2
-    bad = _Case()
-    bad.work.reload_fault = ConfigError("config.toml:3: mqtt.prot: unknown")
-    bad.run(100, {50: Signal.RELOAD})
-    assert bad.mail.topics == []
-    assert bad.words.said.count("READY=1") == 2
-    assert any("reload: config.toml:3" in line for line in bad.words.said)
+
+
+def test_a_bad_reload_changes_nothing() -> None:
+    """Rule 7: the old configuration stays, the fault is said."""
+    case = _Case()
+    case.work.reload_fault = ConfigError("config.toml:3: mqtt.prot: unknown")
+    case.run(100, {50: Signal.RELOAD})
+    assert case.work.settled == 0
+    assert case.mail.ended == ["hang up", "write down"]
+    assert case.words.said.count("READY=1") == 2
+    assert any("reload: config.toml:3" in line for line in case.words.said)
 
 
 def test_a_stop_hangs_up_and_writes_down_late_acknowledgements() -> None:

@@ -316,16 +316,18 @@ def test_hanging_up_says_offline_and_keeps_late_acknowledgements() -> None:
     bench.put("a", "b")
     bench.connect()
     bench.courier.hang_up(2.0)
-    assert [m.payload for m in bench.link.last_words] == [b"offline"]
+    (last,) = bench.link.last_words
+    assert last is not None
+    assert last.payload == b"offline"
     bench.acknowledge("t/a")
     bench.handle(Down("connection lost", reached=True))
     bench.courier.write_down()
     assert bench.waiting() == ["b"]
 
 
-def test_new_subscriptions_are_asked_for_at_once() -> None:
-    """After a reload the topics change without a new connection."""
+def test_an_attempt_under_way_is_given_up_without_words() -> None:
+    """A stop while dialling says nothing and leaves nothing behind."""
     bench = _Bench()
-    bench.connect()
-    bench.courier.listen_to([Subscription("s/2")])
-    assert [s.topic for s in bench.link.asked[-1]] == ["s/2"]
+    bench.tick()
+    bench.courier.hang_up(2.0)
+    assert bench.link.last_words == [None]
