@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.contract import schema
 from edge_agent.observations.units import UNITS
@@ -59,6 +60,9 @@ def _device(config: Config) -> Iterator[Problem]:
         ZoneInfo(config.device.timezone)
     except (KeyError, ValueError, OSError):
         yield Problem("device.timezone", "is no known zone; for example Asia/Seoul")
+    crop = config.irrigation.crop
+    if crop and crop not in CROPS:
+        yield Problem("irrigation.crop", _one_of(crop, tuple(CROPS)))
     try:
         if config.irrigation.planted_on:
             date.fromisoformat(config.irrigation.planted_on)

@@ -120,13 +120,14 @@ class Rule(_Section, frozen=True, kw_only=True):
 
 
 class Irrigation(_Section, frozen=True, kw_only=True):
-    """Watering advice; off without a crop. 0 means: take the crop's own depth, or the unit area."""
+    """Watering advice; off without a crop. 0 means: the crop's own depth, advice without litres."""
 
     crop: str = ""
     soil: Literal["sand", "loamy_sand", "sandy_loam", "loam", "silt_loam", "clay_loam", "clay"] = (
         "loam"
     )
     root_depth_m: Annotated[float, Meta(ge=0, le=3)] = 0.0
+    covered: bool = False
     area_m2: Annotated[float, Meta(ge=0, le=10_000_000)] = 0.0
     planted_on: str = ""
     efficiency: Annotated[float, Meta(ge=0.3, le=1)] = 0.9

@@ -11,14 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+import polars as pl
+
 from edge_agent import forecast as forecasting
 from edge_agent import ladder
+from edge_agent.agronomy import irrigation
 from edge_agent.alerts import builtin, message
 from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
 from edge_agent.alerts.payloads import Input
 from edge_agent.alerts.rules import Edge, Latch, Level, retire, step
+from edge_agent.contract import quality
 from edge_agent.contract.forecast import Forecast, NoForecast
-from edge_agent.contract.schema import Site
+from edge_agent.contract.schema import TIME, Site
 from edge_agent.database import transaction
 from edge_agent.observations import local
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
+    from edge_agent.agronomy.irrigation import Advice, NoAdvice
     from edge_agent.alerts.history import AlertLog
     from edge_agent.alerts.latches import Latches
     from edge_agent.alerts.message import Voice
@@ -57,6 +62,7 @@ class Parts:
         queue: The outbox.
         release: The loaded release, or None.
         readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
+        soil_moisture: Soil moisture in percent now, or None where it is not measured.
         voice: Makes the voice of a cycle from its time, clock state, source, release, inputs.
     """
 
@@ -68,6 +74,7 @@ class Parts:
     queue: Queue
     release: LoadedRelease | None
     readings: Callable[[Rule, datetime], Sequence[Measured]]
+    soil_moisture: Callable[[datetime], float | None]
     voice: Callable[[datetime, ClockState, Forecast | NoForecast, tuple[Input, ...]], Voice]
 
 
@@ -82,6 +89,7 @@ class Decision:
         edges: Rule, edge and message of every alert edge.
         latches: Latches to write.
         unknown: Rules about which nothing is known.
+        advice: Watering advice, why there is none, or None where it is not asked for.
         retired: Rules that are gone.
         messages: Everything to say, in order.
     """
@@ -92,6 +100,7 @@ class Decision:
     edges: tuple[tuple[str, Edge, Message], ...]
     latches: tuple[Latch, ...]
     unknown: tuple[str, ...]
+    advice: Advice | NoAdvice | None
     retired: tuple[str, ...]
     messages: tuple[Message, ...]
 
@@ -115,6 +124,9 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     voice = parts.voice(now, clock, forecast, inputs)
     edges, latches, unknown, states = _rules(parts, voice, forecast, now, live_only=False)
     said = message.forecast_messages(voice, forecast) if isinstance(forecast, Forecast) else []
+    advice = _advice(parts, forecast, site, now)
+    if isinstance(advice, irrigation.Advice):
+        said.append(message.advice_message(voice, parts.config.irrigation.crop, advice))
     retired = []
     for name, latch in parts.latches.all().items():
         if name in {rule.name for rule in rules_of(parts.config)}:
@@ -132,6 +144,7 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
         edges=tuple(edges),
         latches=tuple(latches),
         unknown=tuple(unknown),
+        advice=advice,
         retired=tuple(retired),
         messages=(*(event for _, _, event in edges), *states, *said),
     )
@@ -155,6 +168,7 @@ def watch(parts: Parts, now: datetime, clock: ClockState) -> Decision:
         edges=tuple(edges),
         latches=tuple(latch for latch in latches if latch.rule in moved),
         unknown=tuple(unknown),
+        advice=None,
         retired=(),
         messages=(
             *(event for _, _, event in edges),
@@ -183,7 +197,7 @@ def commit(parts: Parts, decision: Decision, *extra: Message) -> int:
 
 def rules_of(config: Config) -> tuple[Rule, ...]:
     """The configured rules, or the built-in ones where there are none."""
-    return config.rules or builtin.rules()
+    return config.rules or builtin.rules(config)
 
 
 def raised(decision: Decision) -> tuple[str, ...]:
@@ -224,6 +238,27 @@ def _rules(
         else:
             states.append(message.state_message(speaking, rule, latch, evidence))
     return edges, latches, unknown, states
+
+
+def _advice(
+    parts: Parts, forecast: Forecast | NoForecast, site: Site, now: datetime
+) -> Advice | NoAdvice | None:
+    settings = parts.config.irrigation
+    if not settings.crop:
+        return None
+    end = now.replace(minute=0, second=0, microsecond=0)
+    start = end - timedelta(days=irrigation.HISTORY_DAYS) + timedelta(hours=1)
+    hours = 24 * irrigation.HISTORY_DAYS + 1
+    raw, _, _ = local.observe(parts.store, parts.config.device.station, now, hours)
+    return irrigation.advise(
+        settings,
+        quality.clean(raw.filter(pl.col(TIME).is_between(start, end)), start=start, end=end),
+        forecast,
+        site,
+        now,
+        max_age=timedelta(hours=parts.config.limits.advice_max_age_h),
+        soil_moisture_pct=parts.soil_moisture(now),
+    )
 
 
 def _live(voice: Voice, rule: Rule, evidence: Evidence) -> Voice:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from edge_agent import __version__, config, cycle, locations
+from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.alerts import message
 from edge_agent.alerts.history import AlertLog
 from edge_agent.alerts.latches import Latches
@@ -151,6 +152,7 @@ class Runtime:
             queue=self.outbox,
             release=self.release(),
             readings=self._live.readings,
+            soil_moisture=self._live.soil_moisture,
             voice=self._voice,
         )
 
@@ -291,6 +293,7 @@ class Runtime:
             },
             alerts_raised=cycle.raised(decision),
             rules_unknown=decision.unknown,
+            advice_reason=decision.advice.reason if isinstance(decision.advice, NoAdvice) else None,
             problems=tuple(problems),
         )
         manifest = self._loaded[1].manifest if self._loaded else None

@@ -17,6 +17,7 @@ import msgspec
 from edge_agent.alerts import wording
 from edge_agent.alerts.payloads import (
     ActionOrder,
+    AdvicePayload,
     AlertEvent,
     AlertState,
     Base,
@@ -33,6 +34,7 @@ from edge_agent.contract.forecast import P10, P90
 from edge_agent.messaging.message import Kind, Message
 
 if TYPE_CHECKING:
+    from edge_agent.agronomy.irrigation import Advice
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.rules import Latch
     from edge_agent.alerts.wording import Speaker
@@ -223,6 +225,25 @@ def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
             collapse=topic,
         ),
     )
+
+
+def advice_message(voice: Voice, crop: str, advice: Advice) -> Message:
+    """Watering advice, retained with expiry."""
+    payload = AdvicePayload(
+        **_base(voice, "advice", "advice/irrigation"),
+        crop=crop,
+        need_mm=round(advice.need_mm, 1),
+        volume_l=None if advice.volume_l is None else round(advice.volume_l, 0),
+        start=advice.start,
+        end=advice.end,
+        depletion_mm=round(advice.depletion_mm, 1),
+        readily_mm=round(advice.readily_mm, 1),
+        demand_mm=round(advice.demand_mm, 1),
+        measured=advice.measured,
+        text=wording.advice_text(voice.speaker, advice),
+        inputs=voice.inputs,
+    )
+    return _state(voice.topics.irrigation, payload, Kind.STATE)
 
 
 def model_message(voice: Voice, manifest: Manifest | None, agent_version: str) -> Message:

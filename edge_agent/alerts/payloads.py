@@ -116,6 +116,27 @@ class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     action: ActionOrder | None
 
 
+class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Watering advice for the next 24 hours; not sent when its inputs are too old.
+
+    `start` to `end` are the best hours. `depletion_mm` is what is missing in the root zone now,
+    `readily_mm` what may be missing without harm, `demand_mm` what the crop will use; `measured`
+    says that a soil moisture reading stands behind it.
+    """
+
+    crop: str
+    need_mm: float
+    volume_l: float | None
+    start: Utc | None
+    end: Utc | None
+    depletion_mm: float
+    readily_mm: float
+    demand_mm: float
+    measured: bool
+    text: str
+    inputs: tuple[Input, ...]
+
+
 class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Release that runs; `release` is null before the first install."""
 
@@ -139,6 +160,7 @@ class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     outbox: dict[str, int]
     alerts_raised: tuple[str, ...]
     rules_unknown: tuple[str, ...]
+    advice_reason: str | None
     problems: tuple[str, ...]
 
 
@@ -146,6 +168,7 @@ SCHEMAS: Final[dict[str, type[Base]]] = {
     "forecast": ForecastPayload,
     "alert-state": AlertState,
     "alert-event": AlertEvent,
+    "advice": AdvicePayload,
     "model": ModelPayload,
     "health": HealthPayload,
 }

@@ -12,6 +12,7 @@ from edge_agent.contract import schema
 if TYPE_CHECKING:
     from datetime import datetime, timedelta, tzinfo
 
+    from edge_agent.agronomy.irrigation import Advice
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.config_structs import Rule
 
@@ -40,14 +41,18 @@ _TITLE: Final = {
         "dryness": "건조",
         "frost": "서리",
         "frost-watch": "서리 주의",
-        "vpd-high": "과도한 증산",
+        "vpd-high": "건조한 공기(VPD)",
+        "house-hot": "온실 고온",
+        "house-cold": "온실 저온",
     },
     "en": {
         "heat": "Heat",
         "dryness": "Dry air",
         "frost": "Frost",
         "frost-watch": "Frost watch",
-        "vpd-high": "High transpiration",
+        "vpd-high": "Thirsty air (VPD)",
+        "house-hot": "Hot house",
+        "house-cold": "Cold house",
     },
 }
 _SEVERITY: Final = {
@@ -159,3 +164,34 @@ def _words(speaker: Speaker, rule: Rule, evidence: Evidence, now: datetime) -> d
         "time": "-" if hour is None else speaker.time(hour),
         "lead_h": lead,
     }
+
+
+_ADVICE: Final = {
+    ("ko", "none"): "[관수] 지금은 물을 주지 않아도 됩니다. 뿌리층 부족량 {depletion} mm, "
+    "허용 {readily} mm.",
+    ("ko", "when"): "[관수] {start}~{end}에 {need} mm{volume}를 주세요. 뿌리층 부족량 "
+    "{depletion} mm, 허용 {readily} mm, 앞으로 24시간 소비 {demand} mm.",
+    ("ko", "now"): "[관수] {need} mm{volume}가 필요하지만 24시간 안에 알맞은 때가 없습니다"
+    "(서리, 고온 또는 강한 햇볕).",
+    ("en", "none"): "[Water] None needed now: {depletion} mm missing in the root zone, "
+    "{readily} mm may be.",
+    ("en", "when"): "[Water] Give {need} mm{volume} from {start} to {end}: {depletion} mm missing "
+    "in the root zone, {readily} mm may be, the crop will use {demand} mm in 24 h.",
+    ("en", "now"): "[Water] {need} mm{volume} are needed, but no hour of the next 24 is good "
+    "(frost, heat or strong sun).",
+}
+
+
+def advice_text(speaker: Speaker, advice: Advice) -> str:
+    """Watering advice for people."""
+    kind = "none" if not advice.need_mm else "when" if advice.start else "now"
+    volume = "" if advice.volume_l is None else f" ({advice.volume_l:,.0f} L)"
+    return _ADVICE[speaker.language, kind].format(
+        need=f"{advice.need_mm:.1f}",
+        volume=volume,
+        start=speaker.time(advice.start) if advice.start else "",
+        end=speaker.time(advice.end) if advice.end else "",
+        depletion=f"{advice.depletion_mm:.1f}",
+        readily=f"{advice.readily_mm:.1f}",
+        demand=f"{advice.demand_mm:.1f}",
+    )

@@ -55,7 +55,7 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     effective = masked(loaded)
     effective["mqtt"]["password"] = "***" if password else ""
     if not loaded.rules:
-        effective["rules"] = msgspec.to_builtins(builtin.rules())
+        effective["rules"] = msgspec.to_builtins(builtin.rules(loaded))
     if as_json:
         print_json({"file": str(place), "ok": True, "errors": [], "config": effective})
         return

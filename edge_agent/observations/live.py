@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
 from edge_agent.alerts.evidence import Measured
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, SOIL_MOISTURE, TIME
 from edge_agent.observations import sensors
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class Live:
             )
             for warm, damp in both
         ]
+
+    def soil_moisture(self, now: datetime) -> float | None:
+        """Median of the soil moisture sensors in percent, None where none speaks."""
+        return self._newest("soil", SOIL_MOISTURE, now).value
 
     def _of(self, rule: Rule, quantity: str, now: datetime) -> list[Measured]:
         hour = now.replace(minute=0, second=0, microsecond=0)

@@ -95,6 +95,7 @@ def test_problem_knows_its_line() -> None:
         ('[depot]\nurl = "ftp://x"', "depot.url"),
         ('[device]\ntimezone = "Asia/Soul"', "device.timezone"),
         ('[irrigation]\nplanted_on = "May"', "irrigation.planted_on"),
+        ('[irrigation]\ncrop = "tomatoe"', "irrigation.crop"),
         ('[mqtt]\nhost = ""', "mqtt.host"),
         ("[mqtt]\nport = 0", "mqtt.port"),
         ('[mqtt]\npassword_file = "x"', "mqtt.username"),

@@ -305,3 +305,49 @@ def test_decide_alone_changes_nothing(farm: Farm) -> None:
     assert farm.waiting() == []
     assert farm.runtime.latches.all() == {}
     assert farm.runtime.store.forecasts(NOW - HOUR, NOW + HOUR) == []
+
+
+TOMATO = """
+[irrigation]
+crop = "tomato"
+area_m2 = 500.0
+covered = true
+
+[[sensors]]
+topic = "soil"
+quantity = "soil_moisture_pct"
+unit = "%"
+role = "soil"
+
+[[sensors]]
+topic = "house"
+quantity = "air_temperature_c"
+unit = "C"
+role = "indoor"
+"""
+
+
+def test_watering_advice_with_the_hour(tmp_path: Path) -> None:
+    """Advice from the soil sensor is retained state; without fresh weather it stops, said why."""
+    farm = Farm(tmp_path, TOMATO)
+    farm.weather(NOW, hours=400)
+    farm.runtime.intake.take("soil", b"15.0", farm.clock.now())
+    farm.runtime.run_cycle()
+    said = [json.loads(m.payload) for m in farm.waiting() if m.topic.endswith("/irrigation")]
+    assert said[0]["measured"] is True
+    assert said[0]["volume_l"] == pytest.approx(500 * said[0]["need_mm"], abs=50)
+    jsonschema.validate(said[0], json.loads((DOCS / "advice.schema.json").read_bytes()))
+    farm.clock.advance(8 * 3600)
+    decision, _ = farm.runtime.run_cycle()
+    health = [json.loads(m.payload) for m in farm.waiting() if m.topic.endswith("/health")][-1]
+    assert "old" in health["advice_reason"]
+    assert not any("/advice/" in m.topic for m in decision.messages)
+
+
+def test_crop_brings_its_own_limits_indoors(tmp_path: Path) -> None:
+    """Tomatoes suffer at 30 C in the house: raised within a minute, without any rule written."""
+    farm = Farm(tmp_path, TOMATO)
+    farm.runtime.intake.take("house", b"30.5", farm.clock.now())
+    farm.runtime.run_watch()
+    assert [e["rule"] for e in farm.events()] == ["house-hot"]
+    assert farm.events()[0]["text"].startswith("[주의] 온실 고온: 지금 기온 30.5°C")

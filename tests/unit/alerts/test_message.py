@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import jsonschema
 import pytest
 
+from edge_agent.agronomy.irrigation import Advice
 from edge_agent.alerts import message, payloads
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.message import Voice
@@ -48,6 +49,17 @@ MET = Evidence(
     met=True, over=False, probability=0.6243, value=31.23, hour=NOW + timedelta(hours=24)
 )
 
+ADVICE = Advice(
+    need_mm=6.84,
+    volume_l=6840.2,
+    start=NOW + timedelta(hours=15),
+    end=NOW + timedelta(hours=18),
+    depletion_mm=30.12,
+    readily_mm=33.5,
+    demand_mm=5.5,
+    measured=False,
+)
+
 
 def body(made: Message) -> dict[str, Any]:
     """Payload as plain values."""
@@ -67,6 +79,7 @@ def every_message() -> list[tuple[str, Message]]:
         "outbox": {"alert": 1},
         "alerts_raised": ("heat",),
         "rules_unknown": (),
+        "advice_reason": None,
         "problems": ("no observation",),
     }
     return [
@@ -78,6 +91,7 @@ def every_message() -> list[tuple[str, Message]]:
             for edge, since in ((Edge.RAISED, None), (Edge.UPDATED, NOW), (Edge.CLEARED, NOW))
         ),
         ("alert-event", message.retired_messages(VOICE, latch)[0]),
+        ("advice", message.advice_message(VOICE, "tomato", ADVICE)),
         ("model", message.model_message(VOICE, None, "0.1.0")),
         ("health", message.health_message(VOICE, **facts)),
     ]
@@ -179,6 +193,21 @@ def test_texts(language: str, edge: Edge, live: bool, text: str) -> None:
     )
     made = message.event_message(voice, rule, edge, MET, VOICE.now - timedelta(hours=5))
     assert body(made)["text"] == text
+
+
+def test_advice_for_people() -> None:
+    """What to give, how much that is, when and why; or that nothing is needed."""
+    said = body(message.advice_message(VOICE, "tomato", ADVICE))
+    assert said["text"] == (
+        "[관수] 7월 2일 5시~7월 2일 8시에 6.8 mm (6,840 L)를 주세요. 뿌리층 부족량 30.1 mm, "
+        "허용 33.5 mm, 앞으로 24시간 소비 5.5 mm."
+    )
+    assert (said["need_mm"], said["volume_l"]) == (6.8, 6840.0)
+    none = replace(ADVICE, need_mm=0.0, start=None, end=None)
+    english = replace(VOICE, speaker=Speaker("en", SEOUL))
+    assert body(message.advice_message(english, "tomato", none))["text"] == (
+        "[Water] None needed now: 30.1 mm missing in the root zone, 33.5 mm may be."
+    )
 
 
 def test_own_text_of_a_rule() -> None:

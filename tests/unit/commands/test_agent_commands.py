@@ -91,7 +91,7 @@ def test_once_forecasts_raises_and_queues_once(farm: Path) -> None:
     said = document(once, farm, "--at", AT)
     assert said["source"] == "model_relayed_station"
     assert said["model_release"] == 3
-    assert [a["rule"] for a in said["alerts"]] == ["heat"]
+    assert [a["rule"] for a in said["alerts"]] == ["heat", "vpd-high"]
     assert said["queued"] == said["waiting"] > 5
     again = document(once, farm, "--at", AT)
     assert (again["queued"], again["alerts"]) == (0, [])
@@ -100,7 +100,7 @@ def test_once_forecasts_raises_and_queues_once(farm: Path) -> None:
 def test_dry_run_leaves_nothing_behind(farm: Path) -> None:
     """What would be said is printed and forgotten."""
     said = document(once, farm, "--at", AT, "--dry-run")
-    assert [a["rule"] for a in said["alerts"]] == ["heat"]
+    assert [a["rule"] for a in said["alerts"]] == ["heat", "vpd-high"]
     assert (said["queued"], said["waiting"]) == (0, 0)
     assert document(status, farm)["alerts"] == {}
 
@@ -123,7 +123,7 @@ def test_once_refuses_a_time_it_cannot_read(farm: Path) -> None:
 def test_history_keeps_what_was_said(farm: Path) -> None:
     """The alert of `once`, with its text."""
     call(once, farm, "--at", AT)
-    (line,) = call(history, farm).splitlines()
+    line, _ = call(history, farm).splitlines()
     assert line.startswith("2026-07-01 05:00 UTC  heat  raised  [주의] 고온")
     assert json.loads(call(history, farm, "--json"))[0]["edge"] == "raised"
 
@@ -135,7 +135,7 @@ def test_status_names_what_runs(farm: Path) -> None:
     assert said["release"] == 3
     assert said["observations"]["station:108"]["newest"] == "2026-07-01T05:00:00Z"
     assert said["alerts"]["heat"]["level"] == "raised"
-    assert said["outbox"]["waiting"]["alert"] == 1
+    assert said["outbox"]["waiting"]["alert"] == 2
     assert "alerts.heat.level: raised" in call(status, farm)
 
 
