@@ -38,19 +38,31 @@ class OnnxPredictor:
             )
         except Exception as fault:  # onnxruntime has no common base class
             raise BadData(f"model of {name}: onnxruntime refuses it: {_line(fault)}") from fault
-        (given,) = self._session.get_inputs()
-        if given.type != "tensor(float)" or given.shape[-1] != features:
+        inputs = [(given.type, given.shape) for given in self._session.get_inputs()]
+        if len(inputs) != 1 or inputs[0][0] != "tensor(float)" or inputs[0][1][1:] != [features]:
             raise BadData(
-                f"model of {name}: takes {given.type} of shape {given.shape}, "
-                f"expected tensor(float) with {features} columns"
+                f"model of {name}: takes {inputs}, expected one tensor(float) with "
+                f"{features} columns"
             )
-        self._input = given.name
+        self._name = name
+        self._input = self._session.get_inputs()[0].name
         self._output = self._session.get_outputs()[0].name
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Float32 matrix (rows, features) -> float32 vector (rows), in the target's unit."""
-        out = self._session.run([self._output], {self._input: np.ascontiguousarray(features)})[0]
+        """Float32 matrix (rows, features) -> float32 vector (rows), in the target's unit.
+
+        Raises:
+            BadData: The model cannot compute these rows, or does not give one number for each.
+        """
+        try:
+            (out,) = self._session.run(
+                [self._output], {self._input: np.ascontiguousarray(features)}
+            )
+        except Exception as fault:  # as above
+            raise BadData(f"model of {self._name}: cannot compute: {_line(fault)}") from fault
         vector: np.ndarray = np.asarray(out, np.float32).reshape(-1)
+        if len(vector) != len(features):
+            raise BadData(f"model of {self._name}: {len(vector)} numbers for {len(features)} rows")
         return vector
 
 

@@ -53,9 +53,12 @@ class TargetForecast:
 
         The distribution function is linear between quantiles. Outside them it decays
         exponentially at the slope of the outermost interval, so that no event is ever
-        given a probability of exactly 0 or 1 by a table that simply ends.
+        given a probability of exactly 0 or 1 by a table that simply ends. Where several
+        quantiles are equal (humidity at 100 %) their probability lies on that value.
         """
-        below = np.array([_cdf(threshold, row, self.levels) for row in self.quantiles])
+        exact = operator in {"<=", ">"}
+        point = threshold if exact else float(np.nextafter(threshold, -np.inf))
+        below = np.array([_cdf(point, row, self.levels) for row in self.quantiles])
         return below if operator in {"<", "<="} else 1.0 - below
 
 

@@ -113,14 +113,19 @@ def replay(content: bytes, predictors: Mapping[str, Callable[[np.ndarray], np.nd
         predictors: Per target, float32 matrix -> vector; the models of the same release.
 
     Raises:
-        BadData: Not a golden file, or something differs; the text names window, feature or
-            target, and both numbers.
+        BadData: Not a golden file, a window that cannot be computed, or something differs; the
+            text names window, feature or target, and both numbers.
     """
     golden = _decode(content)
     if not golden.windows:
         raise BadData("golden windows: the file holds none")
     for number, window in enumerate(golden.windows, 1):
-        _replay_window(f"golden window {number}", window, golden.leads, predictors)
+        where = f"golden window {number}"
+        try:
+            _replay_window(where, window, golden.leads, predictors)
+        except (ValueError, KeyError, pl.exceptions.PolarsError) as fault:
+            line = str(fault).partition("\n")[0]
+            raise BadData(f"{where}: cannot be computed: {line}") from fault
 
 
 def with_predictions(
@@ -168,6 +173,8 @@ def _replay_window(
     predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]],
 ) -> None:
     hours = max((len(values) for values in window.observations.values()), default=0)
+    if hours == 0:
+        raise BadData(f"{where}: holds no observations")
     first = pl.Series([window.first]).str.to_datetime(time_unit="us", time_zone="UTC")[0]
     frame = pl.DataFrame(
         {
@@ -191,9 +198,14 @@ def _replay_window(
             f"{where}: feature {features.FEATURES[column]} at lead {leads[row]} h is "
             f"{computed[row, column]}, expected {expected[row, column]}"
         )
+    if window.predictions.keys() != predictors.keys():
+        raise BadData(
+            f"{where}: predictions of {sorted(window.predictions)}, "
+            f"but the release has models of {sorted(predictors)}"
+        )
     for target, values in window.predictions.items():
-        if target not in predictors:
-            raise BadData(f"{where}: the release has no model of {target}")
+        if len(values) != len(leads):
+            raise BadData(f"{where}: {len(values)} predictions of {target} at {len(leads)} leads")
         predicted = predictors[target](expected)
         difference = np.abs(predicted - np.array(values))
         if not (difference <= PREDICTION_TOLERANCE).all():

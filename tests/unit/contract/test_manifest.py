@@ -1,0 +1,131 @@
+"""The release description: to bytes and back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge_agent.contract import manifest as contract
+from edge_agent.errors import BadData
+from tests.fakes.loaded import manifest
+
+
+def _document() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(contract.encode(manifest()))
+    return document
+
+
+def test_round_trip_and_canonical_bytes() -> None:
+    """Bytes give the manifest back, equal manifests give equal bytes."""
+    one = manifest()
+    content = contract.encode(one)
+    assert contract.decode(content) == one
+    assert contract.encode(contract.decode(content)) == content
+    turned = dict(reversed(one.models.items()))
+    assert contract.encode(msgspec.structs.replace(one, models=turned)) == content
+
+
+def test_numbers_survive_to_the_last_bit() -> None:
+    """Normals come back as they were: another bit would be another feature."""
+    document = _document()
+    awkward = [0.1 + 0.2, 1e-17, -273.15, 2.0**-1074, *document["sites"]["108"]["coefficients"]]
+    document["sites"]["108"]["coefficients"]["air_temperature_c"] = awkward[:4]
+    decoded = contract.decode(json.dumps(document).encode())
+    assert decoded.sites["108"].coefficients["air_temperature_c"] == tuple(awkward[:4])
+
+
+@pytest.mark.parametrize(
+    "place", ["", "features", "golden", "sites/108", "residuals/air_temperature_c"]
+)
+def test_unknown_fields_are_refused_everywhere(place: str) -> None:
+    """A field this agent does not know may change what the others mean."""
+    document = _document()
+    part = document
+    for key in filter(None, place.split("/")):
+        part = part[key]
+    part["surprise"] = 1
+    with pytest.raises(BadData, match="surprise"):
+        contract.decode(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    "field", [f for f in contract.Manifest.__struct_fields__ if f != "rollout"]
+)
+def test_missing_fields_are_refused(field: str) -> None:
+    """Every field but the rollout must be there; the text names it."""
+    document = _document()
+    del document[field]
+    with pytest.raises(BadData, match=f"missing required field `{field}`"):
+        contract.decode(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("release", "7"), ("release", 7.5), ("leads", [1.5]), ("models", []), ("scores", {"a": 1})],
+)
+def test_wrong_types_are_refused(field: str, value: object) -> None:
+    """Types are not guessed; the text names the place."""
+    document = _document() | {field: value}
+    with pytest.raises(BadData, match=rf"manifest: .*\$\.{field}"):
+        contract.decode(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"a": NaN}'])
+def test_other_bytes_are_refused(content: bytes) -> None:
+    """What is not a JSON object of this form is bad data, never another error."""
+    with pytest.raises(BadData, match=r"^manifest: "):
+        contract.decode(content)
+
+
+def test_another_format_says_to_update() -> None:
+    """A newer format is refused by name, and the text says what to do."""
+    document = _document() | {"schema": "farm-edge/manifest/2"}
+    with pytest.raises(
+        BadData, match=r"'farm-edge/manifest/2', this agent reads .*: update the agent"
+    ):
+        contract.decode(json.dumps(document).encode())
+
+
+def test_too_long_is_refused_before_it_is_read() -> None:
+    """One byte over the limit is refused by length, at the limit it is read."""
+    content = contract.encode(manifest())
+    padded = content + b" " * (contract.MAX_BYTES - len(content))
+    assert contract.decode(padded) == manifest()
+    with pytest.raises(BadData, match=rf"{contract.MAX_BYTES + 1} bytes, more than the limit"):
+        contract.decode(padded + b" ")
+
+
+def test_files_lists_models_and_golden_windows() -> None:
+    """What an install needs, golden windows last."""
+    paths = [ref.path for ref in manifest().files()]
+    assert len(paths) == 3
+    assert paths[-1].startswith("golden/")
+
+
+@pytest.mark.parametrize(
+    ("path", "safe"),
+    [
+        ("models/air_temperature_c/abc/model.onnx", True),
+        ("golden/abc/windows.json", True),
+        ("model.onnx", False),
+        ("/models/a/model.onnx", False),
+        ("models/../model.onnx", False),
+        ("models/a/../../etc", False),
+        ("models//model.onnx", False),
+        ("models/a/", False),
+        ("models/.hidden/a", False),
+        ("models\\a\\b", False),
+        ("models/a b/c", False),
+        ("models/a%2f/c", False),
+        ("models/a/b\n", False),
+        ("models/é/b", False),
+        ("a/b/c/d/e", False),
+        (f"models/{'a' * 101}/b", False),
+    ],
+)
+def test_safe_paths(path: str, *, safe: bool) -> None:
+    """A target path can neither leave its folder nor surprise a file system or a URL."""
+    assert contract.safe_path(path) is safe
