@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.schema import TIME
-from edge_agent.errors import ConfigError, FarmError, Refused
+from edge_agent.errors import ConfigError, FarmError, Refused, StorageError
 from trainer import ledger, plan
 from trainer.lake import Merge
 from trainer.raw_store import pack
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from edge_agent.ports import Clock
     from trainer.plan import Window
-    from trainer.sources.asos import Exchange
+    from trainer.sources.asos import Page
     from trainer.sources.http import Service
     from trainer.workspace import Workspace
 
 FAULTS_IN_A_ROW: Final = 5
 """Requests that fail in a row, repeats included, before the other side counts as down."""
 
-BATCH: Final = 128
+BATCH: Final = 64
 """Requests gathered before a merge: bounds memory, and what a kill makes to be merged again."""
 
 _STOP_ALL: Final = (QuotaSpent, Refused, ConfigError)
@@ -115,20 +115,22 @@ class Ingest:
         left = {job.station: len(job.windows) for job in jobs}
         writers: dict[int, _Writer] = {}
         queue = deque((job.station, window) for job in jobs for window in job.windows)
-        running: dict[Future[list[_Fetched]], tuple[int, Window]] = {}
+        running: dict[Future[list[Page]], tuple[int, int, Window]] = {}
         in_a_row = 0
         parallel = self._workspace.config.kma.parallel
         with ThreadPoolExecutor(parallel, thread_name_prefix="ingest") as pool:
             while queue or running:
                 while queue and len(running) < parallel:
                     station, window = queue.popleft()
-                    running[pool.submit(self._fetch, service, station, window)] = station, window
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    station, window = running.pop(future)
                     if station not in writers:
                         writers[station] = _Writer(self._workspace, station, self._clock)
+                    number = writers[station].reserve()
+                    task = pool.submit(writers[station].fetch, service, number, window)
+                    running[task] = station, number, window
+                for task in wait(running, return_when=FIRST_COMPLETED).done:
+                    station, number, window = running.pop(task)
                     outcome, left[station] = outcomes[station], left[station] - 1
-                    fault = _result(future, window, writers[station], outcome)
+                    fault = writers[station].take(task, number, window, outcome)
                     in_a_row = in_a_row + 1 if fault else 0
                     if isinstance(fault, _STOP_ALL) or in_a_row >= FAULTS_IN_A_ROW:
                         queue.clear()
@@ -141,22 +143,6 @@ class Ingest:
             writer.settle(outcomes[station])
         return outcomes
 
-    def _fetch(self, service: Service, station: int, window: Window) -> list[_Fetched]:
-        """Runs in a thread of the pool; packing here uses cores that wait for answers."""
-        return [
-            _Fetched(
-                exchange,
-                pack(exchange.query, exchange.reply.body, self._clock.now(), exchange.reply.status),
-            )
-            for exchange in asos.fetch(service, station, window.start, window.end)
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetched:
-    exchange: Exchange
-    packed: bytes
-
 
 class _Writer:
     """Writes one station: raw answers as they come, rows and ledger in batches."""
@@ -168,27 +154,53 @@ class _Writer:
         self._station = station
         self._clock = clock
         self._memory = ledger.load(self._store, asos.NAME, station)
-        self._number = max([self._memory.merged, *self._raw.numbers(asos.NAME, station)])
+        self._number = max(
+            self._memory.merged, *(n for n, _ in self._raw.names(asos.NAME, station)), 0
+        )
+        self._under_way: set[int] = set()
         self._rows: list[pl.DataFrame] = []
         self._asked: list[int] = []
         self.gathered = 0
 
-    def keep(self, window: Window, answers: Iterable[_Fetched]) -> None:
-        """Store the raw answers of one request, and gather their rows."""
-        for answer in answers:
-            self._number += 1
-            asked = answer.exchange.query
+    def reserve(self) -> int:
+        """Number of the next request; its answer's files carry it."""
+        self._number += 1
+        self._under_way.add(self._number)
+        return self._number
+
+    def fetch(self, service: Service, number: int, window: Window) -> list[Page]:
+        """Ask, and store what is answered. Runs in a thread: it waits for network and disk."""
+        pages = []
+        for exchange in asos.fetch(service, self._station, window.start, window.end):
+            asked, reply = exchange.query, exchange.reply
             span = f"{asked['startDt']}{asked['startHh']}-{asked['endDt']}{asked['endHh']}"
-            self._raw.keep(
-                asos.NAME,
-                self._station,
-                self._number,
-                f"{span}_p{asked['pageNo']}",
-                answer.packed,
-            )
-            self._rows.append(answer.exchange.reply.value.rows)
+            packed = pack(asked, reply.body, self._clock.now(), reply.status)
+            label = f"{span}_p{asked['pageNo']}"
+            self._raw.keep(asos.NAME, self._station, number, label, packed)
+            pages.append(reply.value)
+        return pages
+
+    def take(
+        self, task: Future[list[Page]], number: int, window: Window, outcome: Outcome
+    ) -> FarmError | None:
+        """Gather the rows of a request that is done; returns its fault.
+
+        Raises:
+            StorageError: The disk is full or broken, so that asking on would waste the quota.
+        """
+        self._under_way.discard(number)
+        try:
+            pages = task.result()
+        except StorageError:
+            raise
+        except FarmError as fault:
+            outcome.fault = outcome.fault or fault
+            return fault
+        self._rows += [page.rows for page in pages]
         self._asked += window.hours
         self.gathered += 1
+        outcome.answered += 1
+        return None
 
     def settle(self, outcome: Outcome) -> None:
         """Merge what was gathered, then write the ledger."""
@@ -196,7 +208,8 @@ class _Writer:
             return
         merge, got = self._merge()
         self._memory.note(self._asked, got, _today(self._clock))
-        self._memory.merged = self._number
+        # Requests still under way may be stored with a lower number than what is merged here.
+        self._memory.merged = min(self._under_way, default=self._number + 1) - 1
         ledger.save(self._store, asos.NAME, self._station, self._memory)
         outcome.merge += merge
         outcome.absent += sum(hour not in got for hour in self._asked)
@@ -206,20 +219,25 @@ class _Writer:
         """Merge raw answers above the ledger's mark, and note what they lacked."""
         done = Merge()
         asked: set[int] = set()
-        day = _today(self._clock)
         for number, about, body in self._raw.since(asos.NAME, self._station, self._memory.merged):
             self._rows.append(asos.parse(body, about.status).rows)
             asked.update(asos.hours_asked(about.query))
-            if len(self._rows) == BATCH or number == self._number:
-                merge, got = self._merge()
-                # What the lake has from elsewhere was not what these answers were asked for.
-                known = set(self._lake.hours(self._station).tolist())
-                self._memory.note(asked - known, got, day)
-                self._memory.merged = number
-                ledger.save(self._store, asos.NAME, self._station, self._memory)
-                done += merge
-                self._rows, asked = [], set()
+            if len(self._rows) >= BATCH:
+                done += self._recovered(number - 1, asked)
+        if self._rows:
+            done += self._recovered(self._number, asked)
         return done
+
+    def _recovered(self, merged: int, asked: set[int]) -> Merge:
+        merge, got = self._merge()
+        # What the lake has from elsewhere was not what these answers were asked for.
+        known = set(self._lake.hours(self._station).tolist())
+        self._memory.note(asked - known, got, _today(self._clock))
+        self._memory.merged = merged
+        ledger.save(self._store, asos.NAME, self._station, self._memory)
+        self._rows = []
+        asked.clear()
+        return merge
 
     def _merge(self) -> tuple[Merge, set[int]]:
         rows = pl.concat(self._rows)
@@ -228,19 +246,6 @@ class _Writer:
         frame = kma.tidy(rows, station_of(self._station).site)
         got = set((frame[TIME].dt.epoch("s") // 3600).to_list())
         return self._lake.merge(self._station, frame, asos.NAME, self._clock.now()), got
-
-
-def _result(
-    future: Future[list[_Fetched]], window: Window, writer: _Writer, outcome: Outcome
-) -> FarmError | None:
-    try:
-        answers = future.result()
-    except FarmError as fault:
-        outcome.fault = outcome.fault or fault
-        return fault
-    writer.keep(window, answers)
-    outcome.answered += 1
-    return None
 
 
 def _today(clock: Clock) -> date:

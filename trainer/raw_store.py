@@ -54,15 +54,14 @@ class RawStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def numbers(self, source: str, station: int) -> dict[int, str]:
-        """Number -> file name of every answer of a station, ascending."""
+    def names(self, source: str, station: int) -> list[tuple[int, str]]:
+        """Number and file name of every answer of a station, ascending."""
         names = self._store.names(f"raw/{source}/{station}")
-        found = {
-            int(name.rpartition("/")[2].partition("_")[0]): name
+        return sorted(
+            (int(name.rpartition("/")[2].partition("_")[0]), name)
             for name in names
             if name.endswith(".gz")
-        }
-        return dict(sorted(found.items()))
+        )
 
     def keep(self, source: str, station: int, number: int, label: str, packed: bytes) -> None:
         """Write one answer.
@@ -70,7 +69,7 @@ class RawStore:
         Args:
             source: "asos", "hub", ...
             station: KMA's number.
-            number: Larger than every number of this station so far.
+            number: Larger than every number of this station so far; pages of a request share it.
             label: What it answers, for people who look into the folder.
             packed: What `pack` returned.
         """
@@ -96,6 +95,6 @@ class RawStore:
 
     def since(self, source: str, station: int, number: int) -> Iterator[tuple[int, Answer, bytes]]:
         """Number, description and body of every answer above `number`, ascending."""
-        for found, name in self.numbers(source, station).items():
+        for found, name in self.names(source, station):
             if found > number:
                 yield (found, *self.read(name))

@@ -88,8 +88,8 @@ def test_raw_answers_are_kept_without_the_key(tmp_path: Path, server: KmaStandIn
     """Request, time, status and hash stand beside each body; no file anywhere holds the key."""
     workspace = kma_workspace(tmp_path, server)
     ingest(workspace, first=date(2020, 12, 1))
-    names = list(workspace.raw.numbers("asos", 108).values())
-    about, body = workspace.raw.read(names[0])
+    _, name = workspace.raw.names("asos", 108)[0]
+    about, body = workspace.raw.read(name)
     assert about.status == 200
     assert about.query["startDt"] == "20201201"
     assert body.startswith(b'{"response"')
@@ -313,7 +313,7 @@ def test_a_cut_at_any_write_loses_nothing_and_repeats_nothing(
             try:
                 ingest(cast("Workspace", torn), first=first)
             except _Cut:
-                stored = set(workspace.raw.numbers("asos", 108).values())
+                stored = {name for _, name in workspace.raw.names("asos", 108)}
             else:
                 break
             done = len(server.requests)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -183,10 +184,14 @@ def _count(value: int | str) -> int:
 
 
 def _frame(rows: list[Any]) -> pl.DataFrame:
-    frame = pl.DataFrame(
-        {name: [_text(getattr(row, name)) for row in rows] for name in _FIELDS},
-        schema=dict.fromkeys(_FIELDS, pl.String),
-    )
+    columns = {name: list(map(attrgetter(name), rows)) for name in _FIELDS}
+    types = dict.fromkeys(_FIELDS, pl.String)
+    try:
+        frame = pl.DataFrame(columns, schema=types, strict=True)
+    except TypeError:
+        texts = {name: list(map(_text, values)) for name, values in columns.items()}
+        frame = pl.DataFrame(texts, schema=types)
+    frame = frame.fill_null("")
     try:
         read_time(frame[TIME_FIELD])
     except BadData as fault:
@@ -195,6 +200,4 @@ def _frame(rows: list[Any]) -> pl.DataFrame:
 
 
 def _text(value: str | float | None) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else str(value)
+    return "" if value is None else str(value)

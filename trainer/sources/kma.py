@@ -69,6 +69,7 @@ _KST_HOURS: Final = 9
 _METRES_PER_VS: Final = 10.0
 _WINTER: Final = (11, 12, 1, 2, 3)
 _SUM_HOURS: Final = 3
+_FINE: Final = ("", "0")
 _BLANK: Final = "_blank_rain"
 _UNFLAGGED: Final = "_unflagged_rain"
 _GOOD, _MISSING, _SOURCE, _SUM = (
@@ -100,8 +101,7 @@ def tidy(rows: pl.DataFrame, site: Site) -> pl.DataFrame:
     )
     frame = frame.sort(TIME_FIELD)
     blank_at_night = [NAMES[field] for field in ("ss", "icsr") if field in frame.columns]
-    frame = frame.select(pl.col(TIME_FIELD), *_read_fields(frame))
-    frame = frame.with_columns(_rain())
+    frame = _read_fields(frame).with_columns(_rain())
     frame = _night(frame, blank_at_night, site)
     return frame.select(
         (pl.col(TIME_FIELD) - pl.duration(hours=_KST_HOURS))
@@ -119,62 +119,93 @@ def read_time(column: pl.Series) -> pl.Series:
     Raises:
         BadData: One of them is unreadable or not a full hour.
     """
+    given = pl.lit(column)
     if column.dtype == pl.String:
-        text = column.str.strip_chars()
-        text = pl.select(
-            pl.when(text.str.len_chars() == 13).then(text + ":00").otherwise(text.str.slice(0, 16))
-        ).to_series()
-        times = text.str.to_datetime("%Y-%m-%d %H:%M", time_unit="us", strict=False)
+        text = given.str.strip_chars()
+        text = pl.when(text.str.len_chars() == 13).then(text + ":00").otherwise(text.str.head(16))
+        read = text.str.to_datetime("%Y-%m-%d %H:%M", time_unit="us", strict=False)
     elif isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is None:
-        times = column.cast(pl.Datetime("us"))
+        read = given.cast(pl.Datetime("us"))
     else:
         raise BadData(f"observations: tm is {column.dtype}; give KST text or naive times")
-    wrong = (times.is_null() | (times.dt.truncate("1h") != times)).fill_null(value=True)
+    full = (read.dt.truncate("1h") == read).fill_null(value=False)
+    times, wrong = pl.select(times=read, wrong=~full).get_columns()
     if wrong.any():
         sample = str(column.filter(wrong)[0])[:30]
         raise BadData(f"observations: tm {sample!r} is not a full hour like 2024-01-31 13:00")
     return times
 
 
-def _read_fields(frame: pl.DataFrame) -> list[pl.Expr]:
+def _read_fields(frame: pl.DataFrame) -> pl.DataFrame:
     """Value and flag of every quantity by K2, K3, K8; blanks are null with MISSING."""
-    expressions = []
-    for field, name in NAMES.items():
-        if field not in frame.columns:
-            value, unreadable = pl.lit(None, pl.Float64), pl.lit(value=False)
-        else:
-            given = pl.col(field)
-            if frame.schema[field] == pl.String:
-                given = given.str.strip_chars()
-                given = pl.when(given != "").then(given)
-            number = given.cast(pl.Float64, strict=False)
-            value = pl.when(number.is_finite()).then(number)
-            unreadable = given.is_not_null() & value.is_null()
-        if field == "vs":
-            value = value * _METRES_PER_VS
-        verdict = pl.lit("")
-        if field in QC_FIELDS and QC_FIELDS[field] in frame.columns:
-            verdict = pl.col(QC_FIELDS[field]).cast(pl.String).str.strip_chars().fill_null("")
-        flag = (
-            pl.when(verdict == "9")
-            .then(_MISSING)
-            .when(unreadable | ~verdict.is_in(["", "0"]))
-            .then(_SOURCE)
-            .when(value.is_null())
-            .then(_MISSING)
-            .otherwise(_GOOD)
-        )
-        expressions += [
-            pl.when(flag == _GOOD).then(value).alias(name),
-            flag.alias(flag_column(name)),
-        ]
-        if field == "rn":
-            blank = value.is_null() & ~unreadable & verdict.is_in(["", "0"])
-            expressions.append((blank & (field in frame.columns)).alias(_BLANK))
-            named = QC_FIELDS[field] in frame.columns
-            unflagged = pl.col(QC_FIELDS[field]).is_null() if named else pl.lit(value=True)
-            expressions.append(unflagged.alias(_UNFLAGGED))
-    return expressions
+    # In steps, so that each text is read once; one expression a column would read it four times.
+    texts = [field for field in NAMES if frame.schema.get(field) == pl.String]
+    verdicts = [flag for flag in QC_FIELDS.values() if flag in frame.columns]
+    rain_flag = QC_FIELDS["rn"]
+    unflagged = pl.col(rain_flag).is_null() if rain_flag in verdicts else pl.lit(value=True)
+    frame = frame.with_columns(
+        unflagged.alias(_UNFLAGGED),
+        *(pl.col(field).str.strip_chars() for field in texts),
+        *(pl.col(flag).cast(pl.String).str.strip_chars().fill_null("") for flag in verdicts),
+    )
+    here = [field for field in NAMES if field in frame.columns]
+    numbers = frame.select(pl.col(here).cast(pl.Float64, strict=False))
+    numbers = numbers.select(pl.when(pl.col(here).is_finite()).then(pl.col(here)).name.keep())
+    frame = frame.rename({field: f"{field}_given" for field in here}).hstack(numbers)
+    frame = frame.with_columns(_flag(frame, field) for field in NAMES)
+    scale = {"vs": _METRES_PER_VS}
+    return frame.select(
+        TIME_FIELD,
+        _UNFLAGGED,
+        _blank_rain(frame).alias(_BLANK),
+        *(
+            pl.when(pl.col(flag_column(name)) == Flag.GOOD)
+            .then(
+                (pl.col(field) if field in here else pl.lit(None, pl.Float64))
+                * scale.get(field, 1.0)
+            )
+            .alias(name)
+            for field, name in NAMES.items()
+        ),
+        *(flag_column(name) for name in NAMES.values()),
+    )
+
+
+def _flag(frame: pl.DataFrame, field: str) -> pl.Expr:
+    name = flag_column(NAMES[field])
+    if field not in frame.columns:
+        return _MISSING.alias(name)
+    verdict = _verdict(frame, field)
+    return (
+        pl.when(verdict == "9")
+        .then(_MISSING)
+        .when(_unreadable(frame, field) | ~verdict.is_in(_FINE))
+        .then(_SOURCE)
+        .when(pl.col(field).is_null())
+        .then(_MISSING)
+        .otherwise(_GOOD)
+        .alias(name)
+    )
+
+
+def _verdict(frame: pl.DataFrame, field: str) -> pl.Expr:
+    column = QC_FIELDS.get(field)
+    return pl.col(column) if column in frame.columns else pl.lit("")
+
+
+def _unreadable(frame: pl.DataFrame, field: str) -> pl.Expr:
+    given = pl.col(f"{field}_given")
+    something = given.is_not_null()
+    if frame.schema[f"{field}_given"] == pl.String:
+        something &= given != ""
+    return something & pl.col(field).is_null()
+
+
+def _blank_rain(frame: pl.DataFrame) -> pl.Expr:
+    if "rn" not in frame.columns:
+        return pl.lit(value=False)
+    fine = _verdict(frame, "rn").is_in(_FINE)
+    return fine & pl.col("rn").is_null() & ~_unreadable(frame, "rn")
 
 
 def _rain() -> list[pl.Expr]:
