@@ -165,7 +165,7 @@ def _catch_up(
         last = times[-1] if len(times) else oldest.replace(minute=0, second=0, microsecond=0)
         groups.setdefault(max(oldest, last - _OVERLAP), []).append(number)
     done = Merge()
-    mark = max([0, *raw.numbers(hub.NAME, _SEVERAL)])
+    mark = max((number for number, _ in raw.names(hub.NAME, _SEVERAL)), default=0)
     for start, group in sorted(groups.items()):
         for asked, reply in hub.fetch(service, group, start, hour):
             mark += 1
