@@ -53,6 +53,8 @@ _log = logging.getLogger(__name__)
 DATABASE: Final = "agent.db"
 _LIVE: Final = timedelta(hours=2)
 """A cycle asked for an hour longer ago speaks of history, and says so."""
+WRITE_S: Final = 1800.0
+"""Sensor samples are written this often between cycles: a power cut costs no more of them."""
 _LATE: Final = timedelta(hours=6)
 """Hours that are worked out again each cycle, for readings that came late."""
 
@@ -126,6 +128,8 @@ class Runtime:
         self.slots = Slots(state)
         self._speaker = Speaker(device.language, ZoneInfo(device.timezone))
         self._loaded: tuple[str, Loaded] | None = None
+        self._written_at = clock.monotonic()
+        self._oldest: datetime | None = None
 
     def close(self) -> None:
         """Write what waits and close the database."""
@@ -163,9 +167,10 @@ class Runtime:
             StorageError: The disk refused.
         """
         moment = now or self.clock.now()
-        earliest = self.intake.flush(self.store)
-        since = min(moment - _LATE, earliest or moment)
+        self._write_samples()
+        since = min(moment - _LATE, self._oldest or moment)
         local.aggregate(self.store, self.config.sensors, since, moment)
+        self._oldest = None
         parts = self.parts()
         return cycle.decide(parts, moment, self.time.judge()[1])
 
@@ -190,6 +195,8 @@ class Runtime:
         Raises:
             StorageError: The disk refused.
         """
+        if self.clock.monotonic() - self._written_at >= WRITE_S:
+            self._write_samples()
         if not any(rule.now for rule in cycle.rules_of(self.config)):
             return 0
         moment = now or self.clock.now()
@@ -246,6 +253,12 @@ class Runtime:
         """UTC, or None while the clock cannot be trusted."""
         now, state = self.time.judge()
         return None if state == "untrusted" else now
+
+    def _write_samples(self) -> None:
+        self._written_at = self.clock.monotonic()
+        earliest = self.intake.flush(self.store)
+        if earliest is not None:
+            self._oldest = min(earliest, self._oldest or earliest)
 
     def _voice(
         self,

@@ -18,13 +18,21 @@ from edge_agent.observations.local import aggregate
 from edge_agent.observations.store import Store
 from tests.fakes.forecasts import NOW
 
-SENSORS = (
-    Sensor(topic="a", field="t", time_field="at", quantity=schema.AIR_TEMPERATURE, unit="C"),
-    Sensor(topic="b", field="t", time_field="at", quantity=schema.AIR_TEMPERATURE, unit="C"),
+SENSORS = tuple(
+    Sensor(
+        topic=topic,
+        field="t",
+        time_field="at",
+        quantity=schema.AIR_TEMPERATURE,
+        unit="C",
+        max_age_s=7200,
+    )
+    for topic in "ab"
 )
+# Few minutes, so that samples meet in one of them; long gaps are allowed, so that hours come out.
 messages = st.lists(
-    st.tuples(st.sampled_from("ab"), st.integers(0, 3 * 3600), st.floats(-60, 60)),
-    max_size=60,
+    st.tuples(st.sampled_from("ab"), st.integers(0, 30).map(lambda n: 20 * n), st.floats(-60, 60)),
+    max_size=40,
 )
 
 

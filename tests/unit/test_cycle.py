@@ -273,6 +273,21 @@ def test_live_rule_after_a_restart_reads_what_was_written(tmp_path: Path) -> Non
     assert farm.runtime.run_watch() == 2
 
 
+def test_power_cut_costs_half_an_hour_of_samples(tmp_path: Path) -> None:
+    """Samples are written down between the hours, and late ones still make their hour."""
+    farm = Farm(tmp_path, LIVE)
+    start = NOW + HOUR
+    farm.clock.advance(3600 - 120)
+    for _ in range(12):
+        farm.runtime.intake.take("house/air", b'{"t": 20.0}', farm.clock.now())
+        farm.clock.advance(300)
+        farm.runtime.run_watch()
+    farm.runtime.db.close()  # a cut: nothing is flushed any more
+    farm.start()
+    kept = farm.runtime.store.samples("house/air|t|air_temperature_c", start, start + HOUR)
+    assert len(kept) >= 6
+
+
 def test_rule_taken_out_ends_its_alert(farm: Farm) -> None:
     """Its alert is cleared, its retained state is taken back, its latch is gone."""
     farm.models.predictors[AIR_TEMPERATURE].value = 32.0
