@@ -12,6 +12,7 @@ import polars as pl
 from edge_agent.contract import schema
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.errors import BadData, InputMissing, StorageError, UsageError
+from trainer import parquet
 from trainer.sources import kma
 from trainer.stations import station as station_of
 
@@ -118,7 +119,7 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
     """
     suffix = name.rpartition(".")[2].lower()
     if suffix == "parquet":
-        return _tidy(_parquet(content), station), "parquet"
+        return _tidy(parquet.decode(content), station), "parquet"
     if suffix != "csv":
         raise BadData("unknown kind of file: give .parquet or .csv")
     head = content[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
@@ -130,18 +131,11 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
     return _tidy(portal_csv.parse(content), station), "portal"
 
 
-def _parquet(content: bytes) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, OSError) as fault:
-        raise BadData("not a readable Parquet file") from fault
-
-
 def _csv(content: bytes) -> pl.DataFrame:
     try:
         # Everything as text: the translation decides what a number is, and drops nothing silently.
         return pl.read_csv(io.BytesIO(content), infer_schema=False, empty_string_is_null=False)
-    except (pl.exceptions.PolarsError, OSError) as fault:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
         raise BadData("not a readable CSV file in UTF-8") from fault
 
 
@@ -181,7 +175,9 @@ def _ours(frame: pl.DataFrame) -> pl.DataFrame:
     if not isinstance(time.dtype, pl.Datetime) or time.dtype.time_zone is None:
         raise BadData(f"{TIME} must be UTC: ISO 8601 with Z, or a type with a time zone")
     time = time.dt.convert_time_zone("UTC").cast(schema.TIME_DTYPE)
-    if time.null_count() or (time.dt.truncate("1h") != time).any():
+    early, late = kma.YEARS
+    in_time = time.dt.year().is_between(early, late)
+    if time.null_count() or not in_time.all() or (time.dt.truncate("1h") != time).any():
         raise BadData(f"{TIME} holds something that is no full hour like 2024-01-31T04:00:00Z")
     columns: list[pl.Expr] = [pl.lit(time).alias(TIME)]
     for name in schema.OBSERVED:

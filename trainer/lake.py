@@ -14,7 +14,6 @@ Rules of a merge, numbered as the tests name them:
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ import polars as pl
 from edge_agent.contract import schema
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.errors import BadData, StorageError
+from trainer import parquet
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,6 +36,14 @@ SOURCE: Final = "source"
 COLUMNS: Final = (TIME, *schema.OBSERVED, *(flag_column(name) for name in schema.OBSERVED), SOURCE)
 """Columns of every observation file, in order. `source` joins several with `+`."""
 
+_SCHEMA: Final = pl.Schema(
+    {
+        TIME: schema.TIME_DTYPE,
+        **dict.fromkeys(schema.OBSERVED, pl.Float64()),
+        **dict.fromkeys((flag_column(name) for name in schema.OBSERVED), pl.UInt8()),
+        SOURCE: pl.String(),
+    }
+)
 _LOW_RANKS: Final = {"nowcast": 0, "hub": 1}
 _TOP_RANK: Final = 2
 _NEW: Final = "_new"
@@ -168,16 +176,15 @@ class Lake:
         if content is None:
             return _empty()
         try:
-            return pl.read_parquet(io.BytesIO(content)).select(COLUMNS)
-        except (pl.exceptions.PolarsError, OSError) as fault:
+            return parquet.decode(content).select(COLUMNS).cast(_SCHEMA)
+        except (BadData, pl.exceptions.PolarsError) as fault:
             raise StorageError(
                 f"lake: {name} is damaged: remove it and run `trainer ingest` to fetch it anew"
             ) from fault
 
     def _write(self, station: int, year: int, frame: pl.DataFrame) -> None:
-        target = io.BytesIO()
-        frame.write_parquet(target, compression="zstd", compression_level=3)
-        self.store.write(f"observations/station={station}/year={year}.parquet", target.getvalue())
+        name = f"observations/station={station}/year={year}.parquet"
+        self.store.write(name, parquet.encode(frame))
 
     def _keep(self, station: int, year: int, revisions: list[dict[str, Any]]) -> None:
         name = f"revisions/station={station}/year={year}.jsonl"
@@ -202,9 +209,7 @@ def _by_year(frame: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
 
 
 def _empty() -> pl.DataFrame:
-    floats = dict.fromkeys(schema.OBSERVED, pl.Float64)
-    flags = dict.fromkeys((flag_column(name) for name in schema.OBSERVED), pl.UInt8)
-    return pl.DataFrame(schema={TIME: schema.TIME_DTYPE, **floats, **flags, SOURCE: pl.String})
+    return pl.DataFrame(schema=_SCHEMA)
 
 
 def _checked(frame: pl.DataFrame, source: str) -> pl.DataFrame:
@@ -212,7 +217,7 @@ def _checked(frame: pl.DataFrame, source: str) -> pl.DataFrame:
     if missing:
         raise BadData(f"observations from {source} lack the column {min(missing)}")
     frame = frame.with_columns(pl.lit(source).alias(SOURCE)).select(COLUMNS).sort(TIME)
-    frame = frame.cast(dict(_empty().schema))  # type: ignore[arg-type]
+    frame = frame.cast(_SCHEMA)
     wrong = frame.select(
         (
             pl.col(TIME).is_null()

@@ -65,6 +65,9 @@ QC_FIELDS: Final = {
 COLUMNS: Final = (TIME, *schema.OBSERVED, *(flag_column(name) for name in schema.OBSERVED))
 """Columns of a tidy frame, in order."""
 
+YEARS: Final = (1900, 2100)
+"""Years that a time may lie in; KMA's records begin in 1904."""
+
 _KST_HOURS: Final = 9
 _METRES_PER_VS: Final = 10.0
 _WINTER: Final = (11, 12, 1, 2, 3)
@@ -128,10 +131,11 @@ def read_time(column: pl.Series) -> pl.Series:
         read = given.cast(pl.Datetime("us"))
     else:
         raise BadData(f"observations: tm is {column.dtype}; give KST text or naive times")
-    full = (read.dt.truncate("1h") == read).fill_null(value=False)
+    full = (read.dt.truncate("1h") == read) & read.dt.year().is_between(*YEARS)
+    full = full.fill_null(value=False)
     times, wrong = pl.select(times=read, wrong=~full).get_columns()
     if wrong.any():
-        sample = str(column.filter(wrong)[0])[:30]
+        sample = str(column.filter(wrong).cast(pl.String)[0])[:30]
         raise BadData(f"observations: tm {sample!r} is not a full hour like 2024-01-31 13:00")
     return times
 
