@@ -12,6 +12,7 @@ from demo.kma_asos import AsosService
 from demo.kma_faults import FaultRates, Faults, cut_off
 from demo.kma_hub import HubService, refusal
 from demo.kma_rows import Rows
+from demo.kma_village import VillageService
 from demo.loopback import LoopbackServer
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _ASOS: Final = "/1360000/AsosHourlyInfoService/getWthrDataList"
 _HUB: Final = "/api/typ01/url"
+_VILLAGE: Final = "/1360000/VilageFcstInfoService_2.0"
 _NO_FAULTS: Final = Faults(FaultRates())
 
 
@@ -80,6 +82,8 @@ class KmaStandIn:
             _ASOS: AsosService(rows, complete_hour),
             f"{_HUB}/kma_sfctm2.php": HubService(rows, single=True),
             f"{_HUB}/kma_sfctm3.php": HubService(rows, single=False),
+            f"{_VILLAGE}/getVilageFcst": VillageService(rows, nowcast=False),
+            f"{_VILLAGE}/getUltraSrtNcst": VillageService(rows, nowcast=True),
         }
         self.url = self._server.url
         """Root address."""
@@ -87,6 +91,8 @@ class KmaStandIn:
         """What `[kma] asos_url` of trainer.toml is set to."""
         self.hub_url = self.url + _HUB
         """What `[kma] hub_url` is set to."""
+        self.village_url = self.url + _VILLAGE
+        """What `[kma] village_url` is set to."""
 
     def __enter__(self) -> Self:
         self._server.__enter__()

@@ -1,0 +1,171 @@
+"""The archive of KMA's forecasts: grows, never changes, asks for what KMA still has."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from demo.climate import generate
+from demo.kma import KmaStandIn
+from demo.kma_faults import FaultRates
+from demo.places import SEOUL, Place
+from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
+from edge_agent.errors import ConfigError, Refused
+from tests.fakes.clock import FakeClock
+from trainer.guidance import Archive, collect, issues_out
+from trainer.sources import kma, village, village_table
+from trainer.sources.dfs_grid import Cell
+from trainer.sources.http import QuotaSpent, Transient
+from trainer.stations import station
+from trainer.workspace import Workspace, create
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2022, 6, 20, 3, 20, tzinfo=UTC)  # 12:20 KST
+CELL, INCHEON_CELL = Cell(60, 127), Cell(54, 125)
+ENV = {"KMA_SERVICE_KEY": "demo-key"}
+
+
+@pytest.fixture(scope="module")
+def frame() -> pl.DataFrame:
+    """Two stations around now."""
+    places = [SEOUL, Place(112, 37.47772, 126.6249, 68.99)]
+    return generate(places, datetime(2022, 6, 10), datetime(2022, 6, 28), seed=8)  # noqa: DTZ001 - KST
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Folder of a new workspace."""
+    create(tmp_path / "work")
+    return tmp_path / "work"
+
+
+def _workspace(place: Path, server: KmaStandIn) -> Workspace:
+    env = {"TRAINER__KMA__VILLAGE_URL": server.village_url, "TRAINER__KMA__RETRIES": "1"}
+    return Workspace.open(place / "trainer.toml", env)
+
+
+def test_every_issue_kma_still_has_is_collected_once(place: Path, frame: pl.DataFrame) -> None:
+    """Yesterday's eight issues and today's four; a second run asks for nothing."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        first = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+        asked = len(server.requests)
+        again = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+        assert len(server.requests) == asked == 12
+    assert first.fault is None
+    assert (first.issues[CELL], again.issues[CELL]) == (12, 0)
+    rows = Archive(workspace.store).read(CELL)
+    assert rows.height == first.added[CELL] > 12 * 48
+    assert rows["issued_at"].n_unique() == 12
+    lead = rows.select((pl.col("valid_at") - pl.col("issued_at")).dt.total_hours()).to_series()
+    assert (lead.min(), lead.max()) == (1, 70)
+
+
+def test_guidance_is_the_weather_to_come_with_a_growing_error(
+    place: Path, frame: pl.DataFrame
+) -> None:
+    """Forecasts in the archive fit the observations of their hour."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+    rows = Archive(workspace.store).read(CELL)
+    truth = kma.tidy(frame.filter(pl.col("station") == 108), station(108).site)
+    both = rows.join(truth, left_on="valid_at", right_on=TIME, suffix="_true").drop_nulls(
+        [AIR_TEMPERATURE, f"{AIR_TEMPERATURE}_true"]
+    )
+    assert both.height > 0.95 * rows.height
+    error = both.select((pl.col(AIR_TEMPERATURE) - pl.col(f"{AIR_TEMPERATURE}_true")) ** 2)
+    assert 0.5 < error.to_series().mean() ** 0.5 < 2.5  # type: ignore[operator]
+
+
+def test_the_archive_outlives_what_kma_forgets(place: Path, frame: pl.DataFrame) -> None:
+    """Days later old issues are still there, untouched, and the gap is not asked for."""
+    clock = FakeClock(NOW)
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+        before = Archive(workspace.store).read(CELL)
+        clock.advance(4 * 86400)
+        server.now = clock.now()
+        later = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+    after = Archive(workspace.store).read(CELL)
+    assert after.head(before.height).equals(before)
+    assert after.height == before.height + later.added[CELL]
+    assert later.issues[CELL] == 12
+
+
+def test_append_adds_and_never_changes(place: Path, frame: pl.DataFrame) -> None:
+    """The same issue told otherwise leaves the archive as it is."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+    archive = Archive(workspace.store)
+    before = archive.read(CELL)
+    assert archive.append(CELL, before.with_columns(pl.col(AIR_TEMPERATURE) + 1.0)) == 0
+    assert archive.read(CELL).equals(before)
+
+
+def test_a_faulty_service_and_a_spent_quota_lose_nothing(place: Path, frame: pl.DataFrame) -> None:
+    """What was answered is kept; the next run goes on from there."""
+    rates = FaultRates(http_500=0.2, truncated=0.1, service_code=0.1)
+    with KmaStandIn(frame, now=NOW, faults=rates, seed=3) as server:
+        workspace = _workspace(place, server)
+        faults = []
+        for _ in range(20):
+            done = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+            faults.append(done.fault)
+            if done.fault is None:
+                break
+    assert Archive(workspace.store).read(CELL)["issued_at"].n_unique() == 12
+    assert faults[-1] is None
+    with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=5)) as server:
+        workspace = _workspace(place, server)
+        cells = [CELL, INCHEON_CELL]
+        done = collect(workspace, FakeClock(NOW), cells, env=ENV, sleep=lambda _s: None)
+        assert isinstance(done.fault, QuotaSpent)
+        assert done.issues == {CELL: 0, INCHEON_CELL: 5}
+
+
+def test_faults_of_key_and_service_are_told(place: Path, frame: pl.DataFrame) -> None:
+    """No key, a wrong key and a dead service each say so, without the key."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        with pytest.raises(ConfigError, match="KMA_SERVICE_KEY"):
+            collect(workspace, FakeClock(NOW), [CELL], env={}, sleep=lambda _s: None)
+        wrong = {"KMA_SERVICE_KEY": "stranger"}
+        refused = collect(workspace, FakeClock(NOW), [CELL], env=wrong, sleep=lambda _s: None)
+    assert isinstance(refused.fault, Refused)
+    gone = collect(workspace, FakeClock(NOW), [CELL], env=wrong, sleep=lambda _s: None)
+    assert isinstance(gone.fault, Transient)
+    assert "stranger" not in f"{refused.fault} {gone.fault}"
+
+
+def test_issues_appear_a_quarter_of_an_hour_after_their_base() -> None:
+    """At 02:14 KST the newest issue is yesterday's last; at 02:15 it is 02:00."""
+    early = datetime(2022, 6, 19, 17, 14, tzinfo=UTC)
+    assert issues_out(early)[-1] == datetime(2022, 6, 19, 14, tzinfo=UTC)
+    assert issues_out(early + timedelta(minutes=1))[-1] == datetime(2022, 6, 19, 17, tzinfo=UTC)
+    assert issues_out(early)[0] == datetime(2022, 6, 18, 17, tzinfo=UTC)
+
+
+def test_nowcasts_are_the_weather_of_the_hour(frame: pl.DataFrame) -> None:
+    """The stand-in's nowcast says what the frame says, through parser and translation."""
+    import httpx
+
+    with KmaStandIn(frame, now=NOW) as server:
+        hour = datetime(2022, 6, 20, 2, tzinfo=UTC)
+        answer = httpx.get(
+            f"{server.village_url}/getUltraSrtNcst",
+            params=village.query(CELL, hour) | {"serviceKey": "demo-key"},
+        )
+    page = village.parse(answer.content, answer.status_code)
+    (row,) = village_table.nowcast(page.rows).rows(named=True)
+    truth = kma.tidy(frame.filter(pl.col("station") == 108), station(108).site)
+    wanted = truth.row(by_predicate=pl.col(TIME) == hour, named=True)
+    for name in (AIR_TEMPERATURE, "relative_humidity_pct", "wind_speed_ms", "rain_mm"):
+        assert row[name] == wanted[name], name
