@@ -62,7 +62,15 @@ class Workspace:
     @property
     def store(self) -> Store:
         """Files of the lake."""
-        return FolderStore(self._folder("lake_path", self.config.lake_path))
+        if "://" not in self.config.lake_path:
+            return FolderStore(self._folder("lake_path", self.config.lake_path))
+        try:
+            from trainer.s3_store import S3Store
+        except ModuleNotFoundError as fault:
+            raise ConfigError(
+                "lake_path: s3:// needs one more package: pip install obstore"
+            ) from fault
+        return S3Store(self.config.lake_path, os.environ)
 
     @property
     def lake(self) -> Lake:
