@@ -181,6 +181,7 @@ class Service:
         self._ping_s = min(PING_S, words.watchdog_s / 2) if words.watchdog_s else PING_S
         self._offset_s = self._clock_offset()
         self._distrust_until = moment
+        self._said = ""
         self._outcome = "starting"
         self._faults: dict[str, str] = {}
 
@@ -322,7 +323,11 @@ class Service:
             lines = ["WATCHDOG=1", f"STATUS={self.status()}"]
             if not self._ready:
                 lines.append(f"EXTEND_TIMEOUT_USEC={int(PATIENCE_S * 1e6)}")
+            self._said = lines[1]
             self._words.send(*lines)
+        elif self._said != (line := f"STATUS={self.status()}"):
+            self._said = line
+            self._words.send(line)
 
     def _look_at_the_clock(self) -> None:
         offset_s = self._clock_offset()

@@ -1,0 +1,168 @@
+"""A device on the disk (release, hot weather, configuration) and its service as a process."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+import polars as pl
+
+from edge_agent.contract import manifest as contract
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
+from edge_agent.database import connect
+from edge_agent.observations.store import Store
+from edge_agent.runtime import DATABASE
+from edge_agent.updates.slots import Slots
+from tests.fakes.loaded import manifest as normals
+from tests.fakes.tiny_release import tiny_release
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from pathlib import Path
+
+ROOT = "farm/v1/farm/edge-1"
+
+
+@functools.cache
+def whole_release() -> tuple[bytes, dict[str, bytes]]:
+    """A release with real models, and the normals that a forecast needs."""
+    made, files = tiny_release()
+    known = normals(3)
+    whole = msgspec.structs.replace(
+        made,
+        release=3,
+        channel="stable",
+        created_at="2026-06-01T00:00:00Z",
+        sites=known.sites,
+        residuals=known.residuals,
+        climatology_residuals=known.climatology_residuals,
+        reason="first",
+    )
+    return contract.encode(whole), files
+
+
+def install_release(state: Path) -> None:
+    """As `edge-agent sync` would leave it."""
+    slots = Slots(state)
+    slots.switch(slots.stage(*whole_release()))
+
+
+def fill_weather(state: Path, *, degrees: float = 34.0) -> None:
+    """A week of hot hours up to now, by the machine's own clock."""
+    now = datetime.now(UTC)  # noqa: TID251 - the process under test reads the real clock
+    last = now.replace(minute=0, second=0, microsecond=0)
+    hours = [last - timedelta(hours=back) for back in range(170)]
+    values = {
+        AIR_TEMPERATURE: [degrees + hour.hour % 3 for hour in hours],
+        RELATIVE_HUMIDITY: [50.0 + hour.hour % 5 for hour in hours],
+    }
+    frame = pl.DataFrame({TIME: hours} | values, schema_overrides={TIME: TIME_DTYPE})
+    connection = connect(state / DATABASE)
+    Store(connection).put_hourly("station:108", frame)
+    connection.close()
+
+
+def write_config(folder: Path, port: int, more: str = "") -> Path:
+    """A configuration with its state folder beside it and no web page."""
+    path = folder / "config.toml"
+    path.write_text(
+        '[storage]\npath = "state"\n[web]\nport = 0\n'
+        f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\n{more}',
+        "utf-8",
+    )
+    return path
+
+
+class ServiceProcess:
+    """`edge-agent run` in a process of its own, with a systemd that only listens.
+
+    Args:
+        config: Its configuration file.
+        folder: For log and notification socket.
+    """
+
+    def __init__(self, config: Path, folder: Path) -> None:
+        self._config = config
+        self._log = folder / "service.log"
+        self._address = folder / "notify"
+        self._ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._ear.bind(str(self._address))
+        self._ear.settimeout(0.05)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.heard: list[str] = []
+
+    @property
+    def log(self) -> str:
+        """Everything the service has logged."""
+        return self._log.read_text("utf-8", "replace")
+
+    def start(self) -> None:
+        """Start it; returns at once."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edge_agent", "run", "--config", str(self._config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"NOTIFY_SOCKET": str(self._address)},
+            )
+
+    def wait_for(self, enough: Callable[[list[str]], bool], timeout_s: float = 40.0) -> None:
+        """Listen as systemd does until `enough` of it was heard."""
+        end = time.monotonic() + timeout_s
+        while not enough(self.heard):
+            assert time.monotonic() < end, f"{self.heard[-3:]}\n{self.log[-3000:]}"
+            assert self._process is not None
+            assert self._process.poll() is None, self.log[-3000:]
+            self._listen()
+
+    def wait_for_line(self, word: str) -> None:
+        """Wait until a line that contains `word` was said since the last `forget`."""
+        self.wait_for(lambda lines: any(word in line for line in lines))
+
+    def forget(self) -> None:
+        """Forget what was heard so far."""
+        self._listen()
+        self.heard.clear()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self) -> tuple[int, float]:
+        """SIGTERM; exit code, and seconds it took."""
+        assert self._process is not None
+        start = time.monotonic()
+        self._process.terminate()
+        code = self._process.wait(20)
+        return code, time.monotonic() - start
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self.heard.extend(self._ear.recv(65_536).decode().splitlines())
+        except TimeoutError:
+            return
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._ear.close()
