@@ -36,7 +36,7 @@ _OVERHEAD_BYTES: Final = 120
 """What a row costs beside its texts, so that many small messages count too."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RANKS: Final = tuple(Kind)
-_COLUMNS: Final = "id, kind, topic, payload, retain, expires_ms, collapse, correlation, headers"
+COLUMNS: Final = "id, kind, topic, payload, retain, expires_ms, collapse, correlation, headers"
 _FIELDS: Final = f"""
   id TEXT NOT NULL UNIQUE,
   kind INTEGER NOT NULL,
@@ -84,7 +84,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How the queue stands, by class name; the last four count since the file was made."""
+    """How the queue stands, by class name; the others count since the file was made."""
 
     waiting: dict[str, int] = field(default_factory=dict)
     waiting_bytes: dict[str, int] = field(default_factory=dict)
@@ -92,6 +92,7 @@ class Counts:
     dropped_for_room: dict[str, int] = field(default_factory=dict)
     dropped_expired: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    dropped_by_hand: dict[str, int] = field(default_factory=dict)
 
 
 class Outbox:
@@ -140,10 +141,10 @@ class Outbox:
             self._expire(_ms(now))
         with faults_told(self._db):
             rows = self._db.execute(
-                f"SELECT seq, {_COLUMNS} FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - fixed column names
+                f"SELECT seq, {COLUMNS} FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - fixed column names
                 (after, limit),
             ).fetchall()
-        return [Entry(row[0], _message(row[1:])) for row in rows]
+        return [Entry(row[0], message_of(row[1:])) for row in rows]
 
     def delivered(self, ids: Iterable[str]) -> None:
         """The broker has these: remove them, remember their ids and the retained ones (rule 7)."""
@@ -152,8 +153,8 @@ class Outbox:
                 if not self._count_one("delivered", name):
                     continue
                 db.execute(
-                    f"INSERT OR REPLACE INTO outbox_retained ({_COLUMNS}) "  # noqa: S608 - fixed column names
-                    f"SELECT {_COLUMNS} FROM outbox WHERE id = ? AND retain",
+                    f"INSERT OR REPLACE INTO outbox_retained ({COLUMNS}) "  # noqa: S608 - fixed column names
+                    f"SELECT {COLUMNS} FROM outbox WHERE id = ? AND retain",
                     (name,),
                 )
                 db.execute("INSERT OR REPLACE INTO outbox_delivered (id) VALUES (?)", (name,))
@@ -170,8 +171,8 @@ class Outbox:
             if not self._count_one("refused", name):
                 return
             db.execute(
-                f"INSERT OR REPLACE INTO outbox_dead (reason, {_COLUMNS}) "  # noqa: S608 - fixed column names
-                f"SELECT ?, {_COLUMNS} FROM outbox WHERE id = ?",
+                f"INSERT OR REPLACE INTO outbox_dead (reason, {COLUMNS}) "  # noqa: S608 - fixed column names
+                f"SELECT ?, {COLUMNS} FROM outbox WHERE id = ?",
                 (reason, name),
             )
             db.execute("DELETE FROM outbox WHERE id = ?", (name,))
@@ -188,12 +189,12 @@ class Outbox:
         """
         with transaction(self._db) as db:
             rows = db.execute(
-                f"SELECT {_COLUMNS} FROM outbox_retained AS said WHERE NOT EXISTS "  # noqa: S608 - fixed column names
+                f"SELECT {COLUMNS} FROM outbox_retained AS said WHERE NOT EXISTS "  # noqa: S608 - fixed column names
                 "(SELECT 1 FROM outbox WHERE topic = said.topic) ORDER BY seq"
             ).fetchall()
             current = [
                 message
-                for message in map(_message, rows)
+                for message in map(message_of, rows)
                 if now is None or message.expires_at is None or message.expires_at > now
             ]
             for message in current:
@@ -219,9 +220,9 @@ class Outbox:
     def _insert(self, message: Message) -> None:
         if message.collapse is not None:
             self._db.execute("DELETE FROM outbox WHERE collapse = ?", (message.collapse,))
-        places = ", ".join("?" * len(_COLUMNS.split(",")))
+        places = ", ".join("?" * len(COLUMNS.split(",")))
         self._db.execute(
-            f"INSERT INTO outbox ({_COLUMNS}) VALUES ({places})",  # noqa: S608 - fixed column names
+            f"INSERT INTO outbox ({COLUMNS}) VALUES ({places})",  # noqa: S608 - fixed column names
             _row(message),
         )
         self._make_room()
@@ -238,7 +239,7 @@ class Outbox:
                         "SELECT seq, size FROM outbox WHERE kind = ? ORDER BY seq LIMIT 1", (rank,)
                     ).fetchone()
                     self._db.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
-                    self._count("dropped_for_room", rank, 1)
+                    count(self._db, "dropped_for_room", rank, 1)
                     used[rank] -= size
 
     def _expire(self, now_ms: int) -> None:
@@ -250,22 +251,24 @@ class Outbox:
             return
         with transaction(self._db) as db:
             for kind, number in rows:
-                self._count("dropped_expired", kind, number)
+                count(self._db, "dropped_expired", kind, number)
             db.execute("DELETE FROM outbox WHERE expires_ms <= ?", (now_ms,))
 
     def _count_one(self, what: str, name: str) -> bool:
         row = self._db.execute("SELECT kind FROM outbox WHERE id = ?", (name,)).fetchone()
         if row is None:  # collapsed or expired while it was on its way
             return False
-        self._count(what, row[0], 1)
+        count(self._db, what, row[0], 1)
         return True
 
-    def _count(self, what: str, kind: int, number: int) -> None:
-        self._db.execute(
-            "INSERT INTO outbox_counts VALUES (?, ?, ?) "
-            "ON CONFLICT (what, kind) DO UPDATE SET n = n + excluded.n",
-            (what, kind, number),
-        )
+
+def count(connection: sqlite3.Connection, what: str, rank: int, number: int) -> None:
+    """Add to a counter of a class, which is named by its rank."""
+    connection.execute(
+        "INSERT INTO outbox_counts VALUES (?, ?, ?) "
+        "ON CONFLICT (what, kind) DO UPDATE SET n = n + excluded.n",
+        (what, rank, number),
+    )
 
 
 def _ms(time: datetime) -> int:
@@ -286,7 +289,8 @@ def _row(message: Message) -> tuple[object, ...]:
     )
 
 
-def _message(row: tuple[Any, ...]) -> Message:
+def message_of(row: tuple[Any, ...]) -> Message:
+    """Message from a row of `COLUMNS`."""
     name, kind, topic, payload, retain, expires_ms, collapse, correlation, headers = row
     return Message(
         id=name,
