@@ -7,7 +7,6 @@ KMA forgets an issue after two days, so what is here is kept: rows are added, ne
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract import schema
-from edge_agent.errors import FarmError, StorageError
-from trainer import secrets
+from edge_agent.errors import BadData, FarmError, StorageError
+from trainer import parquet, secrets
 from trainer.access import open_service
 from trainer.config import SERVICE_KEY
 from trainer.plan import KST
@@ -79,11 +78,8 @@ class Archive:
             old = self._file(name)
             fresh = frame.filter(months == month).join(old, on=[ISSUED, VALID], how="anti")
             if fresh.height:
-                target = io.BytesIO()
-                pl.concat([old, fresh.select(COLUMNS)]).sort(ISSUED, VALID).write_parquet(
-                    target, compression="zstd", compression_level=3
-                )
-                self._store.write(name, target.getvalue())
+                whole = pl.concat([old, fresh.select(COLUMNS)]).sort(ISSUED, VALID)
+                self._store.write(name, parquet.encode(whole))
                 added += fresh.height
         return added
 
@@ -92,8 +88,8 @@ class Archive:
         if content is None:
             return _empty()
         try:
-            return pl.read_parquet(io.BytesIO(content)).select(COLUMNS)
-        except (pl.exceptions.PolarsError, OSError) as fault:
+            return parquet.decode(content).select(COLUMNS)
+        except (BadData, pl.exceptions.ColumnNotFoundError) as fault:
             raise StorageError(
                 f"lake: {name} is damaged: restore it from a copy, as KMA does not keep forecasts"
             ) from fault

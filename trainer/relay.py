@@ -6,7 +6,6 @@ lake has is passed on. A hub that is down does not keep the lake's hours from th
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import polars as pl
 from edge_agent.contract.quality import KEPT
 from edge_agent.contract.schema import OBSERVED, TIME, flag_column
 from edge_agent.errors import FarmError, InputMissing
-from trainer import secrets
+from trainer import parquet, secrets
 from trainer.access import open_service
 from trainer.config import HUB_KEY
 from trainer.lake import Merge
@@ -78,9 +77,7 @@ def bundle(frame: pl.DataFrame) -> bytes:
             for name in OBSERVED
         ),
     )
-    target = io.BytesIO()
-    chosen.write_parquet(target, compression="zstd", compression_level=3)
-    return target.getvalue()
+    return parquet.encode(chosen)
 
 
 def relay(

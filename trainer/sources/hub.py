@@ -25,7 +25,7 @@ import polars as pl
 from edge_agent.errors import ProtocolFault, Refused
 from trainer.sources.envelope import clean
 from trainer.sources.http import QuotaSpent, Transient, Truncated
-from trainer.sources.kma import QC_FIELDS, TIME_FIELD
+from trainer.sources.kma import QC_FIELDS, TIME_FIELD, YEARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -181,7 +181,8 @@ def _frame(rows: list[list[str]]) -> pl.DataFrame:
         *(pl.col(name).cast(pl.Float64, strict=False) for name in (*_FIELDS, "_day")),
     )
     readable = pl.all_horizontal(
-        pl.col(TIME_FIELD).is_not_null() & (pl.col(TIME_FIELD).dt.minute() == 0),
+        pl.col(TIME_FIELD).dt.year().is_between(*YEARS).fill_null(value=False),
+        (pl.col(TIME_FIELD).dt.minute() == 0).fill_null(value=False),
         pl.col(STATION_FIELD).is_not_null(),
         *(pl.col(name).is_finite().fill_null(value=False) for name in (*_FIELDS, "_day")),
     )

@@ -17,6 +17,7 @@ import polars as pl
 from edge_agent.errors import ProtocolFault
 from trainer.sources import envelope
 from trainer.sources.dfs_grid import Cell
+from trainer.sources.kma import YEARS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -196,7 +197,11 @@ def _frame(rows: list[tuple[str, str, str, str]]) -> pl.DataFrame:
         for name in ("issue", "valid")
     ]
     parsed = frame.with_columns(times)
-    wrong = frame.filter(parsed["issue"].is_null() | parsed["valid"].is_null())
+    sane = pl.all_horizontal(
+        pl.col(name).dt.year().is_between(*YEARS).fill_null(value=False)
+        for name in ("issue", "valid")
+    )
+    wrong = frame.filter(~parsed.select(sane).to_series())
     if wrong.height:
         raise ProtocolFault(
             f"{_TITLE}: unreadable time in {envelope.clean(' '.join(wrong.row(0)))}"
