@@ -34,7 +34,7 @@ class HostileWeb(ThreadingHTTPServer):
         self.sent = 0
         self.asked: list[tuple[str, int]] = []
         self.give_up = threading.Event()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def url(self) -> str:

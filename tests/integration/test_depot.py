@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,24 +10,10 @@ from edge_agent.clock import SystemClock
 from edge_agent.errors import NothingNew, Refused, TryLater
 from edge_agent.updates.http_source import HttpSource
 from tests.fakes.depot import IMPATIENT, Device, Yard
-from trainer.serve import DepotServer
+from tests.fakes.served import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@contextmanager
-def served(depot: Path) -> Iterator[str]:
-    """The depot behind `trainer serve`'s server."""
-    with DepotServer(depot) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.url
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture
