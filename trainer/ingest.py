@@ -92,7 +92,7 @@ class Ingest:
         jobs = []
         for station in stations:
             memory = ledger.load(self._workspace.store, asos.NAME, station)
-            present = self._workspace.lake.hours(station)
+            present = self._workspace.lake.hours(station, settled=True)
             hours = plan.missing(wanted, present, memory.waiting(today))
             jobs.append(Job(station, tuple(plan.windows(hours))))
         return jobs
@@ -231,7 +231,7 @@ class _Writer:
     def _recovered(self, merged: int, asked: set[int]) -> Merge:
         merge, got = self._merge()
         # What the lake has from elsewhere was not what these answers were asked for.
-        known = set(self._lake.hours(self._station).tolist())
+        known = set(self._lake.hours(self._station, settled=True).tolist())
         self._memory.note(asked - known, got, _today(self._clock))
         self._memory.merged = merged
         ledger.save(self._store, asos.NAME, self._station, self._memory)

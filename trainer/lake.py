@@ -111,10 +111,22 @@ class Lake:
             frame = frame.filter(pl.col(TIME) <= end)
         return frame
 
-    def hours(self, station: int) -> np.ndarray:
-        """Hours that a station has rows for: whole hours since 1970, ascending, int64."""
-        times = [self._read(station, year)[TIME] for year in self._years(station)]
-        epoch = pl.concat(times).dt.epoch("s") if times else pl.Series([], dtype=pl.Int64)
+    def hours(self, station: int, *, settled: bool = False) -> np.ndarray:
+        """Hours that a station has rows for: whole hours since 1970, ascending, int64.
+
+        Args:
+            station: KMA's number.
+            settled: Only rows from quality-controlled records; near-real-time ones are still to
+                be replaced.
+        """
+        found = []
+        for year in self._years(station):
+            rows = self._read(station, year)
+            if settled:
+                final = [name for name in rows[SOURCE].unique() if _rank(name) == _TOP_RANK]
+                rows = rows.filter(pl.col(SOURCE).is_in(final))
+            found.append(rows[TIME])
+        epoch = pl.concat(found).dt.epoch("s") if found else pl.Series([], dtype=pl.Int64)
         return epoch.to_numpy() // 3600
 
     def merge(self, station: int, frame: pl.DataFrame, source: str, when: datetime) -> Merge:

@@ -23,6 +23,8 @@ from trainer.depot_store import FolderStore
 from trainer.lake import Lake
 from trainer.raw_store import RawStore
 from trainer.sources.http import NotPublished, QuotaSpent, Transient
+from trainer.sources.kma import tidy
+from trainer.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +127,22 @@ def test_exactly_the_gap_is_asked_for(tmp_path: Path, server: KmaStandIn) -> Non
         (r.query["startDt"], r.query["startHh"], r.query["endHh"]) for r in server.requests
     ] == [("20201224", "14", "14")]
     assert workspace.lake.observations(108).equals(whole)
+
+
+def test_hours_of_the_hub_are_asked_for_again(
+    tmp_path: Path, server: KmaStandIn, frame: pl.DataFrame
+) -> None:
+    """Near-real-time rows keep the farms going until the quality-controlled ones replace them."""
+    workspace = kma_workspace(tmp_path, server, start="2020-12-28")
+    ingest(workspace, last=date(2020, 12, 30))
+    # The same blanks as the answers to come, so that only values may differ.
+    later = tidy(frame.filter(pl.col("tm").dt.date() == date(2020, 12, 31)), station(108).site)
+    hub = later.with_columns(pl.col("air_temperature_c") - 20.0)
+    workspace.lake.merge(108, hub, "hub", NOON)
+    ingest(workspace).check()
+    assert_equals_source(workspace.lake, frame, date(2020, 12, 28), date(2021, 1, 1))
+    # A value that the records lack stays the hub's (rule L1 of the lake).
+    assert set(workspace.lake.observations(108)["source"]) <= {"asos", "asos+hub"}
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option("--quality", is_flag=True, help="Hours, usable values and flags by month instead.")
 @config_option
 @json_option
 @verbosity_options
-def status(config_path: Path | None, as_json: bool) -> None:
+def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
     """What the lake holds, what is live on each channel, and what expires when.
 
     Example: trainer status --json
@@ -28,6 +29,11 @@ def status(config_path: Path | None, as_json: bool) -> None:
     from trainer.workspace import Workspace
 
     workspace = Workspace.open(config_path)
+    if quality:
+        from trainer.commands.quality import show
+
+        show(workspace, as_json=as_json)
+        return
     document = {"stations": _stations(workspace), "channels": _channels(workspace)}
     if as_json:
         print_json(document)
