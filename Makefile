@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test lint format lock bench torture clean
+.PHONY: help demo test lint format lock bench torture clean binary system
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -16,6 +16,30 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+demo: $(READY) ## Run the whole line end to end (DATA=file.parquet for real observations)
+	$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
+
+test: $(READY) system lint ## Everything that must hold: style, types, all tests
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+
+torture: $(READY) system ## The long runs that `make test` leaves out
+	$(BIN)/pytest -q -m slow $(ARGS)
+
+# Program each and the Debian package that brings it.
+SYSTEM := mosquitto:mosquitto systemd-analyze:systemd
+
+system: ## What tests need besides Python: installed where it is missing
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; wanted=; \
+	for pair in $(SYSTEM); do \
+		command -v "$${pair%%:*}" >/dev/null || wanted="$$wanted $${pair##*:}"; \
+	done; \
+	[ -z "$$wanted" ] && exit 0; \
+	echo "installing$$wanted (tests use the real thing)"; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo apt-get update -qq </dev/null && \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends \
+		$$wanted </dev/null >/dev/null
+
 lint: $(READY) ## Style and types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -24,6 +48,15 @@ lint: $(READY) ## Style and types
 format: $(READY) ## Put files into the house style
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+binary: $(READY) ## Build dist/edge-agent (one file) and dist/edge-agent-tree/ (unpacked)
+	$(PYTHON) -m venv --clear build/venv
+	mkdir -p build && $(BIN)/python tools/base_lock.py requirements.lock > build/base.lock
+	build/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r build/base.lock
+	build/venv/bin/pyinstaller --noconfirm --clean --log-level WARN --distpath dist --workpath build/work build.spec
+
+bench: $(READY) ## Measure, side by side with what a user would pick instead
+	$(BIN)/python -m bench
 
 lock: $(READY) ## Resolve dependencies again into the one lock file
 	$(BIN)/uv pip compile pyproject.toml --extra trainer --group dev --universal --generate-hashes \

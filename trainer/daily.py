@@ -17,7 +17,7 @@ from edge_agent.errors import GateRefused, InputMissing, NothingNew, Refused, Us
 from edge_agent.files import write_atomic
 from trainer import candidate, gate, heal, plan
 from trainer.relay import relay
-from trainer.release import open_depot, publish_run
+from trainer.release import publish_run, reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,12 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
     folder = candidate.train(
         workspace, midnight.astimezone(UTC), champion=champion, progress=steps.step
     )
+    if champion is not None and gate.stems_from(champion, folder):
+        # A killed run of this date published before it could say so.
+        reconcile(workspace, clock)
+        journal = Journal(str(when), folder.name, release=champion.release)
+        _write(path, journal)
+        return journal
     steps.step("gate")
     try:
         winner = gate.decide(workspace, folder, channel, clock)
@@ -109,12 +115,8 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         _write(path, Journal(str(when), folder.name, refused=str(refusal)))
         raise
     except NothingNew:
-        # A killed run of this date published before it could say so, or nothing changed.
-        live = open_depot(workspace, clock).live()[channel].manifest
-        journal = Journal(str(when), folder.name, release=live.release)
-        _write(path, journal)
-        if live.lineage.get("run") == folder.name:
-            return journal
+        live = gate.champion_of(workspace, channel, clock)
+        _write(path, Journal(str(when), folder.name, release=live.release if live else None))
         raise
     journal = Journal(str(when), folder.name, release=release)
     _write(path, journal)

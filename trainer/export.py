@@ -2,14 +2,14 @@
 
 The graph takes the float32 feature matrix and gives the value itself, in the target's unit:
 
-    y = clip(reference + linear(lead) + trees)
+    y = clip(reference + linear(lead) + share(lead) * trees)
 
 so the agent needs to know nothing of how a model works inside.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
 
 from edge_agent.contract.feature_table import NAMES, REFERENCES
-from edge_agent.contract.schema import QUANTITIES, RELATIVE_HUMIDITY
+from edge_agent.contract.schema import LEADS, QUANTITIES, RELATIVE_HUMIDITY
+from trainer.linear import base_of
 
 if TYPE_CHECKING:
     from trainer.linear import Linear
@@ -32,18 +33,26 @@ IR_VERSION = 8
 
 @dataclass(frozen=True, slots=True)
 class ForecastModel:
-    """Both parts of one target's model; `predict` is the reference the graph is held against."""
+    """Both parts of one target's model; `predict` is the reference the graph is held against.
+
+    Attributes:
+        target: Quantity.
+        linear: Ridge regression per lead.
+        trees: Fitted to what the linear part leaves over.
+        shares: Float32 (48,): how far the trees are believed at each lead, 0 to 1.
+    """
 
     target: str
     linear: Linear
     trees: Trees
+    shares: np.ndarray = field(default_factory=lambda: np.ones(len(LEADS), np.float32))
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Float64 (N,) in the target's unit for float32 (N, F)."""
         leads = matrix[:, NAMES.index("lead")].astype(np.intp)
-        reference = matrix[:, NAMES.index(REFERENCES[self.target])].astype(np.float64)
         low, high = bounds(self.target)
-        value = reference + self.linear.predict(matrix, leads) + self.trees.predict(matrix)
+        value = base_of(self.target, self.linear, matrix)
+        value += self.shares[leads - 1] * self.trees.predict(matrix)
         clipped: np.ndarray = np.clip(value, low, high)
         return clipped
 
@@ -72,6 +81,7 @@ def to_onnx(model: ForecastModel) -> bytes:
         "mean": model.linear.mean.astype(np.float32),
         "weights": model.linear.weights.astype(np.float32),
         "bias": model.linear.bias.astype(np.float32)[:, None],
+        "shares": model.shares.astype(np.float32)[:, None],
         "lead_column": np.array([NAMES.index("lead")], np.int64),
         "reference_column": np.array([NAMES.index(REFERENCES[model.target])], np.int64),
         "one": np.array(1, np.int64),
@@ -94,7 +104,9 @@ def to_onnx(model: ForecastModel) -> bytes:
         helper.make_node("Add", ["weighted", "bias_of_lead"], ["linear"]),
         ensemble,
         helper.make_node("Gather", ["features", "reference_column"], ["reference"], axis=1),
-        helper.make_node("Add", ["linear", "trees"], ["change"]),
+        helper.make_node("Gather", ["shares", "lead_index"], ["share"], axis=0),
+        helper.make_node("Mul", ["trees", "share"], ["believed"]),
+        helper.make_node("Add", ["linear", "believed"], ["change"]),
         helper.make_node("Add", ["reference", "change"], ["unbounded"]),
         helper.make_node("Clip", ["unbounded", "low", "high"], ["value"]),
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_agent.contract.feature_table import NAMES
+from edge_agent.contract.feature_table import NAMES, REFERENCES
 from edge_agent.contract.schema import LEADS
 
 if TYPE_CHECKING:
@@ -80,9 +80,10 @@ class Accumulator:
         chosen = matrix[:, self._used].astype(np.float64)
         if self._shift is None:
             # Any fixed centre and scale serve; those of the first rows keep the numbers small.
-            with np.errstate(all="ignore"):
-                self._shift = np.nan_to_num(np.nanmean(chosen, axis=0))
-                self._scale = np.maximum(np.nan_to_num(np.nanstd(chosen, axis=0)), 1e-6)
+            count = np.maximum(np.isfinite(chosen).sum(axis=0), 1)
+            self._shift = np.nansum(chosen, axis=0) / count
+            spread = np.nansum((chosen - self._shift) ** 2, axis=0) / count
+            self._scale = np.maximum(np.sqrt(spread), 1e-6)
         scaled = np.nan_to_num((chosen - self._shift) / self._scale)
         design = np.hstack([scaled, np.ones((len(scaled), 1))])
         for target in range(changes.shape[1]):
@@ -113,3 +114,11 @@ class Accumulator:
         mean[self._used] = self._shift
         weights[:, self._used] = solved[:, :-1] / self._scale
         return Linear(mean, weights, solved[:, -1].astype(np.float32))
+
+
+def base_of(target: str, linear: Linear, matrix: np.ndarray) -> np.ndarray:
+    """Reference of the target plus the ridge's change: what trees start from, float64 (N,)."""
+    leads = matrix[:, NAMES.index("lead")].astype(np.intp)
+    base: np.ndarray = matrix[:, NAMES.index(REFERENCES[target])].astype(np.float64)
+    base += linear.predict(matrix, leads)
+    return base
