@@ -39,6 +39,7 @@ class Subscriber:
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._take
         self._port = port
+        self._marks = 0
 
     def _take(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         with self._news:
@@ -70,6 +71,21 @@ class Subscriber:
         """Say something and wait for the PUBACK."""
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         info.wait_for_publish(10)
+
+    def mark(self) -> None:
+        """Say something to oneself and wait for it: all that the broker had before has come."""
+        self._marks += 1
+        payload = f"mark-{self._marks}".encode()
+        self.publish("mark", payload)
+        self.wait(lambda heard: any(h.payload == payload for h in heard[-5000:]))
+
+    def broker_will_be_killed(self) -> None:
+        """From here on `wait_subscribed_again` waits for a new subscription."""
+        self._subscribed.clear()
+
+    def wait_subscribed_again(self, timeout_s: float = 30.0) -> None:
+        """Block until a broker that was started anew has this subscription."""
+        assert self._subscribed.wait(timeout_s)
 
     def __enter__(self) -> Self:
         self._client.connect("127.0.0.1", self._port)

@@ -1,0 +1,82 @@
+"""A process that commits alerts as fast as it can and carries them to a broker, made to be killed.
+
+Called as `python -m tests.fakes.loaded_agent DATABASE PORT RATE`. Each alert is committed together
+with a line in the table `ledger`, in one transaction, as the cycle does with its latches. With a
+rate of 0 nothing new is made, and the process ends when the outbox is empty.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_agent.clock import SystemClock
+from edge_agent.database import connect, migrate, transaction
+from edge_agent.inbox import Inbox
+from edge_agent.messaging.client import Broker, MqttLink
+from edge_agent.messaging.courier import Courier
+from edge_agent.messaging.link import Event, Outgoing
+from edge_agent.messaging.message import Kind, Message
+from edge_agent.messaging.outbox import Outbox
+
+if TYPE_CHECKING:
+    import sqlite3
+
+RULES = ("heat", "frost", "dry")
+ROOT = "farm/v1/torture/agent"
+_STEPS = ("CREATE TABLE ledger (seq INTEGER PRIMARY KEY, id TEXT UNIQUE) STRICT",)
+
+
+def _commit_some(db: sqlite3.Connection, outbox: Outbox, most: int) -> None:
+    (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM ledger").fetchone()
+    number = last + 1
+    with transaction(db):
+        for _ in range(random.randint(1, most)):
+            rule = RULES[number % len(RULES)]
+            name = f"{rule}-{number:07}"
+            db.execute("INSERT INTO ledger VALUES (?, ?)", (number, name))
+            outbox.put(
+                Message(name, f"{ROOT}/alert/{rule}/event", name.encode() + b" " * 200, Kind.ALERT)
+            )
+            state = Message(
+                f"state-{number}", f"{ROOT}/alert/{rule}/state", name.encode(), Kind.STATE,
+                retain=True, collapse=rule,
+            )  # fmt: skip
+            outbox.put(state)
+            number += 1
+
+
+def main(path: Path, port: int, rate: int) -> None:
+    """Work until killed, or, with a rate of 0, until nothing waits."""
+    clock, inbox = SystemClock(), Inbox()
+    with closing(connect(path)) as db:
+        outbox = Outbox(db)
+        migrate(db, "ledger", _STEPS)
+        will = Outgoing(f"{ROOT}/availability", b"offline", retain=True, json=False)
+        courier = Courier(
+            MqttLink(Broker("127.0.0.1", port, "torture", will, will_delay_s=0), inbox.put, clock),
+            outbox,
+            availability=will.topic,
+            subscriptions=(),
+            protocol="auto",
+            clock=clock,
+            random=random.random,
+            longest_pause_s=0.2,
+        )
+        while rate or outbox.counts().waiting:
+            if rate:
+                _commit_some(db, outbox, rate)
+            courier.tick(clock.now())
+            item = inbox.get(0.005)
+            while item is not None:
+                if isinstance(item, Event):
+                    courier.handle(item, clock.now())
+                item = inbox.get(0.0)
+        courier.hang_up(2.0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
