@@ -1,0 +1,108 @@
+"""deploy/nginx.conf under a real nginx: a device pulls through it, and nothing else is served."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from edge_agent.clock import SystemClock
+from edge_agent.errors import NothingNew
+from edge_agent.updates.http_source import HttpSource
+from tests.fakes.depot import IMPATIENT, Device, Yard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONF = Path(__file__).parents[2] / "deploy/nginx.conf"
+PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _nginx(folder: Path, depot: Path) -> Iterator[str]:
+    """A real nginx on a copy of the example, with this folder and port put in."""
+    assert PROGRAM, "nginx is missing: run `make system`"
+    port = _free_port()
+    site = CONF.read_text("utf-8")
+    assert "root /srv/farm-edge/depot;" in site
+    site = site.replace("/srv/farm-edge/depot", str(depot))
+    site = site.replace("listen 8080;", f"listen 127.0.0.1:{port};")
+    folder.mkdir()
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    whole = (
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
+        f"events {{}}\nhttp {{ access_log off; {temporary}\n{site}\n}}\n"
+    )
+    (folder / "nginx.conf").write_text(whole)
+    words = [PROGRAM, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE)
+    try:
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, process.communicate()[1].decode()
+                time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    """A workspace with a release."""
+    made = Yard.make(tmp_path / "yard")
+    made.publish("one")
+    return made
+
+
+def test_a_device_pulls_through_nginx(yard: Yard, tmp_path: Path) -> None:
+    """Two releases arrive, the poll between them finds nothing, by a conditional request."""
+    device = Device(tmp_path / "device", yard.pinned, yard.clock)
+    with _nginx(tmp_path / "nginx", yard.depot) as url:
+        assert device.sync(url) == 1
+        with HttpSource(url, SystemClock(), IMPATIENT) as source:
+            for _ in range(2):
+                with pytest.raises(NothingNew):
+                    device.updater(source).sync()
+        yard.publish("two")
+        assert device.sync(url) == 2
+
+
+def test_nginx_serves_the_depot_and_nothing_else(yard: Yard, tmp_path: Path) -> None:
+    """Caching as a CDN needs it, ranges, no writing, no listing, no link, no hidden file."""
+    (yard.depot / "metadata/link.json").symlink_to(yard.root / "root.json")
+    with _nginx(tmp_path / "nginx", yard.depot) as url, httpx.Client(base_url=url) as client:
+        stamp = client.get("metadata/timestamp.json")
+        assert stamp.headers["Cache-Control"] == "public, max-age=60, must-revalidate"
+        tag = {"If-None-Match": stamp.headers["ETag"]}
+        assert client.get("metadata/timestamp.json", headers=tag).status_code == 304
+        root = client.get("metadata/1.root.json")
+        assert "immutable" in root.headers["Cache-Control"]
+        part = client.get("metadata/1.root.json", headers={"Range": "bytes=10-19"})
+        assert (part.status_code, part.content) == (206, root.content[10:20])
+        absent = client.get("metadata/2.root.json")
+        assert (absent.status_code, absent.headers["Cache-Control"]) == (404, "public, max-age=60")
+        assert client.get("metadata/link.json").status_code == 403
+        for name in ("", "metadata/", ".lock", "keys/root-1.pem", "metadata/../../root.json"):
+            assert client.get(name).status_code in {403, 404}, name
+        for method in ("PUT", "DELETE", "POST"):
+            assert client.request(method, "metadata/1.root.json").status_code == 405
