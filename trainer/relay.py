@@ -10,21 +10,18 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from edge_agent.contract.quality import KEPT
 from edge_agent.contract.schema import OBSERVED, TIME, flag_column
 from edge_agent.errors import FarmError, InputMissing
-from trainer import parquet, secrets
-from trainer.access import open_service
+from trainer import parquet
 from trainer.config import HUB_KEY
 from trainer.lake import Merge
-from trainer.raw_store import pack
+from trainer.near_time import catch_up, hub_key
 from trainer.release import open_depot
-from trainer.sources import hub, kma
 from trainer.stations import station as station_of
 
 if TYPE_CHECKING:
@@ -33,14 +30,7 @@ if TYPE_CHECKING:
     import httpx
 
     from edge_agent.ports import Clock
-    from trainer.sources.http import Service
     from trainer.workspace import Workspace
-
-_OVERLAP: Final = timedelta(hours=6)
-"""Asked for again at each run: winter rain is summed over 3 hours, and late values come in."""
-
-_SEVERAL: Final = 0
-"""Station number under which raw answers that hold several stations are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +99,13 @@ def relay(
     for number in chosen:
         station_of(number)
     now = clock.now()
-    key = _hub_key(workspace, os.environ if env is None else env)
+    key = hub_key(workspace, os.environ if env is None else env)
     merge, fault = Merge(), None
     if key is not None:
-        url = workspace.config.kma.hub_url
-        with open_service(
-            workspace,
-            clock,
-            name=hub.NAME,
-            url=url,
-            key_field=hub.KEY_FIELD,
-            key=key,
-            sleep=sleep,
-            transport=transport,
-        ) as service:
-            try:
-                with workspace.lake_lock():
-                    merge = _catch_up(workspace, service, chosen, now)
-            except FarmError as problem:
-                fault = problem
+        try:
+            merge = catch_up(workspace, clock, chosen, key, sleep=sleep, transport=transport)
+        except FarmError as problem:
+            fault = problem
     bundles, newest = _bundles(workspace, chosen, now)
     if not bundles:
         if fault is not None:
@@ -138,47 +116,6 @@ def relay(
         )
     published = open_depot(workspace, clock).publish_bundles(bundles)
     return Relay(newest, merge.added, published, fault)
-
-
-def _hub_key(workspace: Workspace, env: Mapping[str, str]) -> str | None:
-    """The hub's key, or None where nobody set one."""
-    file = workspace.config.kma.hub_key_file
-    credential = Path(env.get("CREDENTIALS_DIRECTORY", "")) / HUB_KEY.lower()
-    if not (env.get(HUB_KEY) or file or credential.is_file()):
-        return None
-    return secrets.kma_key(HUB_KEY, file, env, workspace.root)
-
-
-def _catch_up(
-    workspace: Workspace, service: Service, stations: Sequence[int], now: datetime
-) -> Merge:
-    """Ask the hub for the hours since each lake's newest, and merge them."""
-    lake, raw = workspace.lake, workspace.raw
-    oldest = now - timedelta(days=workspace.config.depot.relay_days)
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    groups: dict[datetime, list[int]] = {}
-    for number in stations:
-        times = lake.observations(number, oldest, now)[TIME]
-        last = times[-1] if len(times) else oldest.replace(minute=0, second=0, microsecond=0)
-        groups.setdefault(max(oldest, last - _OVERLAP), []).append(number)
-    done = Merge()
-    mark = max((number for number, _ in raw.names(hub.NAME, _SEVERAL)), default=0)
-    for start, group in sorted(groups.items()):
-        for asked, reply in hub.fetch(service, group, start, hour):
-            mark += 1
-            raw.keep(
-                hub.NAME,
-                _SEVERAL,
-                mark,
-                f"{asked['tm1']}-{asked['tm2']}",
-                pack(asked, reply.body, now, reply.status),
-            )
-            for (number,), rows in reply.value.partition_by(
-                hub.STATION_FIELD, as_dict=True
-            ).items():
-                frame = kma.tidy(rows, station_of(int(number)).site)
-                done += lake.merge(int(number), frame, hub.NAME, now)
-    return done
 
 
 def _bundles(

@@ -11,7 +11,7 @@ import click
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, set_up_logging, verbosity_options
-from edge_agent.errors import FarmError
+from edge_agent.errors import FarmError, UsageError
 from trainer.commands.options import config_option, day_type, json_option
 
 if TYPE_CHECKING:
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option(
+    "--source",
+    type=click.Choice(("asos", "hub", "village")),
+    default="asos",
+    show_default=True,
+    help="Archive of hours, newest hours, or forecast guidance.",
+)
 @click.option("--station", "stations", type=int, multiple=True, help="ASOS number; repeatable.")
 @click.option("--all-stations", is_flag=True, help="All of KMA's ASOS stations.")
 @click.option("--from", "first", type=day_type, help="First day, KST (default: start of settings).")
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
 @verbosity_options
 def ingest(
     *,
+    source: str,
     stations: tuple[int, ...],
     all_stations: bool,
     first: date | None,
@@ -54,10 +62,14 @@ def ingest(
     if not logging.getLogger().handlers:
         set_up_logging(0)
     workspace, clock = Workspace.open(config_path), SystemClock()
+    chosen = tuple(all_of_them()) if all_stations else stations
+    if source != "asos":
+        _other(source, workspace, chosen, first, last, dry_run=dry_run, as_json=as_json)
+        return
     wanted = heal.request(
         workspace,
         clock,
-        stations=tuple(all_of_them()) if all_stations else stations,
+        stations=chosen,
         first=first,
         last=last,
     )
@@ -70,6 +82,29 @@ def ingest(
     elif summary.answered or not summary.left:
         _show(summary)
     summary.check()
+
+
+def _other(
+    source: str,
+    workspace: Workspace,
+    stations: tuple[int, ...],
+    first: date | None,
+    last: date | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from trainer.commands import sources
+
+    chosen = tuple(dict.fromkeys(stations or workspace.config.stations))
+    if dry_run:
+        raise UsageError(f"--dry-run is for --source asos; {source} has no plan to show")
+    if source == "hub":
+        sources.ingest_hub(workspace, chosen, first, last, as_json=as_json)
+    elif first or last:
+        raise UsageError("--from and --to are not for village: KMA keeps forecasts for two days")
+    else:
+        sources.ingest_village(workspace, chosen, as_json=as_json)
 
 
 def run_with_progress(workspace: Workspace, clock: SystemClock, wanted: Request) -> Summary:
