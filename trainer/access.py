@@ -27,6 +27,7 @@ def open_service(
     url: str,
     key_field: str,
     key: str,
+    budget: Budget | None = None,
     sleep: Callable[[float], None] = time.sleep,
     transport: httpx.BaseTransport | None = None,
 ) -> Iterator[Service]:
@@ -39,12 +40,13 @@ def open_service(
         url: Address without a query.
         key_field: Name of the key's query field.
         key: The key, in either form.
+        budget: The day's count, where the caller reads it too.
         sleep: Waits for so many seconds.
         transport: Stand-in for the network (tests).
     """
     kma = workspace.config.kma
     counts = workspace.state / "requests.json"
-    budget = Budget(counts, name, key, kma.requests_per_day, clock)
+    budget = budget or Budget(counts, name, key, kma.requests_per_day, clock)
     service = Service(
         url=url,
         key_field=key_field,

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.errors import NothingNew, TryLater
 from trainer import plan
+from trainer.access import open_service
 from trainer.budget import Budget
 from trainer.config import SERVICE_KEY
 from trainer.ingest import Ingest, Job, Outcome
 from trainer.secrets import kma_key
 from trainer.sources import asos
-from trainer.sources.http import NotPublished, Pace, QuotaSpent, Service
+from trainer.sources.http import NotPublished, QuotaSpent
 from trainer.stations import station
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import httpx
 
@@ -198,35 +198,19 @@ def heal(
             os.environ if env is None else env,
             workspace.root,
         )
-        with _asos(workspace, clock, key, sleep, transport) as (service, budget):
-            started(jobs, budget.left())
+        counts = workspace.state / "requests.json"
+        budget = Budget(counts, asos.NAME, key, workspace.config.kma.requests_per_day, clock)
+        started(jobs, budget.left())
+        with open_service(
+            workspace,
+            clock,
+            name=asos.NAME,
+            url=workspace.config.kma.asos_url,
+            key_field=asos.KEY_FIELD,
+            key=key,
+            budget=budget,
+            sleep=sleep,
+            transport=transport,
+        ) as service:
             outcomes = engine.run(jobs, service, report)
-            return Summary(wanted.first, wanted.last, recovered, outcomes, budget.left())
-
-
-@contextmanager
-def _asos(
-    workspace: Workspace,
-    clock: Clock,
-    key: str,
-    sleep: Callable[[float], None],
-    transport: httpx.BaseTransport | None,
-) -> Iterator[tuple[Service, Budget]]:
-    kma = workspace.config.kma
-    path = workspace.state / "requests.json"
-    budget = Budget(path, asos.NAME, key, kma.requests_per_day, clock)
-    service = Service(
-        url=kma.asos_url,
-        key_field=asos.KEY_FIELD,
-        key=key,
-        manners=kma,
-        pace=Pace(kma.requests_per_second, clock.monotonic, sleep).wait,
-        spend=budget.spend,
-        sleep=sleep,
-        transport=transport,
-    )
-    try:
-        yield service, budget
-    finally:
-        service.close()
-        budget.close()
+        return Summary(wanted.first, wanted.last, recovered, outcomes, budget.left())
