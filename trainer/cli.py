@@ -18,6 +18,7 @@ _COMMANDS = {
     "promote": "trainer.commands.release:promote",
     "relay": "trainer.commands.relay:relay",
     "rollback": "trainer.commands.release:rollback",
+    "rollout": "trainer.commands.release:rollout",
     "runs": "trainer.commands.status:runs",
     "serve": "trainer.commands.serve:serve",
     "status": "trainer.commands.status:status",

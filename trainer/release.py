@@ -125,6 +125,37 @@ def rollback(
     )
 
 
+def restage(workspace: Places, channel: str, percent: float, reason: str, clock: Clock) -> int:
+    """Publish a channel's live release again for another share of its devices.
+
+    Args:
+        workspace: Keys, depot and log.
+        channel: Whose live release.
+        percent: 0 to 100; at 100 the rollout is over.
+        reason: Why.
+        clock: Signing time.
+
+    Returns:
+        The new release number.
+
+    Raises:
+        InputMissing: The channel has no release.
+        NothingNew: The share is what it was.
+        UsageError: No reason.
+        Refused: A signing key is not on this machine.
+    """
+    depot = open_depot(workspace, clock)
+    live = depot.live().get(channel)
+    if live is None:
+        raise InputMissing(f"channel {channel} has no release; publish one with `trainer promote`")
+    old = live.manifest
+    # The salt stays, so that whoever takes part goes on taking part.
+    before = old.rollout or contract.Rollout(100.0, old.lineage.get(RUN, ""))
+    after = msgspec.structs.replace(before, percent=percent) if percent < 100 else None
+    restaged = msgspec.structs.replace(old, rollout=after)
+    return _publish(workspace, channel, restaged, depot.content(old), reason=reason, clock=clock)
+
+
 def reconcile(workspace: Places, clock: Clock) -> tuple[int, ...]:
     """Log what is live but not logged, as a publisher that was killed leaves it.
 

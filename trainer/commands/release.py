@@ -22,18 +22,38 @@ _channel = click.Choice(roles.CHANNELS)
 @click.argument("run", required=False)
 @click.option("--channel", type=_channel, required=True, help="Where to publish.")
 @click.option("--reason", default="passed the gate", show_default=True, help="For the log.")
+@click.option(
+    "--percent",
+    type=click.FloatRange(0, 100),
+    default=100.0,
+    show_default=True,
+    help="Share of the channel's devices that take it; raise it with `trainer rollout`.",
+)
+@click.option(
+    "--device", "devices", multiple=True, metavar="SITE/ID", help="Takes it whatever the share."
+)
 @config_option
 @json_option
 @verbosity_options
-def promote(
-    run: str | None, channel: str, reason: str, config_path: Path | None, as_json: bool
+def promote(  # noqa: PLR0917 - click passes them by name
+    run: str | None,
+    channel: str,
+    reason: str,
+    percent: float,
+    devices: tuple[str, ...],
+    config_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Publish a candidate RUN (default: the newest) on a channel, if it passes the gate.
 
+    Which devices belong to a share follows from a hash of their id, salted by the run: whoever has
+    it at 10 % keeps it at 50 %.
+
     Exit 10: the gate refused. Exit 11: the channel holds these models already.
 
-    Example: trainer promote --channel canary
+    Example: trainer promote --channel canary --percent 10 --device farm/edge-1
     """
+    from edge_agent.contract.manifest import Rollout
     from trainer import gate
     from trainer.release import publish_run
     from trainer.workspace import Workspace
@@ -41,7 +61,9 @@ def promote(
     workspace = Workspace.open(config_path)
     folder = workspace.runs / run if run else _newest(workspace.runs)
     folder = gate.decide(workspace, folder, channel, SystemClock())
-    number = publish_run(workspace, folder, channel, reason, SystemClock())
+    staged = percent < 100
+    rollout = Rollout(percent, folder.name, devices) if staged else None
+    number = publish_run(workspace, folder, channel, reason, SystemClock(), rollout=rollout)
     _say(number, channel, folder.name, as_json)
 
 
@@ -65,6 +87,30 @@ def rollback(
     workspace = Workspace.open(config_path)
     number = go_back(workspace, release, reason, SystemClock(), channel=channel)
     _say(number, channel or "its channel", f"the models of release {release}", as_json)
+
+
+@click.command()
+@click.option("--channel", type=_channel, required=True, help="Whose live release.")
+@click.option("--percent", type=click.FloatRange(0, 100), required=True, help="New share.")
+@click.option("--reason", required=True, help="Why; for the log.")
+@config_option
+@json_option
+@verbosity_options
+def rollout(
+    channel: str, percent: float, reason: str, config_path: Path | None, as_json: bool
+) -> None:
+    """Give a channel's live release to another share of its devices.
+
+    The same models under a new, higher number: whoever took them before keeps them. A smaller
+    share keeps later devices away, it takes nothing from a device; for that, use rollback.
+
+    Example: trainer rollout --channel stable --percent 50 --reason "no complaint in 3 days"
+    """
+    from trainer.release import restage
+    from trainer.workspace import Workspace
+
+    number = restage(Workspace.open(config_path), channel, percent, reason, SystemClock())
+    _say(number, channel, f"its live models, for {percent:g} % of the devices", as_json)
 
 
 def _newest(runs: Path) -> Path:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.contract.manifest import Rollout
 from edge_agent.errors import BadData, InputMissing, NothingNew, Refused, UsageError
-from tests.fakes.depot import Yard, release
-from trainer.release import open_depot, publish_run, reconcile, rollback
+from tests.fakes.depot import Device, Yard, release
+from trainer.release import open_depot, publish_run, reconcile, restage, rollback
 from trainer.release_log import ReleaseLog
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is about power cuts, and flushing is most of the time."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture
@@ -128,3 +137,30 @@ def test_signatures_are_renewed_before_they_end(yard: Yard) -> None:
     assert depot.refresh() == ()
     yard.clock.advance(200 * 86_400)
     assert set(depot.refresh()) == {"models", "observations", "snapshot", "timestamp"}
+
+
+def test_a_staged_release_widens_and_nobody_falls_out(yard: Yard, tmp_path: Path) -> None:
+    """At 30 % some devices take it; at 60 % those and more; at 100 % all, each time renumbered."""
+    run = yard.candidate("r1")
+    publish_run(yard, run, "stable", "first", yard.clock, rollout=Rollout(30.0, "r1"))
+    ids = [f"farm-{n}/edge-1" for n in range(12)]
+
+    def takers() -> set[str]:
+        found = set()
+        for name in ids:
+            device = Device(tmp_path / name.replace("/", "-"), yard.pinned, yard.clock, id=name)
+            with contextlib.suppress(NothingNew):
+                device.sync(yard.depot)
+            if device.live():
+                found.add(name)
+        return found
+
+    first = takers()
+    assert restage(yard, "stable", 60.0, "all is well", yard.clock) == 2
+    second = takers()
+    assert restage(yard, "stable", 100.0, "all is well", yard.clock) == 3
+    assert first < second < set(ids) == takers()
+    with pytest.raises(NothingNew):
+        restage(yard, "stable", 100.0, "again", yard.clock)
+    with pytest.raises(InputMissing, match="no release"):
+        restage(yard, "canary", 10.0, "why", yard.clock)
