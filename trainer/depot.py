@@ -153,14 +153,7 @@ class Depot:
         with self.store.lock():
             current = metadata.Current(self.store)
             now = self._clock.now()
-            due = [
-                role
-                for role in roles.PATHS
-                if self.keys.files(role) and _half_used(role, current.delegate(role).expires, now)
-            ]
-            changed = {}
-            for role in due:
-                changed[role] = self._write(current, role, current.delegate(role).targets)
+            changed = self._renewed(current, now)
             ageing = [
                 role
                 for role, signed in (
@@ -171,10 +164,10 @@ class Depot:
                 # A rotation that was cut short leaves signatures of a key no longer trusted.
                 or not metadata.valid(self.store, role, signed.version, current.root)
             ]
-            if not due and not ageing:
+            if not changed and not ageing:
                 return ()
             metadata.seal(self.store, self.keys, current.root, now, changed=changed, before=current)
-            return (*due, roles.SNAPSHOT, roles.TIMESTAMP)
+            return (*changed, roles.SNAPSHOT, roles.TIMESTAMP)
 
     def live(self) -> dict[str, Published]:
         """Release that each channel offers now."""
@@ -212,10 +205,22 @@ class Depot:
     ) -> None:
         now = self._clock.now()
         assert before.version == current.snapshot.meta[f"{role}.json"].version
-        line = self._write(current, role, targets)
-        metadata.seal(
-            self.store, self.keys, current.root, now, changed={role: line}, before=current
-        )
+        changed = self._renewed(current, now, but=role)
+        changed[role] = self._write(current, role, targets)
+        metadata.seal(self.store, self.keys, current.root, now, changed=changed, before=current)
+
+    def _renewed(self, current: Current, now: datetime, but: str = "") -> dict[str, MetaFile]:
+        """Sign ageing delegated roles again, where their key is on this machine."""
+        signed = {
+            role: current.delegate(role)
+            for role in roles.PATHS
+            if role != but and self.keys.files(role)
+        }
+        return {
+            role: self._write(current, role, old.targets)
+            for role, old in signed.items()
+            if _half_used(role, old.expires, now)
+        }
 
     def _write(self, current: Current, role: str, targets: dict[str, TargetFile]) -> MetaFile:
         signers = self.keys.signers(role, *metadata.trusted(role, current.root, current.targets))

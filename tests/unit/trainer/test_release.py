@@ -164,3 +164,13 @@ def test_a_staged_release_widens_and_nobody_falls_out(yard: Yard, tmp_path: Path
         restage(yard, "stable", 100.0, "again", yard.clock)
     with pytest.raises(InputMissing, match="no release"):
         restage(yard, "canary", 10.0, "why", yard.clock)
+
+
+def test_weather_keeps_the_signatures_of_models_young(yard: Yard) -> None:
+    """A depot that only relays weather for a year still offers its release to a new device."""
+    yard.publish("one")
+    for week in range(60):
+        yard.clock.advance(7 * 86_400)
+        yard.open().publish_observations(108, f"week {week}".encode())
+    device = Device(yard.root / "device", yard.pinned, yard.clock)
+    assert device.sync(yard.depot) == 1
