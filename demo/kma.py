@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _ASOS: Final = "/1360000/AsosHourlyInfoService/getWthrDataList"
 _HUB: Final = "/api/typ01/url"
 _VILLAGE: Final = "/1360000/VilageFcstInfoService_2.0"
+_HUB_FAULTS: Final = {
+    "quota": (403, "API 호출 한도를 초과했습니다."),
+    "service_code": (500, "내부 서버 오류가 발생했습니다."),
+}
+"""The hub's own words for what the other services say with a code."""
 _NO_FAULTS: Final = Faults(FaultRates())
 
 
@@ -116,7 +121,7 @@ class KmaStandIn:
 
     def _decide(self, path: str, query: dict[str, str], key: str) -> tuple[Answer | None, str]:
         service = self._services.get(path)
-        hub = path.startswith("/api/")
+        hub = path.startswith(_HUB)
         if service is None:
             unknown = gateway("12", "NO_OPENAPI_SERVICE_ERROR", 400)
             return refusal(403, "허용되지 않은 API 입니다.") if hub else unknown, ""
@@ -124,15 +129,17 @@ class KmaStandIn:
             stranger = gateway("30", "SERVICE_KEY_IS_NOT_REGISTERED_ERROR", 403)
             return refusal(401, "유효한 인증키가 아닙니다.") if hub else stranger, ""
         verdict = self._faults.judge(path, query, kst(self.now).date())
-        if verdict.name == "timeout":
+        answer = verdict.answer
+        if hub and verdict.name in _HUB_FAULTS:
+            answer = refusal(*_HUB_FAULTS[verdict.name])
+        elif verdict.name == "timeout":
             self._closing.wait(self._faults.rates.hang_s)
-            return None, verdict.name
-        if verdict.answer is not None:
-            return verdict.answer, verdict.name
-        if verdict.name == "truncated":
+        elif verdict.name == "truncated":
             whole = service.answer(query, self.now, _NO_FAULTS)
-            return cut_off(whole, broken_off=verdict.broken_off), verdict.name
-        return service.answer(query, self.now, self._faults), ""
+            answer = cut_off(whole, broken_off=verdict.broken_off)
+        elif not verdict.name:
+            answer = service.answer(query, self.now, self._faults)
+        return answer, verdict.name
 
 
 def _noon_after(frame: pl.DataFrame) -> datetime:

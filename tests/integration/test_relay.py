@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from edge_agent.observations.relay import read
 from tests.fakes.clock import FakeClock
 from trainer.relay import relay
 from trainer.sources import kma
-from trainer.sources.http import Transient
+from trainer.sources.http import QuotaSpent, Transient, Truncated
 from trainer.stations import station
 from trainer.workspace import Workspace, create
 
@@ -149,3 +150,31 @@ def test_a_wrong_key_and_an_empty_lake_say_what_to_do(place: Path, frame: pl.Dat
             relay(workspace, FakeClock(NOW), env={"KMA_HUB_KEY": "x"}, sleep=lambda _s: None)
         with pytest.raises(InputMissing, match="run `trainer ingest`"):
             relay(workspace, FakeClock(NOW), env={}, sleep=lambda _s: None)
+
+
+def test_a_faulty_hub_is_asked_until_it_is_whole(place: Path, frame: pl.DataFrame) -> None:
+    """Errors, time-outs, cut and foreign answers cost repeats, never an hour."""
+    rates = FaultRates(http_500=0.3, timeout=0.1, truncated=0.4, service_code=0.1, hang_s=0.0)
+    with KmaStandIn(frame, now=NOW, faults=rates, seed=7) as server:
+        workspace = _workspace(place, server)
+        told = 0
+        while not workspace.lake.stations():
+            with suppress(Transient, Truncated):
+                relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+            told += 1
+            assert told < 50
+        faults = {request.fault for request in server.requests}
+    assert len(faults) >= 4
+    present = frame.filter(pl.col("station") == 108, pl.col("tm") > datetime(2022, 6, 7))  # noqa: DTZ001 - KST
+    known = set(_bundle(workspace, 108)[TIME])
+    wanted = _expected(present, 108)[TIME]
+    assert set(wanted) <= known
+
+
+def test_the_hubs_quota_is_told_in_its_own_words(place: Path, frame: pl.DataFrame) -> None:
+    """A spent quota stops the run at once: no repeat, and the exit code of "later"."""
+    with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=0)) as server:
+        workspace = _workspace(place, server, "108")
+        with pytest.raises(QuotaSpent, match="quota"):
+            relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+        assert len(server.requests) == 1
