@@ -98,12 +98,12 @@ def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: 
 
 
 def fit_normals(frame: pl.DataFrame, train_end: datetime) -> dict[str, tuple[float, ...]]:
-    """Harmonic normals of each target from hours before `train_end`.
+    """Harmonic normals of each target from hours before `train_end`; checked here.
 
     Raises:
         BadData: Too few values.
     """
-    past = frame.filter(pl.col(TIME) < train_end)
+    past = clean(frame.filter(pl.col(TIME) < train_end))
     day = past[TIME].dt.ordinal_day().to_numpy().astype(np.float64)
     hour = past[TIME].dt.hour().to_numpy().astype(np.float64)
     normals = {}

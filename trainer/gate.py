@@ -2,13 +2,15 @@
 
 Rules, numbered as tests and refusals name them:
 
-    G1  Without a champion each target must beat persistence, climatology, damped anomaly and the
-        seed recipe in RMSE at 24 h on the same holdout hours.
+    G1  Without a champion, or with one whose features this code cannot compute any more, each
+        target must beat persistence, climatology, damped anomaly and the seed recipe in RMSE at
+        24 h on the same holdout hours.
     G2  With a champion each target is judged by itself: the challenger goes in only where its RMSE
         at 24 h is below the champion's on the same hours of the challenger's holdout.
     G3  Targets that lost keep the champion's model; where none won there is no release.
-    G4  Models of two releases stand together only on the same normals and the same features.
-    G5  The ONNX graph that is judged is the file that is published, and it matches LightGBM.
+    G4  Models of two releases stand together only on the same normals.
+    G5  The ONNX graph that is judged is the file that is published, it matches LightGBM, and its
+        features are those of this code.
 
 A champion never saw the challenger's holdout: borders move forward with the days, and its own
 training ended before its own border. Every decision is written into the run's folder.
@@ -23,13 +25,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edge_agent.contract import golden
+from edge_agent.contract import features, golden
 from edge_agent.contract.schema import TARGETS
 from edge_agent.errors import BadData, GateRefused, NothingNew
 from edge_agent.files import write_atomic
 from edge_agent.inference import load_predictors
 from trainer import candidate
 from trainer.dataset import gather, prepare, scoring_pairs, truth
+from trainer.depot import RUN
 from trainer.evaluate import common, score
 from trainer.release import open_depot
 from trainer.scoring import HEADLINE_LEAD, MODEL
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from trainer.scoring import Metrics
     from trainer.workspace import Workspace
 
+_WITH = "-with-"
 REFERENCES = ("persistence", "climatology", "damped_anomaly", "seed_recipe")
 
 
@@ -103,6 +107,12 @@ def champion_of(workspace: Workspace, channel: str, clock: Clock) -> Manifest | 
     return live.manifest if live else None
 
 
+def stems_from(release: Manifest, folder: Path) -> bool:
+    """Whether a release is this run, or was composed of it and the champion before it."""
+    run = release.lineage.get(RUN, "")
+    return run == folder.name or run.startswith(f"{folder.name}{_WITH}")
+
+
 def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Path:
     """Judge a candidate and return the folder of the run to publish.
 
@@ -112,11 +122,13 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
     Raises:
         GateRefused: Nothing may go live; the text lists each failed rule with its figures.
         NothingNew: The candidate's models are the champion's.
-        BadData: The run is damaged, or was trained on another feature contract than it says.
+        BadData: The run is damaged, or was trained on other features than this code computes.
     """
     run = _Run(folder, *candidate.load(folder))
+    if run.manifest.features.digest != features.digest():
+        raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
     reigning = champion_of(workspace, channel, clock)
-    if reigning is None:
+    if reigning is None or reigning.features.digest != features.digest():
         decision = _against_references(run)
         champion = None
     else:
@@ -187,9 +199,7 @@ def _against_champion(workspace: Workspace, run: _Run, champion: _Champion) -> D
     passed = any(verdict.passed for verdict in verdicts.values())
     if passed and reasons and not _compatible(run.manifest, reigning):
         passed = False
-        reasons.append(
-            "G4: normals or features changed, so a target that lost cannot keep its old model"
-        )
+        reasons.append("G4: normals changed, so a target that lost cannot keep its old model")
     return Decision(
         run=run.folder.name,
         champion=champion.manifest.release,
@@ -235,9 +245,7 @@ def _prepared(
 
 
 def _compatible(one: Manifest, other: Manifest) -> bool:
-    return one.features.digest == other.features.digest and all(
-        other.sites.get(number) == normals for number, normals in one.sites.items()
-    )
+    return all(other.sites.get(number) == normals for number, normals in one.sites.items())
 
 
 def _compose(run: _Run, champion: _Champion, winners: set[str]) -> Path:
@@ -267,7 +275,7 @@ def _compose(run: _Run, champion: _Champion, winners: set[str]) -> Path:
             **{f"kept_{t}": f"release {reigning.release}" for t in TARGETS if t not in winners},
         },
     )
-    folder = run.folder.with_name(f"{run.folder.name}-with-{reigning.release}")
+    folder = run.folder.with_name(f"{run.folder.name}{_WITH}{reigning.release}")
     if not (folder / candidate.MANIFEST).exists():
         candidate.write(folder, composed, {**content, path: windows}, run.metrics)
     return folder

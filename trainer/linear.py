@@ -83,7 +83,7 @@ class Accumulator:
             count = np.maximum(np.isfinite(chosen).sum(axis=0), 1)
             self._shift = np.nansum(chosen, axis=0) / count
             spread = np.nansum((chosen - self._shift) ** 2, axis=0) / count
-            self._scale = np.maximum(np.sqrt(spread), 1e-6)
+            self._scale = np.where(spread > 1e-12, np.sqrt(spread), 1.0)
         scaled = np.nan_to_num((chosen - self._shift) / self._scale)
         design = np.hstack([scaled, np.ones((len(scaled), 1))])
         for target in range(changes.shape[1]):
@@ -105,7 +105,8 @@ class Accumulator:
         size = gram.shape[-1]
         penalty = np.eye(size)
         penalty[-1, -1] = 0.0
-        rows = np.maximum(gram[:, -1, -1], 1.0)
+        # A lead without rows predicts no change.
+        rows = gram[:, -1, -1] = np.maximum(gram[:, -1, -1], 1.0)
         solved = np.linalg.solve(
             gram + PENALTY * rows[:, None, None] * penalty, moment[:, :, None]
         )[:, :, 0]

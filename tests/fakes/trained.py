@@ -1,0 +1,44 @@
+"""A trainer's workspace on generated weather, with training small enough for tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.fakes.weather import FIRST, STATION, record
+from trainer import baselines, candidate, training, workspace
+from trainer.model import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from edge_agent.contract.manifest import Manifest
+    from trainer.workspace import Workspace
+
+AS_OF = FIRST + timedelta(days=735)
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def shrink(monkeypatch: pytest.MonkeyPatch, rounds: int = 40) -> None:
+    """Few pairs and few trees: the same code in about a second."""
+    monkeypatch.setattr(training, "PAIRS", 20_000)
+    monkeypatch.setattr(training, "LINEAR_ROWS", 4_000)
+    monkeypatch.setattr(training, "Recipe", partial(Recipe, rounds=rounds))
+    monkeypatch.setattr(baselines, "SEED_ROUNDS", 60)
+
+
+def make_workspace(root: Path, days: int = 740) -> Workspace:
+    """Workspace whose lake holds the generated record."""
+    made = workspace.create(root, single_key=True)
+    settings = root / "trainer.toml"
+    settings.write_text(settings.read_text().replace("# threads = 0", "threads = 1"))
+    made.lake.merge(STATION, record()[: days * 24], "asos", WHEN)
+    return workspace.Workspace.open(root, {})
+
+
+def train(made: Workspace, as_of: datetime = AS_OF, champion: Manifest | None = None) -> Path:
+    """Candidate run."""
+    return candidate.train(made, as_of, champion=champion, progress=lambda _: None)
