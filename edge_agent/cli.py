@@ -15,6 +15,7 @@ _COMMANDS = {
     "once": "edge_agent.commands.cycle:once",
     "queue": "edge_agent.commands.queue:queue",
     "release": "edge_agent.commands.status:release",
+    "replay": "edge_agent.commands.replay:replay",
     "run": "edge_agent.commands.run:run_service",
     "self-test": "edge_agent.commands.selftest:self_test",
     "status": "edge_agent.commands.status:status",

@@ -142,7 +142,7 @@ class Runtime:
         """The live release with its models, loaded anew when another went live."""
         installed = self.slots.load() if self._stale() else None
         if installed is not None:
-            self._loaded = (installed.sha256, _load(installed))
+            self._loaded = (installed.sha256, load_release(installed))
         return self._loaded[1] if self._loaded else None
 
     def parts(self) -> cycle.Parts:
@@ -343,7 +343,12 @@ def opened(config_path: Path | None) -> Iterator[Runtime]:
         runtime.close()
 
 
-def _load(installed: InstalledRelease) -> Loaded:
+def load_release(installed: InstalledRelease) -> Loaded:
+    """The models of an installed release, in memory.
+
+    Raises:
+        BadData: A model cannot be loaded.
+    """
     from edge_agent.inference import load_predictors
 
     manifest = installed.manifest

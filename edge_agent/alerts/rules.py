@@ -115,7 +115,7 @@ def _while_raised(
     assert latch.since is not None
     if evidence.over and not _within(rule.hold_s, latch.since, now):
         return _cleared(latch, now), Edge.CLEARED
-    if rule.now or not evidence.met or not _moved(latch, evidence):
+    if rule.now or not evidence.met or not _moved(latch, evidence, now):
         return latch, None
     updated = msgspec.structs.replace(latch, probability=evidence.probability, hour=evidence.hour)
     return updated, Edge.UPDATED
@@ -125,14 +125,16 @@ def _within(seconds: int, since: datetime, now: datetime) -> bool:
     return abs(now - since) < timedelta(seconds=seconds)
 
 
-def _moved(latch: Latch, evidence: Evidence) -> bool:
+def _moved(latch: Latch, evidence: Evidence, now: datetime) -> bool:
     if latch.probability is None or latch.hour is None:
         return True
     assert evidence.probability is not None
     assert evidence.hour is not None
+    later = evidence.hour - latch.hour
     return (
         abs(evidence.probability - latch.probability) >= CHANCE_STEP
-        or abs(evidence.hour - latch.hour) >= HOUR_STEP
+        or later <= -HOUR_STEP
+        or (later >= HOUR_STEP and evidence.hour - now > HOUR_STEP)
     )
 
 

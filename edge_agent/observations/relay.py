@@ -19,13 +19,17 @@ MAX_ROWS: Final = 24 * 400
 """More than a year of hours has no place in a bundle of the newest ones."""
 
 
-def read(content: bytes, name: str) -> pl.DataFrame:
+def read(
+    content: bytes, name: str, *, max_bytes: int = MAX_BYTES, max_rows: int = MAX_ROWS
+) -> pl.DataFrame:
     """Hourly frame of a bundle.
 
     Args:
         content: Parquet with `time` and quantities of `contract.schema`; a column
             `<quantity>_flag` marks values that the sender does not trust, which become null.
         name: What to call the bundle in errors.
+        max_bytes: Longer content is refused unread.
+        max_rows: More rows are refused.
 
     Returns:
         `time` and every quantity of `schema.OBSERVED`, ascending, one row an hour.
@@ -33,14 +37,14 @@ def read(content: bytes, name: str) -> pl.DataFrame:
     Raises:
         BadData: Not Parquet, too large, without `time`, or with times that are no full hours.
     """
-    if len(content) > MAX_BYTES:
-        raise BadData(f"{name}: {len(content)} bytes, more than the limit of {MAX_BYTES}")
+    if len(content) > max_bytes:
+        raise BadData(f"{name}: {len(content)} bytes, more than the limit of {max_bytes}")
     try:
-        frame = pl.read_parquet(io.BytesIO(content), n_rows=MAX_ROWS + 1)
+        frame = pl.read_parquet(io.BytesIO(content), n_rows=max_rows + 1)
         if TIME not in frame.columns:
             raise BadData(f"{name}: has no column {TIME}")
-        if frame.height > MAX_ROWS:
-            raise BadData(f"{name}: more than {MAX_ROWS} rows")
+        if frame.height > max_rows:
+            raise BadData(f"{name}: more than {max_rows} rows")
         frame = frame.select(
             pl.col(TIME).cast(TIME_DTYPE), *(_value(frame, quantity) for quantity in OBSERVED)
         )

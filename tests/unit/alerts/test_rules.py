@@ -125,6 +125,16 @@ def test_update_when_it_moved(change: dict[str, Any], edge: Edge | None) -> None
     assert walk(heat(), MET, Evidence(**(keys | change))) == [Edge.RAISED, edge]
 
 
+def test_event_that_goes_on_is_no_news() -> None:
+    """While it lasts its first hour is always the next one; tomorrow's is told once (R5)."""
+
+    def at(hour: int) -> Evidence:
+        return Evidence(met=True, over=False, probability=0.6, value=31.0, hour=NOW + hour * HOUR)
+
+    series = [at(hour) for hour in (3, 3, 3, 4, 5, 6, 7, 8, 26, 26, 26)]
+    assert walk(heat(), *series) == [Edge.RAISED, *[None] * 7, Edge.UPDATED, None, None]
+
+
 def test_live_rule_has_no_updates() -> None:
     """A reading's hour moves all the time (R5)."""
     later = Evidence(met=True, over=False, probability=1.0, value=33.0, hour=NOW + 20 * HOUR)

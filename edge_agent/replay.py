@@ -1,0 +1,121 @@
+"""The real cycle over recorded hours: same code, memory instead of a disk, no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from edge_agent import cycle
+from edge_agent.alerts.evidence import Measured
+from edge_agent.alerts.history import AlertLog
+from edge_agent.alerts.latches import Latches
+from edge_agent.alerts.message import Voice
+from edge_agent.alerts.wording import Speaker
+from edge_agent.contract.forecast import Forecast, NoForecast
+from edge_agent.database import connect
+from edge_agent.messaging.topics import Topics
+from edge_agent.observations.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import polars as pl
+
+    from edge_agent.alerts.payloads import Input
+    from edge_agent.config_structs import Config, Rule
+    from edge_agent.cycle import Decision
+    from edge_agent.forecast import LoadedRelease
+    from edge_agent.messaging.message import Message
+    from edge_agent.timekeeping import ClockState
+
+_HOUR: Final = timedelta(hours=1)
+MINUTE: Final = timedelta(minutes=2)
+"""After the full hour, as on a device: the hour's observation is there by then."""
+_PRUNE_EACH: Final = 24 * 7
+
+
+class _Nowhere:
+    """A queue whose messages reach the broker at once, as far as the cycle can tell."""
+
+    def put(self, message: Message) -> bool:
+        """Every id is new."""
+        del message
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaker:
+    config: Config
+
+    def __call__(
+        self,
+        now: datetime,
+        clock: ClockState,
+        forecast: Forecast | NoForecast,
+        inputs: tuple[Input, ...],
+    ) -> Voice:
+        known = forecast if isinstance(forecast, Forecast) else None
+        device = self.config.device
+        return Voice(
+            topics=Topics.of(device.site, device.id, self.config.mqtt.base_topic),
+            speaker=Speaker(device.language, ZoneInfo(device.timezone)),
+            now=now,
+            clock=clock,
+            source=known.source.value if known else "agent",
+            release=known.release if known else None,
+            inputs=inputs,
+            state_valid=timedelta(hours=self.config.limits.forecast_valid_h),
+            historical=True,
+        )
+
+
+def run(
+    config: Config,
+    release: LoadedRelease,
+    observations: pl.DataFrame,
+    start: datetime,
+    end: datetime,
+) -> Iterator[Decision]:
+    """Decisions of every hour from `start` to `end`, each on what was known by then.
+
+    Args:
+        config: Rules, site and station as on the device.
+        release: What forecasts.
+        observations: Hourly rows of the relayed station, with history before `start`.
+        start: First hour, UTC.
+        end: Last hour, UTC.
+    """
+    db = connect(Path(":memory:"))
+    try:
+        store = Store(db)
+        # All at once: a cycle reads no row later than its own hour.
+        store.put_hourly(f"station:{config.device.station}", observations)
+        parts = cycle.Parts(
+            config=config,
+            db=db,
+            store=store,
+            latches=Latches(db),
+            log=AlertLog(db),
+            queue=_Nowhere(),
+            release=release,
+            readings=_no_readings,
+            soil_moisture=lambda _now: None,
+            voice=_Speaker(config),
+        )
+        hour, count = start, 0
+        while hour <= end:
+            decision = cycle.decide(parts, hour + MINUTE, "trusted")
+            cycle.commit(parts, decision)
+            yield decision
+            hour, count = hour + _HOUR, count + 1
+            if count % _PRUNE_EACH == 0:
+                store.prune(hour, observations_days=36_500, forecasts_days=3)
+    finally:
+        db.close()
+
+
+def _no_readings(rule: Rule, now: datetime) -> Sequence[Measured]:
+    return [Measured(now, None)] * rule.for_h
