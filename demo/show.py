@@ -34,21 +34,23 @@ def chart(name: str, payload: Mapping[str, Any]) -> str:
     """The next hours of one quantity with its 80 % band and the alert thresholds, as text."""
     hours = payload["hours"]
     leads = list(range(1, len(hours) + 1))
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.plot_size(100, 20)
+    figure = plotext.figure
+    figure.clear()
+    figure.theme("colorless")
+    figure.plot_size(100, 20)
     for key, marker in (("p90", "·"), ("value", "●"), ("p10", "·")):
-        plotext.plot(leads, [hour[key] for hour in hours], marker=marker, label=key)
+        figure.draw(figure.signal(leads, [hour[key] for hour in hours], marker=marker))
     shown = [hour[key] for hour in hours for key in ("p10", "p90")]
-    low, high = min(shown), max(shown)
+    words = ["● forecast", "· 80 % interval"]
     for label, level in THRESHOLDS[name]:
-        if low - 2 <= level <= high + 2:
-            plotext.plot(leads, [level] * len(leads), marker="-", label=f"{label} {level:g}")
+        if min(shown) - 2 <= level <= max(shown) + 2:
+            figure.draw(figure.signal(leads, [level] * len(leads), marker="-"))
+            words.append(f"- {label} {level:g} {payload['unit']}")
     times = [datetime.fromisoformat(hour["valid_at"]).astimezone(SEOUL) for hour in hours]
     every = range(0, len(times), 6)
-    plotext.xticks([leads[i] for i in every], [f"{times[i]:%d %H시}" for i in every])
-    plotext.title(f"{name}, {payload['unit']}: source {payload['source']}, KST")
-    text: str = plotext.build()
+    figure.ruler("x").ticks([leads[i] for i in every], [f"{times[i]:%d.%H}h" for i in every])
+    figure.title(f"{name}, {payload['unit']}: {', '.join(words)}; day.hour in Korea")
+    text: str = figure.build().string(colorless=True)
     return text
 
 
