@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 from edge_agent import cycle
 from edge_agent.contract.forecast import Forecast
+from edge_agent.inbox import Item, Signal
 from edge_agent.mail import open_courier
-from edge_agent.messaging.link import Event, Received, Subscription
+from edge_agent.messaging.commands import NAMES, CommandDesk, Request
+from edge_agent.messaging.link import Received, Subscription
+from edge_agent.messaging.outbox import Caps
+from edge_agent.messaging.quiet import QuietOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,20 +29,20 @@ class Agent:
 
     Args:
         open_runtime: Reads the configuration and builds the parts; called again at a reload.
-        report: Where events of the network thread go.
+        report: Where events of the network thread, and wishes of commands, go.
 
     Raises:
         FarmError: As `open_runtime`.
     """
 
-    def __init__(
-        self, open_runtime: Callable[[], Runtime], report: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, open_runtime: Callable[[], Runtime], report: Callable[[Item], None]) -> None:
         self._open = open_runtime
         self._report = report
-        self._runtime = open_runtime()
+        self._runtime = self._opened()
         self._before: Runtime | None = None
         self._retained = 0
+        self._desk = self._make_desk()
+        self._say_again = False
 
     @property
     def poll_interval_s(self) -> float:
@@ -48,14 +52,18 @@ class Agent:
     def mail(self) -> Courier:
         """A courier for the runtime's outbox; nothing is connected yet."""
         runtime = self._runtime
-        sensors = [Subscription(topic) for topic in runtime.intake.topics]
+        wanted = [Subscription(topic) for topic in runtime.intake.topics]
+        mqtt = runtime.config.mqtt
+        if mqtt.commands:
+            names = (runtime.topics.command(name) for name in NAMES)
+            wanted.extend(Subscription(topic, commands=True) for topic in names)
         return open_courier(
             runtime.config,
             runtime.outbox,
             runtime.topics,
             self._report,
             runtime.clock,
-            subscriptions=sensors,
+            subscriptions=wanted,
         )
 
     def ready(self) -> bool:
@@ -81,12 +89,17 @@ class Agent:
     def watch(self, now: datetime) -> None:
         """See `service.Work`."""
         self._runtime.run_watch(now)
+        if self._say_again:
+            self._runtime.outbox.say_again(self._runtime.known_time())
+            self._say_again = False
 
     def take(self, message: Received) -> None:
         """See `service.Work`."""
         if message.retain:
             # Kept by the broker since nobody knows when: never as fresh.
             self._retained += 1
+            return
+        if self._desk.take(message):
             return
         self._runtime.intake.take(message.topic, message.payload, message.at)
 
@@ -101,8 +114,9 @@ class Agent:
 
     def reload(self) -> Courier:
         """See `service.Work`."""
-        fresh = self._open()
+        fresh = self._opened()
         self._before, self._runtime = self._runtime, fresh
+        self._desk = self._make_desk()
         return self.mail()
 
     def settle(self) -> None:
@@ -110,6 +124,52 @@ class Agent:
         before, self._before = self._before, None
         if before is not None:
             before.close()
+
+    def _opened(self) -> Runtime:
+        runtime = self._open()
+        stored = runtime.config.storage
+        runtime.outbox = QuietOutbox(
+            runtime.db,
+            Caps(
+                stored.outbox_alerts_bytes,
+                stored.outbox_states_bytes,
+                stored.outbox_telemetry_bytes,
+            ),
+            runtime.topics,
+            [rule.name for rule in cycle.rules_of(runtime.config)],
+            runtime.clock,
+        )
+        return runtime
+
+    def _make_desk(self) -> CommandDesk:
+        runtime = self._runtime
+        outbox = runtime.outbox
+        assert isinstance(outbox, QuietOutbox)
+
+        def later(wish: Signal, text: str) -> Callable[[Request], str]:
+            def ask(_: Request) -> str:
+                self._report(wish)
+                return text
+
+            return ask
+
+        def republish(_: Request) -> str:
+            return f"{outbox.say_again(runtime.known_time())} messages are said again"
+
+        return CommandDesk(
+            runtime.topics,
+            {
+                "predict": later(Signal.CYCLE, "a cycle is worked now"),
+                "sync": later(Signal.FETCH, "an update is fetched now"),
+                "reload": later(Signal.RELOAD, "the configuration is read anew"),
+                "ack": lambda request: outbox.ack(request.rule),
+                "snooze": lambda request: outbox.snooze(request.rule, request.minutes),
+                "republish": republish,
+            },
+            runtime.config.mqtt.commands,
+            outbox.put,
+            runtime.clock,
+        )
 
     def close(self) -> None:
         """Write what waits and close the database."""

@@ -67,6 +67,14 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     password_file: str = ""
     client_id: str = ""
     base_topic: Annotated[str, Meta(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$")] = "farm/v1"
+    commands: tuple[Literal["predict", "sync", "reload", "ack", "snooze", "republish"], ...] = (
+        "predict",
+        "sync",
+        "reload",
+        "ack",
+        "snooze",
+        "republish",
+    )
     discovery: bool = True
     discovery_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = (
         "homeassistant"

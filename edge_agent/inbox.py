@@ -18,6 +18,8 @@ class Signal(Enum):
 
     STOP = "stop"
     RELOAD = "reload"
+    CYCLE = "cycle"
+    FETCH = "fetch"
 
 
 @dataclass(frozen=True, slots=True)

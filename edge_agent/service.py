@@ -251,6 +251,10 @@ class Service:
                 self._stopping = True
             case Signal.RELOAD:
                 self._reload()
+            case Signal.CYCLE:
+                self._cycle_wanted = True
+            case Signal.FETCH:
+                self._fetch_at = self._clock.monotonic()
             case Fetched():
                 self._take_over(item)
             case Received():

@@ -114,6 +114,25 @@ def test_reload_takes_good_files_and_keeps_the_old_on_bad_ones(
         assert service.stop()[0] == 0
 
 
+def test_commands_are_worked_and_answered(device: Path, broker: Mosquitto, tmp_path: Path) -> None:
+    """A snooze from a controller holds, a wrong one is told, a retained one does nothing."""
+    with broker, Subscriber(broker.port, f"{ROOT}/#") as controller:
+        controller.publish(f"{ROOT}/cmd/reload", b"", retain=True)
+        with ServiceProcess(device, tmp_path) as service:
+            service.wait_for_line("mqtt 5")
+            controller.wait(lambda found: any(h.topic.endswith("/model") for h in found))
+            controller.publish(f"{ROOT}/cmd/snooze", b'{"id": "1", "rule": "heat", "minutes": 9}')
+            controller.publish(f"{ROOT}/cmd/ack", b'{"id": "2", "rule": "no-such"}')
+            controller.wait(lambda found: sum(h.topic.endswith("/result") for h in found) == 2)
+            assert service.stop()[0] == 0
+            assert "taken anew" not in service.log
+        first = json.loads(controller.payloads(f"{ROOT}/cmd/snooze/result")[0])
+        second = json.loads(controller.payloads(f"{ROOT}/cmd/ack/result")[0])
+    assert (first["ok"], first["request_id"]) == (True, "1")
+    assert first["text"].startswith("heat: quiet until ")
+    assert (second["ok"], second["request_id"]) == (False, "2")
+
+
 def _samples(folder: Path) -> list[float]:
     with closing(sqlite3.connect(folder / "state" / DATABASE)) as db:
         return [value for (value,) in db.execute("SELECT DISTINCT value FROM samples")]

@@ -365,6 +365,14 @@ def test_reload_takes_over() -> None:
     assert len(case.work.cycles) == 2
 
 
+def test_commands_ask_for_a_cycle_and_an_update() -> None:
+    """Rule 3 and 4: on request a cycle is worked and an update fetched at once."""
+    case = _Case()
+    case.run(100, {30: Signal.CYCLE, 60: Signal.FETCH})
+    assert len(case.work.cycles) == 2
+    assert case.work.fetches == 2
+
+
 def test_a_bad_reload_changes_nothing() -> None:
     """Rule 7: the old configuration stays, the fault is said."""
     case = _Case()
