@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FAULTS_IN_A_ROW: Final = 5
 """Requests that fail in a row, repeats included, before the other side counts as down."""
 
-BATCH: Final = 64
+BATCH: Final = 48
 """Requests gathered before a merge: bounds memory, and what a kill makes to be merged again."""
 
 _STOP_ALL: Final = (QuotaSpent, Refused, ConfigError)
@@ -197,7 +197,7 @@ class _Writer:
             outcome.fault = outcome.fault or fault
             return fault
         self._rows += [page.rows for page in pages]
-        self._asked += window.hours
+        self._asked += window.hours.tolist()
         self.gathered += 1
         outcome.answered += 1
         return None

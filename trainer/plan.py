@@ -34,21 +34,24 @@ _HOUR: Final = timedelta(hours=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """One request's worth: the hours wanted of it, ascending; others may lie between them."""
+    """One request's worth: the hours wanted of it, ascending; others may lie between them.
 
-    hours: tuple[int, ...]
+    An array of int32: all hours of all stations in ten years are 8.5 million.
+    """
+
+    hours: np.ndarray
 
     @property
     def start(self) -> datetime:
         """First hour."""
-        return moment_of(self.hours[0])
+        return moment_of(int(self.hours[0]))
 
     @property
     def end(self) -> datetime:
         """Last hour, included."""
-        return moment_of(self.hours[-1])
+        return moment_of(int(self.hours[-1]))
 
 
 def last_published(now: datetime) -> date:
@@ -94,7 +97,7 @@ def windows(hours: np.ndarray) -> list[Window]:
     at = 0
     while at < len(hours):
         stop = int(np.searchsorted(hours, hours[at] + WINDOW_HOURS))
-        found.append(Window(tuple(hours[at:stop].tolist())))
+        found.append(Window(hours[at:stop].astype(np.int32)))
         at = stop
     return found
 

@@ -82,6 +82,6 @@ def test_p4_windows_cover_exactly_and_minimally(hours: set[int]) -> None:
     for window in found:
         assert plan.hour_of(window.end) - plan.hour_of(window.start) < plan.WINDOW_HOURS
     # Starts further apart than a window cannot share one: their number is a lower bound.
-    starts = [window.hours[0] for window in found]
+    starts = [int(window.hours[0]) for window in found]
     gaps = [later - first for first, later in pairwise(starts)]
     assert all(gap >= plan.WINDOW_HOURS for gap in gaps)
