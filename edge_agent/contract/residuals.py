@@ -15,6 +15,7 @@ import polars as pl
 from edge_agent.contract.feature_table import KOREA_OFFSET_H
 from edge_agent.contract.manifest import ResidualTable
 from edge_agent.contract.schema import QUANTITIES
+from edge_agent.errors import BadData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def fit(times: pl.Series, leads: np.ndarray, errors: np.ndarray) -> ResidualTabl
         errors: Shape (N,), NaN = no truth.
 
     Raises:
-        ValueError: A season has fewer than `FEWEST` errors at some knot.
+        BadData: A season has fewer than `FEWEST` errors at some knot.
     """
     season, block = cells(times)
     nearest = np.abs(leads[:, None] - np.array(KNOTS)[None, :]).argmin(axis=1)
@@ -58,7 +59,7 @@ def fit(times: pl.Series, leads: np.ndarray, errors: np.ndarray) -> ResidualTabl
         for k in range(len(KNOTS)):
             here = known & (season == s) & (nearest == k)
             if int(here.sum()) < FEWEST:
-                raise ValueError(
+                raise BadData(
                     f"residuals: {int(here.sum())} errors in season {s} at lead {KNOTS[k]} h, "
                     f"at least {FEWEST} are needed; calibrate on a whole year"
                 )

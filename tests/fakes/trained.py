@@ -22,12 +22,12 @@ AS_OF = FIRST + timedelta(days=735)
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def shrink(monkeypatch: pytest.MonkeyPatch, rounds: int = 40) -> None:
-    """Few pairs and few trees: the same code in about a second."""
+def shrink(monkeypatch: pytest.MonkeyPatch, rounds: int = 12) -> None:
+    """Few pairs and few trees: the same code in a few seconds; too little for humidity to win."""
     monkeypatch.setattr(training, "PAIRS", 20_000)
-    monkeypatch.setattr(training, "LINEAR_ROWS", 4_000)
+    monkeypatch.setattr(training, "LINEAR_ROWS", 700)
     monkeypatch.setattr(training, "Recipe", partial(Recipe, rounds=rounds))
-    monkeypatch.setattr(baselines, "SEED_ROUNDS", 60)
+    monkeypatch.setattr(baselines, "SEED_ROUNDS", 5)
 
 
 def make_workspace(root: Path, days: int = 740) -> Workspace:

@@ -13,6 +13,7 @@ import pytest
 from edge_agent.contract import residuals
 from edge_agent.contract.residuals import FEWEST, KNOTS, LEVELS
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY
+from edge_agent.errors import BadData
 from tests.fakes.loaded import table
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def test_fit_needs_every_season() -> None:
     """Half a year cannot say how wrong the other half will be; the text says what is short."""
     times, leads, errors = _errors()
     errors[residuals.cells(times)[0] == 3] = np.nan
-    with pytest.raises(ValueError, match="0 errors in season 3 at lead 1 h, at least 50"):
+    with pytest.raises(BadData, match="0 errors in season 3 at lead 1 h, at least 50"):
         residuals.fit(times, leads, errors)
 
 

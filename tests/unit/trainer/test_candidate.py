@@ -1,0 +1,139 @@
+"""A candidate from the lake: the same bytes from the same lineage, and nothing from the future."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edge_agent.contract import features, golden
+from edge_agent.contract.feature_table import NAMES
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
+from edge_agent.errors import InputMissing
+from edge_agent.inference import load_predictors
+from tests.fakes.trained import AS_OF, make_workspace, shrink, train
+from tests.fakes.weather import SITE, STATION, record
+from trainer import candidate, dataset, training
+from trainer.scoring import SCORED_LEADS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from trainer.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Path]]:
+    """A workspace and its first candidate."""
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch)
+        made = make_workspace(tmp_path_factory.mktemp("one") / "farm")
+        yield made, train(made)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_same_lineage_same_name_same_bytes(
+    trained: tuple[Workspace, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another folder, the same data: the same run, byte for byte; only a stopwatch may differ."""
+    shrink(monkeypatch)
+    _, first = trained
+    again = train(make_workspace(tmp_path / "elsewhere"))
+    assert again.name == first.name
+    one, other = _hashes(first), _hashes(again)
+    assert one.keys() == other.keys()
+    assert {n for n in one if one[n] != other[n]} <= {candidate.METRICS}
+    scores = [candidate.load(folder)[2].scores for folder in (first, again)]
+    assert scores[0] == scores[1]
+
+
+def test_an_existing_run_is_returned_as_it_is(trained: tuple[Workspace, Path]) -> None:
+    """Training again for the same hour and data does nothing."""
+    made, folder = trained
+    before = _hashes(folder)
+    assert train(made) == folder
+    assert _hashes(folder) == before
+
+
+def test_the_run_is_whole_and_says_what_it_is(trained: tuple[Workspace, Path]) -> None:
+    """Models load and replay their golden windows; metrics cover every lead and reference."""
+    _, folder = trained
+    manifest, files, metrics = candidate.load(folder)
+    assert (manifest.release, manifest.channel) == (0, "")
+    assert manifest.features.digest == features.digest()
+    bodies = {t: files[one.file.path] for t, one in manifest.models.items()}
+    predictors = load_predictors(bodies, len(NAMES))
+    golden.replay(files[manifest.golden.path], {t: p.predict for t, p in predictors.items()})
+    for target in TARGETS:
+        assert set(metrics.scores[target]["model"]) == set(SCORED_LEADS)
+        assert set(metrics.scores[target]["seed_recipe"]) == {24}
+        rows = {scores[24].rows for scores in metrics.scores[target].values()}
+        assert len(rows) == 1
+        assert metrics.parity[target] < 1e-3
+    assert manifest.lineage["data_to"] <= f"{AS_OF:%Y-%m-%dT%H:%M}Z"
+
+
+def test_even_the_small_model_learns_temperature(trained: tuple[Workspace, Path]) -> None:
+    """A dozen trees on a ridge beat persistence and climatology a day ahead."""
+    scores = candidate.load(trained[1])[2].scores[AIR_TEMPERATURE]
+    own = scores["model"][24].rmse
+    assert own < scores["persistence"][24].rmse
+    assert own < scores["climatology"][24].rmse
+
+
+def test_without_observations_nothing_is_trained(trained: tuple[Workspace, Path]) -> None:
+    """An hour before the record begins: missing input, with what to run."""
+    with pytest.raises(InputMissing, match=r"station 108: .*run `trainer ingest`"):
+        train(trained[0], record()["time"][0].replace(year=2010))
+
+
+def test_permuted_truth_falls_to_climatology(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the truth of training shuffled over its hours there is nothing to learn.
+
+    What is left may not beat the normals on the holdout: a model that did would know the answer
+    from elsewhere than from the weather.
+    """
+    shrink(monkeypatch)
+    frame = record()
+    borders = dataset.split(frame["time"][0], frame["time"][-1], 0.2, 168)
+    normals = dataset.fit_normals(frame, borders.train_end)
+    series = dataset.prepare(STATION, frame, SITE, normals)
+    stop = dataset.row_of(series, borders.train_end)
+    order = np.random.default_rng(1).permutation(stop)
+    shuffled = {}
+    for target in TARGETS:
+        normal = series.table[f"normal_{_short(target)}"].to_numpy().astype(np.float64)
+        # Departures from the normal are shuffled, so that the seasons themselves stay.
+        truth = series.truth[target].copy()
+        truth[:stop] = normal[:stop] + (truth[:stop] - normal[:stop])[order]
+        shuffled[target] = truth
+    blind = dataset.StationSeries(STATION, series.place, series.frame, series.table, shuffled)
+    fitted = training.fit_candidate([blind], borders, seed=1, threads=1, progress=lambda _: None)
+    pairs = dataset.scoring_pairs([series], borders.holdout, borders.last, (24,))
+    matrix = dataset.gather([series], pairs)
+    for target in TARGETS:
+        truth = dataset.truth([series], pairs, target)
+        normal = matrix[:, NAMES.index(f"target_normal_{_short(target)}")]
+        known = np.isfinite(truth)
+        rmse = {
+            name: float(np.sqrt(np.mean((values - truth)[known] ** 2)))
+            for name, values in (
+                ("model", fitted.models[target].predict(matrix)),
+                ("normal", normal.astype(np.float64)),
+            )
+        }
+        assert rmse["model"] > 0.95 * rmse["normal"], rmse
+
+
+def _short(target: str) -> str:
+    return {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "humidity"}[target]
