@@ -24,7 +24,7 @@ from edge_agent.alerts.wording import Speaker
 from edge_agent.clock import SystemClock
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
-from edge_agent.errors import NothingNew, TryLater
+from edge_agent.errors import NothingNew, Refused, TryLater
 from edge_agent.messaging.outbox import Caps, Outbox
 from edge_agent.messaging.topics import Topics
 from edge_agent.observations import local, relay
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edge_agent.config_structs import Config
     from edge_agent.contract.manifest import Manifest
     from edge_agent.cycle import Decision
+    from edge_agent.errors import FarmError
     from edge_agent.messaging.message import Message
     from edge_agent.ports import Clock, Predictor
     from edge_agent.timekeeping import ClockState
@@ -219,21 +220,28 @@ class Runtime:
             Refused: Something is forged or damaged; what runs is untouched.
             TryLater: The depot cannot be reached.
             BadData: The observations are not what was agreed.
+
+        A release that is refused or not there yet does not keep the weather away: its fault is
+        raised by what is returned, once the observations are stored.
         """
         from edge_agent.updates.assemble import open_updater
 
         station = self.config.device.station
         with open_updater(self.config, self.state, self.clock, place=place) as updater:
+            installed: InstalledRelease | None = None
+            held: FarmError | None = None
             try:
-                installed: InstalledRelease | None = updater.sync()
+                installed = updater.sync()
             except NothingNew:
-                installed = None
+                pass
+            except (Refused, TryLater) as fault:
+                held = fault
             try:
                 content = updater.fetch_observations(station)
-            except TryLater as fault:
+            except (Refused, TryLater) as fault:
                 # A relay that is late must not hide a release that has just gone live.
                 if installed is None:
-                    raise
+                    raise held or fault from fault
                 _log.warning("observations: %s", fault)
                 content = None
         name = f"observations of station {station}"
@@ -241,6 +249,8 @@ class Runtime:
 
         def finish() -> Pulled:
             hours = 0 if frame is None else self.store.put_hourly(f"station:{station}", frame)
+            if held is not None:
+                raise held
             return Pulled(installed, hours)
 
         return finish

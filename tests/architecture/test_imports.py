@@ -37,7 +37,13 @@ REPLAYED_BY_TRAINER = ("edge_agent.inference", "edge_agent.forecast")
 OWNERS = {
     "onnxruntime": {"edge_agent.inference"},
     "paho": {"edge_agent.messaging.client"},
-    "tuf": {"edge_agent.updates.depot", "trainer.depot", "trainer.keys", "trainer.metadata"},
+    "tuf": {
+        "edge_agent.updates.depot",
+        "trainer.depot",
+        "trainer.keys",
+        "trainer.metadata",
+        "trainer.rotation",
+    },
     "lightgbm": {"trainer.model"},
     "onnx": {"trainer.export"},
     "onnxmltools": {"trainer.export"},

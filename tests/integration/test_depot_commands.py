@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from edge_agent import cli as agent_cli
 from edge_agent.clock import SystemClock
 from edge_agent.console import run
-from tests.fakes.depot import Yard
+from edge_agent.contract.schema import TIME, TIME_DTYPE
+from tests.fakes.depot import Yard, release
 from tests.fakes.tiny_release import tiny_release
 from trainer import cli as trainer_cli
 from trainer.depot import Depot
@@ -195,3 +199,36 @@ def test_keys_show_tells_what_is_here(
     assert len(found["root"]["keyids"]) == 3
     assert len(found["models"]["here"]) == 1
     assert "PRIVATE" not in out
+
+
+def test_a_refused_release_does_not_keep_the_weather_away(
+    workspace: Workspace,
+    config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A release for other feature code: exit 77, and the relayed hours are stored all the same."""
+    import sqlite3
+
+    from edge_agent.contract.schema import empty_frame
+
+    depot = Depot(FolderStore(workspace.depot), KeyRing(workspace.keys), SystemClock())
+    depot.publish("stable", *release("strange"))
+    hours = empty_frame().vstack(
+        empty_frame()
+        .clear(1)
+        .with_columns(
+            pl.lit(SystemClock().now()).dt.truncate("1h").cast(TIME_DTYPE).alias(TIME),
+            pl.lit(21.5).alias("air_temperature_c"),
+        )
+    )
+    buffer = io.BytesIO()
+    hours.write_parquet(buffer)
+    depot.publish_observations(108, buffer.getvalue())
+    code, _, err = _agent(capsys, monkeypatch, "sync", "--config", str(config))
+    assert code == 77, err
+    assert "feature code" in err
+    with contextlib.closing(sqlite3.connect(tmp_path / "state/agent.db")) as database:
+        text = "\n".join(database.iterdump())
+    assert "21.5" in text
