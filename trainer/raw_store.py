@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -85,7 +86,7 @@ class RawStore:
         try:
             head, _, body = gzip.decompress(content or b"").partition(b"\n")
             about = msgspec.json.decode(head, type=Answer)
-        except (OSError, EOFError, ValueError) as fault:
+        except (OSError, EOFError, ValueError, zlib.error) as fault:
             raise StorageError(
                 f"lake: {name} is gone or damaged: restore it or remove it"
             ) from fault
