@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from edge_agent import cycle
+from edge_agent import __version__, cycle
 from edge_agent.contract.forecast import Forecast
 from edge_agent.inbox import Item, Signal
 from edge_agent.mail import open_courier
+from edge_agent.messaging import discovery
 from edge_agent.messaging.commands import NAMES, CommandDesk, Request
 from edge_agent.messaging.link import Received, Subscription
 from edge_agent.messaging.outbox import Caps
@@ -52,8 +53,11 @@ class Agent:
     def mail(self) -> Courier:
         """A courier for the runtime's outbox; nothing is connected yet."""
         runtime = self._runtime
+        self._describe()
         wanted = [Subscription(topic) for topic in runtime.intake.topics]
         mqtt = runtime.config.mqtt
+        if mqtt.discovery:
+            wanted.append(Subscription(discovery.birth_topic(runtime.config)))
         if mqtt.commands:
             names = (runtime.topics.command(name) for name in NAMES)
             wanted.extend(Subscription(topic, commands=True) for topic in names)
@@ -101,6 +105,10 @@ class Agent:
             return
         if self._desk.take(message):
             return
+        if message.topic == discovery.birth_topic(self._runtime.config):
+            # With the next watch: every device of the house answers, so not all at once.
+            self._say_again = self._say_again or message.payload == b"online"
+            return
         self._runtime.intake.take(message.topic, message.payload, message.at)
 
     def fetch(self) -> Callable[[], bool]:
@@ -140,6 +148,15 @@ class Agent:
             runtime.clock,
         )
         return runtime
+
+    def _describe(self) -> None:
+        """Tell Home Assistant what this device is, where that has changed."""
+        runtime = self._runtime
+        told = runtime.outbox.last_said(discovery.topic_of(runtime.config))
+        rules = cycle.rules_of(runtime.config)
+        made = discovery.message(runtime.config, runtime.topics, rules, __version__, told)
+        if made is not None:
+            runtime.outbox.put(made)
 
     def _make_desk(self) -> CommandDesk:
         runtime = self._runtime

@@ -201,6 +201,14 @@ class Outbox:
                 self._insert(message)
         return len(current)
 
+    def last_said(self, topic: str) -> bytes:
+        """Payload of the last delivered retained message of a topic; empty where none was."""
+        with faults_told(self._db):
+            row = self._db.execute(
+                "SELECT payload FROM outbox_retained WHERE topic = ?", (topic,)
+            ).fetchone()
+        return row[0] if row else b""
+
     def counts(self) -> Counts:
         """How the queue stands."""
         with faults_told(self._db):

@@ -12,6 +12,7 @@ import pytest
 
 from edge_agent.runtime import DATABASE
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
+from tests.fakes.home_assistant import faults
 from tests.fakes.mosquitto import Mosquitto
 from tests.fakes.subscriber import Subscriber
 
@@ -55,7 +56,7 @@ def test_alerts_made_without_a_broker_arrive_when_it_comes(
         service.wait_for_line("alerts: heat")
         with broker, Subscriber(broker.port, f"{ROOT}/#") as controller:
             heard = controller.wait(
-                lambda found: any(h.topic == f"{ROOT}/forecast/humidity" for h in found), 60.0
+                lambda found: any(h.topic == f"{ROOT}/health" for h in found), 60.0
             )
             events = [json.loads(h.payload) for h in heard if h.topic.endswith("/heat/event")]
             assert [event["event_type"] for event in events] == ["raised"]
@@ -112,6 +113,22 @@ def test_reload_takes_good_files_and_keeps_the_old_on_bad_ones(
                     break
         assert _samples(tmp_path) == [31.5]
         assert service.stop()[0] == 0
+
+
+def test_home_assistant_is_told_once(device: Path, broker: Mosquitto, tmp_path: Path) -> None:
+    """One retained description that it accepts, not repeated by a restart."""
+    topic = "homeassistant/device/farm-edge-farm-edge-1/config"
+    with broker, Subscriber(broker.port, "#") as home:
+        with ServiceProcess(device, tmp_path) as service:
+            home.wait(lambda found: any(h.topic == topic for h in found))
+            home.wait(lambda found: any(h.topic.endswith("/model") for h in found))
+            assert service.stop()[0] == 0
+        with ServiceProcess(device, tmp_path) as service:
+            service.wait_for_line("mqtt 5")
+            home.mark()
+            assert len(home.payloads(topic)) == 1
+            assert service.stop()[0] == 0
+        assert faults(topic, home.payloads(topic)[0]) == []
 
 
 def test_commands_are_worked_and_answered(device: Path, broker: Mosquitto, tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""The service's work on real parts: what goes where, without a network."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent import config
+from edge_agent.agent import Agent
+from edge_agent.errors import ConfigError
+from edge_agent.inbox import Item, Signal
+from edge_agent.messaging.link import Received
+from edge_agent.runtime import Runtime
+from tests.fakes.clock import FakeClock
+from tests.fakes.farm import ROOT, fill_weather, install_release, write_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the weather ends at the machine's now
+
+
+class _Case:
+    def __init__(self, folder: Path) -> None:
+        self.clock = FakeClock(NOW)
+        self.path = write_config(folder, 1)
+        self.wishes: list[Item] = []
+        install_release(folder / "state")
+        fill_weather(folder / "state")
+        self.agent = Agent(lambda: self._open(folder), self.wishes.append)
+
+    def _open(self, folder: Path) -> Runtime:
+        return Runtime(config.load(self.path, {}), folder / "state", self.clock, lambda: True)
+
+    def take(self, topic: str, payload: bytes = b"", *, retain: bool = False) -> None:
+        self.agent.take(Received(topic, payload, retain=retain, at=self.clock.now()))
+
+    def topics(self) -> list[str]:
+        entries = self.agent._runtime.outbox.due(None, limit=1000)
+        return [entry.message.topic.removeprefix(f"{ROOT}/") for entry in entries]
+
+    def deliver(self) -> None:
+        outbox = self.agent._runtime.outbox
+        outbox.delivered([entry.message.id for entry in outbox.due(None, limit=1000)])
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Iterator[_Case]:
+    """A device with a release and hot weather."""
+    made = _Case(tmp_path)
+    with closing(made.agent):
+        yield made
+
+
+def test_a_cycle_says_what_it_came_to(case: _Case) -> None:
+    """The line names source and alerts; the same hour again says nothing new."""
+    line = case.agent.cycle(NOW)
+    assert "forecast from model_relayed_station; alerts: heat" in line
+    assert case.agent.cycle(NOW).endswith("0 new messages")
+
+
+def test_home_assistants_birth_makes_all_states_come_again(case: _Case) -> None:
+    """With the next watch: description, states and forecasts; no alert event, nothing expired."""
+    case.agent.mail()
+    case.agent.cycle(NOW)
+    case.deliver()
+    case.take("homeassistant/status", b"offline")
+    case.agent.watch(NOW)
+    assert case.topics() == []
+    case.take("homeassistant/status", b"online")
+    case.agent.watch(NOW)
+    again = case.topics()
+    assert {"homeassistant/device/farm-edge-farm-edge-1/config", "forecast/temperature"} <= set(
+        again
+    )
+    assert not [topic for topic in again if topic.endswith("/event")]
+    case.deliver()
+    case.clock.advance(7 * 86_400)
+    case.take("homeassistant/status", b"online")
+    case.agent.watch(case.clock.now())
+    assert "forecast/temperature" not in case.topics()
+
+
+@pytest.mark.parametrize(
+    ("name", "wish"),
+    [("predict", Signal.CYCLE), ("sync", Signal.FETCH), ("reload", Signal.RELOAD)],
+)
+def test_commands_become_wishes(case: _Case, name: str, wish: Signal) -> None:
+    """The loop does the work; retained requests wish nothing."""
+    case.take(f"{ROOT}/cmd/{name}", retain=True)
+    assert case.wishes == []
+    case.take(f"{ROOT}/cmd/{name}")
+    assert case.wishes == [wish]
+    assert case.topics() == [f"cmd/{name}/result"]
+
+
+def test_snoozed_rules_hold_their_news(case: _Case) -> None:
+    """A snoozed rule sends its state and not its start."""
+    case.take(f"{ROOT}/cmd/snooze", b'{"rule": "heat", "minutes": 60}')
+    case.agent.cycle(NOW)
+    assert "alert/heat/state" in case.topics()
+    assert "alert/heat/event" not in case.topics()
+    assert "alert/vpd-high/event" in case.topics()
+
+
+def test_a_bad_reload_keeps_everything(case: _Case) -> None:
+    """The old runtime works on; a good file then takes over, and the old one is closed."""
+    good = case.path.read_text("utf-8")
+    case.path.write_text(good + "nonsense = 1\n", "utf-8")
+    with pytest.raises(ConfigError):
+        case.agent.reload()
+    before = case.agent._runtime
+    assert "alerts: heat" in case.agent.cycle(NOW)
+    case.path.write_text(good + "keepalive_s = 30\n", "utf-8")
+    case.agent.reload()
+    assert case.agent._runtime is not before
+    case.agent.settle()
+    assert case.agent.cycle(NOW + timedelta(hours=1))
+
+
+def test_retained_sensor_values_are_not_fresh(case: _Case) -> None:
+    """Only live messages are counted as readings."""
+    sensor = '[[sensors]]\ntopic = "g/1"\nquantity = "air_temperature_c"\nunit = "C"\n'
+    case.path.write_text(case.path.read_text("utf-8") + sensor, "utf-8")
+    case.agent.reload()
+    case.agent.settle()
+    case.take("g/1", b"21.5", retain=True)
+    assert case.agent._runtime.intake.accepted == 0
+    case.take("g/1", b"21.5")
+    assert case.agent._runtime.intake.accepted == 1
+
+
+def test_answers_are_json(case: _Case) -> None:
+    """Every answer names its command and has a text."""
+    case.take(f"{ROOT}/cmd/republish", b'{"id": "x"}')
+    (entry,) = case.agent._runtime.outbox.due(None)
+    document = json.loads(entry.message.payload)
+    assert document["text"] == "0 messages are said again"
+    assert (document["command"], document["request_id"], document["ok"]) == (
+        "republish", "x", True,
+    )  # fmt: skip
