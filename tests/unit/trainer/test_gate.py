@@ -3,135 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from edge_agent.contract import features, golden
 from edge_agent.contract.feature_table import NAMES
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
 from edge_agent.errors import BadData, GateRefused, InputMissing, NothingNew
 from edge_agent.inference import load_predictors
 from tests.fakes.clock import FakeClock
-from tests.fakes.depot import ref
 from tests.fakes.loaded import manifest as loaded
+from tests.fakes.runs import GOOD, POOR, Bench
 from tests.fakes.trained import AS_OF, make_workspace
-from tests.fakes.weather import SITE, STATION, place, record, values_only
+from tests.fakes.weather import STATION, record
 from trainer import candidate, gate
 from trainer.depot import RUN
-from trainer.evaluate import Score
-from trainer.release import publish_run
-from trainer.scoring import Metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
-    from trainer.workspace import Workspace
-
-GOOD = {AIR_TEMPERATURE: "same_hour_temperature_0d", RELATIVE_HUMIDITY: "same_hour_humidity_0d"}
-POOR = {AIR_TEMPERATURE: "same_hour_temperature_1d", RELATIVE_HUMIDITY: "same_hour_humidity_1d"}
-
-
-def column_model(name: str) -> bytes:
-    """Model that gives one column; missing becomes 10."""
-    constants = {"c": np.array([NAMES.index(name)], np.int64), "ten": np.array(10, np.float32)}
-    graph = helper.make_graph(
-        [
-            helper.make_node("Gather", ["features", "c"], ["picked"], axis=1),
-            helper.make_node("IsNaN", ["picked"], ["missing"]),
-            helper.make_node("Where", ["missing", "ten", "picked"], ["value"]),
-        ],
-        name,
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, len(NAMES)])],
-        [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)])
-    model.ir_version = 8
-    onnx.checker.check_model(model)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
-
-
-def _metrics(own: dict[str, float], reference: float = 3.0) -> Metrics:
-    def score(rmse: float) -> dict[int, Score]:
-        return {24: Score(1000, rmse, rmse / 2, 0.1, 0.8)}
-
-    return Metrics(
-        holdout_from="2021-10-01T00:00Z",
-        holdout_to="2021-12-31T00:00Z",
-        scores={
-            target: {"model": score(own[target])} | {n: score(reference) for n in gate.REFERENCES}
-            for target in TARGETS
-        },
-        coverage_80={target: {24: 0.8} for target in TARGETS},
-        seed_recipe_seconds=1.0,
-    )
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A workspace and runs in it."""
-
-    workspace: Workspace
-    clock: FakeClock
-
-    def run(
-        self,
-        name: str,
-        columns: dict[str, str],
-        own: dict[str, float] | None = None,
-        **changes: object,
-    ) -> Path:
-        """Candidate whose models are these columns."""
-        bodies = {t: column_model(c) for t, c in columns.items()}
-        predictors = {t: p.predict for t, p in load_predictors(bodies, len(NAMES)).items()}
-        windows = golden.build(((place(), values_only(record()[5000:5240])),), (24,), predictors)
-        path, golden_ref = candidate.golden_file(windows)
-        files = {f"models/{t}/{columns[t]}/model.onnx": body for t, body in bodies.items()}
-        site = msgspec.structs.replace(
-            loaded().sites["108"],
-            latitude=SITE.latitude,
-            longitude=SITE.longitude,
-            elevation_m=SITE.elevation_m,
-            coefficients=place().normals,
-        )
-        manifest = msgspec.structs.replace(
-            loaded(0),
-            channel="",
-            created_at="",
-            features=msgspec.structs.replace(
-                loaded().features, digest=features.digest(), names=NAMES
-            ),
-            models={
-                t: msgspec.structs.replace(model, version=columns[t], file=ref(p, files[p]))
-                for (t, model), p in zip(loaded().models.items(), files, strict=True)
-            },
-            golden=golden_ref,
-            sites={str(STATION): site},
-            scores={t: {"rmse_24h_model": float(len(columns[t]))} for t in TARGETS},
-            lineage={"stations": str(STATION)},
-        )
-        manifest = msgspec.structs.replace(manifest, **changes)
-        metrics = _metrics(own or dict.fromkeys(TARGETS, 2.0))
-        folder = self.workspace.runs / name
-        candidate.write(folder, manifest, {**files, path: windows}, metrics)
-        return folder
-
-    def decide(self, folder: Path) -> Path:
-        """The gate's word."""
-        return gate.decide(self.workspace, folder, "stable", self.clock)
-
-    def publish(self, folder: Path) -> int:
-        """Put a run live."""
-        return publish_run(self.workspace, folder, "stable", "test", self.clock)
 
 
 @pytest.fixture(scope="module")

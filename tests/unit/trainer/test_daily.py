@@ -1,0 +1,164 @@
+"""A date's work is done once, says what it came to, and picks up what a killed run left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge_agent.errors import GateRefused, NothingNew, TryLater, UsageError
+from tests.fakes.clock import FakeClock
+from tests.fakes.runs import GOOD, POOR, Bench
+from tests.fakes.trained import make_workspace
+from trainer import candidate, daily, gate
+from trainer.release_log import ReleaseLog
+from trainer.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHEN = date(2022, 1, 6)
+NOW = datetime(2022, 1, 6, 4, tzinfo=UTC)
+
+
+class _Fetched:
+    def __init__(self, fault: Exception | None) -> None:
+        self._fault = fault
+
+    def check(self) -> None:
+        """What the ingest came to."""
+        if self._fault is not None:
+            raise self._fault
+
+
+@pytest.fixture(scope="module")
+def _seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("daily")
+    make_workspace(root / "farm")
+    return root / "farm"
+
+
+@pytest.fixture
+def bench(_seed: Path, tmp_path: Path) -> Bench:
+    """A fresh workspace."""
+    return Bench(Workspace.open(shutil.copytree(_seed, tmp_path / "farm"), {}), FakeClock(NOW))
+
+
+def work(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    fault: Exception | None = None,
+) -> daily.Journal:
+    """The date's work, where training comes to `folder`."""
+    monkeypatch.setattr(candidate, "train", lambda *_, **__: folder)
+    fetched: Any = _Fetched(fault)
+    steps = daily.Steps(lambda _: None, lambda _: fetched)
+    return daily.run(bench.workspace, WHEN, "stable", bench.clock, steps)
+
+
+def _tree(root: Path) -> dict[str, str]:
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _journal(bench: Bench) -> dict[str, Any]:
+    path = bench.workspace.state / "daily" / f"{WHEN}.json"
+    document: dict[str, Any] = json.loads(path.read_bytes())
+    return document
+
+
+def test_a_date_is_done_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run publishes and writes its journal; the second exits 11 and changes no byte."""
+    folder = bench.run("one", GOOD)
+    done = work(bench, monkeypatch, folder)
+    assert (done.run, done.release, done.refused) == ("one", 1, "")
+    before = _tree(bench.workspace.root)
+    with pytest.raises(NothingNew, match=r"2022-01-06: done already \(release 1, run one\)"):
+        work(bench, monkeypatch, folder)
+    assert _tree(bench.workspace.root) == before
+
+
+def test_a_refusal_closes_the_date(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate's reasons stand in the journal; the date is not trained again."""
+    bench.publish(bench.run("old", GOOD))
+    folder = bench.run("one", POOR)
+    with pytest.raises(GateRefused, match="G2 air_temperature_c"):
+        work(bench, monkeypatch, folder)
+    assert _journal(bench)["release"] is None
+    assert "G2 air_temperature_c: RMSE" in _journal(bench)["refused"]
+    with pytest.raises(NothingNew, match="refused by the gate, run one"):
+        work(bench, monkeypatch, folder)
+
+
+@pytest.mark.parametrize("composed", [False, True])
+def test_killed_after_publishing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, composed: bool
+) -> None:
+    """What a killed run published is found and journaled, and nothing is published twice."""
+    if composed:
+        bench.publish(
+            bench.run("old", {**POOR, "relative_humidity_pct": GOOD["relative_humidity_pct"]})
+        )
+        folder = bench.run("one", {**GOOD, "relative_humidity_pct": POOR["relative_humidity_pct"]})
+    else:
+        folder = bench.run("one", GOOD)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(daily, "_write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            work(bench, patch, folder)
+    live = gate.champion_of(bench.workspace, "stable", bench.clock)
+    assert live is not None
+    assert live.release == (2 if composed else 1)
+    done = work(bench, monkeypatch, folder)
+    assert (done.run, done.release) == ("one", live.release)
+    assert gate.champion_of(bench.workspace, "stable", bench.clock) == live
+    logged = [entry.release for entry in ReleaseLog(bench.workspace.releases).entries()]
+    assert logged == list(range(1, live.release + 1))
+
+
+def test_a_damaged_journal_is_as_none(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreadable journal does not stop the day: the work is found done and said again."""
+    folder = bench.run("one", GOOD)
+    work(bench, monkeypatch, folder)
+    (bench.workspace.state / "daily" / f"{WHEN}.json").write_bytes(b"{")
+    assert work(bench, monkeypatch, folder).release == 1
+
+
+def test_the_same_models_on_another_day(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that came to the live models publishes nothing and closes the date."""
+    bench.publish(bench.run("old", GOOD))
+    with pytest.raises(NothingNew, match="holds these models already"):
+        work(bench, monkeypatch, bench.run("one", GOOD))
+    assert _journal(bench)["release"] == 1
+
+
+def test_nothing_to_fetch_is_no_reason_to_stop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lake may be complete already; KMA being out of reach leaves the date open."""
+    folder = bench.run("one", GOOD)
+    with pytest.raises(TryLater):
+        work(bench, monkeypatch, folder, TryLater("KMA does not answer"))
+    assert not (bench.workspace.state / "daily").exists()
+    assert work(bench, monkeypatch, folder, NothingNew("nothing is missing")).release == 1
+
+
+def test_logical_date_is_korean() -> None:
+    """From 15:00 UTC it is tomorrow in Korea; a date beyond that is refused."""
+    late = FakeClock(datetime(2026, 3, 1, 15, tzinfo=UTC))
+    assert daily.logical_date(None, late) == date(2026, 3, 2)
+    assert daily.logical_date(date(2026, 2, 1), late) == date(2026, 2, 1)
+    with pytest.raises(UsageError, match="2026-03-03 lies in the future; today is 2026-03-02"):
+        daily.logical_date(date(2026, 3, 3), late)
