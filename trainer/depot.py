@@ -17,6 +17,7 @@ from tuf.api.metadata import MetaFile, TargetFile, Targets
 from edge_agent.contract import manifest as contract
 from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
 from trainer import metadata, roles
+from trainer.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,6 +141,7 @@ class Depot:
                 for station, content in contents.items():
                     self._put(f"observations/{station}/latest.parquet", content)
                 self._replace(current, roles.OBSERVATIONS, role, role.targets | lines)
+                sweep(self.store)
                 return True
         self.refresh()
         return False

@@ -42,6 +42,7 @@ OWNERS = {
         "trainer.depot",
         "trainer.keys",
         "trainer.metadata",
+        "trainer.sweep",
         "trainer.rotation",
     },
     "lightgbm": {"trainer.model"},
