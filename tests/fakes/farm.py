@@ -94,6 +94,7 @@ class ServiceProcess:
         self._log = folder / "service.log"
         self._address = folder / "notify"
         self._ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._address.unlink(missing_ok=True)
         self._ear.bind(str(self._address))
         self._ear.settimeout(0.05)
         self._process: subprocess.Popen[bytes] | None = None
