@@ -160,7 +160,7 @@ def heal(
     clock: Clock,
     wanted: Request,
     *,
-    started: Callable[[Sequence[Job], int], None] = lambda _jobs, _left: None,
+    started: Callable[[Sequence[Job], Callable[[], int]], None] = lambda _jobs, _left: None,
     report: Callable[[int, Outcome], None] = lambda _station, _outcome: None,
     env: Mapping[str, str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -172,7 +172,7 @@ def heal(
         workspace: Where to.
         clock: Tells the day.
         wanted: See `request`.
-        started: Called once with the plan and the requests left today.
+        started: Called once with the plan, and a function that tells the requests left today.
         report: Called after each request with station and outcome so far.
         env: Environment with the key; the process's own where None.
         sleep: Waits between requests and repeats.
@@ -189,7 +189,7 @@ def heal(
         jobs = engine.plan(wanted.stations, wanted.first, wanted.last)
         if not any(job.windows for job in jobs):
             limit = workspace.config.kma.requests_per_day
-            started(jobs, limit)
+            started(jobs, lambda: limit)
             nothing = {job.station: Outcome(0) for job in jobs}
             return Summary(wanted.first, wanted.last, recovered, nothing, limit)
         key = kma_key(
@@ -200,7 +200,7 @@ def heal(
         )
         counts = workspace.state / "requests.json"
         budget = Budget(counts, asos.NAME, key, workspace.config.kma.requests_per_day, clock)
-        started(jobs, budget.left())
+        started(jobs, budget.left)
         with open_service(
             workspace,
             clock,

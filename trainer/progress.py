@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.progress import ProgressColumn, Task
+
 _log = logging.getLogger(__name__)
 _LINES: Final = 20
 """At most so many log lines for one piece of work."""
@@ -36,6 +38,7 @@ def progress(title: str, total: int) -> Iterator[Progress]:
         rich_progress.TextColumn("{task.description}"),
         rich_progress.BarColumn(),
         rich_progress.MofNCompleteColumn(),
+        _rate_column(),
         rich_progress.TimeRemainingColumn(),
         rich_progress.TextColumn("{task.fields[note]}"),
     )
@@ -47,6 +50,17 @@ def progress(title: str, total: int) -> Iterator[Progress]:
                 bar.update(task, advance=1, note=note)
 
         yield _Bar()
+
+
+def _rate_column() -> ProgressColumn:
+    from rich.progress import ProgressColumn
+    from rich.text import Text
+
+    class _Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+    return _Rate()
 
 
 class _Lines:

@@ -15,7 +15,7 @@ from edge_agent.errors import FarmError, UsageError
 from trainer.commands.options import config_option, day_type, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     from trainer.heal import Request, Summary
@@ -113,14 +113,15 @@ def run_with_progress(workspace: Workspace, clock: SystemClock, wanted: Request)
     from trainer.progress import progress
 
     with ExitStack() as stack:
-        steps: list[Progress] = []
+        shown: list[tuple[Progress, Callable[[], int]]] = []
 
-        def started(jobs: Sequence[Job], _left: int) -> None:
+        def started(jobs: Sequence[Job], left: Callable[[], int]) -> None:
             total = sum(len(job.windows) for job in jobs)
-            steps.append(stack.enter_context(progress("ingest", total)))
+            shown.append((stack.enter_context(progress("ingest", total)), left))
 
         def report(station: int, outcome: Outcome) -> None:
-            steps[0].advance(_note(station, outcome))
+            steps, left = shown[0]
+            steps.advance(f"{_note(station, outcome)}, {left()} requests left today")
 
         return heal.heal(workspace, clock, wanted, started=started, report=report)
 
