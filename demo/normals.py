@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TEMPERATURE_C: Final = (-2.3, 0.2, 6.3, 12.9, 18.6, 23.2, 26.2, 26.8, 22.0, 15.3, 7.5, -0.3)
 LATITUDE_TREND_C: Final = (-1.9, -1.6, -1.0, -0.6, -0.4, -0.4, -0.5, -0.5, -0.7, -1.0, -1.3, -1.8)
 """Change of the mean temperature for each degree towards the north."""
-SYNOPTIC_C: Final = (3.9, 3.7, 3.4, 3.1, 2.6, 2.0, 1.9, 1.9, 2.1, 2.9, 3.7, 4.0)
+SYNOPTIC_C: Final = (4.1, 3.9, 3.7, 3.4, 2.9, 2.2, 2.1, 2.1, 2.3, 3.2, 4.0, 4.2)
 """Standard deviation of the temperature that weather systems bring."""
 DEPRESSION_C: Final = (8.6, 9.2, 10.2, 10.4, 10.2, 8.5, 5.4, 6.4, 8.0, 8.4, 7.9, 8.2)
 DEPRESSION_SPREAD_C: Final = (3.9, 4.3, 4.7, 5.0, 4.4, 3.3, 2.3, 2.6, 3.2, 3.6, 4.2, 4.0)
