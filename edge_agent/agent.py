@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent import __version__, cycle
 from edge_agent.contract.forecast import Forecast
+from edge_agent.errors import StorageError
 from edge_agent.inbox import Item, Signal
 from edge_agent.mail import open_courier
 from edge_agent.messaging import discovery
@@ -14,6 +15,7 @@ from edge_agent.messaging.commands import NAMES, CommandDesk, Request
 from edge_agent.messaging.link import Received, Subscription
 from edge_agent.messaging.outbox import Caps
 from edge_agent.messaging.quiet import QuietOutbox
+from edge_agent.reserve import Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +82,14 @@ class Agent:
 
     def cycle(self, now: datetime) -> str:
         """See `service.Work`."""
-        decision, new = self._runtime.run_cycle(now)
+        try:
+            decision, new = self._runtime.run_cycle(now)
+        except StorageError:
+            if not self._reserve().give():
+                raise
+            decision, new = self._runtime.run_cycle(now)
+        else:
+            self._reserve().hold()
         forecast = decision.forecast
         what = (
             f"forecast from {forecast.source.value}"
@@ -133,8 +142,12 @@ class Agent:
         if before is not None:
             before.close()
 
+    def _reserve(self) -> Reserve:
+        return Reserve(self._runtime.state, self._runtime.config.storage.reserve_bytes)
+
     def _opened(self) -> Runtime:
         runtime = self._open()
+        Reserve(runtime.state, runtime.config.storage.reserve_bytes).hold()
         stored = runtime.config.storage
         runtime.outbox = QuietOutbox(
             runtime.db,

@@ -1,0 +1,96 @@
+"""A disk that fills up while the agent works: a real small file system, full to its last block."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent import config
+from edge_agent.agent import Agent
+from edge_agent.errors import StorageError
+from edge_agent.reserve import NAME, Reserve
+from edge_agent.runtime import Runtime
+from tests.fakes.clock import FakeClock
+from tests.fakes.farm import fill_weather, install_release, write_config
+from tests.integration.test_agent_work import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Twelve megabytes of tmpfs."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)],
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def _fill(place: Path) -> Path:
+    ballast = place / "ballast"
+    with ballast.open("wb") as handle:
+        for size in (65_536, 4096, 1):
+            try:
+                while True:
+                    os.write(handle.fileno(), b"\0" * size)
+            except OSError:
+                continue
+    return ballast
+
+
+def _agent(place: Path, reserve_bytes: int) -> Agent:
+    path = write_config(place, 1)
+    path.write_text(
+        path.read_text("utf-8").replace(
+            'path = "state"', f'path = "state"\nreserve_bytes = {reserve_bytes}'
+        ),
+        "utf-8",
+    )
+    install_release(place / "state")
+    fill_weather(place / "state")
+    clock = FakeClock(NOW)
+    return Agent(
+        lambda: Runtime(config.load(path, {}), place / "state", clock, lambda: True), print
+    )
+
+
+def test_alerts_are_written_on_a_full_disk(small_disk: Path) -> None:
+    """The reserve is given back, the cycle is worked, and its alert waits for the broker."""
+    with closing(_agent(small_disk, 500_000)) as agent:
+        assert (small_disk / "state" / NAME).stat().st_size == 500_000
+        _fill(small_disk)
+        assert "alerts: heat" in agent.cycle(NOW)
+        assert not (small_disk / "state" / NAME).exists()
+        topics = [entry.message.topic for entry in agent._runtime.outbox.due(None, limit=100)]
+        assert "farm/v1/farm/edge-1/alert/heat/event" in topics
+
+
+def test_without_a_reserve_it_is_said_and_heals(small_disk: Path) -> None:
+    """A full disk is one clear fault, nothing is half written, and room again ends it."""
+    with closing(_agent(small_disk, 0)) as agent:
+        ballast = _fill(small_disk)
+        with pytest.raises(StorageError, match="full"):
+            agent.cycle(NOW)
+        assert agent._runtime.outbox.counts().waiting == {}
+        ballast.unlink()
+        assert "alerts: heat" in agent.cycle(NOW)
+
+
+def test_a_small_disk_is_left_alone(small_disk: Path) -> None:
+    """A reserve that would take more than a tenth of what is free is not taken."""
+    reserve = Reserve(small_disk, 5_000_000)
+    assert not reserve.hold()
+    assert not reserve.give()
