@@ -13,7 +13,6 @@ from edge_agent.clock import SystemClock
 from edge_agent.errors import CannotCreate
 from edge_agent.files import write_atomic
 from trainer import metadata, roles
-from trainer.depot_store import FolderStore
 from trainer.keyring import KeyRing, no_passphrase
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
     from edge_agent.ports import Clock
+    from trainer.depot_store import Store
 
 ROOT_KEYS: Final = 3
 ROOT_THRESHOLD: Final = 2
@@ -43,8 +43,8 @@ class Places(Protocol):
         ...
 
     @property
-    def depot(self) -> Path:
-        """Folder that the web server serves."""
+    def depot_store(self) -> Store:
+        """Files that the web server serves."""
         ...
 
 
@@ -71,14 +71,14 @@ def create(
     Raises:
         CannotCreate: This depot has its keys already.
     """
-    store, keys = FolderStore(workspace.depot), KeyRing(workspace.keys, passphrase)
+    store, keys = workspace.depot_store, KeyRing(workspace.keys, passphrase)
     now = (clock or SystemClock()).now()
     with store.lock():
         pinned = workspace.root / "root.json"
         if store.read(metadata.file_name(roles.TIMESTAMP, 0)) is not None:
             if pinned.exists():
                 raise CannotCreate(
-                    f"{workspace.depot}: this depot is signed already: choose another folder, or "
+                    f"{workspace.root}: its depot is signed already: choose another folder, or "
                     "use `trainer keys rotate` to replace keys"
                 )
             return _pin(store, pinned)
@@ -98,7 +98,7 @@ def create(
         return _pin(store, pinned)
 
 
-def _pin(store: FolderStore, pinned: Path) -> Path:
+def _pin(store: Store, pinned: Path) -> Path:
     """Leave the newest root for devices; last of all, as its presence says that all is done."""
     version = metadata.newest_root(store).version
     write_atomic(pinned, store.read(metadata.file_name(roles.ROOT, version)) or b"")

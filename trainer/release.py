@@ -14,7 +14,6 @@ import msgspec
 from edge_agent.contract import manifest as contract
 from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
 from trainer.depot import ROLLBACK, RUN, Depot
-from trainer.depot_store import FolderStore
 from trainer.keyring import KeyRing, no_passphrase
 from trainer.release_log import Entry, ReleaseLog
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.ports import Clock
+    from trainer.depot_store import Store
 
 
 class Places(Protocol):
@@ -35,8 +35,8 @@ class Places(Protocol):
         ...
 
     @property
-    def depot(self) -> Path:
-        """Folder that the web server serves."""
+    def depot_store(self) -> Store:
+        """Files that the web server serves."""
         ...
 
     @property
@@ -49,7 +49,7 @@ def open_depot(
     workspace: Places, clock: Clock, passphrase: Callable[[], bytes | None] = no_passphrase
 ) -> Depot:
     """The depot of a workspace, for publishing."""
-    return Depot(FolderStore(workspace.depot), KeyRing(workspace.keys, passphrase), clock)
+    return Depot(workspace.depot_store, KeyRing(workspace.keys, passphrase), clock)
 
 
 def publish_run(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from edge_agent.errors import FarmError, InputMissing, Refused, UsageError
 from edge_agent.files import write_atomic
 from trainer import metadata, roles
-from trainer.depot_store import FolderStore
 from trainer.keyring import KeyRing, no_passphrase
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Rotation:
         passphrase: Callable[[], bytes | None] = no_passphrase,
     ) -> None:
         self._workspace = workspace
-        self._store = FolderStore(workspace.depot)
+        self._store = workspace.depot_store
         self._keys = KeyRing(workspace.keys, passphrase)
         self._clock = clock
 

@@ -62,15 +62,12 @@ class Workspace:
     @property
     def store(self) -> Store:
         """Files of the lake."""
-        if "://" not in self.config.lake_path:
-            return FolderStore(self._folder("lake_path", self.config.lake_path))
-        try:
-            from trainer.s3_store import S3Store
-        except ModuleNotFoundError as fault:
-            raise ConfigError(
-                "lake_path: s3:// needs one more package: pip install obstore"
-            ) from fault
-        return S3Store(self.config.lake_path, os.environ)
+        return self._store("lake_path", self.config.lake_path)
+
+    @property
+    def depot_store(self) -> Store:
+        """Files of the depot, wherever they lie."""
+        return self._store("depot_path", self.config.depot_path)
 
     @property
     def lake(self) -> Lake:
@@ -114,6 +111,17 @@ class Workspace:
     def state(self) -> Path:
         """Folder of counts and locks that are this machine's own."""
         return self.root / "state"
+
+    def _store(self, key: str, value: str) -> Store:
+        if "://" not in value:
+            return FolderStore(self._folder(key, value))
+        try:
+            from trainer.s3_store import S3Store
+        except ModuleNotFoundError as fault:
+            raise ConfigError(
+                f"{key}: s3:// needs one more package: pip install obstore"
+            ) from fault
+        return S3Store(value, os.environ)
 
     def _folder(self, key: str, value: str) -> Path:
         if "://" in value:

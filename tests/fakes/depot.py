@@ -27,6 +27,8 @@ from trainer.keyring import KeyRing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from trainer.depot_store import Store
+
 START = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 DIGEST = "d1" * 32
 IMPATIENT = Pace(connect_s=1.0, head_s=1.0, grace_s=0.3, bytes_per_s=500.0, resumes=3)
@@ -55,6 +57,11 @@ class Yard:
         return self.root / "depot"
 
     @property
+    def depot_store(self) -> Store:
+        """The same, for writing."""
+        return FolderStore(self.depot)
+
+    @property
     def releases(self) -> Path:
         """The log."""
         return self.root / "releases.jsonl"
@@ -78,7 +85,7 @@ class Yard:
 
     def open(self) -> Depot:
         """The publisher."""
-        return Depot(FolderStore(self.depot), KeyRing(self.keys), self.clock)
+        return Depot(self.depot_store, KeyRing(self.keys), self.clock)
 
     def publish(self, word: str = "one", channel: str = "stable", **changes: object) -> int:
         """Publish a small release whose bytes follow from `word`."""

@@ -35,13 +35,12 @@ def show(config_path: Path | None, as_json: bool) -> None:
 
     Example: trainer keys show --json
     """
-    from trainer.depot_store import FolderStore
     from trainer.key_report import report
     from trainer.keyring import KeyRing
     from trainer.workspace import Workspace
 
     workspace = Workspace.open(config_path)
-    found = report(FolderStore(workspace.depot), KeyRing(workspace.keys), SystemClock().now())
+    found = report(workspace.depot_store, KeyRing(workspace.keys), SystemClock().now())
     if as_json:
         print_json([msgspec.to_builtins(one) for one in found])
         return

@@ -77,7 +77,7 @@ def test_a_cut_ceremony_is_completed_with_the_keys_it_made(
     """No key is thrown away and none is doubled; what comes out is a depot that works."""
     yard = Yard(tmp_path / "yard")
     with monkeypatch.context() as patch:
-        patch.setattr(keys, "FolderStore", lambda root: DyingStore(root, writes))
+        patch.setattr(Yard, "depot_store", DyingStore(yard.depot, writes))
         with pytest.raises(Killed):
             keys.create(yard, yard.clock)
     assert not (yard.root / "root.json").exists()
