@@ -70,7 +70,7 @@ def run(command: click.Command, program: str) -> int:
     except Exception as fault:  # noqa: BLE001 - the last resort: a bug gets one line and exit 70
         _log.debug("unexpected fault", exc_info=True)
         click.echo(
-            f"{program}: internal error: {type(fault).__name__}: {fault} "
+            f"{program}: internal error: {type(fault).__name__}: {_line(fault)} "
             "(a bug; run again with --verbose and report the output)",
             err=True,
         )
@@ -109,3 +109,8 @@ def verbosity_options(function: F) -> F:
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+
+
+def _line(fault: Exception) -> str:
+    """The fault's words on one line, however many it brought."""
+    return " ".join(str(fault).split())[:300]
