@@ -10,7 +10,8 @@ Neither the content type nor status 200 says which one came: the bytes decide. P
 from __future__ import annotations
 
 import re
-from typing import Final, TypeVar
+import threading
+from typing import Any, Final, TypeVar
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -40,6 +41,8 @@ _BY_STATUS: Final[dict[int, tuple[type[FarmError], str]]] = {
 }
 _GATEWAY_FAULTS: Final = ("unexpected error", "backend server", "api rate limit")
 _TOO_EARLY: Final = "전날 자료까지"
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_decoders_lock: Final = threading.Lock()
 _TEXT_LENGTH: Final = 120
 
 
@@ -111,11 +114,21 @@ def fault_of(code: str, message: str, service: str) -> FarmError:
 def decode_json(body: bytes, kind: type[T], service: str) -> T:
     """Struct from JSON; a body that breaks off is `Truncated`, a foreign shape `ProtocolFault`."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return _decoder(kind).decode(body)
     except msgspec.ValidationError as fault:
         raise ProtocolFault(f"{service}: unexpected answer: {clean(str(fault))}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Truncated(f"{service}: the answer is cut off or damaged") from None
+
+
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    # msgspec 0.22 works out a struct's fields at the first use of its type, and two threads that
+    # do so at the same time read a table that is half written: a crash of the whole process. A
+    # decoder holds the finished table, so it is made once, under a lock.
+    with _decoders_lock:
+        if kind not in _decoders:
+            _decoders[kind] = msgspec.json.Decoder(kind)
+        return _decoders[kind]
 
 
 def decode_xml(body: bytes, service: str) -> ET.Element:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from edge_agent.errors import FarmError, ProtocolFault, Refused, TryLater
-from trainer.sources import asos
+from trainer.sources import asos, envelope
 from trainer.sources.http import NotPublished, QuotaSpent, Transient, Truncated
 
 SAMPLES = Path(__file__).parents[5] / "shared" / "data" / "kma_samples"
@@ -174,3 +176,37 @@ def test_real_answers_keep_every_value(name: str, rows: int) -> None:
     assert page.rows.height == rows == page.total
     for sent, got in zip(items, page.rows.iter_rows(named=True), strict=True):
         assert got == {name: sent[name] for name in got}
+
+
+_TOGETHER = """
+import sys, threading
+from trainer.sources import asos
+sys.setswitchinterval(1e-6)
+body = sys.stdin.buffer.read()
+together = threading.Barrier(8)
+def work():
+    together.wait()
+    asos.parse(body, 200)
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.slow
+def test_the_first_answers_may_come_at_the_same_time() -> None:
+    """Threads that parse before anything was parsed do not crash the process (1 in 10 did)."""
+    body = answer({"item": [ITEM] * 50}, total=50)
+    for _ in range(60):
+        command = [sys.executable, "-c", _TOGETHER]
+        done = subprocess.run(command, input=body, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_every_answer_is_decoded_by_one_decoder() -> None:
+    """The decoder is made once, under a lock; msgspec crashes where two threads make it."""
+    asos.parse(header_only("03"), 200)
+    made = dict(envelope._decoders)
+    asos.parse(header_only("03"), 200)
+    assert made
+    assert all(envelope._decoders[kind] is decoder for kind, decoder in made.items())
