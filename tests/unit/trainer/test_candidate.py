@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from trainer.workspace import Workspace
 
+# One worker trains once for all of them.
+pytestmark = pytest.mark.xdist_group("candidate")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Path]]:

@@ -1,0 +1,115 @@
+"""`trainer daily` as a process against the stand-in: killed at any moment, run again, whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.kma import KmaStandIn
+from tests.fakes.depot import Device, set_clock
+from tests.fakes.weather import kma_record
+from trainer import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+KEY = "a-test-key"
+DAY = "2022-01-06"
+
+# The real command; only the size of training and the strictest references are changed.
+PROGRAM = """
+import sys
+import pytest
+from tests.fakes.trained import shrink
+from trainer import cli, gate
+shrink(pytest.MonkeyPatch())
+gate.REFERENCES = ("persistence",)
+sys.argv = ["trainer", *sys.argv[1:]]
+cli.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def kma() -> Iterator[KmaStandIn]:
+    """KMA with two years of hours."""
+    with KmaStandIn(kma_record(), key=KEY) as server:
+        yield server
+
+
+def start(root: Path, kma: KmaStandIn) -> subprocess.Popen[str]:
+    """The command, running."""
+    env = os.environ | {
+        "KMA_SERVICE_KEY": KEY,
+        "OPENBLAS_NUM_THREADS": "1",
+        "TRAINER__KMA__ASOS_URL": kma.asos_url,
+        "TRAINER__KMA__REQUESTS_PER_SECOND": "1000",
+        "TRAINER__START": "2020-01-02",
+        "TRAINER__TRAINING__THREADS": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "daily", "--date", DAY, "--json", "--config", str(root)],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Hash of every file but locks."""
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "lock" not in path.name
+    }
+
+
+def test_killed_at_any_moment_it_completes_and_a_second_run_changes_nothing(
+    kma: KmaStandIn, tmp_path: Path
+) -> None:
+    """SIGKILL at seeded moments; then exit 0, a depot a device accepts, exit 11 and equal bytes."""
+    root = tmp_path / "farm"
+    workspace.create(root, single_key=True)
+    moments = random.Random(20)
+    for _ in range(4):
+        process = start(root, kma)
+        time.sleep(moments.uniform(1.0, 7.0))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = start(root, kma)
+    shown, said = process.communicate()
+    if process.returncode != 11:
+        assert process.returncode == 0, said
+        assert json.loads(shown)["release"] == 1
+    before = tree(root)
+    again = start(root, kma)
+    _, said = again.communicate()
+    assert again.returncode == 11, said
+    assert f"{DAY}: done already (release 1" in said
+    after = tree(root)
+    assert {n for n in before | after if before.get(n) != after.get(n)} == set()
+    assert KEY not in said
+    device = _device(tmp_path, root)
+    assert device.sync(root / "depot") == 1
+
+
+def _device(tmp_path: Path, root: Path) -> Device:
+    from edge_agent.clock import SystemClock
+    from edge_agent.contract import features
+
+    clock = set_clock()
+    clock.jump((SystemClock().now() - clock.now()).total_seconds())
+    pinned = (root / "root.json").read_bytes()
+    return Device(tmp_path / "device", pinned, clock, digest=features.digest())
