@@ -8,8 +8,9 @@ Rules (tests name the numbers):
 3. A newer message with the same collapse key replaces one that still waits.
 4. A message is not handed out at or after its `expires_at`. While the clock is not trusted
    nothing expires.
-5. Room: a class may fill its own cap and what the classes below it leave free; beyond that the
-   oldest of the lowest class goes first. Alerts outrank states, states outrank telemetry.
+5. Room: each class has its own and loses its oldest beyond it. Alerts also use what telemetry
+   leaves, and push its oldest out. States are few, for they collapse, and what is true now must
+   outlive a flood of alerts: their room is theirs alone.
 6. A message the broker refuses for good goes to the dead letters.
 7. The last delivered retained message of a topic is kept, so that it can be said again to a
    broker that has forgotten it.
@@ -239,10 +240,10 @@ class Outbox:
         used = [0] * len(_RANKS)
         for kind, size in self._db.execute("SELECT kind, sum(size) FROM outbox GROUP BY kind"):
             used[kind] = size
-        # Rule 5 from the lowest class up: each class with all below it must fit their joint caps.
-        for top in range(len(_RANKS) - 1, -1, -1):
-            for rank in range(len(_RANKS) - 1, top - 1, -1):
-                while used[rank] and sum(used[top:]) > sum(self._caps[top:]):
+        alerts, states, telemetry = self._caps
+        for ranks, cap in (((2,), telemetry), ((1,), states), ((2, 0), alerts + telemetry)):
+            for rank in ranks:
+                while used[rank] and sum(used[r] for r in ranks) > cap:
                     seq, size = self._db.execute(
                         "SELECT seq, size FROM outbox WHERE kind = ? ORDER BY seq LIMIT 1", (rank,)
                     ).fetchone()

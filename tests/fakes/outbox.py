@@ -100,12 +100,12 @@ class MemoryOutbox:
             self._waiting = [e for e in self._waiting if e.message.collapse != message.collapse]
         self._last += 1
         self._waiting.append(Entry(self._last, message))
-        for kinds in (
-            [Kind.TELEMETRY],
-            [Kind.TELEMETRY, Kind.STATE],
-            [Kind.TELEMETRY, Kind.STATE, Kind.ALERT],
+        caps = self._caps
+        for kinds, cap in (
+            ([Kind.TELEMETRY], caps[Kind.TELEMETRY]),
+            ([Kind.STATE], caps[Kind.STATE]),
+            ([Kind.TELEMETRY, Kind.ALERT], caps[Kind.ALERT] + caps[Kind.TELEMETRY]),
         ):
-            cap = sum(self._caps[kind] for kind in kinds)
             while (group := [e for e in self._waiting if e.message.kind in kinds]) and sum(
                 size(e.message) for e in group
             ) > cap:

@@ -128,8 +128,8 @@ def test_nothing_expires_without_a_trusted_clock(build: Build) -> None:
     assert box.counts().dropped_expired == {}
 
 
-def test_the_lowest_class_loses_its_oldest_first(build: Build) -> None:
-    """Rule 5: alerts push out telemetry, then states, and only then old alerts."""
+def test_alerts_push_out_telemetry_and_then_old_alerts(build: Build) -> None:
+    """Rule 5: telemetry goes first, states stay, and only then the oldest alert goes."""
     one = size(_message("x0"))
     box = build(Caps(alerts_bytes=one, states_bytes=one, telemetry_bytes=2 * one))
     for name, kind in (("t0", Kind.TELEMETRY), ("s0", Kind.STATE), ("t1", Kind.TELEMETRY)):
@@ -140,10 +140,19 @@ def test_the_lowest_class_loses_its_oldest_first(build: Build) -> None:
     assert _ids(box) == ["s0", "t1", "a0", "a1"]
     for name in ("a2", "a3"):
         box.put(_message(name))
-    assert _ids(box) == ["a0", "a1", "a2", "a3"]
-    box.put(_message("a4"))
-    assert _ids(box) == ["a1", "a2", "a3", "a4"]
-    assert box.counts().dropped_for_room == {"telemetry": 2, "state": 1, "alert": 1}
+    assert _ids(box) == ["s0", "a1", "a2", "a3"]
+    assert box.counts().dropped_for_room == {"telemetry": 2, "alert": 1}
+
+
+def test_states_keep_their_room_to_themselves(build: Build) -> None:
+    """Rule 5: neither do states take more than theirs, nor does anything take it from them."""
+    one = size(_message("s0"))
+    box = build(Caps(alerts_bytes=one, states_bytes=2 * one, telemetry_bytes=one))
+    for number in range(3):
+        box.put(_message(f"s{number}", Kind.STATE))
+    for number in range(9):
+        box.put(_message(f"a{number}"))
+    assert _ids(box) == ["s1", "s2", "a7", "a8"]
 
 
 def test_a_low_class_never_takes_the_room_of_a_higher_one(build: Build) -> None:

@@ -1,0 +1,101 @@
+"""Whatever strangers publish: counted rejections, no crash, no growth."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent import config
+from edge_agent.agent import Agent
+from edge_agent.messaging.commands import NAMES
+from edge_agent.messaging.link import Received
+from edge_agent.runtime import Runtime
+from tests.fakes.clock import FakeClock
+from tests.fakes.farm import ROOT, write_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_agent.inbox import Item
+
+SENSOR = """[[sensors]]
+topic = "g/1"
+field = "a.b[0]"
+time_field = "t"
+quantity = "air_temperature_c"
+unit = "C"
+[[sensors]]
+topic = "g/2"
+quantity = "relative_humidity_pct"
+unit = "%"
+"""
+GROWTH_LIMIT_KB = 20_000
+
+
+def _payload(dice: random.Random) -> bytes:  # noqa: PLR0911 - one line a kind
+    kind = dice.randrange(8)
+    if kind == 0:
+        return dice.randbytes(dice.randrange(300))
+    if kind == 1:
+        return b"[" * dice.randrange(60_000)
+    if kind == 2:
+        number = dice.choice(["nan", "inf", "-inf", "1e999", "21.5", "-300", "0x1p3", "٣", ""])
+        return number.encode()
+    if kind == 3:
+        return json.dumps({"a": {"b": [dice.uniform(-1e9, 1e9)]}, "t": dice.choice(
+            ["2026-07-01T12:00:00Z", "1970-01-01", "9999-12-31T23:59:59Z", -1, 1e300, None, []]
+        )}).encode()  # fmt: skip
+    if kind == 4:
+        return json.dumps({"a": {"b": dice.choice([[], {}, None, [[]], ["x"], [True]])}}).encode()
+    if kind == 5:
+        request = {"id": str(dice.random()), "rule": "x" * dice.randrange(80), "minutes": -1}
+        return json.dumps(request).encode()
+    if kind == 6:
+        return b'{"a":' * dice.randrange(5000) + b"1" + b"}" * dice.randrange(5000)
+    return b'"\\ud800' + dice.randbytes(5)
+
+
+def _fuzz(folder: Path, count: int) -> None:
+    dice = random.Random(7)
+    clock = FakeClock()
+    path = write_config(folder, 1, SENSOR)
+    wishes: list[Item] = []
+    topics = ["g/1", "g/2", "g/3", "homeassistant/status"]
+    topics += [f"{ROOT}/cmd/{name}" for name in (*NAMES, "no")]
+    agent = Agent(
+        lambda: Runtime(config.load(path, {}), folder / "state", clock, lambda: True),
+        wishes.append,
+    )
+    with closing(agent):
+        settled_kb = 0
+        for number in range(count):
+            clock.advance(1)
+            message = Received(
+                dice.choice(topics), _payload(dice), dice.random() < 0.1, clock.now()
+            )
+            agent.take(message)
+            if number == count // 5:
+                settled_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - settled_kb
+        assert grown_kb < GROWTH_LIMIT_KB
+        assert sum(agent._runtime.intake.refused.values()) > count / 20
+        waiting = agent._runtime.outbox.counts().waiting
+        assert set(waiting) <= {"telemetry"}, "strangers cause answers and nothing else"
+        assert len(wishes) < count / 6, "requests are paced"
+
+
+def test_two_thousand_strange_messages(tmp_path: Path) -> None:
+    """No payload on any topic does harm."""
+    _fuzz(tmp_path, 2000)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_hundred_thousand_strange_messages(tmp_path: Path) -> None:
+    """The same, long."""
+    _fuzz(tmp_path, 100_000)
