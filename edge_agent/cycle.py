@@ -115,8 +115,10 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     frame, rung, source = local.observe(parts.store, device.station, now, forecasting.HISTORY_HOURS)
     site = Site(device.latitude, device.longitude, device.elevation_m)
     made = forecasting.make(frame, site, parts.release, now, source=rung)
-    kept = parts.store.forecasts(now - ladder.CACHED_MAX_AGE, now)
-    forecast = ladder.choose(made, kept, now)
+    forecast: Forecast | NoForecast = made
+    if not isinstance(made, Forecast) or made.source not in ladder.MODELS:
+        kept = parts.store.forecasts(now - ladder.CACHED_MAX_AGE, now)
+        forecast = ladder.choose(made, kept, now)
     inputs: tuple[Input, ...] = ()
     if isinstance(forecast, Forecast):
         age = int((now - forecast.origin).total_seconds())

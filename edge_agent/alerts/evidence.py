@@ -36,6 +36,7 @@ _MEETS: Final = {
     "<": operator.lt,
 }
 _HOUR: Final = timedelta(hours=1)
+_REACH_H: Final = 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def from_forecast(rule: Rule, forecast: Forecast | None, now: datetime) -> Evide
     best = max(runs, key=lambda run: run[1])
     first = next((run for run in runs if run[1] >= rule.probability), best)
     over: bool | None = None
-    if np.isfinite(chances).all():
+    if np.isfinite(chances).all() and len(hours) >= min(rule.within_h, _REACH_H):
         level = rule.threshold if rule.clear is None else rule.clear
         held = _runs(_chances(target, hours, rule.operator, level), times, rule.for_h)
         over = max(run[1] for run in held) < rule.probability

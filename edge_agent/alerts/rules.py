@@ -130,12 +130,12 @@ def _moved(latch: Latch, evidence: Evidence, now: datetime) -> bool:
         return True
     assert evidence.probability is not None
     assert evidence.hour is not None
+    rise = evidence.probability - latch.probability
     later = evidence.hour - latch.hour
-    return (
-        abs(evidence.probability - latch.probability) >= CHANCE_STEP
-        or later <= -HOUR_STEP
-        or (later >= HOUR_STEP and evidence.hour - now > HOUR_STEP)
-    )
+    if rise >= CHANCE_STEP or later <= -HOUR_STEP:
+        return True
+    away = evidence.hour - now > HOUR_STEP
+    return away and (rise <= -CHANCE_STEP or later >= HOUR_STEP)
 
 
 def _cleared(latch: Latch, now: datetime) -> Latch:

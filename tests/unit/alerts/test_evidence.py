@@ -80,16 +80,25 @@ def test_missing_data_is_no_evidence(weather: Forecast | None) -> None:
 
 def test_no_end_while_an_hour_of_the_window_is_unknown() -> None:
     """A missing hour cannot end an alert, but known ones may raise it (E4)."""
-    assert from_forecast(rule(), forecast([20.0, None]), NOW).over is None
-    assert from_forecast(rule(), forecast([35.0, None]), NOW).met is True
-    assert from_forecast(rule(), forecast([20.0, 20.0]), NOW).over is True
+    two = rule(within_h=2)
+    assert from_forecast(two, forecast([20.0, None]), NOW).over is None
+    assert from_forecast(two, forecast([35.0, None]), NOW).met is True
+    assert from_forecast(two, forecast([20.0, 20.0]), NOW).over is True
+
+
+def test_no_end_on_a_forecast_that_stops_within_the_window() -> None:
+    """An old forecast that reaches less far than the rule looks may raise, never clear (E4)."""
+    assert from_forecast(rule(), forecast([20.0] * 23), NOW).over is None
+    assert from_forecast(rule(), forecast([20.0] * 24), NOW).over is True
+    assert from_forecast(rule(within_h=48), forecast([20.0] * 41), NOW).over is None
+    assert from_forecast(rule(within_h=48), forecast([20.0] * 42), NOW).over is True
 
 
 def test_clear_level_keeps_an_alert_up() -> None:
     """Below the threshold but not below the clear level: not met, not over."""
-    found = from_forecast(rule(clear=27.0), forecast([28.0]), NOW)
+    found = from_forecast(rule(clear=27.0, within_h=1), forecast([28.0]), NOW)
     assert (found.met, found.over) == (False, False)
-    assert from_forecast(rule(clear=27.0), forecast([26.0]), NOW).over is True
+    assert from_forecast(rule(clear=27.0, within_h=1), forecast([26.0]), NOW).over is True
 
 
 def test_dryness_looks_down() -> None:

@@ -135,6 +135,18 @@ def test_event_that_goes_on_is_no_news() -> None:
     assert walk(heat(), *series) == [Edge.RAISED, *[None] * 7, Edge.UPDATED, None, None]
 
 
+def test_falling_chance_is_news_only_for_what_is_ahead() -> None:
+    """A frost that becomes unlikely tomorrow is told; one that ends as foreseen is not (R5)."""
+
+    def at(hour: int, chance: float) -> Evidence:
+        return Evidence(
+            met=True, over=False, probability=chance, value=31.0, hour=NOW + hour * HOUR
+        )
+
+    assert walk(heat(), at(12, 0.9), at(12, 0.6)) == [Edge.RAISED, Edge.UPDATED]
+    assert walk(heat(), at(2, 0.9), at(3, 0.6), at(3, 0.9)) == [Edge.RAISED, None, None]
+
+
 def test_live_rule_has_no_updates() -> None:
     """A reading's hour moves all the time (R5)."""
     later = Evidence(met=True, over=False, probability=1.0, value=33.0, hour=NOW + 20 * HOUR)
