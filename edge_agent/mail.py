@@ -13,9 +13,10 @@ from edge_agent import locations
 from edge_agent.errors import StorageError
 from edge_agent.files import make_folder
 from edge_agent.inbox import Inbox
-from edge_agent.messaging.client import Broker, MqttLink, TlsFiles
+from edge_agent.messaging.client import Broker, MqttLink
 from edge_agent.messaging.courier import Courier
 from edge_agent.messaging.link import Down, Event, Outgoing
+from edge_agent.messaging.tls import TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

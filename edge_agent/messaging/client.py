@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,10 +28,10 @@ from edge_agent.messaging.link import (
     Up,
     Version,
 )
+from edge_agent.messaging.tls import TlsContext, TlsFiles, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
@@ -45,18 +44,6 @@ WINDOW: Final = 10
 LARGEST_IN: Final = 65_536
 """Longer messages are not for this agent: dropped, and under MQTT 5 not even sent to it."""
 _CONNECT_TIMEOUT_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files, read again at every attempt so that renewed ones need no restart.
-
-    Without `ca` the system's authorities count; `cert` and `key` are for mutual TLS.
-    """
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +132,7 @@ class _Attempt:
         self._clock = clock
         self._reached = False
         self._silent = False
+        self._tls: TlsContext | None = None
         self._end: Down | None = None
         self._client: Client | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
@@ -218,6 +206,8 @@ class _Attempt:
             rest = None if client is None else client.socket()
             if rest is not None:
                 rest.close()
+            if self._tls is not None and self._tls.made is not None:
+                self._tls.made.close()
             final = self._end or end
             self._tell(Down(final.reason, final.code, self._reached))
 
@@ -243,7 +233,8 @@ class _Attempt:
         if broker.username:
             client.username_pw_set(broker.username, broker.password())
         if broker.tls is not None:
-            client.tls_set_context(_tls_context(broker.tls))
+            self._tls = tls_context(broker.tls)
+            client.tls_set_context(self._tls)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -375,11 +366,3 @@ class _Attempt:
 
 def _properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call] # paho's own is untyped
-
-
-def _tls_context(files: TlsFiles) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=files.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if files.cert is not None:
-        context.load_cert_chain(files.cert, files.key)
-    return context
