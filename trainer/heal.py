@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.errors import NothingNew, TryLater
+from edge_agent.errors import NothingNew, TryLater, UsageError
 from trainer import plan
 from trainer.access import open_service
 from trainer.budget import Budget
@@ -141,7 +141,10 @@ def request(
             "on the next day from about 11:00 KST"
         )
     start = first or date.fromisoformat(workspace.config.start)
-    return Request(chosen, start, last or plan.last_published(now))
+    end = last or plan.last_published(now)
+    if start > end:
+        raise UsageError(f"nothing lies between the first day {start} and the last day {end} (KST)")
+    return Request(chosen, start, end)
 
 
 def plan_only(workspace: Workspace, clock: Clock, wanted: Request) -> list[Job]:

@@ -86,6 +86,7 @@ def test_a_month_from_plan_to_report(call: Call, frame: pl.DataFrame) -> None:
         (FaultRates(), KEY, ("--to", "2999-01-01"), 75, "not out yet"),
         (FaultRates(), KEY, (*DAYS, "--station", "7"), 64, "station 7 is not one"),
         (FaultRates(), KEY, ("--from", "yesterday"), 64, "not a day like"),
+        (FaultRates(), KEY, ("--from", "2020-12-02", "--to", "2020-12-01"), 64, "nothing lies"),
     ],
 )
 def test_each_fault_has_its_line_and_exit_code(
