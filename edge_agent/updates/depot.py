@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from tuf.api.metadata import TargetFile
     from tuf.ngclient import FetcherInterface, Updater
 
     from edge_agent.updates.sources import Source
@@ -35,8 +36,11 @@ class Depot(Protocol):
         """Learn what is current; `now` is the time that expiry is judged by."""
         ...
 
-    def fetch(self, path: str, limit: int) -> bytes | None:
-        """Verified content of a target, or None where the depot does not list it."""
+    def fetch(self, path: str, limit: int, have: bytes | None = None) -> bytes | None:
+        """Verified content of a target, or None where the depot does not list it.
+
+        `have` is what may be it already, to spare the download.
+        """
         ...
 
 
@@ -72,12 +76,13 @@ class TufDepot:
             self._client = self._open(now)
             self._client.refresh()
 
-    def fetch(self, path: str, limit: int) -> bytes | None:
+    def fetch(self, path: str, limit: int, have: bytes | None = None) -> bytes | None:
         """Verified content of a target, or None where no trusted role lists it.
 
         Args:
             path: Target path.
             limit: Longest content accepted, bytes; judged before the download by the signed length.
+            have: Content of an earlier time; given back without a download where it is still right.
 
         Raises:
             Refused: The content or the role that lists it is forged or damaged, or it is too long.
@@ -94,6 +99,8 @@ class TufDepot:
                 raise Refused(
                     f"{path}: {info.length} bytes, more than the limit of {limit}: not downloaded"
                 )
+            if have is not None and _still(info, have):
+                return have
             folder, _, name = path.rpartition("/")
             stored = f"{_TARGETS}{folder}/{info.hashes['sha256']}.{name}"
             content = self._fetcher.download_bytes(stored, info.length)
@@ -138,6 +145,16 @@ class TufDepot:
             raise TryLater(f"{self._source.where()}: {self._at}: {_one_line(fault)}") from fault
         except OSError as fault:
             raise StorageError(f"{self._folder}: {fault.strerror}: check the disk") from fault
+
+
+def _still(info: TargetFile, have: bytes) -> bool:
+    from tuf.api.exceptions import LengthOrHashMismatchError
+
+    try:
+        info.verify_length_and_hashes(have)
+    except LengthOrHashMismatchError:
+        return False
+    return True
 
 
 def _one_line(fault: Exception) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from edge_agent import __version__
 from edge_agent.contract.manifest import MAX_BYTES
 from edge_agent.errors import FarmError, Refused, StorageError, TryLater
-from edge_agent.files import make_folder
+from edge_agent.files import make_folder, write_atomic
 from edge_agent.updates import onnx_guard, slots
 from edge_agent.updates.admission import Device, admit
 
@@ -82,6 +82,7 @@ class Updater:
         self._digest = digest
         self._self_check = self_check
         self._timekeeper = timekeeper
+        self._refreshed = False
         self._lock = lock
         self._id = device_id
         self._pinned = pinned
@@ -103,6 +104,7 @@ class Updater:
         with self._alone():
             now = self._trusted_now()
             self._depot.refresh(now)
+            self._refreshed = True
             path = f"channels/{self._channel}/manifest.json"
             content = self._depot.fetch(path, MAX_BYTES)
             if content is None:
@@ -131,10 +133,18 @@ class Updater:
             TryLater: The depot cannot be reached, or was not renewed.
         """
         with self._alone():
-            self._depot.refresh(self._trusted_now())
-            return self._depot.fetch(
-                f"observations/{station}/latest.parquet", MAX_OBSERVATION_BYTES
+            # Right after `sync` the depot was asked already; a poll asks it once.
+            if not self._refreshed:
+                self._depot.refresh(self._trusted_now())
+            self._refreshed = False
+            kept = self._lock.parent / "observations" / f"{station}.parquet"
+            have = _content(kept)
+            content = self._depot.fetch(
+                f"observations/{station}/latest.parquet", MAX_OBSERVATION_BYTES, have
             )
+            if content is not None and content != have:
+                _keep(kept, content)
+            return content
 
     def _device(self) -> Device:
         pointer = self._slots.pointer()
@@ -193,6 +203,21 @@ class Updater:
             except OSError as fault:
                 raise TryLater("another update is running: wait for it to end") from fault
             yield
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _keep(path: Path, content: bytes) -> None:
+    try:
+        write_atomic(path, content)
+    except OSError as fault:
+        # Kept only to spare the link; the observations themselves are in hand.
+        _log.warning("%s: cannot be written: %s", path, fault.strerror)
 
 
 def _signing_time(manifest: Manifest, now: datetime) -> datetime:

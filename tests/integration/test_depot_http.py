@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -161,6 +162,32 @@ def test_bytes_on_the_wire(tmp_path: Path) -> None:
         with pytest.raises(NothingNew):
             device.sync(url)
         assert 0 < sum(counts) <= 4096
+
+
+def test_unchanged_weather_is_not_pulled_twice(tmp_path: Path) -> None:
+    """A poll of release and weather that finds nothing costs at most 4 KB; damage is mended."""
+    yard = Yard.make(tmp_path / "yard")
+    yard.publish("one")
+    yard.open().publish_observations(108, b"w" * 20_000)
+    device = Device(tmp_path / "device", yard.pinned, yard.clock)
+    with served(yard.depot) as direct, counted(direct) as (url, counts):
+
+        def poll() -> bytes | None:
+            counts.clear()
+            with HttpSource(url, SystemClock(), IMPATIENT) as source:
+                updater = device.updater(source)
+                with contextlib.suppress(NothingNew):
+                    updater.sync()
+                return updater.fetch_observations(108)
+
+        assert poll() == b"w" * 20_000
+        assert poll() == b"w" * 20_000
+        assert 0 < sum(counts) <= 4096
+        (device.state / "observations/108.parquet").write_bytes(b"rot")
+        assert poll() == b"w" * 20_000
+        assert sum(counts) > 20_000
+        yard.open().publish_observations(108, b"new")
+        assert poll() == b"new"
 
 
 def test_the_server_serves_a_depot_and_nothing_else(tmp_path: Path) -> None:
