@@ -264,6 +264,8 @@ def _lineage(
                 "trees": dict(model.TREES),
                 "rounds": model.ROUNDS,
                 "pairs": training.PAIRS,
+                "parts": training.PARTS,
+                "linear_rows": training.LINEAR_ROWS,
                 "ridge": linear.PENALTY,
                 "drop_share": training.DROP_SHARE,
             },

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-# Threads that spin at every barrier make several trainings on one machine crawl. OpenMP reads this
-# once, when its library is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import lightgbm
 import numpy as np
