@@ -26,7 +26,7 @@ torture: $(READY) system ## The long runs that `make test` leaves out
 	$(BIN)/pytest -q -m slow $(ARGS)
 
 # Program each and the Debian package that brings it.
-SYSTEM := mosquitto:mosquitto systemd-analyze:systemd
+SYSTEM := mosquitto:mosquitto nginx:nginx-light systemd-analyze:systemd
 
 system: ## What tests need besides Python: installed where it is missing
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; wanted=; \
