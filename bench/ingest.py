@@ -204,8 +204,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("a", "b", "c", "d", "e"):
             (Path(folder) / name).mkdir()
-        print(row("1 station, without HTTP", without_http(url, years, f"{folder}/a")))
-        print(row("1 station", in_child(url, 1, years, f"{folder}/b")))
+        print(row("1 station, without HTTP", without_http(url, years, f"{folder}/a")), flush=True)
+        print(row("1 station", in_child(url, 1, years, f"{folder}/b")), flush=True)
         try:
             print(
                 row(
@@ -215,7 +215,7 @@ def main() -> None:
             )
         except subprocess.CalledProcessError as fault:
             print(f"(no plain version: {fault.stderr.strip().splitlines()[-1]})")
-        print(row(f"{many} stations", in_child(url, many, years, f"{folder}/d")))
+        print(row(f"{many} stations", in_child(url, many, years, f"{folder}/d")), flush=True)
         size = sum(p.stat().st_size for p in Path(f"{folder}/d").rglob("*.parquet"))
         raw = sum(p.stat().st_size for p in Path(f"{folder}/d").rglob("*.gz"))
         print(f"\nOn disk: {size / 1e6:.0f} MB of Parquet, {raw / 1e6:.0f} MB of raw answers.")
