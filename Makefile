@@ -59,7 +59,7 @@ bench: $(READY) ## Measure, side by side with what a user would pick instead
 	$(BIN)/python -m bench
 
 lock: $(READY) ## Resolve dependencies again into the one lock file
-	$(BIN)/uv pip compile pyproject.toml --extra trainer --group dev --universal --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra trainer --extra s3 --group dev --universal --generate-hashes \
 		--no-emit-index-url --python-version 3.11 --upgrade --quiet \
 		--custom-compile-command "make lock" -o requirements.lock
 

@@ -2,14 +2,14 @@
 
 The graph takes the float32 feature matrix and gives the value itself, in the target's unit:
 
-    y = clip(reference + linear(lead) + share(lead) * trees)
+    y = clip(reference + weights(lead) . [linear(lead), trees on its rest, trees on the change])
 
 so the agent needs to know nothing of how a model works inside.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
 
 from edge_agent.contract.feature_table import NAMES, REFERENCES
-from edge_agent.contract.schema import LEADS, QUANTITIES, RELATIVE_HUMIDITY
-from trainer.linear import base_of
+from edge_agent.contract.schema import QUANTITIES, RELATIVE_HUMIDITY
+from trainer.linear import leads_of, reference_of
 
 if TYPE_CHECKING:
     from trainer.linear import Linear
@@ -33,28 +33,39 @@ IR_VERSION = 8
 
 @dataclass(frozen=True, slots=True)
 class ForecastModel:
-    """Both parts of one target's model; `predict` is the reference the graph is held against.
+    """One target's model; `predict` is the reference the graph is held against.
 
     Attributes:
         target: Quantity.
         linear: Ridge regression per lead.
-        trees: Fitted to what the linear part leaves over.
-        shares: Float32 (48,): how far the trees are believed at each lead, 0 to 1.
+        rest: Trees on what the linear part leaves over.
+        change: Trees on the whole change from the reference.
+        weights: Float32 (48, 3): what each of the three counts at each lead.
     """
 
     target: str
     linear: Linear
-    trees: Trees
-    shares: np.ndarray = field(default_factory=lambda: np.ones(len(LEADS), np.float32))
+    rest: Trees
+    change: Trees
+    weights: np.ndarray
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Float64 (N,) in the target's unit for float32 (N, F)."""
-        leads = matrix[:, NAMES.index("lead")].astype(np.intp)
+        weights = self.weights[leads_of(matrix) - 1].astype(np.float64)
         low, high = bounds(self.target)
-        value = base_of(self.target, self.linear, matrix)
-        value += self.shares[leads - 1] * self.trees.predict(matrix)
+        value = reference_of(self.target, matrix)
+        value += (weights * self.members(matrix)).sum(axis=1)
         clipped: np.ndarray = np.clip(value, low, high)
         return clipped
+
+    def members(self, matrix: np.ndarray) -> np.ndarray:
+        """Float64 (N, 3): change from the reference by each part, unweighted."""
+        linear = self.linear.predict(matrix, leads_of(matrix))
+        return np.stack([linear, self.rest.predict(matrix), self.change.predict(matrix)], axis=1)
+
+    def thresholds(self) -> list[tuple[int, float]]:
+        """Every split of all trees as (feature, threshold)."""
+        return self.rest.thresholds() + self.change.thresholds()
 
 
 def bounds(target: str) -> tuple[float, float]:
@@ -66,22 +77,12 @@ def bounds(target: str) -> tuple[float, float]:
 
 def to_onnx(model: ForecastModel) -> bytes:
     """Graph of the model; equal models give equal bytes."""
-    trees = onnxmltools.convert_lightgbm(
-        model.trees.booster,
-        name=model.target,
-        initial_types=[("features", FloatTensorType([None, len(NAMES)]))],
-        target_opset=OPSET,
-    )
-    (ensemble,) = (n for n in trees.graph.node if n.op_type == "TreeEnsembleRegressor")
-    ensemble.input[0] = "features"
-    ensemble.output[0] = "trees"
-    ensemble.name = "trees"
     low, high = bounds(model.target)
     constants = {
         "mean": model.linear.mean.astype(np.float32),
         "weights": model.linear.weights.astype(np.float32),
         "bias": model.linear.bias.astype(np.float32)[:, None],
-        "shares": model.shares.astype(np.float32)[:, None],
+        "weights_of_members": model.weights.astype(np.float32),
         "lead_column": np.array([NAMES.index("lead")], np.int64),
         "reference_column": np.array([NAMES.index(REFERENCES[model.target])], np.int64),
         "one": np.array(1, np.int64),
@@ -102,11 +103,13 @@ def to_onnx(model: ForecastModel) -> bytes:
         helper.make_node("ReduceSum", ["terms", "axis"], ["weighted"], keepdims=1),
         helper.make_node("Gather", ["bias", "lead_index"], ["bias_of_lead"], axis=0),
         helper.make_node("Add", ["weighted", "bias_of_lead"], ["linear"]),
-        ensemble,
+        _ensemble(model.rest, "rest"),
+        _ensemble(model.change, "whole_change"),
+        helper.make_node("Concat", ["linear", "rest", "whole_change"], ["members"], axis=1),
+        helper.make_node("Gather", ["weights_of_members", "lead_index"], ["counted"], axis=0),
+        helper.make_node("Mul", ["members", "counted"], ["weighted_members"]),
+        helper.make_node("ReduceSum", ["weighted_members", "axis"], ["change"], keepdims=1),
         helper.make_node("Gather", ["features", "reference_column"], ["reference"], axis=1),
-        helper.make_node("Gather", ["shares", "lead_index"], ["share"], axis=0),
-        helper.make_node("Mul", ["trees", "share"], ["believed"]),
-        helper.make_node("Add", ["linear", "believed"], ["change"]),
         helper.make_node("Add", ["reference", "change"], ["unbounded"]),
         helper.make_node("Clip", ["unbounded", "low", "high"], ["value"]),
     ]
@@ -126,6 +129,21 @@ def to_onnx(model: ForecastModel) -> bytes:
     onnx.checker.check_model(whole)
     content: bytes = whole.SerializeToString(deterministic=True)
     return content
+
+
+def _ensemble(trees: Trees, name: str) -> onnx.NodeProto:
+    """The trees as one node from "features" to `name`."""
+    converted = onnxmltools.convert_lightgbm(
+        trees.booster,
+        name=name,
+        initial_types=[("features", FloatTensorType([None, len(NAMES)]))],
+        target_opset=OPSET,
+    )
+    (node,) = (n for n in converted.graph.node if n.op_type == "TreeEnsembleRegressor")
+    node.input[0] = "features"
+    node.output[0] = name
+    node.name = name
+    return node
 
 
 def versions() -> dict[str, str]:

@@ -117,9 +117,13 @@ class Accumulator:
         return Linear(mean, weights, solved[:, -1].astype(np.float32))
 
 
-def base_of(target: str, linear: Linear, matrix: np.ndarray) -> np.ndarray:
-    """Reference of the target plus the ridge's change: what trees start from, float64 (N,)."""
-    leads = matrix[:, NAMES.index("lead")].astype(np.intp)
-    base: np.ndarray = matrix[:, NAMES.index(REFERENCES[target])].astype(np.float64)
-    base += linear.predict(matrix, leads)
-    return base
+def leads_of(matrix: np.ndarray) -> np.ndarray:
+    """Lead of each row, integers (N,)."""
+    leads: np.ndarray = matrix[:, NAMES.index("lead")].astype(np.intp)
+    return leads
+
+
+def reference_of(target: str, matrix: np.ndarray) -> np.ndarray:
+    """Value that changes of the target are counted from, float64 (N,)."""
+    reference: np.ndarray = matrix[:, NAMES.index(REFERENCES[target])].astype(np.float64)
+    return reference

@@ -66,7 +66,7 @@ def check(model: ForecastModel, content: bytes, matrix: np.ndarray, seed: int) -
 
 def _on_thresholds(model: ForecastModel, matrix: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
-    splits = model.trees.thresholds()
+    splits = model.thresholds()
     rows = matrix[random.integers(0, len(matrix), THRESHOLD_ROWS)].copy()
     if not splits:
         return {"on thresholds": rows}

@@ -1,4 +1,4 @@
-"""Fitting one candidate: linear base, trees on what it leaves over, intervals from unseen errors.
+"""Fitting one candidate: a ridge, two forests, their weights by lead, intervals from unseen errors.
 
 Intervals come from cross-fitting: the training span is cut into `PARTS` blocks of time, each block
 is forecast by models that never saw it (nor the week on either side of it), and the errors of all
@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_agent.contract import residuals
-from edge_agent.contract.feature_table import NAMES, REFERENCES
 from edge_agent.contract.schema import LEADS, TARGETS
-from trainer import baselines
+from trainer import baselines, stack
 from trainer.dataset import WARM_UP_HOURS, Pairs, drop_inputs, gather, row_of, times, training_pairs
 from trainer.dataset import truth as truth_of
 from trainer.export import ForecastModel
-from trainer.linear import Accumulator, base_of
+from trainer.linear import Accumulator, leads_of, reference_of
 from trainer.model import Recipe, fit
 
 if TYPE_CHECKING:
@@ -37,9 +36,6 @@ LINEAR_ROWS = 60_000
 """Most rows per lead for the linear base."""
 
 DROP_SHARE = 0.1
-NEAR = 1
-"""Leads on either side that help to judge how far the trees are believed."""
-
 GUARD = np.timedelta64(7, "D")
 
 
@@ -91,23 +87,20 @@ def fit_candidate(
     for index, target in enumerate(TARGETS):
         truth = truth_of(series, pairs, target)
         task = _Task(target, index, gram, Recipe(seed=seed, threads=threads))
-        left, grown = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
+        change = truth - reference_of(target, whole)
+        members = np.full((len(pairs), stack.MEMBERS), np.nan)
         for part in range(PARTS):
             progress(f"{target}: unseen errors, part {part + 1} of {PARTS}")
             others = [p for p in range(PARTS) if p != part]
             outside = (hours < edges[part] - GUARD) | (hours > edges[part + 1] + GUARD)
             model = task.fit(others, thinned[outside], truth[outside])
-            inside = block == part
-            base = base_of(target, model.linear, whole[inside])
-            left[inside] = truth[inside] - base
-            grown[inside] = model.trees.predict(whole[inside])
+            members[block == part] = model.members(whole[block == part])
+        weights = stack.weights(members, change, pairs.leads)
         progress(f"{target}: final model")
-        shares = believed(left, grown, pairs.leads)
         final = task.fit(range(PARTS), thinned, truth)
-        fitted.models[target] = replace(final, shares=shares)
-        fitted.residuals[target] = residuals.fit(
-            target_times, pairs.leads, left - shares[pairs.leads - 1] * grown
-        )
+        fitted.models[target] = replace(final, weights=weights)
+        errors = change - (weights[pairs.leads - 1] * members).sum(axis=1)
+        fitted.residuals[target] = stack.intervals(target_times, pairs.leads, errors, block)
         fitted.climatology_residuals[target] = residuals.fit(
             target_times, pairs.leads, truth - baselines.climatology(whole, target)
         )
@@ -126,8 +119,16 @@ class _Task:
 
     def fit(self, parts: Sequence[int], matrix: np.ndarray, truth: np.ndarray) -> ForecastModel:
         linear = self.gram.solve(parts, self.index)
-        base = base_of(self.target, linear, matrix)
-        return ForecastModel(self.target, linear, fit(matrix, truth - base, self.recipe))
+        change = truth - reference_of(self.target, matrix)
+        leads = leads_of(matrix)
+        far = leads >= stack.FAR_LEAD
+        return ForecastModel(
+            target=self.target,
+            linear=linear,
+            rest=fit(matrix, change - linear.predict(matrix, leads), self.recipe),
+            change=fit(matrix[far], change[far], self.recipe),
+            weights=stack.LINEAR_ONLY,
+        )
 
 
 def _borders(split: Split) -> list[datetime]:
@@ -154,7 +155,7 @@ def _accumulate(
                 pairs = Pairs(np.full(len(origins), index), origins, np.full(len(origins), lead))
                 matrix = gather(series, pairs)
                 changes = [
-                    truth_of(series, pairs, target) - matrix[:, _column(REFERENCES[target])]
+                    truth_of(series, pairs, target) - reference_of(target, matrix)
                     for target in TARGETS
                 ]
                 gram.add(part, lead, matrix, np.stack(changes, axis=1))
@@ -163,32 +164,3 @@ def _accumulate(
 
 def _naive(time: datetime) -> np.datetime64:
     return np.datetime64(time.replace(tzinfo=None), "us")
-
-
-def believed(left: np.ndarray, grown: np.ndarray, leads: np.ndarray) -> np.ndarray:
-    """How far to believe the trees at each lead, from hours that they never saw.
-
-    Least squares of what the linear base left over on what the trees say of it, over the leads
-    within `NEAR` of each; kept in 0..1. Trees cut smooth relations into steps: an hour ahead that
-    costs more than it brings.
-
-    Args:
-        left: Truth minus linear base, shape (N,), NaN = unknown.
-        grown: Trees, shape (N,).
-        leads: Hours ahead, shape (N,).
-
-    Returns:
-        Float32, shape (48,).
-    """
-    known = np.isfinite(left)
-    shares = np.zeros(len(LEADS), np.float32)
-    for lead in LEADS:
-        rows = known & (np.abs(leads - lead) <= NEAR)
-        power = float(np.sum(grown[rows] ** 2))
-        if power > 0.0:
-            shares[lead - 1] = np.clip(np.sum(left[rows] * grown[rows]) / power, 0.0, 1.0)
-    return shares
-
-
-def _column(name: str) -> int:
-    return NAMES.index(name)

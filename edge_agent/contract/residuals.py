@@ -70,6 +70,30 @@ def fit(times: pl.Series, leads: np.ndarray, errors: np.ndarray) -> ResidualTabl
     return _struct(np.round(table, 3))
 
 
+def spread(table: ResidualTable, times: pl.Series, leads: np.ndarray) -> np.ndarray:
+    """Quantiles of the error at each target hour, float64 (N, Q), ascending along the second axis.
+
+    Args:
+        table: Of the target.
+        times: Target hours, UTC, length N.
+        leads: Hours ahead, shape (N,); linear between knots, held beyond the last.
+    """
+    season, block = cells(times)
+    quantiles = np.array(table.quantiles)[season, block]
+    knots = np.array(table.leads, dtype=np.float64)
+    upper = np.clip(np.searchsorted(knots, leads), 1, len(knots) - 1)
+    weight = np.clip((leads - knots[upper - 1]) / (knots[upper] - knots[upper - 1]), 0.0, 1.0)
+    rows = np.arange(len(leads))
+    between = (1.0 - weight)[:, None] * quantiles[rows, upper - 1]
+    between += weight[:, None] * quantiles[rows, upper]
+    return np.sort(between, axis=1)
+
+
+def scaled(table: ResidualTable, factor: float) -> ResidualTable:
+    """The table with every quantile multiplied by `factor`."""
+    return _struct(np.round(np.array(table.quantiles) * factor, 3))
+
+
 def apply(
     table: ResidualTable,
     target: str,
@@ -88,14 +112,7 @@ def apply(
     """
     from edge_agent.contract.forecast import TargetForecast
 
-    season, block = cells(pl.Series(times, dtype=pl.Datetime("us", "UTC")))
-    quantiles = np.array(table.quantiles)[season, block]
-    knots = np.array(table.leads, dtype=np.float64)
-    upper = np.clip(np.searchsorted(knots, leads), 1, len(knots) - 1)
-    weight = np.clip((leads - knots[upper - 1]) / (knots[upper] - knots[upper - 1]), 0.0, 1.0)
-    rows = np.arange(len(points))
-    spread = (1.0 - weight)[:, None] * quantiles[rows, upper - 1]
-    spread += weight[:, None] * quantiles[rows, upper]
+    around = spread(table, pl.Series(times, dtype=pl.Datetime("us", "UTC")), leads)
     quantity = QUANTITIES[target]
     bounded = target == "relative_humidity_pct"
     low, high = (0.0, 100.0) if bounded else (quantity.low, quantity.high)
@@ -103,7 +120,7 @@ def apply(
         unit=quantity.unit,
         values=np.clip(points.astype(np.float64), low, high),
         levels=np.array(table.levels),
-        quantiles=np.clip(points[:, None] + np.sort(spread, axis=1), low, high),
+        quantiles=np.clip(points[:, None] + around, low, high),
     )
 
 

@@ -47,7 +47,9 @@ def _linear() -> Linear:
 
 
 TREES = fit(MATRIX, VALUES, RECIPE)
-MODEL = ForecastModel(AIR_TEMPERATURE, _linear(), TREES)
+OTHER = fit(MATRIX, -2.0 * VALUES, replace(RECIPE, seed=9))
+WEIGHTS = np.random.default_rng(6).uniform(0.2, 0.8, (len(LEADS), 3)).astype(np.float32)
+MODEL = ForecastModel(AIR_TEMPERATURE, _linear(), TREES, OTHER, WEIGHTS)
 GRAPH = export.to_onnx(MODEL)
 
 
@@ -86,9 +88,9 @@ def test_rows_without_truth_are_left_out() -> None:
 
 def test_the_same_seed_grows_the_same_trees_and_bytes() -> None:
     """Equal data and seed: equal graph, byte for byte; another seed differs."""
-    again = replace(MODEL, trees=fit(MATRIX, VALUES, RECIPE))
+    again = replace(MODEL, rest=fit(MATRIX, VALUES, RECIPE))
     assert export.to_onnx(again) == GRAPH
-    other = replace(MODEL, trees=fit(MATRIX, VALUES, replace(RECIPE, seed=2)))
+    other = replace(MODEL, rest=fit(MATRIX, VALUES, replace(RECIPE, seed=2)))
     assert export.to_onnx(other) != GRAPH
 
 
@@ -119,7 +121,7 @@ def test_parity_sees_thresholds_that_were_not_lowered() -> None:
     This is the guard of `model._lower`: taken away here, it must be noticed.
     """
     trees = fit(MATRIX, VALUES, RECIPE)
-    one = replace(MODEL, trees=trees)
+    one = replace(MODEL, rest=trees)
     with pytest.raises(BadData, match=r"differ by .* .limit 1e-03.*thresholds") as refusal:
         parity.check(one, export.to_onnx(one), MATRIX, seed=1)
     worst = re.search(r"'holdout': ([0-9.e-]+)", str(refusal.value))
@@ -128,7 +130,10 @@ def test_parity_sees_thresholds_that_were_not_lowered() -> None:
     assert float(worst.group(1)) < parity.TOLERANCE
 
 
-@pytest.mark.parametrize(("name", "step"), [("weights", 0.01), ("bias", 0.002), ("mean", 1.0)])
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("weights", 0.05), ("bias", 0.01), ("mean", 1.0), ("weights_of_members", 0.01)],
+)
 def test_parity_sees_a_changed_number(name: str, step: float) -> None:
     """One number of the graph that is not the model's is refused."""
     graph = onnx.load_model_from_string(GRAPH)
@@ -156,7 +161,7 @@ def test_parity_sees_rows_without_a_number() -> None:
 
 
 def test_every_lead_has_its_own_line() -> None:
-    """The graph reads weights and bias of each row's own lead."""
+    """The graph reads weights, bias and shares of each row's own lead."""
     matrix = np.repeat(np.nan_to_num(MATRIX[:1]), len(LEADS), axis=0)
     matrix[:, LEAD] = LEADS
     found = OnnxPredictor(GRAPH, len(NAMES), "t").predict(matrix)

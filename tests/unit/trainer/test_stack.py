@@ -1,0 +1,95 @@
+"""Weights of the members by lead, and intervals that one part of the record owes another."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from edge_agent.contract import residuals
+from edge_agent.contract.schema import LEADS
+from trainer import stack
+
+
+def _members(count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(1)
+    return random.normal(0.0, 2.0, (count, stack.MEMBERS)), random.integers(1, 49, count)
+
+
+def test_the_weights_of_a_known_mixture_are_found() -> None:
+    """Truth that is 0.8 of the ridge and 0.3 of the whole change gives those weights, far out."""
+    members, leads = _members()
+    noise = np.random.default_rng(2).normal(0.0, 0.1, len(leads))
+    found = stack.weights(members, members @ np.array([0.8, 0.0, 0.3]) + noise, leads)
+    assert found.shape == (len(LEADS), stack.MEMBERS)
+    np.testing.assert_allclose(found[20:], np.tile([0.8, 0.0, 0.3], (28, 1)), atol=0.02)
+
+
+def test_near_by_only_ridge_and_its_rest_take_part() -> None:
+    """The trees on the whole change never saw short leads and count nothing there."""
+    members, leads = _members()
+    found = stack.weights(members, members.sum(axis=1), leads)
+    near = [lead for lead in LEADS if lead < stack.FAR_LEAD + stack.NEAR]
+    assert (found[: len(near), 2] == 0.0).all()
+    assert (found[len(near) :, 2] > 0.9).all()
+
+
+def test_a_member_that_only_harms_counts_nothing() -> None:
+    """Weights are never negative: a contrarian is left out, not turned round."""
+    members, leads = _members()
+    members[:, 1] = -members[:, 0] + np.random.default_rng(3).normal(0, 1, len(leads))
+    found = stack.weights(members, members[:, 0], leads)
+    assert (found[:, 1] >= 0.0).all()
+    assert (found[:, 1] < 0.01).all()
+
+
+def test_unknown_truth_and_unseen_leads_are_left_out() -> None:
+    """NaN rows change nothing; a lead without rows keeps the ridge alone."""
+    members, leads = _members(4000)
+    change = members[:, 0] * 0.5
+    members[::5] = np.nan
+    change[1::7] = np.nan
+    keep = leads > 20
+    found = stack.weights(members[keep], change[keep], leads[keep])
+    np.testing.assert_allclose(found[30:, 0], 0.5, atol=1e-6)
+    assert (found[0] == [1.0, 0.0, 0.0]).all()
+
+
+def _errors(spreads: tuple[float, ...]) -> tuple[pl.Series, np.ndarray, np.ndarray, np.ndarray]:
+    """A year of hourly errors for each spread, one part of the record each."""
+    hours = [datetime(2021, 1, 1, tzinfo=UTC) + timedelta(hours=h) for h in range(365 * 24)]
+    random = np.random.default_rng(4)
+    block = np.repeat(np.arange(len(spreads)), len(hours))
+    leads = random.choice(residuals.KNOTS, len(block))
+    errors = random.normal(0.0, 1.0, len(block)) * np.array(spreads)[block]
+    times = pl.Series(hours * len(spreads), dtype=pl.Datetime("us", "UTC"))
+    return times, leads, errors, block
+
+
+def test_years_that_differ_widen_the_intervals() -> None:
+    """With parts of unequal spread the table is wider than the plain quantiles of all."""
+    times, leads, errors, block = _errors((0.6, 1.0, 1.8))
+    plain = np.array(residuals.fit(times, leads, errors).quantiles)
+    wide = np.array(stack.intervals(times, leads, errors, block).quantiles)
+    ratio = wide[..., -1] / plain[..., -1]
+    assert ratio.min() == pytest.approx(ratio.max(), abs=0.01)
+    assert ratio.mean() > 1.02
+
+
+def test_years_alike_keep_the_plain_quantiles() -> None:
+    """Parts of one distribution need no widening beyond the noise of a finite sample."""
+    times, leads, errors, block = _errors((1.0, 1.0, 1.0))
+    plain = np.array(residuals.fit(times, leads, errors).quantiles)
+    wide = np.array(stack.intervals(times, leads, errors, block).quantiles)
+    assert (wide[..., -1] / plain[..., -1]).mean() < 1.05
+
+
+def test_a_part_whose_season_the_others_lack_is_no_judge() -> None:
+    """Half a year against the other half: the plain table stands."""
+    times, leads, errors, _ = _errors((1.0,))
+    season, _ = residuals.cells(times)
+    halves = (season >= 2).astype(int)
+    found = stack.intervals(times, leads, errors, halves)
+    assert found == residuals.scaled(residuals.fit(times, leads, errors), 1.0)
