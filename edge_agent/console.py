@@ -92,7 +92,7 @@ def set_up_logging(verbosity: int) -> None:
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     # These report every request or tree; a person who asks for -v means this project's words.
-    for noisy in ("httpx", "httpcore", "transitions", "amqtt", "asyncio"):
+    for noisy in ("httpx", "httpcore", "transitions", "amqtt", "asyncio", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -17,6 +17,7 @@ _COMMANDS = {
     "keys": "trainer.commands.keys:keys",
     "promote": "trainer.commands.release:promote",
     "relay": "trainer.commands.relay:relay",
+    "report": "trainer.commands.report:report",
     "rollback": "trainer.commands.release:rollback",
     "rollout": "trainer.commands.release:rollout",
     "runs": "trainer.commands.status:runs",

@@ -21,6 +21,8 @@ FORBIDDEN_ON_DEVICE = {
     "scipy",
     "joblib",
     "rich",
+    "matplotlib",
+    "mlflow",
 }
 SHARED_WITH_TRAINER = (
     "edge_agent",
@@ -48,6 +50,8 @@ OWNERS = {
     "lightgbm": {"trainer.model"},
     "onnx": {"trainer.export"},
     "onnxmltools": {"trainer.export"},
+    "matplotlib": {"trainer.report_charts"},
+    "mlflow": {"trainer.tracking"},
 }
 CONTRACT_MAY_USE = {"numpy", "polars", "msgspec"}
 

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and defaults that several commands share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from edge_agent.errors import InputMissing
 
 config_option = click.option(
     "--config",
@@ -38,3 +40,15 @@ class _Day(click.ParamType[date]):
 
 
 day_type = _Day()
+
+
+def newest_run(runs: Path) -> Path:
+    """Folder of the newest candidate run.
+
+    Raises:
+        InputMissing: There is none yet.
+    """
+    found = sorted(path.parent for path in runs.glob("*/manifest.json"))
+    if not found:
+        raise InputMissing(f"{runs}: no candidate run; make one with `trainer train`")
+    return found[-1]

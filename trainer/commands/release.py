@@ -8,9 +8,8 @@ import click
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import InputMissing
 from trainer import roles
-from trainer.commands.options import config_option, json_option
+from trainer.commands.options import config_option, json_option, newest_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +58,7 @@ def promote(  # noqa: PLR0917 - click passes them by name
     from trainer.workspace import Workspace
 
     workspace = Workspace.open(config_path)
-    folder = workspace.runs / run if run else _newest(workspace.runs)
+    folder = workspace.runs / run if run else newest_run(workspace.runs)
     folder = gate.decide(workspace, folder, channel, SystemClock())
     staged = percent < 100
     rollout = Rollout(percent, folder.name, devices) if staged else None
@@ -111,13 +110,6 @@ def rollout(
 
     number = restage(Workspace.open(config_path), channel, percent, reason, SystemClock())
     _say(number, channel, f"its live models, for {percent:g} % of the devices", as_json)
-
-
-def _newest(runs: Path) -> Path:
-    found = sorted(path.parent for path in runs.glob("*/manifest.json"))
-    if not found:
-        raise InputMissing(f"{runs}: no candidate run; make one with `trainer train`")
-    return found[-1]
 
 
 def _say(number: int, channel: str, what: str, as_json: bool) -> None:

@@ -1,0 +1,130 @@
+"""HTML of a report: one page that needs nothing from outside. Pure: text in, text out."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_STYLE: Final = """
+:root{--ink:#1b1f24;--quiet:#555b63;--line:#d5d9de;--tint:#f4f6f8;--good:#00663f;--bad:#a3211b}
+*{box-sizing:border-box}
+body{margin:0;color:var(--ink);background:#fff;font:16px/1.5 system-ui,"Noto Sans",sans-serif}
+main{max-width:70rem;margin:0 auto;padding:1.25rem}
+h1{font-size:1.6rem;margin:0}h2{font-size:1.25rem;margin:2.2rem 0 .3rem;border-top:1px solid
+var(--line);padding-top:1.1rem}h3{font-size:1rem;margin:.2rem 0}
+p{margin:.3rem 0 .8rem;max-width:48rem}.quiet{color:var(--quiet)}
+.grid{display:grid;gap:1rem 1.5rem;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr))}
+.grid.three{grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr))}
+figure{margin:0;min-width:0}figcaption{font-weight:600}
+svg{width:100%;max-width:32rem;height:auto;display:block}
+svg text{font-family:system-ui,"Noto Sans",sans-serif}
+.scroll{overflow-x:auto;margin:1rem 0 .4rem}table{border-collapse:collapse;font-size:.92rem}
+th,td{text-align:right;padding:.25rem .7rem;border-bottom:1px solid var(--line);
+font-variant-numeric:tabular-nums}
+th{background:var(--tint);font-weight:600}th:first-child,td:first-child,td.words{text-align:left}
+.tiles{display:grid;gap:.7rem;margin:1rem 0;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,14.5rem),1fr))}
+.tile{border:1px solid var(--line);border-radius:.5rem;padding:.5rem .9rem}
+.tile b{display:block;font-size:1.45rem;line-height:1.3}
+.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
+details{margin:.4rem 0}summary{cursor:pointer}
+@media print{main{max-width:none;padding:0}figure,.tile,tr{break-inside:avoid}
+h2,h3{break-after:avoid}details{display:none}body{font-size:11pt}
+.grid,.grid.three{grid-template-columns:1fr 1fr}}
+"""
+
+
+def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
+    """The whole document; `parts` are HTML."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        # Says to the browser what this page promises: nothing is loaded from anywhere.
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f'<h1>{escape(title)}</h1><p class="quiet">{escape(subtitle)}</p>'
+        f"{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def section(heading: str, words: str, *content: str) -> str:
+    """A heading, what it says in words, and its HTML."""
+    return f"<h2>{escape(heading)}</h2><p>{escape(words)}</p>{''.join(content)}"
+
+
+def grid(drawings: Mapping[str, str], *, three: bool = False) -> str:
+    """Drawings (SVG) side by side under their captions, one below the other on a phone."""
+    cells = "".join(
+        f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"
+        for caption, drawing in drawings.items()
+    )
+    return f'<div class="grid{" three" if three else ""}">{cells}</div>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Table of plain values: floats with three digits after the point, None as a dash."""
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table><thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def folded(words: str, content: str) -> str:
+    """HTML that opens on a click."""
+    return f"<details><summary>{escape(words)}</summary>{content}</details>"
+
+
+def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
+    """Large figures: heading, figure, what it is held against."""
+    return (
+        '<div class="tiles">'
+        + "".join(
+            f'<div class="tile"><span class="quiet">{escape(name)}</span><b>{escape(value)}</b>'
+            f"<span>{escape(beside)}</span></div>"
+            for name, value, beside in figures
+        )
+        + "</div>"
+    )
+
+
+def verdict(channel: str, decision: Mapping[str, Any]) -> str:
+    """What the gate said about a channel, its reasons, and every figure that it recorded."""
+    passed = bool(decision.get("passed"))
+    word = '<span class="good">passed</span>' if passed else '<span class="bad">refused</span>'
+    reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in decision.get("reasons", ()))
+    figures = [row for row in _flat("", decision) if row[0] not in {"passed", "run"}]
+    return f"<h3>{escape(channel)}: {word}</h3>{f'<ul>{reasons}</ul>' if reasons else ''}" + folded(
+        "Every figure the gate recorded", table(("figure", "value"), figures)
+    )
+
+
+def _flat(path: str, value: object) -> list[tuple[str, object]]:
+    if isinstance(value, dict):
+        return [
+            row
+            for key, inner in value.items()
+            if not (path == "" and key == "reasons")
+            for row in _flat(f"{path} > {key}" if path else str(key), inner)
+        ]
+    if isinstance(value, list):
+        return [row for i, inner in enumerate(value) for row in _flat(f"{path} > {i + 1}", inner)]
+    return [(path, value)]
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN
+        return "<td>–</td>"
+    if isinstance(value, bool):
+        return f"<td>{'yes' if value else 'no'}</td>"
+    if isinstance(value, float):
+        return f"<td>{value:.3f}</td>"
+    if isinstance(value, int):
+        return f"<td>{value}</td>"
+    return f'<td class="words">{escape(str(value))}</td>'
