@@ -31,6 +31,7 @@ from edge_agent.observations import local, relay
 from edge_agent.observations.intake import Intake
 from edge_agent.observations.live import Live
 from edge_agent.observations.store import Store
+from edge_agent.probation import Probation
 from edge_agent.timekeeping import Timekeeper
 from edge_agent.updates.slots import Slots
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
     from edge_agent.cycle import Decision
     from edge_agent.errors import FarmError
+    from edge_agent.forecast import LoadedRelease
     from edge_agent.messaging.message import Message
     from edge_agent.ports import Clock, Predictor
     from edge_agent.timekeeping import ClockState
@@ -127,6 +129,7 @@ class Runtime:
         device = settings.device
         self.topics = Topics.of(device.site, device.id, settings.mqtt.base_topic)
         self.slots = Slots(state)
+        self._probation = Probation(self.slots, self.release, load_release)
         self._speaker = Speaker(device.language, ZoneInfo(device.timezone))
         self._loaded: tuple[str, Loaded] | None = None
         self._written_at = clock.monotonic()
@@ -148,6 +151,9 @@ class Runtime:
 
     def parts(self) -> cycle.Parts:
         """What a cycle works with now."""
+        return self._parts(self.release())
+
+    def _parts(self, release: LoadedRelease | None) -> cycle.Parts:
         return cycle.Parts(
             config=self.config,
             db=self.db,
@@ -155,7 +161,7 @@ class Runtime:
             latches=self.latches,
             log=self.log,
             queue=self.outbox,
-            release=self.release(),
+            release=release,
             readings=self._live.readings,
             soil_moisture=self._live.soil_moisture,
             voice=self._voice,
@@ -167,13 +173,14 @@ class Runtime:
         Raises:
             StorageError: The disk refused.
         """
-        moment = now or self.clock.now()
+        return self._decide(now or self.clock.now(), self.release())
+
+    def _decide(self, moment: datetime, release: LoadedRelease | None) -> Decision:
         self._write_samples()
         since = min(moment - _LATE, self._oldest or moment)
         local.aggregate(self.store, self.config.sensors, since, moment)
         self._oldest = None
-        parts = self.parts()
-        return cycle.decide(parts, moment, self.time.judge()[1])
+        return cycle.decide(self._parts(release), moment, self.time.judge()[1])
 
     def run_cycle(self, now: datetime | None = None) -> tuple[Decision, int]:
         """One hour, written down; the decision and the number of new messages.
@@ -181,7 +188,8 @@ class Runtime:
         Raises:
             StorageError: The disk refused.
         """
-        decision = self.decide(now)
+        moment = now or self.clock.now()
+        decision = self._probation.decide(lambda release: self._decide(moment, release))
         new = cycle.commit(self.parts(), decision, *self._about(decision))
         self.store.prune(
             decision.at,
@@ -300,6 +308,9 @@ class Runtime:
         problems = list(known.notes) if known else [why or ""]
         if clock == "untrusted":
             problems.append("the clock is behind times that have surely passed")
+        left = self.slots.pointer().left
+        if left is not None:
+            problems.append(f"release {left.release} was left: {left.why}")
         age = int((decision.at - known.origin).total_seconds()) if known else None
         counts = self.outbox.counts()
         health = message.health_message(
@@ -321,7 +332,7 @@ class Runtime:
         )
         manifest = self._loaded[1].manifest if self._loaded else None
         own = replace(voice, source="agent", release=manifest.release if manifest else None)
-        return (message.model_message(own, manifest, __version__), health)
+        return (message.model_message(own, manifest, __version__, left), health)
 
     def _stale(self) -> bool:
         current = self.slots.pointer().current

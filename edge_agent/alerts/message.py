@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
     from edge_agent.messaging.topics import Topics
     from edge_agent.timekeeping import ClockState
+    from edge_agent.updates.slots import Left
 
 TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -246,8 +247,10 @@ def advice_message(voice: Voice, crop: str, advice: Advice) -> Message:
     return _state(voice.topics.irrigation, payload, Kind.STATE)
 
 
-def model_message(voice: Voice, manifest: Manifest | None, agent_version: str) -> Message:
-    """Release that runs, retained."""
+def model_message(
+    voice: Voice, manifest: Manifest | None, agent_version: str, left: Left | None = None
+) -> Message:
+    """Release that runs, and the one that was left, retained."""
     payload = ModelPayload(
         **_base(voice, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)),
         release=manifest.release if manifest else None,
@@ -258,6 +261,8 @@ def model_message(voice: Voice, manifest: Manifest | None, agent_version: str) -
         scores=dict(manifest.scores) if manifest else {},
         reason=manifest.reason if manifest else None,
         agent_version=agent_version,
+        left_release=left.release if left else None,
+        left_reason=left.why if left else None,
     )
     return _state(voice.topics.model, payload, Kind.STATE)
 

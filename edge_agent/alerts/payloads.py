@@ -138,7 +138,11 @@ class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Release that runs; `release` is null before the first install."""
+    """Release that runs; `release` is null before the first install.
+
+    `left_release` is one that this device went back from, `left_reason` why; null where none was
+    left since the last install.
+    """
 
     release: int | None
     channel: str | None
@@ -148,6 +152,8 @@ class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scores: dict[str, dict[str, float]]
     reason: str | None
     agent_version: str
+    left_release: int | None
+    left_reason: str | None
 
 
 class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):

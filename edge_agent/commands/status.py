@@ -82,8 +82,9 @@ def release(config_path: Path | None, as_json: bool) -> None:
         raise InputMissing("no release is installed: run `edge-agent sync`")
     found = _release(installed.manifest)
     found["manifest_sha256"] = installed.sha256
-    before = pointer.previous if pointer.previous != pointer.current else None
+    before = pointer.previous
     found["previous"] = before.release if before else None
+    found["left"] = msgspec.to_builtins(pointer.left)
     if as_json:
         print_json(found)
         return

@@ -11,7 +11,8 @@ A5 the feature code it was trained with is the feature code on this device;
 A6 its files lie where models lie, under names that cannot leave a folder, and are not too large;
 A7 it is rolled out to this device, and this device is not pinned to another release.
 
-A release that A7 keeps away is no fault: there is nothing new for this device.
+A release that A7 keeps away is no fault: there is nothing new for this device. Nor is one that the
+device ran and went back from: it waits for a higher one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from edge_agent.errors import BadData, NothingNew, Refused
 
 if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest, Rollout
+    from edge_agent.updates.slots import Left
 
 MAX_FILE_BYTES: Final = 32_000_000
 MAX_RELEASE_BYTES: Final = 64_000_000
@@ -45,6 +47,7 @@ class Device:
         current_release: Number of the live release; 0 for none.
         id: Device id, for staged rollouts.
         pinned: The only release number that this device takes; 0 for any.
+        left: The release it went back from, or None.
     """
 
     channel: str
@@ -55,6 +58,7 @@ class Device:
     current_release: int = 0
     id: str = ""
     pinned: int = 0
+    left: Left | None = None
 
 
 def admit(content: bytes, digest: str, device: Device) -> Manifest:
@@ -66,12 +70,17 @@ def admit(content: bytes, digest: str, device: Device) -> Manifest:
         device: This device.
 
     Raises:
-        NothingNew: It is the release that is live.
+        NothingNew: It is the release that is live, or one that is not for this device.
         Refused: A rule is broken.
     """
     name = f"channels/{device.channel}/manifest.json"
     if digest == device.current_sha256:
         raise NothingNew(f"{name}: release {device.current_release} is the newest and is installed")
+    if device.left is not None and digest == device.left.sha256:
+        raise NothingNew(
+            f"{name}: release {device.left.release} was left by this device ({device.left.why}); "
+            "a higher one is awaited"
+        )
     try:
         manifest = contract.decode(content)
     except BadData as fault:

@@ -10,6 +10,8 @@ S2 `slots.json` changes last, by one rename: a cut leaves the old release or the
 S3 Nothing that `slots.json` names is ever written to or removed.
 S4 What is loaded is checked by hash again; a damaged live release gives way to the previous one.
 S5 `highest` never falls, so going back by hand or by fault opens no way for an old release.
+S6 A release that replaced another is on trial until `probation` is content with its first cycles;
+   one that was left is remembered, with the reason, until another replaces it.
 """
 
 from __future__ import annotations
@@ -68,12 +70,29 @@ class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
+class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """First cycles of a release: `begun` in a row without an end, `good` that gave a forecast."""
+
+    begun: int = 0
+    good: int = 0
+
+
+class Left(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A release that this device went back from, and why."""
+
+    release: int
+    sha256: str
+    why: str
+
+
 class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Content of `slots.json`."""
+    """Content of `slots.json`; `trial` is None for a release that is trusted."""
 
     current: Slot | None = None
     previous: Slot | None = None
     highest: int = 0
+    trial: Trial | None = None
+    left: Left | None = None
 
 
 def matches(file: FileRef, content: bytes) -> bool:
@@ -105,14 +124,11 @@ class Slots:
     def load(self) -> InstalledRelease | None:
         """The live release, or the previous one where it is damaged; None before any install."""
         pointer = self.pointer()
-        for slot in (pointer.current, pointer.previous):
-            if slot is None:
-                continue
-            try:
-                return self._verified(slot)
-            except (FarmError, OSError) as fault:
-                _log.error("release %d cannot be used: %s", slot.release, fault)
-        return None
+        return self._first_usable(pointer.current, pointer.previous)
+
+    def previous(self) -> InstalledRelease | None:
+        """The release before the live one, or None where there is none that can be used."""
+        return self._first_usable(self.pointer().previous)
 
     def stage(self, content: bytes, files: Mapping[str, bytes]) -> InstalledRelease:
         """Write a release where no reader looks yet.
@@ -141,18 +157,21 @@ class Slots:
         """
         number = staged.manifest.release
         folder = self._releases / str(number)
+        # Before the new folder has its name: without `slots.json` it would be taken for live.
         pointer = self.pointer()
+        before = (slot for slot in (pointer.current, pointer.previous) if slot)
+        live = self._first_usable(*(slot for slot in before if slot.release != number))
         with self._explained("install"):
             # A folder of this name that nothing points to was left by a cut.
             self._clear(folder)
             staged.folder.rename(folder)
             sync_folder(self._releases)
-            live = self.load()
             self._write(
                 Pointer(
                     current=Slot(number, staged.sha256),
                     previous=None if live is None else Slot(live.manifest.release, live.sha256),
                     highest=max(pointer.highest, number),
+                    trial=None if live is None else Trial(),
                 )
             )
             self._prune()
@@ -163,23 +182,51 @@ class Slots:
         with self._explained("clean-up"):
             self._clear(staged.folder)
 
-    def go_back(self) -> InstalledRelease:
+    def note(self, trial: Trial | None) -> None:
+        """Write down how the live release does in its first cycles; None = it is trusted.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        with self._explained("writing the trial down"):
+            self._write(msgspec.structs.replace(self.pointer(), trial=trial))
+
+    def go_back(self, why: str) -> InstalledRelease:
         """Make the previous release live again; the one left is not offered a second time.
+
+        Args:
+            why: For people; kept until another release is installed.
 
         Raises:
             InputMissing: There is none, or it is damaged.
             StorageError: The disk failed.
         """
         pointer = self.pointer()
-        if pointer.previous is None:
+        if pointer.previous is None or pointer.current is None:
             raise InputMissing("no previous release on this device")
         with self._explained("going back"):
             try:
                 release = self._verified(pointer.previous)
             except (BadData, OSError) as fault:
                 raise InputMissing(f"the previous release cannot be used: {fault}") from fault
-            self._write(msgspec.structs.replace(pointer, current=pointer.previous, previous=None))
+            self._write(
+                Pointer(
+                    current=pointer.previous,
+                    highest=pointer.highest,
+                    left=Left(pointer.current.release, pointer.current.sha256, why),
+                )
+            )
         return release
+
+    def _first_usable(self, *slots: Slot | None) -> InstalledRelease | None:
+        for slot in slots:
+            if slot is None:
+                continue
+            try:
+                return self._verified(slot)
+            except (FarmError, OSError) as fault:
+                _log.error("release %d cannot be used: %s", slot.release, fault)
+        return None
 
     def _verified(self, slot: Slot) -> InstalledRelease:
         folder = self._releases / str(slot.release)

@@ -158,6 +158,7 @@ class Updater:
             current_release=0 if live is None else live.manifest.release,
             id=self._id,
             pinned=self._pinned,
+            left=pointer.left,
         )
 
     def _trusted_now(self) -> datetime:

@@ -21,12 +21,19 @@ from tests.fakes.depot import ref, release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_NEVER = 1e9
 TARGETS = ("air_temperature_c", "relative_humidity_pct")
 
 
-def tiny_release(word: str = "tiny") -> tuple[Manifest, dict[str, bytes]]:
-    """Candidate whose models give back one column of the matrix, golden windows included."""
-    models = {target: _model(column) for column, target in enumerate(TARGETS)}
+def tiny_release(
+    word: str = "tiny", *, blind_above: float = _NEVER
+) -> tuple[Manifest, dict[str, bytes]]:
+    """Candidate whose models give back one column of the matrix, golden windows included.
+
+    The model of temperature gives NaN for values above `blind_above`.
+    """
+    limits = (blind_above, _NEVER)
+    models = {target: _model(column, limits[column]) for column, target in enumerate(TARGETS)}
     predictors = load_predictors(models, len(NAMES))
     windows = golden.build(
         ((features.Place(Site(37.57, 126.97, 86.0), _normals()), _weather()),),
@@ -73,13 +80,22 @@ def _weather() -> pl.DataFrame:
     )
 
 
-def _model(column: int) -> bytes:
-    constants = {"column": np.array([column], np.int64), "low": np.array(-999, np.float32)}
+def _model(column: int, blind_above: float) -> bytes:
+    constants = {
+        "column": np.array([column], np.int64),
+        "low": np.array(-999, np.float32),
+        "limit": np.array(blind_above, np.float32),
+        "zero": np.array(0, np.float32),
+    }
     graph = helper.make_graph(
         [
             helper.make_node("Gather", ["features", "column"], ["picked"], axis=1),
             helper.make_node("IsNaN", ["picked"], ["missing"]),
-            helper.make_node("Where", ["missing", "low", "picked"], ["value"]),
+            helper.make_node("Where", ["missing", "low", "picked"], ["known"]),
+            helper.make_node("Sub", ["limit", "known"], ["left"]),
+            helper.make_node("Sqrt", ["left"], ["root"]),
+            helper.make_node("Mul", ["root", "zero"], ["nothing"]),
+            helper.make_node("Add", ["known", "nothing"], ["value"]),
         ],
         "tiny",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, len(NAMES)])],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.clock import SystemClock
-from edge_agent.errors import NothingNew, Refused, TryLater
+from edge_agent.errors import InputMissing, NothingNew, Refused, TryLater
 from edge_agent.updates.http_source import HttpSource
 from tests.fakes.depot import IMPATIENT, Device, Yard
 from tests.fakes.served import served
@@ -53,7 +53,7 @@ def test_releases_follow_each_other_and_the_previous_one_is_kept(
             assert yard.publish(word) == number
             assert device.sync(url) == number
     assert sorted(p.name for p in (device.state / "releases").iterdir()) == ["2", "3"]
-    assert device.slots.go_back().manifest.release == 2
+    assert device.slots.go_back("by hand").manifest.release == 2
     assert device.live() == 2
 
 
@@ -62,11 +62,35 @@ def test_a_release_that_was_left_is_not_offered_again(yard: Yard, device: Device
     for word in ("one", "two"):
         yard.publish(word)
         device.sync(yard.depot)
-    device.slots.go_back()
-    with pytest.raises(Refused, match="release 2 is not newer than 2"):
+    device.slots.go_back("by hand")
+    with pytest.raises(NothingNew, match=r"release 2 was left by this device \(by hand\)"):
         device.sync(yard.depot)
     yard.publish("three")
     assert device.sync(yard.depot) == 3
+    assert device.slots.pointer().left is None
+
+
+def test_a_first_install_has_nothing_before_it(yard: Yard, device: Device) -> None:
+    """No previous release, no trial, no way back."""
+    yard.publish("one")
+    device.sync(yard.depot)
+    pointer = device.slots.pointer()
+    assert (pointer.previous, pointer.trial) == (None, None)
+    with pytest.raises(InputMissing, match="no previous release"):
+        device.slots.go_back("by hand")
+
+
+def test_a_lost_pointer_does_not_take_the_previous_release_along(
+    yard: Yard, device: Device
+) -> None:
+    """Without slots.json the live one is found by its folder, and the next install keeps it."""
+    for word in ("one", "two"):
+        yard.publish(word)
+        device.sync(yard.depot)
+    (device.state / "slots.json").unlink()
+    yard.publish("three")
+    device.sync(yard.depot)
+    assert device.slots.go_back("by hand").manifest.release == 2
 
 
 def test_observations_come_by_the_same_checks(yard: Yard, device: Device) -> None:

@@ -128,7 +128,7 @@ def test_going_back_that_is_cut_leaves_one_of_the_two(
     """At every step of a return to the previous release: it or the one left is live."""
 
     def act(device: Device, _: Yard) -> object:
-        return device.slots.go_back()
+        return device.slots.go_back("by hand")
 
     def after(device: Device, _: Yard) -> None:
         assert _live(device) in {1, 2}
