@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 TREES: Mapping[str, Any] = {
     "objective": "regression",
-    "learning_rate": 0.06,
+    "learning_rate": 0.08,
     "num_leaves": 15,
-    "min_data_in_leaf": 300,
+    "min_data_in_leaf": 1000,
     "extra_trees": True,
     "bagging_fraction": 0.6,
     "bagging_freq": 1,

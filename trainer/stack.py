@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from edge_agent.contract import residuals
+from edge_agent.contract.residuals import KNOTS
 from edge_agent.contract.schema import LEADS
 from edge_agent.errors import BadData
 
@@ -31,7 +32,11 @@ LINEAR_ONLY: Final = np.tile(np.array([1.0, 0.0, 0.0], np.float32), (len(LEADS),
 
 
 def weights(members: np.ndarray, change: np.ndarray, leads: np.ndarray) -> np.ndarray:
-    """Weights of the members at each lead: non-negative least squares on unseen hours.
+    """Weights of the members at each lead: least squares on unseen hours, within bounds.
+
+    The forecast is v (ridge + s rest) + (1 - v) change with v and s in 0..1: a mean of two whole
+    forecasts, and a share of the correction to one of them. Free weights would shrink everything,
+    since the members judged here saw fewer years than those that serve.
 
     Trees cut smooth relations into steps: an hour ahead they cost more than they bring, a day
     ahead they know what the ridge cannot. How much, the errors of left-out years tell.
@@ -42,16 +47,22 @@ def weights(members: np.ndarray, change: np.ndarray, leads: np.ndarray) -> np.nd
         leads: Hours ahead, shape (N,).
 
     Returns:
-        Float32, shape (48, 3).
+        Float32, shape (48, 3): v, v s, 1 - v.
     """
     known = np.isfinite(change) & np.isfinite(members).all(axis=1)
     out = LINEAR_ONLY.copy()
     for lead in LEADS:
         rows = known & (np.abs(leads - lead) <= NEAR)
-        used = MEMBERS if lead >= FAR_LEAD + NEAR else MEMBERS - 1
-        if int(rows.sum()) > 10 * MEMBERS:
-            out[lead - 1] = 0.0
-            out[lead - 1, :used] = nnls(members[rows, :used], change[rows])[0]
+        if int(rows.sum()) <= 10 * MEMBERS:
+            continue
+        ridge, rest, whole = members[rows].T
+        if lead >= FAR_LEAD + NEAR:
+            design = np.stack([ridge - whole, rest], axis=1)
+            v, share = lsq_linear(design, change[rows] - whole, bounds=(0.0, 1.0)).x
+        else:
+            v = 1.0
+            (share,) = lsq_linear(rest[:, None], change[rows] - ridge, bounds=(0.0, 1.0)).x
+        out[lead - 1] = v, min(share, v), 1.0 - v
     return out
 
 
@@ -60,8 +71,9 @@ def intervals(
 ) -> ResidualTable:
     """Residual table from unseen errors, widened by what one part of the record says of another.
 
-    Years differ: quantiles of the other parts cover less of a part than they promise. The one
-    factor that would have made the 80 % intervals right on average is applied to the table.
+    Years differ: quantiles of the other parts cover less of a part than they promise, more so
+    further ahead. The factor that would have made the 80 % intervals right on average is applied
+    at each knot; intervals are never narrowed.
 
     Args:
         times: Target hours, UTC, length N.
@@ -72,7 +84,7 @@ def intervals(
     Raises:
         BadData: Too few errors in a season.
     """
-    ratios = []
+    ratios, knots = [], []
     for part in np.unique(block):
         inside = block == part
         try:
@@ -85,9 +97,12 @@ def intervals(
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(errors[inside] < 0, errors[inside] / low, errors[inside] / high)
         # A limit on the wrong side of zero cannot be reached by widening.
-        ratios.append(np.where(ratio < 0, np.inf, ratio)[np.isfinite(errors[inside])])
+        known = np.isfinite(errors[inside])
+        ratios.append(np.where(ratio < 0, np.inf, ratio)[known])
+        knots.append(residuals.nearest_knot(leads[inside])[known])
     table = residuals.fit(times, leads, errors)
     if not ratios:
         return table
-    factor = float(np.quantile(np.concatenate(ratios), NOMINAL[1] - NOMINAL[0]))
-    return residuals.scaled(table, max(1.0, factor))
+    ratio, knot = np.concatenate(ratios), np.concatenate(knots)
+    factors = [np.quantile(ratio[knot == k], NOMINAL[1] - NOMINAL[0]) for k in range(len(KNOTS))]
+    return residuals.scaled(table, np.maximum(1.0, factors))

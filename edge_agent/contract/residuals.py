@@ -52,7 +52,7 @@ def fit(times: pl.Series, leads: np.ndarray, errors: np.ndarray) -> ResidualTabl
         BadData: A season has fewer than `FEWEST` errors at some knot.
     """
     season, block = cells(times)
-    nearest = np.abs(leads[:, None] - np.array(KNOTS)[None, :]).argmin(axis=1)
+    nearest = nearest_knot(leads)
     known = np.isfinite(errors)
     table = np.empty((SEASONS, BLOCKS, len(KNOTS), len(LEVELS)))
     for s in range(SEASONS):
@@ -89,9 +89,15 @@ def spread(table: ResidualTable, times: pl.Series, leads: np.ndarray) -> np.ndar
     return np.sort(between, axis=1)
 
 
-def scaled(table: ResidualTable, factor: float) -> ResidualTable:
-    """The table with every quantile multiplied by `factor`."""
-    return _struct(np.round(np.array(table.quantiles) * factor, 3))
+def scaled(table: ResidualTable, factors: np.ndarray) -> ResidualTable:
+    """The table with the quantiles of each knot multiplied by its factor, shape (L,)."""
+    return _struct(np.round(np.array(table.quantiles) * factors[None, None, :, None], 3))
+
+
+def nearest_knot(leads: np.ndarray) -> np.ndarray:
+    """Position in `KNOTS` of the knot nearest to each lead."""
+    found: np.ndarray = np.abs(leads[:, None] - np.array(KNOTS)[None, :]).argmin(axis=1)
+    return found
 
 
 def apply(

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
-import pytest
 
 from edge_agent.contract import residuals
 from edge_agent.contract.schema import LEADS
@@ -19,41 +18,44 @@ def _members(count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_weights_of_a_known_mixture_are_found() -> None:
-    """Truth that is 0.8 of the ridge and 0.3 of the whole change gives those weights, far out."""
+    """Truth that is 0.7 (ridge + 0.5 rest) + 0.3 change gives those weights, far out."""
     members, leads = _members()
     noise = np.random.default_rng(2).normal(0.0, 0.1, len(leads))
-    found = stack.weights(members, members @ np.array([0.8, 0.0, 0.3]) + noise, leads)
+    found = stack.weights(members, members @ np.array([0.7, 0.35, 0.3]) + noise, leads)
     assert found.shape == (len(LEADS), stack.MEMBERS)
-    np.testing.assert_allclose(found[20:], np.tile([0.8, 0.0, 0.3], (28, 1)), atol=0.02)
+    np.testing.assert_allclose(found[20:], np.tile([0.7, 0.35, 0.3], (28, 1)), atol=0.02)
 
 
 def test_near_by_only_ridge_and_its_rest_take_part() -> None:
     """The trees on the whole change never saw short leads and count nothing there."""
     members, leads = _members()
-    found = stack.weights(members, members.sum(axis=1), leads)
-    near = [lead for lead in LEADS if lead < stack.FAR_LEAD + stack.NEAR]
-    assert (found[: len(near), 2] == 0.0).all()
-    assert (found[len(near) :, 2] > 0.9).all()
+    found = stack.weights(members, members[:, 2], leads)
+    near = stack.FAR_LEAD + stack.NEAR - 1
+    assert (found[:near, 0] == 1.0).all()
+    assert (found[:near, 2] == 0.0).all()
+    assert (found[near:, 2] > 0.9).all()
 
 
-def test_a_member_that_only_harms_counts_nothing() -> None:
-    """Weights are never negative: a contrarian is left out, not turned round."""
-    members, leads = _members()
-    members[:, 1] = -members[:, 0] + np.random.default_rng(3).normal(0, 1, len(leads))
-    found = stack.weights(members, members[:, 0], leads)
-    assert (found[:, 1] >= 0.0).all()
-    assert (found[:, 1] < 0.01).all()
+def test_weights_are_a_mean_of_two_forecasts_and_a_share_of_a_correction() -> None:
+    """Whatever the truth: v and 1 - v add to one, the share never exceeds v, none is negative."""
+    members, leads = _members(6000)
+    for seed in range(5):
+        change = np.random.default_rng(seed).normal(0.0, 3.0, len(leads)) - 2.0 * members[:, 1]
+        found = stack.weights(members, change, leads)
+        np.testing.assert_allclose(found[:, 0] + found[:, 2], 1.0, atol=1e-6)
+        assert (found >= 0.0).all()
+        assert (found[:, 1] <= found[:, 0] + 1e-6).all()
 
 
 def test_unknown_truth_and_unseen_leads_are_left_out() -> None:
     """NaN rows change nothing; a lead without rows keeps the ridge alone."""
     members, leads = _members(4000)
-    change = members[:, 0] * 0.5
+    change = members @ np.array([0.5, 0.0, 0.5])
     members[::5] = np.nan
     change[1::7] = np.nan
     keep = leads > 20
     found = stack.weights(members[keep], change[keep], leads[keep])
-    np.testing.assert_allclose(found[30:, 0], 0.5, atol=1e-6)
+    np.testing.assert_allclose(found[30:, 0], 0.5, atol=1e-4)
     assert (found[0] == [1.0, 0.0, 0.0]).all()
 
 
@@ -74,7 +76,8 @@ def test_years_that_differ_widen_the_intervals() -> None:
     plain = np.array(residuals.fit(times, leads, errors).quantiles)
     wide = np.array(stack.intervals(times, leads, errors, block).quantiles)
     ratio = wide[..., -1] / plain[..., -1]
-    assert ratio.min() == pytest.approx(ratio.max(), abs=0.01)
+    # One factor a knot, whatever the season and the part of the day.
+    assert np.ptp(ratio, axis=(0, 1)).max() < 0.01
     assert ratio.mean() > 1.02
 
 
@@ -92,4 +95,4 @@ def test_a_part_whose_season_the_others_lack_is_no_judge() -> None:
     season, _ = residuals.cells(times)
     halves = (season >= 2).astype(int)
     found = stack.intervals(times, leads, errors, halves)
-    assert found == residuals.scaled(residuals.fit(times, leads, errors), 1.0)
+    assert found == residuals.fit(times, leads, errors)
