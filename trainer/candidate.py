@@ -99,7 +99,7 @@ def train(
         else fit_normals(frame, borders.train_end)
         for number, frame in frames.items()
     }
-    lineage = _lineage(workspace, frames, normals)
+    lineage = _lineage(workspace, frames, normals, borders)
     name = f"{as_of + timedelta(hours=9):%Y%m%d}-{_digest(lineage)[:12]}"
     folder = workspace.runs / name
     if (folder / MANIFEST).exists():
@@ -239,6 +239,7 @@ def _lineage(
     workspace: Workspace,
     frames: Mapping[int, pl.DataFrame],
     normals: Mapping[int, Mapping[str, tuple[float, ...]]],
+    borders: Split,
 ) -> dict[str, str]:
     options = workspace.config.training
     data = hashlib.sha256()
@@ -253,6 +254,7 @@ def _lineage(
         "data_sha256": data.hexdigest(),
         "data_from": f"{oldest:%Y-%m-%dT%H:%M}Z",
         "data_to": f"{newest:%Y-%m-%dT%H:%M}Z",
+        "trained_to": f"{borders.train_end:%Y-%m-%dT%H:%M}Z",
         "normals_sha256": _digest({str(number): one for number, one in normals.items()}),
         "code_version": __version__,
         "features_digest": features.digest(),

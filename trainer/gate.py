@@ -1,86 +1,49 @@
-"""Whether a candidate may go live.
+"""Whether a candidate may go live: loads it, what it meets and the hours, and acts on the verdict.
 
-Rules, numbered as tests and refusals name them:
-
-    G1  Without a champion, or with one whose features this code cannot compute any more, each
-        target must beat persistence, climatology, damped anomaly and the seed recipe in RMSE at
-        24 h on the same holdout hours.
-    G2  With a champion each target is judged by itself: the challenger goes in only where its RMSE
-        at 24 h is below the champion's on the same hours of the challenger's holdout.
-    G3  Targets that lost keep the champion's model; where none won there is no release.
-    G4  Models of two releases stand together only on the same normals.
-    G5  The ONNX graph that is judged is the file that is published, it matches LightGBM, and its
-        features are those of this code.
-
-A champion never saw the challenger's holdout: borders move forward with the days, and its own
-training ended before its own border. Every decision is written into the run's folder.
+The rules are those of `trainer.verdict`. Kept in the run's folder, so that the decision can be
+computed again: `gate-<channel>.json` with terms and findings, `gate-<channel>.parquet` with the
+daily sums that they follow from.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from edge_agent.contract import features, golden
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import BadData, GateRefused, NothingNew
+from edge_agent.errors import BadData, GateRefused, InputMissing, NothingNew
 from edge_agent.files import write_atomic
 from edge_agent.inference import load_predictors
-from trainer import candidate
-from trainer.dataset import gather, prepare, scoring_pairs, truth
+from trainer import candidate, evidence
+from trainer.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.depot import RUN
-from trainer.evaluate import common, score
+from trainer.evidence import CHALLENGER, CHAMPION
 from trainer.release import open_depot
-from trainer.scoring import HEADLINE_LEAD, MODEL
-from trainer.stations import station as station_of
+from trainer.verdict import Decision, Terms, conclude
+from trainer.witness import Candidate, Period, collect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from edge_agent.contract.manifest import Manifest, SiteNormals
+    from edge_agent.contract.manifest import Manifest
     from edge_agent.ports import Clock
-    from trainer.dataset import StationSeries
     from trainer.scoring import Metrics
     from trainer.workspace import Workspace
 
 _WITH = "-with-"
-REFERENCES = ("persistence", "climatology", "damped_anomaly", "seed_recipe")
+TRAINED_TO = "trained_to"
+"""Key of the lineage: end of the training targets, UTC."""
 
+_RECIPE = ("parameters", "features_digest", "code_version")
+"""Keys of the lineage that are equal where only data and seeds differ."""
 
-class Verdict(msgspec.Struct, frozen=True):
-    """One target: RMSE at 24 h of the challenger and of what it had to beat, by name."""
-
-    challenger: float
-    against: dict[str, float]
-    rows: int
-    passed: bool
-
-
-class Decision(msgspec.Struct, frozen=True):
-    """What the gate decided and from what, enough to recompute it.
-
-    Attributes:
-        run: The candidate.
-        champion: Release it was held against, or None.
-        holdout_from: First origin, UTC.
-        holdout_to: Newest observation, UTC.
-        targets: Verdict per target.
-        passed: Whether anything may go live.
-        reasons: For every rule that failed, which and with what figures.
-    """
-
-    run: str
-    champion: int | None
-    holdout_from: str
-    holdout_to: str
-    targets: dict[str, Verdict]
-    passed: bool
-    reasons: tuple[str, ...]
+SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,132 +79,140 @@ def stems_from(release: Manifest, folder: Path) -> bool:
 def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Path:
     """Judge a candidate and return the folder of the run to publish.
 
-    That is the candidate itself, or, where only some targets won, a run composed of the winners
-    and the champion's models.
+    That is the candidate itself, or, where only one target is better, a run composed of its model
+    and the champion's other one.
 
     Raises:
         GateRefused: Nothing may go live; the text lists each failed rule with its figures.
         NothingNew: The candidate's models are the champion's.
         BadData: The run is damaged, or was trained on other features than this code computes.
     """
-    run = _Run(folder, *candidate.load(folder))
-    if run.manifest.features.digest != features.digest():
-        raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
-    reigning = champion_of(workspace, channel, clock)
-    if reigning is None or reigning.features.digest != features.digest():
-        decision = _against_references(run)
-        champion = None
-    else:
-        champion = _Champion(reigning, open_depot(workspace, clock).content(reigning))
-        if _hashes(run.manifest) == _hashes(reigning):
-            raise NothingNew(f"{folder.name}: {channel} holds these models already")
-        decision = _against_champion(workspace, run, champion)
+    run = _load(folder)
+    champion = _champion(workspace, channel, clock)
+    if champion and _hashes(run.manifest) == _hashes(champion.manifest):
+        raise NothingNew(f"{folder.name}: {channel} holds these models already")
+    terms = _terms(run, champion, channel)
+    attempt = Attempt(
+        at=f"{clock.now():%Y-%m-%dT%H:%M:%SZ}",
+        channel=channel,
+        quarter=terms.quarter,
+        run=folder.name,
+        champion=terms.champion or 0,
+    )
+    number = count(workspace.root / "attempts.jsonl", attempt)
+    terms = msgspec.structs.replace(terms, attempt=number, alpha=alpha_of(number))
+    content = _evidence(workspace, run, champion, terms)
+    decision = conclude(terms, content)
+    write_atomic(folder / f"gate-{channel}.parquet", content)
     write_atomic(
         folder / f"gate-{channel}.json",
         msgspec.json.format(msgspec.json.encode(decision), indent=1),
     )
     if not decision.passed:
         raise GateRefused(f"{folder.name}: refused for {channel}: " + "; ".join(decision.reasons))
-    winners = {target for target, verdict in decision.targets.items() if verdict.passed}
-    if champion is None or winners == set(TARGETS):
+    if champion is None or len(decision.winners) == len(TARGETS):
         return folder
-    return _compose(run, champion, winners)
+    return _compose(run, champion, set(decision.winners))
+
+
+def examine(workspace: Workspace, folder: Path) -> tuple[Decision, bytes]:
+    """The verdict on a run as if nothing were live, and its evidence; nothing is written.
+
+    Raises:
+        BadData: See `decide`.
+        InputMissing: The folder is no candidate.
+    """
+    run = _load(folder)
+    terms = _terms(run, None, "")
+    content = _evidence(workspace, run, None, terms)
+    return conclude(terms, content), content
+
+
+def recompute(folder: Path, channel: str) -> tuple[Decision, Decision]:
+    """The decision on file, and the one that follows from its terms and its evidence now.
+
+    Raises:
+        InputMissing: The run was never judged for the channel.
+        BadData: A file is damaged, or the evidence is not the decision's.
+    """
+    path = folder / f"gate-{channel}.json"
+    try:
+        recorded = msgspec.json.decode(path.read_bytes(), type=Decision)
+        content = path.with_suffix(".parquet").read_bytes()
+    except FileNotFoundError as fault:
+        raise InputMissing(f"{fault.filename}: missing; judge the run first") from fault
+    except msgspec.DecodeError as fault:
+        raise BadData(f"{path}: {fault}") from fault
+    if hashlib.sha256(content).hexdigest() != recorded.evidence:
+        raise BadData(f"{path.with_suffix('.parquet')}: not the evidence of this decision")
+    return recorded, conclude(recorded.terms, content)
+
+
+def _load(folder: Path) -> _Run:
+    run = _Run(folder, *candidate.load(folder))
+    if run.manifest.features.digest != features.digest():
+        raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
+    if TRAINED_TO not in run.manifest.lineage or not run.metrics.damped:
+        raise BadData(f"G5 {folder.name}: trained before the gate knew its rules; train again")
+    return run
+
+
+def _champion(workspace: Workspace, channel: str, clock: Clock) -> _Champion | None:
+    """What is live, unless this code cannot run it any more or its training range is unknown."""
+    depot = open_depot(workspace, clock)
+    live = depot.live().get(channel)
+    if (
+        live is None
+        or live.manifest.features.digest != features.digest()
+        or TRAINED_TO not in live.manifest.lineage
+    ):
+        return None
+    return _Champion(live.manifest, depot.content(live.manifest))
 
 
 def _hashes(manifest: Manifest) -> dict[str, str]:
     return {target: model.file.sha256 for target, model in manifest.models.items()}
 
 
-def _against_references(run: _Run) -> Decision:
-    verdicts, reasons = {}, []
-    for target in TARGETS:
-        scores = run.metrics.scores[target]
-        own = scores[MODEL][HEADLINE_LEAD]
-        against = {name: scores[name][HEADLINE_LEAD].rmse for name in REFERENCES}
-        lost = {name: rmse for name, rmse in against.items() if not own.rmse < rmse}
-        verdicts[target] = Verdict(own.rmse, against, own.rows, passed=not lost)
-        reasons += [
-            f"G1 {target}: RMSE {own.rmse:.3f} is not below {name}'s {rmse:.3f}"
-            for name, rmse in lost.items()
-        ]
-    return Decision(
-        run=run.folder.name,
-        champion=None,
-        holdout_from=run.metrics.holdout_from,
-        holdout_to=run.metrics.holdout_to,
-        targets=verdicts,
-        passed=not reasons,
-        reasons=tuple(reasons),
-    )
-
-
-def _against_champion(workspace: Workspace, run: _Run, champion: _Champion) -> Decision:
-    reigning = champion.manifest
-    rows = {
-        "challenger": _forecasts(workspace, run, run.manifest, run.files),
-        "champion": _forecasts(workspace, run, reigning, champion.files),
-    }
-    verdicts, reasons = {}, []
-    for target in TARGETS:
-        observed = rows["challenger"][target][1]
-        forecasts = {name: found[target][0] for name, found in rows.items()}
-        known = common(observed, forecasts)
-        own, theirs = (
-            score(forecasts[name][known], observed[known]).rmse
-            for name in ("challenger", "champion")
-        )
-        verdicts[target] = Verdict(own, {"champion": theirs}, int(known.sum()), own < theirs)
-        if not own < theirs:
-            reasons.append(
-                f"G2 {target}: RMSE {own:.4f} is not below release {reigning.release}'s "
-                f"{theirs:.4f} on the same {int(known.sum())} hours"
-            )
-    passed = any(verdict.passed for verdict in verdicts.values())
-    if passed and reasons and not _compatible(run.manifest, reigning):
-        passed = False
-        reasons.append("G4: normals changed, so a target that lost cannot keep its old model")
-    return Decision(
-        run=run.folder.name,
-        champion=champion.manifest.release,
-        holdout_from=run.metrics.holdout_from,
-        holdout_to=run.metrics.holdout_to,
-        targets=verdicts,
-        passed=passed,
-        reasons=tuple(reasons),
-    )
-
-
-def _forecasts(
-    workspace: Workspace, run: _Run, manifest: Manifest, files: Mapping[str, bytes]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Per target: forecasts and truth at the headline lead over the challenger's holdout."""
+def _terms(run: _Run, champion: _Champion | None, channel: str) -> Terms:
+    lineage = run.manifest.lineage
+    embargo = int(lineage["embargo_hours"])
     start = datetime.fromisoformat(run.metrics.holdout_from)
-    end = datetime.fromisoformat(run.metrics.holdout_to)
-    series = [
-        _prepared(workspace, int(number), manifest.sites, end)
-        for number in run.manifest.lineage["stations"].split(",")
-    ]
-    pairs = scoring_pairs(series, start, end, (HEADLINE_LEAD,))
-    matrix = gather(series, pairs)
-    models = {target: files[one.file.path] for target, one in manifest.models.items()}
-    predictors = load_predictors(models, matrix.shape[1])
-    return {
-        target: (
-            predictors[target].predict(matrix).astype(np.float64),
-            truth(series, pairs, target),
-        )
-        for target in TARGETS
-    }
+    if champion:
+        # What the champion was trained on says nothing about it.
+        seen = datetime.fromisoformat(champion.manifest.lineage[TRAINED_TO])
+        start = max(start, seen + timedelta(hours=embargo))
+    return Terms(
+        run=run.folder.name,
+        channel=channel,
+        champion=champion.manifest.release if champion else None,
+        trained_to=lineage[TRAINED_TO],
+        embargo_hours=embargo,
+        holdout_from=f"{start:%Y-%m-%dT%H:%M}Z",
+        holdout_to=run.metrics.holdout_to,
+        quarter=quarter_of(datetime.fromisoformat(run.metrics.holdout_to)),
+        attempt=1,
+        alpha=alpha_of(1),
+        same_recipe=champion is not None
+        and all(lineage.get(key) == champion.manifest.lineage.get(key) for key in _RECIPE),
+        same_normals=champion is not None and _compatible(run.manifest, champion.manifest),
+        seed=SEED,
+        parity=run.metrics.parity,
+    )
 
 
-def _prepared(
-    workspace: Workspace, number: int, sites: Mapping[str, SiteNormals], end: datetime
-) -> StationSeries:
-    normals = sites.get(str(number))
-    if normals is None:
-        raise BadData(f"the champion has no normals of station {number}")
-    frame = workspace.lake.observations(number, end=end)
-    return prepare(number, frame, station_of(number).site, normals.coefficients)
+def _evidence(workspace: Workspace, run: _Run, champion: _Champion | None, terms: Terms) -> bytes:
+    models = {CHALLENGER: Candidate.of(run.manifest, run.files)}
+    if champion:
+        models[CHAMPION] = Candidate.of(champion.manifest, champion.files)
+    period = Period(
+        stations=tuple(int(one) for one in run.manifest.lineage["stations"].split(",")),
+        start=datetime.fromisoformat(terms.holdout_from),
+        end=datetime.fromisoformat(terms.holdout_to),
+        trained_to=datetime.fromisoformat(terms.trained_to),
+        damped=run.metrics.damped,
+    )
+    return evidence.to_bytes(collect(workspace.lake, period, models))
 
 
 def _compatible(one: Manifest, other: Manifest) -> bool:

@@ -38,6 +38,8 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         coverage_80: Target -> lead -> share of observations inside the 80 % interval.
         parity: Target -> worst difference between ONNX and LightGBM.
         seed_recipe_seconds: Time the seed recipe's own training took, counted apart.
+        trained_to: End of the training targets, UTC.
+        damped: Target -> lead -> the two shares of the damped anomaly, from training hours.
     """
 
     holdout_from: str
@@ -46,6 +48,8 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coverage_80: dict[str, dict[int, float]]
     seed_recipe_seconds: float
     parity: dict[str, float] = {}
+    trained_to: str = ""
+    damped: dict[str, dict[int, tuple[float, float]]] = {}
 
     def headline(self) -> dict[str, dict[str, float]]:
         """Figures for the manifest: per target, RMSE of every forecast at 24 h and more."""
@@ -140,6 +144,11 @@ def score_holdout(
         scores=scores,
         coverage_80=covered,
         seed_recipe_seconds=round(seconds, 2),
+        trained_to=f"{holdout.split.train_end:%Y-%m-%dT%H:%M}Z",
+        damped={
+            target: {lead: fitted.damped[target].shares[lead] for lead in SCORED_LEADS}
+            for target in TARGETS
+        },
     )
 
 

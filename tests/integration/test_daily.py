@@ -27,14 +27,16 @@ ROOT = Path(__file__).parents[2]
 KEY = "a-test-key"
 DAY = "2022-01-06"
 
-# The real command; only the size of training and the strictest references are changed.
+# The real command; only the size of training and the floor are changed.
 PROGRAM = """
 import sys
 import pytest
 from tests.fakes.trained import shrink
-from trainer import cli, gate
-shrink(pytest.MonkeyPatch())
-gate.REFERENCES = ("persistence",)
+from tests.fakes.runs import lower_floor
+from trainer import cli
+patch = pytest.MonkeyPatch()
+shrink(patch)
+lower_floor(patch)
 sys.argv = ["trainer", *sys.argv[1:]]
 cli.main()
 """
@@ -55,6 +57,7 @@ def start(root: Path, kma: KmaStandIn) -> subprocess.Popen[str]:
         "TRAINER__KMA__ASOS_URL": kma.asos_url,
         "TRAINER__KMA__REQUESTS_PER_SECOND": "1000",
         "TRAINER__START": "2020-01-02",
+        "TRAINER__TRAINING__HOLDOUT_SHARE": "0.3",
         "TRAINER__TRAINING__THREADS": "1",
     }
     return subprocess.Popen(

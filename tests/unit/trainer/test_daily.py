@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.errors import GateRefused, NothingNew, TryLater, UsageError
 from tests.fakes.clock import FakeClock
-from tests.fakes.runs import GOOD, POOR, Bench
+from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import make_workspace
 from trainer import candidate, daily, gate
 from trainer.release_log import ReleaseLog
@@ -43,8 +43,9 @@ def _seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bench(_seed: Path, tmp_path: Path) -> Bench:
-    """A fresh workspace."""
+def bench(_seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A fresh workspace, where single columns pass the floor."""
+    lower_floor(monkeypatch)
     return Bench(Workspace.open(shutil.copytree(_seed, tmp_path / "farm"), {}), FakeClock(NOW))
 
 
@@ -93,7 +94,7 @@ def test_a_refusal_closes_the_date(bench: Bench, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(GateRefused, match="G2 air_temperature_c"):
         work(bench, monkeypatch, folder)
     assert _journal(bench)["release"] is None
-    assert "G2 air_temperature_c: RMSE" in _journal(bench)["refused"]
+    assert "G2 air_temperature_c 24 h: RMSE" in _journal(bench)["refused"]
     with pytest.raises(NothingNew, match="refused by the gate, run one"):
         work(bench, monkeypatch, folder)
 

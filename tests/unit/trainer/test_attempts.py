@@ -1,0 +1,51 @@
+"""The log of attempts only grows, and shares a chance among them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent.errors import BadData
+from trainer.attempts import Attempt, alpha_of, count, quarter_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _attempt(run: str, quarter: str = "2021Q4", channel: str = "stable") -> Attempt:
+    return Attempt("2022-01-06T00:00:00Z", channel, quarter, run, 1)
+
+
+def test_attempts_are_counted_by_channel_and_quarter(tmp_path: Path) -> None:
+    """A new run is the next number; the same one keeps its own; elsewhere counting begins anew."""
+    path = tmp_path / "attempts.jsonl"
+    assert [count(path, _attempt(name)) for name in ("a", "b", "a", "c")] == [1, 2, 1, 3]
+    assert count(path, _attempt("d", quarter="2022Q1")) == 1
+    assert count(path, _attempt("e", channel="canary")) == 1
+    assert len(path.read_bytes().splitlines()) == 5
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
+    """A crash while writing loses that line only; a damaged whole line is said, not skipped."""
+    path = tmp_path / "attempts.jsonl"
+    count(path, _attempt("a"))
+    with path.open("ab") as handle:
+        handle.write(b'{"at":"2022')
+    assert count(path, _attempt("b")) == 2
+    assert len(path.read_bytes().splitlines()) == 2
+    path.write_bytes(b"{}\n")
+    with pytest.raises(BadData, match="attempts.jsonl, line 1: .*mend it by hand"):
+        count(path, _attempt("c"))
+
+
+def test_the_chance_is_shared_from_the_sixth_attempt_on() -> None:
+    """Five attempts at 5 %, then 5 % divided by the number."""
+    assert [alpha_of(number) for number in (1, 5, 10)] == pytest.approx([0.05, 0.05, 0.005])
+
+
+@pytest.mark.parametrize(("month", "quarter"), [(1, "2021Q1"), (6, "2021Q2"), (12, "2021Q4")])
+def test_quarters(month: int, quarter: str) -> None:
+    """Three months each."""
+    assert quarter_of(datetime(2021, month, 1, tzinfo=UTC)) == quarter

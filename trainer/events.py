@@ -1,0 +1,82 @@
+"""Events that farms are warned of, and how often they are normal. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from edge_agent.contract.forecast import Operator
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An hour's yes or no.
+
+    Attributes:
+        name: Short name.
+        target: Quantity.
+        operator: `>=` or `<=`.
+        threshold: In the quantity's unit.
+        served: Probability from which the built-in rules warn.
+    """
+
+    name: str
+    target: str
+    operator: Operator
+    threshold: float
+    served: float
+
+    def happened(self, truth: np.ndarray) -> np.ndarray:
+        """Boolean (N,)."""
+        reached: np.ndarray = (
+            truth >= self.threshold if self.operator == ">=" else truth <= self.threshold
+        )
+        return reached
+
+
+EVENTS: Final = (
+    Event("heat", AIR_TEMPERATURE, ">=", 30.0, 0.4),
+    Event("frost", AIR_TEMPERATURE, "<=", 0.0, 0.4),
+    Event("dryness", RELATIVE_HUMIDITY, "<=", 30.0, 0.25),
+    Event("damp", RELATIVE_HUMIDITY, ">=", 90.0, 0.2),
+)
+
+
+def normal_rates(event: Event, times: pl.Series, truth: np.ndarray) -> np.ndarray:
+    """How often the event happens by month and hour of the Korean day: shape (12, 24).
+
+    Args:
+        event: Which.
+        times: Hours of the training record, UTC.
+        truth: Observed values, NaN = none; a cell without any takes the record's mean rate.
+    """
+    known = np.isfinite(truth)
+    month, hour = _month_and_hour(times)
+    cell = (month * 24 + hour)[known]
+    seen = event.happened(truth[known])
+    counts = np.bincount(cell, minlength=288)
+    rates = np.bincount(cell, seen, 288) / np.maximum(counts, 1)
+    mean = float(seen.mean()) if len(seen) else 0.0
+    return np.where(counts > 0, rates, mean).reshape(12, 24)
+
+
+def normal_probability(rates: np.ndarray, times: pl.Series) -> np.ndarray:
+    """The normal rate at each hour, shape (N,)."""
+    found: np.ndarray = rates[_month_and_hour(times)]
+    return found
+
+
+def _month_and_hour(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    local = times.dt.offset_by(f"{KOREA_OFFSET_H}h")
+    return (
+        local.dt.month().to_numpy().astype(np.intp) - 1,
+        local.dt.hour().to_numpy().astype(np.intp),
+    )
