@@ -63,11 +63,11 @@ def lower_floor(patch: pytest.MonkeyPatch) -> None:
 
 
 def _metrics() -> Metrics:
-    score = {24: Score(1000, 2.0, 1.0, 0.1, 0.8)}
+    own, reference = ({24: Score(1000, rmse, rmse / 2, 0.1, 0.8)} for rmse in (2.0, 3.0))
     return Metrics(
         holdout_from=HOLDOUT_FROM,
         holdout_to="2021-12-31T00:00Z",
-        scores={t: dict.fromkeys(("model", *REFERENCES), score) for t in TARGETS},
+        scores={t: {"model": own} | dict.fromkeys(REFERENCES, reference) for t in TARGETS},
         coverage_80={target: {24: 0.8} for target in TARGETS},
         seed_recipe_seconds=1.0,
         trained_to=TRAINED_TO,

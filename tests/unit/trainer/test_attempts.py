@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.errors import BadData
-from trainer.attempts import Attempt, alpha_of, count, quarter_of
+from trainer.attempts import ALPHA, Attempt, alpha_of, count, quarter_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,13 +36,13 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     assert count(path, _attempt("b")) == 2
     assert len(path.read_bytes().splitlines()) == 2
     path.write_bytes(b"{}\n")
-    with pytest.raises(BadData, match="attempts.jsonl, line 1: .*mend it by hand"):
+    with pytest.raises(BadData, match=r"attempts.jsonl, line 1: .*mend it by hand"):
         count(path, _attempt("c"))
 
 
 def test_the_chance_is_shared_from_the_sixth_attempt_on() -> None:
-    """Five attempts at 5 %, then 5 % divided by the number."""
-    assert [alpha_of(number) for number in (1, 5, 10)] == pytest.approx([0.05, 0.05, 0.005])
+    """Five attempts with all of it, then a share by the number."""
+    assert [alpha_of(number) for number in (1, 5, 10)] == pytest.approx([ALPHA, ALPHA, ALPHA / 10])
 
 
 @pytest.mark.parametrize(("month", "quarter"), [(1, "2021Q1"), (6, "2021Q2"), (12, "2021Q4")])

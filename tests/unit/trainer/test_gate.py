@@ -154,7 +154,7 @@ def test_a_candidate_is_one_attempt_however_often_it_is_asked(low: Bench) -> Non
             with pytest.raises(GateRefused):
                 low.decide(folder)
         terms = _decision(folder).terms
-        assert (terms.attempt, terms.quarter, terms.alpha) == (number, "2021Q4", 0.05)
+        assert (terms.attempt, terms.quarter, terms.alpha) == (number, "2021Q4", attempts.ALPHA)
     lines = (low.workspace.root / "attempts.jsonl").read_bytes().splitlines()
     assert [msgspec.json.decode(one, type=attempts.Attempt).run for one in lines] == [
         "try-1",
