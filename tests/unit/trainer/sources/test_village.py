@@ -22,8 +22,14 @@ needs_samples = pytest.mark.skipif(
     not SAMPLES.is_dir(), reason="needs KMA's sample bodies (../shared)"
 )
 ITEM = {
-    "baseDate": "20240101", "baseTime": "0200", "category": "TMP", "fcstDate": "20240101",
-    "fcstTime": "0300", "fcstValue": "-3", "nx": 60, "ny": 127,
+    "baseDate": "20240101",
+    "baseTime": "0200",
+    "category": "TMP",
+    "fcstDate": "20240101",
+    "fcstTime": "0300",
+    "fcstValue": "-3",
+    "nx": 60,
+    "ny": 127,
 }
 
 
@@ -53,9 +59,16 @@ def test_real_forecast_items_are_read_value_by_value() -> None:
     assert known == {
         ISSUED: datetime(2022, 11, 27, 17, tzinfo=UTC),
         VALID: datetime(2022, 11, 27, 18, tzinfo=UTC),
-        "air_temperature_c": 9.0, "wind_speed_ms": 2.3, "wind_from_direction_deg": 105.0,
-        "wind_east_ms": -2.1, "wind_north_ms": 0.6, "rain_mm": 0.0, "sky_code": 4.0,
-        "rain_probability_pct": 30.0, "precipitation_code": 0.0, "wave_height_m": 0.0,
+        "air_temperature_c": 9.0,
+        "wind_speed_ms": 2.3,
+        "wind_from_direction_deg": 105.0,
+        "wind_east_ms": -2.1,
+        "wind_north_ms": 0.6,
+        "rain_mm": 0.0,
+        "sky_code": 4.0,
+        "rain_probability_pct": 30.0,
+        "precipitation_code": 0.0,
+        "wave_height_m": 0.0,
     }
 
 
