@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test lint format lock bench torture clean binary system
+.PHONY: help demo test test-mlflow lint format lock bench torture clean binary system
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -21,6 +21,12 @@ demo: $(READY) ## Run the whole line end to end (DATA=file.parquet for real obse
 
 test: $(READY) system lint ## Everything that must hold: style, types, all tests
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+
+test-mlflow: $(READY) ## Tracking against a real MLflow, in an environment of its own (1.5 GB)
+	$(PYTHON) -m venv build/mlflow
+	build/mlflow/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	build/mlflow/bin/pip install --quiet --disable-pip-version-check 'mlflow>=3.17'
+	build/mlflow/bin/pytest -q tests/integration/test_mlflow.py $(ARGS)
 
 torture: $(READY) system ## The long runs that `make test` leaves out
 	$(BIN)/pytest -q -m slow $(ARGS)

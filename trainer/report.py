@@ -14,6 +14,7 @@ from trainer import report_charts as charts
 from trainer import report_numbers as numbers
 from trainer import report_page as html
 from trainer.evaluate import coverage, skill
+from trainer.events import EVENTS
 from trainer.metrics_quantiles import crps_quantiles, pit_histogram
 from trainer.report_examples import choose
 from trainer.report_facts import collect
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from trainer.report_facts import Facts
     from trainer.workspace import Workspace
 
-SAID: Final = 0.4
-"""Chance from which a warning counts as given: that of the device's own heat and frost rules."""
 SHOWN_LEADS: Final = (6, 24, 48)
 BANDS: Final = (0.025, 0.1, 0.9, 0.975)
 IMPORTANCE_ROWS: Final = 4_000
@@ -216,21 +215,22 @@ def _calibration(facts: Facts) -> str:
 
 def _events(facts: Facts) -> str:
     drawings, rows = {}, []
-    for event in numbers.EVENTS:
-        truth, found = facts.unseen.truth[event.quantity], facts.unseen.forecasts[event.quantity]
+    for event in EVENTS:
+        truth, found = facts.unseen.truth[event.target], facts.unseen.forecasts[event.target]
         chance = found.probability(event.operator, event.threshold)
         for lead in SHOWN_LEADS:
             here = np.isfinite(truth) & (facts.unseen.pairs.leads == lead)
             if not here.any():
                 continue
             chances, came = chance[here], event.happened(truth[here])
-            warned = yes_or_no.contingency(chances >= SAID, came)
+            warned = yes_or_no.contingency(chances >= event.served, came)
             brier = yes_or_no.brier(chances, came)
             reliability = yes_or_no.reliability(chances, came)
             base = reliability.uncertainty
             rows.append(
                 (
                     f"{event.name}: {event.operator} {event.threshold:g} {found.unit}",
+                    f"{event.served:.0%}",
                     *(lead, len(chances), int(came.sum()), brier),
                     1.0 - brier / base if base > 0 else None,
                     *(warned.pod, warned.far, warned.csi),
@@ -241,13 +241,13 @@ def _events(facts: Facts) -> str:
                 drawings[title] = charts.reliability(reliability.points, title)
     return html.section(
         "Events",
-        f"When a chance of 70 % is told, the event should come in 70 % of the hours. A warning "
-        f"counts as given from a chance of {SAID:.0%}; Brier skill is over always telling the "
-        "event's share of all hours.",
-        html.grid(drawings, three=True),
+        "When a chance of 70 % is told, the event should come in 70 % of the hours. Warnings are "
+        "given from the chance at which a device's own rules give them; Brier skill is over always "
+        "telling the event's share of all hours.",
+        html.grid(drawings),
         html.table(
             (
-                *("event", "lead, h", "hours", "with event", "Brier", "Brier skill"),
+                *("event", "warned from", "lead, h", "hours", "with event", "Brier", "Brier skill"),
                 *("found (POD)", "false (FAR)", "CSI"),
             ),
             rows,

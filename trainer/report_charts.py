@@ -135,7 +135,7 @@ def reliability(points: Sequence[tuple[float, float, int]], title: str) -> str:
         _percent(axes)
         axes.legend(loc="lower right")
 
-    return _draw(title, paint, width=4.0)
+    return _draw(title, paint)
 
 
 def heat_map(
@@ -235,11 +235,9 @@ def _percent(axes: Axes) -> None:
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _draw(
-    title: str, paint: Callable[[Axes], None], *, width: float = 5.0, height: float = 3.4
-) -> str:
+def _draw(title: str, paint: Callable[[Axes], None], *, height: float = 3.4) -> str:
     with mpl.rc_context({**_STYLE, "svg.hashsalt": title}):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(5.0, height), layout="constrained")
         axes = figure.add_subplot()
         paint(axes)
         sink = io.StringIO()

@@ -6,48 +6,16 @@ where a function says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edge_agent.contract.feature_table import NAMES
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_agent.contract.forecast import Operator
     from edge_agent.ports import Predictor
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something a farm acts on: `quantity operator threshold`."""
-
-    name: str
-    quantity: str
-    operator: Operator
-    threshold: float
-
-    def happened(self, truth: np.ndarray) -> np.ndarray:
-        """Whether observations meet it: bool (N,)."""
-        met: np.ndarray = _COMPARE[self.operator](truth, self.threshold)
-        return met
-
-
-_COMPARE: Final[Mapping[str, np.ufunc]] = {
-    ">=": np.greater_equal,
-    ">": np.greater,
-    "<=": np.less_equal,
-    "<": np.less,
-}
-
-EVENTS: Final = (
-    Event("heat", AIR_TEMPERATURE, ">=", 30.0),
-    Event("frost", AIR_TEMPERATURE, "<=", 0.0),
-    Event("dryness", RELATIVE_HUMIDITY, "<=", 30.0),
-)
 
 
 def interval_coverage(

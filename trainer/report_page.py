@@ -18,7 +18,6 @@ var(--line);padding-top:1.1rem}h3{font-size:1rem;margin:.2rem 0}
 p{margin:.3rem 0 .8rem;max-width:48rem}.quiet{color:var(--quiet)}
 .grid{display:grid;gap:1rem 1.5rem;
 grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr))}
-.grid.three{grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr))}
 figure{margin:0;min-width:0}figcaption{font-weight:600}
 svg{width:100%;max-width:32rem;height:auto;display:block}
 svg text{font-family:system-ui,"Noto Sans",sans-serif}
@@ -34,7 +33,7 @@ grid-template-columns:repeat(auto-fit,minmax(min(100%,14.5rem),1fr))}
 details{margin:.4rem 0}summary{cursor:pointer}
 @media print{main{max-width:none;padding:0}figure,.tile,tr{break-inside:avoid}
 h2,h3{break-after:avoid}details{display:none}body{font-size:11pt}
-.grid,.grid.three{grid-template-columns:1fr 1fr}}
+.grid{grid-template-columns:1fr 1fr}}
 """
 
 
@@ -57,13 +56,13 @@ def section(heading: str, words: str, *content: str) -> str:
     return f"<h2>{escape(heading)}</h2><p>{escape(words)}</p>{''.join(content)}"
 
 
-def grid(drawings: Mapping[str, str], *, three: bool = False) -> str:
+def grid(drawings: Mapping[str, str]) -> str:
     """Drawings (SVG) side by side under their captions, one below the other on a phone."""
     cells = "".join(
         f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"
         for caption, drawing in drawings.items()
     )
-    return f'<div class="grid{" three" if three else ""}">{cells}</div>'
+    return f'<div class="grid">{cells}</div>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -100,8 +99,22 @@ def verdict(channel: str, decision: Mapping[str, Any]) -> str:
     word = '<span class="good">passed</span>' if passed else '<span class="bad">refused</span>'
     reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in decision.get("reasons", ()))
     figures = [row for row in _flat("", decision) if row[0] not in {"passed", "run"}]
+    lists = "".join(
+        table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+        for rows in decision.values()
+        if _is_table(rows)
+    )
     return f"<h3>{escape(channel)}: {word}</h3>{f'<ul>{reasons}</ul>' if reasons else ''}" + folded(
-        "Every figure the gate recorded", table(("figure", "value"), figures)
+        "Every figure the gate recorded", table(("figure", "value"), figures) + lists
+    )
+
+
+def _is_table(value: object) -> bool:
+    """Whether it is a list of records alike."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(row, dict) and row.keys() == value[0].keys() for row in value)
     )
 
 
@@ -113,6 +126,8 @@ def _flat(path: str, value: object) -> list[tuple[str, object]]:
             if not (path == "" and key == "reasons")
             for row in _flat(f"{path} > {key}" if path else str(key), inner)
         ]
+    if _is_table(value):
+        return []
     if isinstance(value, list):
         return [row for i, inner in enumerate(value) for row in _flat(f"{path} > {i + 1}", inner)]
     return [(path, value)]

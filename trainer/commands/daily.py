@@ -32,11 +32,12 @@ def daily(when: date | None, channel: str | None, config_path: Path | None, as_j
     from trainer import daily as work
     from trainer.commands.ingest import run_with_progress
     from trainer.commands.steps import told
+    from trainer.tracking import mirrored
     from trainer.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
     target = channel or workspace.config.depot.default_channel
-    with told("daily") as say:
+    with mirrored(workspace), told("daily") as say:
         journal = work.run(
             workspace,
             work.logical_date(when, clock),

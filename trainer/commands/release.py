@@ -55,14 +55,16 @@ def promote(  # noqa: PLR0917 - click passes them by name
     from edge_agent.contract.manifest import Rollout
     from trainer import gate
     from trainer.release import publish_run
+    from trainer.tracking import mirrored
     from trainer.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     folder = workspace.runs / run if run else newest_run(workspace.runs)
-    folder = gate.decide(workspace, folder, channel, SystemClock())
-    staged = percent < 100
-    rollout = Rollout(percent, folder.name, devices) if staged else None
-    number = publish_run(workspace, folder, channel, reason, SystemClock(), rollout=rollout)
+    with mirrored(workspace):
+        folder = gate.decide(workspace, folder, channel, SystemClock())
+        staged = percent < 100
+        rollout = Rollout(percent, folder.name, devices) if staged else None
+        number = publish_run(workspace, folder, channel, reason, SystemClock(), rollout=rollout)
     _say(number, channel, folder.name, as_json)
 
 
@@ -81,10 +83,12 @@ def rollback(
     Example: trainer rollback --to 41 --reason "release 42 is 1 degree too warm at dawn"
     """
     from trainer.release import rollback as go_back
+    from trainer.tracking import mirrored
     from trainer.workspace import Workspace
 
     workspace = Workspace.open(config_path)
-    number = go_back(workspace, release, reason, SystemClock(), channel=channel)
+    with mirrored(workspace):
+        number = go_back(workspace, release, reason, SystemClock(), channel=channel)
     _say(number, channel or "its channel", f"the models of release {release}", as_json)
 
 

@@ -37,12 +37,13 @@ def train(
     """
     from trainer import candidate, gate, plan
     from trainer.commands.steps import score_table, told
+    from trainer.tracking import mirrored
     from trainer.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
     target = channel or workspace.config.depot.default_channel
     until = datetime.combine(as_of, time(), plan.KST).astimezone(UTC) if as_of else clock.now()
-    with told("train") as say:
+    with mirrored(workspace), told("train") as say:
         champion = None if new_normals else gate.champion_of(workspace, target, clock)
         folder = candidate.train(workspace, until, champion=champion, progress=say)
     manifest, _, _ = candidate.load(folder)

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 
 from edge_agent.contract.feature_table import NAMES
-from edge_agent.contract.schema import AIR_TEMPERATURE
 from trainer.report_numbers import (
-    EVENTS,
-    Event,
     cell_rmse,
     group_columns,
     importance,
@@ -65,24 +62,3 @@ def test_shuffling_hurts_only_what_the_model_reads() -> None:
     found = importance(_Copies(), matrix, matrix[:, NAMES.index("rain")].astype(np.float64), 1)
     assert found["rain"] == pytest.approx(np.sqrt(2.0), rel=0.05)
     assert {value for group, value in found.items() if group != "rain"} == {0.0}
-
-
-@pytest.mark.parametrize(
-    ("operator", "met"),
-    [(">=", [False, True, True]), (">", [False, False, True]), ("<=", [True, True, False])],
-)
-def test_an_event_counts_its_own_threshold_as_its_operator_says(
-    operator: str, met: list[bool]
-) -> None:
-    """At the threshold itself the operator decides."""
-    event = Event("x", AIR_TEMPERATURE, operator, 30.0)  # type: ignore[arg-type]  # parametrised
-    assert event.happened(np.array([29.9, 30.0, 30.1])).tolist() == met
-
-
-def test_the_events_are_those_a_farm_is_warned_of() -> None:
-    """Heat from 30 C and dryness to 30 % are the project's first two alerts."""
-    assert [(e.name, e.operator, e.threshold) for e in EVENTS] == [
-        ("heat", ">=", 30.0),
-        ("frost", "<=", 0.0),
-        ("dryness", "<=", 30.0),
-    ]
