@@ -10,6 +10,7 @@ from edge_agent import __version__
 from edge_agent.console import LazyGroup, run
 
 _COMMANDS = {
+    "canary": "trainer.commands.canary:canary",
     "daily": "trainer.commands.daily:daily",
     "import": "trainer.commands.ingest:import_files",
     "ingest": "trainer.commands.ingest:ingest",

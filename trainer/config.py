@@ -21,6 +21,7 @@ FILE_NAME: Final = "trainer.toml"
 SERVICE_KEY: Final = "KMA_SERVICE_KEY"
 HUB_KEY: Final = "KMA_HUB_KEY"
 PREFIX: Final = "TRAINER__"
+LEAST_CANARY_DAYS: Final = 7
 
 Address = Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$")]
 
@@ -57,14 +58,8 @@ class Depot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     default_channel: str = "stable"
     relay_days: Annotated[int, Meta(ge=1)] = 14
-
-
-class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where runs are logged besides their folder."""
-
-    mlflow_uri: Annotated[str, Meta(pattern=r"^(|https?://[^\s?#@]+|sqlite:///[^\s?#]+)$")] = ""
-    """MLflow server, or its SQLite file; empty = none. A password stands in the environment, as
-    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN."""
+    canary_days: Annotated[int, Meta(ge=0, le=365)] = 14
+    """Days of a canary's trial before it goes to stable by itself; 0 = never, else at least 7."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,7 +73,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     kma: Kma = msgspec.field(default_factory=Kma)
     training: Training = msgspec.field(default_factory=Training)
     depot: Depot = msgspec.field(default_factory=Depot)
-    tracking: Tracking = msgspec.field(default_factory=Tracking)
 
 
 def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> Config:
@@ -97,6 +91,11 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
     config = strict.build(document, Config, problems)
     if not problems and not _is_day(config.start):
         problems.append(strict.Problem("start", f"{config.start!r} is not a day like 2014-01-01"))
+    if not problems and 0 < config.depot.canary_days < LEAST_CANARY_DAYS:
+        told = (
+            f"{config.depot.canary_days} days decide nothing: 0 (off) or {LEAST_CANARY_DAYS} to 365"
+        )
+        problems.append(strict.Problem("depot.canary_days", told))
     if problems:
         lined = (replace(problem, line=line_of(text, problem.path)) for problem in problems)
         raise ConfigError(f"{where}: {'; '.join(map(str, lined))}")

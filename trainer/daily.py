@@ -1,4 +1,4 @@
-"""The day's work, by logical date: ingest, relay, train, gate, publish. Idempotent, resumable.
+"""The day's work, by logical date: ingest, relay, canary, train, gate, publish. Idempotent.
 
 The logical date D (Korean) stands for what is known when D begins: hours up to 24:00 of the day
 before. Each step finds what an earlier, killed run of the same date left and goes on from there;
@@ -13,17 +13,27 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.errors import GateRefused, InputMissing, NothingNew, Refused, UsageError
+from edge_agent.errors import (
+    BadData,
+    GateRefused,
+    InputMissing,
+    NothingNew,
+    Refused,
+    TryLater,
+    UsageError,
+)
 from edge_agent.files import write_atomic
-from trainer import candidate, gate, heal, plan
+from trainer import canary, candidate, gate, heal, plan
 from trainer.relay import relay
 from trainer.release import publish_run, reconcile
+from trainer.roles import CANARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from edge_agent.ports import Clock
+    from trainer.trial import Outcome
     from trainer.workspace import Workspace
 
 
@@ -32,15 +42,17 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         date: Logical date, ISO.
-        run: Candidate trained for it.
+        run: Candidate trained for it; empty where a canary on trial was not to be replaced.
         release: Number published, or None where the gate refused.
         refused: The gate's reasons, or empty.
+        canary: What became of the canary, or empty where there is none.
     """
 
     date: str
     run: str
     release: int | None = None
     refused: str = ""
+    canary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,8 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         What was published.
 
     Raises:
-        NothingNew: The date is done; nothing was changed.
+        NothingNew: The date is done; nothing was changed. Or `channel` is the canary's and one is
+            on trial.
         GateRefused: The candidate did not pass; recorded, and the date is done.
         TryLater: Observations of the day before are not out yet, or KMA does not answer.
         FarmError: See `heal.heal`, `candidate.train`, `release.publish_run`.
@@ -85,8 +98,7 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
     path = workspace.state / "daily" / f"{when}.json"
     done = _read(path)
     if done is not None:
-        outcome = f"release {done.release}" if done.release else "refused by the gate"
-        raise NothingNew(f"{when}: done already ({outcome}, run {done.run})")
+        raise NothingNew(f"{when}: done already ({_outcome(done)})")
     steps.step("ingest")
     wanted = heal.request(workspace, clock, last=when - timedelta(days=1))
     try:
@@ -95,6 +107,12 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         steps.step(f"ingest: {told}")
     steps.step("relay")
     _pass_on(workspace, clock, steps)
+    steps.step("canary")
+    outcome, spoken = _judge_canary(workspace, clock, steps)
+    if channel == CANARY and outcome == "wait":
+        # A canary that were replaced every day would never have its days.
+        _write(path, Journal(str(when), run="", canary=spoken))
+        raise NothingNew(f"{when}: nothing is trained for {CANARY} while one is on trial: {spoken}")
     midnight = datetime(when.year, when.month, when.day, tzinfo=plan.KST)
     champion = gate.champion_of(workspace, channel, clock)
     folder = candidate.train(
@@ -103,7 +121,7 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
     if champion is not None and gate.stems_from(champion, folder):
         # A killed run of this date published before it could say so.
         reconcile(workspace, clock)
-        journal = Journal(str(when), folder.name, release=champion.release)
+        journal = Journal(str(when), folder.name, release=champion.release, canary=spoken)
         _write(path, journal)
         return journal
     steps.step("gate")
@@ -112,13 +130,14 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         steps.step("sign and publish")
         release = publish_run(workspace, winner, channel, f"daily {when}", clock)
     except GateRefused as refusal:
-        _write(path, Journal(str(when), folder.name, refused=str(refusal)))
+        _write(path, Journal(str(when), folder.name, refused=str(refusal), canary=spoken))
         raise
     except NothingNew:
         live = gate.champion_of(workspace, channel, clock)
-        _write(path, Journal(str(when), folder.name, release=live.release if live else None))
+        number = live.release if live else None
+        _write(path, Journal(str(when), folder.name, release=number, canary=spoken))
         raise
-    journal = Journal(str(when), folder.name, release=release)
+    journal = Journal(str(when), folder.name, release=release, canary=spoken)
     _write(path, journal)
     return journal
 
@@ -132,6 +151,30 @@ def _pass_on(workspace: Workspace, clock: Clock, steps: Steps) -> None:
         fault = told
     if fault is not None:
         steps.step(f"relay: {fault}")
+
+
+def _judge_canary(workspace: Workspace, clock: Clock, steps: Steps) -> tuple[Outcome | None, str]:
+    """Let the canary's trial go on; what it came to, and that in words."""
+    try:
+        trial = canary.assess(workspace, clock)
+        number = canary.act(workspace, trial, clock)
+    except NothingNew:
+        return None, ""
+    except (BadData, InputMissing, Refused, TryLater) as fault:
+        # The day's own release does not depend on it.
+        steps.step(f"canary: {fault}")
+        return None, str(fault)
+    done = {"wait": "waits", "promote": f"is stable as {number}", "halt": f"is halted by {number}"}
+    told = f"canary {trial.canary} {done[trial.outcome]}: {'; '.join(trial.reasons)}"
+    steps.step(told)
+    return trial.outcome, told
+
+
+def _outcome(done: Journal) -> str:
+    if not done.run:
+        return done.canary
+    what = f"release {done.release}" if done.release else "refused by the gate"
+    return f"{what}, run {done.run}"
 
 
 def _read(path: Path) -> Journal | None:

@@ -125,6 +125,29 @@ def rollback(
     )
 
 
+def carry(workspace: Places, live: Manifest, channel: str, reason: str, clock: Clock) -> int:
+    """Publish a release of one channel on another, for all of its devices.
+
+    Args:
+        workspace: Keys, depot and log.
+        live: A manifest as it lies in the depot.
+        channel: Where to.
+        reason: Why.
+        clock: Signing time.
+
+    Returns:
+        The new, higher release number.
+
+    Raises:
+        NothingNew: The channel holds these models already.
+        UsageError: No reason, or no such channel.
+        Refused: A signing key is not on this machine.
+    """
+    files = open_depot(workspace, clock).content(live)
+    whole = msgspec.structs.replace(live, rollout=None)
+    return _publish(workspace, channel, whole, files, reason=reason, clock=clock)
+
+
 def restage(workspace: Places, channel: str, percent: float, reason: str, clock: Clock) -> int:
     """Publish a channel's live release again for another share of its devices.
 

@@ -43,4 +43,6 @@ LIFETIME: Final = {
     TIMESTAMP: timedelta(days=14),
 }
 
-CHANNELS: Final = ("staging", "canary", "stable")
+CANARY: Final = "canary"
+STABLE: Final = "stable"
+CHANNELS: Final = ("staging", CANARY, STABLE)
