@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from edge_agent.clock import SystemClock
 from edge_agent.console import run
+from tests.fakes.clock import FakeClock
 from trainer import cli
 
 if TYPE_CHECKING:
@@ -80,3 +83,29 @@ def test_rotate_revoke_and_renew_change_what_show_says(
     assert after["models"] == before["models"]
     code, _, err = _call(capsys, monkeypatch, "keys", "revoke", "zz", "--config", at)
     assert (code, err.count("\n")) == (66, 1)
+
+
+def test_status_warns_before_signatures_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fresh: dates and no warning. Later each role that is due is named with what to do."""
+    at = str(tmp_path / "farm")
+    _call(capsys, monkeypatch, "init", at)
+    code, out, err = _call(capsys, monkeypatch, "status", "--config", at)
+    assert code == 0, err
+    assert "signatures end: root 20" in out
+    assert "warning" not in out + err
+    clock = FakeClock(SystemClock().now() + timedelta(days=20))
+    monkeypatch.setattr("trainer.commands.status.SystemClock", lambda: clock)
+    code, out, err = _call(capsys, monkeypatch, "status", "--config", at)
+    assert code == 0, err
+    assert "warning: timestamp metadata has ended" in err
+    assert "run `trainer daily` or `trainer relay`" in err
+    assert "root metadata" not in err
+    clock.advance(timedelta(days=660).total_seconds())
+    code, out, _ = _call(capsys, monkeypatch, "status", "--config", at, "--json")
+    document = json.loads(out)
+    warned = {text.split()[0]: text for text in document["warnings"]}
+    assert set(warned) == {role["role"] for role in document["roles"]}
+    assert "ends in 49 days" in warned["root"]
+    assert "`trainer keys renew`" in warned["targets"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, verbosity_options
@@ -13,6 +14,7 @@ from trainer.commands.options import config_option, json_option
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from trainer.key_report import RoleReport
     from trainer.workspace import Workspace
 
 
@@ -34,7 +36,13 @@ def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
 
         show(workspace, as_json=as_json)
         return
-    document = {"stations": _stations(workspace), "channels": _channels(workspace)}
+    roles = _roles(workspace)
+    document = {
+        "stations": _stations(workspace),
+        "channels": _channels(workspace),
+        "roles": msgspec.to_builtins(roles),
+        "warnings": [role.warning for role in roles if role.warning],
+    }
     if as_json:
         print_json(document)
         return
@@ -49,6 +57,10 @@ def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
         )
     if not document["channels"]:
         click.echo("nothing is published: run `trainer daily`, or `trainer train` and `promote`")
+    ends = ", ".join(f"{role.role} {role.expires:%Y-%m-%d}" for role in roles)
+    click.echo(f"signatures end: {ends}")
+    for warning in document["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
 
 
 @click.command()
@@ -87,6 +99,13 @@ def _stations(workspace: Workspace) -> dict[str, Any]:
     return held
 
 
+def _roles(workspace: Workspace) -> tuple[RoleReport, ...]:
+    from trainer.key_report import report
+    from trainer.keyring import KeyRing
+
+    return report(workspace.depot_store, KeyRing(workspace.keys), SystemClock().now())
+
+
 def _channels(workspace: Workspace) -> dict[str, Any]:
     from trainer.release import open_depot
 
@@ -103,8 +122,6 @@ def _channels(workspace: Workspace) -> dict[str, Any]:
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    import msgspec
-
     from trainer import candidate
 
     manifest, _, _ = candidate.load(folder)
