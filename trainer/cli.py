@@ -12,6 +12,7 @@ from edge_agent.console import LazyGroup, run
 _COMMANDS = {
     "canary": "trainer.commands.canary:canary",
     "daily": "trainer.commands.daily:daily",
+    "evaluate": "trainer.commands.evaluate:evaluate",
     "import": "trainer.commands.ingest:import_files",
     "ingest": "trainer.commands.ingest:ingest",
     "init": "trainer.commands.workspace:init",

@@ -23,7 +23,8 @@ from edge_agent.errors import (
     UsageError,
 )
 from edge_agent.files import write_atomic
-from trainer import canary, candidate, gate, heal, plan
+from trainer import canary, candidate, drift, gate, heal, plan
+from trainer.drift import Drift
 from trainer.relay import relay
 from trainer.release import publish_run, reconcile
 from trainer.roles import CANARY
@@ -46,6 +47,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         release: Number published, or None where the gate refused.
         refused: The gate's reasons, or empty.
         canary: What became of the canary, or empty where there is none.
+        drift: Verified error of the release that was live, against the gate's; see `drift`.
     """
 
     date: str
@@ -53,6 +55,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     release: int | None = None
     refused: str = ""
     canary: str = ""
+    drift: tuple[Drift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         # A canary that were replaced every day would never have its days.
         _write(path, Journal(str(when), run="", canary=spoken))
         raise NothingNew(f"{when}: nothing is trained for {CANARY} while one is on trial: {spoken}")
+    steps.step("drift")
+    drifted = _drift(workspace, channel, when, clock, steps)
     midnight = datetime(when.year, when.month, when.day, tzinfo=plan.KST)
     champion = gate.champion_of(workspace, channel, clock)
     folder = candidate.train(
@@ -121,7 +126,9 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
     if champion is not None and gate.stems_from(champion, folder):
         # A killed run of this date published before it could say so.
         reconcile(workspace, clock)
-        journal = Journal(str(when), folder.name, release=champion.release, canary=spoken)
+        journal = Journal(
+            str(when), folder.name, release=champion.release, canary=spoken, drift=drifted
+        )
         _write(path, journal)
         return journal
     steps.step("gate")
@@ -130,14 +137,18 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         steps.step("sign and publish")
         release = publish_run(workspace, winner, channel, f"daily {when}", clock)
     except GateRefused as refusal:
-        _write(path, Journal(str(when), folder.name, refused=str(refusal), canary=spoken))
+        refused = str(refusal)
+        _write(
+            path,
+            Journal(str(when), folder.name, refused=refused, canary=spoken, drift=drifted),
+        )
         raise
     except NothingNew:
         live = gate.champion_of(workspace, channel, clock)
         number = live.release if live else None
-        _write(path, Journal(str(when), folder.name, release=number, canary=spoken))
+        _write(path, Journal(str(when), folder.name, release=number, canary=spoken, drift=drifted))
         raise
-    journal = Journal(str(when), folder.name, release=release, canary=spoken)
+    journal = Journal(str(when), folder.name, release=release, canary=spoken, drift=drifted)
     _write(path, journal)
     return journal
 
@@ -151,6 +162,23 @@ def _pass_on(workspace: Workspace, clock: Clock, steps: Steps) -> None:
         fault = told
     if fault is not None:
         steps.step(f"relay: {fault}")
+
+
+def _drift(
+    workspace: Workspace, channel: str, when: date, clock: Clock, steps: Steps
+) -> tuple[Drift, ...]:
+    """Verified error of what is live; an alarm is said, and the day's training answers it."""
+    until = datetime(when.year, when.month, when.day, tzinfo=plan.KST).astimezone(UTC)
+    try:
+        found = drift.verify(workspace, channel, until, clock)
+    except (BadData, InputMissing) as fault:
+        # The day's own release does not depend on it.
+        steps.step(f"drift: not judged: {fault}")
+        return ()
+    for one in found:
+        if one.alarm:
+            steps.step(f"drift ALARM: {one.text()}")
+    return found
 
 
 def _judge_canary(workspace: Workspace, clock: Clock, steps: Steps) -> tuple[Outcome | None, str]:

@@ -76,6 +76,24 @@ def stems_from(release: Manifest, folder: Path) -> bool:
     return run == folder.name or run.startswith(f"{folder.name}{_WITH}")
 
 
+def run_of(workspace: Workspace, release: Manifest) -> Path:
+    """Folder of the run that the gate judged before this release."""
+    return workspace.runs / release.lineage.get(RUN, "").partition(_WITH)[0]
+
+
+def evidence_of(folder: Path, channel: str) -> bytes:
+    """What the gate judged a run by: for the channel, or for another one where it has that only.
+
+    Raises:
+        InputMissing: The run was never judged here.
+    """
+    paths = [folder / f"gate-{channel}.parquet", *sorted(folder.glob("gate-*.parquet"))]
+    for path in paths:
+        if path.exists():
+            return path.read_bytes()
+    raise InputMissing(f"{folder}: no evidence of the gate: judge the run here first")
+
+
 def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Path:
     """Judge a candidate and return the folder of the run to publish.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, RELATIVE_HUMIDITY
 from trainer.board import Finding, lower, ratio
-from trainer.evidence import CHALLENGER, PERSISTENCE, lead_slice
+from trainer.evidence import CHALLENGER, CLIMATOLOGY, PERSISTENCE, lead_slice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,8 +75,8 @@ def leaks(board: Board, target: str) -> list[Finding]:
     theirs = board.losses(target, lead_slice(24), PERSISTENCE).rmse()
     share = own / theirs
     limit, least = LEAK_RMSE[target], LEAK_SHARE[target]
-    near, near_draws = skill(board, target, 12, board.best_reference(target, 12))
-    far, far_draws = skill(board, target, 24, board.best_reference(target, 24))
+    near, near_draws = skill(board, target, 12, CLIMATOLOGY)
+    far, far_draws = skill(board, target, 24, CLIMATOLOGY)
     bound = lower(far_draws - near_draws, 0.95)
     return [
         Finding(
@@ -89,9 +89,9 @@ def leaks(board: Board, target: str) -> list[Finding]:
         Finding(
             "G10", target, "12-24 h", far <= 0.0 or bound <= 0.0, counted=True,
             text=(
-                f"skill {near:.3f} at 12 h and {far:.3f} at 24 h (lower 95 % bound of the "
-                f"difference {bound:+.3f}); above 0 is a leak alarm: look for the future among "
-                "the inputs"
+                f"skill against the normals {near:.3f} at 12 h and {far:.3f} at 24 h (lower "
+                f"95 % bound of the difference {bound:+.3f}); above 0 is a leak alarm: look for "
+                "the future among the inputs"
             ),
         ),
     ]  # fmt: skip

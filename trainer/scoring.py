@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from edge_agent.contract import residuals
-from edge_agent.contract.schema import TARGETS
-from trainer import baselines
+from edge_agent.contract.schema import TARGETS, TIME
+from trainer import baselines, detail
 from trainer.dataset import Pairs, gather, row_of, scoring_pairs, times
 from trainer.dataset import truth as truth_of
+from trainer.detail import Detail, Spread, Warned
 from trainer.evaluate import Score, by_lead, coverage
+from trainer.events import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edge_agent.contract.forecast import TargetForecast
     from edge_agent.ports import Predictor
     from trainer.dataset import Split, StationSeries
     from trainer.training import Fitted
@@ -40,6 +44,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seed_recipe_seconds: Time the seed recipe's own training took, counted apart.
         trained_to: End of the training targets, UTC.
         damped: Target -> lead -> the two shares of the damped anomaly, from training hours.
+        detail: Target -> scores by season, block, station, of distributions and of events.
     """
 
     holdout_from: str
@@ -50,6 +55,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parity: dict[str, float] = {}
     trained_to: str = ""
     damped: dict[str, dict[int, tuple[float, float]]] = {}
+    detail: dict[str, Detail] = {}
 
     def headline(self) -> dict[str, dict[str, float]]:
         """Figures for the manifest: per target, RMSE of every forecast at 24 h and more."""
@@ -113,6 +119,7 @@ def score_holdout(
     """
     scores: dict[str, dict[str, dict[int, Score]]] = {}
     covered: dict[str, dict[int, float]] = {}
+    details: dict[str, Detail] = {}
     seconds = 0.0
     series, pairs, matrix = holdout.series, holdout.pairs, holdout.matrix
     valid = times(series, pairs)
@@ -130,8 +137,17 @@ def score_holdout(
             "seed_recipe": seed,
         }
         scores[target] = by_lead(forecasts, truth, pairs.leads)
-        spread = residuals.apply(
-            fitted.residuals[target], target, points, valid.to_list(), pairs.leads
+        hours = valid.to_list()
+        spread = residuals.apply(fitted.residuals[target], target, points, hours, pairs.leads)
+        normal = residuals.apply(
+            fitted.climatology_residuals[target],
+            target,
+            forecasts["climatology"],
+            hours,
+            pairs.leads,
+        )
+        details[target] = _detail(
+            holdout, target, valid, truth, forecasts, spreads=(spread, normal)
         )
         low, high = (spread.quantiles[:, spread.levels == level][:, 0] for level in (0.1, 0.9))
         covered[target] = {
@@ -149,7 +165,49 @@ def score_holdout(
             target: {lead: fitted.damped[target].shares[lead] for lead in SCORED_LEADS}
             for target in TARGETS
         },
+        detail=details,
     )
+
+
+def _detail(
+    holdout: Holdout,
+    target: str,
+    valid: pl.Series,
+    truth: np.ndarray,
+    forecasts: Mapping[str, np.ndarray],
+    *,
+    spreads: tuple[TargetForecast, TargetForecast],
+) -> Detail:
+    leads = holdout.pairs.leads
+    numbers = np.array([one.station for one in holdout.series])[holdout.pairs.series]
+    past = [one.frame[TIME] < holdout.split.train_end for one in holdout.series]
+    record = (
+        pl.concat([one.frame[TIME].filter(p) for one, p in zip(holdout.series, past, strict=True)]),
+        np.concatenate(
+            [
+                one.truth[target][: one.hours][p.to_numpy()]
+                for one, p in zip(holdout.series, past, strict=True)
+            ]
+        ),
+    )
+    by_lead_spread: dict[int, dict[str, Spread]] = {}
+    by_event: dict[str, dict[int, Warned]] = {e.name: {} for e in EVENTS if e.target == target}
+    for lead in SCORED_LEADS:
+        rows = leads == lead
+        model, normal = (_rows(one, rows) for one in spreads)
+        times_here = valid.filter(rows)
+        by_lead_spread[lead] = detail.spread(model, normal, truth[rows], times_here)
+        for name, warned in detail.events(target, model, truth[rows], times_here, record).items():
+            by_event[name][lead] = warned
+    return Detail(
+        parts=detail.parts(forecasts, truth, leads, valid, numbers, crossed=MODEL),
+        spread=by_lead_spread,
+        events=by_event,
+    )
+
+
+def _rows(forecast: TargetForecast, rows: np.ndarray) -> TargetForecast:
+    return replace(forecast, values=forecast.values[rows], quantiles=forecast.quantiles[rows])
 
 
 def _seed_forecast(holdout: Holdout, target: str, threads: int) -> np.ndarray:

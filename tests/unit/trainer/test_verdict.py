@@ -79,12 +79,13 @@ def test_a_real_gain_is_called_better() -> None:
 def test_worse_in_one_season_is_refused_though_better_on_the_whole() -> None:
     """8 % more RMSE in summer, less elsewhere: the mean is better, the summer is not."""
     share = 1.08**2 - 1.0
-    worse = {"DJF": -0.4, "MAM": -0.4, "JJA": share, "SON": -0.4}
+    worse = {"DJF": -0.2, "MAM": -0.2, "JJA": share, "SON": -0.2}
     decision = judge(pair(2, worse=worse))
-    assert decision.routes == dict.fromkeys(TARGETS, Route.BETTER)
+    assert all("daily difference -" in one.text for one in decision.findings if one.rule == "G2")
     assert not decision.passed
     assert failed(decision) == {"G6"}
-    assert any("G6 air_temperature_c JJA: RMSE ratio 1.08" in one for one in decision.reasons)
+    told = [one for one in decision.reasons if one.startswith("G6 air_temperature_c JJA")]
+    assert "RMSE ratio 1.078" in told[0]
     # Every other rule lets it pass: the slices alone are what refuses it.
     assert {one.part for one in decision.findings if not one.passed} == {"JJA"}
 
@@ -116,9 +117,9 @@ def test_skill_that_grows_with_the_lead_is_a_leak_alarm() -> None:
     """Nobody knows a day ahead better than half a day ahead."""
     found = pair(7)
     for target in TARGETS:
-        found.losses[target, "lead:24", CHALLENGER][:, 3] *= 0.8
+        found.losses[target, "lead:24", CHALLENGER][:, 3] *= 0.5
     decision = judge(found, champion=None)
-    assert {one.part for one in decision.findings if not one.passed} == {"12-24 h"}
+    assert {one.part for one in decision.findings if not one.passed} == {"12-24 h", "24 h"}
 
 
 def test_a_model_below_the_references_is_refused() -> None:

@@ -1,0 +1,49 @@
+"""`trainer evaluate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent.console import print_json, verbosity_options
+from trainer.commands.options import config_option, json_option, newest_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.argument("run", required=False)
+@config_option
+@json_option
+@verbosity_options
+@click.pass_context
+def evaluate(
+    context: click.Context, run: str | None, config_path: Path | None, *, as_json: bool
+) -> None:
+    """Score a RUN (default: the newest) on its holdout again, from the lake, and look for leaks.
+
+    Says what the gate would ask of it if nothing were live; writes nothing and counts as no
+    attempt. Exit 1: an alarm, or a rule that fails.
+
+    Example: trainer evaluate 20240501-0f1c5e33d415
+    """
+    from trainer import gate
+    from trainer.commands.steps import told
+    from trainer.workspace import Workspace
+
+    workspace = Workspace.open(config_path)
+    folder = workspace.runs / run if run else newest_run(workspace.runs)
+    with told("evaluate") as say:
+        say("scores on the holdout")
+        decision, _ = gate.examine(workspace, folder)
+    if as_json:
+        print_json(decision)
+    else:
+        for one in decision.findings:
+            click.echo(f"{'ok  ' if one.passed else 'FAIL'} {one.reason()}")
+        terms = decision.terms
+        click.echo(f"{terms.run}: holdout {terms.holdout_from} to {terms.holdout_to}")
+    if not decision.passed:
+        context.exit(1)
