@@ -101,10 +101,10 @@ def test_without_observations_nothing_is_trained(trained: tuple[Workspace, Path]
 
 
 def test_permuted_truth_falls_to_climatology(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the truth of training shuffled over its hours there is nothing to learn.
+    """With the truth shuffled over its hours, here and in the holdout, there is nothing to learn.
 
-    What is left may not beat the normals on the holdout: a model that did would know the answer
-    from elsewhere than from the weather.
+    What is left may not beat the normals: a model that did would know the answer from elsewhere
+    than from the weather.
     """
     shrink(monkeypatch)
     frame = record()
@@ -112,20 +112,24 @@ def test_permuted_truth_falls_to_climatology(monkeypatch: pytest.MonkeyPatch) ->
     normals = dataset.fit_normals(frame, borders.train_end)
     series = dataset.prepare(STATION, frame, SITE, normals)
     stop = dataset.row_of(series, borders.train_end)
-    order = np.random.default_rng(1).permutation(stop)
+    random = np.random.default_rng(1)
+    order = np.concatenate(
+        [random.permutation(stop), stop + random.permutation(frame.height - stop)]
+    )
+    hours = len(order)
     shuffled = {}
     for target in TARGETS:
         normal = series.table[f"normal_{_short(target)}"].to_numpy().astype(np.float64)
         # Departures from the normal are shuffled, so that the seasons themselves stay.
         truth = series.truth[target].copy()
-        truth[:stop] = normal[:stop] + (truth[:stop] - normal[:stop])[order]
+        truth[:hours] = normal[:hours] + (truth[:hours] - normal[:hours])[order]
         shuffled[target] = truth
     blind = dataset.StationSeries(STATION, series.place, series.frame, series.table, shuffled)
     fitted = training.fit_candidate([blind], borders, seed=1, threads=1, progress=lambda _: None)
     pairs = dataset.scoring_pairs([series], borders.holdout, borders.last, (24,))
     matrix = dataset.gather([series], pairs)
     for target in TARGETS:
-        truth = dataset.truth([series], pairs, target)
+        truth = dataset.truth([blind], pairs, target)
         normal = matrix[:, NAMES.index(f"target_normal_{_short(target)}")]
         known = np.isfinite(truth)
         rmse = {
