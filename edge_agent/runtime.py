@@ -129,7 +129,8 @@ class Runtime:
         device = settings.device
         self.topics = Topics.of(device.site, device.id, settings.mqtt.base_topic)
         self.slots = Slots(state)
-        self._probation = Probation(self.slots, self.release, load_release)
+        # Looked up at each call, so that a runtime whose release is stood in for keeps its trial.
+        self._probation = Probation(self.slots, lambda: self.release(), load_release)  # noqa: PLW0108 - see above
         self._speaker = Speaker(device.language, ZoneInfo(device.timezone))
         self._loaded: tuple[str, Loaded] | None = None
         self._written_at = clock.monotonic()
