@@ -15,6 +15,7 @@ import msgspec
 from tuf.api.metadata import MetaFile, TargetFile, Targets
 
 from edge_agent.contract import manifest as contract
+from edge_agent.contract import packing
 from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
 from trainer import metadata, roles
 from trainer.sweep import sweep
@@ -97,6 +98,11 @@ class Depot:
             content = contract.encode(numbered)
             path = manifest_path(channel)
             added = {name: self._put(name, data) for name, data in files.items()}
+            for name, data in files.items():
+                packed = packing.pack(data)
+                if packed is not None:
+                    beside = packing.packed_path(name)
+                    added[beside] = self._put(beside, packed)
             added[path] = self._put(path, content)
             wanted = {path, *files} | {
                 name
@@ -104,6 +110,7 @@ class Depot:
                 if other != channel
                 for name in (manifest_path(other), *(ref.path for ref in one.manifest.files()))
             }
+            wanted |= {packing.packed_path(name) for name in wanted}
             targets = {
                 name: line for name, line in (models.targets | added).items() if name in wanted
             }

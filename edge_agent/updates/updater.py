@@ -14,8 +14,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge_agent import __version__
+from edge_agent.contract import packing
 from edge_agent.contract.manifest import MAX_BYTES
-from edge_agent.errors import FarmError, Refused, StorageError, TryLater
+from edge_agent.errors import BadData, FarmError, Refused, StorageError, TryLater
 from edge_agent.files import make_folder, write_atomic
 from edge_agent.updates import onnx_guard, slots
 from edge_agent.updates.admission import Device, admit
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from edge_agent.contract.manifest import Manifest
+    from edge_agent.contract.manifest import FileRef, Manifest
     from edge_agent.timekeeping import Timekeeper
     from edge_agent.updates.depot import Depot
     from edge_agent.updates.slots import InstalledRelease, Slots
@@ -106,9 +107,7 @@ class Updater:
             self._depot.refresh(now)
             self._refreshed = True
             path = f"channels/{self._channel}/manifest.json"
-            content = self._depot.fetch(path, MAX_BYTES)
-            if content is None:
-                raise TryLater(f"{path}: the depot has no release on this channel yet")
+            content = self._offered(path)
             manifest = admit(content, sha256(content).hexdigest(), self._device())
             signed = _signing_time(manifest, now)
             files = self._download(manifest)
@@ -146,6 +145,17 @@ class Updater:
                 _keep(kept, content)
             return content
 
+    def _offered(self, path: str) -> bytes:
+        """The channel's manifest; one that was seen before is not downloaded again."""
+        kept = self._lock.parent / "offered" / f"{self._channel}.json"
+        have = _content(kept)
+        content = self._depot.fetch(path, MAX_BYTES, have)
+        if content is None:
+            raise TryLater(f"{path}: the depot has no release on this channel yet")
+        if content != have:
+            _keep(kept, content)
+        return content
+
     def _device(self) -> Device:
         pointer = self._slots.pointer()
         live = self._slots.load()
@@ -173,8 +183,14 @@ class Updater:
 
     def _download(self, manifest: Manifest) -> dict[str, bytes]:
         files = {}
+        live = self._slots.load()
+        # A rollout or a kept model names files that are here already.
+        here = {} if live is None else {ref.sha256: live.read(ref) for ref in live.manifest.files()}
         for file in manifest.files():
-            content = self._depot.fetch(file.path, file.length)
+            have = here.get(file.sha256)
+            content = self._unpacked(file) if have is None else None
+            if content is None:
+                content = self._depot.fetch(file.path, file.length, have)
             if content is None:
                 raise Refused(
                     f"{file.path}: named by release {manifest.release}, but no trusted role lists "
@@ -190,6 +206,17 @@ class Updater:
         for model in manifest.models.values():
             onnx_guard.check(files[model.file.path], model.file.path)
         return files
+
+    def _unpacked(self, file: FileRef) -> bytes | None:
+        """A file by its packed form, or None where the depot has none."""
+        path = packing.packed_path(file.path)
+        packed = self._depot.fetch(path, file.length)
+        if packed is None:
+            return None
+        try:
+            return packing.unpack(packed, file.length)
+        except BadData as fault:
+            raise Refused(f"{path}: {fault}") from fault
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -217,7 +244,7 @@ def _keep(path: Path, content: bytes) -> None:
     try:
         write_atomic(path, content)
     except OSError as fault:
-        # Kept only to spare the link; the observations themselves are in hand.
+        # Kept only to spare the link; the content itself is in hand.
         _log.warning("%s: cannot be written: %s", path, fault.strerror)
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import random
 import re
 from typing import TYPE_CHECKING
 
 import httpx
+import msgspec
 import pytest
 
 from edge_agent.clock import SystemClock
+from edge_agent.contract import packing
 from edge_agent.errors import NothingNew, Refused, TryLater
 from edge_agent.updates.http_source import HttpSource
 from edge_agent.updates.sources import FolderSource, NotThere
-from tests.fakes.depot import IMPATIENT, Device, Yard, onnx_bytes, varint
+from tests.fakes.depot import IMPATIENT, Device, Yard, onnx_bytes, ref, release, varint
 from tests.fakes.hostile_web import Handler, HostileWeb
 from tests.fakes.served import counted, served
 
@@ -140,15 +144,12 @@ def test_a_password_in_the_address_is_never_shown(web: HostileWeb) -> None:
 
 def test_bytes_on_the_wire(tmp_path: Path) -> None:
     """A poll that finds nothing costs at most 4 KB, a release of 2 x 450 KB at most 1 MB."""
-    import msgspec
-
-    from tests.fakes.depot import ref, release
-
     yard = Yard.make(tmp_path / "yard")
     manifest, files = release("big")
     for target, model in manifest.models.items():
         # Bytes that no transport can shrink, as large as a real model.
-        files[model.file.path] = onnx_bytes(target) + b"\x12" + varint(450_000) + b"x" * 450_000
+        noise = random.Random(target).randbytes(450_000)
+        files[model.file.path] = onnx_bytes(target) + b"\x12" + varint(450_000) + noise
     models = {
         target: msgspec.structs.replace(model, file=ref(model.file.path, files[model.file.path]))
         for target, model in manifest.models.items()
@@ -247,3 +248,81 @@ def test_a_stick_holds_plain_files_only(tmp_path: Path) -> None:
         list(source.read("metadata/9.root.json"))
     with pytest.raises(TryLater, match="plugged in"):
         list(FolderSource(tmp_path / "gone").read("metadata/timestamp.json"))
+
+
+def test_what_was_seen_is_not_pulled_again(tmp_path: Path) -> None:
+    """A manifest as large as real ones costs nothing at the next poll, even one that is refused."""
+    yard = Yard.make(tmp_path / "yard")
+    noise = random.Random(1).randbytes(100_000).hex()
+    yard.publish("one", lineage={"noise": noise})
+    device = Device(tmp_path / "device", yard.pinned, yard.clock)
+    other = Device(tmp_path / "other", yard.pinned, yard.clock, digest="00" * 32)
+    with served(yard.depot) as direct, counted(direct) as (url, counts):
+        for one, fault in ((device, NothingNew), (other, Refused)):
+            with contextlib.suppress(Refused):
+                one.sync(url)
+            assert sum(counts) > 200_000
+            counts.clear()
+            with pytest.raises(fault):
+                one.sync(url)
+            assert 0 < sum(counts) <= 4096
+            counts.clear()
+
+
+def test_files_travel_packed_and_once(tmp_path: Path) -> None:
+    """Models that pack well cost their packed size; a release that keeps them costs none of it."""
+    yard = Yard.make(tmp_path / "yard")
+    manifest, files = release("big")
+    for target, model in manifest.models.items():
+        body = onnx_bytes(target) + b"\x12" + varint(450_000) + target.encode()[:15] * 30_000
+        files[model.file.path] = body
+    models = {
+        target: msgspec.structs.replace(model, file=ref(model.file.path, files[model.file.path]))
+        for target, model in manifest.models.items()
+    }
+    big = msgspec.structs.replace(manifest, models=models)
+    yard.open().publish("stable", big, files)
+    device = Device(tmp_path / "device", yard.pinned, yard.clock)
+    with served(yard.depot) as direct, counted(direct) as (url, counts):
+        assert device.sync(url) == 1
+        assert sum(counts) < 30_000
+        live = device.slots.load()
+        assert live is not None
+        for file in live.manifest.files():
+            assert live.read(file) == files[file.path]
+        for packed in yard.depot.glob("targets/models/**/*.gz"):
+            packed.unlink()
+        yard.open().publish(
+            "stable", msgspec.structs.replace(big, reason="again", scores={"a": {"b": 1.0}}), files
+        )
+        for packed in yard.depot.glob("targets/models/**/*"):
+            if packed.is_file():
+                packed.unlink()
+        assert device.sync(url) == 2
+
+
+def test_a_packed_file_that_holds_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed by a thief of the models key or made by mistake: a bomb or other content stays out."""
+    yard = Yard.make(tmp_path / "yard")
+    device = Device(tmp_path / "device", yard.pinned, yard.clock)
+    for packed, text in (
+        (gzip.compress(bytes(50_000_000)), "does not unpack to exactly"),
+        (b"no gzip", "not a gzip file"),
+    ):
+        monkeypatch.setattr(packing, "pack", lambda _, packed=packed: packed)
+        manifest, files = release(f"bad{len(packed)}")
+        for path in files:
+            if path.endswith("model.onnx"):
+                files[path] += b"\x12" + varint(60_000) + bytes(60_000)
+        models = {
+            target: msgspec.structs.replace(
+                model, file=ref(model.file.path, files[model.file.path])
+            )
+            for target, model in manifest.models.items()
+        }
+        yard.open().publish("stable", msgspec.structs.replace(manifest, models=models), files)
+        with pytest.raises(Refused, match=text):
+            device.sync(yard.depot)
+        assert device.live() == 0
