@@ -62,6 +62,14 @@ class Depot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Days of a canary's trial before it goes to stable by itself; 0 = never, else at least 7."""
 
 
+class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where runs are logged besides their folder."""
+
+    mlflow_uri: Annotated[str, Meta(pattern=r"^(|https?://[^\s?#@]+|sqlite:///[^\s?#]+)$")] = ""
+    """MLflow server, or its SQLite file; empty = none. A password stands in the environment, as
+    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file. `stations` are KMA's ASOS numbers; `lake` and `depot_path` take s3:// too."""
 
@@ -73,6 +81,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     kma: Kma = msgspec.field(default_factory=Kma)
     training: Training = msgspec.field(default_factory=Training)
     depot: Depot = msgspec.field(default_factory=Depot)
+    tracking: Tracking = msgspec.field(default_factory=Tracking)
 
 
 def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> Config:
