@@ -119,9 +119,8 @@ def train(
         target: parity.check(fitted.models[target], content[target], holdout.matrix, options.seed)
         for target in TARGETS
     }
-    progress("scores on the holdout, seed recipe included")
     predictors = load_predictors(content, len(features.FEATURES))
-    metrics = score_holdout(holdout, predictors, fitted, threads=options.threads)
+    metrics = score_holdout(holdout, predictors, fitted, threads=options.threads, progress=progress)
     metrics = msgspec.structs.replace(
         metrics, parity={target: one.maximum for target, one in checked.items()}
     )

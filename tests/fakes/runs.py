@@ -69,7 +69,6 @@ def _metrics() -> Metrics:
         holdout_to="2021-12-31T00:00Z",
         scores={t: {"model": own} | dict.fromkeys(REFERENCES, reference) for t in TARGETS},
         coverage_80={target: {24: 0.8} for target in TARGETS},
-        seed_recipe_seconds=1.0,
         trained_to=TRAINED_TO,
         damped={target: dict.fromkeys(SCORED_LEADS, (0.3, 0.3)) for target in TARGETS},
     )
