@@ -78,8 +78,10 @@ class Systems:
         """How fast the pressure falls, in standard deviations."""
         self.air_mass = self._passing("air_mass", 0.2, 2.8, 4.0)
         self.season = self._passing("season", 0.1, 12.0, 24.0)
-        humid = self._passing("moisture", 0.35, 1.4, 2.0)
-        # Lows are humid, and most so ahead of their centre.
+        # Moist tongues follow each other at a beat of their own; lows are humid, and most so ahead
+        # of their centre.
+        tongues = synthesis.passing_systems(4.2, 0.4)
+        humid = synthesis.series(self._noise("moisture", 0.35), tongues, self._lag)
         self.moisture = -0.50 * self.high + 0.34 * self.falling + 0.80 * humid
 
     def local(self, days: float, smooth_hours: float = 0.0) -> Series:
