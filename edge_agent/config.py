@@ -43,7 +43,7 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise InvalidConfig(where, (strict.Problem("", f"not TOML: {fault}"),)) from fault
     problems: list[strict.Problem] = []
-    _override(document, env or {}, problems)
+    strict.override(document, env or {}, PREFIX, problems)
     config = strict.build(document, Config, problems)
     if not problems:
         problems.extend(config_checks.check(config))
@@ -66,22 +66,6 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     except OSError as fault:
         raise ConfigError(f"{place}: cannot be read: {fault.strerror}") from fault
     return _anchored(decode(content, str(place), env), place.absolute().parent)
-
-
-def _override(
-    document: dict[str, Any], env: Mapping[str, str], problems: list[strict.Problem]
-) -> None:
-    for name in sorted(env):
-        if not name.startswith(PREFIX):
-            continue
-        *sections, key = name.removeprefix(PREFIX).lower().split("__")
-        table: Any = document
-        for section in sections:
-            table = table.setdefault(section, {}) if isinstance(table, dict) else None
-        if isinstance(table, dict):
-            table[key] = strict.Text(env[name])
-        else:
-            problems.append(strict.Problem(name, "names no key of a table"))
 
 
 def _anchored(config: Config, folder: Path) -> Config:

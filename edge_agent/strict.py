@@ -133,3 +133,20 @@ def _unknown(key: str, known: Iterable[str]) -> str:
 
 def _join(at: str, key: str) -> str:
     return f"{at}.{key}" if at else key
+
+
+def override(
+    document: dict[str, Any], env: Mapping[str, str], prefix: str, problems: list[Problem]
+) -> None:
+    """Put settings of the environment (PREFIX + SECTION__KEY) into a document; adds problems."""
+    for name in sorted(env):
+        if not name.startswith(prefix):
+            continue
+        *sections, key = name.removeprefix(prefix).lower().split("__")
+        table: Any = document
+        for section in sections:
+            table = table.setdefault(section, {}) if isinstance(table, dict) else None
+        if isinstance(table, dict):
+            table[key] = Text(env[name])
+        else:
+            problems.append(Problem(name, "names no key of a table"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -96,7 +96,7 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise ConfigError(f"{where}: not TOML: {fault}") from fault
     problems: list[strict.Problem] = []
-    _override(document, env or {}, problems)
+    strict.override(document, env or {}, PREFIX, problems)
     config = strict.build(document, Config, problems)
     if not problems and not _is_day(config.start):
         problems.append(strict.Problem("start", f"{config.start!r} is not a day like 2014-01-01"))
@@ -109,22 +109,6 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
         lined = (replace(problem, line=line_of(text, problem.path)) for problem in problems)
         raise ConfigError(f"{where}: {'; '.join(map(str, lined))}")
     return config
-
-
-def _override(
-    document: dict[str, Any], env: Mapping[str, str], problems: list[strict.Problem]
-) -> None:
-    for name in sorted(env):
-        if not name.startswith(PREFIX):
-            continue
-        *sections, key = name.removeprefix(PREFIX).lower().split("__")
-        table: Any = document
-        for section in sections:
-            table = table.setdefault(section, {}) if isinstance(table, dict) else None
-        if isinstance(table, dict):
-            table[key] = strict.Text(env[name])
-        else:
-            problems.append(strict.Problem(name, "names no key of a table"))
 
 
 def _is_day(text: str) -> bool:

@@ -15,7 +15,13 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract import climatology, features
-from edge_agent.contract.feature_table import NAMES, ORIGIN_WINDOWS, SAME_HOUR
+from edge_agent.contract.feature_table import (
+    MEASURED,
+    NAMES,
+    ORIGIN_WINDOWS,
+    SAME_HOUR,
+    SAME_HOUR_DAYS,
+)
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import LEADS, TARGETS, TIME, Site
 from edge_agent.errors import BadData
@@ -233,22 +239,11 @@ def _columns_of(group: str) -> list[int]:
     ]
 
 
-_SOURCES = (
-    *(name for name in NAMES if name in {w.name for w in ORIGIN_WINDOWS}),
-    *(f"same_hour_{name}_{day}d" for name in SAME_HOUR for day in range(2)),
-    "temperature",
-    "humidity",
-    "dew_point",
-    "temperature_anomaly",
-    "humidity_anomaly",
-    "pressure",
-    "sea_level_pressure",
-    "wind_speed",
-    "wind_sector",
-    "wind_east",
-    "wind_north",
-    "rain",
-    "cloud",
-    "solar",
+_MEASURED = frozenset(
+    NAMES.index(name)
+    for name in (
+        *MEASURED,
+        *(window.name for window in ORIGIN_WINDOWS),
+        *(f"same_hour_{name}_{day}d" for name in SAME_HOUR for day in range(SAME_HOUR_DAYS)),
+    )
 )
-_MEASURED = frozenset(NAMES.index(name) for name in _SOURCES)

@@ -37,7 +37,7 @@ def _windows(series: str, **hours: tuple[int, ...]) -> tuple[Window, ...]:
     )
 
 
-SERIES: Final = (
+MEASURED: Final = (
     "temperature",
     "humidity",
     "dew_point",
@@ -50,8 +50,13 @@ SERIES: Final = (
     "wind_east",
     "wind_north",
     "rain",
-    "solar",
     "cloud",
+    "solar",
+)
+"""Hourly series that come from instruments and may be missing."""
+
+SERIES: Final = (
+    *MEASURED,
     "sun",
     "hour",
     "weekday",
@@ -62,7 +67,7 @@ SERIES: Final = (
     "normal_temperature",
     "normal_humidity",
 )
-"""Hourly series that windows and gathers read."""
+"""Every hourly series that windows and gathers read; the calendar is always known."""
 
 SITE: Final = ("latitude", "longitude", "elevation")
 
@@ -98,20 +103,7 @@ ORIGIN_WINDOWS: Final = (
 )
 
 AT_ORIGIN: Final = (
-    "temperature",
-    "humidity",
-    "dew_point",
-    "temperature_anomaly",
-    "humidity_anomaly",
-    "pressure",
-    "sea_level_pressure",
-    "wind_speed",
-    "wind_sector",
-    "wind_east",
-    "wind_north",
-    "rain",
-    "cloud",
-    "solar",
+    *MEASURED,
     "hour",
     "weekday",
     "hour_sin",
