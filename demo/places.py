@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from trainer.stations import station
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -17,4 +19,15 @@ class Place:
     name: str = ""
 
 
-SEOUL: Final = Place(108, 37.57142, 126.9658, 85.67, "서울")
+def place_of(number: int) -> Place:
+    """A station of KMA's list.
+
+    Raises:
+        UsageError: No such station.
+    """
+    known = station(number)
+    site = known.site
+    return Place(number, site.latitude, site.longitude, site.elevation_m, known.name_ko)
+
+
+SEOUL: Final = place_of(108)

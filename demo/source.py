@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from demo.climate import generate
-from demo.places import Place
+from demo.places import SEOUL
 from edge_agent.errors import BadData, InputMissing
 from trainer.plan import KST
 from trainer.stations import Station, station
@@ -17,7 +17,6 @@ from trainer.stations import Station, station
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEOUL: Final = 108
 GENERATED_FROM: Final = datetime(2020, 1, 15, 1)  # noqa: DTZ001 - KMA's naive Korean time
 GENERATED_TO: Final = datetime(2025, 1, 15, 23)  # noqa: DTZ001 - KMA's naive Korean time
 LIVE_YEARS: Final = 4
@@ -68,16 +67,16 @@ def from_file(path: Path) -> Weather:
 
 def generated() -> Weather:
     """Five years of a climate made here, not observed anywhere."""
-    seoul = station(SEOUL)
-    place = Place(SEOUL, seoul.site.latitude, seoul.site.longitude, seoul.site.elevation_m)
-    frame = generate([place], GENERATED_FROM, GENERATED_TO, seed=7)
-    return _served(frame, SEOUL, "a GENERATED climate (no file was given, no KMA key is set)")
+    frame = generate([SEOUL], GENERATED_FROM, GENERATED_TO, seed=7)
+    return _served(
+        frame, SEOUL.station, "a GENERATED climate (no file was given, no KMA key is set)"
+    )
 
 
 def live(today: date) -> Weather:
     """KMA's own service, up to yesterday."""
     first = today - timedelta(days=365 * LIVE_YEARS)
-    return Weather(None, station(SEOUL), first, today, "KMA's service, with your key")
+    return Weather(None, station(SEOUL.station), first, today, "KMA's service, with your key")
 
 
 def _served(frame: pl.DataFrame, number: int, words: str) -> Weather:

@@ -58,8 +58,7 @@ class LazyGroup(click.Group):
 
 def run(command: click.Command, program: str) -> int:
     """Run a command line, return its exit code; a foreseeable fault becomes a line on stderr."""
-    for name, value in _THREADS.items():
-        os.environ.setdefault(name, value)
+    calm_threads()
     code: object = 0
     try:
         code = command.main(prog_name=program, standalone_mode=False)
@@ -83,6 +82,12 @@ def run(command: click.Command, program: str) -> int:
         )
         code = EXIT_BUG
     return code if isinstance(code, int) else 0
+
+
+def calm_threads() -> None:
+    """Set `_THREADS` where the environment does not; before a numerical library is imported."""
+    for name, value in _THREADS.items():
+        os.environ.setdefault(name, value)
 
 
 def set_up_logging(verbosity: int) -> None:

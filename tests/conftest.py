@@ -1,6 +1,5 @@
-"""One thread for linear algebra, set before NumPy is loaded: tests already run side by side."""
+"""Calm threads, set before NumPy is loaded: tests already run side by side."""
 
-import os
+from edge_agent.console import calm_threads
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+calm_threads()

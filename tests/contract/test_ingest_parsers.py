@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge_agent.contract.schema import RAIN, SOLAR, SUNSHINE, Flag, flag_column
 from edge_agent.errors import FarmError
+from tests.fakes.mutation import mutated
 from trainer import importer, parquet
 from trainer.sources import asos, kma
 from trainer.stations import station
@@ -186,19 +187,8 @@ def test_mutated_answers_by_the_thousand(kind: str) -> None:
     }[kind]
     dice = random.Random(kind)
     for _ in range(4000):
-        body = bytearray(whole)
-        for _ in range(dice.randint(1, 6)):
-            at = dice.randrange(len(body) + 1)
-            change = dice.randrange(4)
-            if change == 0:
-                body[at : at + 1] = bytes([dice.randrange(256)])
-            elif change == 1:
-                del body[at : at + dice.randint(1, 30)]
-            elif change == 2:
-                body[at:at] = body[at : at + dice.randint(1, 30)]
-            else:
-                body = body[: max(at, 1)]
+        body = mutated(whole, dice)
         if kind in {"json", "xml"}:
-            _parse(bytes(body), 200)
+            _parse(body, 200)
         else:
-            _import(f"a.{kind}", bytes(body))
+            _import(f"a.{kind}", body)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from demo.kma_hub import _line, _ruler
 from edge_agent.errors import FarmError
+from tests.fakes.mutation import mutated
 from tests.fakes.portal_file import COLUMNS, download
 from trainer import importer
 from trainer.sources import hub, kma, portal_csv, village, village_table
@@ -289,16 +290,5 @@ def test_mutated_answers_by_the_thousand(kind: str) -> None:
     whole, check = cases[kind]
     dice = random.Random(kind)
     for _ in range(4000):
-        body = bytearray(whole)
-        for _ in range(dice.randint(1, 6)):
-            at = dice.randrange(len(body) + 1)
-            change = dice.randrange(4)
-            if change == 0:
-                body[at : at + 1] = bytes([dice.randrange(256)])
-            elif change == 1:
-                del body[at : at + dice.randint(1, 30)]
-            elif change == 2:
-                body[at:at] = body[at : at + dice.randint(1, 30)]
-            else:
-                body = body[: max(at, 1)]
-        check(bytes(body))
+        body = mutated(whole, dice)
+        check(body)

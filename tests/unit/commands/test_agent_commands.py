@@ -6,7 +6,6 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import polars as pl
 import pytest
 from click.testing import CliRunner
@@ -14,17 +13,14 @@ from click.testing import CliRunner
 from edge_agent.commands.cycle import once
 from edge_agent.commands.selftest import self_test
 from edge_agent.commands.status import history, release, status
-from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.database import connect
 from edge_agent.errors import FarmError, UsageError
 from edge_agent.observations.store import Store
 from edge_agent.runtime import DATABASE
-from edge_agent.updates.slots import Slots
+from tests.fakes.farm import install_release
 from tests.fakes.forecasts import NOW
-from tests.fakes.loaded import manifest as normals
 from tests.fakes.mosquitto import free_port
-from tests.fakes.tiny_release import tiny_release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,31 +30,12 @@ if TYPE_CHECKING:
 AT = NOW.isoformat()
 
 
-@pytest.fixture(scope="module")
-def content() -> tuple[bytes, dict[str, bytes]]:
-    """A release with real models, and the normals that a forecast needs."""
-    made, files = tiny_release()
-    known = normals(3)
-    whole = msgspec.structs.replace(
-        made,
-        release=3,
-        channel="stable",
-        created_at="2026-06-01T00:00:00Z",
-        sites=known.sites,
-        residuals=known.residuals,
-        climatology_residuals=known.climatology_residuals,
-        reason="first",
-    )
-    return contract.encode(whole), files
-
-
 @pytest.fixture
-def farm(tmp_path: Path, content: tuple[bytes, dict[str, bytes]]) -> Path:
+def farm(tmp_path: Path) -> Path:
     """Configuration file of a device with a release and a week of hot weather."""
     text = f'[storage]\npath = "state"\n[mqtt]\nhost = "127.0.0.1"\nport = {free_port()}\n'
     (tmp_path / "c.toml").write_text(text)
-    slots = Slots(tmp_path / "state")
-    slots.switch(slots.stage(*content))
+    install_release(tmp_path / "state")
     hours = [NOW - timedelta(hours=back) for back in range(170)]
     values = {AIR_TEMPERATURE: [34.0 + h.hour % 3 for h in hours]}
     values[RELATIVE_HUMIDITY] = [50.0 + h.hour % 5 for h in hours]
