@@ -12,7 +12,7 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from demo.kma_answer import Answer, envelope, header_only, kst, page_of
-from trainer.sources.dfs_grid import Cell, cell_of
+from edge_agent.contract.dfs_grid import Cell, cell_of
 from trainer.stations import stations
 
 if TYPE_CHECKING:

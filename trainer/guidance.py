@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from edge_agent.contract.dfs_grid import Cell
     from edge_agent.ports import Clock
     from trainer.depot_store import Store
-    from trainer.sources.dfs_grid import Cell
     from trainer.sources.http import Service
     from trainer.workspace import Workspace
 

@@ -1,7 +1,8 @@
-"""Hourly observations by source, forecasts made, and sensor samples of the last hours, in SQLite.
+"""Hourly observations by source, forecasts made, KMA's guidance, sensor samples, in SQLite.
 
-Sources: `station:<number>` for a relayed station, `sensor:<role>` for the farm's own. Times are
-kept as whole UTC seconds. Null is missing; nothing is ever stored as 0 for want of a value.
+Sources: `station:<number>` for a relayed station, `cell:<nx>-<ny>` for the nowcasts of a grid cell,
+`sensor:<role>` for the farm's own. Times are kept as whole UTC seconds. Null is missing; nothing is
+ever stored as 0 for want of a value.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.schema import QUANTITIES, TIME, TIME_DTYPE
+from edge_agent.contract.relayed import GUIDANCE, ISSUED, VALID
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    QUANTITIES,
+    RELATIVE_HUMIDITY,
+    TIME,
+    TIME_DTYPE,
+)
 from edge_agent.database import faults_told, migrate, transaction
 from edge_agent.observations.archive import from_bytes, to_bytes
 from edge_agent.observations.sensors import Sample
@@ -31,6 +39,8 @@ CREATE TABLE forecasts (issued INTEGER PRIMARY KEY, origin INTEGER, source TEXT,
   release INTEGER, body BLOB NOT NULL) STRICT;
 CREATE TABLE samples (sensor TEXT, minute INTEGER, at REAL, value REAL,
   PRIMARY KEY (sensor, minute)) STRICT""",
+    f"""CREATE TABLE guidance (issued INTEGER, valid INTEGER, {AIR_TEMPERATURE} REAL,
+  {RELATIVE_HUMIDITY} REAL, PRIMARY KEY (issued, valid)) STRICT, WITHOUT ROWID""",
 )
 _DAY: Final = 86_400
 
@@ -132,6 +142,45 @@ class Store:
             ).fetchall()
         return [from_bytes(zlib.decompress(body)) for (body,) in rows]
 
+    def put_guidance(self, frame: pl.DataFrame) -> int:
+        """Add forecasts of KMA; those of an issue and hour replace the ones of before.
+
+        Args:
+            frame: Columns of `contract.relayed.GUIDANCE`; null = not given.
+
+        Returns:
+            Number of rows that were new or changed.
+        """
+        rows = frame.select(
+            pl.col(ISSUED, VALID).dt.epoch("s"), pl.col(AIR_TEMPERATURE, RELATIVE_HUMIDITY)
+        ).rows()
+        with transaction(self._db) as db:
+            before = db.total_changes
+            db.executemany(
+                f"INSERT INTO guidance VALUES (?, ?, ?, ?) ON CONFLICT (issued, valid) DO UPDATE "  # noqa: S608 - names from the schema
+                f"SET {AIR_TEMPERATURE} = excluded.{AIR_TEMPERATURE}, "
+                f"{RELATIVE_HUMIDITY} = excluded.{RELATIVE_HUMIDITY} "
+                f"WHERE {AIR_TEMPERATURE} IS NOT excluded.{AIR_TEMPERATURE} "
+                f"OR {RELATIVE_HUMIDITY} IS NOT excluded.{RELATIVE_HUMIDITY}",
+                rows,
+            )
+            return db.total_changes - before
+
+    def guidance(self, since: datetime) -> pl.DataFrame:
+        """Forecasts of KMA issued at `since` or later: `contract.relayed.GUIDANCE`.
+
+        Ascending by issue and valid hour; null = not given.
+        """
+        with faults_told(self._db):
+            rows = self._db.execute(
+                f"SELECT issued, valid, {AIR_TEMPERATURE}, {RELATIVE_HUMIDITY} FROM guidance "  # noqa: S608 - names from the schema
+                "WHERE issued >= ? ORDER BY issued, valid",
+                (_seconds(since),),
+            ).fetchall()
+        whole = dict.fromkeys((ISSUED, VALID), pl.Int64())
+        frame = pl.DataFrame(rows, schema={**GUIDANCE, **whole}, orient="row")
+        return frame.with_columns(pl.from_epoch(pl.col(ISSUED, VALID), "s").cast(TIME_DTYPE))
+
     def put_samples(self, samples: Iterable[tuple[str, Sample]]) -> None:
         """Keep sensor samples, one a minute and sensor: the latest of that minute.
 
@@ -164,9 +213,11 @@ class Store:
                 "DELETE FROM observations WHERE time < ?",
                 (_seconds(now) - observations_days * _DAY,),
             )
-            db.execute(
-                "DELETE FROM forecasts WHERE issued < ?", (_seconds(now) - forecasts_days * _DAY,)
-            )
+            for table in ("forecasts", "guidance"):
+                db.execute(
+                    f"DELETE FROM {table} WHERE issued < ?",  # noqa: S608 - names from above
+                    (_seconds(now) - forecasts_days * _DAY,),
+                )
             oldest = now - timedelta(days=3)
             db.execute("DELETE FROM samples WHERE minute < ?", (_seconds(oldest) // 60,))
 

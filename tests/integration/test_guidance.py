@@ -12,12 +12,12 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL, Place
+from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from edge_agent.errors import ConfigError, Refused
 from tests.fakes.clock import FakeClock
 from trainer.guidance import Archive, collect, issues_out
 from trainer.sources import kma, village, village_table
-from trainer.sources.dfs_grid import Cell
 from trainer.sources.http import QuotaSpent, Transient
 from trainer.stations import station
 from trainer.workspace import Workspace, create

@@ -59,8 +59,8 @@ def ingest_hub(
 
 def ingest_village(workspace: Workspace, stations: Sequence[int], *, as_json: bool) -> None:
     """Every forecast that KMA still has for the stations' cells into the archive."""
+    from edge_agent.contract.dfs_grid import cell_of
     from trainer.guidance import collect
-    from trainer.sources.dfs_grid import cell_of
 
     sites = [station(number).site for number in stations]
     cells = [cell_of(site.latitude, site.longitude) for site in sites]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import polars as pl
 
+from edge_agent.contract.dfs_grid import Cell
 from edge_agent.errors import ProtocolFault
 from trainer.sources import envelope
-from trainer.sources.dfs_grid import Cell
 from trainer.sources.kma import YEARS
 
 if TYPE_CHECKING:

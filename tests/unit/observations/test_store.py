@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from edge_agent.contract.relayed import GUIDANCE
 from edge_agent.contract.schema import TIME, TIME_DTYPE
 from edge_agent.database import connect
 from edge_agent.observations.sensors import Sample
@@ -77,6 +78,33 @@ def test_forecast_comes_back_whole(store: Store) -> None:
         np.testing.assert_allclose(back.targets[name].values, target.values, atol=5e-4)
 
 
+def said(*values: float | None, issued: datetime = NOW) -> pl.DataFrame:
+    """An issue that speaks of temperature; humidity is not given."""
+    valid = [issued + (i + 1) * HOUR for i in range(len(values))]
+    return pl.DataFrame(
+        {
+            "issued": [issued] * len(values),
+            "valid": valid,
+            "air_temperature_c": list(values),
+            "relative_humidity_pct": [None] * len(values),
+        },
+        schema=GUIDANCE,
+    )
+
+
+def test_guidance_comes_back_as_it_went_in(store: Store) -> None:
+    """Issues side by side, ascending; what is not given is null; a repetition changes nothing."""
+    late = NOW + 3 * HOUR
+    assert store.guidance(NOW).equals(pl.DataFrame(schema=GUIDANCE))
+    assert store.put_guidance(said(7.0, issued=late)) == 1
+    assert store.put_guidance(said(5.0, None, -3.0)) == 3
+    assert store.put_guidance(said(5.0, None, -3.0)) == 0
+    assert store.guidance(NOW).equals(pl.concat([said(5.0, None, -3.0), said(7.0, issued=late)]))
+    assert store.guidance(NOW + HOUR).equals(said(7.0, issued=late))
+    assert store.put_guidance(said(5.5, None, -3.0)) == 1
+    assert store.guidance(NOW)["air_temperature_c"][0] == 5.5
+
+
 def test_samples_ignore_order_and_repetition(store: Store) -> None:
     """One sample a minute, the latest of it, however they come."""
     samples = [Sample(NOW + timedelta(seconds=s), v) for s, v in ((5, 1.0), (50, 2.0), (70, 3.0))]
@@ -93,10 +121,12 @@ def test_prune_keeps_what_is_young(store: Store) -> None:
     store.put_hourly("s", frame(2.0))
     store.put_forecast(forecast([1.0], now=old))
     store.put_forecast(forecast([1.0]))
+    store.put_guidance(pl.concat([said(1.0, issued=old), said(2.0)]))
     store.put_samples([("k", Sample(old, 1.0)), ("k", Sample(NOW, 2.0))])
     store.prune(NOW, observations_days=30, forecasts_days=30)
     assert store.hourly("s", old, NOW)["air_temperature_c"].to_list() == [2.0]
     assert len(store.forecasts(old, NOW)) == 1
+    assert store.guidance(old).equals(said(2.0))
     assert [s.value for s in store.samples("k", old, NOW)] == [2.0]
 
 

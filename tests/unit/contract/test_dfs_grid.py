@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from edge_agent.contract.dfs_grid import Cell, cell_of
 from edge_agent.errors import UsageError
-from trainer.sources.dfs_grid import Cell, cell_of
 from trainer.stations import station, stations
 
 

@@ -1,4 +1,4 @@
-"""KMA's 5 km forecast grid (DFS): place -> cell."""
+"""KMA's 5 km forecast grid (DFS): place -> cell. Pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ class Cell:
 
     nx: int
     ny: int
+
+    def __str__(self) -> str:
+        """The cell in names of files and sources, such as 60-127."""
+        return f"{self.nx}-{self.ny}"
 
 
 def cell_of(latitude: float, longitude: float) -> Cell:
