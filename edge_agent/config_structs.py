@@ -24,7 +24,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Device(_Section, frozen=True, kw_only=True):
-    """Who and where. Degrees north and east; `station` is the nearest ASOS station."""
+    """Who and where. Degrees north and east; `station` is the nearest ASOS station, 0: none."""
 
     site: Slug = "farm"
     id: Slug = "edge-1"
@@ -32,7 +32,7 @@ class Device(_Section, frozen=True, kw_only=True):
     latitude: Annotated[float, Meta(ge=-90, le=90)] = 37.5714
     longitude: Annotated[float, Meta(ge=-180, le=180)] = 126.9658
     elevation_m: Annotated[float, Meta(ge=-430, le=9000)] = 86.0
-    station: Annotated[int, Meta(ge=1, le=999)] = 108
+    station: Annotated[int, Meta(ge=0, le=999)] = 108
     timezone: str = "Asia/Seoul"
     language: Literal["ko", "en"] = "ko"
 

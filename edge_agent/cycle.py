@@ -112,7 +112,7 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
         StorageError: The disk refused.
     """
     device = parts.config.device
-    frame, rung, source = local.observe(parts.store, device.station, now, forecasting.HISTORY_HOURS)
+    frame, rung, source = local.observe(parts.store, device, now, forecasting.HISTORY_HOURS)
     site = Site(device.latitude, device.longitude, device.elevation_m)
     made = forecasting.make(frame, site, parts.release, now, source=rung)
     forecast: Forecast | NoForecast = made
@@ -251,7 +251,7 @@ def _advice(
     end = now.replace(minute=0, second=0, microsecond=0)
     start = end - timedelta(days=irrigation.HISTORY_DAYS) + timedelta(hours=1)
     hours = 24 * irrigation.HISTORY_DAYS + 1
-    raw, _, _ = local.observe(parts.store, parts.config.device.station, now, hours)
+    raw, _, _ = local.observe(parts.store, parts.config.device, now, hours)
     return irrigation.advise(
         settings,
         quality.clean(raw.filter(pl.col(TIME).is_between(start, end)), start=start, end=end),

@@ -17,6 +17,7 @@ from edge_agent.alerts.wording import Speaker
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
 from edge_agent.messaging.topics import Topics
+from edge_agent.observations import relay
 from edge_agent.observations.store import Store
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def run(
     try:
         store = Store(db)
         # All at once: a cycle reads no row later than its own hour.
-        store.put_hourly(f"station:{config.device.station}", observations)
+        store.put_hourly(next(iter(relay.sources(config.device))), observations)
         parts = cycle.Parts(
             config=config,
             db=db,

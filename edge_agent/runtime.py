@@ -6,7 +6,6 @@ Not thread-safe: the database connection belongs to the thread that opened it.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -24,10 +23,9 @@ from edge_agent.alerts.wording import Speaker
 from edge_agent.clock import SystemClock
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
-from edge_agent.errors import NothingNew, Refused, TryLater
 from edge_agent.messaging.outbox import Caps, Outbox
 from edge_agent.messaging.topics import Topics
-from edge_agent.observations import local, relay
+from edge_agent.observations import local
 from edge_agent.observations.intake import Intake
 from edge_agent.observations.live import Live
 from edge_agent.observations.store import Store
@@ -44,14 +42,12 @@ if TYPE_CHECKING:
     from edge_agent.config_structs import Config
     from edge_agent.contract.manifest import Manifest
     from edge_agent.cycle import Decision
-    from edge_agent.errors import FarmError
     from edge_agent.forecast import LoadedRelease
     from edge_agent.messaging.message import Message
     from edge_agent.ports import Clock, Predictor
+    from edge_agent.pull import Pulled
     from edge_agent.timekeeping import ClockState
     from edge_agent.updates.slots import InstalledRelease
-
-_log = logging.getLogger(__name__)
 
 DATABASE: Final = "agent.db"
 _LIVE: Final = timedelta(hours=2)
@@ -68,17 +64,6 @@ class Loaded:
 
     manifest: Manifest
     predictors: Mapping[str, Predictor]
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """What a sync brought: the release that went live, if any, and hours that were new."""
-
-    release: InstalledRelease | None
-    hours: int
-
-    def __bool__(self) -> bool:
-        return self.release is not None or self.hours > 0
 
 
 class Runtime:
@@ -215,54 +200,10 @@ class Runtime:
         return cycle.commit(parts, decision) if decision.edges else 0
 
     def fetch(self, place: str | None = None) -> Callable[[], Pulled]:
-        """Pull release and observations; may run in a thread of its own.
+        """Pull release and relayed bundles, from `place` or the configured depot: see `pull`."""
+        from edge_agent.pull import pull
 
-        Args:
-            place: Address or folder instead of the configured depot.
-
-        Returns:
-            What takes the observations over into the store; to be called on the thread that owns
-            the runtime.
-
-        Raises:
-            ConfigError: There is no depot.
-            Refused: Something is forged or damaged; what runs is untouched.
-            TryLater: The depot cannot be reached.
-            BadData: The observations are not what was agreed.
-
-        A release that is refused or not there yet does not keep the weather away: its fault is
-        raised by what is returned, once the observations are stored.
-        """
-        from edge_agent.updates.assemble import open_updater
-
-        station = self.config.device.station
-        with open_updater(self.config, self.state, self.clock, place=place) as updater:
-            installed: InstalledRelease | None = None
-            held: FarmError | None = None
-            try:
-                installed = updater.sync()
-            except NothingNew:
-                pass
-            except (Refused, TryLater) as fault:
-                held = fault
-            try:
-                content = updater.fetch_observations(station)
-            except (Refused, TryLater) as fault:
-                # A relay that is late must not hide a release that has just gone live.
-                if installed is None:
-                    raise held or fault from fault
-                _log.warning("observations: %s", fault)
-                content = None
-        name = f"observations of station {station}"
-        frame = None if content is None else relay.read(content, name)
-
-        def finish() -> Pulled:
-            hours = 0 if frame is None else self.store.put_hourly(f"station:{station}", frame)
-            if held is not None:
-                raise held
-            return Pulled(installed, hours)
-
-        return finish
+        return pull(self.config, self.state, self.clock, self.store, place=place)
 
     def ready(self) -> bool:
         """Whether a good release is installed."""

@@ -49,10 +49,11 @@ def sync(place: str | None, config_path: Path | None, as_json: bool) -> None:
                 "manifest_sha256": live.sha256,
                 "reason": manifest.reason,
                 "new_hours": pulled.hours,
+                "new_guidance": pulled.guidance,
             }
         )
         return
     click.echo(
         f"release {manifest.release} ({manifest.channel}) is live: {manifest.reason}; "
-        f"{pulled.hours} new hours of observations"
+        f"{pulled.hours} new hours of observations, {pulled.guidance} of KMA's forecasts"
     )

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.schema import OBSERVED, TARGETS, TIME, TIME_DTYPE
-from edge_agent.observations import sensors
+from edge_agent.observations import relay, sensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_agent.config_structs import Sensor
+    from edge_agent.config_structs import Device, Sensor
     from edge_agent.observations.store import Store
 
 _HOUR: Final = timedelta(hours=1)
-OWN_MAX_AGE: Final = timedelta(hours=3)
-"""Own sensors silent for longer give way to the relayed station."""
-OWN_MIN_HOURS: Final = 18
-"""Of the last 24 hours, so many must be known before a forecast rests on own sensors."""
+MAX_SILENCE: Final = timedelta(hours=3)
+"""A source that is silent for longer gives way to the next."""
+MIN_HOURS: Final = 18
+"""Of the last 24 hours, so many must be known before a forecast rests on a source."""
 
 
 def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: datetime) -> int:
@@ -64,25 +64,46 @@ def _series(store: Store, sensor: Sensor, hours: Sequence[datetime]) -> list[flo
 
 
 def observe(
-    store: Store, station: int, now: datetime, history_hours: int
+    store: Store, device: Device, now: datetime, history_hours: int
 ) -> tuple[pl.DataFrame, Source, str]:
     """Frame for the forecast, the rung it stands for, and the name of its source.
 
-    The farm's own outdoor sensors come first when temperature and humidity are there for most of
-    the last day; what the farm does not measure is then taken from the relayed station. A gap in
-    an own series is never filled with the station's value: that would be a jump in the weather.
+    O1  The first that is steady counts: the farm's own outdoor sensors, the relayed station, the
+        nowcasts of the farm's grid cell. Steady: temperature and humidity are there for most of
+        the last day, and were not `MAX_SILENCE` ago for the last time.
+    O2  Where none is, the relayed source that knows the newest hour.
+    O3  A quantity that it knows nothing of is taken from the best relayed source that does. A gap
+        in a series is never filled with another's value: that would be a jump in the weather.
     """
     start = now - timedelta(hours=history_hours)
-    relayed = store.hourly(f"station:{station}", start, now).select(TIME, *OBSERVED)
-    name = sensors.source_of("outdoor")
-    own = store.hourly(name, start, now).select(TIME, *OBSERVED)
-    both = own.filter(pl.all_horizontal(pl.col(t).is_not_null() for t in TARGETS))
-    recent = both.filter(pl.col(TIME) > now - 24 * _HOUR)
-    if recent.height < OWN_MIN_HOURS or now - recent[TIME][-1] > OWN_MAX_AGE:
-        return relayed, Source.MODEL_RELAYED, f"station:{station}"
-    measured = [q for q in OBSERVED if own[q].null_count() < own.height]
-    rest = [q for q in OBSERVED if q not in measured]
-    frame = own.select(TIME, *measured).join(
-        relayed.select(TIME, *rest), on=TIME, how="left", maintain_order="left"
-    )
-    return frame.select(TIME, *OBSERVED), Source.MODEL, name
+    own = sensors.source_of("outdoor")
+    relayed = tuple(relay.sources(device))
+    frames = {
+        name: store.hourly(name, start, now).select(TIME, *OBSERVED) for name in (own, *relayed)
+    }
+    steady = [name for name, frame in frames.items() if _steady(frame, now)]
+    chosen = steady[0] if steady else max(relayed, key=lambda name: _newest(frames[name]))
+    frame = frames[chosen]
+    for other in relayed:
+        unknown = [q for q in OBSERVED if frame[q].null_count() == frame.height]
+        if other != chosen and unknown:
+            frame = frame.drop(unknown).join(
+                frames[other].select(TIME, *unknown), on=TIME, how="left", maintain_order="left"
+            )
+    rung = Source.MODEL if chosen == own else Source.MODEL_RELAYED
+    return frame.select(TIME, *OBSERVED), rung, chosen
+
+
+def _usable(frame: pl.DataFrame) -> pl.Series:
+    return frame.filter(pl.all_horizontal(pl.col(t).is_not_null() for t in TARGETS))[TIME]
+
+
+def _steady(frame: pl.DataFrame, now: datetime) -> bool:
+    times = _usable(frame)
+    recent = times.filter(times > now - 24 * _HOUR)
+    return len(recent) >= MIN_HOURS and now - recent[-1] <= MAX_SILENCE
+
+
+def _newest(frame: pl.DataFrame) -> datetime:
+    times = _usable(frame)
+    return times[-1] if len(times) else datetime.min.replace(tzinfo=UTC)

@@ -124,23 +124,26 @@ class Updater:
         _log.info("release %d is live: %s", manifest.release, manifest.reason)
         return installed
 
-    def fetch_observations(self, station: int) -> bytes | None:
-        """Newest hourly observations of a station as Parquet, or None where none are relayed.
+    def fetch_relayed(self, path: str) -> bytes | None:
+        """Newest bundle of the observations role, or None where none is relayed.
+
+        The depot is asked once what is current, by `sync` or by the first call; so one updater
+        serves one poll.
+
+        Args:
+            path: See `contract.relayed`.
 
         Raises:
-            Refused: They are forged or damaged.
+            Refused: It is forged or damaged.
             TryLater: The depot cannot be reached, or was not renewed.
         """
         with self._alone():
-            # Right after `sync` the depot was asked already; a poll asks it once.
             if not self._refreshed:
                 self._depot.refresh(self._trusted_now())
-            self._refreshed = False
-            kept = self._lock.parent / "observations" / f"{station}.parquet"
+                self._refreshed = True
+            kept = self._lock.parent / path
             have = _content(kept)
-            content = self._depot.fetch(
-                f"observations/{station}/latest.parquet", MAX_OBSERVATION_BYTES, have
-            )
+            content = self._depot.fetch(path, MAX_OBSERVATION_BYTES, have)
             if content is not None and content != have:
                 _keep(kept, content)
             return content

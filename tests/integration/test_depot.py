@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.clock import SystemClock
+from edge_agent.contract.relayed import station_path
 from edge_agent.errors import InputMissing, NothingNew, Refused, TryLater
 from edge_agent.updates.http_source import HttpSource
 from tests.fakes.depot import IMPATIENT, Device, Yard
@@ -98,8 +99,8 @@ def test_observations_come_by_the_same_checks(yard: Yard, device: Device) -> Non
     yard.open().publish_observations(108, b"parquet")
     with served(yard.depot) as url, HttpSource(url, SystemClock(), IMPATIENT) as source:
         updater = device.updater(source)
-        assert updater.fetch_observations(108) == b"parquet"
-        assert updater.fetch_observations(159) is None
+        assert updater.fetch_relayed(station_path(108)) == b"parquet"
+        assert updater.fetch_relayed(station_path(159)) is None
 
 
 def test_a_depot_that_cannot_be_reached_is_tried_later(yard: Yard, device: Device) -> None:

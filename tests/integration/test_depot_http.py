@@ -14,6 +14,7 @@ import pytest
 
 from edge_agent.clock import SystemClock
 from edge_agent.contract import packing
+from edge_agent.contract.relayed import station_path
 from edge_agent.errors import NothingNew, Refused, TryLater
 from edge_agent.updates.http_source import HttpSource
 from edge_agent.updates.sources import FolderSource, NotThere
@@ -179,12 +180,12 @@ def test_unchanged_weather_is_not_pulled_twice(tmp_path: Path) -> None:
                 updater = device.updater(source)
                 with contextlib.suppress(NothingNew):
                     updater.sync()
-                return updater.fetch_observations(108)
+                return updater.fetch_relayed(station_path(108))
 
         assert poll() == b"w" * 20_000
         assert poll() == b"w" * 20_000
         assert 0 < sum(counts) <= 4096
-        (device.state / "observations/108.parquet").write_bytes(b"rot")
+        (device.state / station_path(108)).write_bytes(b"rot")
         assert poll() == b"w" * 20_000
         assert sum(counts) > 20_000
         yard.open().publish_observations(108, b"new")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.contract.relayed import station_path
 from edge_agent.errors import CannotCreate, InputMissing, NothingNew, Refused, TryLater, UsageError
 from tests.fakes.depot import Device, Yard, release
 from trainer import keys, roles
@@ -165,7 +166,7 @@ def test_a_relay_publishes_weather_and_no_model(yard: Yard, device: Device, tmp_
     from edge_agent.updates.sources import FolderSource
 
     updater = device.updater(FolderSource(yard.depot))
-    assert updater.fetch_observations(108) == b"weather"
+    assert updater.fetch_relayed(station_path(108)) == b"weather"
     before = {p: p.read_bytes() for p in yard.depot.rglob("*.json")}
     with pytest.raises(Refused, match="'models'"):
         depot.publish("stable", *release("evil"))

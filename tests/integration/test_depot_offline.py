@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.contract.relayed import station_path
 from edge_agent.errors import NothingNew, Refused, TryLater
 from edge_agent.updates.sources import FolderSource
 from tests.fakes.depot import Device, Yard
@@ -92,7 +93,7 @@ def test_an_untrusted_clock_installs_nothing_and_keeps_all(tmp_path: Path) -> No
     with pytest.raises(TryLater, match="set the clock"):
         device.sync(yard.depot)
     with pytest.raises(TryLater, match="set the clock"):
-        device.updater(FolderSource(yard.depot)).fetch_observations(108)
+        device.updater(FolderSource(yard.depot)).fetch_relayed(station_path(108))
     assert device.live() == 1
     yard.clock.jump(now.timestamp())
     assert device.sync(yard.depot) == 2

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import schema
+from edge_agent.contract.relayed import GUIDANCE
 from edge_agent.contract.schema import TIME, TIME_DTYPE, Flag
 from edge_agent.errors import BadData
 from edge_agent.observations import relay
@@ -72,3 +73,41 @@ def test_what_was_not_agreed_is_bad_data(content: bytes) -> None:
     """Anything else is refused with the bundle's name."""
     with pytest.raises(BadData, match=r"^bundle: "):
         relay.read(content, "bundle")
+
+
+def guidance() -> pl.DataFrame:
+    """Two issues in the wrong order, one value that is no number, one row doubled."""
+    return pl.DataFrame(
+        {
+            "issued": [NOW + 3 * HOUR, NOW, NOW, NOW],
+            "valid": [NOW + 4 * HOUR, NOW + HOUR, NOW + 2 * HOUR, NOW + 2 * HOUR],
+            "air_temperature_c": [4, 1, 2, 3],
+            "relative_humidity_pct": [50.0, float("nan"), None, 60.0],
+            "sky_code": [1, 3, 4, 4],
+        },
+        schema_overrides=dict.fromkeys(("issued", "valid"), TIME_DTYPE),
+    )
+
+
+def test_guidance_is_sorted_and_has_no_column_too_many() -> None:
+    """Ascending by issue and hour, the last of doubled rows, null for what is no number."""
+    frame = relay.read_guidance(parquet(guidance()), "guidance")
+    assert frame.schema == GUIDANCE
+    assert frame["air_temperature_c"].to_list() == [1.0, 3.0, 4.0]
+    assert frame["relative_humidity_pct"].to_list() == [None, 60.0, 50.0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pl.lit("x").alias("air_temperature_c"),
+        pl.lit(None, TIME_DTYPE).alias("issued"),
+        (pl.col("valid") + timedelta(minutes=1)).alias("valid"),
+    ],
+)
+def test_guidance_that_was_not_agreed_is_refused(change: pl.Expr) -> None:
+    """A text for a number, no issue, half an hour: one line that names the bundle."""
+    with pytest.raises(BadData, match=r"^guidance: "):
+        relay.read_guidance(parquet(guidance().with_columns(change)), "guidance")
+    with pytest.raises(BadData, match=r"^guidance: "):
+        relay.read_guidance(parquet(guidance().drop("valid")), "guidance")

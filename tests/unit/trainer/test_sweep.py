@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.contract.relayed import station_path
 from edge_agent.errors import NothingNew
 from edge_agent.updates.sources import FolderSource
 from tests.fakes.depot import Device, Yard
@@ -60,8 +61,8 @@ def test_devices_and_rollbacks_find_what_they_need(yard: Yard, tmp_path: Path) -
     device = Device(tmp_path / "device", yard.pinned, yard.clock)
     assert device.sync(yard.depot) == 2
     updater = device.updater(FolderSource(yard.depot))
-    assert updater.fetch_observations(108) == f"{HOURS - 1}".encode()
-    assert updater.fetch_observations(159) == f"b{(HOURS - 1) // 2}".encode()
+    assert updater.fetch_relayed(station_path(108)) == f"{HOURS - 1}".encode()
+    assert updater.fetch_relayed(station_path(159)) == f"b{(HOURS - 1) // 2}".encode()
     assert [entry.release for entry in ReleaseLog(yard.releases).entries()] == [1, 2]
     assert rollback(yard, 1, "two is worse", yard.clock) == 3
     assert device.sync(yard.depot) == 3
@@ -87,7 +88,7 @@ def test_a_cut_sweep_is_made_good_by_the_next(yard: Yard, tmp_path: Path) -> Non
             dying.publish_observations(108, word)
     device = Device(tmp_path / "device", yard.pinned, yard.clock)
     device.sync(yard.depot)
-    assert device.updater(FolderSource(yard.depot)).fetch_observations(108) == b"y"
+    assert device.updater(FolderSource(yard.depot)).fetch_relayed(station_path(108)) == b"y"
     yard.open().publish_observations(108, b"z")
     assert len(list(yard.depot.glob("targets/observations/108/*"))) == KEPT
     with pytest.raises(NothingNew):

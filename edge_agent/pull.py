@@ -1,0 +1,132 @@
+"""One pull from the depot: the release, then what is relayed to this farm."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_agent.contract.relayed import guidance_path
+from edge_agent.errors import BadData, FarmError, NothingNew, Refused, TryLater
+from edge_agent.observations import relay
+from edge_agent.updates.assemble import open_updater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import polars as pl
+
+    from edge_agent.config_structs import Config
+    from edge_agent.observations.store import Store
+    from edge_agent.ports import Clock
+    from edge_agent.updates.slots import InstalledRelease
+    from edge_agent.updates.updater import Updater
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull brought: the release that went live, if any, and rows that were new.
+
+    Attributes:
+        release: The release, or None.
+        hours: Hours of observations.
+        guidance: Rows of KMA's forecasts.
+    """
+
+    release: InstalledRelease | None
+    hours: int
+    guidance: int
+
+    def __bool__(self) -> bool:
+        return self.release is not None or self.hours > 0 or self.guidance > 0
+
+
+def pull(
+    config: Config, state: Path, clock: Clock, store: Store, *, place: str | None = None
+) -> Callable[[], Pulled]:
+    """Pull release and relayed bundles; may run in a thread of its own.
+
+    Args:
+        config: `[depot]` and `[device]` are read.
+        state: The agent's state folder.
+        clock: Judges expiry.
+        store: Takes what was relayed, in the function that is returned.
+        place: Address or folder instead of the configured depot.
+
+    Returns:
+        What takes the bundles over into the store; to be called on the thread that owns it.
+
+    Raises:
+        ConfigError: There is no depot.
+        Refused: Something is forged or damaged; what runs is untouched.
+        TryLater: The depot cannot be reached.
+
+    A release that is refused or not there yet does not keep the weather away, nor does a bundle
+    that cannot be read keep the others away: the fault is raised by what is returned, once all
+    that is good is stored. Where a release has just gone live, it is only logged.
+    """
+    faults: list[FarmError] = []
+    with open_updater(config, state, clock, place=place) as updater:
+        installed: InstalledRelease | None = None
+        try:
+            installed = updater.sync()
+        except NothingNew:
+            pass
+        except (Refused, TryLater) as fault:
+            faults.append(fault)
+        try:
+            contents = _relayed(updater, config)
+        except (Refused, TryLater) as fault:
+            if installed is None:
+                raise (faults or [fault])[0] from fault
+            faults.append(fault)
+            contents = {}
+    observed = {
+        source: _read(relay.read, contents, path, faults)
+        for source, path in relay.sources(config.device).items()
+    }
+    cell = relay.cell(config.device)
+    said = _read(relay.read_guidance, contents, guidance_path(cell), faults) if cell else None
+
+    def finish() -> Pulled:
+        hours = sum(
+            store.put_hourly(source, frame)
+            for source, frame in observed.items()
+            if frame is not None
+        )
+        guidance = 0 if said is None else store.put_guidance(said)
+        if faults and installed is None:
+            raise faults[0]
+        for fault in faults:
+            _log.warning("%s", fault)
+        return Pulled(installed, hours, guidance)
+
+    return finish
+
+
+def _relayed(updater: Updater, config: Config) -> dict[str, bytes]:
+    """Bundles for this farm that the depot has, by target path."""
+    paths = list(relay.sources(config.device).values())
+    cell = relay.cell(config.device)
+    if cell is not None:
+        paths.append(guidance_path(cell))
+    found = {path: updater.fetch_relayed(path) for path in paths}
+    return {path: content for path, content in found.items() if content is not None}
+
+
+def _read(
+    parse: Callable[[bytes, str], pl.DataFrame],
+    contents: dict[str, bytes],
+    path: str,
+    faults: list[FarmError],
+) -> pl.DataFrame | None:
+    if path not in contents:
+        return None
+    try:
+        return parse(contents[path], path)
+    except BadData as fault:
+        faults.append(fault)
+        return None
