@@ -6,13 +6,13 @@ hours ahead by what the calendar knows. `matrix` gathers from that table the row
 equal hours give equal bits, because
 
 - every window is bounded by `LOOKBACK_HOURS`;
-- inputs are put on a grid of 2^-10 before anything is summed. Sums of such numbers are exact in
-  Float64, so a running sum does not remember where it began;
+- inputs are put on a grid of 2^-10 before anything is summed. Sums of such numbers are exact, so a
+  running sum does not remember where it began;
 - normals and sun come from tables that are always computed whole;
 - the one cast to Float32 comes last.
 
-Nulls stay null (NaN in the matrix): missing is never zero. A window with fewer than half of its
-hours gives null. Hours and days of people (weekday, hour of the seed recipe) are Korean time.
+A null becomes NaN: missing is never zero. A window with fewer than half of its hours gives NaN.
+Hours and days of people (weekday, hour of the seed recipe) are Korean time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import climatology, feature_table, solar
+from edge_agent.contract import climatology, feature_table, solar, windows
 from edge_agent.contract.feature_table import (
     AHEAD,
     AT_ORIGIN,
@@ -107,7 +107,7 @@ def compute(frame: pl.DataFrame, place: Place) -> pl.DataFrame:
 
     Returns:
         `time`, then one Float32 column for each of `feature_table.COLUMNS`; one row an hour of
-        `frame`, then `max(LEADS)` rows ahead in which only the calendar is known.
+        `frame`, then `max(LEADS)` rows ahead in which only the calendar is known; NaN = missing.
 
     Raises:
         BadData: The frame is empty or not gapless.
@@ -130,12 +130,12 @@ def compute(frame: pl.DataFrame, place: Place) -> pl.DataFrame:
         _snap(pl.col("temperature") - pl.col("normal_temperature")).alias("temperature_anomaly"),
         _snap(pl.col("humidity") - pl.col("normal_humidity")).alias("humidity_anomaly"),
     )
-    return series.select(
+    table = series.select(
         TIME,
-        *(pl.col(name).cast(pl.Float32) for name in feature_table.SERIES),
+        *(pl.col(name).cast(pl.Float32).fill_null(np.nan) for name in feature_table.SERIES),
         *(pl.lit(value, pl.Float32).alias(name) for name, value in _constants(place.site).items()),
-        *(_window(window).cast(pl.Float32).alias(window.name) for window in ORIGIN_WINDOWS),
     )
+    return table.hstack(_windows(series))
 
 
 def matrix(table: pl.DataFrame, origins: np.ndarray, leads: np.ndarray) -> np.ndarray:
@@ -215,8 +215,8 @@ _OBSERVED: Final = (
 
 
 def _snap(value: pl.Expr) -> pl.Expr:
-    """Nearest multiple of 2^-10: sums of up to 2^30 such values below 2^12 are exact."""
-    return (value * 1024.0).round() / 1024.0
+    """Nearest of the values that `windows` sums exactly."""
+    return (value * windows.UNITS).round() / windows.UNITS
 
 
 def _calendar(times: pl.Series, place: Place) -> list[pl.Series]:
@@ -284,19 +284,10 @@ def _constants(site: Site) -> dict[str, float]:
     }
 
 
-def _window(window: Window) -> pl.Expr:
-    value, hours = pl.col(window.series), window.hours
-    enough = (hours + 1) // 2
-    total = value.rolling_sum(hours, min_samples=enough)
-    count = value.is_not_null().cast(pl.Float64).rolling_sum(hours, min_samples=1)
-    squares = (value * value).rolling_sum(hours, min_samples=enough)
-    kinds = {
-        "lag": value.shift(hours),
-        "change": value - value.shift(hours),
-        "min": value.rolling_min(hours, min_samples=enough),
-        "max": value.rolling_max(hours, min_samples=enough),
-        "sum": total,
-        "mean": total / count,
-        "std": ((squares - total * total / count) / (count - 1.0)).clip(0.0).sqrt(),
-    }
-    return kinds[window.kind]
+def _windows(series: pl.DataFrame) -> list[pl.Series]:
+    """Columns of `ORIGIN_WINDOWS`, in order."""
+    found: dict[Window, np.ndarray] = {}
+    for name in dict.fromkeys(window.series for window in ORIGIN_WINDOWS):
+        here = [window for window in ORIGIN_WINDOWS if window.series == name]
+        found |= zip(here, windows.statistics(series[name].to_numpy(), here), strict=True)
+    return [pl.Series(window.name, found[window]) for window in ORIGIN_WINDOWS]

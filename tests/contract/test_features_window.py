@@ -57,8 +57,7 @@ def _newest(frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
 def test_window_equals_full_frame_bit_for_bit(start: int, damage: list[Damage]) -> None:
     """The last LOOKBACK_HOURS give the same float32 row as the whole series, whatever is wrong.
 
-    Seen failing with `features._snap` returning its argument: rolling sums then remember where
-    they began.
+    Seen failing with `windows._running` in float32: running sums then remember where they began.
     """
     full = spoil(record()[start : start + HOURS], damage)
     newest = full[TIME].max()
