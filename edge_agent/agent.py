@@ -70,6 +70,7 @@ class Agent:
             self._report,
             runtime.clock,
             subscriptions=wanted,
+            ping=runtime.topics.ping,
         )
 
     def ready(self) -> bool:

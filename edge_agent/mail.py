@@ -44,6 +44,7 @@ def open_courier(
     clock: Clock,
     *,
     subscriptions: Sequence[Subscription] = (),
+    ping: str = "",
     env: Mapping[str, str] = os.environ,
 ) -> Courier:
     """Courier to the configured broker; nothing is connected yet.
@@ -55,10 +56,25 @@ def open_courier(
         report: Where events of the network thread go.
         clock: Time.
         subscriptions: What to listen to.
+        ping: Topic of pings to oneself; empty = none.
         env: Where systemd names its credentials.
     """
+    return Courier(
+        MqttLink(broker_of(config, topics, env), report, clock),
+        outbox,
+        availability=topics.availability,
+        subscriptions=subscriptions,
+        protocol=config.mqtt.protocol,
+        clock=clock,
+        random=random.random,
+        ping=ping,
+    )
+
+
+def broker_of(config: Config, topics: Topics, env: Mapping[str, str] = os.environ) -> Broker:
+    """Where and as whom this device connects."""
     mqtt = config.mqtt
-    broker = Broker(
+    return Broker(
         host=mqtt.host,
         port=mqtt.port,
         client_id=mqtt.client_id or f"farm-edge-{config.device.site}-{config.device.id}",
@@ -67,15 +83,6 @@ def open_courier(
         password=lambda: locations.secret(mqtt.password_file, PASSWORD, env),
         tls=_tls(mqtt.tls) if mqtt.tls.enabled else None,
         keepalive_s=mqtt.keepalive_s,
-    )
-    return Courier(
-        MqttLink(broker, report, clock),
-        outbox,
-        availability=topics.availability,
-        subscriptions=subscriptions,
-        protocol=mqtt.protocol,
-        clock=clock,
-        random=random.random,
     )
 
 

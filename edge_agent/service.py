@@ -99,8 +99,8 @@ class Mail(Protocol):
         """Do what is due; seconds until the next time."""
         ...
 
-    def handle(self, event: Event, now: datetime | None) -> None:
-        """Take in an event of the link."""
+    def handle(self, event: Event, now: datetime | None) -> bool:
+        """Take in an event of the link; False where it is not the courier's."""
         ...
 
     def hang_up(self, timeout_s: float) -> None:
@@ -258,7 +258,8 @@ class Service:
             case Fetched():
                 self._take_over(item)
             case Received():
-                self._guard("inbound", lambda: self._work.take(item))
+                if not self._mail.handle(item, None):
+                    self._guard("inbound", lambda: self._work.take(item))
             case Up() | Down() | Acknowledged() | Subscribed():
                 self._hand_over(item, self._time_for_expiry())
 

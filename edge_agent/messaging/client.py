@@ -52,6 +52,8 @@ class Broker:
 
     Attributes:
         password: Called at every attempt; None = no password.
+        session_expiry_s: How long the broker keeps the session; 0 = not at all. With 3.1.1 any
+            other number means for ever.
         will_delay_s: How long the broker waits with the last will, so that a short drop shows no
             `offline` (MQTT 5).
     """
@@ -217,7 +219,7 @@ class _Attempt:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
-            clean_session=None if five else False,
+            clean_session=None if five else not self._broker.session_expiry_s,
             protocol=MQTTv5 if five else MQTTv311,
             reconnect_on_failure=False,
         )
@@ -284,7 +286,7 @@ class _Attempt:
             else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         )
         return SubscribeOptions(
-            qos=1, noLocal=True, retainAsPublished=True, retainHandling=handling
+            qos=1, noLocal=not wanted.own, retainAsPublished=True, retainHandling=handling
         )
 
     def _on_connect(

@@ -2,11 +2,9 @@
 
 Rules (tests name the numbers):
 
-1. A broker that is away is normal: dial again after a full-jitter pause that doubles from 1 s to
-   5 min; it starts over only after a connection that stood for a minute.
-2. Refused logins, an unknown client id or a ban pause for minutes; a taken-over session and an
-   exceeded quota for at least one. Brokers that do not tell of a taken-over session just hang up:
-   three connections in a row that break within a minute make the same hint.
+1. A broker that is away is normal: dial again after a pause (`messaging.backoff`).
+2. Why a connection ended is said with what a person can do; so is a suspected second client with
+   this id.
 3. With protocol `auto` every round begins with MQTT 5; a broker that refuses it, or hangs up
    before an answer, is asked in 3.1.1 at once.
 4. After the broker's yes: `online` retained, subscriptions, then the outbox from its oldest
@@ -14,7 +12,8 @@ Rules (tests name the numbers):
 5. A message leaves the outbox at its PUBACK. A refusal makes it a dead letter, except that an
    exceeded quota only slows down. One too long for this broker is a dead letter at once.
 6. A broker that has forgotten the session may have forgotten retained messages: say them again.
-7. A connection on which nothing is acknowledged for a minute is dropped: connected but silent.
+7. A connection on which nothing is acknowledged for a minute, or a ping to oneself does not come
+   back any more (`messaging.pulse`), is dropped: connected but silent.
 """
 
 from __future__ import annotations
@@ -25,20 +24,23 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from edge_agent.messaging.backoff import LONGEST_PAUSE_S, STABLE_S, Backoff, hint
 from edge_agent.messaging.link import (
     Acknowledged,
     Down,
     Event,
     Link,
     Outgoing,
+    Received,
     Subscribed,
     Subscription,
     Up,
     Version,
 )
+from edge_agent.messaging.pulse import PATIENCE_S, Do, Pulse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from edge_agent.messaging.message import Message
@@ -47,27 +49,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 300.0
-STABLE_S: Final = 60.0
 SILENT_S: Final = 60.0
 ANSWER_S: Final = 8.0
 """How long an attempt may take until the broker's yes or no."""
 
 _REFUSAL: Final = 0x80
 _UNSUPPORTED_VERSION: Final = 0x84
-_SESSION_TAKEN_OVER: Final = 0x8E
 _TOO_LARGE: Final = 0x95
 _QUOTA: Final = 0x97
-_LOGIN: Final = {0x85, 0x86, 0x87, 0x8A, 0x8C}
-_SLOW: Final = {_SESSION_TAKEN_OVER, _QUOTA}
-_HINTS: Final = {
-    0x85: "check mqtt.client_id",
-    0x86: "check mqtt.username and mqtt.password_file",
-    0x87: "check mqtt.username, mqtt.password_file and the broker's access list",
-    _SESSION_TAKEN_OVER: "another client uses the same mqtt.client_id",
-}
-_SUSPICIOUS: Final = 3
 _ENVELOPE_BYTES: Final = 256
 """Room for the parts of a PUBLISH packet around topic and payload."""
 
@@ -102,6 +91,7 @@ class LinkState:
         problem: Why it is not connected, with a hint; empty while connected.
         connections: How often it was connected since the start.
         refused_topics: Subscriptions the broker does not allow.
+        concerns: What is wrong though it is connected, for people.
     """
 
     connected: bool
@@ -109,6 +99,7 @@ class LinkState:
     problem: str
     connections: int
     refused_topics: tuple[str, ...]
+    concerns: tuple[str, ...] = ()
 
 
 class Courier:
@@ -123,6 +114,7 @@ class Courier:
         clock: Pauses are measured on its monotonic side.
         random: Uniform numbers in [0, 1).
         longest_pause_s: Upper end of the pauses of rule 1.
+        ping: Topic of the pings of rule 7; empty = none.
     """
 
     def __init__(
@@ -136,26 +128,27 @@ class Courier:
         clock: Clock,
         random: Callable[[], float],
         longest_pause_s: float = LONGEST_PAUSE_S,
+        ping: str = "",
     ) -> None:
         self._link = link
         self._outbox = outbox
         self._availability = availability
-        self._subscriptions = tuple(subscriptions)
+        self._ping = ping
+        own = [Subscription(ping, own=True)] if ping else []
+        self._subscriptions = (*subscriptions, *own)
         self._auto = protocol == "auto"
         self._version: Version = "5" if protocol == "auto" else protocol
         self._clock = clock
-        self._random = random
-        self._longest_pause_s = longest_pause_s
+        self._backoff = Backoff(random, longest_pause_s)
 
         self._dialled_at: float | None = None
         self._dial_at = clock.monotonic()
         self._up: Up | None = None
         self._up_since = 0.0
-        self._failures = 0
-        self._short_lived = 0
         self._problem = "not connected yet"
         self._connections = 0
         self._refused_topics: tuple[str, ...] = ()
+        self._pulse = Pulse()
 
         self._in_flight: dict[int, Message] = {}
         self._acknowledged: deque[str] = deque()
@@ -172,6 +165,7 @@ class Courier:
             problem="" if up is not None else self._problem,
             connections=self._connections,
             refused_topics=self._refused_topics,
+            concerns=tuple(self._concerns()),
         )
 
     def tick(self, now: datetime | None) -> float:
@@ -199,8 +193,8 @@ class Courier:
             self._link.drop()
         return ANSWER_S
 
-    def handle(self, event: Event, now: datetime | None) -> None:
-        """Take in what the link reports; messages of others are not for the courier."""
+    def handle(self, event: Event, now: datetime | None) -> bool:
+        """Take in what the link reports; False where it is not for the courier."""
         match event:
             case Up():
                 self._on_up(event, now)
@@ -215,8 +209,11 @@ class Courier:
                         "mqtt: broker does not allow listening to %s: check its access list",
                         ", ".join(self._refused_topics),
                     )
-            case _:
-                pass
+            case Received():
+                if event.topic != self._ping:
+                    return False
+                self._pulse.hear(event.payload, self._clock.monotonic())
+        return True
 
     def hang_up(self, timeout_s: float) -> None:
         """Say `offline` and disconnect cleanly. Returns in time; events may still follow."""
@@ -241,6 +238,7 @@ class Courier:
         self._last_seq = 0
         self._link.publish(self._presence(b"online"))
         self._link.subscribe(self._subscriptions)
+        self._pulse.connected(moment)
         _log.info("mqtt: connected, protocol %s", up.version)
         if not up.session_present:
             self._outbox.say_again(now)
@@ -250,18 +248,13 @@ class Courier:
         was_up, self._up = self._up, None
         self._dialled_at = None
         if was_up is not None:
-            stable = moment - self._up_since >= STABLE_S
-            self._short_lived = 0 if stable else self._short_lived + 1
-            self._failures = 0 if stable else self._failures
+            self._backoff.broken(moment - self._up_since)
         if down.code == _TOO_LARGE and self._in_flight:
             largest = max(self._in_flight.values(), key=lambda message: len(message.payload))
             self._outbox.refused(largest.id, down.reason)
         self._in_flight.clear()
-        twins = down.code is None and self._short_lived >= _SUSPICIOUS
-        hint = _HINTS.get(_SESSION_TAKEN_OVER if twins else down.code or 0, "")
-        if twins:
-            hint = f"{self._short_lived} times soon after connecting; perhaps {hint}"
-        problem = f"{down.reason}; {hint}" if hint else down.reason
+        advice = self._backoff.twin(down.code) or hint(down.code)
+        problem = f"{down.reason}; {advice}" if advice else down.reason
         if problem != self._problem or was_up is not None:
             _log.warning("mqtt: %s", problem)
         self._problem = problem
@@ -271,16 +264,7 @@ class Courier:
             if refused_5:
                 self._dial_at = moment
                 return
-        self._dial_at = moment + self._pause(down.code)
-
-    def _pause(self, code: int | None) -> float:
-        cap = min(self._longest_pause_s, FIRST_PAUSE_S * 2.0**self._failures)
-        self._failures = min(self._failures + 1, 16)
-        if code in _LOGIN:
-            return self._longest_pause_s * (0.5 + 0.5 * self._random())
-        if code in _SLOW:
-            return min(self._longest_pause_s, STABLE_S) * (1.0 + self._random())
-        return cap * self._random()
+        self._dial_at = moment + self._backoff.pause(down.code)
 
     def _on_acknowledged(self, event: Acknowledged) -> None:
         self._heard_at = self._clock.monotonic()
@@ -311,7 +295,44 @@ class Courier:
                 if not self._send(entry.message, now, up):
                     break
                 self._last_seq = entry.seq
-        return SILENT_S
+        return min(SILENT_S, self._feel_the_pulse(moment))
+
+    def _feel_the_pulse(self, moment: float) -> float:
+        if not self._ping:
+            return SILENT_S
+        was_deaf = self._pulse.deaf
+        match self._pulse.judge(moment):
+            case Do.DROP:
+                _log.warning("mqtt: own messages do not come back any more: connecting anew")
+                self._link.drop()
+                return SILENT_S
+            case Do.SUBSCRIBE:
+                self._link.subscribe(self._subscriptions)
+                self._send_ping(moment)
+            case Do.PING:
+                self._send_ping(moment)
+            case Do.NOTHING:
+                pass
+        if self._pulse.deaf and not was_deaf:
+            _log.warning("mqtt: %s", self._deafness())
+        return self._pulse.due_in(moment)
+
+    def _send_ping(self, moment: float) -> None:
+        payload = self._pulse.next_payload(moment)
+        self._link.publish(Outgoing(self._ping, payload, expiry_s=int(PATIENCE_S)))
+
+    def _deafness(self) -> str:
+        return f"own messages do not come back: let this client write and read {self._ping}"
+
+    def _concerns(self) -> Iterator[str]:
+        if self._refused_topics:
+            topics = ", ".join(self._refused_topics)
+            yield f"broker does not allow listening to {topics}: check its access list"
+        if self._pulse.deaf:
+            yield self._deafness()
+        young = self._clock.monotonic() - self._up_since < STABLE_S
+        if young and (twin := self._backoff.twin(None)):
+            yield f"the last connections broke {twin}"
 
     def _send(self, message: Message, now: datetime | None, up: Up) -> bool:
         size = len(message.payload) + len(message.topic.encode()) + _ENVELOPE_BYTES

@@ -36,10 +36,16 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A topic filter. Of `commands` no retained message is wanted."""
+    """A topic filter.
+
+    Attributes:
+        commands: No retained message is wanted.
+        own: What this client says itself is wanted too.
+    """
 
     topic: str
     commands: bool = False
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

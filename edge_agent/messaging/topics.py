@@ -57,6 +57,16 @@ class Topics:
         """Watering advice, retained with expiry."""
         return f"{self.root}/advice/irrigation"
 
+    @property
+    def ping(self) -> str:
+        """The agent to itself, to see that messages come back; not retained."""
+        return f"{self.root}/ping"
+
+    @property
+    def fresh(self) -> str:
+        """`online` while the forecast rests on new data, else `offline`; retained with expiry."""
+        return f"{self.root}/fresh"
+
     def forecast(self, target: str) -> str:
         """Forecast of one target, retained with expiry."""
         return self._of("forecast", target)

@@ -123,8 +123,11 @@ class _Mail:
             raise self.fault
         return 20.0
 
-    def handle(self, event: Event, now: datetime | None) -> None:  # noqa: ARG002 - the interface has it
+    def handle(self, event: Event, now: datetime | None) -> bool:  # noqa: ARG002 - the interface has it
+        if isinstance(event, Received):
+            return False
         self.handled.append(event)
+        return True
 
     def hang_up(self, timeout_s: float) -> None:
         assert timeout_s < 5

@@ -1,0 +1,78 @@
+"""How long to pause before the next attempt to connect, and what a person can do. Pure.
+
+Pauses are full-jitter and double from 1 s to the longest one; they start over only after a
+connection that stood for a minute, so that a broker that takes and breaks connections is not
+stormed. Refused logins pause for minutes, a taken-over session and an exceeded quota for one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 300.0
+STABLE_S: Final = 60.0
+
+_SESSION_TAKEN_OVER: Final = 0x8E
+_QUOTA: Final = 0x97
+_LOGIN: Final = {0x85, 0x86, 0x87, 0x8A, 0x8C}
+_SLOW: Final = {_SESSION_TAKEN_OVER, _QUOTA}
+_TWIN: Final = "another client uses the same mqtt.client_id"
+_HINTS: Final = {
+    0x85: "check mqtt.client_id",
+    0x86: "check mqtt.username and mqtt.password_file",
+    0x87: "check mqtt.username, mqtt.password_file and the broker's access list",
+    _SESSION_TAKEN_OVER: _TWIN,
+}
+_SUSPICIOUS: Final = 3
+_MOST_DOUBLINGS: Final = 16
+
+
+def hint(code: int | None) -> str:
+    """What a person can do about an MQTT 5 reason code; empty where nothing is known."""
+    return _HINTS.get(code or 0, "")
+
+
+class Backoff:
+    """One courier's patience.
+
+    Args:
+        random: Uniform numbers in [0, 1).
+        longest_s: Upper end of the pauses.
+    """
+
+    def __init__(self, random: Callable[[], float], longest_s: float) -> None:
+        self._random = random
+        self._longest_s = longest_s
+        self._failures = 0
+        self._short_lived = 0
+
+    def broken(self, stood_s: float) -> None:
+        """A connection has ended after so many seconds."""
+        if stood_s >= STABLE_S:
+            self._failures = self._short_lived = 0
+        else:
+            self._short_lived += 1
+
+    def twin(self, code: int | None) -> str:
+        """Suspicion of a second client with this id; empty without.
+
+        Brokers that do not tell of a taken-over session just hang up, so three connections in a
+        row that broke within a minute raise it too.
+        """
+        if code is not None or self._short_lived < _SUSPICIOUS:
+            return ""
+        return f"{self._short_lived} times soon after connecting; perhaps {_TWIN}"
+
+    def pause(self, code: int | None) -> float:
+        """Seconds to wait after an attempt or a connection that ended with this reason code."""
+        cap = min(self._longest_s, FIRST_PAUSE_S * 2.0**self._failures)
+        self._failures = min(self._failures + 1, _MOST_DOUBLINGS)
+        if code in _LOGIN:
+            return self._longest_s * (0.5 + 0.5 * self._random())
+        if code in _SLOW:
+            return min(self._longest_s, STABLE_S) * (1.0 + self._random())
+        return cap * self._random()
