@@ -11,6 +11,7 @@ Pure: no clock, no disk.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest, SiteNormals
     from edge_agent.ports import Predictor
 
+_HOUR: Final = timedelta(hours=1)
 MAX_AGE_HOURS: Final = 12
 """Oldest newest observation from which the models still forecast."""
 
@@ -57,6 +59,36 @@ class LoadedRelease(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Checked hours of one place and what the models see of them.
+
+    Attributes:
+        place: Where, with normals.
+        checked: Output of `quality.clean`, hourly, ascending.
+        table: `features.compute` of it.
+        usable: Rows at which every target is known, ascending.
+    """
+
+    place: features.Place
+    checked: pl.DataFrame
+    table: pl.DataFrame
+    usable: np.ndarray
+
+    @classmethod
+    def of(cls, checked: pl.DataFrame, place: features.Place) -> Series:
+        """Series of checked hours.
+
+        Args:
+            checked: Output of `quality.clean`, at least one hour. A forecast of one of its hours
+                needs the `HISTORY_HOURS` before it; more change nothing.
+            place: Where the observations are from.
+        """
+        known = checked.select(pl.all_horizontal(pl.col(name).is_not_null() for name in TARGETS))
+        usable = known.to_series().arg_true().to_numpy()
+        return cls(place, checked, features.compute(checked, place), usable)
+
+
 def make(
     observations: pl.DataFrame,
     site: Site,
@@ -76,39 +108,56 @@ def make(
         source: What a forecast of rung F1 is to be called (own sensors or relayed station).
     """
     if release is None:
-        return NoForecast(now, "no approved release is installed; run `edge-agent sync`")
+        return no_release(now)
     place = place_of(site, release.manifest.sites)
-    frame = _recent(observations, now)
-    usable = frame.filter(pl.all_horizontal(pl.col(target).is_not_null() for target in TARGETS))
-    if usable.height == 0:
-        return _climatology(release.manifest, place, now, "no usable observation at hand")
-    origin: datetime = usable[TIME][-1]
-    age = (now - origin) / timedelta(hours=1)
+    return continued(Series.of(_recent(observations, now), place), release, now, source=source)
+
+
+def no_release(now: datetime) -> NoForecast:
+    """Rung F3."""
+    return NoForecast(now, "no approved release is installed; run `edge-agent sync`")
+
+
+def continued(
+    series: Series, release: LoadedRelease, now: datetime, *, source: Source
+) -> Forecast | NoForecast:
+    """Rungs F1 and F2 on hours that are checked already.
+
+    Args:
+        series: Has the `HISTORY_HOURS` before `now`; what comes after `now` is not looked at.
+        release: What is installed.
+        now: Time of the decision, UTC.
+        source: What a forecast of rung F1 is to be called.
+    """
+    manifest, place = release.manifest, series.place
+    first: datetime = series.checked[TIME][0]
+    row = _newest(series.usable, int((now - first) / _HOUR))
+    if row is None:
+        return _climatology(manifest, place, now, "no usable observation at hand")
+    origin = first + row * _HOUR
+    age = (now - origin) / _HOUR
     if age > MAX_AGE_HOURS:
         return _climatology(
-            release.manifest,
+            manifest,
             place,
             now,
             f"newest usable observation is {age:.0f} h old, more than {MAX_AGE_HOURS} h",
         )
-    table = features.compute(frame.filter(pl.col(TIME) <= origin), place)
     leads = np.array(LEADS)
-    matrix = features.matrix(table, np.full(len(leads), table.height - 1 - max(LEADS)), leads)
-    valid_at = [origin + timedelta(hours=int(lead)) for lead in leads]
+    matrix = features.matrix(series.table, np.full(len(leads), row), leads)
+    valid_at = [origin + int(lead) * _HOUR for lead in leads]
     ahead = np.array([time > now for time in valid_at])
     times = [time for time, keep in zip(valid_at, ahead, strict=True) if keep]
     targets: dict[str, TargetForecast] = {}
     for target in TARGETS:
         points = release.predictors[target].predict(matrix)[ahead]
         if not np.isfinite(points).all():
-            return _climatology(
-                release.manifest, place, now, f"the model of {target} gave no number"
-            )
+            return _climatology(manifest, place, now, f"the model of {target} gave no number")
         targets[target] = residuals.apply(
-            release.manifest.residuals[target], target, points, times, leads[ahead]
+            manifest.residuals[target], target, points, times, leads[ahead]
         )
     notes = [] if age < 2 else [f"newest usable observation is {age:.0f} h old"]
-    return Forecast(now, origin, times, targets, source, release.manifest.release, notes)
+    return Forecast(now, origin, times, targets, source, manifest.release, notes)
 
 
 def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:
@@ -136,6 +185,14 @@ def _recent(observations: pl.DataFrame, now: datetime) -> pl.DataFrame:
     start = hour - timedelta(hours=HISTORY_HOURS - 1)
     kept = observations.filter(pl.col(TIME).is_between(start, hour))
     return clean(kept, start=start, end=hour)
+
+
+def _newest(usable: np.ndarray, last: int) -> int | None:
+    """Newest usable row that is within `HISTORY_HOURS` of row `last`, which may be later still."""
+    position = int(np.searchsorted(usable, last, side="right")) - 1
+    if position < 0 or usable[position] <= last - HISTORY_HOURS:
+        return None
+    return int(usable[position])
 
 
 def _climatology(manifest: Manifest, place: features.Place, now: datetime, why: str) -> Forecast:
