@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from edge_agent import strict
-from edge_agent.errors import ConfigError
+from edge_agent.contract.dfs_grid import cell_of
+from edge_agent.errors import ConfigError, UsageError
 from edge_agent.toml_lines import line_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ HUB_KEY: Final = "KMA_HUB_KEY"
 PREFIX: Final = "TRAINER__"
 LEAST_CANARY_DAYS: Final = 7
 
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Address = Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$")]
 
 
@@ -74,6 +77,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The whole file. `stations` are KMA's ASOS numbers; `lake` and `depot_path` take s3:// too."""
 
     stations: Annotated[tuple[int, ...], Meta(min_length=1)] = (108,)
+    farms: tuple[tuple[Latitude, Longitude], ...] = ()
+    """Places whose grid cells are collected and relayed, degrees north and east."""
     start: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2014-01-01"
     """First day wanted in the lake, KST."""
     lake_path: Annotated[str, Meta(min_length=1)] = "lake"
@@ -105,10 +110,21 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
             f"{config.depot.canary_days} days decide nothing: 0 (off) or {LEAST_CANARY_DAYS} to 365"
         )
         problems.append(strict.Problem("depot.canary_days", told))
+    problems += [] if problems else _places(config)
     if problems:
         lined = (replace(problem, line=line_of(text, problem.path)) for problem in problems)
         raise ConfigError(f"{where}: {'; '.join(map(str, lined))}")
     return config
+
+
+def _places(config: Config) -> list[strict.Problem]:
+    found = []
+    for number, place in enumerate(config.farms):
+        try:
+            cell_of(*place)
+        except UsageError as fault:
+            found.append(strict.Problem(f"farms[{number}]", str(fault)))
+    return found
 
 
 def _is_day(text: str) -> bool:

@@ -16,6 +16,7 @@ from tuf.api.metadata import MetaFile, TargetFile, Targets
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract import packing
+from edge_agent.contract.relayed import station_path
 from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
 from trainer import metadata, roles
 from trainer.sweep import sweep
@@ -119,13 +120,13 @@ class Depot:
 
     def publish_observations(self, station: int, content: bytes) -> bool:
         """Publish the newest hourly observations of one station: see `publish_bundles`."""
-        return self.publish_bundles({station: content})
+        return self.publish_bundles({station_path(station): content})
 
-    def publish_bundles(self, contents: Mapping[int, bytes]) -> bool:
-        """Publish the newest hourly observations of stations, in one step.
+    def publish_bundles(self, contents: Mapping[str, bytes]) -> bool:
+        """Publish what is relayed to farms, in one step.
 
         Args:
-            contents: Parquet bytes by station number.
+            contents: Parquet bytes by target path; see `contract.relayed`.
 
         Returns:
             Whether anything changed; where nothing did, ageing signatures are renewed.
@@ -139,14 +140,11 @@ class Depot:
             role = current.delegate(roles.OBSERVATIONS)
             lines = {
                 path: TargetFile.from_data(path, content)
-                for path, content in (
-                    (f"observations/{station}/latest.parquet", content)
-                    for station, content in sorted(contents.items())
-                )
+                for path, content in sorted(contents.items())
             }
             if any(role.targets.get(path) != line for path, line in lines.items()):
-                for station, content in contents.items():
-                    self._put(f"observations/{station}/latest.parquet", content)
+                for path, content in contents.items():
+                    self._put(path, content)
                 self._replace(current, roles.OBSERVATIONS, role, role.targets | lines)
                 sweep(self.store)
                 return True

@@ -1,6 +1,7 @@
 """The lake's tidy half: hourly observations as Parquet, one file a station and UTC calendar year.
 
     observations/station=108/year=2024.parquet   time, schema.OBSERVED, a flag each, source
+    observations/cell=60-127/year=2024.parquet   the same of a cell of KMA's forecast grid
     revisions/station=108/year=2024.jsonl        what an update replaced
 
 Rules of a merge, numbered as the tests name them:
@@ -21,6 +22,7 @@ import msgspec
 import polars as pl
 
 from edge_agent.contract import schema
+from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.errors import BadData, StorageError
 from trainer import parquet
@@ -70,7 +72,7 @@ class Merge:
 
 
 class Lake:
-    """Observations by station and time.
+    """Observations by place and time; a place is a station's number or a cell of KMA's grid.
 
     Args:
         store: Where the files lie.
@@ -89,9 +91,9 @@ class Lake:
         )
 
     def observations(
-        self, station: int, start: datetime | None = None, end: datetime | None = None
+        self, place: int | Cell, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
-        """Hourly rows of a station with `start <= time <= end`, ascending, one row a time.
+        """Hourly rows of a place with `start <= time <= end`, ascending, one row a time.
 
         Returns:
             `COLUMNS`; hours that were never received are absent, missing values are null.
@@ -101,27 +103,27 @@ class Lake:
         """
         years = [
             year
-            for year in self._years(station)
+            for year in self._years(place)
             if (start is None or year >= start.year) and (end is None or year <= end.year)
         ]
-        frame = pl.concat([_empty(), *(self._read(station, year) for year in years)])
+        frame = pl.concat([_empty(), *(self._read(place, year) for year in years)])
         if start is not None:
             frame = frame.filter(pl.col(TIME) >= start)
         if end is not None:
             frame = frame.filter(pl.col(TIME) <= end)
         return frame
 
-    def hours(self, station: int, *, settled: bool = False) -> np.ndarray:
-        """Hours that a station has rows for: whole hours since 1970, ascending, int64.
+    def hours(self, place: int | Cell, *, settled: bool = False) -> np.ndarray:
+        """Hours that a place has rows for: whole hours since 1970, ascending, int64.
 
         Args:
-            station: KMA's number.
+            place: Station or cell.
             settled: Only rows from quality-controlled records; near-real-time ones are still to
                 be replaced.
         """
         found = []
-        for year in self._years(station):
-            rows = self._read(station, year)
+        for year in self._years(place):
+            rows = self._read(place, year)
             if settled:
                 final = [name for name in rows[SOURCE].unique() if _rank(name) == _TOP_RANK]
                 rows = rows.filter(pl.col(SOURCE).is_in(final))
@@ -129,11 +131,11 @@ class Lake:
         epoch = pl.concat(found).dt.epoch("s") if found else pl.Series([], dtype=pl.Int64)
         return epoch.to_numpy() // 3600
 
-    def merge(self, station: int, frame: pl.DataFrame, source: str, when: datetime) -> Merge:
+    def merge(self, place: int | Cell, frame: pl.DataFrame, source: str, when: datetime) -> Merge:
         """Bring rows in, by the rules above.
 
         Args:
-            station: KMA's number.
+            place: Station or cell.
             frame: As `sources.kma.tidy` returns: `time`, quantities, flags; one row a time.
             source: Where they come from: "asos", "hub", "nowcast", "portal", "parquet", "csv".
             when: Time of the merge, for the revisions.
@@ -145,11 +147,11 @@ class Lake:
         frame = _checked(frame, source)
         done = Merge()
         for year, part in _by_year(frame):
-            done += self._merge_year(station, year, part, when)
+            done += self._merge_year(place, year, part, when)
         return done
 
-    def _merge_year(self, station: int, year: int, new: pl.DataFrame, when: datetime) -> Merge:
-        old = self._read(station, year)
+    def _merge_year(self, place: int | Cell, year: int, new: pl.DataFrame, when: datetime) -> Merge:
+        old = self._read(place, year)
         joined, sources = _join(old, new)
         result = joined.select(
             TIME,
@@ -169,21 +171,21 @@ class Lake:
             return Merge()
         revisions = _revisions(joined, when)
         if revisions:
-            self._keep(station, year, revisions)
-        self._write(station, year, result)
+            self._keep(place, year, revisions)
+        self._write(place, year, result)
         added = result.height - old.height
         return Merge(added, _differing(old, result), len(revisions))
 
-    def _years(self, station: int) -> list[int]:
-        names = self.store.names(f"observations/station={station}")
+    def _years(self, place: int | Cell) -> list[int]:
+        names = self.store.names(f"observations/{_folder(place)}")
         return sorted(
             int(name.rpartition("year=")[2].removesuffix(".parquet"))
             for name in names
             if name.endswith(".parquet")
         )
 
-    def _read(self, station: int, year: int) -> pl.DataFrame:
-        name = f"observations/station={station}/year={year}.parquet"
+    def _read(self, place: int | Cell, year: int) -> pl.DataFrame:
+        name = f"observations/{_folder(place)}/year={year}.parquet"
         content = self.store.read(name)
         if content is None:
             return _empty()
@@ -194,12 +196,12 @@ class Lake:
                 f"lake: {name} is damaged: remove it and run `trainer ingest` to fetch it anew"
             ) from fault
 
-    def _write(self, station: int, year: int, frame: pl.DataFrame) -> None:
-        name = f"observations/station={station}/year={year}.parquet"
+    def _write(self, place: int | Cell, year: int, frame: pl.DataFrame) -> None:
+        name = f"observations/{_folder(place)}/year={year}.parquet"
         self.store.write(name, parquet.encode(frame))
 
-    def _keep(self, station: int, year: int, revisions: list[dict[str, Any]]) -> None:
-        name = f"revisions/station={station}/year={year}.jsonl"
+    def _keep(self, place: int | Cell, year: int, revisions: list[dict[str, Any]]) -> None:
+        name = f"revisions/{_folder(place)}/year={year}.jsonl"
         before = self.store.read(name) or b""
         latest = {}
         for line in before.splitlines():
@@ -213,6 +215,10 @@ class Lake:
         ]
         lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in fresh)
         self.store.write(name, before + lines)
+
+
+def _folder(place: int | Cell) -> str:
+    return f"cell={place}" if isinstance(place, Cell) else f"station={place}"
 
 
 def _by_year(frame: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:

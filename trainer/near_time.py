@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.schema import TIME
@@ -39,8 +38,7 @@ def hub_key(workspace: Workspace, env: Mapping[str, str]) -> str | None:
         ConfigError: A key file is named and cannot be read.
     """
     file = workspace.config.kma.hub_key_file
-    credential = Path(env.get("CREDENTIALS_DIRECTORY", "")) / HUB_KEY.lower()
-    if not (env.get(HUB_KEY) or file or credential.is_file()):
+    if not secrets.has_key(HUB_KEY, file, env):
         return None
     return secrets.kma_key(HUB_KEY, file, env, workspace.root)
 

@@ -1,7 +1,8 @@
-"""Newest hourly observations -> the depot's observations role, for farms without a sensor.
+"""Newest hours and forecasts -> the depot's observations role, for farms.
 
-With a key of the API hub the lake is brought up to the running hour first; without one, what the
-lake has is passed on. A hub that is down does not keep the lake's hours from the farms.
+With a key of the API hub the lake is brought up to the running hour first, and with farms in the
+settings and a key of data.go.kr so are their grid cells; without, what the lake has is passed on.
+A service that is down does not keep the lake's hours from the farms.
 """
 
 from __future__ import annotations
@@ -10,19 +11,31 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.quality import KEPT
+from edge_agent.contract.relayed import (
+    GUIDANCE,
+    ISSUED,
+    VALID,
+    cell_path,
+    guidance_path,
+    station_path,
+)
 from edge_agent.contract.schema import OBSERVED, TIME, flag_column
 from edge_agent.errors import FarmError, InputMissing
 from trainer import parquet
-from trainer.config import HUB_KEY
-from trainer.lake import Merge
+from trainer.cells import cells_of, collect
+from trainer.config import HUB_KEY, SERVICE_KEY
+from trainer.guidance import Archive
 from trainer.near_time import catch_up, hub_key
 from trainer.release import open_depot
-from trainer.stations import station as station_of
+from trainer.secrets import has_key
+from trainer.sources import village_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,18 +46,24 @@ if TYPE_CHECKING:
     from trainer.workspace import Workspace
 
 
+GUIDANCE_SPAN: Final = timedelta(days=2)
+"""How far behind the newest issue the oldest may lie: a farm keeps what it was given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relay:
     """What a relay did.
 
     Attributes:
-        newest: Newest hour passed on, by station; a station without observations is not in it.
-        added: Hours that the hub brought.
+        newest: Newest hour passed on, by place; one without observations is not in it.
+        guidance: Newest issue passed on, by cell.
+        added: Hours that KMA's services brought.
         published: Whether anything was new.
-        fault: Why the hub could not be read, or None.
+        fault: Why a service could not be read, or None.
     """
 
-    newest: Mapping[int, datetime]
+    newest: Mapping[int | Cell, datetime]
+    guidance: Mapping[Cell, datetime]
     added: int
     published: bool
     fault: FarmError | None
@@ -70,6 +89,19 @@ def bundle(frame: pl.DataFrame) -> bytes:
     return parquet.encode(chosen)
 
 
+def guidance(frame: pl.DataFrame) -> bytes:
+    """Forecasts of the archive as the Parquet that agents read.
+
+    Args:
+        frame: Columns of `village_table.COLUMNS`, ascending.
+
+    Returns:
+        The columns of `contract.relayed.GUIDANCE`. Equal rows give equal bytes.
+    """
+    chosen = frame.rename({village_table.ISSUED: ISSUED, village_table.VALID: VALID})
+    return parquet.encode(chosen.select(GUIDANCE.names()).cast(GUIDANCE))
+
+
 def relay(
     workspace: Workspace,
     clock: Clock,
@@ -79,61 +111,128 @@ def relay(
     sleep: Callable[[float], None] = time.sleep,
     transport: httpx.BaseTransport | None = None,
 ) -> Relay:
-    """Bring the lake up to the hour where there is a hub key, and publish each station's newest.
+    """Bring the lake up to the hour where there are keys, and publish each place's newest.
 
     Args:
         workspace: Lake, depot, keys and settings; `[depot] relay_days` is how far back to go.
         clock: Tells the hour.
-        stations: Default: those of the settings.
-        env: Environment with the key; the process's own where None.
+        stations: These and their cells; default: those of the settings, and the farms' cells.
+        env: Environment with the keys; the process's own where None.
         sleep: Waits between requests and repeats.
         transport: Stand-in for the network (tests).
 
     Raises:
         UsageError: Not a station.
-        InputMissing: The lake has no observation of any of the stations.
+        InputMissing: The lake has no observation of any of the places.
         ConfigError, StorageError: The settings or the lake.
         Refused: This machine has not the keys to publish observations.
     """
-    chosen = tuple(dict.fromkeys(stations or workspace.config.stations))
-    for number in chosen:
-        station_of(number)
+    config = workspace.config
+    chosen = tuple(dict.fromkeys(stations or config.stations))
+    farms = () if stations else config.farms
+    places: tuple[int | Cell, ...] = (*chosen, *cells_of(chosen, farms))
+    bring_up = _BringUp(workspace, clock, os.environ if env is None else env, sleep, transport)
+    added, faults = bring_up.to_the_hour(chosen, cells_of((), farms))
     now = clock.now()
-    key = hub_key(workspace, os.environ if env is None else env)
-    merge, fault = Merge(), None
-    if key is not None:
-        try:
-            merge = catch_up(workspace, clock, chosen, key, sleep=sleep, transport=transport)
-        except FarmError as problem:
-            fault = problem
-    bundles, newest = _bundles(workspace, chosen, now)
-    if not bundles:
-        if fault is not None:
-            raise fault
+    observed = _observed(workspace, places, now)
+    said = _said(workspace, places)
+    if not (observed or said):
+        if faults:
+            raise faults[0]
         raise InputMissing(
             f"lake: no observations of {', '.join(map(str, chosen))}: run `trainer ingest`, or set "
             f"{HUB_KEY} to relay from the API hub"
         )
-    published = open_depot(workspace, clock).publish_bundles(bundles)
-    return Relay(newest, merge.added, published, fault)
+    bundles = {_path(place): content for place, (content, _) in observed.items()}
+    bundles |= {guidance_path(cell): content for cell, (content, _) in said.items()}
+    return Relay(
+        newest={place: newest for place, (_, newest) in observed.items()},
+        guidance={cell: newest for cell, (_, newest) in said.items()},
+        added=added,
+        published=open_depot(workspace, clock).publish_bundles(bundles),
+        fault=faults[0] if faults else None,
+    )
 
 
-def _bundles(
-    workspace: Workspace, stations: Sequence[int], now: datetime
-) -> tuple[dict[int, bytes], dict[int, datetime]]:
-    """Bundle and newest hour of each station that has observations."""
-    bundles, newest = {}, {}
+@dataclass(frozen=True, slots=True)
+class _BringUp:
+    """The lake's newest hours from KMA's services, as far as there are keys."""
+
+    workspace: Workspace
+    clock: Clock
+    env: Mapping[str, str]
+    sleep: Callable[[float], None]
+    transport: httpx.BaseTransport | None
+
+    def to_the_hour(
+        self, stations: Sequence[int], cells: Sequence[Cell]
+    ) -> tuple[int, list[FarmError]]:
+        """Hours added, and a fault for each service that failed."""
+        added, faults = 0, []
+        for bring in (partial(self._stations, stations), partial(self._cells, cells)):
+            try:
+                hours, fault = bring()
+            except FarmError as problem:
+                hours, fault = 0, problem
+            added += hours
+            faults += [fault] if fault else []
+        return added, faults
+
+    def _stations(self, stations: Sequence[int]) -> tuple[int, FarmError | None]:
+        key = hub_key(self.workspace, self.env)
+        if key is None:
+            return 0, None
+        merge = catch_up(
+            self.workspace, self.clock, stations, key, sleep=self.sleep, transport=self.transport
+        )
+        return merge.added, None
+
+    def _cells(self, cells: Sequence[Cell]) -> tuple[int, FarmError | None]:
+        file = self.workspace.config.kma.service_key_file
+        if not (cells and has_key(SERVICE_KEY, file, self.env)):
+            return 0, None
+        found = collect(
+            self.workspace,
+            self.clock,
+            cells,
+            env=self.env,
+            sleep=self.sleep,
+            transport=self.transport,
+        )
+        return sum(got.hours for got in found.cells.values()), found.fault
+
+
+def _observed(
+    workspace: Workspace, places: Sequence[int | Cell], now: datetime
+) -> dict[int | Cell, tuple[bytes, datetime]]:
+    """Bundle and newest hour of each place that has observations."""
+    found = {}
     span = timedelta(days=workspace.config.depot.relay_days)
-    for number in stations:
-        last = _newest(workspace, number, now)
+    for place in places:
+        last = _newest(workspace, place, now)
         if last is not None:
             # Reckoned from the newest hour, so that an old lake still tells what it knows.
-            bundles[number] = bundle(workspace.lake.observations(number, last - span, last))
-            newest[number] = last
-    return bundles, newest
+            hours = workspace.lake.observations(place, last - span, last)
+            found[place] = bundle(hours), last
+    return found
 
 
-def _newest(workspace: Workspace, station: int, now: datetime) -> datetime | None:
-    hours = workspace.lake.hours(station)
+def _newest(workspace: Workspace, place: int | Cell, now: datetime) -> datetime | None:
+    hours = workspace.lake.hours(place)
     known = hours[hours <= now.timestamp() // 3600]
     return datetime.fromtimestamp(int(known[-1]) * 3600, UTC) if len(known) else None
+
+
+def _said(workspace: Workspace, places: Sequence[int | Cell]) -> dict[Cell, tuple[bytes, datetime]]:
+    """Guidance and newest issue of each cell that has forecasts."""
+    archive = Archive(workspace.store)
+    found = {}
+    for cell in (place for place in places if isinstance(place, Cell)):
+        newest = archive.newest(cell)
+        if newest is not None:
+            found[cell] = guidance(archive.read(cell, newest - GUIDANCE_SPAN)), newest
+    return found
+
+
+def _path(place: int | Cell) -> str:
+    return cell_path(place) if isinstance(place, Cell) else station_path(place)

@@ -5,7 +5,7 @@
 | root | offline, 2 of 3 | name every other key |
 | targets | offline | say which delegated role may publish which paths |
 | models | trainer | publish manifests, models and golden windows |
-| observations | relay | publish hourly weather, nothing else |
+| observations | relay | publish hourly weather and KMA's forecasts, nothing else |
 | snapshot, timestamp | trainer and relay | say which versions are current |
 
 Lifetimes limit how long a device may install from metadata that nobody renewed; they never stop a

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def has_key(variable: str, file: str, env: Mapping[str, str]) -> bool:
+    """Whether somebody set a key, or named a file for it; arguments as for `kma_key`."""
+    credential = Path(env.get("CREDENTIALS_DIRECTORY", "")) / variable.lower()
+    return bool(env.get(variable) or file or credential.is_file())
+
+
 def kma_key(variable: str, file: str, env: Mapping[str, str], root: Path) -> str:
     """A key, in whichever form the portal shows it.
 

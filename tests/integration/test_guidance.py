@@ -16,8 +16,9 @@ from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from edge_agent.errors import ConfigError, Refused
 from tests.fakes.clock import FakeClock
-from trainer.guidance import Archive, collect, issues_out
-from trainer.sources import kma, village, village_table
+from trainer.cells import collect, hours_out, issues_out
+from trainer.guidance import Archive
+from trainer.sources import kma
 from trainer.sources.http import QuotaSpent, Transient
 from trainer.stations import station
 from trainer.workspace import Workspace, create
@@ -50,17 +51,18 @@ def _workspace(place: Path, server: KmaStandIn) -> Workspace:
 
 
 def test_every_issue_kma_still_has_is_collected_once(place: Path, frame: pl.DataFrame) -> None:
-    """Yesterday's eight issues and today's four; a second run asks for nothing."""
+    """Yesterday's eight issues and today's four, a day of nowcasts; a second run asks nothing."""
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
         first = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
         asked = len(server.requests)
         again = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
-        assert len(server.requests) == asked == 12
+        assert len(server.requests) == asked == 12 + 23
     assert first.fault is None
-    assert (first.issues[CELL], again.issues[CELL]) == (12, 0)
+    assert (first.cells[CELL].issues, again.cells[CELL].issues) == (12, 0)
+    assert not again
     rows = Archive(workspace.store).read(CELL)
-    assert rows.height == first.added[CELL] > 12 * 48
+    assert rows.height == first.cells[CELL].rows > 12 * 48
     assert rows["issued_at"].n_unique() == 12
     lead = rows.select((pl.col("valid_at") - pl.col("issued_at")).dt.total_hours()).to_series()
     assert (lead.min(), lead.max()) == (1, 70)
@@ -95,8 +97,8 @@ def test_the_archive_outlives_what_kma_forgets(place: Path, frame: pl.DataFrame)
         later = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
     after = Archive(workspace.store).read(CELL)
     assert after.head(before.height).equals(before)
-    assert after.height == before.height + later.added[CELL]
-    assert later.issues[CELL] == 12
+    assert after.height == before.height + later.cells[CELL].rows
+    assert later.cells[CELL].issues == 12
 
 
 def test_append_adds_and_never_changes(place: Path, frame: pl.DataFrame) -> None:
@@ -128,7 +130,8 @@ def test_a_faulty_service_and_a_spent_quota_lose_nothing(place: Path, frame: pl.
         cells = [CELL, INCHEON_CELL]
         done = collect(workspace, FakeClock(NOW), cells, env=ENV, sleep=lambda _s: None)
         assert isinstance(done.fault, QuotaSpent)
-        assert done.issues == {CELL: 0, INCHEON_CELL: 5}
+        assert list(done.cells) == [CELL, INCHEON_CELL]
+        assert (done.cells[CELL].issues, done.cells[INCHEON_CELL].issues) == (0, 5)
 
 
 def test_faults_of_key_and_service_are_told(place: Path, frame: pl.DataFrame) -> None:
@@ -153,19 +156,44 @@ def test_issues_appear_a_quarter_of_an_hour_after_their_base() -> None:
     assert issues_out(early)[0] == datetime(2022, 6, 18, 17, tzinfo=UTC)
 
 
-def test_nowcasts_are_the_weather_of_the_hour(frame: pl.DataFrame) -> None:
-    """The stand-in's nowcast says what the frame says, through parser and translation."""
-    import httpx
+def test_nowcasts_are_out_for_a_day() -> None:
+    """At 03:39 the newest hour is 02, a minute later it is 03; the oldest is a day old."""
+    early = datetime(2022, 6, 20, 3, 39, tzinfo=UTC)
+    assert hours_out(early)[-1] == datetime(2022, 6, 20, 2, tzinfo=UTC)
+    assert hours_out(early + timedelta(minutes=1))[-1] == datetime(2022, 6, 20, 3, tzinfo=UTC)
+    assert hours_out(early)[0] == datetime(2022, 6, 19, 4, tzinfo=UTC)
 
+
+def test_nowcasts_are_the_weather_of_the_hour(place: Path, frame: pl.DataFrame) -> None:
+    """In the lake the cell's hours say what the frame says; the raw answers are kept."""
     with KmaStandIn(frame, now=NOW) as server:
-        hour = datetime(2022, 6, 20, 2, tzinfo=UTC)
-        answer = httpx.get(
-            f"{server.village_url}/getUltraSrtNcst",
-            params=village.query(CELL, hour) | {"serviceKey": "demo-key"},
-        )
-    page = village.parse(answer.content, answer.status_code)
-    (row,) = village_table.nowcast(page.rows).rows(named=True)
+        workspace = _workspace(place, server)
+        done = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+    lake = workspace.lake.observations(CELL)
+    assert lake.height == done.cells[CELL].hours == 23
+    assert lake["source"].unique().to_list() == ["nowcast"]
+    assert workspace.lake.stations() == ()
+    assert len(workspace.raw.names("nowcast", 60127)) == 23
     truth = kma.tidy(frame.filter(pl.col("station") == 108), station(108).site)
-    wanted = truth.row(by_predicate=pl.col(TIME) == hour, named=True)
+    both = lake.join(truth, on=TIME, suffix="_true")
     for name in (AIR_TEMPERATURE, "relative_humidity_pct", "wind_speed_ms", "rain_mm"):
-        assert row[name] == wanted[name], name
+        known = both.filter(pl.col(name).is_not_null() & pl.col(f"{name}_true").is_not_null())
+        assert known.height > 18
+        assert known[name].equals(known[f"{name}_true"]), name
+
+
+def test_nowcasts_that_kma_has_not_are_asked_for_again(place: Path, frame: pl.DataFrame) -> None:
+    """An hour without an answer leaves nothing behind, and comes when it is there."""
+    gap = frame.filter(pl.col("tm") != datetime(2022, 6, 20, 9))  # noqa: DTZ001 - KST
+    clock = FakeClock(NOW)
+    with KmaStandIn(gap, now=NOW) as server:
+        workspace = _workspace(place, server)
+        first = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+        again = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+        assert server.requests[-1].query["base_time"] == "0900"
+    assert (first.cells[CELL].hours, again.cells[CELL].hours) == (22, 0)
+    assert len(workspace.raw.names("nowcast", 60127)) == 22
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        late = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+    assert late.cells[CELL].hours == 1

@@ -83,16 +83,17 @@ def test_hub_days_can_be_named(call: Call, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_forecasts_come_once(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first run archives every issue, the second has nothing new (exit 11)."""
+    """The first run keeps every issue and nowcast, the second has nothing new (exit 11)."""
     monkeypatch.setenv("KMA_SERVICE_KEY", KEY)
     code, out, _ = call("ingest", "--source", "village", "--json")
     assert code == 0
     (cell,) = json.loads(out)["cells"]
     assert (cell["nx"], cell["ny"]) == (60, 127)
     assert cell["issues"] >= 8
+    assert cell["hours"] >= 18
     code, _, err = call("ingest", "--source", "village")
     assert code == 11
-    assert "every forecast that KMA still has" in err
+    assert "every forecast and nowcast that KMA still has" in err
 
 
 def test_relay_publishes_and_then_has_nothing_new(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     type=click.Choice(("asos", "hub", "village")),
     default="asos",
     show_default=True,
-    help="Archive of hours, newest hours, or forecast guidance.",
+    help="Archive of hours, newest hours, or forecasts and nowcasts of grid cells.",
 )
 @click.option("--station", "stations", type=int, multiple=True, help="ASOS number; repeatable.")
 @click.option("--all-stations", is_flag=True, help="All of KMA's ASOS stations.")
@@ -104,7 +104,8 @@ def _other(
     elif first or last:
         raise UsageError("--from and --to are not for village: KMA keeps forecasts for two days")
     else:
-        sources.ingest_village(workspace, chosen, as_json=as_json)
+        farms = () if stations else workspace.config.farms
+        sources.ingest_village(workspace, chosen, farms, as_json=as_json)
 
 
 def run_with_progress(workspace: Workspace, clock: SystemClock, wanted: Request) -> Summary:

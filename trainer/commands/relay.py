@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 @json_option
 @verbosity_options
 def relay(stations: tuple[int, ...], config_path: Path | None, as_json: bool) -> None:
-    """Publish the newest hourly observations for farms without a sensor.
+    """Publish newest hours, and KMA's forecasts, for the farms.
 
-    With KMA_HUB_KEY the hours up to now come from KMA's API hub; without it, from the lake.
-    Exit 11: nothing is new. Run it every hour, about 15 minutes past.
+    With KMA_HUB_KEY the hours up to now come from KMA's API hub; with farms in the settings and
+    KMA_SERVICE_KEY, their grid cells' nowcasts and forecasts from the village service; else all
+    from the lake. Exit 11: nothing is new. Run it every hour, about 15 minutes past.
 
     Example: trainer relay --station 108
     """
@@ -32,15 +33,23 @@ def relay(stations: tuple[int, ...], config_path: Path | None, as_json: bool) ->
     from trainer.workspace import Workspace
 
     done = pass_on(Workspace.open(config_path), SystemClock(), stations=stations)
-    newest = {str(number): f"{at:%Y-%m-%dT%H:%MZ}" for number, at in done.newest.items()}
+    newest = {str(place): f"{at:%Y-%m-%dT%H:%MZ}" for place, at in done.newest.items()}
+    issues = {str(cell): f"{at:%Y-%m-%dT%H:%MZ}" for cell, at in done.guidance.items()}
     if as_json:
-        fault = str(done.fault) if done.fault else None
         print_json(
-            {"published": done.published, "added": done.added, "newest": newest, "fault": fault}
+            {
+                "published": done.published,
+                "added": done.added,
+                "newest": newest,
+                "guidance": issues,
+                "fault": str(done.fault) if done.fault else None,
+            }
         )
     else:
-        for number, at in newest.items():
-            click.echo(f"station {number}: newest hour {at}")
+        for place, at in newest.items():
+            click.echo(f"{'cell' if '-' in place else 'station'} {place}: newest hour {at}")
+        for cell, at in issues.items():
+            click.echo(f"cell {cell}: newest forecast of {at}")
     if done.fault is not None:
         raise done.fault
     if not done.published:

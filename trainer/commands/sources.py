@@ -57,31 +57,32 @@ def ingest_hub(
         raise NothingNew("the hub has nothing that the lake lacks")
 
 
-def ingest_village(workspace: Workspace, stations: Sequence[int], *, as_json: bool) -> None:
-    """Every forecast that KMA still has for the stations' cells into the archive."""
-    from edge_agent.contract.dfs_grid import cell_of
-    from trainer.guidance import collect
+def ingest_village(
+    workspace: Workspace,
+    stations: Sequence[int],
+    farms: Sequence[tuple[float, float]],
+    *,
+    as_json: bool,
+) -> None:
+    """Every forecast and nowcast that KMA still has of the places' cells."""
+    from trainer.cells import cells_of, collect
 
-    sites = [station(number).site for number in stations]
-    cells = [cell_of(site.latitude, site.longitude) for site in sites]
-    done = collect(workspace, SystemClock(), cells)
+    done = collect(workspace, SystemClock(), cells_of(stations, farms))
     if as_json:
-        print_json(
-            {
-                "cells": [
-                    {"nx": c.nx, "ny": c.ny, "issues": done.issues[c], "rows": n}
-                    for c, n in done.added.items()
-                ],
-                "fault": str(done.fault) if done.fault else None,
-            }
-        )
+        cells = [
+            {"nx": c.nx, "ny": c.ny, "issues": got.issues, "rows": got.rows, "hours": got.hours}
+            for c, got in done.cells.items()
+        ]
+        print_json({"cells": cells, "fault": str(done.fault) if done.fault else None})
     else:
-        for cell, rows in done.added.items():
-            click.echo(f"cell {cell.nx},{cell.ny}: {done.issues[cell]} issues, {rows} rows new")
+        for cell, got in done.cells.items():
+            click.echo(
+                f"cell {cell}: {got.issues} issues, {got.rows} rows new; {got.hours} hours new"
+            )
     if done.fault is not None:
         raise done.fault
-    if not any(done.added.values()):
-        raise NothingNew("the archive has every forecast that KMA still has")
+    if not done:
+        raise NothingNew("the lake has every forecast and nowcast that KMA still has")
 
 
 def _midnight(day: date) -> datetime:

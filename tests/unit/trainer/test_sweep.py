@@ -40,7 +40,8 @@ def yard(tmp_path: Path) -> Yard:
     publish_run(made, made.candidate("r2", "two"), "stable", "second", made.clock)
     for hour in range(HOURS):
         made.clock.advance(3600)
-        made.open().publish_bundles({108: f"{hour}".encode(), 159: f"b{hour // 2}".encode()})
+        words = {108: f"{hour}", 159: f"b{hour // 2}"}
+        made.open().publish_bundles({station_path(n): w.encode() for n, w in words.items()})
     return made
 
 
