@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from edge_agent.cycle import Decision
     from edge_agent.messaging.courier import Courier
     from edge_agent.runtime import Runtime
 
@@ -33,14 +34,22 @@ class Agent:
     Args:
         open_runtime: Reads the configuration and builds the parts; called again at a reload.
         report: Where events of the network thread, and wishes of commands, go.
+        show: Looks at what there is, after each cycle and watch.
 
     Raises:
         FarmError: As `open_runtime`.
     """
 
-    def __init__(self, open_runtime: Callable[[], Runtime], report: Callable[[Item], None]) -> None:
+    def __init__(
+        self,
+        open_runtime: Callable[[], Runtime],
+        report: Callable[[Item], None],
+        show: Callable[[Runtime, Decision | None], None] = lambda _, __: None,
+    ) -> None:
         self._open = open_runtime
         self._report = report
+        self._show = show
+        self._decision: Decision | None = None
         self._runtime = self._opened()
         self._before: Runtime | None = None
         self._retained = 0
@@ -91,6 +100,8 @@ class Agent:
             decision, new = self._runtime.run_cycle(now)
         else:
             self._reserve().hold()
+        self._decision = decision
+        self._show(self._runtime, decision)
         forecast = decision.forecast
         what = (
             f"forecast from {forecast.source.value}"
@@ -106,6 +117,7 @@ class Agent:
         if self._say_again:
             self._runtime.outbox.say_again(self._runtime.known_time())
             self._say_again = False
+        self._show(self._runtime, self._decision)
 
     def take(self, message: Received) -> None:
         """See `service.Work`."""
@@ -136,6 +148,12 @@ class Agent:
         self._before, self._runtime = self._runtime, fresh
         self._desk = self._make_desk()
         return self.mail()
+
+    def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
+        """Work a request of the local API; see `CommandDesk.ask`."""
+        answer = self._desk.ask(name, payload)
+        self._show(self._runtime, self._decision)
+        return answer
 
     def settle(self) -> None:
         """See `service.Work`."""
@@ -184,6 +202,11 @@ class Agent:
 
             return ask
 
+        def rollback(_: Request) -> str:
+            release = runtime.slots.go_back("asked for over the local API").manifest.release
+            self._report(Signal.CYCLE)
+            return f"release {release}, the one before, is live again"
+
         def republish(_: Request) -> str:
             return f"{outbox.say_again(runtime.known_time())} messages are said again"
 
@@ -196,6 +219,8 @@ class Agent:
                 "ack": lambda request: outbox.ack(request.rule),
                 "snooze": lambda request: outbox.snooze(request.rule, request.minutes),
                 "republish": republish,
+                # Named by no topic: over the local API only.
+                "rollback": rollback,
             },
             runtime.config.mqtt.commands,
             outbox.put,

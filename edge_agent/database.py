@@ -54,6 +54,26 @@ def connect(path: Path) -> sqlite3.Connection:
         raise _storage_error(str(path), fault) from fault
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection beside the agent's own that cannot write; for the calling thread.
+
+    Raises:
+        StorageError: There is no database, or the disk refuses.
+    """
+    try:
+        # Not `mode=ro`: a reader of a write-ahead log must be allowed to make its index file.
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+            isolation_level=None,
+        )
+        connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as fault:
+        raise _storage_error(str(path), fault) from fault
+    return connection
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Everything inside happens, or nothing. Inside another transaction it joins that one.
@@ -97,6 +117,9 @@ def migrate(connection: sqlite3.Connection, owner: str, steps: Sequence[str]) ->
     Raises:
         StorageError: The disk refused, or a newer agent has written this file.
     """
+    # Looked at first: what is up to date costs no write, and a read-only connection may ask.
+    if _steps_done(connection, owner) == len(steps):
+        return
     with transaction(connection):
         connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_steps (owner TEXT PRIMARY KEY, done INTEGER) STRICT"
@@ -118,6 +141,20 @@ def migrate(connection: sqlite3.Connection, owner: str, steps: Sequence[str]) ->
             "ON CONFLICT (owner) DO UPDATE SET done = excluded.done",
             (owner, len(steps)),
         )
+
+
+def _steps_done(connection: sqlite3.Connection, owner: str) -> int:
+    with faults_told(connection):
+        known = connection.execute(
+            "SELECT 1 FROM sqlite_schema WHERE name = 'schema_steps'"
+        ).fetchone()
+        row = (
+            known
+            and connection.execute(
+                "SELECT done FROM schema_steps WHERE owner = ?", (owner,)
+            ).fetchone()
+        )
+    return row[0] if row else 0
 
 
 def set_aside_files(path: Path) -> tuple[Path, ...]:

@@ -30,7 +30,14 @@ class Fetched:
     fault: Exception | None = None
 
 
-Item = Event | Signal | Fetched
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something another thread wants done on the loop's thread; `call` answers by itself."""
+
+    call: Callable[[], None]
+
+
+Item = Event | Signal | Fetched | Errand
 
 
 class Inbox:

@@ -25,8 +25,9 @@ import threading
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from edge_agent.condition import Condition
 from edge_agent.errors import FarmError, NothingNew
-from edge_agent.inbox import Fetched, Item, Signal
+from edge_agent.inbox import Errand, Fetched, Item, Signal
 from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Subscribed, Up
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ class Service:
         random: Uniform numbers in [0, 1), for jitter.
         poll_interval_s: Mean time between two updates.
         start_thread: Runs the update beside the loop.
+        tell: Hears after each turn how the service stands.
     """
 
     def __init__(
@@ -159,6 +161,7 @@ class Service:
         random: Callable[[], float],
         poll_interval_s: float,
         start_thread: Callable[[Callable[[], None]], None] | None = None,
+        tell: Callable[[Condition], None] = lambda _: None,
     ) -> None:
         self._work = work
         self._mail = mail
@@ -168,6 +171,7 @@ class Service:
         self._random = random
         self._poll_interval_s = poll_interval_s
         self._start_thread = start_thread or _daemon
+        self._tell = tell
 
         moment = clock.monotonic()
         self._ready = False
@@ -184,6 +188,8 @@ class Service:
         self._said = ""
         self._outcome = "starting"
         self._faults: dict[str, str] = {}
+        self._cycle_s: float | None = None
+        self._updated_at: datetime | None = None
 
     def run(self) -> None:
         """Work until told to stop."""
@@ -226,7 +232,9 @@ class Service:
             return
         # Marked first: a fault must not make the loop spin, the next hour comes by itself.
         self._hour, self._cycle_wanted = hour, False
+        began = self._clock.monotonic()
         outcome = self._guard("cycle", lambda: self._work.cycle(self._clock.now()))
+        self._cycle_s = self._clock.monotonic() - began
         if outcome is not None:
             self._outcome = outcome
             _log.info("cycle: %s", outcome)
@@ -257,6 +265,8 @@ class Service:
                 self._fetch_at = self._clock.monotonic()
             case Fetched():
                 self._take_over(item)
+            case Errand():
+                self._guard("errand", item.call)
             case Received():
                 if not self._mail.handle(item, None):
                     self._guard("inbound", lambda: self._work.take(item))
@@ -273,6 +283,8 @@ class Service:
 
         changed = self._guard("update", finish)
         failed = "update" in self._faults
+        if not failed:
+            self._updated_at = self._clock.now()
         mean_s = min(RETRY_S, self._poll_interval_s) if failed else self._poll_interval_s
         self._fetch_at = self._clock.monotonic() + mean_s * (0.8 + 0.4 * self._random())
         self._cycle_wanted = self._cycle_wanted or bool(changed)
@@ -317,8 +329,14 @@ class Service:
         mail = f"mqtt {link.version}" if link.connected else f"mqtt: {link.problem}"
         return "; ".join([self._outcome, mail, *(f"{k}: {v}" for k, v in self._faults.items())])
 
+    def _condition(self) -> Condition:
+        return Condition(
+            self._mail.state, dict(self._faults), self._outcome, self._cycle_s, self._updated_at
+        )
+
     def _say(self) -> None:
         moment = self._clock.monotonic()
+        self._tell(self._condition())
         if not self._ready and self._guard("release", self._work.ready):
             self._ready = True
             self._words.send("READY=1", f"STATUS={self.status()}")

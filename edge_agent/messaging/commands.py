@@ -119,14 +119,41 @@ class CommandDesk:
                 self.ignored += 1
                 return True
             self._known.append(f"{name} {request.id}")
-            if name not in self._allowed:
-                raise BadData(f"{name} is switched off in mqtt.commands")
+            if name in self._allowed:
+                ok, text = self._work(name, request)
+            else:
+                ok, text = False, f"{name} is switched off in mqtt.commands"
+        except BadData as fault:
+            ok, text = False, str(fault)
+        self._answer(name, message, request, ok=ok, text=text)
+        return True
+
+    def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
+        """Work a request that did not come by MQTT, and so is answered to whoever asks.
+
+        Args:
+            name: One of the actions, switched on for MQTT or not.
+            payload: As rule 2 has it.
+
+        Returns:
+            Whether it was done, and a text for people; None when there were too many (rule 3).
+
+        Raises:
+            BadData: Not a request.
+        """
+        request = _read(payload)
+        if not self._in_time():
+            self.ignored += 1
+            return None
+        return self._work(name, request)
+
+    def _work(self, name: str, request: Request) -> tuple[bool, str]:
+        try:
             ok, text = True, self._actions[name](request)
         except FarmError as fault:
             ok, text = False, str(fault)
         _log.info("command %s: %s", name, text)
-        self._answer(name, message, request, ok=ok, text=text)
-        return True
+        return ok, text
 
     def _in_time(self) -> bool:
         moment = self._clock.monotonic()

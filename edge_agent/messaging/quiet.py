@@ -9,6 +9,7 @@ Rules (tests name the numbers):
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 _STEPS: Final = (
     "CREATE TABLE quiet (rule TEXT PRIMARY KEY, until INTEGER, seen INTEGER NOT NULL) STRICT",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held back of a rule: updates, where it was seen; starts too, until then."""
+
+    seen: bool
+    until: datetime | None
 
 
 class _News(msgspec.Struct):
@@ -88,6 +97,19 @@ class QuietOutbox(Outbox):
                 (rule, int(end.timestamp())),
             )
         return f"{rule}: quiet until {end:%Y-%m-%dT%H:%MZ}"
+
+    def held(self) -> dict[str, Held]:
+        """Rules whose news are held back now."""
+        now = self._clock.now()
+        with faults_told(self._db):
+            rows = self._db.execute("SELECT rule, until, seen FROM quiet").fetchall()
+        found = {}
+        for rule, until, seen in rows:
+            end = None if until is None else datetime.fromtimestamp(until, UTC)
+            held = Held(bool(seen), end if end is not None and now < end else None)
+            if held.seen or held.until is not None:
+                found[rule] = held
+        return found
 
     def put(self, message: Message) -> bool:
         """See `Outbox`."""
