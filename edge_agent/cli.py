@@ -11,6 +11,7 @@ from edge_agent.console import LazyGroup, run
 
 _COMMANDS = {
     "check-config": "edge_agent.commands.config:check_config",
+    "doctor": "edge_agent.commands.doctor:doctor",
     "history": "edge_agent.commands.status:history",
     "once": "edge_agent.commands.cycle:once",
     "queue": "edge_agent.commands.queue:queue",
@@ -19,6 +20,7 @@ _COMMANDS = {
     "run": "edge_agent.commands.run:run_service",
     "self-test": "edge_agent.commands.selftest:self_test",
     "status": "edge_agent.commands.status:status",
+    "support-bundle": "edge_agent.commands.doctor:support_bundle",
     "sync": "edge_agent.commands.sync:sync",
 }
 

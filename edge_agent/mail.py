@@ -13,6 +13,7 @@ from edge_agent import locations
 from edge_agent.errors import StorageError
 from edge_agent.files import make_folder
 from edge_agent.inbox import Inbox
+from edge_agent.masking import PASSWORD_CREDENTIAL
 from edge_agent.messaging.client import Broker, MqttLink
 from edge_agent.messaging.courier import Courier
 from edge_agent.messaging.link import Down, Event, Outgoing
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from edge_agent.ports import Clock
 
 LOCK: Final = "agent.lock"
-PASSWORD: Final = "mqtt-password"  # noqa: S105 - name of the systemd credential
 _HANG_UP_S: Final = 3.0
 _TURN_S: Final = 0.2
 _FAILURES: Final = 2
@@ -80,7 +80,7 @@ def broker_of(config: Config, topics: Topics, env: Mapping[str, str] = os.enviro
         client_id=mqtt.client_id or f"farm-edge-{config.device.site}-{config.device.id}",
         will=Outgoing(topics.availability, b"offline", retain=True, json=False),
         username=mqtt.username,
-        password=lambda: locations.secret(mqtt.password_file, PASSWORD, env),
+        password=lambda: locations.secret(mqtt.password_file, PASSWORD_CREDENTIAL, env),
         tls=_tls(mqtt.tls) if mqtt.tls.enabled else None,
         keepalive_s=mqtt.keepalive_s,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import click
 import msgspec
@@ -13,11 +12,10 @@ import msgspec
 from edge_agent import config, locations
 from edge_agent.alerts import builtin
 from edge_agent.console import print_json, verbosity_options
+from edge_agent.masking import PASSWORD_CREDENTIAL, masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from edge_agent.config_structs import Config
 
 config_option = click.option(
     "--config",
@@ -43,7 +41,7 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     try:
         loaded = config.load(place, os.environ)
         # Said now and not at the first connection.
-        password = locations.secret(loaded.mqtt.password_file, "mqtt-password", os.environ)
+        password = locations.secret(loaded.mqtt.password_file, PASSWORD_CREDENTIAL, os.environ)
     except config.InvalidConfig as fault:
         if as_json:
             errors = [{"path": p.path, "line": p.line, "error": p.text} for p in fault.problems]
@@ -62,18 +60,6 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     click.echo(f"{place}: good. In effect:\n")
     for line in _lines(effective, ""):
         click.echo(line)
-
-
-def masked(loaded: Config) -> dict[str, Any]:
-    """The configuration as plain values, without what an address may hide."""
-    plain: dict[str, Any] = msgspec.to_builtins(loaded)
-    parts = urlsplit(plain["depot"]["url"])
-    if "@" in parts.netloc or parts.query:
-        host = parts.netloc.rpartition("@")[2]
-        secret = "***@" if "@" in parts.netloc else ""
-        query = "***" if parts.query else ""
-        plain["depot"]["url"] = urlunsplit((parts.scheme, secret + host, parts.path, query, ""))
-    return plain
 
 
 def _lines(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - plain values of any shape

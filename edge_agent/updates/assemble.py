@@ -38,10 +38,9 @@ def open_updater(
     Raises:
         ConfigError: Neither a depot nor a place, or no readable root_file.
     """
-    root = _root(config.depot.root_file)
-    with _source(place or config.depot.url or config.depot.path, clock) as source:
+    with open_depot(config, state / "tuf", clock, place=place) as depot:
         yield Updater(
-            TufDepot(source, state / "tuf", root),
+            depot,
             Slots(state),
             channel=config.depot.channel,
             digest=features.digest(),
@@ -51,6 +50,26 @@ def open_updater(
             device_id=f"{config.device.site}/{config.device.id}",
             pinned=config.depot.pinned_release,
         )
+
+
+@contextlib.contextmanager
+def open_depot(
+    config: Config, trust: Path, clock: Clock, *, place: str | None = None
+) -> Iterator[TufDepot]:
+    """The configured depot, or another place.
+
+    Args:
+        config: `[depot]` is read.
+        trust: Folder of the verified metadata.
+        clock: Measures speed.
+        place: As for `open_updater`.
+
+    Raises:
+        ConfigError: Neither a depot nor a place, or no readable root_file.
+    """
+    root = _root(config.depot.root_file)
+    with _source(place or config.depot.url or config.depot.path, clock) as source:
+        yield TufDepot(source, trust, root)
 
 
 def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:

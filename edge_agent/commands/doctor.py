@@ -1,0 +1,105 @@
+"""`edge-agent doctor` and `edge-agent support-bundle`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent import config, locations
+from edge_agent.commands.config import config_option, json_option
+from edge_agent.console import print_json, verbosity_options
+from edge_agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_agent.doctor import Finding, Patient
+
+EXIT_FOUND_ERRORS = 1
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Leave broker and depot alone.")
+@config_option
+@json_option
+@verbosity_options
+def doctor(offline: bool, config_path: Path | None, as_json: bool) -> None:
+    """Look at everything this device needs, and say what to do about what is wrong.
+
+    Configuration, secrets, clock, disk, database, model, age of the data, certificates, then the
+    broker (reach, TLS, login, publish and hear) and the depot. Changes nothing; works beside a
+    running service. Exit 1 where a line says FAIL.
+
+    Example: edge-agent doctor --config /etc/edge-agent/config.toml
+    """
+    from edge_agent.doctor import Outcome
+
+    found = []
+    for finding in _examined(config_path, offline=offline):
+        found.append(finding)
+        if not as_json:
+            _say(finding)
+    failed = any(finding.outcome is Outcome.FAIL for finding in found)
+    if as_json:
+        print_json({"ok": not failed, "findings": found})
+    if failed:
+        raise click.exceptions.Exit(EXIT_FOUND_ERRORS)
+
+
+@click.command("support-bundle")
+@click.argument("target", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@verbosity_options
+def support_bundle(target: Path, config_path: Path | None) -> None:
+    """Pack what helpers ask for into FILE (.tar.gz): no secret, no message's content.
+
+    Configuration with secrets removed, versions, the doctor's findings, release and trial, queue
+    by message id, the last alerts, and the service's log where journald has it.
+
+    Example: edge-agent support-bundle farm-support.tar.gz
+    """
+    from edge_agent import support
+
+    patient = _patient(config_path)
+    names = support.write(target, patient, list(_findings(patient, offline=False)))
+    click.echo(f"{target}: {', '.join(names)}")
+
+
+def _examined(config_path: Path | None, *, offline: bool) -> Iterator[Finding]:
+    from edge_agent.doctor import Finding, Outcome
+
+    try:
+        patient = _patient(config_path)
+    except ConfigError as fault:
+        advice = "edge-agent check-config lists every fault with its line"
+        yield Finding("configuration", Outcome.FAIL, str(fault), advice)
+        return
+    yield from _findings(patient, offline=offline)
+
+
+def _patient(config_path: Path | None) -> Patient:
+    from edge_agent.clock import SystemClock
+    from edge_agent.doctor import Patient
+
+    loaded = config.load(config_path, os.environ)
+    root = os.geteuid() == 0
+    state = locations.state_folder(loaded.storage.path, os.environ, root=root)
+    return Patient(loaded, state, SystemClock(), os.environ)
+
+
+def _findings(patient: Patient, *, offline: bool) -> Iterator[Finding]:
+    from edge_agent import doctor as device
+    from edge_agent import doctor_links as links
+
+    yield device.Finding("configuration", device.Outcome.OK, "good")
+    yield from device.examine(patient)
+    if not offline:
+        yield from links.examine(patient)
+
+
+def _say(finding: Finding) -> None:
+    advice = f"\n      -> {finding.advice}" if finding.advice else ""
+    click.echo(f"{finding.outcome.value:<4}  {finding.check}: {finding.seen}{advice}")
