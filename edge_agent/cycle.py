@@ -11,24 +11,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-import polars as pl
-
-from edge_agent import forecast as forecasting
 from edge_agent import ladder
 from edge_agent.agronomy import irrigation
 from edge_agent.alerts import builtin, message
 from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
 from edge_agent.alerts.payloads import Input
 from edge_agent.alerts.rules import Edge, Latch, Level, retire, step
-from edge_agent.contract import quality
 from edge_agent.contract.forecast import Forecast, NoForecast
-from edge_agent.contract.schema import TIME, Site
 from edge_agent.database import transaction
-from edge_agent.observations import local
+from edge_agent.weather import site_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
+
+    import polars as pl
 
     from edge_agent.agronomy.irrigation import Advice, NoAdvice
     from edge_agent.alerts.history import AlertLog
@@ -49,6 +46,20 @@ class Queue(Protocol):
         ...
 
 
+class Weather(Protocol):
+    """What the hours were. Raises `StorageError` when the disk refuses."""
+
+    def forecast(
+        self, release: LoadedRelease | None, now: datetime
+    ) -> tuple[Forecast | NoForecast, str]:
+        """What the models make of the hours up to `now`, and the name of their source."""
+        ...
+
+    def checked(self, now: datetime, hours: int) -> pl.DataFrame:
+        """The `hours` newest hours up to `now` of the same source, output of `quality.clean`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a cycle works with.
@@ -57,6 +68,7 @@ class Parts:
         config: The configuration.
         db: The database that holds store, latches and queue.
         store: Observations and kept forecasts.
+        weather: Hours as a forecast reads them.
         latches: What rules remember.
         log: Every edge that was said.
         queue: The outbox.
@@ -69,6 +81,7 @@ class Parts:
     config: Config
     db: sqlite3.Connection
     store: Store
+    weather: Weather
     latches: Latches
     log: AlertLog
     queue: Queue
@@ -111,10 +124,7 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     Raises:
         StorageError: The disk refused.
     """
-    device = parts.config.device
-    frame, rung, source = local.observe(parts.store, device, now, forecasting.HISTORY_HOURS)
-    site = Site(device.latitude, device.longitude, device.elevation_m)
-    made = forecasting.make(frame, site, parts.release, now, source=rung)
+    made, source = parts.weather.forecast(parts.release, now)
     forecast: Forecast | NoForecast = made
     if not isinstance(made, Forecast) or made.source not in ladder.MODELS:
         kept = parts.store.forecasts(now - ladder.CACHED_MAX_AGE, now)
@@ -126,7 +136,7 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     voice = parts.voice(now, clock, forecast, inputs)
     edges, latches, unknown, states = _rules(parts, voice, forecast, now, live_only=False)
     said = message.forecast_messages(voice, forecast) if isinstance(forecast, Forecast) else []
-    advice = _advice(parts, forecast, site, now)
+    advice = _advice(parts, forecast, now)
     if isinstance(advice, irrigation.Advice):
         said.append(message.advice_message(voice, parts.config.irrigation.crop, advice))
     retired = []
@@ -243,20 +253,16 @@ def _rules(
 
 
 def _advice(
-    parts: Parts, forecast: Forecast | NoForecast, site: Site, now: datetime
+    parts: Parts, forecast: Forecast | NoForecast, now: datetime
 ) -> Advice | NoAdvice | None:
     settings = parts.config.irrigation
     if not settings.crop:
         return None
-    end = now.replace(minute=0, second=0, microsecond=0)
-    start = end - timedelta(days=irrigation.HISTORY_DAYS) + timedelta(hours=1)
-    hours = 24 * irrigation.HISTORY_DAYS + 1
-    raw, _, _ = local.observe(parts.store, parts.config.device, now, hours)
     return irrigation.advise(
         settings,
-        quality.clean(raw.filter(pl.col(TIME).is_between(start, end)), start=start, end=end),
+        parts.weather.checked(now, 24 * irrigation.HISTORY_DAYS),
         forecast,
-        site,
+        site_of(parts.config.device),
         now,
         max_age=timedelta(hours=parts.config.limits.advice_max_age_h),
         soil_moisture_pct=parts.soil_moisture(now),

@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+import polars as pl
+
 from edge_agent import cycle
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.history import AlertLog
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.message import Voice
 from edge_agent.alerts.wording import Speaker
+from edge_agent.contract import schema
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
 from edge_agent.messaging.topics import Topics
-from edge_agent.observations import relay
+from edge_agent.observations import local
 from edge_agent.observations.store import Store
+from edge_agent.replay_weather import RecordedWeather
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    import polars as pl
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edge_agent.alerts.payloads import Input
     from edge_agent.config_structs import Config, Rule
@@ -76,7 +78,7 @@ class _Speaker:
 def run(
     config: Config,
     release: LoadedRelease,
-    observations: pl.DataFrame,
+    observations: Mapping[str, pl.DataFrame],
     start: datetime,
     end: datetime,
 ) -> Iterator[Decision]:
@@ -85,19 +87,23 @@ def run(
     Args:
         config: Rules, site and station as on the device.
         release: What forecasts.
-        observations: Hourly rows of the relayed station, with history before `start`.
+        observations: Raw hours by source (see `local.names`), with history before `start`.
         start: First hour, UTC.
         end: Last hour, UTC.
     """
     db = connect(Path(":memory:"))
     try:
         store = Store(db)
-        # All at once: a cycle reads no row later than its own hour.
-        store.put_hourly(next(iter(relay.sources(config.device))), observations)
+        nothing = schema.empty_frame()
+        frames = {
+            name: pl.concat([nothing, observations.get(name, nothing)], how="diagonal")
+            for name in local.names(config.device)
+        }
         parts = cycle.Parts(
             config=config,
             db=db,
             store=store,
+            weather=RecordedWeather(frames, config.device),
             latches=Latches(db),
             log=AlertLog(db),
             queue=_Nowhere(),

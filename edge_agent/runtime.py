@@ -32,6 +32,7 @@ from edge_agent.observations.store import Store
 from edge_agent.probation import Probation
 from edge_agent.timekeeping import Timekeeper
 from edge_agent.updates.slots import Slots
+from edge_agent.weather import StoredWeather
 
 if TYPE_CHECKING:
     import sqlite3
@@ -144,6 +145,7 @@ class Runtime:
             config=self.config,
             db=self.db,
             store=self.store,
+            weather=StoredWeather(self.store, self.config.device),
             latches=self.latches,
             log=self.log,
             queue=self.outbox,

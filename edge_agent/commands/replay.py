@@ -52,6 +52,7 @@ def replay(files: tuple[Path, ...], start: str, end: str, config_path: Path | No
     """
     from edge_agent import cycle
     from edge_agent import replay as player
+    from edge_agent.observations import relay
     from edge_agent.replay_score import Scorer
     from edge_agent.runtime import load_release
     from edge_agent.updates.slots import Slots
@@ -63,9 +64,10 @@ def replay(files: tuple[Path, ...], start: str, end: str, config_path: Path | No
         raise InputMissing("no release is installed: run `edge-agent sync`")
     first, last = _hour(start, "--from"), _hour(end, "--to")
     frame = _read(files, first - _HISTORY, last + _AFTER)
+    station = next(iter(relay.sources(settings.device)))
     scorers = [Scorer(rule, frame) for rule in cycle.rules_of(settings) if not rule.now]
     began, hours = time.monotonic(), 0
-    for decision in player.run(settings, load_release(installed), frame, first, last):
+    for decision in player.run(settings, load_release(installed), {station: frame}, first, last):
         hours += 1
         for _, _, event in decision.edges:
             click.echo(event.payload)

@@ -46,7 +46,12 @@ class TargetForecast:
 
     def quantile(self, level: float) -> np.ndarray:
         """Value not exceeded with probability `level`, shape (N,); linear between levels."""
-        return np.array([np.interp(level, self.levels, row) for row in self.quantiles])
+        after = int(np.clip(np.searchsorted(self.levels, level), 1, len(self.levels) - 1))
+        low, high = self.levels[after - 1], self.levels[after]
+        share = np.clip((level - low) / (high - low), 0.0, 1.0)
+        below, above = self.quantiles[:, after - 1], self.quantiles[:, after]
+        between: np.ndarray = below + share * (above - below)
+        return between
 
     def probability(self, operator: Operator, threshold: float) -> np.ndarray:
         """Probability that the quantity meets `operator threshold`, shape (N,).

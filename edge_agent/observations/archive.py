@@ -16,9 +16,9 @@ Number = float | None
 
 class _Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: str
-    values: tuple[Number, ...]
+    values: list[Number]
     levels: tuple[float, ...]
-    quantiles: tuple[tuple[Number, ...], ...]
+    quantiles: tuple[list[Number], ...]
 
 
 class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +83,6 @@ def from_bytes(content: bytes) -> Forecast:
     )
 
 
-def _numbers(values: np.ndarray) -> tuple[Number, ...]:
-    plain: list[float] = values.tolist()
-    return tuple(round(number, 3) if math.isfinite(number) else None for number in plain)
+def _numbers(values: np.ndarray) -> list[Number]:
+    plain: list[float] = np.round(values, 3).tolist()
+    return [number if math.isfinite(number) else None for number in plain]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from edge_agent.contract.schema import OBSERVED, TARGETS, TIME, TIME_DTYPE
 from edge_agent.observations import relay, sensors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edge_agent.config_structs import Device, Sensor
     from edge_agent.observations.store import Store
@@ -63,10 +64,28 @@ def _series(store: Store, sensor: Sensor, hours: Sequence[datetime]) -> list[flo
     return values
 
 
-def observe(
-    store: Store, device: Device, now: datetime, history_hours: int
-) -> tuple[pl.DataFrame, Source, str]:
-    """Frame for the forecast, the rung it stands for, and the name of its source.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which sources stand behind a forecast: one for all, and others for what it does not measure.
+
+    Attributes:
+        source: Name in the store.
+        rung: What a forecast on it is called.
+        lent: Quantity and the source that it is taken from instead.
+    """
+
+    source: str
+    rung: Source
+    lent: tuple[tuple[str, str], ...]
+
+
+def names(device: Device) -> tuple[str, ...]:
+    """Sources that may stand behind a farm's forecast, the better first."""
+    return (sensors.source_of("outdoor"), *relay.sources(device))
+
+
+def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
+    """Sources for a forecast.
 
     O1  The first that is steady counts: the farm's own outdoor sensors, the relayed station, the
         nowcasts of the farm's grid cell. Steady: temperature and humidity are there for most of
@@ -74,24 +93,49 @@ def observe(
     O2  Where none is, the relayed source that knows the newest hour.
     O3  A quantity that it knows nothing of is taken from the best relayed source that does. A gap
         in a series is never filled with another's value: that would be a jump in the weather.
+
+    Args:
+        frames: Hours of the lookback by source, in the order of `names`.
+        now: Time of the decision, UTC.
+    """
+    own, *relayed = frames
+    steady = [name for name, frame in frames.items() if _steady(frame, now)]
+    source = steady[0] if steady else max(relayed, key=lambda name: _newest(frames[name]))
+    lent: list[tuple[str, str]] = []
+    for quantity in OBSERVED:
+        if not _knows(frames[source], quantity):
+            others = (o for o in relayed if o != source and _knows(frames[o], quantity))
+            lent.extend((quantity, other) for other in list(others)[:1])
+    rung = Source.MODEL if source == own else Source.MODEL_RELAYED
+    return Choice(source, rung, tuple(lent))
+
+
+def join(frames: Mapping[str, pl.DataFrame], choice: Choice) -> pl.DataFrame:
+    """Hours of the chosen source, with what the others lend: `time` and `schema.OBSERVED`."""
+    frame = frames[choice.source]
+    for quantity, other in choice.lent:
+        frame = frame.drop(quantity).join(
+            frames[other].select(TIME, quantity), on=TIME, how="left", maintain_order="left"
+        )
+    return frame.select(TIME, *OBSERVED)
+
+
+def observe(
+    store: Store, device: Device, now: datetime, history_hours: int
+) -> tuple[pl.DataFrame, Source, str]:
+    """Raw hours up to `now` for a forecast, its rung, and their source: see `choose`.
+
+    Raises:
+        StorageError: The disk refused.
     """
     start = now - timedelta(hours=history_hours)
-    own = sensors.source_of("outdoor")
-    relayed = tuple(relay.sources(device))
-    frames = {
-        name: store.hourly(name, start, now).select(TIME, *OBSERVED) for name in (own, *relayed)
-    }
-    steady = [name for name, frame in frames.items() if _steady(frame, now)]
-    chosen = steady[0] if steady else max(relayed, key=lambda name: _newest(frames[name]))
-    frame = frames[chosen]
-    for other in relayed:
-        unknown = [q for q in OBSERVED if frame[q].null_count() == frame.height]
-        if other != chosen and unknown:
-            frame = frame.drop(unknown).join(
-                frames[other].select(TIME, *unknown), on=TIME, how="left", maintain_order="left"
-            )
-    rung = Source.MODEL if chosen == own else Source.MODEL_RELAYED
-    return frame.select(TIME, *OBSERVED), rung, chosen
+    frames = {name: store.hourly(name, start, now) for name in names(device)}
+    choice = choose(frames, now)
+    return join(frames, choice), choice.rung, choice.source
+
+
+def _knows(frame: pl.DataFrame, quantity: str) -> bool:
+    return frame[quantity].null_count() < frame.height
 
 
 def _usable(frame: pl.DataFrame) -> pl.Series:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HOUR = timedelta(hours=1)
+STATION = "station:108"
 HEAT = Rule(
     name="heat", quantity=AIR_TEMPERATURE, operator=">=", threshold=30.0, within_h=3, cooldown_s=0
 )
@@ -103,7 +104,9 @@ def test_replay_is_the_real_cycle_hour_by_hour() -> None:
 
     def play() -> list[tuple[str, bytes]]:
         seen: list[tuple[str, bytes]] = []
-        run = replay.run(settings, models, recorded(200), NOW + 150 * HOUR, NOW + 170 * HOUR)
+        run = replay.run(
+            settings, models, {STATION: recorded(200)}, NOW + 150 * HOUR, NOW + 170 * HOUR
+        )
         for count, made in enumerate(run):
             assert made.at == NOW + (150 + count) * HOUR + replay.MINUTE
             models.predictors[AIR_TEMPERATURE].value = 33.0 if count < 9 else 20.0
@@ -131,7 +134,7 @@ def test_replay_never_looks_ahead() -> None:
         says.value = lambda rows: 20 + np.nansum(rows[:, :40], axis=1) % 5
     end = NOW + 160 * HOUR
     plays = [
-        [d.messages for d in replay.run(Config(), models, f, NOW + 150 * HOUR, end)]
+        [d.messages for d in replay.run(Config(), models, {STATION: f}, NOW + 150 * HOUR, end)]
         for f in (frame, changed)
     ]
     assert plays[0] == plays[1]

@@ -1,0 +1,108 @@
+"""Recorded hours for a replay: checked and turned into features once a block, read hour by hour.
+
+Checks and features are window-exact: an hour has the same flags and the same features in a long
+frame as in the last hours that a device reads, so a replay decides what the device would have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edge_agent import forecast
+from edge_agent.contract import quality
+from edge_agent.contract.schema import TIME
+from edge_agent.observations import local
+from edge_agent.weather import site_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from edge_agent.config_structs import Device
+    from edge_agent.contract.forecast import Forecast, NoForecast
+    from edge_agent.forecast import LoadedRelease
+    from edge_agent.observations.local import Choice
+
+_HOUR: Final = timedelta(hours=1)
+BLOCK: Final = timedelta(days=28)
+"""Hours whose features are worked out together: a few megabytes."""
+BEFORE: Final = timedelta(days=40)
+"""History in front of a block: more than anybody asks for."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class RecordedWeather:
+    """A `cycle.Weather` over recorded hours.
+
+    Args:
+        frames: Raw hours by source, ascending by time, in the order of `local.names`.
+        device: Which sources, and where.
+    """
+
+    frames: Mapping[str, pl.DataFrame]
+    device: Device
+    _times: dict[str, np.ndarray] = field(init=False)
+    _block: int = field(init=False, default=-1)
+    _checked: dict[Choice, pl.DataFrame] = field(init=False, default_factory=dict)
+    _series: dict[Choice, forecast.Series] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._times = {name: frame[TIME].to_numpy() for name, frame in self.frames.items()}
+
+    def forecast(
+        self, release: LoadedRelease | None, now: datetime
+    ) -> tuple[Forecast | NoForecast, str]:
+        """See `cycle.Weather`."""
+        choice = self._choose(now, forecast.HISTORY_HOURS)
+        if release is None:
+            return forecast.no_release(now), choice.source
+        series = self._series.get(choice)
+        if series is None:
+            place = forecast.place_of(site_of(self.device), release.manifest.sites)
+            series = forecast.Series.of(self._whole(choice), place)
+            self._series[choice] = series
+        return forecast.continued(series, release, now, source=choice.rung), choice.source
+
+    def checked(self, now: datetime, hours: int) -> pl.DataFrame:
+        """See `cycle.Weather`."""
+        whole = self._whole(self._choose(now, hours + quality.LOOKBACK_HOURS))
+        first: datetime = whole[TIME][0]
+        end = int((now - first) / _HOUR) + 1
+        return whole[end - hours : end]
+
+    def _choose(self, now: datetime, hours: int) -> Choice:
+        self._enter(now)
+        start = now - hours * _HOUR
+        return local.choose(self._between(start, now), now)
+
+    def _enter(self, now: datetime) -> None:
+        block = (now - _EPOCH) // BLOCK
+        if block != self._block:
+            self._block = block
+            self._checked.clear()
+            self._series.clear()
+
+    def _whole(self, choice: Choice) -> pl.DataFrame:
+        """Checked hours of the block and of what lies before it."""
+        if choice not in self._checked:
+            start = _EPOCH + self._block * BLOCK - BEFORE
+            end = start + BEFORE + BLOCK - _HOUR
+            raw = local.join(self._between(start, end), choice)
+            made = quality.clean(raw, start=start, end=end)
+            self._checked[choice] = made
+        return self._checked[choice]
+
+    def _between(self, start: datetime, end: datetime) -> dict[str, pl.DataFrame]:
+        first, last = (np.datetime64(time.replace(tzinfo=None), "us") for time in (start, end))
+        found = {}
+        for name, frame in self.frames.items():
+            times = self._times[name]
+            rows = slice(times.searchsorted(first), times.searchsorted(last, "right"))
+            found[name] = frame[rows]
+        return found
