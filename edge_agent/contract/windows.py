@@ -2,7 +2,8 @@
 
 The sum over a window is the difference of two running sums, so a week costs no more than three
 hours. Values come on a grid of 2^-10 and are summed as whole numbers of that unit: exact, hence
-with equal bits wherever the series began, and seven times as fast as running sums of floats.
+with equal bits wherever the series began, and seven times as fast as running sums of floats. A
+Float64 then holds the sums, even of squares of values up to 100 over 98 years, without rounding.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class _Series:
         self._values = values
         self._small = values.astype(np.float32)
         self._units = np.where(known, values * UNITS, 0.0).astype(np.int64)
-        self._sums = _running(self._units)
+        self._sums = _running(self._units) / UNITS
         self._known = _running(known)
         self._counts: dict[int, np.ndarray] = {}
 
@@ -59,15 +60,15 @@ class _Series:
         np.subtract(self._values[hours:], self._values[:-hours], out=out[hours:], casting=_CAST)
 
     def sum(self, hours: int, out: np.ndarray) -> None:
-        np.divide(_over(self._sums, hours), UNITS, out=out, casting=_CAST)
+        out[:] = _over(self._sums, hours)
         out[np.isnan(self._count(hours))] = np.nan
 
     def mean(self, hours: int, out: np.ndarray) -> None:
-        np.divide(_over(self._sums, hours), self._count(hours) * UNITS, out=out, casting=_CAST)
+        np.divide(_over(self._sums, hours), self._count(hours), out=out, casting=_CAST)
 
     def std(self, hours: int, out: np.ndarray) -> None:
-        total, count = _over(self._sums, hours) / UNITS, self._count(hours)
-        spread = _over(self._squares, hours) / UNITS**2 - total * total / count
+        total, count = _over(self._sums, hours), self._count(hours)
+        spread = _over(self._squares, hours) - total * total / count
         np.sqrt(np.maximum(spread / (count - 1.0), 0.0), out=out, casting=_CAST)
 
     def min(self, hours: int, out: np.ndarray) -> None:
@@ -89,28 +90,29 @@ class _Series:
     def _count(self, hours: int) -> np.ndarray:
         """Known hours of the window; NaN where they are fewer than half."""
         if hours not in self._counts:
-            count = _over(self._known, hours).astype(np.float64)
+            count = _over(self._known, hours)
             count[count < (hours + 1) // 2] = np.nan
             self._counts[hours] = count
         return self._counts[hours]
 
     @cached_property
     def _squares(self) -> np.ndarray:
-        return _running(self._units * self._units)
+        return _running(self._units * self._units) / UNITS**2
 
 
 _CAST: Final = "same_kind"
 
 
 def _running(values: np.ndarray) -> np.ndarray:
-    """Sum of the first 0, 1, 2, .. values: int64, shape (N + 1,)."""
-    out = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(values, out=out[1:])
-    return out
+    """Sum of the first 0, 1, 2, .. whole numbers: float64, shape (N + 1,)."""
+    sums = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=sums[1:])
+    return sums.astype(np.float64)
 
 
 def _over(running: np.ndarray, hours: int) -> np.ndarray:
     """Sum of the newest `hours` values at each hour; of those there are, at the beginning."""
-    out = running[1:].copy()
-    out[hours:] -= running[1:-hours]
+    out = np.empty(len(running) - 1)
+    out[:hours] = running[1 : hours + 1]
+    np.subtract(running[hours + 1 :], running[1:-hours], out=out[hours:])
     return out
