@@ -7,7 +7,7 @@ E2  The chance of `for_h` hours in a row is the smallest of their chances: error
 E3  Hours without a number, and normals alone (climatology says nothing of this day), are no
     evidence. Nothing is raised on them.
 E4  An alert ends only on evidence about every hour of the window that the forecast covers.
-E5  A live rule looks at the newest reading, and for `for_h` > 1 at the hourly means before
+E5  A live rule looks at the newest reading, and for `for_h` > 1 at the hourly values before
     it as well; one of them missing is no evidence.
 """
 
@@ -100,7 +100,7 @@ def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
 
     Args:
         rule: A rule with `now`.
-        readings: The `for_h` newest values, oldest first: hourly means, then the newest reading.
+        readings: The `for_h` newest values, oldest first: hourly values, then the newest reading.
     """
     wanted = readings[-rule.for_h :]
     values = [r.value for r in wanted if r.value is not None and np.isfinite(r.value)]

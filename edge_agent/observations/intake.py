@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Hashable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from edge_agent.errors import BadData
 from edge_agent.observations import sensors
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 MAX_WAITING: Final = 200_000
 """Samples held between two writes; far more than three days of ten sensors."""
+_RECENT_MIN: Final = sensors.RECENT // timedelta(minutes=1)
+_Slot = TypeVar("_Slot", bound=Hashable)
 
 
 class Intake:
@@ -38,7 +42,7 @@ class Intake:
         for sensor in configured:
             self._by_topic.setdefault(sensor.topic, []).append(sensor)
         self._waiting: dict[tuple[str, int], Sample] = {}
-        self._newest: dict[str, Sample] = {}
+        self._recent: dict[str, dict[int, Sample]] = {}
         self.accepted = 0
         self.refused: Counter[str] = Counter()
 
@@ -65,8 +69,9 @@ class Intake:
         return given
 
     def newest(self, sensor: Sensor) -> Sample | None:
-        """Newest sample of a sensor since the start, by event time."""
-        return self._newest.get(sensors.key_of(sensor))
+        """Value of a sensor now, from what came since the start (S6)."""
+        recent = self._recent.get(sensors.key_of(sensor), {})
+        return sensors.settled(sensor.quantity, list(recent.values()))
 
     def flush(self, store: Store) -> datetime | None:
         """Write what waits; earliest event time among it, None when nothing waited.
@@ -82,13 +87,20 @@ class Intake:
         return earliest
 
     def _keep(self, key: str, sample: Sample) -> None:
-        slot = (key, int(sample.at.timestamp()) // 60)
-        held = self._waiting.get(slot)
-        if held is None and len(self._waiting) >= MAX_WAITING:
+        minute = int(sample.at.timestamp()) // 60
+        if (key, minute) not in self._waiting and len(self._waiting) >= MAX_WAITING:
             # The disk has refused for long: the oldest goes, as on the disk itself.
             del self._waiting[next(iter(self._waiting))]
-        if held is None or (sample.at, sample.value) > (held.at, held.value):
-            self._waiting[slot] = sample
-        newest = self._newest.get(key)
-        if newest is None or (sample.at, sample.value) > (newest.at, newest.value):
-            self._newest[key] = sample
+        _latest(self._waiting, (key, minute), sample)
+        recent = self._recent.setdefault(key, {})
+        _latest(recent, minute, sample)
+        oldest = max(recent) - _RECENT_MIN
+        for old in [minute for minute in recent if minute < oldest]:
+            del recent[old]
+
+
+def _latest(held: dict[_Slot, Sample], slot: _Slot, sample: Sample) -> None:
+    """Keep the latest sample of a slot; of two at one time the larger, whichever came first."""
+    known = held.get(slot)
+    if known is None or (sample.at, sample.value) > (known.at, known.value):
+        held[slot] = sample

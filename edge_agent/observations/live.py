@@ -1,4 +1,4 @@
-"""What live rules look at: hourly means of a role's sensors, then its newest reading."""
+"""What live rules look at: hourly values of a role's sensors, then its newest reading."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Live:
             return [self._newest(rule.role, quantity, now)]
         frame = self._store.hourly(sensors.source_of(rule.role), hours[0], hours[-1])
         known = dict(frame.select(TIME, quantity).iter_rows())
-        means = [Measured(at, known.get(at)) for at in hours]
-        return [*means, self._newest(rule.role, quantity, now)]
+        before = [Measured(at, known.get(at)) for at in hours]
+        return [*before, self._newest(rule.role, quantity, now)]
 
     def _newest(self, role: str, quantity: str, now: datetime) -> Measured:
         found: list[Sample] = []
@@ -76,7 +76,7 @@ class Live:
             sample = self._intake.newest(sensor)
             if sample is None:
                 kept = self._store.samples(sensors.key_of(sensor), oldest, now)
-                sample = kept[-1] if kept else None
+                sample = sensors.settled(quantity, kept)
             # A reading older than its limit is no reading.
             if sample is not None and oldest <= sample.at <= now + sensors.AHEAD:
                 found.append(sample)

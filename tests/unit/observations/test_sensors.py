@@ -152,21 +152,52 @@ def minutes(*values: float, step: int = 10) -> list[Sample]:
     return [Sample(NOW - (last - i) * step * MINUTE, v) for i, v in enumerate(values)]
 
 
-def test_hour_is_the_mean_of_its_minutes() -> None:
-    """Only samples of the hour that ends at the label count (S5)."""
-    samples = [*minutes(1.0, 2.0, 3.0, 4.0, 5.0, 6.0), Sample(NOW + MINUTE, 99.0)]
-    samples.append(Sample(NOW - HOUR, 99.0))
-    assert sensors.hour_value(sensor(), samples, NOW) == pytest.approx(3.5)
-    assert sensors.hour_value(sensor(), list(reversed(samples)), NOW) == pytest.approx(3.5)
+def test_hour_is_the_state_at_its_end() -> None:
+    """The median of the last ten minutes up to the full hour, in any order (S4)."""
+    samples = [*minutes(1.0, 2.0, 3.0, 4.0, 5.0, 45.0, step=4), Sample(NOW + MINUTE, 99.0)]
+    samples.append(Sample(NOW - sensors.SPAN, 99.0))
+    assert sensors.hour_value(sensor(), samples, NOW) == 5.0
+    assert sensors.hour_value(sensor(), list(reversed(samples)), NOW) == 5.0
+    wind = sensor(quantity=schema.WIND_SPEED, unit="m/s")
+    assert sensors.hour_value(wind, samples, NOW) == pytest.approx(18.0)
+
+
+def test_one_odd_reading_is_not_the_value_now() -> None:
+    """The median of five minutes, at the time of the newest (S6)."""
+    samples = minutes(44.0, 20.0, 20.2, 20.4, 44.0, step=1)
+    settled = sensors.settled(schema.AIR_TEMPERATURE, list(reversed(samples)))
+    assert settled == Sample(NOW, 20.4)
+    assert sensors.settled(schema.AIR_TEMPERATURE, minutes(30.0, 20.0, step=5)) == minutes(20.0)[0]
+    assert sensors.settled(schema.WIND_FROM_DIRECTION, minutes(350.0, 10.0, step=1)) == Sample(
+        NOW, 10.0
+    )
+    assert sensors.settled(schema.AIR_TEMPERATURE, []) is None
+
+
+def test_hour_of_a_slow_sensor_is_its_newest_reading() -> None:
+    """Without one in the last ten minutes, as long as it is not too old (S4)."""
+    samples = [Sample(NOW - 40 * MINUTE, 1.0), Sample(NOW - 14 * MINUTE, 2.0)]
+    assert sensors.hour_value(sensor(), samples, NOW) == 2.0
+    assert sensors.hour_value(sensor(max_age_s=600), samples, NOW) is None
+    assert sensors.hour_value(sensor(max_age_s=7200), [Sample(NOW - HOUR, 1.0)], NOW) is None
 
 
 @pytest.mark.parametrize("lost", [slice(0, 2), slice(2, 4), slice(4, 6), slice(0, 6)])
-def test_hour_with_a_long_gap_has_no_value(lost: slice) -> None:
-    """At the start, in the middle, at the end, everywhere (S4)."""
+@pytest.mark.parametrize("quantity", [schema.RAIN, schema.SOLAR])
+def test_sum_with_a_long_gap_has_no_value(quantity: str, lost: slice) -> None:
+    """At the start, in the middle, at the end, everywhere (S5)."""
     samples = minutes(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
     del samples[lost]
-    assert sensors.hour_value(sensor(), samples, NOW) is None
-    assert (sensors.hour_value(sensor(max_age_s=7200), samples, NOW) is None) == (not samples)
+    one = sensor(quantity=quantity)
+    assert sensors.hour_value(one, samples, NOW) is None
+    slow = sensor(quantity=quantity, max_age_s=7200)
+    assert (sensors.hour_value(slow, samples, NOW) is None) == (not samples)
+
+
+def test_radiation_is_the_mean_of_the_whole_hour() -> None:
+    """Power over the hour is its energy; sun at the end alone is not (S5)."""
+    samples = minutes(0.0, 0.0, 0.0, 0.0, 0.0, 3.6)
+    assert sensors.hour_value(sensor(quantity=schema.SOLAR), samples, NOW) == pytest.approx(0.6)
 
 
 def test_rain_is_the_rise_of_a_running_total() -> None:
@@ -181,15 +212,15 @@ def test_rain_is_the_rise_of_a_running_total() -> None:
 def test_wind_directions_are_averaged_as_vectors() -> None:
     """350 and 10 degrees meet at north, not at south (S5)."""
     vane = sensor(quantity=schema.WIND_FROM_DIRECTION, unit="deg")
-    mean = sensors.hour_value(vane, minutes(350.0, 10.0, 350.0, 10.0, 350.0, 10.0), NOW)
+    mean = sensors.hour_value(vane, minutes(350.0, 10.0, 350.0, 10.0, step=2), NOW)
     assert mean is not None
     assert min(mean, 360 - mean) == pytest.approx(0.0, abs=1e-6)
-    opposite = minutes(90.0, 270.0, 90.0, 270.0, 90.0, 270.0)
+    opposite = minutes(90.0, 270.0, 90.0, 270.0, step=2)
     assert sensors.hour_value(vane, opposite, NOW) is None
 
 
 def test_several_sensors_give_their_median() -> None:
-    """One that is far off does not move the value (S6)."""
+    """One that is far off does not move the value (S7)."""
     assert sensors.together(schema.AIR_TEMPERATURE, [20.0, None, 21.0, 45.0]) == 21.0
     assert sensors.together(schema.AIR_TEMPERATURE, [None]) is None
     assert sensors.together(schema.WIND_FROM_DIRECTION, [None, 350.0, 10.0]) == 350.0
