@@ -95,9 +95,15 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         NothingNew: The date is done; nothing was changed. Or `channel` is the canary's and one is
             on trial.
         GateRefused: The candidate did not pass; recorded, and the date is done.
-        TryLater: Observations of the day before are not out yet, or KMA does not answer.
+        TryLater: Observations of the day before are not out yet, KMA does not answer, or another
+            process does the day's work for this depot.
         FarmError: See `heal.heal`, `candidate.train`, `release.publish_run`.
     """
+    with workspace.day_lock():
+        return _work(workspace, when, channel, clock, steps)
+
+
+def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Steps) -> Journal:
     path = workspace.state / "daily" / f"{when}.json"
     done = _read(path)
     if done is not None:

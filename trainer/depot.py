@@ -232,11 +232,11 @@ class Depot:
     def _write(self, current: Current, role: str, targets: dict[str, TargetFile]) -> MetaFile:
         signers = self.keys.signers(role, *metadata.trusted(role, current.root, current.targets))
         signed = Targets(
-            version=current.snapshot.meta[f"{role}.json"].version + 1,
+            version=current.snapshot.meta[f"{role}.json"].version,
             expires=metadata.expiry(role, self._clock.now()),
             targets=dict(sorted(targets.items())),
         )
-        return metadata.put(self.store, role, signed, signers)
+        return metadata.put_next(self.store, role, signed, signers)
 
     def _put(self, path: str, content: bytes) -> TargetFile:
         self.store.write(stored_name(path, sha256(content).hexdigest()), content)

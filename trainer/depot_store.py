@@ -34,8 +34,20 @@ class Store(Protocol):
         """Remove a file; one that is gone already is no fault."""
         ...
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold off every other writer of this store."""
+    def swap(self, name: str, before: bytes | None, after: bytes) -> None:
+        """Replace a file only if it still holds `before`; None: only if it does not exist.
+
+        Raises:
+            TryLater: It holds something else by now; nothing was written.
+        """
+        ...
+
+    def lock(self, name: str = "lock") -> AbstractContextManager[None]:
+        """Hold off everyone else who asks for this lock of the store.
+
+        Raises:
+            TryLater: Another process holds it.
+        """
         ...
 
 
@@ -77,15 +89,24 @@ class FolderStore:
         """Remove a file; one that is gone already is no fault."""
         (self.root / name).unlink(missing_ok=True)
 
+    def swap(self, name: str, before: bytes | None, after: bytes) -> None:
+        """Replace a file only if it still holds `before`; the lock makes sure that it stays so."""
+        if self.read(name) != before:
+            raise TryLater(
+                f"{self.root / name}: another process has written it meanwhile: run the same "
+                "command again"
+            )
+        self.write(name, after)
+
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold off every other writer; the system frees the lock when a writer dies.
+    def lock(self, name: str = "lock") -> Iterator[None]:
+        """Hold off everyone else; the system frees the lock when its holder dies.
 
         Raises:
             TryLater: Another process is publishing.
         """
         make_folder(self.root)
-        with (self.root / ".lock").open("wb") as handle:
+        with (self.root / f".{name}").open("wb") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as fault:

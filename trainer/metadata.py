@@ -1,8 +1,10 @@
 """TUF metadata of a depot as files: read what is current, sign what comes next.
 
-`timestamp.json` is the only file that is ever replaced; every other name carries a version and is
-written before anything refers to it. So what is current is found by following the timestamp, and
-whatever a killed writer left behind is not referred to and is written again.
+`timestamp.json` is the only file that is ever replaced; every other name carries a version, is
+written once, and before anything refers to it. So what is current is found by following the
+timestamp, and whatever a killed writer left behind is not referred to and its numbers are skipped.
+The timestamp is replaced only where it still is the one that the work began with: of two writers
+one makes the next state and the other none, whatever became of their locks.
 """
 
 from __future__ import annotations
@@ -48,10 +50,19 @@ def read(store: Store, role: str, version: int, kind: type[S]) -> S:
         BadData: Not TUF metadata of that kind.
     """
     name = file_name(role, version)
+    return parse(existing(store, name), name, kind)
+
+
+def existing(store: Store, name: str) -> bytes:
+    """Bytes of a file that must be there.
+
+    Raises:
+        InputMissing: It is not.
+    """
     content = store.read(name)
     if content is None:
         raise InputMissing(f"depot: {name} is missing: restore the depot from a copy")
-    return parse(content, name, kind)
+    return content
 
 
 def parse(content: bytes, name: str, kind: type[S]) -> S:
@@ -93,7 +104,8 @@ class Current:
 
     Attributes:
         root: Newest root.
-        timestamp: The replaced file.
+        stamp: The replaced file, as bytes.
+        timestamp: The same, read.
         snapshot: What the timestamp names.
         targets: Top-level targets that the snapshot names; holds the delegations.
 
@@ -103,8 +115,11 @@ class Current:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # First of all: who commits later has seen nothing that is newer than this.
+        name = file_name(roles.TIMESTAMP, 0)
+        self.stamp = existing(store, name)
+        self.timestamp = parse(self.stamp, name, Timestamp)
         self.root = newest_root(store)
-        self.timestamp = read(store, roles.TIMESTAMP, 0, Timestamp)
         version = self.timestamp.snapshot_meta.version
         self.snapshot = read(store, roles.SNAPSHOT, version, Snapshot)
         self.targets = self.delegate(roles.TARGETS)
@@ -133,9 +148,23 @@ def sign(signed: S, signers: Sequence[Signer]) -> bytes:
 
 
 def put(store: Store, role: str, signed: S, signers: Sequence[Signer]) -> MetaFile:
-    """Sign and write one version of a role; returns its line for the role that lists it."""
+    """Sign and write a role's first version; returns its line for the role that lists it."""
     content = sign(signed, signers)
     store.write(file_name(role, signed.version), content)
+    return MetaFile.from_data(signed.version, content, _HASHES)
+
+
+def put_next(store: Store, role: str, signed: S, signers: Sequence[Signer]) -> MetaFile:
+    """Sign and write what follows `signed.version`, under the first number that nobody wrote.
+
+    Raises:
+        TryLater: Another writer was first.
+    """
+    signed.version += 1
+    while store.read(file_name(role, signed.version)) is not None:
+        signed.version += 1
+    content = sign(signed, signers)
+    store.swap(file_name(role, signed.version), None, content)
     return MetaFile.from_data(signed.version, content, _HASHES)
 
 
@@ -191,22 +220,29 @@ def seal(
 
     Raises:
         Refused: A key is not here.
+        TryLater: Another writer was first; readers see nothing of this one's work.
     """
     # Both keys are looked for before the first of the two files is written.
     signers = {
         role: with_new(keys, role, trusted(role, root, None), (also or {}).get(role, ()))
         for role in (roles.SNAPSHOT, roles.TIMESTAMP)
     }
-    meta = {} if before is None else dict(before.snapshot.meta)
+    lines = {f"{role}.json": line for role, line in changed.items()}
+    if before is None:
+        snapshot = Snapshot(version=1, expires=expiry(roles.SNAPSHOT, now), meta=lines)
+        line = put(store, roles.SNAPSHOT, snapshot, signers[roles.SNAPSHOT])
+        first = Timestamp(version=1, expires=expiry(roles.TIMESTAMP, now), snapshot_meta=line)
+        put(store, roles.TIMESTAMP, first, signers[roles.TIMESTAMP])
+        return
     snapshot = Snapshot(
-        version=1 if before is None else before.snapshot.version + 1,
+        version=before.snapshot.version,
         expires=expiry(roles.SNAPSHOT, now),
-        meta=meta | {f"{role}.json": line for role, line in changed.items()},
+        meta=before.snapshot.meta | lines,
     )
-    line = put(store, roles.SNAPSHOT, snapshot, signers[roles.SNAPSHOT])
     timestamp = Timestamp(
-        version=1 if before is None else before.timestamp.version + 1,
+        version=before.timestamp.version + 1,
         expires=expiry(roles.TIMESTAMP, now),
-        snapshot_meta=line,
+        snapshot_meta=put_next(store, roles.SNAPSHOT, snapshot, signers[roles.SNAPSHOT]),
     )
-    put(store, roles.TIMESTAMP, timestamp, signers[roles.TIMESTAMP])
+    stamp = sign(timestamp, signers[roles.TIMESTAMP])
+    store.swap(file_name(roles.TIMESTAMP, 0), before.stamp, stamp)

@@ -141,9 +141,8 @@ class Rotation:
         now: datetime,
     ) -> None:
         signed = current.delegate(role)
-        signed.version += 1
         signed.expires = metadata.expiry(role, now)
-        changed = {role: metadata.put(self._store, role, signed, [new])}
+        changed = {role: metadata.put_next(self._store, role, signed, [new])}
         current.targets.revoke_key(keyid, role)
         current.targets.add_key(new.public_key, role)
         changed[roles.TARGETS] = self._write_targets(current, now, current.root)
@@ -183,16 +182,14 @@ class Rotation:
         self, current: metadata.Current, now: datetime, root: Root, *also: CryptoSigner
     ) -> MetaFile:
         targets: Targets = current.targets
-        targets.version += 1
         targets.expires = metadata.expiry(roles.TARGETS, now)
         trusted = metadata.trusted(roles.TARGETS, root, None)
         signers = metadata.with_new(self._keys, roles.TARGETS, trusted, also)
-        return metadata.put(self._store, roles.TARGETS, targets, signers)
+        return metadata.put_next(self._store, roles.TARGETS, targets, signers)
 
     def _write_root(self, root: Root, now: datetime, signers: list[CryptoSigner]) -> None:
-        root.version += 1
         root.expires = metadata.expiry(roles.ROOT, now)
-        metadata.put(self._store, roles.ROOT, root, signers)
+        metadata.put_next(self._store, roles.ROOT, root, signers)
         content = self._store.read(metadata.file_name(roles.ROOT, root.version))
         assert content is not None
         # For devices that are set up from now on; those in the field follow the chain.

@@ -80,12 +80,22 @@ class Workspace:
         return RawStore(self.store)
 
     def lake_lock(self) -> AbstractContextManager[None]:
-        """Hold off every other process of this machine that would write to the lake.
+        """Hold off every other process that would write to the lake; in a bucket, of any machine.
 
         Raises:
             TryLater: Another one is at work.
         """
+        if "://" in self.config.lake_path:
+            return self.store.lock()
         return FolderStore(self.state / "lake").lock()
+
+    def day_lock(self) -> AbstractContextManager[None]:
+        """Hold off every other process that would do the day's work for the same depot.
+
+        Raises:
+            TryLater: Another one is at work.
+        """
+        return self.depot_store.lock("daily")
 
     @property
     def runs(self) -> Path:
@@ -116,12 +126,12 @@ class Workspace:
         if "://" not in value:
             return FolderStore(self._folder(key, value))
         try:
-            from trainer.s3_store import S3Store
+            from trainer.s3_store import open_bucket
         except ModuleNotFoundError as fault:
             raise ConfigError(
                 f"{key}: s3:// needs one more package: pip install obstore"
             ) from fault
-        return S3Store(value, os.environ)
+        return open_bucket(value)
 
     def _folder(self, key: str, value: str) -> Path:
         if "://" in value:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from edge_agent.errors import TryLater
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -31,6 +33,13 @@ class MemoryStore:
         """Remove a file; one that is gone already is no fault."""
         self.files.pop(name, None)
 
-    def lock(self) -> AbstractContextManager[None]:
+    def swap(self, name: str, before: bytes | None, after: bytes) -> None:
+        """Replace a file only if it still holds `before`."""
+        if self.files.get(name) != before:
+            raise TryLater(f"{name}: another process has written it meanwhile")
+        self.files[name] = after
+
+    def lock(self, name: str = "lock") -> AbstractContextManager[None]:
         """There is no other writer."""
+        del name
         return nullcontext()

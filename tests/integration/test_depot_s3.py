@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.errors import NothingNew
+from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.depot import Device, Yard, release
 from trainer.depot import Depot
 from trainer.keyring import KeyRing
 
-moto = pytest.importorskip("moto.server", reason="moto is not installed")
+pytest.importorskip("moto.server", reason="moto is not installed")
 s3_store = pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
 
 if TYPE_CHECKING:
@@ -24,28 +25,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def bucket() -> Iterator[Store]:
     """A prefix of an empty bucket."""
-    import boto3  # type: ignore[import-untyped]
-
-    server = moto.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    env = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "tester",
-        "AWS_SECRET_ACCESS_KEY": "tester-secret",
-        "AWS_REGION": "us-east-1",
-    }
-    client = boto3.client(
-        "s3",
-        endpoint_url=env["AWS_ENDPOINT_URL"],
-        aws_access_key_id="tester",
-        aws_secret_access_key="tester-secret",
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket="farm")
-    yield s3_store.S3Store("s3://farm/depot", env)
-    client.close()
-    server.stop()
+    with a_bucket() as env:
+        yield s3_store.S3Store("s3://farm/depot", env)
 
 
 def _mirror(bucket: Store, folder: Path) -> Path:

@@ -11,13 +11,14 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.places import SEOUL
 from edge_agent.errors import ConfigError, StorageError
+from tests.fakes.bucket import SECRET, bucket
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
 from trainer import heal
 from trainer.depot_store import FolderStore
 from trainer.workspace import Workspace
 
-moto = pytest.importorskip("moto.server", reason="moto is not installed")
+pytest.importorskip("moto.server", reason="moto is not installed")
 s3_store = pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
 
 if TYPE_CHECKING:
@@ -27,34 +28,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 NOW = datetime(2021, 1, 2, 3, tzinfo=UTC)
-SECRET = "not-to-be-shown"
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[dict[str, str]]:
     """Environment of an S3 server with one bucket."""
-    import boto3  # type: ignore[import-untyped]
-
-    server = moto.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    env = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "tester",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_REGION": "us-east-1",
-    }
-    client = boto3.client(
-        "s3",
-        endpoint_url=env["AWS_ENDPOINT_URL"],
-        aws_access_key_id="tester",
-        aws_secret_access_key=SECRET,
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket="farm")
-    yield env
-    client.close()
-    server.stop()
+    with bucket() as env:
+        yield env
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,223 @@
+"""Two machines on one bucket: one goes on, the other waits; and no release line is ever forked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import nullcontext, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.climate import generate
+from demo.kma import KmaStandIn
+from demo.kma_answer import kst
+from demo.places import SEOUL
+from edge_agent.clock import SystemClock
+from edge_agent.errors import TryLater
+from tests.fakes.bucket import bucket
+from tests.fakes.depot import Device, Yard, release
+from trainer.depot import Depot
+from trainer.keyring import KeyRing
+from trainer.lease import Lease
+from trainer.workspace import create
+
+pytest.importorskip("moto.server", reason="moto is not installed")
+s3_store = pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from demo.kma_answer import Answer
+    from trainer.depot_store import Store
+
+KEY = "demo-key"
+PATIENCE_S = 120
+HOLDER = """
+import os, time
+from trainer.lease import Lease, held
+from trainer.s3_store import open_bucket
+store = open_bucket("s3://farm/kill")
+with held(Lease(store, ".lock", "s3://farm/kill", time.monotonic, term_s=2.0)):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[dict[str, str]]:
+    """Environment of a bucket."""
+    with bucket() as env:
+        yield env
+
+
+class Patient(KmaStandIn):
+    """KMA that lets its first caller wait until it is told to go on."""
+
+    asked = threading.Event()
+    go = threading.Event()
+
+    def _respond(self, path: str, query: dict[str, str]) -> Answer | None:
+        self.asked.set()
+        self.go.wait(PATIENCE_S)
+        return super()._respond(path, query)
+
+
+def _daily(folder: Path, env: dict[str, str]) -> subprocess.Popen[str]:
+    code = "import sys; from trainer.cli import main; sys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "daily"],
+        cwd=folder,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_of_two_daily_runs_one_goes_on(tmp_path: Path, s3: dict[str, str]) -> None:
+    """While one machine waits for KMA, the other exits 75 and says who is at work."""
+    hour = kst(SystemClock().now()).replace(minute=0, second=0, microsecond=0)
+    frame = generate([SEOUL], hour - timedelta(days=20), hour, seed=1)
+    with Patient(frame, now=SystemClock().now(), key=KEY, complete_hour=0) as server:
+        env = {
+            **s3,
+            "KMA_SERVICE_KEY": KEY,
+            "TRAINER__KMA__ASOS_URL": server.asos_url,
+            "TRAINER__START": f"{hour - timedelta(days=10):%Y-%m-%d}",
+            "TRAINER__LAKE_PATH": "s3://farm/work/lake",
+            "TRAINER__DEPOT_PATH": "s3://farm/work/depot",
+        }
+        for name in ("one", "two"):
+            create(tmp_path / name, single_key=True)
+        one = _daily(tmp_path / "one", env)
+        try:
+            assert server.asked.wait(PATIENCE_S)
+            two = _daily(tmp_path / "two", env)
+            _, told = two.communicate(timeout=PATIENCE_S)
+            assert two.returncode == 75, told
+            assert "s3://farm/work/depot: another process is at work here" in told
+            assert one.poll() is None
+        finally:
+            server.go.set()
+            _, said = one.communicate(timeout=PATIENCE_S)
+    # Ten days are too few to train on: the work went on to that point.
+    assert one.returncode not in {0, 75}, said
+    assert "another process" not in said
+    lake = s3_store.S3Store("s3://farm/work/lake", s3)
+    assert lake.names("observations")
+
+
+def test_a_killed_holder_is_passed_over(s3: dict[str, str]) -> None:
+    """SIGKILL leaves the note behind; after its term, and not before, it is taken over."""
+    store = s3_store.S3Store("s3://farm/kill", s3)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER],
+        env={**os.environ, **s3},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    heir = Lease(store, ".lock", "s3://farm/kill", SystemClock().monotonic)
+    with pytest.raises(TryLater, match=f"process {holder.pid}"):
+        heir.acquire()
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    until = SystemClock().monotonic() + PATIENCE_S
+    while SystemClock().monotonic() < until:
+        with suppress(TryLater):
+            heir.acquire()
+            break
+    heir.check()
+    heir.release()
+
+
+def test_a_writer_whose_lock_is_lost_writes_nothing(
+    s3: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a suspension longer than the term every write is refused, and the note is another's."""
+    store = s3_store.S3Store("s3://farm/lost", s3)
+    jump = 0.0
+    real = SystemClock().monotonic
+    monkeypatch.setattr(SystemClock, "monotonic", lambda _: real() + jump)
+    with store.lock():
+        store.write("a", b"1")
+        jump = 121.0
+        with pytest.raises(TryLater, match="nothing more is written"):
+            store.write("a", b"2")
+        with pytest.raises(TryLater, match="nothing more is written"):
+            store.swap("a", b"1", b"2")
+        with pytest.raises(TryLater, match="nothing more is written"):
+            store.remove("a")
+    assert store.read("a") == b"1"
+
+
+def test_swap_replaces_only_what_was_seen(s3: dict[str, str]) -> None:
+    """A file that changed, or came into being, meanwhile stays as it is."""
+    store = s3_store.S3Store("s3://farm/swap", s3)
+    store.swap("a", None, b"1")
+    store.swap("a", b"1", b"2")
+    for before in (None, b"1"):
+        with pytest.raises(TryLater, match="written it meanwhile"):
+            store.swap("a", before, b"3")
+    with pytest.raises(TryLater, match="written it meanwhile"):
+        store.swap("absent", b"1", b"3")
+    assert store.read("a") == b"2"
+    assert store.read("absent") is None
+
+
+class Intruded:
+    """A store without a lock, in which another publisher works before the n-th write."""
+
+    def __init__(self, store: Store, before: int, intrude: object) -> None:
+        self._store, self._left, self._intrude = store, before, intrude
+
+    def __getattr__(self, name: str) -> object:
+        """Everything else as it is."""
+        if name in {"write", "swap"}:
+            if self._left == 0:
+                self._intrude()  # type: ignore[operator]
+            self._left -= 1
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("before", range(7))
+def test_the_release_line_cannot_fork(
+    tmp_path: Path, s3: dict[str, str], before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a second publisher comes between, one release wins and the depot stays whole."""
+    yard = Yard.make(tmp_path / "yard", single_key=True)
+    store = s3_store.S3Store(f"s3://farm/fork-{before}", s3)
+    monkeypatch.setattr(store, "lock", nullcontext)
+    for name in yard.depot_store.names(""):
+        store.write(name, yard.depot_store.read(name) or b"")
+    keys = KeyRing(yard.keys)
+    assert Depot(store, keys, yard.clock).publish("stable", *release("one")) == 1
+
+    def intrude() -> None:
+        yard.clock.advance(1)
+        assert Depot(store, keys, yard.clock).publish("stable", *release("two")) == 2
+
+    late = Depot(Intruded(store, before, intrude), keys, yard.clock)  # type: ignore[arg-type]
+    with pytest.raises(TryLater, match="run the same command again"):
+        late.publish("stable", *release("three"))
+    device = Device(tmp_path / "device", yard.pinned, yard.clock)
+    assert device.sync(_copy(store, tmp_path / "mirror")) == 2
+    installed = device.slots.load()
+    assert installed is not None
+    assert installed.manifest.models["air_temperature_c"].version == "two"
+    assert Depot(store, keys, yard.clock).publish("stable", *release("three")) == 3
+    assert device.sync(_copy(store, tmp_path / "mirror")) == 3
+
+
+def _copy(store: Store, folder: Path) -> Path:
+    for name in store.names(""):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(store.read(name) or b"")
+    return folder
