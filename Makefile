@@ -61,8 +61,8 @@ binary: $(READY) ## Build dist/edge-agent (one file) and dist/edge-agent-tree/ (
 	build/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r build/base.lock
 	build/venv/bin/pyinstaller --noconfirm --clean --log-level WARN --distpath dist --workpath build/work build.spec
 
-bench: $(READY) ## Measure, side by side with what a user would pick instead
-	$(BIN)/python -m bench
+bench: $(READY) ## Measure, beside what a user would pick instead (DATA=file for real weather)
+	$(BIN)/python -m bench $(if $(DATA),--data "$(DATA)")
 
 lock: $(READY) ## Resolve dependencies again into the one lock file
 	$(BIN)/uv pip compile pyproject.toml --extra trainer --extra s3 --group dev --universal --generate-hashes \
