@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 WARM_UP_HOURS = features.LOOKBACK_HOURS
 """First hours of a record, in which windows are not full; no origin lies there."""
 
-LEAST_HOURS = 2 * 365 * 24
+HOURS_OF_YEAR = 365 * 24
+
+LEAST_HOURS = 2 * HOURS_OF_YEAR
 """Shortest record that is trained on: two winters and two summers."""
 
 
@@ -90,6 +92,9 @@ class Pairs:
 def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: int) -> Split:
     """Chronological split of a record from `first` to `last`.
 
+    The holdout is a year at least, so that the gate sees each season, as long as `LEAST_HOURS`
+    stay for training; a shorter record gives up what it can, and never less than its share.
+
     Raises:
         BadData: The record is shorter than `LEAST_HOURS`.
     """
@@ -99,7 +104,8 @@ def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: 
             f"{hours / 24 / 365:.1f} years of observations are too few to train on; "
             f"{LEAST_HOURS / 24 / 365:.0f} are needed: ingest or import more"
         )
-    holdout = first + timedelta(hours=int(hours * (1.0 - holdout_share)))
+    year = min(HOURS_OF_YEAR, hours - LEAST_HOURS - embargo_hours)
+    holdout = first + timedelta(hours=min(int(hours * (1.0 - holdout_share)), hours - year))
     return Split(first, holdout - timedelta(hours=embargo_hours), holdout, last)
 
 

@@ -36,13 +36,26 @@ ONE, OTHER = series(), series(300, 700, 119)
     embargo=st.integers(0, 1000),
 )
 def test_split_is_chronological_with_its_embargo(hours: int, share: float, embargo: int) -> None:
-    """The holdout is the newest share, and training ends the embargo before it."""
+    """The holdout is the newest share at least, and training ends the embargo before it."""
     last = FIRST + (hours - 1) * HOUR
     found = dataset.split(FIRST, last, share, embargo)
     assert found.holdout - found.train_end == embargo * HOUR
     assert found.first <= found.holdout <= found.last == last
-    held = (last - found.holdout) / HOUR + 1
-    assert held == pytest.approx(hours * share, abs=1.5)
+    assert _held(found) >= hours * share - 1
+
+
+@pytest.mark.parametrize(
+    ("days", "held"),
+    [(2 * 365, 146), (2 * 365 + 157, 177.4), (3 * 365, 358), (4 * 365, 365), (6 * 365, 438)],
+)
+def test_the_holdout_is_a_year_where_two_stay_for_training(days: int, held: float) -> None:
+    """Up to five years the newest one, from six on a fifth; below three what two years leave."""
+    found = dataset.split(FIRST, FIRST + (days * 24 - 1) * HOUR, 0.2, 168)
+    assert _held(found) / 24 == pytest.approx(held, abs=0.1)
+
+
+def _held(found: dataset.Split) -> float:
+    return (found.last - found.holdout) / HOUR + 1
 
 
 def test_a_short_record_is_refused() -> None:
