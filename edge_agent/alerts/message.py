@@ -270,7 +270,9 @@ def model_message(
 def health_message(voice: Voice, **facts: Any) -> Message:  # noqa: ANN401 - checked by HealthPayload
     """How the agent is, retained; `facts` are the keys of `HealthPayload` beyond the base."""
     payload = HealthPayload(**_base(voice, "health", "health"), **facts)
-    # Counters move all the time: one an hour, told apart by the hour alone.
+    # Counters move all the time: one an hour, and one whenever the problems are others.
+    mark = _digest(payload.problems)
+    payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
     return _retained(voice.topics.health, payload, Kind.TELEMETRY)
 
 
@@ -301,8 +303,13 @@ def _state(topic: str, payload: Base, kind: Kind) -> Message:
     """Retained state, told apart from others of its hour by what it says and not by when."""
     plain = msgspec.to_builtins(payload)
     said = {k: v for k, v in plain.items() if k not in {"issued_at", "valid_from", "valid_until"}}
-    digest = hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:12]
-    return _retained(topic, msgspec.structs.replace(payload, id=f"{payload.id}-{digest}"), kind)
+    return _retained(
+        topic, msgspec.structs.replace(payload, id=f"{payload.id}-{_digest(said)}"), kind
+    )
+
+
+def _digest(said: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:12]
 
 
 def _retained(topic: str, payload: Base, kind: Kind) -> Message:
