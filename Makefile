@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test test-mlflow lint format lock bench torture clean binary system
+.PHONY: help demo test test-mlflow test-airflow lint format lock bench torture clean binary system
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -27,6 +27,11 @@ test-mlflow: $(READY) ## Tracking against a real MLflow, in an environment of it
 	build/mlflow/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	build/mlflow/bin/pip install --quiet --disable-pip-version-check 'mlflow>=3.17'
 	build/mlflow/bin/pytest -q tests/integration/test_mlflow.py $(ARGS)
+
+test-airflow: $(READY) ## The DAG in a real Airflow, in an environment of its own (0.5 GB)
+	$(PYTHON) -m venv build/airflow
+	build/airflow/bin/pip install --quiet --disable-pip-version-check 'apache-airflow>=3.3,<4'
+	$(BIN)/pytest -q tests/integration/test_airflow.py $(ARGS)
 
 torture: $(READY) system ## The long runs that `make test` leaves out
 	$(BIN)/pytest -q -m slow $(ARGS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -17,6 +16,7 @@ import pytest
 
 from demo.kma import KmaStandIn
 from tests.fakes.depot import Device, set_clock
+from tests.fakes.small_trainer import KEY, PROGRAM, settings, tree
 from tests.fakes.weather import kma_record
 from trainer import workspace
 
@@ -24,22 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-KEY = "a-test-key"
 DAY = "2022-01-06"
-
-# The real command; only the size of training and the floor are changed.
-PROGRAM = """
-import sys
-import pytest
-from tests.fakes.trained import shrink
-from tests.fakes.runs import lower_floor
-from trainer import cli
-patch = pytest.MonkeyPatch()
-shrink(patch)
-lower_floor(patch)
-sys.argv = ["trainer", *sys.argv[1:]]
-cli.main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -51,32 +36,14 @@ def kma() -> Iterator[KmaStandIn]:
 
 def start(root: Path, kma: KmaStandIn) -> subprocess.Popen[str]:
     """The command, running."""
-    env = os.environ | {
-        "KMA_SERVICE_KEY": KEY,
-        "OPENBLAS_NUM_THREADS": "1",
-        "TRAINER__KMA__ASOS_URL": kma.asos_url,
-        "TRAINER__KMA__REQUESTS_PER_SECOND": "1000",
-        "TRAINER__START": "2020-01-02",
-        "TRAINER__TRAINING__HOLDOUT_SHARE": "0.3",
-        "TRAINER__TRAINING__THREADS": "1",
-    }
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "daily", "--date", DAY, "--json", "--config", str(root)],
         cwd=ROOT,
-        env=env,
+        env=os.environ | settings(kma),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def tree(root: Path) -> dict[str, str]:
-    """Hash of every file but locks."""
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and "lock" not in path.name
-    }
 
 
 def test_killed_at_any_moment_it_completes_and_a_second_run_changes_nothing(
