@@ -13,10 +13,12 @@ from edge_agent.contract import schema
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.errors import BadData, InputMissing, StorageError, UsageError
 from trainer import parquet
+from trainer.raw_store import SEVERAL, pack
 from trainer.sources import kma
 from trainer.stations import station as station_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from edge_agent.ports import Clock
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 STATION: Final = "station"
 _STATION_NAMES: Final = (STATION, "stnId")
-_JOURNAL: Final = "imports.jsonl"
+JOURNAL: Final = "imports.jsonl"
+IMPORTS: Final = "import"
+"""Folder of the raw store with the files that were brought in."""
 
 
 class Import:
@@ -76,6 +80,7 @@ class Import:
         self, name: str, content: bytes, frames: dict[int, pl.DataFrame], source: str
     ) -> list[dict[str, Any]]:
         now = self._clock.now()
+        self._keep(name, content, frames)
         result = []
         for number, frame in frames.items():
             merge = self._lake.merge(number, frame, source, now)
@@ -91,6 +96,21 @@ class Import:
             self._journal(name, content, source, result)
         return result
 
+    def _keep(self, name: str, content: bytes, stations: Iterable[int]) -> None:
+        """The file as it came, so that the lake can be made anew; each content once.
+
+        Kept before it is merged: what is in the lake is in the raw store.
+        """
+        raw, now = self._workspace.raw, self._clock.now()
+        kept = raw.names(IMPORTS, SEVERAL)
+        about = {"file": name, "stations": ",".join(map(str, stations))}
+        packed = pack(about, content, now, 0)
+        digest = hashlib.sha256(content).hexdigest()
+        for _, other in kept:
+            if other.endswith(f"_{digest[:16]}.gz") and raw.read(other)[0].query == about:
+                return
+        raw.keep(IMPORTS, SEVERAL, max((n for n, _ in kept), default=0) + 1, digest[:16], packed)
+
     def _journal(
         self, name: str, content: bytes, source: str, result: list[dict[str, Any]]
     ) -> None:
@@ -101,8 +121,8 @@ class Import:
             "source": source,
             "stations": result,
         }
-        before = self._store.read(_JOURNAL) or b""
-        self._store.write(_JOURNAL, before + msgspec.json.encode(entry) + b"\n")
+        before = self._store.read(JOURNAL) or b""
+        self._store.write(JOURNAL, before + msgspec.json.encode(entry) + b"\n")
 
 
 def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.DataFrame], str]:

@@ -11,7 +11,7 @@ from trainer import secrets
 from trainer.access import open_service
 from trainer.config import HUB_KEY
 from trainer.lake import Merge
-from trainer.raw_store import pack
+from trainer.raw_store import SEVERAL, pack
 from trainer.sources import hub, kma
 from trainer.stations import station as station_of
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 _OVERLAP: Final = timedelta(hours=6)
 """Asked for again at each run: winter rain is summed over 3 hours, and late values come in."""
-
-_SEVERAL: Final = 0
-"""Station number under which raw answers that hold several stations are kept."""
 
 
 def hub_key(workspace: Workspace, env: Mapping[str, str]) -> str | None:
@@ -114,12 +111,12 @@ def _fetch(
     now: datetime,
 ) -> Merge:
     lake, raw = workspace.lake, workspace.raw
-    mark = max((number for number, _ in raw.names(hub.NAME, _SEVERAL)), default=0)
+    mark = max((number for number, _ in raw.names(hub.NAME, SEVERAL)), default=0)
     done = Merge()
     for asked, reply in hub.fetch(service, stations, *span):
         mark += 1
         label = f"{asked['tm1']}-{asked['tm2']}"
-        raw.keep(hub.NAME, _SEVERAL, mark, label, pack(asked, reply.body, now, reply.status))
+        raw.keep(hub.NAME, SEVERAL, mark, label, pack(asked, reply.body, now, reply.status))
         parts = reply.value.partition_by(hub.STATION_FIELD, as_dict=True)
         for (number,), rows in parts.items():
             frame = kma.tidy(rows, station_of(int(number)).site)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from trainer.depot_store import Store
 
+SEVERAL: Final = 0
+"""Station number under which answers and files that hold several stations are kept."""
+
 _LEVEL: Final = 1
 """JSON of numbers shrinks 12-fold at the fastest level; the next ones cost more than they save."""
 
@@ -54,6 +57,11 @@ class RawStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def places(self, source: str) -> list[int]:
+        """Numbers of stations, or of cells, that have answers of a source, ascending."""
+        names = self._store.names(f"raw/{source}")
+        return sorted({int(name.split("/")[2]) for name in names if name.endswith(".gz")})
 
     def names(self, source: str, station: int) -> list[tuple[int, str]]:
         """Number and file name of every answer of a station, ascending."""

@@ -73,6 +73,29 @@ def test_a_month_from_plan_to_report(call: Call, frame: pl.DataFrame) -> None:
     assert (code, months) == (0, {"2020-12"})
 
 
+def test_a_lost_file_is_rebuilt_without_a_request(
+    call: Call, frame: pl.DataFrame, tmp_path: Path
+) -> None:
+    """Exit 0 and the same bytes; where nothing was lost, exit 11; a part cannot be asked for."""
+    with KmaStandIn(frame, key=KEY, now=NOW) as server:
+        call(server, "ingest", *DAYS)
+        asked = len(server.requests)
+        (tidy,) = (tmp_path / "lake/observations").rglob("year=2020.parquet")
+        before = tidy.read_bytes()
+        tidy.write_bytes(b"rot")
+        code, out, _ = call(server, "ingest", "--rebuild", "--json")
+        assert (code, json.loads(out)["replaced"], len(server.requests)) == (
+            0,
+            ["observations/station=108/year=2020.parquet"],
+            asked,
+        )
+    assert tidy.read_bytes() == before
+    code, _, err = call(None, "ingest", "--rebuild")
+    assert (code, err) == (11, "trainer: the lake is what its raw answers say\n")
+    code, _, err = call(None, "ingest", "--rebuild", "--station", "108")
+    assert (code, "whole lake" in err) == (64, True)
+
+
 @pytest.mark.parametrize(
     ("faults", "key", "words", "code", "text"),
     [

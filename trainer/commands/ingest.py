@@ -11,7 +11,7 @@ import click
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, set_up_logging, verbosity_options
-from edge_agent.errors import FarmError, UsageError
+from edge_agent.errors import FarmError, NothingNew, UsageError
 from trainer.commands.options import config_option, day_type, json_option
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--from", "first", type=day_type, help="First day, KST (default: start of settings).")
 @click.option("--to", "last", type=day_type, help="Last day, KST (default: newest that is out).")
 @click.option("--dry-run", is_flag=True, help="Print the requests and minutes it would take.")
+@click.option("--rebuild", is_flag=True, help="Make the tidy lake anew from what is kept raw.")
 @config_option
 @json_option
 @verbosity_options
@@ -48,10 +49,14 @@ def ingest(
     first: date | None,
     last: date | None,
     dry_run: bool,
+    rebuild: bool,
     config_path: Path | None,
     as_json: bool,
 ) -> None:
     """Fetch the hours that the lake lacks, oldest first.
+
+    With --rebuild nothing is fetched: observations and forecasts of all sources are read again from
+    the answers and imported files in the raw store. Exit 11: the lake is what they say.
 
     Example: trainer ingest --station 108 --from 2024-01-01 --to 2024-12-31
     """
@@ -62,6 +67,11 @@ def ingest(
     if not logging.getLogger().handlers:
         set_up_logging(0)
     workspace, clock = Workspace.open(config_path), SystemClock()
+    if rebuild:
+        if dry_run or all_stations or stations or first or last:
+            raise UsageError("--rebuild is of the whole lake: give no station, day or --dry-run")
+        _rebuild(workspace, as_json=as_json)
+        return
     chosen = tuple(all_of_them()) if all_stations else stations
     if source != "asos":
         _other(source, workspace, chosen, first, last, dry_run=dry_run, as_json=as_json)
@@ -82,6 +92,21 @@ def ingest(
     elif summary.answered or not summary.left:
         _show(summary)
     summary.check()
+
+
+def _rebuild(workspace: Workspace, *, as_json: bool) -> None:
+    from trainer.rebuild import rebuild
+
+    done = rebuild(workspace)
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(
+            f"lake: {done.read} raw answers and files read; {len(done.replaced)} of {done.files} "
+            "tidy files replaced"
+        )
+    if not done.replaced:
+        raise NothingNew("the lake is what its raw answers say")
 
 
 def _other(

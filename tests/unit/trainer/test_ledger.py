@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.errors import StorageError
-from tests.fakes.memory_store import MemoryStore
 from trainer import ledger, plan
+from trainer.depot_store import MemoryStore
 from trainer.ledger import Ledger
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from edge_agent.errors import StorageError
-from tests.fakes.memory_store import MemoryStore
+from trainer.depot_store import MemoryStore
 from trainer.raw_store import RawStore, pack
 
 WHEN = datetime(2026, 5, 1, 3, tzinfo=UTC)
