@@ -51,6 +51,9 @@ def check(config: Config) -> Iterator[Problem]:
     for index, rule in enumerate(config.rules):
         yield from _rule(rule, f"rules[{index}]")
     yield from _repeated([rule.name for rule in config.rules], "rules", "the same name")
+    quiet = config.quiet_hours
+    if bool(quiet.start) != bool(quiet.end) or (quiet.start and quiet.start == quiet.end):
+        yield Problem("quiet_hours", 'needs two times, such as start = "22:00" and end = "06:00"')
     if config.web.port and config.web.host not in _LOOPBACK and not config.web.token_file:
         yield Problem("web.token_file", "is needed when web.host is not this machine alone")
 

@@ -15,6 +15,8 @@ from edge_agent.contract.forecast import Operator
 
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+ClockTime = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
+Severity = Literal["info", "warning", "critical"]
 Seconds = Annotated[int, Meta(ge=0, le=31_622_400)]
 Bytes = Annotated[int, Meta(ge=10_000)]
 
@@ -122,9 +124,17 @@ class Rule(_Section, frozen=True, kw_only=True):
     clear: float | None = None
     hold_s: Seconds = 0
     cooldown_s: Seconds = 3600
-    severity: Literal["info", "warning", "critical"] = "warning"
+    severity: Severity = "warning"
     message: str = ""
     action: Action | None = None
+
+
+class QuietHours(_Section, frozen=True, kw_only=True):
+    """When people are not told, by local time; off without `start`. See `alerts.quiet_hours`."""
+
+    start: ClockTime = ""
+    end: ClockTime = ""
+    break_through: tuple[Severity, ...] = ("critical",)
 
 
 class Irrigation(_Section, frozen=True, kw_only=True):
@@ -177,6 +187,7 @@ class Config(_Section, frozen=True, kw_only=True):
     mqtt: Mqtt = field(default_factory=Mqtt)
     sensors: tuple[Sensor, ...] = ()
     rules: tuple[Rule, ...] = ()
+    quiet_hours: QuietHours = field(default_factory=QuietHours)
     irrigation: Irrigation = field(default_factory=Irrigation)
     storage: Storage = field(default_factory=Storage)
     web: Web = field(default_factory=Web)

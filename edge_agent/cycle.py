@@ -7,27 +7,28 @@ and an hour worked twice says nothing twice (ids are made of the hour and of wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from edge_agent import ladder
 from edge_agent.agronomy import irrigation
-from edge_agent.alerts import builtin, message
-from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
+from edge_agent.alerts import builtin, frozen, message
+from edge_agent.alerts.case import Case, judge
 from edge_agent.alerts.payloads import Input
-from edge_agent.alerts.rules import Edge, Latch, Level, retire, step
+from edge_agent.alerts.rules import Edge, Latch, Level, retire
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import transaction
 from edge_agent.weather import site_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import polars as pl
 
     from edge_agent.agronomy.irrigation import Advice, NoAdvice
+    from edge_agent.alerts.evidence import Evidence, Measured
     from edge_agent.alerts.history import AlertLog
     from edge_agent.alerts.latches import Latches
     from edge_agent.alerts.message import Voice
@@ -105,6 +106,7 @@ class Decision:
         advice: Watering advice, why there is none, or None where it is not asked for.
         retired: Rules that are gone.
         messages: Everything to say, in order.
+        frozen: What each edge rests on, by the id of its message, see `alerts.frozen`.
     """
 
     at: datetime
@@ -116,6 +118,7 @@ class Decision:
     advice: Advice | NoAdvice | None
     retired: tuple[str, ...]
     messages: tuple[Message, ...]
+    frozen: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
@@ -134,7 +137,8 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
         age = int((now - forecast.origin).total_seconds())
         inputs = (Input(name=source, at=forecast.origin, age_s=max(age, 0)),)
     voice = parts.voice(now, clock, forecast, inputs)
-    edges, latches, unknown, states = _rules(parts, voice, forecast, now, live_only=False)
+    ruled = _rules(parts, voice, forecast, live_only=False)
+    edges = ruled.edges
     said = message.forecast_messages(voice, forecast) if isinstance(forecast, Forecast) else []
     advice = _advice(parts, forecast, now)
     if isinstance(advice, irrigation.Advice):
@@ -154,37 +158,41 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
         forecast=forecast,
         origin_source=source,
         edges=tuple(edges),
-        latches=tuple(latches),
-        unknown=tuple(unknown),
+        frozen=ruled.frozen,
+        latches=tuple(ruled.latches),
+        unknown=tuple(ruled.unknown),
         advice=advice,
         retired=tuple(retired),
-        messages=(*(event for _, _, event in edges), *states, *said),
+        messages=(*(event for _, _, event in edges), *ruled.states, *said),
     )
 
 
 def watch(parts: Parts, now: datetime, clock: ClockState) -> Decision:
-    """Live rules alone, for the minutes between two hours; states are said on edges only.
+    """Live rules alone, for the minutes between two hours; states are said when a level moves.
+
+    Returns:
+        A decision whose latches are those that changed.
 
     Raises:
         StorageError: The disk refused.
     """
     nothing = NoForecast(now, "live rules only")
     voice = parts.voice(now, clock, nothing, ())
-    edges, latches, unknown, states = _rules(parts, voice, nothing, now, live_only=True)
-    moved = {name for name, _, _ in edges}
-    topics = {voice.topics.alert_state(name) for name in moved}
+    ruled = _rules(parts, voice, nothing, live_only=True)
+    topics = {voice.topics.alert_state(name) for name in ruled.moved}
     return Decision(
         at=now,
         forecast=nothing,
         origin_source="sensor",
-        edges=tuple(edges),
-        latches=tuple(latch for latch in latches if latch.rule in moved),
-        unknown=tuple(unknown),
+        edges=tuple(ruled.edges),
+        frozen=ruled.frozen,
+        latches=tuple(ruled.changed),
+        unknown=tuple(ruled.unknown),
         advice=None,
         retired=(),
         messages=(
-            *(event for _, _, event in edges),
-            *(state for state in states if state.topic in topics),
+            *(event for _, _, event in ruled.edges),
+            *(state for state in ruled.states if state.topic in topics),
         ),
     )
 
@@ -203,7 +211,7 @@ def commit(parts: Parts, decision: Decision, *extra: Message) -> int:
         for name in decision.retired:
             parts.latches.forget(name)
         for _, _, event in decision.edges:
-            parts.log.add(event)
+            parts.log.add(event, decision.frozen.get(event.id))
         return sum(parts.queue.put(made) for made in (*decision.messages, *extra))
 
 
@@ -217,39 +225,56 @@ def raised(decision: Decision) -> tuple[str, ...]:
     return tuple(latch.rule for latch in decision.latches if latch.level is Level.RAISED)
 
 
+@dataclass(slots=True)
+class _Ruled:
+    """What all rules came to."""
+
+    edges: list[tuple[str, Edge, Message]] = field(default_factory=list)
+    frozen: dict[str, bytes] = field(default_factory=dict)
+    latches: list[Latch] = field(default_factory=list)
+    changed: list[Latch] = field(default_factory=list)
+    moved: set[str] = field(default_factory=set)
+    unknown: list[str] = field(default_factory=list)
+    states: list[Message] = field(default_factory=list)
+
+
 def _rules(
-    parts: Parts,
-    voice: Voice,
-    forecast: Forecast | NoForecast,
-    now: datetime,
-    *,
-    live_only: bool,
-) -> tuple[list[tuple[str, Edge, Message]], list[Latch], list[str], list[Message]]:
+    parts: Parts, voice: Voice, forecast: Forecast | NoForecast, *, live_only: bool
+) -> _Ruled:
     known = parts.latches.all()
-    edges, latches, unknown, states = [], [], [], []
+    ruled = _Ruled()
     for rule in rules_of(parts.config):
         if live_only and not rule.now:
             continue
-        if rule.now:
-            evidence = from_readings(rule, parts.readings(rule, now))
-            speaking = _live(voice, rule, evidence)
-        else:
-            usable = forecast if isinstance(forecast, Forecast) else None
-            evidence, speaking = from_forecast(rule, usable, now), voice
-        before = known.get(rule.name, Latch(rule=rule.name))
-        cap = parts.config.limits.alerts_per_day
-        latch, edge = step(rule, before, evidence, now, daily_cap=cap)
-        latches.append(latch)
-        if edge is not None:
-            since = None if edge is Edge.RAISED else before.since
-            event = message.event_message(speaking, rule, edge, evidence, since)
-            edges.append((rule.name, edge, event))
-        if evidence.met is None:
+        case = Case(
+            rule=rule,
+            latch=known.get(rule.name, Latch(rule=rule.name)),
+            now=voice.now,
+            clock=voice.clock,
+            zone=parts.config.device.timezone,
+            daily_cap=parts.config.limits.alerts_per_day,
+            quiet_hours=parts.config.quiet_hours,
+            forecast=forecast if isinstance(forecast, Forecast) and not rule.now else None,
+            readings=tuple(parts.readings(rule, voice.now)) if rule.now else (),
+        )
+        verdict = judge(case)
+        speaking = _live(voice, rule, verdict.evidence) if rule.now else voice
+        ruled.latches.append(verdict.latch)
+        if verdict.latch != case.latch:
+            ruled.changed.append(verdict.latch)
+        if verdict.latch.level is not case.latch.level:
+            ruled.moved.add(rule.name)
+        if verdict.edge is not None:
+            event = message.event_message(speaking, rule, verdict)
+            ruled.edges.append((rule.name, verdict.edge, event))
+            ruled.frozen[event.id] = frozen.to_bytes(case)
+        if verdict.evidence.met is None:
             # R4: nothing is known, so nothing is said; the last state runs out by its expiry.
-            unknown.append(rule.name)
+            ruled.unknown.append(rule.name)
         else:
-            states.append(message.state_message(speaking, rule, latch, evidence))
-    return edges, latches, unknown, states
+            state = message.state_message(speaking, rule, verdict.latch, verdict.evidence)
+            ruled.states.append(state)
+    return ruled
 
 
 def _advice(

@@ -217,7 +217,7 @@ class Runtime:
         moment = now or self.clock.now()
         parts = self.parts()
         decision = cycle.watch(parts, moment, self.time.judge()[1])
-        return cycle.commit(parts, decision) if decision.edges else 0
+        return cycle.commit(parts, decision) if decision.latches else 0
 
     def fetch(self, place: str | None = None) -> Callable[[], Pulled]:
         """Pull release and relayed bundles, from `place` or the configured depot: see `pull`."""

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast
 
 
+def needed_for(quantity: str) -> tuple[str, ...]:
+    """Forecast quantities that `quantity` is made of; itself where it is one."""
+    return (schema.AIR_TEMPERATURE, schema.RELATIVE_HUMIDITY) if quantity == VPD else (quantity,)
+
+
 def target_of(forecast: Forecast, quantity: str) -> TargetForecast | None:
     """Forecast of `quantity`, derived where needed; None when the forecast cannot say.
 

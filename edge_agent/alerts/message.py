@@ -35,6 +35,7 @@ from edge_agent.messaging.message import Kind, Message
 
 if TYPE_CHECKING:
     from edge_agent.agronomy.irrigation import Advice
+    from edge_agent.alerts.case import Verdict
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.rules import Latch
     from edge_agent.alerts.wording import Speaker
@@ -128,23 +129,21 @@ def state_message(voice: Voice, rule: Rule, latch: Latch, evidence: Evidence) ->
     return _state(voice.topics.alert_state(rule.name), payload, Kind.STATE)
 
 
-def event_message(
-    voice: Voice, rule: Rule, edge: Edge, evidence: Evidence, since: datetime | None
-) -> Message:
+def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = False) -> Message:
     """An edge of a rule, never retained.
 
     Args:
         voice: Who speaks.
         rule: The rule.
-        edge: What happened.
-        evidence: What it rests on.
-        since: When the alert was raised; None for a raise itself.
+        verdict: What was decided, with an edge.
+        drill: Only to try the chain: marked as such, and without an action.
     """
-    lasted = voice.now - since if since is not None else timedelta(0)
+    edge, evidence, lasted = verdict.edge, verdict.evidence, verdict.lasted
+    assert edge is not None, "no edge, no event"
     ends = edge is Edge.CLEARED
     valid = EVENT_VALID if rule.now or ends else timedelta(hours=rule.within_h)
     action = None
-    if rule.action is not None and edge is Edge.RAISED:
+    if rule.action is not None and edge is Edge.RAISED and not drill:
         action = ActionOrder(
             command=rule.action.command,
             value=rule.action.value,
@@ -152,6 +151,8 @@ def event_message(
             max_run_s=rule.action.max_run_s,
         )
     text = wording.alert_text(voice.speaker, rule, edge, evidence, now=voice.now, lasted=lasted)
+    if drill:
+        text = wording.drill_text(voice.speaker, text)
     payload = AlertEvent(
         **_base(voice, "alert-event", f"alert/{rule.name}/{edge}", valid=valid, every=_SECOND),
         event_type=edge.value,
@@ -169,6 +170,7 @@ def event_message(
         lasted_s=int(lasted.total_seconds()) if ends else None,
         inputs=voice.inputs,
         action=action,
+        drill=drill,
     )
     return Message(
         id=payload.id,
@@ -206,6 +208,7 @@ def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
         lasted_s=int(lasted.total_seconds()),
         inputs=(),
         action=None,
+        drill=False,
     )
     topic = voice.topics.alert_state(latch.rule)
     return (

@@ -97,7 +97,10 @@ class ActionOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An edge of a rule. `text` is for people, `reason` says how it was decided."""
+    """An edge of a rule. `text` is for people, `reason` says how it was decided.
+
+    `drill` marks a message that was sent to try the chain: nothing has happened, nothing is to do.
+    """
 
     event_type: Literal["raised", "updated", "cleared"]
     rule: str
@@ -114,6 +117,7 @@ class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lasted_s: int | None
     inputs: tuple[Input, ...]
     action: ActionOrder | None
+    drill: bool
 
 
 class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):

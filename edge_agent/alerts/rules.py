@@ -2,8 +2,8 @@
 
 R1  Two levels: CLEAR and RAISED. The only ways: CLEAR -> RAISED (edge raised), RAISED ->
     RAISED (edge updated, or none), RAISED -> CLEAR (edge cleared).
-R2  Raised when the evidence is met, the cool-down since the last end is over and the day's
-    cap is not reached.
+R2  Raised when the evidence is met, the cool-down since the last end is over and the cap of the
+    day, the farm's own, is not reached.
 R3  Cleared when the evidence says that the clear level is met no more, and the alert has
     stood for `hold_s`. Between threshold and clear level nothing happens (hysteresis).
 R4  Unknown evidence changes nothing: no alert starts, ends or is updated on missing data.
@@ -25,6 +25,8 @@ import msgspec
 from edge_agent.config_structs import Rule
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from edge_agent.alerts.evidence import Evidence
 
 CHANCE_STEP: Final = 0.2
@@ -55,7 +57,9 @@ class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         since: When it came there; None before the first change.
         probability: Chance at the last edge.
         hour: First hour of crossing at the last edge.
-        day: Day that `raises` counts, as an ISO date in UTC.
+        raised_at: When the newest alert was raised.
+        untold: People were not told yet that the level is this one, see `quiet_hours`.
+        day: Day of the farm that `raises` counts, as an ISO date.
         raises: Alerts raised on that day.
         last_rule: The rule as it was at the last edge, for its end after it is gone.
     """
@@ -65,13 +69,15 @@ class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     since: datetime | None = None
     probability: float | None = None
     hour: datetime | None = None
+    raised_at: datetime | None = None
+    untold: bool = False
     day: str = ""
     raises: int = 0
     last_rule: Rule | None = None
 
 
 def step(
-    rule: Rule, latch: Latch, evidence: Evidence, now: datetime, *, daily_cap: int
+    rule: Rule, latch: Latch, evidence: Evidence, now: datetime, *, daily_cap: int, zone: tzinfo
 ) -> tuple[Latch, Edge | None]:
     """One decision about one rule (R1 to R6).
 
@@ -80,11 +86,12 @@ def step(
         latch: What is remembered of it.
         evidence: What is known now.
         now: Aware UTC time of the decision.
-        daily_cap: Most alerts of this rule in a UTC day.
+        daily_cap: Most alerts of this rule in a day.
+        zone: The farm's: where a day begins.
     """
     if latch.level is Level.RAISED:
         return _while_raised(rule, latch, evidence, now)
-    today = now.date().isoformat()
+    today = now.astimezone(zone).date().isoformat()
     raises = latch.raises if latch.day == today else 0
     cooling = latch.since is not None and _within(rule.cooldown_s, latch.since, now)
     if not evidence.met or cooling or raises >= daily_cap:
@@ -95,6 +102,8 @@ def step(
         since=now,
         probability=evidence.probability,
         hour=evidence.hour,
+        raised_at=now,
+        untold=latch.untold,
         day=today,
         raises=raises + 1,
         last_rule=rule,

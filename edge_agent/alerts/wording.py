@@ -84,6 +84,10 @@ _TEXT: Final = {
     ("en", Edge.CLEARED, True): "[Ended] {title}: {quantity} is {value}{unit} now "
     "(it lasted {duration}).",
 }
+_DRILL: Final = {
+    "ko": "[훈련] 실제 상황이 아닙니다. {text}",
+    "en": "[Drill] This is only a test. {text}",
+}
 _RETIRED: Final = {
     "ko": "[해제] {title}: 이 규칙은 설정에서 빠졌습니다.",
     "en": "[Ended] {title}: this rule is no longer configured.",
@@ -117,6 +121,27 @@ def unit_of(quantity: str) -> str:
     return "kPa" if quantity == VPD else schema.QUANTITIES[quantity].unit
 
 
+def title_of(language: str, rule: str) -> str:
+    """What people call a rule."""
+    return _TITLE[language].get(rule, rule)
+
+
+def severity_of(language: str, severity: str) -> str:
+    """What people call a severity."""
+    return _SEVERITY[language][severity]
+
+
+def quantity_of(language: str, quantity: str) -> str:
+    """What people call a quantity."""
+    return _QUANTITY[language].get(quantity) or quantity.rpartition("_")[0].replace("_", " ")
+
+
+def limit_of(language: str, rule: Rule) -> str:
+    """Threshold of a rule with its unit and side, such as `30°C 이상`."""
+    amount, side = f"{rule.threshold:g}{unit_of(rule.quantity)}", _SIDE[language][rule.operator]
+    return f"{amount} {side}" if language == "ko" else f"{side} {amount}"
+
+
 def alert_text(
     speaker: Speaker,
     rule: Rule,
@@ -131,7 +156,7 @@ def alert_text(
     if rule.message and edge is not Edge.CLEARED:
         return rule.message.format_map(words)
     words |= {
-        "title": _TITLE[speaker.language].get(rule.name, rule.name),
+        "title": title_of(speaker.language, rule.name),
         "side": _SIDE[speaker.language][rule.operator],
         "within_h": str(rule.within_h),
         "duration": speaker.duration(lasted),
@@ -139,23 +164,24 @@ def alert_text(
     return _TEXT[speaker.language, edge, rule.now].format_map(words)
 
 
+def drill_text(speaker: Speaker, text: str) -> str:
+    """Text of an alert that is sent to try the chain."""
+    return _DRILL[speaker.language].format(text=text)
+
+
 def retired_text(speaker: Speaker, name: str) -> str:
     """Text for the end of an alert whose rule is gone from the configuration."""
-    title = _TITLE[speaker.language].get(name, name)
-    return _RETIRED[speaker.language].format(title=title)
+    return _RETIRED[speaker.language].format(title=title_of(speaker.language, name))
 
 
 def _words(speaker: Speaker, rule: Rule, evidence: Evidence, now: datetime) -> dict[str, str]:
     chance = evidence.probability
     hour = evidence.hour
     lead = "-" if hour is None else str(max(round((hour - now).total_seconds() / 3600), 0))
-    name = _QUANTITY[speaker.language].get(rule.quantity)
-    if name is None:
-        name = rule.quantity.rpartition("_")[0].replace("_", " ")
     return {
         "rule": rule.name,
-        "severity": _SEVERITY[speaker.language][rule.severity],
-        "quantity": name,
+        "severity": severity_of(speaker.language, rule.severity),
+        "quantity": quantity_of(speaker.language, rule.quantity),
         "value": "-" if evidence.value is None else f"{evidence.value:.1f}",
         "unit": unit_of(rule.quantity),
         "operator": rule.operator,

@@ -31,8 +31,13 @@ class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...]
 
 
-def to_bytes(forecast: Forecast) -> bytes:
-    """Forecast as JSON, numbers to a thousandth: finer than any sensor, and half the bytes."""
+def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
+    """Forecast as JSON, numbers to a thousandth: finer than any sensor, and half the bytes.
+
+    Args:
+        forecast: What to keep.
+        digits: After the point; None keeps every bit.
+    """
     return msgspec.json.encode(
         _Forecast(
             forecast.issued_at,
@@ -41,9 +46,9 @@ def to_bytes(forecast: Forecast) -> bytes:
             {
                 name: _Target(
                     target.unit,
-                    _numbers(target.values),
+                    _numbers(target.values, digits),
                     tuple(target.levels.tolist()),
-                    tuple(_numbers(row) for row in target.quantiles),
+                    tuple(_numbers(row, digits) for row in target.quantiles),
                 )
                 for name, target in forecast.targets.items()
             },
@@ -83,6 +88,6 @@ def from_bytes(content: bytes) -> Forecast:
     )
 
 
-def _numbers(values: np.ndarray) -> list[Number]:
-    plain: list[float] = np.round(values, 3).tolist()
+def _numbers(values: np.ndarray, digits: int | None) -> list[Number]:
+    plain: list[float] = (values if digits is None else np.round(values, digits)).tolist()
     return [number if math.isfinite(number) else None for number in plain]

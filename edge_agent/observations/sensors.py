@@ -13,8 +13,8 @@ S4  An hour means what it means at a KMA station, whose values stand beside it: 
 S5  Rain and radiation are sums, and need the whole hour: there is a value when no gap within it
     is longer than `max_age_s`. Rain is a running total: the hour is the sum of its rises, and a
     fall is a reset to zero. Radiation is the mean of the hour's power.
-S6  The value now is the median of the last five minutes up to the newest reading: one odd
-    reading starts no alarm.
+S6  The value now is the median of the newest three readings, as far as they came within five
+    minutes: one odd reading starts no alarm.
 S7  Several sensors of one quantity and role: their median (for directions the first known).
 """
 
@@ -133,11 +133,11 @@ def settled(quantity: str, samples: Sequence[Sample]) -> Sample | None:
     """The value now, at the time of the newest sample; None without samples (S6)."""
     if not samples:
         return None
-    newest = max(samples, key=lambda s: s.at)
+    *others, newest = sorted(samples, key=lambda s: s.at)[-3:]
     if quantity == schema.WIND_FROM_DIRECTION:
         return newest
-    recent = [sample.value for sample in samples if sample.at > newest.at - RECENT]
-    return Sample(newest.at, statistics.median(recent))
+    recent = [sample.value for sample in others if sample.at > newest.at - RECENT]
+    return Sample(newest.at, statistics.median([*recent, newest.value]))
 
 
 def together(quantity: str, values: Sequence[float | None]) -> float | None:

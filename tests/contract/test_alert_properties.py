@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.alerts.evidence import Evidence, from_forecast
+from edge_agent.alerts.quiet_hours import quiet, tell
 from edge_agent.alerts.rules import Edge, Latch, Level, step
-from edge_agent.config_structs import Rule
+from edge_agent.config_structs import QuietHours, Rule
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Source
 from tests.fakes.forecasts import NOW, forecast
@@ -49,7 +52,7 @@ def walk(
     latch, now, seen = Latch(rule=rule.name), NOW, []
     for item, seconds in steps:
         now += timedelta(seconds=seconds)
-        latch, edge = step(rule, latch, item, now, daily_cap=24)
+        latch, edge = step(rule, latch, item, now, daily_cap=24, zone=UTC)
         seen.append((latch, edge, item))
     return seen
 
@@ -105,3 +108,63 @@ def test_losing_hours_never_makes_an_event_likelier(
     if lost and part.over:
         window = set(range(rule.within_h))
         assert not lost & window, "an alert ended on a window with an unknown hour"
+
+
+zones = st.sampled_from(["UTC", "Asia/Seoul", "Europe/Berlin", "America/St_Johns"]).map(ZoneInfo)
+# Days around the nights on which the clocks of Europe and America change, to the minute.
+moments = st.integers(0, 254 * 1440).map(
+    lambda minute: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=minute)
+)
+wall_times = st.times().map(lambda at: f"{at:%H:%M}")
+
+
+@given(rules, series, st.lists(st.booleans(), min_size=60, max_size=60))
+def test_what_is_told_never_skips_a_state(
+    rule: Rule, steps: list[tuple[Evidence, int]], waits: list[bool]
+) -> None:
+    """With quiet hours at any moments: starts and ends alternate, and the last word is true."""
+    latch, now, told = Latch(rule=rule.name), NOW, Level.CLEAR
+    for (item, seconds), wait in zip(steps, waits, strict=False):
+        now += timedelta(seconds=seconds)
+        after, edge = step(rule, latch, item, now, daily_cap=24, zone=UTC)
+        latch, said = tell(latch, after, edge, item, wait=wait)
+        assert said is None or not wait
+        if said is Edge.RAISED:
+            assert told is Level.CLEAR
+            told = Level.RAISED
+        elif said is not None:
+            assert told is Level.RAISED
+            told = Level.CLEAR if said is Edge.CLEARED else told
+        assert latch.untold is (told is not latch.level)
+        assert not latch.untold or wait or item.met is None
+
+
+@given(moments, wall_times, wall_times, zones)
+def test_quiet_hours_follow_the_clock_on_the_wall(
+    now: datetime, start: str, end: str, zone: ZoneInfo
+) -> None:
+    """In every zone, on every day: quiet exactly between the two times of the wall clock."""
+    rule = Rule(name="r", quantity=schema.AIR_TEMPERATURE, operator=">=", threshold=30)
+    shown = f"{now.astimezone(zone):%H:%M}"
+    inside = start <= shown < end if start < end else shown >= start or shown < end
+    hours = QuietHours(start=start, end=end)
+    assert quiet(hours, rule, now, zone, "trusted") is inside
+
+
+@given(moments, zones, st.integers(1, 4))
+def test_the_cap_counts_days_of_the_farm(now: datetime, zone: ZoneInfo, cap: int) -> None:
+    """An alert each half hour for three days: the cap on each full local day, long or short."""
+    rule = Rule(
+        name="r", quantity=schema.AIR_TEMPERATURE, operator=">=", threshold=30, cooldown_s=0
+    )
+    met = Evidence(met=True, over=False, probability=1.0, value=31.0, hour=now)
+    over = Evidence(met=False, over=True, probability=0.0, value=20.0, hour=now)
+    latch, raised = Latch(rule="r"), Counter[str]()
+    for half in range(3 * 48):
+        at = now + half * timedelta(minutes=30)
+        latch, edge = step(rule, latch, over if half % 2 else met, at, daily_cap=cap, zone=zone)
+        raised[f"{at.astimezone(zone):%F}"] += edge is Edge.RAISED
+    full = sorted(raised)[1:-1]
+    assert len(full) >= 1
+    assert all(raised[day] == cap for day in full)
+    assert max(raised.values()) <= cap

@@ -14,6 +14,7 @@ import pytest
 
 from edge_agent.agronomy.irrigation import Advice
 from edge_agent.alerts import message, payloads
+from edge_agent.alerts.case import Verdict
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.message import Voice
 from edge_agent.alerts.payloads import Input
@@ -61,6 +62,11 @@ ADVICE = Advice(
 )
 
 
+def verdict(edge: Edge) -> Verdict:
+    """A met rule's edge; an end after five hours."""
+    return Verdict(MET, Latch(rule="heat"), edge, timedelta(hours=5))
+
+
 def body(made: Message) -> dict[str, Any]:
     """Payload as plain values."""
     document = json.loads(made.payload)
@@ -86,10 +92,7 @@ def every_message() -> list[tuple[str, Message]]:
         *(("forecast", m) for m in message.forecast_messages(VOICE, forecast([20.0, None]))),
         ("alert-state", message.state_message(VOICE, RULE, latch, MET)),
         ("alert-state", message.state_message(VOICE, RULE, Latch(rule="heat"), Evidence())),
-        *(
-            ("alert-event", message.event_message(VOICE, RULE, edge, MET, since))
-            for edge, since in ((Edge.RAISED, None), (Edge.UPDATED, NOW), (Edge.CLEARED, NOW))
-        ),
+        *(("alert-event", message.event_message(VOICE, RULE, verdict(edge))) for edge in Edge),
         ("alert-event", message.retired_messages(VOICE, latch)[0]),
         ("advice", message.advice_message(VOICE, "tomato", ADVICE)),
         ("model", message.model_message(VOICE, None, "0.1.0")),
@@ -126,7 +129,7 @@ def test_documented_alert_is_valid() -> None:
 
 def test_schema_refuses_a_payload_that_lacks_a_key() -> None:
     """The published schema is strict, not decoration."""
-    made = body(message.event_message(VOICE, RULE, Edge.RAISED, MET, None))
+    made = body(message.event_message(VOICE, RULE, verdict(Edge.RAISED)))
     del made["valid_until"]
     published = json.loads((DOCS / "alert-event.schema.json").read_bytes())
     assert not jsonschema.Draft202012Validator(published).is_valid(made)
@@ -134,7 +137,7 @@ def test_schema_refuses_a_payload_that_lacks_a_key() -> None:
 
 def test_alert_event_says_what_a_farmer_needs() -> None:
     """Rule, reason, value, chance, first hour, inputs with age, release, validity, action."""
-    made = message.event_message(VOICE, RULE, Edge.RAISED, MET, None)
+    made = message.event_message(VOICE, RULE, verdict(Edge.RAISED))
     said = body(made)
     assert made.topic == "farm/v1/farm/edge-1/alert/heat/event"
     assert (made.kind, made.retain) == (Kind.ALERT, False)
@@ -191,7 +194,7 @@ def test_texts(language: str, edge: Edge, live: bool, text: str) -> None:
     rule = Rule(
         name="heat", quantity=schema.AIR_TEMPERATURE, operator=">=", threshold=30.0, now=live
     )
-    made = message.event_message(voice, rule, edge, MET, VOICE.now - timedelta(hours=5))
+    made = message.event_message(voice, rule, verdict(edge))
     assert body(made)["text"] == text
 
 
@@ -219,14 +222,23 @@ def test_own_text_of_a_rule() -> None:
         threshold=30.0,
         message="{time} {value}{unit}, {probability}%, +{lead_h} h",
     )
-    made = message.event_message(VOICE, rule, Edge.RAISED, MET, None)
+    made = message.event_message(VOICE, rule, verdict(Edge.RAISED))
     assert body(made)["text"] == "7월 2일 14시 31.2°C, 62%, +24 h"
 
 
 def test_action_only_with_the_raise() -> None:
     """An update or an end orders nothing."""
     for edge in (Edge.UPDATED, Edge.CLEARED):
-        assert body(message.event_message(VOICE, RULE, edge, MET, NOW))["action"] is None
+        assert body(message.event_message(VOICE, RULE, verdict(edge)))["action"] is None
+
+
+def test_a_drill_is_marked_and_orders_nothing() -> None:
+    """The whole chain carries it, and no controller has anything to do."""
+    assert RULE.action is not None
+    said = body(message.event_message(VOICE, RULE, verdict(Edge.RAISED), drill=True))
+    assert (said["drill"], said["action"]) == (True, None)
+    assert said["text"].startswith("[훈련] 실제 상황이 아닙니다. [")
+    assert body(message.event_message(VOICE, RULE, verdict(Edge.RAISED)))["drill"] is False
 
 
 def test_same_hour_gives_the_same_ids() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import msgspec
@@ -37,7 +37,7 @@ def walk(rule: Rule, *evidence: Evidence, cap: int = 24) -> list[Edge | None]:
     """Edges of an hourly series."""
     latch, edges = Latch(rule=rule.name), []
     for hour, item in enumerate(evidence):
-        latch, edge = step(rule, latch, item, NOW + hour * HOUR, daily_cap=cap)
+        latch, edge = step(rule, latch, item, NOW + hour * HOUR, daily_cap=cap, zone=UTC)
         edges.append(edge)
     return edges
 
@@ -157,20 +157,20 @@ def test_clock_set_back_a_little_repeats_no_alert() -> None:
     """Two hours back after the end: still cooling down (R6)."""
     rule = heat(cooldown_s=4 * 3600)
     ended = Latch(rule="heat", level=Level.CLEAR, since=NOW)
-    assert step(rule, ended, MET, NOW - 2 * HOUR, daily_cap=24)[1] is None
+    assert step(rule, ended, MET, NOW - 2 * HOUR, daily_cap=24, zone=UTC)[1] is None
 
 
 def test_clock_set_back_by_days_silences_nothing() -> None:
     """A remembered time far in the future does not hold alerts back (R6)."""
     ended = Latch(rule="heat", level=Level.CLEAR, since=NOW + 400 * 24 * HOUR)
-    assert step(heat(cooldown_s=3600), ended, MET, NOW, daily_cap=24)[1] is Edge.RAISED
+    assert step(heat(cooldown_s=3600), ended, MET, NOW, daily_cap=24, zone=UTC)[1] is Edge.RAISED
     raised = Latch(rule="heat", level=Level.RAISED, since=NOW + 400 * 24 * HOUR)
-    assert step(heat(hold_s=3600), raised, OVER, NOW, daily_cap=24)[1] is Edge.CLEARED
+    assert step(heat(hold_s=3600), raised, OVER, NOW, daily_cap=24, zone=UTC)[1] is Edge.CLEARED
 
 
 def test_rule_taken_out_is_cleared() -> None:
     """An alert does not outlive its rule (R7)."""
-    raised, _ = step(heat(), Latch(rule="heat"), MET, NOW, daily_cap=24)
+    raised, _ = step(heat(), Latch(rule="heat"), MET, NOW, daily_cap=24, zone=UTC)
     ended, edge = retire(raised, NOW + HOUR)
     assert (ended.level, edge) == (Level.CLEAR, Edge.CLEARED)
     assert retire(ended, NOW + HOUR) == (ended, None)
@@ -178,5 +178,5 @@ def test_rule_taken_out_is_cleared() -> None:
 
 def test_latch_survives_its_bytes() -> None:
     """A latch read back is the latch that was written."""
-    raised, _ = step(heat(clear=28.0), Latch(rule="heat"), MET, NOW, daily_cap=24)
+    raised, _ = step(heat(clear=28.0), Latch(rule="heat"), MET, NOW, daily_cap=24, zone=UTC)
     assert msgspec.json.decode(msgspec.json.encode(raised), type=Latch) == raised

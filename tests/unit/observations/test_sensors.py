@@ -163,8 +163,8 @@ def test_hour_is_the_state_at_its_end() -> None:
 
 
 def test_one_odd_reading_is_not_the_value_now() -> None:
-    """The median of five minutes, at the time of the newest (S6)."""
-    samples = minutes(44.0, 20.0, 20.2, 20.4, 44.0, step=1)
+    """The median of three within five minutes, at the time of the newest (S6)."""
+    samples = minutes(1.0, 2.0, 20.2, 20.4, 44.0, step=1)
     settled = sensors.settled(schema.AIR_TEMPERATURE, list(reversed(samples)))
     assert settled == Sample(NOW, 20.4)
     assert sensors.settled(schema.AIR_TEMPERATURE, minutes(30.0, 20.0, step=5)) == minutes(20.0)[0]
