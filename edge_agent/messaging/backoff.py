@@ -1,8 +1,10 @@
 """How long to pause before the next attempt to connect, and what a person can do. Pure.
 
-Pauses are full-jitter and double from 1 s to the longest one; they start over only after a
+Pauses are full-jitter and double from the first to the longest one; they start over only after a
 connection that stood for a minute, so that a broker that takes and breaks connections is not
-stormed. Refused logins pause for minutes, a taken-over session and an exceeded quota for one.
+stormed. The first pause is what spreads a fleet: when a broker that N devices share drops all of
+them, about N / first pause come back a second. Refused logins pause for minutes, a taken-over
+session and an exceeded quota for one.
 """
 
 from __future__ import annotations
@@ -41,12 +43,19 @@ class Backoff:
 
     Args:
         random: Uniform numbers in [0, 1).
-        longest_s: Upper end of the pauses.
+        first_s: Upper end of the first pause.
+        longest_s: Upper end of the pauses; at least `first_s` is taken.
     """
 
-    def __init__(self, random: Callable[[], float], longest_s: float) -> None:
+    def __init__(
+        self,
+        random: Callable[[], float],
+        first_s: float = FIRST_PAUSE_S,
+        longest_s: float = LONGEST_PAUSE_S,
+    ) -> None:
         self._random = random
-        self._longest_s = longest_s
+        self._first_s = first_s
+        self._longest_s = max(first_s, longest_s)
         self._failures = 0
         self._short_lived = 0
 
@@ -69,7 +78,7 @@ class Backoff:
 
     def pause(self, code: int | None) -> float:
         """Seconds to wait after an attempt or a connection that ended with this reason code."""
-        cap = min(self._longest_s, FIRST_PAUSE_S * 2.0**self._failures)
+        cap = min(self._longest_s, self._first_s * 2.0**self._failures)
         self._failures = min(self._failures + 1, _MOST_DOUBLINGS)
         if code in _LOGIN:
             return self._longest_s * (0.5 + 0.5 * self._random())

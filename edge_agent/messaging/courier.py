@@ -24,7 +24,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from edge_agent.messaging.backoff import LONGEST_PAUSE_S, STABLE_S, Backoff, hint
+from edge_agent.messaging.backoff import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    STABLE_S,
+    Backoff,
+    hint,
+)
 from edge_agent.messaging.link import (
     Acknowledged,
     Down,
@@ -113,7 +119,8 @@ class Courier:
         protocol: `auto`, or one version only.
         clock: Pauses are measured on its monotonic side.
         random: Uniform numbers in [0, 1).
-        longest_pause_s: Upper end of the pauses of rule 1.
+        first_pause_s: Upper end of the first pause of rule 1.
+        longest_pause_s: Upper end of the later ones.
         ping: Topic of the pings of rule 7; empty = none.
     """
 
@@ -127,6 +134,7 @@ class Courier:
         protocol: Literal["auto", "5", "3.1.1"],
         clock: Clock,
         random: Callable[[], float],
+        first_pause_s: float = FIRST_PAUSE_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
         ping: str = "",
     ) -> None:
@@ -139,7 +147,7 @@ class Courier:
         self._auto = protocol == "auto"
         self._version: Version = "5" if protocol == "auto" else protocol
         self._clock = clock
-        self._backoff = Backoff(random, longest_pause_s)
+        self._backoff = Backoff(random, first_pause_s, longest_pause_s)
 
         self._dialled_at: float | None = None
         self._dial_at = clock.monotonic()
