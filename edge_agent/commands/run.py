@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
+    from edge_agent.config_structs import Web
+    from edge_agent.cycle import Decision
+    from edge_agent.inbox import Item
+    from edge_agent.ports import Clock
+    from edge_agent.runtime import Runtime
+    from edge_agent.web.app import Ask
+    from edge_agent.web.view import Board
+
+_log = logging.getLogger(__name__)
+
 @config_option
 @verbosity_options
 def run_service(config_path: Path | None) -> None:
@@ -39,6 +49,8 @@ def run_service(config_path: Path | None) -> None:
     from edge_agent.service import Service
 
     set_up_logging(0)
+    from edge_agent.shelter import read_into_memory
+    from edge_agent.web.view import Board
     clock, inbox = SystemClock(), Inbox()
     wishes = {
         signal.SIGTERM: Signal.STOP,
@@ -62,7 +74,13 @@ def run_service(config_path: Path | None) -> None:
     with mail.sole(state) as alone:
         if not alone:
             raise Unavailable(f"{state}: another edge-agent runs on this folder: stop it first")
-        with closing(Agent(open_runtime, inbox.put)) as agent:
+        board = Board()
+        with (
+            closing(
+                Agent(open_runtime, inbox.put, board.look if first.web.port else _unseen)
+            ) as agent,
+            _web(first.web, state, board=board, clock=clock, put=inbox.put, work=agent.ask),
+        ):
             Service(
                 agent,
                 agent.mail(),
@@ -72,3 +90,33 @@ def run_service(config_path: Path | None) -> None:
                 random=random.random,
                 poll_interval_s=agent.poll_interval_s,
             ).run()
+                tell=board.tell,
+
+
+def _unseen(_runtime: Runtime, _decision: Decision | None) -> None:
+    """Without a page nobody looks."""
+
+
+def _web(
+    settings: Web,
+    state: Path,
+    *,
+    board: Board,
+    clock: Clock,
+    put: Callable[[Item], None],
+    work: Ask,
+) -> AbstractContextManager[int | None]:
+    if not settings.port:
+        return nullcontext()
+    # Nothing of it is loaded where it is switched off.
+    from edge_agent.runtime import DATABASE
+    from edge_agent.web.server import asker, serving
+
+    return serving(
+        settings,
+        board=board,
+        clock=clock,
+        database=state / DATABASE,
+        token=lambda: locations.secret(settings.token_file, "web-token", os.environ),
+        ask=asker(put, work),
+    )

@@ -89,13 +89,16 @@ class Store:
             )
             return db.total_changes - before
 
-    def hourly(self, source: str, start: datetime, end: datetime) -> pl.DataFrame:
-        """Rows with `start <= time <= end`: `time` and every quantity, ascending."""
+    def hourly(self, source: str, start: datetime, end: datetime, most: int = -1) -> pl.DataFrame:
+        """Rows with `start <= time <= end`: `time` and every quantity, ascending.
+
+        At most the first `most` of them; -1 = all.
+        """
         with faults_told(self._db):
             rows = self._db.execute(
                 f"SELECT time, {', '.join(_COLUMNS)} FROM observations "  # noqa: S608 - names from the schema
-                "WHERE source = ? AND time BETWEEN ? AND ? ORDER BY time",
-                (source, _seconds(start), _seconds(end)),
+                "WHERE source = ? AND time BETWEEN ? AND ? ORDER BY time LIMIT ?",
+                (source, _seconds(start), _seconds(end), most),
             ).fetchall()
         frame = pl.DataFrame(
             rows,
@@ -139,6 +142,15 @@ class Store:
             rows = self._db.execute(
                 "SELECT body FROM forecasts WHERE issued BETWEEN ? AND ? ORDER BY issued",
                 (_seconds(start) // 3600 * 3600, _seconds(end)),
+            ).fetchall()
+        return [from_bytes(zlib.decompress(body)) for (body,) in rows]
+
+    def last_forecasts(self, before: datetime, most: int) -> list[Forecast]:
+        """The newest `most` forecasts of hours that began before a time, newest first."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT body FROM forecasts WHERE issued < ? ORDER BY issued DESC LIMIT ?",
+                (_seconds(before) // 3600 * 3600, most),
             ).fetchall()
         return [from_bytes(zlib.decompress(body)) for (body,) in rows]
 

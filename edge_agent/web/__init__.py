@@ -1,0 +1,1 @@
+"""The farm's page, its REST interface and its metrics."""

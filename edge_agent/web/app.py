@@ -1,0 +1,285 @@
+"""The WSGI application: who may ask, where it goes, how it is answered."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from edge_agent.errors import BadData, FarmError, StorageError
+from edge_agent.web import access, answers, site
+from edge_agent.web.records import Records
+from edge_agent.web.routes import COMMANDS, JSON, ROUTES, NotYet, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from edge_agent.ports import Clock
+    from edge_agent.web.view import Board
+
+    Start = Callable[[str, list[tuple[str, str]]], object]
+    Ask = Callable[[str, bytes], tuple[bool, str] | None]
+
+_log = logging.getLogger(__name__)
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_GUARDS: Final = (
+    ("Content-Security-Policy", _POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+)  # fmt: skip
+_COMMAND: Final = "/api/commands/"
+_BY_PATH: Final = {route.path: route for route in (*ROUTES, *site.ROUTES)}
+_RETRY: Final = ("Retry-After", "10")
+
+
+class Busy(Exception):  # noqa: N818 - named by treatment
+    """The loop did not take the request in time; it will still be worked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What goes back."""
+
+    status: HTTPStatus
+    content: bytes = b""
+    media: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    address: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    content: bytes
+    etag: str
+
+
+@dataclass(slots=True)
+class Application:
+    """Answers requests, in any thread.
+
+    Args:
+        board: Newest view and condition.
+        clock: Time.
+        database: The agent's database, to be read.
+        token: The token now, or None where none is configured.
+        ask: Has the loop work a command; see `CommandDesk.ask`, and `Busy`.
+    """
+
+    board: Board
+    clock: Clock
+    database: Path
+    token: Callable[[], str | None]
+    ask: Ask
+    records: Records = field(init=False)
+    _reads: access.Paces = field(init=False)
+    _tries: access.Paces = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.database)
+        self._reads = access.Paces(access.BURST, access.RATE)
+        self._tries = access.Paces(access.TRIES, 1 / access.TRY_S)
+
+    def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        """WSGI."""
+        asked = _read(environ)
+        response = self._answer(asked)
+        status = f"{response.status.value} {response.status.phrase}"
+        headers = [("Content-Length", str(len(response.content))), *_GUARDS, *response.headers]
+        if response.status is not HTTPStatus.NOT_MODIFIED:
+            headers.append(("Content-Type", response.media))
+        start(status, headers)
+        return [] if asked.method == "HEAD" else [response.content]
+
+    @property
+    def acts(self) -> bool:
+        """Whether changes may be asked for at all."""
+        return self._token() is not None
+
+    def now(self) -> datetime:
+        """UTC."""
+        return self.clock.now()
+
+    def _answer(self, asked: _Asked) -> Response:
+        try:
+            return self._allowed(asked) or self._routed(asked)
+        except NotYet:
+            return _fault(HTTPStatus.SERVICE_UNAVAILABLE, "the first hour is being worked", _RETRY)
+        except BadData as fault:
+            return _fault(HTTPStatus.BAD_REQUEST, str(fault))
+        except StorageError as fault:
+            _log.warning("web: %s", fault)
+            return _fault(HTTPStatus.SERVICE_UNAVAILABLE, "the disk refuses", _RETRY)
+        except Exception:  # noqa: BLE001 - a bug in one answer must not end the thread
+            _log.exception("web: unexpected fault at %s", asked.path)
+            return _fault(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error (a bug)")
+
+    def _allowed(self, asked: _Asked) -> Response | None:
+        """What to answer to who may not ask; None for who may."""
+        moment = self.clock.monotonic()
+        if not access.is_here(asked.address) and not self._reads.take(asked.address, moment):
+            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", ("Retry-After", "1"))
+        route = _BY_PATH.get(asked.path)
+        if (route is not None and route.open) or asked.path == site.LOGIN:
+            return None
+        changes = asked.path.startswith(_COMMAND)
+        token = self._token()
+        if token is None:
+            if changes:
+                return _fault(HTTPStatus.FORBIDDEN, "set web.token_file to change anything")
+            if access.is_here(asked.headers.get("host", "")):
+                return None
+            return _fault(HTTPStatus.FORBIDDEN, "without web.token_file only as localhost")
+        return self._with_token(asked, token, changes=changes)
+
+    def _with_token(self, asked: _Asked, token: str, *, changes: bool) -> Response | None:
+        moment = self.clock.monotonic()
+        sent = "authorization" in asked.headers
+        if sent and self._tries.left(asked.address, moment) < 1:
+            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens", _RETRY)
+        if access.bearer(token, asked.headers):
+            return None
+        if access.by_cookie(token, asked.headers):
+            if not changes or access.from_the_page(asked.headers):
+                return None
+            return _fault(HTTPStatus.FORBIDDEN, "not from this device's own page")
+        if sent:
+            self._tries.take(asked.address, moment)
+        if asked.path == site.PAGE:
+            return _page(HTTPStatus.UNAUTHORIZED, site.login(_language(asked)))
+        asking = ("WWW-Authenticate", 'Bearer realm="farm-edge"')
+        return _fault(HTTPStatus.UNAUTHORIZED, "a token is needed", asking)
+
+    def _routed(self, asked: _Asked) -> Response:
+        if asked.path == site.LOGIN:
+            return self._login(asked) if asked.method == "POST" else _not_allowed("POST")
+        name = asked.path.removeprefix(_COMMAND)
+        if name != asked.path and name in COMMANDS:
+            return self._command(name, asked) if asked.method == "POST" else _not_allowed("POST")
+        route = _BY_PATH.get(asked.path)
+        if route is None:
+            return _fault(HTTPStatus.NOT_FOUND, "there is nothing here; see /api/openapi.json")
+        if asked.method not in {"GET", "HEAD"}:
+            return _not_allowed("GET, HEAD")
+        made = self._made(route, asked)
+        headers = (("ETag", made.etag), ("Cache-Control", "no-cache"))
+        if made.etag in asked.headers.get("if-none-match", ""):
+            return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(HTTPStatus.OK, made.content, route.media, headers)
+
+    def _made(self, route: Route, asked: _Asked) -> _Made:
+        query = _query(asked.query, route.query)
+
+        def make() -> _Made:
+            answer = route.make(self, query)
+            content = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
+            return _Made(content, f'"{sha256(content).hexdigest()[:24]}"')
+
+        if route.fresh == "never":
+            return make()
+        second = int(self.clock.monotonic()) if route.fresh == "second" else 0
+        return self.board.once(f"{route.path} {query} {second}", make)
+
+    def _command(self, name: str, asked: _Asked) -> Response:
+        content = asked.read()
+        if content and asked.headers.get("content-type", "").partition(";")[0] != JSON:
+            return _fault(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {JSON}")
+        try:
+            answer = self.ask(name, content)
+        except Busy:
+            done = answers.Done(ok=True, text=f"{name} is done as soon as the device is free")
+            return Response(HTTPStatus.ACCEPTED, msgspec.json.encode(done))
+        if answer is None:
+            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", _RETRY)
+        ok, text = answer
+        status = HTTPStatus.OK if ok else HTTPStatus.CONFLICT
+        return Response(status, msgspec.json.encode(answers.Done(ok=ok, text=text)))
+
+    def _login(self, asked: _Asked) -> Response:
+        moment, token = self.clock.monotonic(), self._token()
+        if self._tries.left(asked.address, moment) < 1:
+            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens", _RETRY)
+        sent = dict(parse_qsl(asked.read().decode("utf-8", "replace"))).get("token", "").strip()
+        if token is None or not access.bearer(token, {"authorization": f"Bearer {sent}"}):
+            self._tries.take(asked.address, moment)
+            return _page(HTTPStatus.UNAUTHORIZED, site.login(_language(asked), wrong=True))
+        cookie = (
+            f"{access.COOKIE}={access.session(token)}; Path=/; Max-Age=31536000; "
+            "HttpOnly; SameSite=Strict"
+        )
+        where = f"{site.PAGE}?lang={_language(asked)}"
+        return Response(HTTPStatus.SEE_OTHER, headers=(("Set-Cookie", cookie), ("Location", where)))
+
+    def _token(self) -> str | None:
+        try:
+            return self.token()
+        except FarmError as fault:
+            # A token that cannot be read must lock the door, not open it.
+            raise StorageError(str(fault)) from fault
+
+
+def _read(environ: dict[str, Any]) -> _Asked:
+    headers = {
+        key[5:].replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    }
+    headers["content-type"] = environ.get("CONTENT_TYPE", "")
+    return _Asked(
+        method=environ["REQUEST_METHOD"],
+        path=environ.get("PATH_INFO", ""),
+        query=environ.get("QUERY_STRING", ""),
+        headers=headers,
+        address=environ.get("REMOTE_ADDR", ""),
+        read=environ["wsgi.input"].read,
+    )
+
+
+def _query(text: str, struct: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        pairs = parse_qsl(
+            text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=20
+        )
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise BadData("query: a key is given twice")
+        return msgspec.convert(dict(pairs), struct, strict=False)
+    except (msgspec.ValidationError, ValueError) as fault:
+        raise BadData(f"query: {fault}") from fault
+
+
+def _language(asked: _Asked) -> str:
+    return "en" if "lang=en" in asked.query else "ko"
+
+
+def _page(status: HTTPStatus, content: bytes) -> Response:
+    return Response(status, content, site.HTML, (("Cache-Control", "no-store"),))
+
+
+def _fault(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Response:
+    return Response(status, msgspec.json.encode(answers.Fault(error=text)), JSON, headers)
+
+
+def _not_allowed(methods: str) -> Response:
+    allow = ("Allow", methods)
+    return _fault(HTTPStatus.METHOD_NOT_ALLOWED, f"use {methods}", allow)

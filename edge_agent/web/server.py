@@ -1,0 +1,192 @@
+"""The HTTP server: threads beside the loop, and limits against hostile clients.
+
+S1  A request must be whole `REQUEST_S` after its first byte, however slowly it drips in.
+S2  A request's head is at most `HEAD_BYTES`, its body `BODY_BYTES`.
+S3  One address holds at most `PER_ADDRESS` connections, all together at most `CONNECTIONS`.
+S4  A command waits at most `ANSWER_S` for the loop, and only one at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from edge_agent.inbox import Errand
+from edge_agent.web.app import Application, Busy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from edge_agent.config_structs import Web
+    from edge_agent.inbox import Item
+    from edge_agent.ports import Clock
+    from edge_agent.web.app import Ask
+    from edge_agent.web.view import Board
+
+_log = logging.getLogger(__name__)
+
+REQUEST_S: Final = 10.0
+HEAD_BYTES: Final = 16_384
+BODY_BYTES: Final = 8_192
+CONNECTIONS: Final = 100
+PER_ADDRESS: Final = 30
+ANSWER_S: Final = 5.0
+_THREADS: Final = 3
+_SWEEP_S: Final = 2
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc] # waitress ships no types
+    """A connection that knows since when its request is under way (S1)."""
+
+    since: float | None = None
+
+    def received(self, data: bytes) -> bool:
+        took = bool(super().received(data))
+        if self.request is None:
+            self.since = None
+        elif self.since is None:
+            self.since = time.monotonic()
+        return took
+
+
+class _Server(TcpWSGIServer):  # type: ignore[misc] # as above
+    """Waitress, with S1 and S3."""
+
+    channel_class = _Channel
+
+    def maintenance(self, now: float) -> None:
+        super().maintenance(now)
+        moment = time.monotonic()
+        for channel in self.active_channels.values():
+            if channel.since is not None and moment - channel.since > REQUEST_S:
+                channel.will_close = True
+
+    def set_socket_options(self, conn: Any) -> None:  # noqa: ANN401 - a socket, untyped there
+        super().set_socket_options(conn)
+        address = conn.getpeername()[0]
+        held = sum(channel.addr[0] == address for channel in self.active_channels.values())
+        if held >= PER_ADDRESS:
+            conn.close()
+            raise ConnectionRefusedError(f"{address} holds {held} connections")
+
+
+@contextmanager
+def serving(
+    settings: Web,
+    *,
+    board: Board,
+    clock: Clock,
+    database: Path,
+    token: Callable[[], str | None],
+    ask: Ask,
+) -> Iterator[int | None]:
+    """Serve as long as the context lasts; yields the port.
+
+    A port that cannot be had is said and yields None: the farm needs its alerts without a page.
+
+    Args:
+        settings: `[web]`, switched on.
+        board: What is shown.
+        clock: Time.
+        database: The agent's database.
+        token: The token now, or None.
+        ask: Works a command on the loop.
+    """
+    try:
+        listening = _listen(settings.host, settings.port)
+    except OSError as fault:
+        where = f"{settings.host}:{settings.port}"
+        _log.warning("web: %s: %s: change web.host or web.port", where, fault.strerror)
+        yield None
+        return
+    dispatcher = ThreadedTaskDispatcher()
+    # Requests wait for a thread, that is why threads are few; a line about each says nothing.
+    dispatcher.queue_logger.setLevel(logging.ERROR)
+    with listening:
+        server = _Server(
+            Application(board, clock, database, token, ask),
+            _sock=listening,
+            bind_socket=False,
+            sockinfo=(listening.family, listening.type, None, listening.getsockname()),
+            dispatcher=dispatcher,
+            adj=Adjustments(
+                sockets=[listening],
+                threads=_THREADS,
+                ident=None,
+                connection_limit=CONNECTIONS,
+                channel_timeout=30,
+                cleanup_interval=_SWEEP_S,
+                max_request_header_size=HEAD_BYTES,
+                max_request_body_size=BODY_BYTES,
+                inbuf_overflow=BODY_BYTES * 2,
+                asyncore_use_poll=True,
+                log_socket_errors=False,
+                clear_untrusted_proxy_headers=True,
+            ),
+        )
+        dispatcher.set_thread_count(_THREADS)
+        thread = threading.Thread(target=server.run, name="web", daemon=True)
+        thread.start()
+        port = int(server.effective_port)
+        _log.info("web: http://%s:%d/", settings.host, port)
+        try:
+            yield port
+        finally:
+            dispatcher.shutdown(timeout=1)
+            # On its own thread, which then has nothing to wait for and ends.
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))  # noqa: SLF001 - waitress has no other end
+            thread.join(timeout=2)
+
+
+def asker(put: Callable[[Item], None], work: Ask) -> Ask:
+    """Has the loop work commands, one at a time (S4).
+
+    Args:
+        put: The loop's inbox.
+        work: `Agent.ask`; called on the loop's thread.
+    """
+    one = threading.Lock()
+
+    def ask(name: str, payload: bytes) -> tuple[bool, str] | None:
+        done = threading.Event()
+        answer: list[Any] = []
+
+        def call() -> None:
+            try:
+                answer.append(work(name, payload))
+            except Exception as fault:
+                answer.append(fault)
+                raise
+            finally:
+                done.set()
+
+        if not one.acquire(blocking=False):
+            return None
+        try:
+            put(Errand(call))
+            if not done.wait(ANSWER_S):
+                raise Busy
+        finally:
+            one.release()
+        (came,) = answer
+        if isinstance(came, Exception):
+            raise came
+        return came  # type: ignore[no-any-return] # what `work` gave
+
+    return ask
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(address[:2], family=family)

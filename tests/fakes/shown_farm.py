@@ -1,0 +1,158 @@
+"""A farm that has worked a day and more, for what shows it: page, interface, metrics."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from edge_agent import config
+from edge_agent.condition import Condition
+from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
+from edge_agent.messaging.courier import LinkState
+from edge_agent.messaging.outbox import Caps
+from edge_agent.messaging.quiet import QuietOutbox
+from edge_agent.runtime import Runtime
+from edge_agent.web.view import Board
+from tests.fakes.clock import FakeClock
+from tests.fakes.loaded import FakeRelease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge_agent.cycle import Decision
+
+HOUR = timedelta(hours=1)
+NOON = datetime(2026, 7, 18, 3, 10, tzinfo=UTC)
+"""Ten past twelve in Seoul."""
+SETTINGS = """
+[device]
+name = "햇살농장 1호동"
+[irrigation]
+crop = "tomato"
+area_m2 = 660.0
+covered = true
+[[sensors]]
+topic = "house/air"
+field = "t"
+quantity = "air_temperature_c"
+unit = "C"
+role = "indoor"
+[[sensors]]
+topic = "house/air"
+field = "h"
+quantity = "relative_humidity_pct"
+unit = "%"
+role = "indoor"
+[[sensors]]
+topic = "house/bed"
+quantity = "soil_moisture_pct"
+unit = "%"
+role = "soil"
+"""
+CONNECTED = Condition(
+    LinkState(connected=True, version="5", problem="", connections=1, refused_topics=()),
+    {},
+    "fine",
+    0.4,
+    NOON - timedelta(minutes=9),
+)
+
+
+class ShownFarm:
+    """A runtime on a fake clock, its board, and commands that change it.
+
+    Args:
+        folder: State folder.
+        settings: Configuration.
+        now: UTC.
+    """
+
+    def __init__(self, folder: Path, settings: str = SETTINGS, now: datetime = NOON) -> None:
+        self.clock = FakeClock(now)
+        self.models = FakeRelease()
+        self.board = Board()
+        self.runtime = Runtime(
+            config.decode(settings.encode(), "config.toml"), folder, self.clock, lambda: True
+        )
+        runtime = self.runtime
+        runtime.release = lambda: self.models  # type: ignore[method-assign,assignment,return-value]
+        rules = ("heat", "dryness", "frost", "frost-watch", "vpd-high", "house-hot", "house-cold")
+        runtime.outbox = QuietOutbox(runtime.db, Caps(), runtime.topics, rules, self.clock)
+        self.asked: list[tuple[str, object]] = []
+        self.decision: Decision | None = None
+
+    def work(self, hours: int = 27) -> None:
+        """Weather of three weeks, then a cycle for each of the last hours."""
+        end = self.clock.now()
+        self._weather(end.replace(minute=0))
+        for back in range(hours - 1, -1, -1):
+            moment = end - back * HOUR
+            self.clock.jump((moment - self.clock.now()).total_seconds())
+            self._foresee(moment)
+            if back < 2:
+                self._sensors(moment)
+            self.decision = self.runtime.run_cycle()[0]
+        self.board.look(self.runtime, self.decision)
+        self.board.tell(CONNECTED)
+
+    def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
+        """As `Agent.ask`: `predict` makes it two degrees hotter, `ack` is worked."""
+        request = json.loads(payload or b"{}")
+        self.asked.append((name, request))
+        outbox = self.runtime.outbox
+        assert isinstance(outbox, QuietOutbox)
+        if name == "ack" and request.get("rule") == "heat":
+            outbox.ack("heat")
+        elif name == "predict":
+            self._foresee(self.clock.now(), warmer=2.0)
+            self.decision = self.runtime.run_cycle()[0]
+        elif name in {"ack", "snooze"}:
+            return False, f"rule {request.get('rule')!r} is not known"
+        self.board.look(self.runtime, self.decision)
+        return True, f"{name} is done"
+
+    def close(self) -> None:
+        """Close the database."""
+        self.runtime.close()
+
+    def _weather(self, end: datetime) -> None:
+        times = [end - back * HOUR for back in range(21 * 24)]
+        noise = np.random.default_rng(1).normal(0, 0.8, len(times))
+        warmth = np.array([_day(at)[0] for at in times]) + noise
+        damp = np.clip(np.array([_day(at)[1] for at in times]) - 3 * noise, 20, 98)
+        values = {
+            AIR_TEMPERATURE: np.round(warmth, 1),
+            RELATIVE_HUMIDITY: np.round(damp),
+            RAIN: np.zeros(len(times)),
+        }
+        frame = pl.DataFrame({TIME: times} | values, schema_overrides={TIME: TIME_DTYPE})
+        self.runtime.store.put_hourly("station:108", frame)
+        self.runtime.store.put_hourly("sensor:indoor", frame.drop(RAIN).head(40))
+
+    def _foresee(self, moment: datetime, warmer: float = 0.0) -> None:
+        origin = moment.replace(minute=0)
+
+        def curve(index: int, more: float) -> Callable[[np.ndarray], np.ndarray]:
+            ahead = [_day(origin + lead * HOUR)[index] + more for lead in range(1, 49)]
+            return lambda rows: np.resize(np.array(ahead), len(rows))
+
+        self.models.predictors[AIR_TEMPERATURE].value = curve(0, warmer)
+        self.models.predictors[RELATIVE_HUMIDITY].value = curve(1, 0.0)
+
+    def _sensors(self, moment: datetime) -> None:
+        take = self.runtime.intake.take
+        take("house/air", b'{"t": 29.4, "h": 71.5}', moment)
+        take("house/bed", b"24.5", moment - timedelta(minutes=40))
+
+
+def _day(at: datetime) -> tuple[float, float]:
+    """A summer's day in Korea: temperature and humidity."""
+    hour = (at.hour + 9) % 24
+    wave = np.cos((hour - 15) / 24 * 2 * np.pi)
+    trend = (at - NOON) / timedelta(days=1)
+    return 27.0 + 5.0 * float(wave) + 0.5 * trend, 68.0 - 20.0 * float(wave)
