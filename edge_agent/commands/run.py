@@ -16,10 +16,9 @@ from edge_agent.console import set_up_logging, verbosity_options
 from edge_agent.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-
-@click.command("run")
     from edge_agent.config_structs import Web
     from edge_agent.cycle import Decision
     from edge_agent.inbox import Item
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from edge_agent.web.app import Ask
     from edge_agent.web.view import Board
 
-_log = logging.getLogger(__name__)
 
+@click.command("run")
 @config_option
 @verbosity_options
 def run_service(config_path: Path | None) -> None:
@@ -47,10 +46,9 @@ def run_service(config_path: Path | None) -> None:
     from edge_agent.notify import Notifier
     from edge_agent.runtime import Runtime
     from edge_agent.service import Service
+    from edge_agent.web.view import Board
 
     set_up_logging(0)
-    from edge_agent.shelter import read_into_memory
-    from edge_agent.web.view import Board
     clock, inbox = SystemClock(), Inbox()
     wishes = {
         signal.SIGTERM: Signal.STOP,
@@ -89,8 +87,8 @@ def run_service(config_path: Path | None) -> None:
                 clock=clock,
                 random=random.random,
                 poll_interval_s=agent.poll_interval_s,
-            ).run()
                 tell=board.tell,
+            ).run()
 
 
 def _unseen(_runtime: Runtime, _decision: Decision | None) -> None:
