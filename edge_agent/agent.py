@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from edge_agent import __version__, cycle
+from edge_agent import __version__, certificates, cycle, shelter
 from edge_agent.contract.forecast import Forecast
-from edge_agent.errors import StorageError
+from edge_agent.errors import StorageError, TryLater
 from edge_agent.inbox import Item, Signal
 from edge_agent.mail import open_courier
 from edge_agent.messaging import discovery
@@ -16,20 +16,20 @@ from edge_agent.messaging.link import Received, Subscription
 from edge_agent.messaging.outbox import Caps
 from edge_agent.messaging.quiet import QuietOutbox
 from edge_agent.reserve import Reserve
+from edge_agent.runtime import DATABASE, Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from edge_agent.cycle import Decision
     from edge_agent.messaging.courier import Courier
-    from edge_agent.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 
 
 class Agent:
-    """`service.Work` over a `Runtime`, which it replaces as a whole at each reload.
+    """`service_seams.Work` over a `Runtime`, which it replaces as a whole at each reload.
 
     Args:
         open_runtime: Reads the configuration and builds the parts; called again at a reload.
@@ -83,22 +83,22 @@ class Agent:
         )
 
     def ready(self) -> bool:
-        """See `service.Work`."""
+        """See `service_seams.Work`."""
         return self._runtime.ready()
 
     def known_time(self) -> datetime | None:
-        """See `service.Work`."""
+        """See `service_seams.Work`."""
         return self._runtime.known_time()
 
-    def cycle(self, now: datetime) -> str:
-        """See `service.Work`."""
-        try:
-            decision, new = self._runtime.run_cycle(now)
-        except StorageError:
-            if not self._reserve().give():
-                raise
-            decision, new = self._runtime.run_cycle(now)
-        else:
+    def cycle(self, now: datetime, problems: Sequence[str] = ()) -> str:
+        """See `service_seams.Work`."""
+        self._check_the_file()
+        runtime = self._runtime
+        ending = certificates.warnings(runtime.config.mqtt.tls, now)
+        for warning in ending:
+            _log.warning("%s", warning)
+        decision, new = runtime.run_cycle(now, (*problems, *ending))
+        if runtime.on_disk:
             self._reserve().hold()
         self._decision = decision
         self._show(self._runtime, decision)
@@ -112,7 +112,8 @@ class Agent:
         return f"{now:%H:%M} UTC {what}; alerts: {raised}; {new} new messages"
 
     def watch(self, now: datetime) -> None:
-        """See `service.Work`."""
+        """See `service_seams.Work`."""
+        self._check_the_file()
         self._runtime.run_watch(now)
         if self._say_again:
             self._runtime.outbox.say_again(self._runtime.known_time())
@@ -120,7 +121,7 @@ class Agent:
         self._show(self._runtime, self._decision)
 
     def take(self, message: Received) -> None:
-        """See `service.Work`."""
+        """See `service_seams.Work`."""
         if message.retain:
             # Kept by the broker since nobody knows when: never as fresh.
             self._retained += 1
@@ -134,7 +135,7 @@ class Agent:
         self._runtime.intake.take(message.topic, message.payload, message.at)
 
     def fetch(self) -> Callable[[], bool]:
-        """See `service.Work`."""
+        """See `service_seams.Work`."""
         runtime = self._runtime
         if not (runtime.config.depot.url or runtime.config.depot.path):
             return lambda: False
@@ -143,11 +144,48 @@ class Agent:
         return lambda: bool(finish()) if runtime is self._runtime else False
 
     def reload(self) -> Courier:
-        """See `service.Work`."""
+        """See `service_seams.Work`."""
+        if self.sheltered:
+            raise TryLater("the disk refuses; the configuration is read anew once it takes writes")
+        return self._replace_by(self._opened())
+
+    @property
+    def sheltered(self) -> bool:
+        """See `service_seams.Work`."""
+        return not self._runtime.on_disk
+
+    def shelter(self) -> Courier | None:
+        """See `service_seams.Work`."""
+        before = self._runtime
+        if self._reserve().give():
+            return None
+        memory = shelter.into_memory(before.db)
+        fresh = self._furnished(Runtime(before.config, before.state, before.clock, db=memory))
+        fresh.take_over(before)
+        return self._replace_by(fresh)
+
+    def go_home(self) -> Courier | None:
+        """See `service_seams.Work`."""
+        before = self._runtime
+        before.intake.flush(before.store)
+        try:
+            shelter.back_to_disk(before.db, before.state / DATABASE)
+        except StorageError:
+            return None
         fresh = self._opened()
+        fresh.take_over(before)
+        return self._replace_by(fresh)
+
+    def _replace_by(self, fresh: Runtime) -> Courier:
         self._before, self._runtime = self._runtime, fresh
         self._desk = self._make_desk()
         return self.mail()
+
+    def _check_the_file(self) -> None:
+        runtime = self._runtime
+        place = runtime.state / DATABASE
+        if runtime.on_disk and shelter.identity(place) != self._file:
+            raise StorageError(f"{place}: was deleted or replaced while it was in use")
 
     def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
         """Work a request of the local API; see `CommandDesk.ask`."""
@@ -156,7 +194,7 @@ class Agent:
         return answer
 
     def settle(self) -> None:
-        """See `service.Work`."""
+        """See `service_seams.Work`."""
         before, self._before = self._before, None
         if before is not None:
             before.close()
@@ -165,8 +203,12 @@ class Agent:
         return Reserve(self._runtime.state, self._runtime.config.storage.reserve_bytes)
 
     def _opened(self) -> Runtime:
-        runtime = self._open()
-        Reserve(runtime.state, runtime.config.storage.reserve_bytes).hold()
+        return self._furnished(self._open())
+
+    def _furnished(self, runtime: Runtime) -> Runtime:
+        if runtime.on_disk:
+            Reserve(runtime.state, runtime.config.storage.reserve_bytes).hold()
+            self._file = shelter.identity(runtime.state / DATABASE)
         stored = runtime.config.storage
         runtime.outbox = QuietOutbox(
             runtime.db,

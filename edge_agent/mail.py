@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from edge_agent import locations
-from edge_agent.errors import StorageError
 from edge_agent.files import make_folder
 from edge_agent.inbox import Inbox
 from edge_agent.masking import PASSWORD_CREDENTIAL
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edge_agent.messaging.topics import Topics
     from edge_agent.ports import Clock
 
+_log = logging.getLogger(__name__)
 LOCK: Final = "agent.lock"
 _HANG_UP_S: Final = 3.0
 _TURN_S: Final = 0.2
@@ -132,16 +133,15 @@ def deliver(
 def sole(state: Path) -> Iterator[bool]:
     """Whether this process is the only one that speaks for the device, for as long as it lasts.
 
-    Two that speak would take the broker's session from each other.
-
-    Raises:
-        StorageError: The state folder cannot be written.
+    Two that speak would take the broker's session from each other. On a disk that refuses even
+    this, it is taken to be alone: an agent that is started there still forecasts and alerts.
     """
     try:
-        make_folder(state)
-        handle = (state / LOCK).open("wb")
+        handle = _lock_file(state)
     except OSError as fault:
-        raise StorageError(f"{state / LOCK}: {fault.strerror}: check the disk") from fault
+        _log.warning("%s: %s: cannot see whether another agent runs", state / LOCK, fault.strerror)
+        yield True
+        return
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,6 +149,15 @@ def sole(state: Path) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def _lock_file(state: Path) -> BinaryIO:
+    try:
+        make_folder(state)
+        return (state / LOCK).open("wb")
+    except OSError:
+        # On a read-only disk the file of an earlier start can be locked as well.
+        return (state / LOCK).open("rb")
 
 
 def _waiting(outbox: Outbox) -> int:

@@ -14,7 +14,9 @@ Rules (tests name the numbers):
 7. HUP reads the configuration anew; a bad one changes nothing and is said.
 8. After the wall clock was set (not after sleep) nothing expires for a quarter of an hour: what
    waits was dated by the old time, and the new one may be corrected again.
-9. TERM: `offline` is published, what was acknowledged is written down, and the process ends
+9. A disk that refuses, or a database file that is damaged or gone: everything is kept in memory,
+   and after each cycle and each minute the way back is tried.
+10. TERM: `offline` is published, what was acknowledged is written down, and the process ends
    within five seconds.
 """
 
@@ -23,18 +25,18 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from edge_agent.condition import Condition
-from edge_agent.errors import FarmError, NothingNew
+from edge_agent.errors import FarmError, NothingNew, StorageError
 from edge_agent.inbox import Errand, Fetched, Item, Signal
 from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Subscribed, Up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_agent.messaging.courier import LinkState
     from edge_agent.ports import Clock
+    from edge_agent.service_seams import Mail, Waiting, Words, Work
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -50,89 +52,10 @@ BATCH: Final = 200
 JUMP_S: Final = 60.0
 DISTRUST_S: Final = 900.0
 PATIENCE_S: Final = 90.0
-
-
-class Work(Protocol):
-    """What the service does, on the loop's thread unless it says otherwise."""
-
-    def ready(self) -> bool:
-        """Whether a good release is installed."""
-        ...
-
-    def known_time(self) -> datetime | None:
-        """UTC, or None while the wall clock cannot be trusted."""
-        ...
-
-    def cycle(self, now: datetime) -> str:
-        """Work the hour; a line about its outcome."""
-        ...
-
-    def watch(self, now: datetime) -> None:
-        """Once a minute: rules on live sensors."""
-        ...
-
-    def take(self, message: Received) -> None:
-        """A sensor's message or a command."""
-        ...
-
-    def fetch(self) -> Callable[[], bool]:
-        """Pull release and observations, in a thread of its own; the result runs on the loop."""
-        ...
-
-    def reload(self) -> Mail:
-        """Take the configuration anew: a courier for it. Or raise, and keep all as it was."""
-        ...
-
-    def settle(self) -> None:
-        """After a reload: the old courier has parted, close what it used."""
-        ...
-
-
-class Mail(Protocol):
-    """The courier, as seen from here."""
-
-    @property
-    def state(self) -> LinkState:
-        """How the connection stands."""
-        ...
-
-    def tick(self, now: datetime | None) -> float:
-        """Do what is due; seconds until the next time."""
-        ...
-
-    def handle(self, event: Event, now: datetime | None) -> bool:
-        """Take in an event of the link; False where it is not the courier's."""
-        ...
-
-    def hang_up(self, timeout_s: float) -> None:
-        """Say `offline` and disconnect, or give up an attempt."""
-        ...
-
-    def write_down(self) -> None:
-        """Remove what was acknowledged."""
-        ...
-
-
-class Waiting(Protocol):
-    """An inbox; tests give one that turns the clock."""
-
-    def put(self, item: Item) -> None:
-        """Add an item."""
-        ...
-
-    def get(self, timeout_s: float) -> Item | None:
-        """Next item, or None after the time."""
-        ...
-
-
-class Words(Protocol):
-    """systemd's ear."""
-
-    watchdog_s: float | None
-
-    def send(self, *lines: str) -> None:
-        """Say lines."""
-        ...
+TOLD_S: Final = 86_400.0
+"""So long `/health` tells of a disk that refused and is well again."""
+_ON_DISK: Final = ("cycle", "watch", "outbox", "inbound", "errand")
+"""Jobs that use the database; an update that finds the disk full is no reason to leave it."""
 
 
 class Service:
@@ -188,6 +111,9 @@ class Service:
         self._said = ""
         self._outcome = "starting"
         self._faults: dict[str, str] = {}
+        self._disk_failed = False
+        self._lately = ""
+        self._told_until = moment
         self._cycle_s: float | None = None
         self._updated_at: datetime | None = None
 
@@ -211,10 +137,15 @@ class Service:
         if self._fetch_at <= moment and not self._fetching:
             self._fetching = True
             self._start_thread(self._fetch)
-        self._work_the_hour()
-        if self._watch_at <= moment:
+        if self._disk_failed:
+            self._leave_the_disk()
+        worked = self._work_the_hour()
+        watched = self._watch_at <= moment
+        if watched:
             self._watch_at = moment + WATCH_S
             self._guard("watch", lambda: self._work.watch(self._clock.now()))
+        if self._work.sheltered and (worked or watched):
+            self._try_the_disk()
         mail_s = self._guard("outbox", lambda: self._mail.tick(self._time_for_expiry()))
         self._say()
         moment = self._clock.monotonic()
@@ -224,20 +155,30 @@ class Service:
         waits = [at - moment for at in nexts]
         waits.append(self._until_the_hour())
         waits.append(WATCH_S if mail_s is None else mail_s)
-        return max(min(waits), 0.0)
+        leaving = self._disk_failed and "storage" not in self._faults
+        return 0.0 if leaving else max(min(waits), 0.0)
 
-    def _work_the_hour(self) -> None:
+    def _work_the_hour(self) -> bool:
         hour = self._hour_of(self._clock.now())
         if hour == self._hour and not self._cycle_wanted:
-            return
+            return False
         # Marked first: a fault must not make the loop spin, the next hour comes by itself.
         self._hour, self._cycle_wanted = hour, False
         began = self._clock.monotonic()
-        outcome = self._guard("cycle", lambda: self._work.cycle(self._clock.now()))
+        problems = self._problems()
+        outcome = self._guard("cycle", lambda: self._work.cycle(self._clock.now(), problems))
         self._cycle_s = self._clock.monotonic() - began
         if outcome is not None:
             self._outcome = outcome
             _log.info("cycle: %s", outcome)
+        return True
+
+    def _problems(self) -> list[str]:
+        # The cycle's own fault is about the cycle that now goes through.
+        faults = (f"{job}: {text}" for job, text in self._faults.items() if job != "cycle")
+        concerns = (f"mqtt: {text}" for text in self._mail.state.concerns)
+        over = [] if self._clock.monotonic() >= self._told_until else [self._lately]
+        return [*faults, *concerns, *over]
 
     def _hour_of(self, now: datetime) -> datetime:
         return (now - CYCLE_DELAY).replace(minute=0, second=0, microsecond=0)
@@ -294,14 +235,38 @@ class Service:
         self._words.send("RELOADING=1", f"MONOTONIC_USEC={moment_us}")
         fresh = self._guard("reload", self._work.reload)
         if fresh is not None:
-            self._part()
-            self._mail = fresh
-            self._guard("reload", self._work.settle)
-            self._cycle_wanted = True
-            self._fetch_at = self._clock.monotonic()
+            self._go_on_with(fresh)
             _log.info("configuration taken anew")
         if self._ready:
             self._words.send("READY=1", f"STATUS={self.status()}")
+
+    def _leave_the_disk(self) -> None:
+        why = next((self._faults[job] for job in _ON_DISK if job in self._faults), "")
+        fresh = self._guard("storage", self._work.shelter)
+        self._disk_failed = False
+        if "storage" in self._faults:
+            return
+        self._cycle_wanted = True
+        if fresh is not None:
+            self._go_on_with(fresh)
+            self._fault("storage", f"everything is kept in memory: {why}")
+
+    def _try_the_disk(self) -> None:
+        fresh = self._guard("way back", self._work.go_home)
+        if fresh is not None:
+            self._go_on_with(fresh)
+            why = self._faults.pop("storage", "")
+            self._lately = f"storage: until {self._clock.now():%Y-%m-%d %H:%M} UTC {why}"
+            self._told_until = self._clock.monotonic() + TOLD_S
+            _log.warning("storage: the disk takes writes again; nothing is kept in memory any more")
+
+    def _go_on_with(self, mail: Mail) -> None:
+        self._part()
+        self._mail = mail
+        self._guard("reload", self._work.settle)
+        self._disk_failed = False
+        self._cycle_wanted = True
+        self._fetch_at = self._clock.monotonic()
 
     def _guard(self, job: str, call: Callable[[], _T]) -> _T | None:
         try:
@@ -310,6 +275,8 @@ class Service:
             result = None
         except FarmError as fault:
             self._fault(job, str(fault))
+            if isinstance(fault, StorageError) and job in _ON_DISK:
+                self._disk_failed = not self._work.sheltered
             return None
         except Exception as fault:  # noqa: BLE001 - rule 5: a bug in one job must not stop the others
             self._fault(job, f"internal error: {type(fault).__name__}: {fault}")

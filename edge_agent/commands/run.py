@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
@@ -13,7 +14,7 @@ import click
 from edge_agent import config, locations
 from edge_agent.commands.config import config_option
 from edge_agent.console import set_up_logging, verbosity_options
-from edge_agent.errors import Unavailable
+from edge_agent.errors import StorageError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from edge_agent.runtime import Runtime
     from edge_agent.web.app import Ask
     from edge_agent.web.view import Board
+
+_log = logging.getLogger(__name__)
 
 
 @click.command("run")
@@ -44,8 +47,9 @@ def run_service(config_path: Path | None) -> None:
     from edge_agent.clock import SystemClock
     from edge_agent.inbox import Inbox, Signal
     from edge_agent.notify import Notifier
-    from edge_agent.runtime import Runtime
+    from edge_agent.runtime import DATABASE, Runtime
     from edge_agent.service import Service
+    from edge_agent.shelter import read_into_memory
     from edge_agent.web.view import Board
 
     set_up_logging(0)
@@ -67,7 +71,12 @@ def run_service(config_path: Path | None) -> None:
 
     def open_runtime() -> Runtime:
         # The state folder is locked for good: another one takes a restart.
-        return Runtime(config.load(config_path, os.environ), state, clock)
+        settings = config.load(config_path, os.environ)
+        try:
+            return Runtime(settings, state, clock)
+        except StorageError as fault:
+            _log.warning("%s; going on in memory", fault)
+            return Runtime(settings, state, clock, db=read_into_memory(state / DATABASE))
 
     with mail.sole(state) as alone:
         if not alone:

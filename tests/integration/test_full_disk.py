@@ -72,6 +72,9 @@ def test_alerts_are_written_on_a_full_disk(small_disk: Path) -> None:
     with closing(_agent(small_disk, 500_000)) as agent:
         assert (small_disk / "state" / NAME).stat().st_size == 500_000
         _fill(small_disk)
+        with pytest.raises(StorageError, match="full"):
+            agent.cycle(NOW)
+        assert agent.shelter() is None, "there is room again"
         assert "alerts: heat" in agent.cycle(NOW)
         assert not (small_disk / "state" / NAME).exists()
         topics = [entry.message.topic for entry in agent._runtime.outbox.due(None, limit=100)]

@@ -12,6 +12,7 @@ import pytest
 
 from edge_agent.runtime import DATABASE
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
+from tests.fakes.gate import Gate
 from tests.fakes.home_assistant import faults
 from tests.fakes.mosquitto import Mosquitto
 from tests.fakes.subscriber import Subscriber
@@ -51,10 +52,14 @@ def test_alerts_made_without_a_broker_arrive_when_it_comes(
     device: Path, broker: Mosquitto, tmp_path: Path
 ) -> None:
     """READY without a broker; then forecast, alert and presence; `offline` at the end, in time."""
+    # The agent reaches the broker through a gate, so that the controller is there first.
+    gate = Gate(broker.port)
+    text = device.read_text("utf-8").replace(f"port = {broker.port}", f"port = {gate.port}")
+    device.write_text(text, "utf-8")
     with ServiceProcess(device, tmp_path) as service:
         service.wait_for_line("READY=1")
         service.wait_for_line("alerts: heat")
-        with broker, Subscriber(broker.port, f"{ROOT}/#") as controller:
+        with broker, Subscriber(broker.port, f"{ROOT}/#") as controller, gate:
             heard = controller.wait(
                 lambda found: any(h.topic == f"{ROOT}/health" for h in found), 60.0
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.errors import ConfigError, NothingNew, StorageError, TryLater
+from edge_agent.errors import BadData, ConfigError, NothingNew, StorageError, TryLater
 from edge_agent.inbox import Fetched, Inbox, Item, Signal
 from edge_agent.messaging.courier import LinkState
 from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Up
@@ -17,7 +17,7 @@ from edge_agent.service import Service
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 START = datetime(2026, 7, 1, 12, 20, tzinfo=UTC)
@@ -68,6 +68,26 @@ class _Work:
         self.reload_fault: Exception | None = None
         self.fresh: _Mail | None = None
         self.settled = 0
+        self.problems: list[str] = []
+        self.sheltered = False
+        self.room = False
+        self.walled_in = False
+        self.disk_well = False
+
+    def shelter(self) -> _Mail | None:
+        if self.walled_in:
+            raise StorageError("no memory left")
+        if self.room:
+            self.room, self.fault = False, None
+            return None
+        self.sheltered, self.fault, self.fresh = True, None, _Mail()
+        return self.fresh
+
+    def go_home(self) -> _Mail | None:
+        if not self.disk_well:
+            return None
+        self.sheltered, self.fresh = False, _Mail()
+        return self.fresh
 
     def ready(self) -> bool:
         return self.is_ready
@@ -75,8 +95,9 @@ class _Work:
     def known_time(self) -> datetime | None:
         return self._clock.now()
 
-    def cycle(self, now: datetime) -> str:
+    def cycle(self, now: datetime, problems: Sequence[str]) -> str:
         self.cycles.append(now)
+        self.problems = list(problems)
         if self.fault is not None:
             raise self.fault
         return f"cycle {len(self.cycles)}"
@@ -246,7 +267,7 @@ def test_a_loop_that_hangs_does_not_feed_the_watchdog() -> None:
     case = _Case(watchdog_s=20.0)
     pings: list[int] = []
 
-    def slow(now: datetime) -> str:
+    def slow(now: datetime, problems: Sequence[str]) -> str:  # noqa: ARG001 - the interface has it
         before = case.words.said.count("WATCHDOG=1")
         case.clock.advance(500)
         pings.append(case.words.said.count("WATCHDOG=1") - before)
@@ -304,7 +325,7 @@ def test_only_one_update_at_a_time() -> None:
     assert started == [1]
 
 
-@pytest.mark.parametrize("fault", [StorageError("disk full"), KeyError("bug")])
+@pytest.mark.parametrize("fault", [BadData("a row"), KeyError("bug")])
 def test_a_fault_in_one_job_leaves_the_others(fault: Exception) -> None:
     """Rule 5: a failing cycle is said; mail, updates and the next hour go on; a recovery clears."""
     case = _Case()
@@ -326,6 +347,7 @@ def test_a_failing_outbox_does_not_make_the_loop_spin() -> None:
     """Rule 5: a disk fault in the queue is said and tried again later, not at once for ever."""
     case = _Case()
     case.mail.fault = StorageError("disk full")
+    case.work.sheltered = True
     case.run(3600)
     assert len(case.mail.times) < 400
     assert any("outbox: disk full" in line for line in case.words.said)
@@ -443,3 +465,56 @@ def test_systemd_hears_what_is_said(tmp_path: Path) -> None:
 def test_watchdog_time_is_systemds(env: dict[str, str], expected: float | None) -> None:
     """Only a watchdog that is meant for this process counts."""
     assert Notifier(env, pid=7).watchdog_s == expected
+
+
+def test_a_disk_that_refuses_is_left_and_found_again() -> None:
+    """Rule 9: the hour is worked in memory at once, health tells of it, then the way back."""
+    case = _Case()
+    case.work.fault = StorageError("disk full")
+
+    def heal() -> None:
+        case.work.disk_well = True
+
+    case.run(4000, {600: heal})
+    assert case.mail.ended == ["hang up", "write down"]
+    assert _hours(case) == ["01 12:20", "01 12:20", "01 12:30", "01 13:01"]
+    texts = [line for line in case.words.said if line.startswith("STATUS=")]
+    assert any("storage: everything is kept in memory: disk full" in line for line in texts)
+    assert "storage" not in texts[-2]
+    assert not case.work.sheltered
+    assert case.work.settled == 2
+    assert case.work.problems == [
+        "storage: until 2026-07-01 12:30 UTC everything is kept in memory: disk full"
+    ]
+
+
+def test_health_tells_of_faults() -> None:
+    """Rules 5 and 9: the next cycle is told what is wrong elsewhere, and not its own last fault."""
+    case = _Case()
+    case.work.fault = StorageError("disk full")
+    case.work.fetch_fault = TryLater("depot: no answer")
+    case.run(4000)
+    assert case.work.problems == [
+        "update: depot: no answer", "storage: everything is kept in memory: disk full",
+    ]  # fmt: skip
+
+
+def test_room_on_the_disk_is_enough() -> None:
+    """Rule 9: where the reserve could be given back the hour is worked again on the disk."""
+    case = _Case()
+    case.work.fault, case.work.room = StorageError("disk full"), True
+    case.run(600)
+    assert len(case.work.cycles) == 2
+    assert case.work.settled == 0
+    assert case.words.said[-3].startswith("STATUS=cycle 2")
+
+
+def test_without_any_way_out_the_loop_does_not_spin() -> None:
+    """Rule 9: neither disk nor memory: it is said, and the hours go on."""
+    case = _Case()
+    case.work.fault, case.work.walled_in = StorageError("disk full"), True
+    case.run(3 * 3600 + 60)
+    assert len(case.work.cycles) == 4
+    assert any("storage: no memory left" in line for line in case.words.said)
+    assert case.inbox is not None
+    assert len(case.inbox.waits) < 1000

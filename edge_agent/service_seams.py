@@ -1,0 +1,112 @@
+"""What the service's loop asks of its surroundings; tests give their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from edge_agent.inbox import Item
+    from edge_agent.messaging.courier import LinkState
+    from edge_agent.messaging.link import Event, Received
+
+
+class Work(Protocol):
+    """What the service does, on the loop's thread unless it says otherwise."""
+
+    def ready(self) -> bool:
+        """Whether a good release is installed."""
+        ...
+
+    def known_time(self) -> datetime | None:
+        """UTC, or None while the wall clock cannot be trusted."""
+        ...
+
+    def cycle(self, now: datetime, problems: Sequence[str]) -> str:
+        """Work the hour, and let `/health` tell of problems; a line about its outcome."""
+        ...
+
+    def watch(self, now: datetime) -> None:
+        """Once a minute: rules on live sensors."""
+        ...
+
+    def take(self, message: Received) -> None:
+        """A sensor's message or a command."""
+        ...
+
+    def fetch(self) -> Callable[[], bool]:
+        """Pull release and observations, in a thread of its own; the result runs on the loop."""
+        ...
+
+    def reload(self) -> Mail:
+        """Take the configuration anew: a courier for it. Or raise, and keep all as it was."""
+        ...
+
+    def settle(self) -> None:
+        """After a new courier took over: the old one has parted, close what it used."""
+        ...
+
+    @property
+    def sheltered(self) -> bool:
+        """Whether everything is kept in memory, since the disk refuses."""
+        ...
+
+    def shelter(self) -> Mail | None:
+        """The disk has refused: make room, or go on in memory with a courier for it.
+
+        None when there is room again.
+        """
+        ...
+
+    def go_home(self) -> Mail | None:
+        """Move from memory back to the disk; a courier for it, or None while it still refuses."""
+        ...
+
+
+class Mail(Protocol):
+    """The courier, as seen from here."""
+
+    @property
+    def state(self) -> LinkState:
+        """How the connection stands."""
+        ...
+
+    def tick(self, now: datetime | None) -> float:
+        """Do what is due; seconds until the next time."""
+        ...
+
+    def handle(self, event: Event, now: datetime | None) -> bool:
+        """Take in an event of the link; False where it is not the courier's."""
+        ...
+
+    def hang_up(self, timeout_s: float) -> None:
+        """Say `offline` and disconnect, or give up an attempt."""
+        ...
+
+    def write_down(self) -> None:
+        """Remove what was acknowledged."""
+        ...
+
+
+class Waiting(Protocol):
+    """An inbox; tests give one that turns the clock."""
+
+    def put(self, item: Item) -> None:
+        """Add an item."""
+        ...
+
+    def get(self, timeout_s: float) -> Item | None:
+        """Next item, or None after the time."""
+        ...
+
+
+class Words(Protocol):
+    """systemd's ear."""
+
+    watchdog_s: float | None
+
+    def send(self, *lines: str) -> None:
+        """Say lines."""
+        ...
