@@ -3,7 +3,8 @@
 The last 30 and 10 days of the lake are forecast again by the live release and verified. A month's
 error says more about the month than about the model (one fixed model ran from 1.7 to 4.8 C), so
 what is compared is the error as a share of the damped anomaly's on the same hours: now, against the
-same share over the other days of the gate's evidence.
+same share over the other days of the gate's evidence. The geometric mean over the leads is taken:
+over 30 days of Seoul its standard deviation is 4 % where a day ahead alone has 6 %.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edge_agent.errors import InputMissing
 from trainer import candidate, gate
 from trainer.evidence import CHALLENGER, CHAMPION, DAMPED, LOSSES, from_bytes, lead_slice
 from trainer.release import open_depot
+from trainer.scoring import HEADLINE_LEAD, SCORED_LEADS
 from trainer.witness import Candidate, Period, collect
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ if TYPE_CHECKING:
     from trainer.evidence import Evidence
     from trainer.workspace import Workspace
 
-LIMITS: Final = {30: 0.08, 10: 0.15}
-"""By number of days, the increase from which there is an alarm: fewer days see less."""
+LIMITS: Final = {30: 0.10, 10: 0.18}
+"""By number of days, the increase from which there is an alarm: fewer days see less. On Seoul
+2017-2018 a sound model has an alarm on 1 of 100 days (`bench/drift.py`)."""
 
-_PART: Final = lead_slice(24)
+_HEADLINE: Final = lead_slice(HEADLINE_LEAD)
 _SQUARED: Final = LOSSES.index("squared")
 
 
@@ -42,7 +45,7 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         days: Days with verified hours, 30 or 10.
         rmse: Of the live model a day ahead, in the target's unit.
         reference: Of the damped anomaly on the same hours.
-        change: Relative change of their ratio since the gate; 0.1 = 10 % worse.
+        change: Relative change of such ratios since the gate, over all leads; 0.1 = 10 % worse.
         alarm: Whether it is above its limit.
     """
 
@@ -57,9 +60,10 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """One line."""
         unit = QUANTITIES[self.target].unit
         return (
-            f"{self.target}: RMSE {self.rmse:.2f} {unit} over the last {self.days} days, beside "
-            f"the damped anomaly's {self.reference:.2f} that is {self.change:+.1%} against the "
-            f"gate's, limit {LIMITS[self.days]:+.0%}"
+            f"{self.target}: over the last {self.days} days the errors of all leads, beside the "
+            f"damped anomaly's, are {self.change:+.1%} against the gate's, limit "
+            f"{LIMITS[self.days]:+.0%} (a day ahead RMSE {self.rmse:.2f} {unit} beside "
+            f"{self.reference:.2f})"
         )
 
 
@@ -111,32 +115,42 @@ def changes(now: Evidence, recorded: Evidence, kept: set[str]) -> tuple[Drift, .
     """
     found = []
     for target in TARGETS:
-        own = now.losses[target, _PART, CHALLENGER]
-        damped = now.losses[target, _PART, DAMPED]
-        used = np.flatnonzero(own[:, 0] > 0)
+        used = np.flatnonzero(now.losses[target, _HEADLINE, CHALLENGER][:, 0] > 0)
+        then = CHAMPION if target in kept else CHALLENGER
         for days, limit in LIMITS.items():
             if len(used) < days:
                 continue
             newest = used[-days:]
             first = now.first + timedelta(days=int(newest[0]))
             # Days that are judged are no measure of themselves.
-            before = slice(0, max(0, (first - recorded.first).days))
-            then = recorded.losses[target, _PART, CHAMPION if target in kept else CHALLENGER]
-            beside = recorded.losses[target, _PART, DAMPED]
-            if not then[before, 0].sum() > 0:
+            before = np.arange(min(max(0, (first - recorded.first).days), recorded.days))
+            if not recorded.losses[target, _HEADLINE, then][before, 0].any():
                 continue
-            usual = then[before, _SQUARED].sum() / beside[before, _SQUARED].sum()
-            squared, reference = own[newest, _SQUARED].sum(), damped[newest, _SQUARED].sum()
-            change = float(np.sqrt(squared / reference / usual)) - 1.0
-            rows = own[newest, 0].sum()
+            ratios = [
+                _share(now, target, lead, CHALLENGER, newest)
+                / _share(recorded, target, lead, then, before)
+                for lead in SCORED_LEADS
+            ]
+            change = float(np.exp(np.mean(np.log(ratios)))) - 1.0
             found.append(
                 Drift(
                     target=target,
                     days=days,
-                    rmse=round(float(np.sqrt(squared / rows)), 4),
-                    reference=round(float(np.sqrt(reference / rows)), 4),
+                    rmse=round(_rmse(now, (target, _HEADLINE, CHALLENGER), newest), 4),
+                    reference=round(_rmse(now, (target, _HEADLINE, DAMPED), newest), 4),
                     change=round(change, 4),
                     alarm=change > limit,
                 )
             )
     return tuple(found)
+
+
+def _share(sums: Evidence, target: str, lead: int, name: str, days: np.ndarray) -> float:
+    """Error of a forecast as a share of the damped anomaly's."""
+    part = lead_slice(lead)
+    return _rmse(sums, (target, part, name), days) / _rmse(sums, (target, part, DAMPED), days)
+
+
+def _rmse(sums: Evidence, key: tuple[str, str, str], days: np.ndarray) -> float:
+    rows, squared = sums.losses[key][days][:, [0, _SQUARED]].sum(axis=0)
+    return float(np.sqrt(squared / rows))
