@@ -12,6 +12,7 @@ from edge_agent.console import LazyGroup, run
 _COMMANDS = {
     "check-config": "edge_agent.commands.config:check_config",
     "doctor": "edge_agent.commands.doctor:doctor",
+    "drill": "edge_agent.commands.alerts:drill",
     "history": "edge_agent.commands.status:history",
     "once": "edge_agent.commands.cycle:once",
     "queue": "edge_agent.commands.queue:queue",

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
+DRILL_VALID: Final = timedelta(minutes=15)
+"""A drill that comes late proves nothing."""
 EVENT_VALID: Final = timedelta(hours=24)
 """How long the news of an edge is worth sending when no forecast window says otherwise."""
 
@@ -92,9 +94,9 @@ def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
             ForecastHour(
                 valid_at=at,
                 lead_h=round((at - forecast.origin).total_seconds() / 3600),
-                value=_number(target.values[i]),
-                p10=_number(low[i]),
-                p90=_number(high[i]),
+                value=rounded(target.values[i]),
+                p10=rounded(low[i]),
+                p90=rounded(high[i]),
             )
             for i, at in enumerate(forecast.valid_at)
         )
@@ -122,8 +124,8 @@ def state_message(voice: Voice, rule: Rule, latch: Latch, evidence: Evidence) ->
         unit=wording.unit_of(rule.quantity),
         operator=rule.operator,
         threshold=rule.threshold,
-        value=_number(evidence.value),
-        probability=_number(evidence.probability, 3),
+        value=rounded(evidence.value),
+        probability=rounded(evidence.probability, 3),
         first_hour=evidence.hour,
     )
     return _state(voice.topics.alert_state(rule.name), payload, Kind.STATE)
@@ -142,6 +144,9 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
     assert edge is not None, "no edge, no event"
     ends = edge is Edge.CLEARED
     valid = EVENT_VALID if rule.now or ends else timedelta(hours=rule.within_h)
+    key = f"alert/{rule.name}/{edge}"
+    if drill:
+        valid, key = DRILL_VALID, f"alert/{rule.name}/drill"
     action = None
     if rule.action is not None and edge is Edge.RAISED and not drill:
         action = ActionOrder(
@@ -154,7 +159,7 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
     if drill:
         text = wording.drill_text(voice.speaker, text)
     payload = AlertEvent(
-        **_base(voice, "alert-event", f"alert/{rule.name}/{edge}", valid=valid, every=_SECOND),
+        **_base(voice, "alert-event", key, valid=valid, every=_SECOND),
         event_type=edge.value,
         rule=rule.name,
         severity=rule.severity,
@@ -164,8 +169,8 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
         unit=wording.unit_of(rule.quantity),
         operator=rule.operator,
         threshold=rule.threshold,
-        value=_number(evidence.value),
-        probability=_number(evidence.probability, 3),
+        value=rounded(evidence.value),
+        probability=rounded(evidence.probability, 3),
         first_hour=evidence.hour,
         lasted_s=int(lasted.total_seconds()) if ends else None,
         inputs=voice.inputs,
@@ -279,6 +284,11 @@ def health_message(voice: Voice, **facts: Any) -> Message:  # noqa: ANN401 - che
     return _retained(voice.topics.health, payload, Kind.TELEMETRY)
 
 
+def rounded(value: float | None, digits: int = 2) -> float | None:
+    """A number as messages have it; None for what is not known or not finite."""
+    return None if value is None or not math.isfinite(value) else round(float(value), digits)
+
+
 def _base(
     voice: Voice,
     kind: str,
@@ -343,7 +353,3 @@ def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
 
 def _shown(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
-
-
-def _number(value: float | None, digits: int = 2) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(float(value), digits)

@@ -55,7 +55,7 @@ def once(
             decision, queued = runtime.decide(now), 0
         else:
             decision, queued = runtime.run_cycle(now)
-            problem = _publish(runtime, now, wait_s)
+            problem = publish(runtime, now, wait_s)
         waiting = sum(runtime.outbox.counts().waiting.values())
     if as_json:
         print_json(_document(decision, queued=queued, waiting=waiting))
@@ -67,8 +67,14 @@ def once(
     click.echo(f"{said}{left}{f' ({problem})' if problem else ''}")
 
 
-def _publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
-    """Deliver what waits, unless the service does; why something still waits."""
+def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
+    """Deliver what waits, unless the service does; why something still waits.
+
+    Args:
+        runtime: The agent's parts.
+        at: Hour that was worked, None for that of the clock.
+        wait_s: Longest time to try the broker.
+    """
     from edge_agent import mail
 
     # An hour of another day is delivered by that day's clock: its messages would all be too old.

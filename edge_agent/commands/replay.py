@@ -13,8 +13,8 @@ import click
 import msgspec
 
 from edge_agent import config, locations
-from edge_agent.commands.config import config_option
-from edge_agent.console import verbosity_options
+from edge_agent.commands.config import config_option, json_option
+from edge_agent.console import print_json, verbosity_options
 from edge_agent.errors import InputMissing, UsageError
 
 if TYPE_CHECKING:
@@ -32,24 +32,41 @@ _AFTER: Final = timedelta(hours=49)
 @click.option(
     "--observations",
     "files",
-    required=True,
     multiple=True,
     type=click.Path(path_type=Path),
     help="Parquet of hourly observations, such as the trainer's lake has; may be repeated.",
 )
-@click.option("--from", "start", required=True, metavar="TIME", help="First hour (UTC).")
-@click.option("--to", "end", required=True, metavar="TIME", help="Last hour (UTC).")
+@click.option("--from", "start", metavar="TIME", help="First hour (UTC).")
+@click.option("--to", "end", metavar="TIME", help="Last hour (UTC).")
+@click.option("--explain", "alert", metavar="ID", help="Work one alert of this device out again.")
 @config_option
+@json_option
 @verbosity_options
-def replay(files: tuple[Path, ...], start: str, end: str, config_path: Path | None) -> None:
+def replay(
+    *,
+    files: tuple[Path, ...],
+    start: str | None,
+    end: str | None,
+    alert: str | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
     """Run the real cycle over recorded hours at full speed, with the installed release.
 
     Prints one JSON line for each alert edge, then one for each rule with its score (POD, FAR, CSI,
     lead time, alerts a week, flaps), then one about the run. Touches neither state nor broker.
 
+    With --explain it works one alert that was said (`edge-agent history --json` lists ids; an id's
+    end will do) out again from what it rested on, and shows that. Exit 1: it comes out otherwise.
+
     Example: edge-agent replay --observations lake/observations/station=108/year=2018.parquet
     --from 2018-01-20 --to 2018-12-30
     """
+    if alert is not None:
+        _explain(alert, config_path, as_json=as_json)
+        return
+    if not files or start is None or end is None:
+        raise UsageError("replay needs --observations, --from and --to, or --explain ID")
     from edge_agent import cycle
     from edge_agent import replay as player
     from edge_agent.observations import relay
@@ -81,6 +98,22 @@ def replay(files: tuple[Path, ...], start: str, end: str, config_path: Path | No
             {"hours": hours, "seconds": spent, "release": installed.manifest.release}
         )
     )
+
+
+def _explain(alert: str, config_path: Path | None, *, as_json: bool) -> None:
+    from edge_agent.alerts.explain import explain
+    from edge_agent.commands.alerts import document, lines
+    from edge_agent.runtime import opened
+
+    with opened(config_path) as runtime:
+        found = explain(runtime.log.find(alert))
+    if as_json:
+        print_json(document(found))
+    else:
+        for line in lines(found):
+            click.echo(line)
+    if found.differences:
+        click.get_current_context().exit(1)
 
 
 def _hour(text: str, option: str) -> datetime:
