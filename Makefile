@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test test-mlflow test-airflow lint format lock bench torture clean binary system
+.PHONY: help demo test test-mlflow test-airflow lint format lock bench fuzz torture clean binary system
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -32,6 +32,10 @@ test-airflow: $(READY) ## The DAG in a real Airflow, in an environment of its ow
 	$(PYTHON) -m venv build/airflow
 	build/airflow/bin/pip install --quiet --disable-pip-version-check 'apache-airflow>=3.3,<4'
 	$(BIN)/pytest -q tests/integration/test_airflow.py $(ARGS)
+
+fuzz: $(READY) ## Coverage-guided fuzzing of every parser (SECONDS=30 each), with atheris in build/fuzz
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/fuzz 'atheris>=3,<4'
+	PYTHONPATH=build/fuzz:. $(BIN)/python tools/fuzz.py $(or $(SECONDS),30) $(ARGS)
 
 torture: $(READY) system ## The long runs that `make test` leaves out
 	$(BIN)/pytest -q -m slow $(ARGS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from edge_agent.contract.relayed import guidance_path
@@ -12,7 +14,7 @@ from edge_agent.observations import relay
 from edge_agent.updates.assemble import open_updater
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import polars as pl
@@ -84,12 +86,13 @@ def pull(
                 raise (faults or [fault])[0] from fault
             faults.append(fault)
             contents = {}
+    reader = _Reader(state, contents, faults)
     observed = {
-        source: _read(relay.read, contents, path, faults)
+        source: reader.read(relay.read, path)
         for source, path in relay.sources(config.device).items()
     }
     cell = relay.cell(config.device)
-    said = _read(relay.read_guidance, contents, guidance_path(cell), faults) if cell else None
+    said = reader.read(relay.read_guidance, guidance_path(cell)) if cell else None
 
     def finish() -> Pulled:
         hours = sum(
@@ -117,16 +120,40 @@ def _relayed(updater: Updater, config: Config) -> dict[str, bytes]:
     return {path: content for path, content in found.items() if content is not None}
 
 
-def _read(
-    parse: Callable[[bytes, str], pl.DataFrame],
-    contents: dict[str, bytes],
-    path: str,
-    faults: list[FarmError],
-) -> pl.DataFrame | None:
-    if path not in contents:
-        return None
-    try:
-        return parse(contents[path], path)
-    except BadData as fault:
-        faults.append(fault)
-        return None
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads bundles, each at most once if it ends the process.
+
+    A Parquet file can be made so that its decoder aborts, which no `except` sees. So a mark lies
+    beside a bundle while it is read: one whose mark is found was the agent's end the last time.
+
+    Attributes:
+        state: The agent's state folder.
+        contents: Bundles by target path.
+        faults: Takes what goes wrong.
+    """
+
+    state: Path
+    contents: Mapping[str, bytes]
+    faults: list[FarmError]
+
+    def read(self, parse: Callable[[bytes, str], pl.DataFrame], path: str) -> pl.DataFrame | None:
+        content = self.contents.get(path)
+        if content is None:
+            return None
+        mark, digest = self.state / f"{path}.reading", sha256(content).hexdigest()
+        with suppress(OSError):
+            if mark.read_text() == digest:
+                told = "reading it ended the agent the last time: left aside until another comes"
+                self.faults.append(BadData(f"{path}: {told}"))
+                return None
+        with suppress(OSError):
+            # Not flushed: what ends the process does not empty the page cache.
+            mark.write_text(digest)
+        try:
+            return parse(content, path)
+        except BadData as fault:
+            self.faults.append(fault)
+            return None
+        finally:
+            mark.unlink(missing_ok=True)

@@ -67,7 +67,7 @@ def from_bytes(content: bytes) -> Forecast:
     """
     try:
         kept = msgspec.json.decode(content, type=_Forecast)
-    except msgspec.DecodeError as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         raise BadData(f"kept forecast: {fault}") from fault
     return Forecast(
         kept.issued_at,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -168,6 +171,31 @@ def test_a_village_service_that_is_down_does_not_hold_back_the_station(
     assert set(done.guidance) == {CELL}
     assert isinstance(done.fault, QuotaSpent)
     assert "demo-key" not in str(done.fault)
+
+
+READ_TO_DEATH = """
+import os, sys
+from pathlib import Path
+from edge_agent import pull
+reader = pull._Reader(Path(sys.argv[1]), {"observations/108/latest.parquet": b"hostile"}, [])
+print(reader.read(lambda content, path: os.abort(), "observations/108/latest.parquet"))
+print(*reader.faults)
+"""
+
+
+def test_a_bundle_that_ends_the_process_is_read_once(tmp_path: Path) -> None:
+    """The first reading aborts; the next start leaves it aside and says so, and so on."""
+    (tmp_path / "observations/108").mkdir(parents=True)
+
+    def start() -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", READ_TO_DEATH, str(tmp_path)]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert start().returncode == -signal.SIGABRT
+    for _ in range(2):
+        again = start()
+        assert again.returncode == 0, again.stderr
+        assert again.stdout.startswith("None\nobservations/108/latest.parquet: reading it ended")
 
 
 def test_farms_outside_the_grid_are_a_wrong_setting(place: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from edge_agent.contract.relayed import GUIDANCE
 from edge_agent.contract.schema import TIME, TIME_DTYPE
 from edge_agent.database import connect
+from edge_agent.errors import BadData
+from edge_agent.observations.archive import from_bytes
 from edge_agent.observations.sensors import Sample
 from edge_agent.observations.store import Store
 from tests.fakes.forecasts import NOW, forecast
@@ -76,6 +78,13 @@ def test_forecast_comes_back_whole(store: Store) -> None:
     for name, target in made.targets.items():
         np.testing.assert_allclose(back.targets[name].quantiles, target.quantiles, atol=5e-4)
         np.testing.assert_allclose(back.targets[name].values, target.values, atol=5e-4)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"issue\x9c\xa0":1}', b'{"origin":"x"}'])
+def test_a_damaged_forecast_is_bad_data(content: bytes) -> None:
+    """Whatever the bytes, one documented error."""
+    with pytest.raises(BadData, match="kept forecast"):
+        from_bytes(content)
 
 
 def said(*values: float | None, issued: datetime = NOW) -> pl.DataFrame:

@@ -1,0 +1,150 @@
+"""Coverage-guided fuzzing of every parser of foreign bytes, with atheris (libFuzzer).
+
+Whatever the bytes, a parser returns or raises a `FarmError` of one line; anything else is a find,
+and its bytes are kept in build/fuzz/finds/.
+
+Example: make fuzz SECONDS=60
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import atheris  # type: ignore[import-untyped]
+
+with atheris.instrument_imports(include=["edge_agent", "trainer"]):
+    from edge_agent.config_structs import Sensor
+    from edge_agent.contract import manifest, packing
+    from edge_agent.errors import FarmError
+    from edge_agent.observations import archive, relay, sensors
+    from edge_agent.updates import onnx_guard
+    from trainer import importer
+    from trainer.sources import asos, hub, kma, village, village_table
+    from trainer.stations import station
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT: Final = Path(__file__).parents[1]
+WORK: Final = ROOT / "build" / "fuzz"
+SAMPLES: Final = ROOT.parent / "shared" / "data" / "kma_samples"
+_SITE: Final = station(108).site
+_SENSOR: Final = Sensor(
+    topic="t", field="a.b[0]", time_field="at", quantity="air_temperature_c", unit="C"
+)
+_NOW: Final = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def _asos(body: bytes) -> None:
+    kma.tidy(asos.parse(body, 200).rows, _SITE)
+
+
+def _hub(body: bytes) -> None:
+    kma.tidy(hub.parse(body, 200), _SITE)
+
+
+def _village(body: bytes) -> None:
+    rows = village.parse(body, 200).rows
+    village_table.forecasts(rows)
+    village_table.nowcast(rows)
+
+
+def _bundle(body: bytes) -> None:
+    relay.read(body, "bundle")
+    relay.read_guidance(body, "guidance")
+
+
+_HUB_HEAD: Final = "#START7777\n#        KST  ID\n"
+TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] = {
+    "asos": (_asos, (b'{"response":{"header":{"resultCode":"00"},"body":{"items":{"item":[]}}}}',)),
+    "hub": (_hub, (f"{_HUB_HEAD}202301010000 108 {'-9 ' * 44}\n#7777END\n".encode(),)),
+    "village": (_village, (b'{"response":{"header":{"resultCode":"00"},"body":{"items":""}}}',)),
+    "csv": (
+        lambda body: importer.read("a.csv", body, 108),
+        (b"tm,ta\n2024-01-01 01:00,1.5\n", "지점,일시,기온(°C)\n".encode("cp949")),
+    ),
+    "parquet": (lambda body: importer.read("a.parquet", body, 108), ()),
+    "bundle": (_bundle, ()),
+    "sensor": (
+        lambda body: sensors.read(_SENSOR, body, _NOW),
+        (b'{"a":{"b":[21.5]},"at":"2024-01-01T00:00:00Z"}',),
+    ),
+    "manifest": (manifest.decode, (b'{"schema":1,"project":"farm-edge"}',)),
+    "onnx": (lambda body: onnx_guard.check(body, "model.onnx"), ()),
+    "packed": (lambda body: packing.unpack(body, 100), (packing.pack(b"x" * 5000) or b"",)),
+    "forecast": (archive.from_bytes, (b'{"issued_at":"2024-01-01T00:00:00Z"}',)),
+}
+"""Name -> parser and examples to start from; the samples beside the project join them."""
+
+
+def _seeds(name: str) -> Path:
+    folder = WORK / "corpus" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    given = list(TARGETS[name][1])
+    given += [path.read_bytes() for path in SAMPLES.glob("*.*") if path.stat().st_size < 100_000]
+    table = io.BytesIO()
+    pl.DataFrame({"time": [_NOW], "tm": ["2024-01-01 01:00"], "ta": [1.5]}).write_parquet(table)
+    given.append(table.getvalue())
+    for number, content in enumerate(given):
+        (folder / f"seed-{number}").write_bytes(content)
+    return folder
+
+
+def _fuzz(name: str, seconds: str) -> None:
+    """Never returns: libFuzzer ends the process."""
+    parse = TARGETS[name][0]
+
+    def one(body: bytes) -> None:
+        try:
+            parse(body)
+        except FarmError as fault:
+            if "\n" in str(fault):
+                raise AssertionError(f"an error of several lines: {fault!r}") from fault
+
+    finds = WORK / "finds"
+    finds.mkdir(parents=True, exist_ok=True)
+    options = (
+        f"-max_total_time={seconds}",
+        f"-artifact_prefix={finds}/{name}-",
+        "-rss_limit_mb=4096",
+        "-timeout=20",
+        "-print_final_stats=1",
+        "-verbosity=0",
+    )
+    atheris.Setup([sys.argv[0], *options, str(_seeds(name))], one)
+    atheris.Fuzz()
+
+
+def main() -> int:
+    """All targets one after the other, each in a process of its own; exit 1 after a find."""
+    seconds, *chosen = sys.argv[1:] or ["30"]
+    found = {}
+    for name in chosen or TARGETS:
+        done = subprocess.run(  # noqa: S603 - this very file
+            [sys.executable, __file__, "--one", name, seconds],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        lines = done.stderr.splitlines()
+        runs = next((x.split()[-1] for x in lines if "number_of_executed_units" in x), "?")
+        found[name] = {"runs": runs, "finds": int(done.returncode != 0)}
+        print(f"{name:10} {runs:>10} runs  {'FOUND' if done.returncode else 'nothing found'}")  # noqa: T201 - a tool's output
+        if done.returncode:
+            print("\n".join(lines[-40:]))  # noqa: T201 - a tool's output
+    (WORK / "results.json").write_text(json.dumps(found, indent=1))
+    return int(any(one["finds"] for one in found.values()))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        _fuzz(*sys.argv[2:4])
+    sys.exit(main())
