@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import secrets
 import signal
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING
@@ -32,9 +33,16 @@ _log = logging.getLogger(__name__)
 
 
 @click.command("run")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "logfmt"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or key=value pairs with an id of this run.",
+)
 @config_option
 @verbosity_options
-def run_service(config_path: Path | None) -> None:
+def run_service(log_format: str, config_path: Path | None) -> None:
     """Work as a service: hourly forecasts and alerts, sensors, updates, the queue to the broker.
 
     Runs until SIGTERM or Ctrl-C; SIGHUP reads the configuration anew. Needs neither broker nor
@@ -46,6 +54,7 @@ def run_service(config_path: Path | None) -> None:
     from edge_agent.agent import Agent
     from edge_agent.clock import SystemClock
     from edge_agent.inbox import Inbox, Signal
+    from edge_agent.logfmt import use_logfmt
     from edge_agent.notify import Notifier
     from edge_agent.runtime import DATABASE, Runtime
     from edge_agent.service import Service
@@ -53,6 +62,8 @@ def run_service(config_path: Path | None) -> None:
     from edge_agent.web.view import Board
 
     set_up_logging(0)
+    if log_format == "logfmt":
+        use_logfmt(secrets.token_hex(4))
     clock, inbox = SystemClock(), Inbox()
     wishes = {
         signal.SIGTERM: Signal.STOP,
