@@ -14,6 +14,7 @@ _COMMANDS = {
     "doctor": "edge_agent.commands.doctor:doctor",
     "drill": "edge_agent.commands.alerts:drill",
     "history": "edge_agent.commands.status:history",
+    "install": "edge_agent.commands.install:install",
     "once": "edge_agent.commands.cycle:once",
     "queue": "edge_agent.commands.queue:queue",
     "release": "edge_agent.commands.status:release",
@@ -23,6 +24,7 @@ _COMMANDS = {
     "status": "edge_agent.commands.status:status",
     "support-bundle": "edge_agent.commands.doctor:support_bundle",
     "sync": "edge_agent.commands.sync:sync",
+    "uninstall": "edge_agent.commands.install:uninstall",
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from edge_agent import __version__, config, cycle, locations
+from edge_agent.account import work_as_owner
 from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.alerts import message
 from edge_agent.alerts.history import AlertLog
@@ -314,6 +315,7 @@ def open_runtime(
     """
     settings = config.load(config_path, env)
     state = locations.state_folder(settings.storage.path, env, root=os.geteuid() == 0)
+    work_as_owner(state)
     return Runtime(settings, state, clock)
 
 

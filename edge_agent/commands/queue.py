@@ -134,12 +134,14 @@ def drop(
 
 
 def _place(database: Path | None, config_path: Path | None) -> Path:
+    from edge_agent.account import work_as_owner
     from edge_agent.runtime import DATABASE
 
     if database is not None:
         return database
     loaded = config.load(config_path, os.environ)
     state = locations.state_folder(loaded.storage.path, os.environ, root=os.geteuid() == 0)
+    work_as_owner(state)
     return state / DATABASE
 
 

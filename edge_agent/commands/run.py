@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_agent import config, locations
+from edge_agent.account import work_as_owner
 from edge_agent.commands.config import config_option
 from edge_agent.console import set_up_logging, verbosity_options
 from edge_agent.errors import StorageError, Unavailable

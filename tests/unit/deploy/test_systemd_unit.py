@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import ConfigError, UsageError
-from edge_agent.mail import PASSWORD
+from edge_agent.masking import PASSWORD_CREDENTIAL
 from edge_agent.service import PING_S, STOP_S
 
 ROOT = Path(__file__).parents[3]
-UNIT = ROOT / "deploy" / "systemd" / "edge-agent.service"
+UNITS = ROOT / "deploy" / "systemd"
+UNIT = UNITS / "edge-agent.service"
 PROGRAM = "/usr/lib/edge-agent/edge-agent"
+TRAINER = "/opt/farm-edge/bin/trainer"
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine"
@@ -40,9 +42,13 @@ def _analyze(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 @needs_systemd
-def test_exposure_stays_below_the_threshold() -> None:
-    """The score of `systemd-analyze security` is at most 1.5 of 10."""
-    result = _analyze("security", "--offline=true", "--threshold=15", str(UNIT))
+@pytest.mark.parametrize(
+    ("name", "tenths"),
+    [("edge-agent.service", 15), ("trainer.service", 15), ("edge-agent-update.service", 50)],
+)
+def test_exposure_stays_below_the_threshold(name: str, tenths: int) -> None:
+    """Scores of `systemd-analyze security`, of 100 tenths; the updater is root and writes /opt."""
+    result = _analyze("security", "--offline=true", f"--threshold={tenths}", str(UNITS / name))
     assert result.returncode == 0, result.stdout[-2000:]
 
 
@@ -58,16 +64,30 @@ def test_the_threshold_bites(tmp_path: Path) -> None:
 
 
 @needs_systemd
-def test_systemd_understands_every_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", sorted(p.name for p in UNITS.iterdir() if p.suffix in {".service", ".timer"})
+)
+def test_systemd_understands_every_line(name: str, tmp_path: Path) -> None:
     """`systemd-analyze verify` has nothing to say once the program is where the unit names it."""
-    program = tmp_path / "edge-agent"
+    program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    unit = tmp_path / "edge-agent.service"
-    unit.write_text(UNIT.read_text("utf-8").replace(PROGRAM, str(program)))
-    result = _analyze("verify", str(unit))
+    for unit in UNITS.iterdir():
+        text = unit.read_text("utf-8").replace(PROGRAM, str(program))
+        (tmp_path / unit.name).write_text(text.replace(TRAINER, str(program)))
+    result = _analyze("verify", str(tmp_path / name))
     assert result.returncode == 0, result.stderr
-    assert "edge-agent.service" not in result.stderr, result.stderr
+    assert str(tmp_path) not in result.stderr, result.stderr
+
+
+@needs_systemd
+def test_the_trainer_is_called_by_night_and_late_in_the_morning() -> None:
+    """Its timer's times, as systemd reads them, are 02:00 and 11:20 in Korea."""
+    text = (UNITS / "trainer.timer").read_text("utf-8")
+    times = [line.partition("=")[2] for line in text.splitlines() if line.startswith("OnCalendar=")]
+    said = _analyze("calendar", "--base-time=2026-07-01 00:00:00 UTC", *times).stdout
+    assert " 17:00:00 UTC" in said
+    assert " 02:20:00 UTC" in said
 
 
 def test_the_unit_agrees_with_the_code() -> None:
@@ -77,7 +97,7 @@ def test_the_unit_agrees_with_the_code() -> None:
     assert float(service["TimeoutStopSec"]) > STOP_S + 2
     codes = {str(UsageError.exit_code), str(ConfigError.exit_code)}
     assert set(service["RestartPreventExitStatus"].split()) == codes
-    assert f"LoadCredential={PASSWORD}:" in UNIT.read_text("utf-8")
+    assert f"LoadCredential={PASSWORD_CREDENTIAL}:" in UNIT.read_text("utf-8")
     assert service["ExecStart"] == f"{PROGRAM} run"
 
 

@@ -1,0 +1,148 @@
+"""`edge-agent install` and `edge-agent uninstall`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import platform
+import struct
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from edge_agent.console import verbosity_options
+from edge_agent.errors import CannotCreate, Refused, StorageError, TryLater, UsageError
+from edge_agent.installation.children import outer_environment
+from edge_agent.installation.installer import Installer
+from edge_agent.installation.layout import Layout
+from edge_agent.installation.tree import own_tree
+from edge_agent.installation.units import OfflineSystemctl, Systemctl
+from edge_agent.locations import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SELF_TEST_S: Final = 300.0
+_BOOTED: Final = Path("/run/systemd/system")
+_root_option = click.option(
+    "--root",
+    default=Path("/"),
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that stands for /, such as a mounted image; nothing is started there.",
+)
+_dry_option = click.option("--dry-run", is_flag=True, help="Say what would be done.")
+
+
+@click.command()
+@_dry_option
+@_root_option
+@click.option("--no-start", is_flag=True, help="Enable the service, but leave it stopped.")
+@verbosity_options
+def install(dry_run: bool, root: Path, no_start: bool) -> None:
+    """Install this program as a service, or upgrade the one that is installed.
+
+    Copies itself to /opt/edge-agent, creates /etc/edge-agent/config.toml where there is none,
+    writes and starts a hardened systemd unit. An upgrade keeps the version before it and goes back
+    to that by itself when the new one fails its self-test or does not become ready.
+
+    Example: sudo ./edge-agent install
+    """
+    layout = _layout(root, dry_run=dry_run)
+    installer = _installer(layout)
+    tree = own_tree()
+    if dry_run:
+        for line in installer.plan(tree):
+            click.echo(f"would {line}")
+        return
+    with _alone(layout), _explained(layout):
+        installer.install(tree, start=not no_start)
+
+
+@click.command()
+@_dry_option
+@_root_option
+@click.option("--purge", is_flag=True, help="Remove configuration, state and account as well.")
+@verbosity_options
+def uninstall(dry_run: bool, root: Path, purge: bool) -> None:
+    """Stop the service and remove the program; configuration and state stay.
+
+    Example: sudo edge-agent uninstall --purge
+    """
+    layout = _layout(root, dry_run=dry_run)
+    if dry_run:
+        data = " ".join(map(str, layout.data)) if purge else "no configuration and no state"
+        click.echo(f"would stop the service, remove {layout.versions}, its units, {data}")
+        return
+    with _explained(layout):
+        _installer(layout).uninstall(purge=purge)
+
+
+def _layout(root: Path, *, dry_run: bool) -> Layout:
+    if struct.calcsize("P") * 8 != 64:  # 32-bit Python on a 64-bit kernel counts as well
+        raise UsageError(f"{platform.machine()}: only 64-bit Linux is served (x86-64, aarch64)")
+    layout = Layout(root.absolute())
+    if layout.package.exists():
+        raise CannotCreate(
+            f"{layout.package}: installed as a Debian package: upgrade or remove it with apt"
+        )
+    if not dry_run and root == Path("/") and os.geteuid() != 0:
+        raise Refused("this needs root: run it with sudo, or look first with --dry-run")
+    return layout
+
+
+def _installer(layout: Layout) -> Installer:
+    runs = layout.root == Path("/") and _BOOTED.is_dir()
+    return Installer(
+        layout=layout,
+        manager=Systemctl() if runs else OfflineSystemctl(layout.root),
+        self_test=_self_test,
+        say=click.echo,
+        sleep=time.sleep,
+    )
+
+
+def _self_test(place: Path) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - the program that was just copied
+            [str(place / NAME), "self-test"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SELF_TEST_S,
+            check=False,
+            env=outer_environment(os.environ),
+        )
+    except (OSError, subprocess.TimeoutExpired) as fault:
+        return str(fault)
+    if done.returncode == 0:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith("failed")]
+    return "; ".join(failed) or " ".join(done.stderr.split())[-300:] or f"exit {done.returncode}"
+
+
+@contextlib.contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    try:
+        layout.versions.mkdir(parents=True, exist_ok=True)
+        handle = (layout.versions / ".lock").open("wb")
+    except OSError as fault:
+        raise CannotCreate(f"{layout.versions}: {fault.strerror}") from fault
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as fault:
+            raise TryLater(f"{layout.versions}: another install is at work") from fault
+        yield
+
+
+@contextlib.contextmanager
+def _explained(layout: Layout) -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        where = fault.filename or layout.versions
+        raise StorageError(f"{where}: {fault.strerror}: free space or check the disk") from fault

@@ -1,0 +1,1 @@
+"""From the packaged program to a service: versions side by side, systemd units, the way back."""
