@@ -80,6 +80,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
 
     first = config.load(config_path, os.environ)
     state = locations.state_folder(first.storage.path, os.environ, root=os.geteuid() == 0)
+    work_as_owner(state)
 
     def open_runtime() -> Runtime:
         # The state folder is locked for good: another one takes a restart.
