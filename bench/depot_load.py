@@ -15,12 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.fakes.depot import Yard  # noqa: E402 - the path is set above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CONF = (ROOT / "deploy/nginx.conf").read_text("utf-8")
 NAMES = ("metadata/2.root.json", "metadata/timestamp.json")
@@ -65,6 +70,30 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@contextmanager
+def nginx(depot: Path, folder: Path) -> Iterator[tuple[int, int]]:
+    """A real nginx on a depot with the project's own configuration: port and process."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    site = CONF.replace("/srv/farm-edge/depot", str(depot))
+    site = site.replace("listen 8080;", f"listen 127.0.0.1:{port} backlog=4096;")
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    conf = folder / "nginx.conf"
+    conf.write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
+        "events { worker_connections 4096; }\n"
+        f"http {{ access_log off; {temporary}\n{site}\n}}\n"
+    )
+    words = ["/usr/sbin/nginx", "-p", str(folder), "-c", str(conf), "-e", "stderr"]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as server:
+        time.sleep(0.5)
+        yield port, server.pid
+        server.terminate()
+
+
 def main() -> None:
     """Print one line of figures."""
     agents = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
@@ -72,27 +101,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         yard = Yard.make(Path(folder) / "yard")
         yard.publish("one")
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        site = CONF.replace("/srv/farm-edge/depot", str(yard.depot))
-        site = site.replace("listen 8080;", f"listen 127.0.0.1:{port} backlog=4096;")
-        temporary = "".join(
-            f"{kind}_temp_path {folder}/{kind};"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        conf = Path(folder) / "nginx.conf"
-        conf.write_text(
-            f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
-            "events { worker_connections 4096; }\n"
-            f"http {{ access_log off; {temporary}\n{site}\n}}\n"
-        )
-        words = ["/usr/sbin/nginx", "-p", folder, "-c", str(conf), "-e", "stderr"]
-        with subprocess.Popen(words, stderr=subprocess.DEVNULL) as nginx:
-            time.sleep(0.5)
-            before = cpu_s(nginx.pid)
+        with nginx(yard.depot, Path(folder)) as (port, process):
+            before = cpu_s(process)
             seconds, taken, received = asyncio.run(load(port, agents, polls))
-            spent = cpu_s(nginx.pid) - before
-            nginx.terminate()
+            spent = cpu_s(process) - before
     taken.sort()
     count = len(taken)
     print(

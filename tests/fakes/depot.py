@@ -184,6 +184,7 @@ class Device:
     id: str = "farm/edge-1"
     pinned: int = 0
     synchronised: bool = True
+    pace: Pace = IMPATIENT
 
     @property
     def slots(self) -> Slots:
@@ -211,7 +212,7 @@ class Device:
             return self.updater(FolderSource(place)).sync().manifest.release
         from edge_agent.clock import SystemClock
 
-        with HttpSource(place, SystemClock(), IMPATIENT) as source:
+        with HttpSource(place, SystemClock(), self.pace) as source:
             return self.updater(source).sync().manifest.release
 
     def live_words(self) -> str:

@@ -1,0 +1,292 @@
+"""A fleet on one real Mosquitto and one real depot: what a broker and a server carry.
+
+    python bench/fleet.py [--devices 10000] [--window 60] [--syncs 200]
+
+A real agent's hour is recorded first. Then every device connects as the agent does (MQTT 5, kept
+session, last will), says that hour under its own name, loses the broker for ten seconds and
+returns by the agent's own pauses; and some follow a real depot with the real TUF client. Devices
+and servers share this machine, so the figures are lower bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.depot_load import cpu_s, nginx  # noqa: E402 - the path is set above
+from edge_agent.errors import NothingNew  # noqa: E402
+from edge_agent.messaging.backoff import Backoff  # noqa: E402
+from edge_agent.updates.http_source import Pace  # noqa: E402
+from tests.fakes import farm  # noqa: E402
+from tests.fakes.depot import Device, Yard  # noqa: E402
+from tests.fakes.fleet import busiest_second  # noqa: E402
+from tests.fakes.mosquitto import Mosquitto  # noqa: E402
+from tests.fakes.subscriber import Heard, Subscriber  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+AWAY_S = 10.0
+
+
+def record(folder: Path) -> list[Heard]:
+    """Everything that a real agent says in one hour's work."""
+    folder.mkdir()
+    broker = Mosquitto(folder)
+    broker.start()
+    farm.install_release(folder / "state")
+    farm.fill_weather(folder / "state")
+    config = farm.write_config(folder, broker.port, "discovery = false\n")
+    try:
+        with Subscriber(broker.port, f"{farm.ROOT}/#") as ear:
+            with farm.ServiceProcess(config, folder) as service:
+                service.wait_for_line("READY=1")
+                heard = ear.wait(lambda all_of_it: any("/health" in h.topic for h in all_of_it))
+                time.sleep(2.0)
+            heard = list(ear.heard)
+    finally:
+        broker.kill()
+    return [one for one in heard if "/ping" not in one.topic]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the devices count together."""
+
+    connected: list[float]
+    acknowledged: int = 0
+    refused: int = 0
+
+
+class Agent:
+    """One device on the event loop: paho does the protocol, the loop waits for its socket.
+
+    Args:
+        number: Makes its name.
+        port: The broker's.
+        said: What it says in an hour.
+        tally: Where it counts.
+        window_s: `mqtt.reconnect_s`.
+    """
+
+    def __init__(
+        self, number: int, port: int, said: Sequence[Heard], tally: Tally, window_s: float
+    ) -> None:
+        self._name = f"farm/v1/fleet/edge-{number}"
+        self._port = port
+        self._said = said
+        self._tally = tally
+        self._backoff = Backoff(random.random, window_s)
+        self._loop = asyncio.get_running_loop()
+        self._up = self._loop.create_future()
+        self._waiting: set[int] = set()
+        self._done = self._loop.create_future()
+        self._client = Client(CallbackAPIVersion.VERSION2, f"edge-{number}", protocol=MQTTv5)
+        self._client.will_set(f"{self._name}/availability", b"offline", qos=1, retain=True)
+        self._client.max_inflight_messages_set(0)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+        self._client.on_socket_open = self._on_open
+        self._client.on_socket_close = self._on_close
+        self._client.on_socket_register_write = self._on_write
+        self._client.on_socket_unregister_write = self._on_written
+        self._lost: asyncio.Event = asyncio.Event()
+
+    async def start(self, after_s: float) -> None:
+        """Connect for the first time."""
+        await asyncio.sleep(after_s)
+        await self._dial()
+
+    async def say(self, after_s: float) -> None:
+        """Publish the recorded hour; return when all of it is acknowledged."""
+        await asyncio.sleep(after_s)
+        for one in self._said:
+            topic = one.topic.replace(farm.ROOT, self._name)
+            info = self._client.publish(topic, one.payload, qos=1, retain=one.retain)
+            self._waiting.add(info.mid)
+        await self._done
+
+    async def come_back(self) -> None:
+        """Notice the loss, and return by the agent's own pauses."""
+        await self._lost.wait()
+        while True:
+            await asyncio.sleep(self._backoff.pause(None))
+            if await self._dial():
+                return
+
+    async def part(self) -> None:
+        """Hang up."""
+        self._client.disconnect()
+
+    async def _dial(self) -> bool:
+        self._up = self._loop.create_future()
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own is untyped
+        properties.SessionExpiryInterval = 7 * 24 * 3600
+        try:
+            self._client.connect("127.0.0.1", self._port, clean_start=False, properties=properties)
+            await asyncio.wait_for(self._up, 30.0)
+        except (OSError, TimeoutError):
+            self._tally.refused += 1
+            return False
+        self._tally.connected.append(time.monotonic())
+        return True
+
+    def _on_open(self, _client: Client, _data: object, sock: Any) -> None:  # noqa: ANN401 - paho's own
+        self._loop.add_reader(sock, self._client.loop_read)
+
+    def _on_close(self, _client: Client, _data: object, sock: Any) -> None:  # noqa: ANN401 - paho's own
+        self._loop.remove_reader(sock)
+
+    def _on_written(self, _client: Client, _data: object, sock: Any) -> None:  # noqa: ANN401 - paho's own
+        self._loop.remove_writer(sock)
+
+    def _on_write(self, _client: Client, _data: object, sock: Any) -> None:  # noqa: ANN401 - paho's own
+        self._loop.add_writer(sock, self._client.loop_write)
+
+    def _on_connect(self, *_: object) -> None:
+        if not self._up.done():
+            self._up.set_result(None)
+
+    def _on_disconnect(self, *_: object) -> None:
+        self._lost.set()
+
+    def _on_publish(self, _client: Client, _data: object, mid: int, *_: object) -> None:
+        self._tally.acknowledged += 1
+        self._waiting.discard(mid)
+        if not self._waiting and not self._done.done():
+            self._done.set_result(None)
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+async def crowd(broker: Mosquitto, said: list[Heard], devices: int, window_s: float) -> None:
+    """Connect all, let all speak, take the broker away, see them return."""
+    tally = Tally([])
+    empty = rss_mb(broker.pid)
+    agents = [Agent(n, broker.port, said, tally, window_s) for n in range(devices)]
+    spread = devices / 500
+    await measured(
+        f"{devices} devices connect",
+        broker,
+        [agent.start(random.uniform(0, spread)) for agent in agents],
+    )
+    each = (rss_mb(broker.pid) - empty) / devices * 1024
+    print(f"  broker: {rss_mb(broker.pid):.0f} MB, {each:.1f} KB a connection")
+    hour = devices * len(said) / 1500
+    await measured(
+        f"{devices} x {len(said)} messages of one hour",
+        broker,
+        [agent.say(random.uniform(0, hour)) for agent in agents],
+    )
+    print(f"  {tally.acknowledged} acknowledged")
+    tally.connected.clear()
+    tally.refused = 0
+    broker.kill()
+    lost = [asyncio.create_task(agent.come_back()) for agent in agents]
+    await asyncio.sleep(AWAY_S)
+    broker.start()
+    began = time.monotonic()
+    await asyncio.gather(*lost)
+    times = [at - began for at in tally.connected]
+    print(
+        f"away for {AWAY_S:.0f} s: all {len(times)} back after {max(times):.0f} s, "
+        f"{busiest_second(times)} in the busiest second, half within "
+        f"{statistics.median(times):.0f} s; {tally.refused} attempts met no broker"
+    )
+    for agent in agents:
+        await agent.part()
+
+
+async def measured(what: str, broker: Mosquitto, jobs: list[Any]) -> None:
+    """Run jobs; seconds and the broker's CPU."""
+    before, began = cpu_s(broker.pid), time.monotonic()
+    await asyncio.gather(*jobs)
+    seconds = time.monotonic() - began
+    spent = cpu_s(broker.pid) - before
+    print(
+        f"{what}: {seconds:.1f} s, broker {spent:.2f} s of CPU "
+        f"({spent / len(jobs) * 1e6:.0f} us a device)",
+        flush=True,
+    )
+
+
+def follow(folder: Path, count: int) -> None:
+    """Devices with the real TUF client: first pull, and a poll that finds nothing new."""
+    yard = Yard.make(folder / "yard")
+    yard.publish("one")
+    with nginx(yard.depot, folder) as (port, _):
+        devices = [
+            Device(folder / f"device-{n}", yard.pinned, yard.clock, id=f"edge-{n}", pace=Pace())
+            for n in range(count)
+        ]
+        for what in ("first pull", "unchanged poll"):
+            timed(what, devices, f"http://127.0.0.1:{port}")
+
+
+def timed(what: str, devices: Sequence[Device], url: str) -> None:
+    """All devices on a few threads; time and CPU of this process."""
+
+    def pull(device: Device) -> None:
+        with suppress(NothingNew):
+            device.sync(url)
+
+    before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(pull, devices))
+    after, seconds = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        f"{len(devices)} x {what}: {seconds:.1f} s, "
+        f"{spent / len(devices) * 1e3:.1f} ms of CPU a device"
+    )
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(prog="python bench/fleet.py")
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--window", type=float, default=60.0)
+    parser.add_argument("--syncs", type=int, default=200)
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        said = record(folder / "recorded")
+        size = sum(len(one.payload) for one in said)
+        print(f"an hour of one device: {len(said)} messages, {size} bytes")
+        broker = Mosquitto(folder / "broker")
+        broker.start()
+        try:
+            asyncio.run(crowd(broker, said, wanted.devices, wanted.window))
+        finally:
+            broker.kill()
+        follow(folder, wanted.syncs)
+
+
+if __name__ == "__main__":
+    main()
