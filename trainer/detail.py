@@ -16,6 +16,7 @@ from trainer.evaluate import common
 from trainer.events import EVENTS, normal_probability, normal_rates
 from trainer.metrics_events import brier, contingency, reliability, slope
 from trainer.metrics_quantiles import crps_quantiles, interval_score, pit_histogram
+from trainer.stations import by_terrain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,7 +100,8 @@ class Detail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         parts: Forecast -> lead -> slice -> scores. Slices: `DJF` .. `SON`, `00` .. `21` (first
-            hour of a block), `DJF 00` .. (the model's only), `station 108` ..
+            hour of a block), `DJF 00` .. (the model's only), `station 108` .., with several
+            stations `coast`, `inland`, `mountain`.
         spread: Lead -> slice (`all`, `DJF` .. `SON`) -> how the model's distribution holds.
         events: Event -> lead -> warnings.
     """
@@ -199,8 +201,11 @@ def _slices(
         for s, name in enumerate(SEASONS):
             for b in range(residuals.BLOCKS):
                 yield f"{name} {3 * b:02d}", (season == s) & (block == b)
-    for number in np.unique(stations):
+    numbers = [int(number) for number in np.unique(stations)]
+    for number in numbers:
         yield f"station {number}", stations == number
+    for terrain, here in by_terrain(numbers).items():
+        yield terrain, np.isin(stations, here)
 
 
 def _part(error: np.ndarray) -> Part:

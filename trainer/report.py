@@ -19,6 +19,7 @@ from trainer.metrics_quantiles import crps_quantiles, pit_histogram
 from trainer.report_examples import choose
 from trainer.report_facts import collect
 from trainer.scoring import HEADLINE_LEAD, MODEL
+from trainer.stations import by_terrain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -268,12 +269,15 @@ def _where(facts: Facts) -> str:
             QUANTITIES[target].unit,
             title,
         )
-        for index, one in enumerate(facts.unseen.series):
-            here = error[at & (facts.unseen.pairs.series == index)]
+        stations = [one.station for one in facts.unseen.series]
+        places = {str(number): [number] for number in stations} | by_terrain(stations)
+        at_station = np.array(stations)[facts.unseen.pairs.series]
+        for place, numbers_here in places.items():
+            here = error[at & np.isin(at_station, numbers_here)]
             here = here[np.isfinite(here)]
             if len(here):
                 rmse, bias = float(np.sqrt(np.mean(here**2))), float(np.mean(here))
-                rows.append((_WORDS[target], str(one.station), len(here), rmse, bias))
+                rows.append((_WORDS[target], place, len(here), rmse, bias))
     return html.section(
         "Where it errs",
         "Season and part of the day are those of the hour that was forecast, Korean time.",

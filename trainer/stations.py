@@ -1,4 +1,8 @@
-"""KMA's surface stations: number, names and place. Facts published by KMA (stn_inf, META)."""
+"""KMA's surface stations: number, names and place. Facts published by KMA (stn_inf, META).
+
+The distance to the sea is worked out from these places and the coastline of Natural Earth 1:10m
+(public domain), inlets and estuaries included.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,16 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.schema import Site
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+COAST_KM: Final = 10.0
+MOUNTAIN_M: Final = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +32,21 @@ class Station:
         name_ko: Korean name, as in KMA's answers.
         name_en: Revised romanization.
         site: Latitude and longitude in degrees, elevation of the ground in metres.
+        coast_km: Distance to the sea.
     """
 
     number: int
     name_ko: str
     name_en: str
     site: Site
+    coast_km: float
+
+    @property
+    def terrain(self) -> str:
+        """Coast up to COAST_KM from the sea, mountain from MOUNTAIN_M up, inland else."""
+        if self.coast_km <= COAST_KM:
+            return "coast"
+        return "mountain" if self.site.elevation_m >= MOUNTAIN_M else "inland"
 
 
 @cache
@@ -44,6 +60,7 @@ def stations() -> Mapping[int, Station]:
                 name_ko=row["name_ko"],
                 name_en=row["name_en"],
                 site=Site(float(row["lat"]), float(row["lon"]), float(row["elevation_m"])),
+                coast_km=float(row["coast_km"]),
             )
             for row in csv.DictReader(text.splitlines())
         }
@@ -63,3 +80,11 @@ def station(number: int) -> Station:
             "(Seoul is 108); see trainer/stations.csv for the list"
         )
     return found
+
+
+def by_terrain(numbers: Iterable[int]) -> dict[str, list[int]]:
+    """Stations by terrain, ascending; empty for one station, which would only be told twice."""
+    found: dict[str, list[int]] = {}
+    for number in sorted(numbers):
+        found.setdefault(station(number).terrain, []).append(number)
+    return found if sum(map(len, found.values())) > 1 else {}

@@ -32,6 +32,7 @@ from trainer.evidence import (
 )
 from trainer.metrics_quantiles import crps_quantiles, interval_score
 from trainer.scoring import HEADLINE_LEAD, SCORED_LEADS
+from trainer.stations import by_terrain
 from trainer.stations import station as station_of
 
 if TYPE_CHECKING:
@@ -101,10 +102,16 @@ def collect(lake: Lake, period: Period, models: Mapping[str, Candidate]) -> Evid
     korea = timedelta(hours=KOREA_OFFSET_H)
     first = (period.start + korea).date()
     evidence = Evidence(first, ((period.end + korea).date() - first).days + 1)
+    terrains = by_terrain(period.stations)
     for number in period.stations:
         frame = lake.observations(number, end=period.end)
         if frame.height:
-            _Station(number, frame, station_of(number).site, period).add(evidence, models)
+            places = (
+                f"station:{number}",
+                *(terrain for terrain, here in terrains.items() if number in here),
+            )
+            one = _Station(number, frame, station_of(number).site, period, places)
+            one.add(evidence, models)
     if not evidence.losses:
         raise BadData(
             f"no hour between {period.start:%Y-%m-%d} and {period.end:%Y-%m-%d} can be judged"
@@ -118,6 +125,7 @@ class _Station:
     frame: pl.DataFrame
     site: Site
     period: Period
+    places: tuple[str, ...]
 
     def add(self, evidence: Evidence, models: Mapping[str, Candidate]) -> None:
         one = self._prepared(CHALLENGER, models)
@@ -178,7 +186,7 @@ class _Station:
             return None
         valid = times([one], pairs)[rows]
         return _Hours(
-            target, rows, truth[rows], valid, _days(valid, evidence), pairs.leads[rows], self.number
+            target, rows, truth[rows], valid, _days(valid, evidence), pairs.leads[rows], self.places
         )
 
     def _rates(self, one: StationSeries, target: str) -> dict[str, np.ndarray]:
@@ -210,7 +218,7 @@ class _Hours:
     valid: pl.Series
     days: np.ndarray
     leads: np.ndarray
-    number: int
+    places: tuple[str, ...]
 
     def slices(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and rows; all but the leads at the headline lead."""
@@ -224,7 +232,8 @@ class _Hours:
         if self.target == AIR_TEMPERATURE:
             yield "cold", headline & (self.truth <= COLD)
             yield "hot", headline & (self.truth >= HOT)
-        yield f"station:{self.number}", headline
+        for place in self.places:
+            yield place, headline
 
     def losses(
         self,

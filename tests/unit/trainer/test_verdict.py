@@ -13,7 +13,7 @@ from tests.fakes.records import pair
 from trainer import evidence, rules_champion
 from trainer.attempts import ALPHA
 from trainer.board import Board
-from trainer.evidence import CHALLENGER
+from trainer.evidence import CHALLENGER, LOSSES, lead_slice
 from trainer.rules_champion import Route
 from trainer.verdict import Decision, Terms, conclude
 
@@ -88,6 +88,21 @@ def test_worse_in_one_season_is_refused_though_better_on_the_whole() -> None:
     assert "RMSE ratio 1.078" in told[0]
     # Every other rule lets it pass: the slices alone are what refuses it.
     assert {one.part for one in decision.findings if not one.passed} == {"JJA"}
+
+
+def test_worse_on_the_coast_alone_is_refused() -> None:
+    """8 % more RMSE at the coast, equal elsewhere: refused by that slice and by nothing else."""
+    found = pair(3)
+    for (target, part, name), sums in list(found.losses.items()):
+        if part == lead_slice(24):
+            worse = sums.copy()
+            if name == CHALLENGER:
+                worse[:, LOSSES.index("squared")] *= 1.08**2
+            found.losses[target, "coast", name] = worse
+            found.losses[target, "inland", name] = sums
+    decision = judge(found)
+    assert failed(decision) == {"G6"}
+    assert {one.part for one in decision.findings if not one.passed} == {"coast"}
 
 
 def test_a_little_worse_is_not_as_good() -> None:
