@@ -66,13 +66,29 @@ class Got:
 
 @dataclass(slots=True)
 class Collected:
-    """What a collection did, by cell, and the first fault."""
+    """What a collection did, by cell.
+
+    Attributes:
+        cells: What came of each.
+        left: Base times that were to be asked for and were not answered.
+        fault: The first fault, or None.
+    """
 
     cells: dict[Cell, Got] = field(default_factory=dict)
+    left: int = 0
     fault: FarmError | None = None
 
     def __bool__(self) -> bool:
         return any(got.rows or got.hours for got in self.cells.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to ask of one cell: base times of forecasts or of nowcasts, oldest first."""
+
+    cell: Cell
+    kind: str
+    bases: tuple[datetime, ...]
 
 
 def cells_of(stations: Iterable[int], farms: Iterable[tuple[float, float]] = ()) -> list[Cell]:
@@ -99,6 +115,24 @@ def hours_out(now: datetime) -> list[datetime]:
     last = plan.hour_of(now - _NOWCAST_OUT)
     first = plan.hour_of(now - _NOWCAST_KEPT) + 1
     return [plan.moment_of(hour) for hour in range(first, last + 1)]
+
+
+def plan_only(workspace: Workspace, clock: Clock, cells: Sequence[Cell]) -> list[Job]:
+    """What KMA still has of each cell, and we lack; asks nothing.
+
+    Raises:
+        StorageError: The lake cannot be read.
+    """
+    jobs = []
+    archive, now = Archive(workspace.store), clock.now()
+    issues, hours = issues_out(now), hours_out(now)
+    for cell in dict.fromkeys(cells):
+        said = set(archive.read(cell, min(issues, default=None))[village_table.ISSUED])
+        seen = set(workspace.lake.hours(cell))
+        new = tuple(issue for issue in issues if issue not in said)
+        fresh = tuple(hour for hour in hours if plan.hour_of(hour) not in seen)
+        jobs += [Job(cell, FORECASTS, new), Job(cell, NOWCASTS, fresh)]
+    return jobs
 
 
 def collect(
@@ -130,7 +164,6 @@ def collect(
     kma = workspace.config.kma
     environment = os.environ if env is None else env
     key = secrets.kma_key(SERVICE_KEY, kma.service_key_file, environment, workspace.root)
-    done = Collected()
     with (
         workspace.lake_lock(),
         open_service(
@@ -144,61 +177,52 @@ def collect(
             transport=transport,
         ) as service,
     ):
-        for cell in dict.fromkeys(cells):
-            got = done.cells[cell] = Got()
-            for bring in (_forecasts, _nowcasts):
-                try:
-                    bring(workspace, service, cell, clock, got)
-                except StorageError:
-                    raise
-                except FarmError as fault:
-                    done.fault = done.fault or fault
-                    if isinstance(fault, QuotaSpent):
-                        return done
+        jobs = plan_only(workspace, clock, cells)
+        done = Collected({job.cell: Got() for job in jobs}, sum(len(job.bases) for job in jobs))
+        for job in jobs:
+            try:
+                _work(workspace, service, job, clock, done)
+            except StorageError:
+                raise
+            except FarmError as fault:
+                done.fault = done.fault or fault
+                if isinstance(fault, QuotaSpent):
+                    break
     return done
 
 
-def _forecasts(workspace: Workspace, service: Service, cell: Cell, clock: Clock, got: Got) -> None:
-    archive = Archive(workspace.store)
-    out = issues_out(clock.now())
-    have = set(archive.read(cell, min(out, default=None))[village_table.ISSUED])
-    ask = _asker(workspace, service, cell, clock, FORECASTS)
-    for issue in out:
-        if issue not in have:
-            rows = ask(issue)
-            got.rows += archive.append(cell, village_table.forecasts(rows))
+def _work(workspace: Workspace, service: Service, job: Job, clock: Clock, done: Collected) -> None:
+    archive, lake, got = Archive(workspace.store), workspace.lake, done.cells[job.cell]
+    ask = _asker(workspace, service, job, clock)
+    for base in job.bases:
+        rows = ask(base)
+        done.left -= 1
+        if job.kind == FORECASTS:
+            got.rows += archive.append(job.cell, village_table.forecasts(rows))
             got.issues += 1
-
-
-def _nowcasts(workspace: Workspace, service: Service, cell: Cell, clock: Clock, got: Got) -> None:
-    lake = workspace.lake
-    have = set(lake.hours(cell))
-    ask = _asker(workspace, service, cell, clock, NOWCASTS)
-    for hour in hours_out(clock.now()):
-        if plan.hour_of(hour) not in have:
-            frame = village_table.nowcast(ask(hour))
-            if frame.height:
-                got.hours += lake.merge(cell, frame, NOWCASTS, clock.now()).added
+        elif rows.height:
+            frame = village_table.nowcast(rows)
+            got.hours += lake.merge(job.cell, frame, NOWCASTS, clock.now()).added
 
 
 def _asker(
-    workspace: Workspace, service: Service, cell: Cell, clock: Clock, kind: str
+    workspace: Workspace, service: Service, job: Job, clock: Clock
 ) -> Callable[[datetime], pl.DataFrame]:
     """What asks for one base time of a cell, keeps an answer with rows, and returns them."""
     raw = workspace.raw
-    number = cell.nx * 1000 + cell.ny
-    mark = max((mark for mark, _ in raw.names(kind, number)), default=0)
+    number = job.cell.nx * 1000 + job.cell.ny
+    mark = max((mark for mark, _ in raw.names(job.kind, number)), default=0)
 
     def ask(base: datetime) -> pl.DataFrame:
         nonlocal mark
-        replies = village.fetch(service, _OPERATIONS[kind], cell, base)
+        replies = village.fetch(service, _OPERATIONS[job.kind], job.cell, base)
         rows = pl.concat([reply.value.rows for reply in replies])
         for page, reply in enumerate(replies if rows.height else (), 1):
             mark += 1
             label = f"{base.astimezone(KST):%Y%m%d%H%M}_p{page}"
-            asked = village.query(cell, base, page)
+            asked = village.query(job.cell, base, page)
             packed = pack(asked, reply.body, clock.now(), reply.status)
-            raw.keep(kind, number, mark, label, packed)
+            raw.keep(job.kind, number, mark, label, packed)
         return rows
 
     return ask

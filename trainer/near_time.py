@@ -13,6 +13,7 @@ from trainer.config import HUB_KEY
 from trainer.lake import Merge
 from trainer.raw_store import SEVERAL, pack
 from trainer.sources import hub, kma
+from trainer.sources.http import QuotaSpent
 from trainer.stations import station as station_of
 
 if TYPE_CHECKING:
@@ -81,39 +82,63 @@ def catch_up(
             transport=transport,
         ) as service,
     ):
-        if span is not None:
-            return _fetch(workspace, service, stations, span, now)
         done = Merge()
-        hour = _full_hour(now)
-        for start, group in _groups(workspace, stations, now):
-            done += _fetch(workspace, service, group, (start, hour), now)
+        windows = plan_only(workspace, clock, stations, span)
+        for answered, window in enumerate(windows):
+            try:
+                done += _fetch(workspace, service, window, now)
+            except QuotaSpent as fault:
+                raise QuotaSpent(
+                    f"{fault}; {answered} requests answered and kept, {len(windows) - answered} "
+                    "left: run the same command tomorrow (KST)"
+                ) from fault
         return done
 
 
+def plan_only(
+    workspace: Workspace,
+    clock: Clock,
+    stations: Sequence[int],
+    span: tuple[datetime, datetime] | None = None,
+) -> list[hub.Window]:
+    """The requests that `catch_up` would make; asks nothing.
+
+    Raises:
+        StorageError: The lake cannot be read.
+    """
+    groups = _groups(workspace, stations, clock.now(), span)
+    return [window for group in groups for window in hub.windows(*group)]
+
+
 def _groups(
-    workspace: Workspace, stations: Sequence[int], now: datetime
-) -> Iterable[tuple[datetime, list[int]]]:
-    """Stations by the hour from which they lack observations."""
+    workspace: Workspace,
+    stations: Sequence[int],
+    now: datetime,
+    span: tuple[datetime, datetime] | None,
+) -> Iterable[hub.Window]:
+    """Stations, first and last hour that they lack."""
+    if span is not None:
+        return [(stations, *span)]
+    hour = _full_hour(now)
     oldest = _full_hour(now - timedelta(days=workspace.config.depot.relay_days))
     groups: dict[datetime, list[int]] = {}
     for number in stations:
         times = workspace.lake.observations(number, oldest, now)[TIME]
         last = times[-1] if len(times) else oldest
         groups.setdefault(max(oldest, last - _OVERLAP), []).append(number)
-    return sorted(groups.items())
+    return [(group, start, hour) for start, group in sorted(groups.items())]
 
 
 def _fetch(
     workspace: Workspace,
     service: Service,
-    stations: Sequence[int],
-    span: tuple[datetime, datetime],
+    window: hub.Window,
     now: datetime,
 ) -> Merge:
     lake, raw = workspace.lake, workspace.raw
     mark = max((number for number, _ in raw.names(hub.NAME, SEVERAL)), default=0)
     done = Merge()
-    for asked, reply in hub.fetch(service, stations, *span):
+    for asked, reply in hub.fetch(service, *window):
         mark += 1
         label = f"{asked['tm1']}-{asked['tm2']}"
         raw.keep(hub.NAME, SEVERAL, mark, label, pack(asked, reply.body, now, reply.status))

@@ -125,13 +125,14 @@ def test_a_faulty_service_and_a_spent_quota_lose_nothing(place: Path, frame: pl.
                 break
     assert Archive(workspace.store).read(CELL)["issued_at"].n_unique() == 12
     assert faults[-1] is None
-    with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=5)) as server:
+    with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=5, quota_as_xml=True)) as server:
         workspace = _workspace(place, server)
         cells = [CELL, INCHEON_CELL]
         done = collect(workspace, FakeClock(NOW), cells, env=ENV, sleep=lambda _s: None)
         assert isinstance(done.fault, QuotaSpent)
         assert list(done.cells) == [CELL, INCHEON_CELL]
         assert (done.cells[CELL].issues, done.cells[INCHEON_CELL].issues) == (0, 5)
+        assert done.left == 2 * (12 + 23) - (12 + 23) - 5
 
 
 def test_faults_of_key_and_service_are_told(place: Path, frame: pl.DataFrame) -> None:

@@ -175,6 +175,6 @@ def test_the_hubs_quota_is_told_in_its_own_words(place: Path, frame: pl.DataFram
     """A spent quota stops the run at once: no repeat, and the exit code of "later"."""
     with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=0)) as server:
         workspace = _workspace(place, server, "108")
-        with pytest.raises(QuotaSpent, match="quota"):
+        with pytest.raises(QuotaSpent, match=r"quota.*; 0 requests answered and kept, 1 left"):
             relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
         assert len(server.requests) == 1

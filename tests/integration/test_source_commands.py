@@ -96,6 +96,31 @@ def test_forecasts_come_once(call: Call, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "every forecast and nowcast that KMA still has" in err
 
 
+@pytest.mark.parametrize(("source", "least", "most"), [("hub", 1, 1), ("village", 31, 40)])
+def test_the_plan_is_what_is_asked_then(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    server: KmaStandIn,
+    source: str,
+    least: int,
+    most: int,
+) -> None:
+    """A dry run needs no key and asks nothing; the run makes as many requests as it told."""
+    asked = len(server.requests)
+    code, out, _ = call("ingest", "--source", source, "--dry-run", "--json")
+    told = json.loads(out)["requests"]
+    assert (code, len(server.requests)) == (0, asked)
+    assert least <= told <= most
+    for name in ("KMA_HUB_KEY", "KMA_SERVICE_KEY"):
+        monkeypatch.setenv(name, KEY)
+    assert call("ingest", "--source", source)[0] == 0
+    # An hour may begin between the two.
+    assert abs(len(server.requests) - asked - told) <= 1
+    _, out, _ = call("ingest", "--source", source, "--dry-run")
+    assert int(out.split()[0]) <= 1
+    assert "requests, about 0.0 minutes" in out
+
+
 def test_relay_publishes_and_then_has_nothing_new(
     call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -119,7 +144,6 @@ def test_relay_publishes_and_then_has_nothing_new(
         (("ingest", "--source", "village"), 78, "set KMA_SERVICE_KEY"),
         (("relay",), 66, "run `trainer ingest`"),
         (("relay", "--station", "1"), 64, "station 1 is not one of"),
-        (("ingest", "--source", "hub", "--dry-run"), 64, "--source asos"),
         (("ingest", "--source", "village", "--from", "2024-01-01"), 64, "two days"),
         (("ingest", "--source", "radar"), 64, "radar"),
     ],

@@ -122,15 +122,13 @@ def _other(
     from trainer.commands import sources
 
     chosen = tuple(dict.fromkeys(stations or workspace.config.stations))
-    if dry_run:
-        raise UsageError(f"--dry-run is for --source asos; {source} has no plan to show")
     if source == "hub":
-        sources.ingest_hub(workspace, chosen, first, last, as_json=as_json)
+        sources.ingest_hub(workspace, chosen, first, last, dry_run=dry_run, as_json=as_json)
     elif first or last:
         raise UsageError("--from and --to are not for village: KMA keeps forecasts for two days")
     else:
         farms = () if stations else workspace.config.farms
-        sources.ingest_village(workspace, chosen, farms, as_json=as_json)
+        sources.ingest_village(workspace, chosen, farms, dry_run=dry_run, as_json=as_json)
 
 
 def run_with_progress(workspace: Workspace, clock: SystemClock, wanted: Request) -> Summary:

@@ -12,7 +12,9 @@ from edge_agent.clock import SystemClock
 from edge_agent.console import print_json
 from edge_agent.errors import ConfigError, NothingNew, UsageError
 from trainer.config import HUB_KEY
+from trainer.heal import minutes
 from trainer.plan import KST
+from trainer.sources.http import QuotaSpent
 from trainer.stations import station
 
 if TYPE_CHECKING:
@@ -28,26 +30,22 @@ def ingest_hub(
     first: date | None,
     last: date | None,
     *,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Newest hours, or those of Korean days, from the API hub into the lake."""
-    from trainer.near_time import catch_up, hub_key
+    from trainer.near_time import catch_up, hub_key, plan_only
 
     clock = SystemClock()
     for number in stations:
         station(number)
+    span = _span(first, last, clock.now())
+    if dry_run:
+        show_requests(workspace, len(plan_only(workspace, clock, stations, span)), as_json=as_json)
+        return
     key = hub_key(workspace, os.environ)
     if key is None:
         raise ConfigError(f"no key for the API hub: set {HUB_KEY} (free at apihub.kma.go.kr)")
-    span = None
-    if first is not None:
-        now = clock.now()
-        end = min(_midnight(last) + timedelta(hours=23), now) if last else now
-        span = (_midnight(first), end)
-        if span[0] > span[1]:
-            raise UsageError(f"--from {first} lies behind --to {last or 'now'}")
-    elif last is not None:
-        raise UsageError("--to needs --from with --source hub")
     done = catch_up(workspace, clock, stations, key, span=span)
     if as_json:
         print_json({"added": done.added, "changed": done.changed, "revised": done.revised})
@@ -62,27 +60,62 @@ def ingest_village(
     stations: Sequence[int],
     farms: Sequence[tuple[float, float]],
     *,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Every forecast and nowcast that KMA still has of the places' cells."""
-    from trainer.cells import cells_of, collect
+    from trainer.cells import cells_of, collect, plan_only
 
-    done = collect(workspace, SystemClock(), cells_of(stations, farms))
+    clock, cells = SystemClock(), cells_of(stations, farms)
+    if dry_run:
+        requests = sum(len(job.bases) for job in plan_only(workspace, clock, cells))
+        show_requests(workspace, requests, as_json=as_json)
+        return
+    done = collect(workspace, clock, cells)
     if as_json:
-        cells = [
+        found = [
             {"nx": c.nx, "ny": c.ny, "issues": got.issues, "rows": got.rows, "hours": got.hours}
             for c, got in done.cells.items()
         ]
-        print_json({"cells": cells, "fault": str(done.fault) if done.fault else None})
+        fault = str(done.fault) if done.fault else None
+        print_json({"cells": found, "left": done.left, "fault": fault})
     else:
         for cell, got in done.cells.items():
             click.echo(
                 f"cell {cell}: {got.issues} issues, {got.rows} rows new; {got.hours} hours new"
             )
+    if isinstance(done.fault, QuotaSpent):
+        raise QuotaSpent(
+            f"{done.fault}; {done.left} requests left: run the same command after midnight KST, "
+            "KMA keeps forecasts until the next day ends and nowcasts for a day"
+        )
     if done.fault is not None:
         raise done.fault
     if not done:
         raise NothingNew("the lake has every forecast and nowcast that KMA still has")
+
+
+def show_requests(workspace: Workspace, requests: int, *, as_json: bool) -> None:
+    """What a run would cost."""
+    estimate = round(minutes(workspace, requests), 1)
+    if as_json:
+        print_json({"requests": requests, "minutes": estimate})
+    else:
+        allowed = workspace.config.kma.requests_per_day
+        click.echo(
+            f"{requests} requests, about {estimate} minutes ({allowed} requests a day allowed)"
+        )
+
+
+def _span(first: date | None, last: date | None, now: datetime) -> tuple[datetime, datetime] | None:
+    if first is None:
+        if last is not None:
+            raise UsageError("--to needs --from with --source hub")
+        return None
+    end = min(_midnight(last) + timedelta(hours=23), now) if last else now
+    if _midnight(first) > end:
+        raise UsageError(f"--from {first} lies behind --to {last or 'now'}")
+    return _midnight(first), end
 
 
 def _midnight(day: date) -> datetime:

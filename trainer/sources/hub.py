@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta, timezone
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import polars as pl
@@ -77,6 +77,10 @@ class _Fault(msgspec.Struct, frozen=True):
     result: _Result
 
 
+Window: TypeAlias = "tuple[Sequence[int], datetime, datetime]"
+"""Stations, first and last hour of a request."""
+
+
 def parse(body: bytes, status: int) -> pl.DataFrame:
     """Rows from an answer.
 
@@ -115,6 +119,16 @@ def query(stations: Sequence[int], start: datetime, end: datetime) -> dict[str, 
     }
 
 
+def windows(stations: Sequence[int], start: datetime, end: datetime) -> Iterator[Window]:
+    """The requests that cover the hours `start` to `end` of stations."""
+    for at in range(0, len(stations), _STATIONS_AT_ONCE):
+        first = start
+        while first <= end:
+            last = min(end, first + timedelta(days=SPAN_DAYS) - timedelta(hours=1))
+            yield stations[at : at + _STATIONS_AT_ONCE], first, last
+            first = last + timedelta(hours=1)
+
+
 def fetch(
     service: Service, stations: Sequence[int], start: datetime, end: datetime
 ) -> Iterator[tuple[dict[str, str], Reply[pl.DataFrame]]]:
@@ -126,18 +140,13 @@ def fetch(
     Raises:
         ProtocolFault: Rows of a station that was not asked for came.
     """
-    for at in range(0, len(stations), _STATIONS_AT_ONCE):
-        some = stations[at : at + _STATIONS_AT_ONCE]
-        first = start
-        while first <= end:
-            last = min(end, first + timedelta(days=SPAN_DAYS) - timedelta(hours=1))
-            asked = query(some, first, last)
-            reply = service.ask(asked, parse, path=_PATH)
-            others = set(reply.value[STATION_FIELD].unique()) - set(some)
-            if others:
-                raise ProtocolFault(f"{_TITLE}: got rows of station {min(others)}, not asked for")
-            yield asked, reply
-            first = last + timedelta(hours=1)
+    for some, first, last in windows(stations, start, end):
+        asked = query(some, first, last)
+        reply = service.ask(asked, parse, path=_PATH)
+        others = set(reply.value[STATION_FIELD].unique()) - set(some)
+        if others:
+            raise ProtocolFault(f"{_TITLE}: got rows of station {min(others)}, not asked for")
+        yield asked, reply
 
 
 def _decode(body: bytes) -> str:
