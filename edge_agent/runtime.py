@@ -296,7 +296,10 @@ class Runtime:
         )
         manifest = self._loaded[1].manifest if self._loaded else None
         own = replace(voice, source="agent", release=manifest.release if manifest else None)
-        return (message.model_message(own, manifest, __version__, left), health)
+        fresh = message.fresh_message(
+            own, age, timedelta(hours=self.config.limits.advice_max_age_h)
+        )
+        return (message.model_message(own, manifest, __version__, left), health, fresh)
 
     def _stale(self) -> bool:
         current = self.slots.pointer().current

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.alerts.payloads import SCHEMAS, json_schema
+from edge_agent.alerts import payloads
+from edge_agent.messaging import commands
+
+FOLDER = Path(__file__).parent
+
+
+def schemas() -> dict[str, bytes]:
+    """File name -> content, for everything that is said and asked."""
+    said = {kind: payloads.json_schema(kind) for kind in payloads.SCHEMAS}
+    asked = {kind: commands.json_schema(kind) for kind in commands.FORMS}
+    return {f"{kind}.schema.json": content for kind, content in (said | asked).items()}
+
 
 if __name__ == "__main__":
-    for kind in SCHEMAS:
-        (Path(__file__).parent / f"{kind}.schema.json").write_bytes(json_schema(kind))
+    for name, content in schemas().items():
+        (FOLDER / name).write_bytes(content)

@@ -23,6 +23,7 @@ from edge_agent.alerts.payloads import (
     Base,
     ForecastHour,
     ForecastPayload,
+    FreshPayload,
     HealthPayload,
     Input,
     ModelPayload,
@@ -287,6 +288,19 @@ def health_message(voice: Voice, **facts: Any) -> Message:  # noqa: ANN401 - che
 def rounded(value: float | None, digits: int = 2) -> float | None:
     """A number as messages have it; None for what is not known or not finite."""
     return None if value is None or not math.isfinite(value) else round(float(value), digits)
+
+
+def fresh_message(voice: Voice, data_age_s: int | None, oldest: timedelta) -> Message:
+    """Whether the forecast rests on data no older than `oldest`, retained."""
+    fresh = data_age_s is not None and data_age_s <= oldest.total_seconds()
+    payload = FreshPayload(
+        # It may go and come back within an hour.
+        **_base(voice, "fresh", "fresh", every=timedelta(minutes=1)),
+        state="online" if fresh else "offline",
+        data_age_s=data_age_s,
+    )
+    payload = msgspec.structs.replace(payload, id=f"{payload.id}-{payload.state}")
+    return _retained(voice.topics.fresh, payload, Kind.STATE)
 
 
 def _base(

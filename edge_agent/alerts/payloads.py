@@ -174,6 +174,13 @@ class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     problems: tuple[str, ...]
 
 
+class FreshPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the values of now rest on data that are new enough; `offline` = do not trust them."""
+
+    state: Literal["online", "offline"]
+    data_age_s: int | None
+
+
 SCHEMAS: Final[dict[str, type[Base]]] = {
     "forecast": ForecastPayload,
     "alert-state": AlertState,
@@ -181,6 +188,7 @@ SCHEMAS: Final[dict[str, type[Base]]] = {
     "advice": AdvicePayload,
     "model": ModelPayload,
     "health": HealthPayload,
+    "fresh": FreshPayload,
 }
 """Message kind -> struct; the kind names docs/mqtt/<kind>.schema.json."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
@@ -39,7 +39,6 @@ PACE_S: Final = 6.0
 MAX_BYTES: Final = 4096
 ANSWER_VALID: Final = timedelta(minutes=5)
 _REMEMBERED: Final = 256
-_SCHEMA: Final = "farm-edge/command-result/1"
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,16 +55,32 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     minutes: Annotated[int, msgspec.Meta(ge=1, le=7 * 24 * 60)] = 60
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An answer's payload: `ok`, and a text for people."""
 
-    schema: str
+    schema: Literal["farm-edge/command-result/1"]
     id: str
     issued_at: datetime
     command: str
     request_id: str
     ok: bool
     text: str
+
+
+FORMS: Final[dict[str, type[msgspec.Struct]]] = {"command": Request, "command-result": Result}
+"""Kind -> struct; the kind names docs/mqtt/<kind>.schema.json."""
+
+
+def json_schema(kind: str) -> bytes:
+    """JSON Schema (draft 2020-12) of a request or an answer, as docs/mqtt has it.
+
+    Raises:
+        KeyError: There is no such kind.
+    """
+    struct = FORMS[kind]
+    whole = msgspec.json.schema(struct)["$defs"][struct.__name__]
+    whole |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": kind}
+    return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"
 
 
 class CommandDesk:
@@ -170,7 +185,7 @@ class CommandDesk:
         now = self._clock.now()
         self._answers += 1
         result = Result(
-            schema=_SCHEMA,
+            schema="farm-edge/command-result/1",
             id=f"result-{now.timestamp():.6f}-{self._answers}",
             issued_at=now,
             command=name,

@@ -6,7 +6,9 @@ Rules (tests name the numbers):
 2. Ids never change: they are made of site, device and the rule's or quantity's name.
 3. A component that was announced before and is gone is named with its platform only, which
    removes it. Without discovery the empty message removes the device.
-4. Where nothing has changed since the last delivery nothing is said.
+4. Values of now are available only while the agent is there and rests on fresh data; what tells
+   of the agent itself, and the buttons, as long as the agent is there.
+5. Where nothing has changed since the last delivery nothing is said.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ _WORDS: Final = {
         "republish": "Say again",
     },
 }
+_ITS_OWN: Final = {"button", "update", "event"}
+"""Platforms that say nothing of the weather now."""
 _BUTTONS: Final = ("predict", "sync", "republish")
 
 
@@ -117,6 +121,8 @@ def _document(
 ) -> dict[str, Any]:
     device, words = config.device, _WORDS[config.device.language]
     components: dict[str, dict[str, Any]] = {}
+    there = {"topic": topics.availability}
+    fresh = {"topic": topics.fresh, "value_template": "{{ value_json['state'] }}"}
 
     def add(key: str, platform: str, name: str, **more: object) -> None:
         unique = f"{_object_id(config)}_{key}"
@@ -126,6 +132,8 @@ def _document(
             "default_entity_id": f"{platform}.{unique.replace('-', '_')}",
             "name": name,
             "qos": 1,
+            "availability": [there] if platform in _ITS_OWN or _own(more) else [there, fresh],
+            "availability_mode": "all",
             **more,
         }
 
@@ -178,8 +186,6 @@ def _document(
             "sw_version": version,
         },
         "origin": {"name": PROJECT, "sw_version": version},
-        "availability": [{"topic": topics.availability}],
-        "availability_mode": "all",
         "components": components,
     }
 
@@ -237,6 +243,10 @@ def _add_rule(add: Any, topics: Topics, rule: Rule, words: Mapping[str, str]) ->
         state_topic=topics.alert_event(rule.name),
         event_types=["raised", "updated", "cleared"],
     )
+
+
+def _own(component: Mapping[str, object]) -> bool:
+    return component.get("entity_category") == "diagnostic"
 
 
 def _device_class(rule: Rule) -> str:

@@ -68,14 +68,22 @@ def faults(topic: str, payload: bytes) -> list[str]:
     if not origin.get("name"):
         found.append("origin without name")
     found += [f"origin: {key}" for key in set(origin) - _ORIGIN]
+    found += _availability(document)
+    seen: set[str] = set()
+    for key, component in document.get("components", {}).items():
+        found += [f"{key}: {fault}" for fault in _component(component, seen)]
+    return found
+
+
+def _availability(document: dict[str, Any]) -> list[str]:
+    known = {"topic", "value_template", "payload_available", "payload_not_available"}
+    found = []
     for item in document.get("availability", []):
+        found += [f"availability: {key}" for key in set(item) - known]
         if not item.get("topic"):
             found.append("availability without topic")
     if document.get("availability_mode", "latest") not in {"all", "any", "latest"}:
         found.append("availability_mode")
-    seen: set[str] = set()
-    for key, component in document.get("components", {}).items():
-        found += [f"{key}: {fault}" for fault in _component(component, seen)]
     return found
 
 
@@ -95,7 +103,7 @@ def _component(component: dict[str, Any], seen: set[str]) -> list[str]:
         found.append("default_entity_id without its domain")
     if any(str(v).startswith("~") for k, v in component.items() if k.endswith("topic")):
         found.append("topic with ~")
-    return found + _platform(platform, component)
+    return found + _availability(component) + _platform(platform, component)
 
 
 def _platform(platform: str, component: dict[str, Any]) -> list[str]:

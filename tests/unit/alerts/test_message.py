@@ -97,6 +97,8 @@ def every_message() -> list[tuple[str, Message]]:
         ("advice", message.advice_message(VOICE, "tomato", ADVICE)),
         ("model", message.model_message(VOICE, None, "0.1.0")),
         ("health", message.health_message(VOICE, **facts)),
+        ("fresh", message.fresh_message(VOICE, 3600, timedelta(hours=6))),
+        ("fresh", message.fresh_message(VOICE, None, timedelta(hours=6))),
     ]
 
 
@@ -117,6 +119,15 @@ def test_payload_is_valid_by_its_schema(kind: str, made: Message) -> None:
     assert made.id == body(made)["id"]
     assert made.expires_at is not None
     assert made.expires_at == datetime.fromisoformat(body(made)["valid_until"])
+
+
+@pytest.mark.parametrize(
+    ("age_s", "state"), [(0, "online"), (21_600, "online"), (21_601, "offline"), (None, "offline")]
+)
+def test_fresh_says_what_the_data_are(age_s: int | None, state: str) -> None:
+    """`online` up to the oldest age that is allowed, `offline` beyond and without data."""
+    made = message.fresh_message(VOICE, age_s, timedelta(hours=6))
+    assert (body(made)["state"], made.retain) == (state, True)
 
 
 def test_documented_alert_is_valid() -> None:

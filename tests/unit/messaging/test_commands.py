@@ -6,15 +6,25 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.database import connect
 from edge_agent.errors import BadData, TryLater
-from edge_agent.messaging.commands import BURST, NAMES, PACE_S, CommandDesk, Request
+from edge_agent.messaging.commands import (
+    BURST,
+    FORMS,
+    NAMES,
+    PACE_S,
+    CommandDesk,
+    Request,
+    json_schema,
+)
 from edge_agent.messaging.link import Received
 from edge_agent.messaging.message import Kind, Message
 from edge_agent.messaging.outbox import Caps
@@ -22,9 +32,7 @@ from edge_agent.messaging.quiet import QuietOutbox
 from edge_agent.messaging.topics import Topics
 from tests.fakes.clock import FakeClock
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
 TOPICS = Topics.of("s", "d")
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -212,3 +220,27 @@ def test_unknown_rules_cannot_be_silenced(tmp_path: Path) -> None:
             box.ack("x")
         with pytest.raises(BadData, match="rule 'x' is not known; there are dry, heat"):
             box.snooze("x", 5)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_schema_files_of_commands_are_current(kind: str) -> None:
+    """docs/mqtt is what the structs say; when not: python docs/mqtt/generate.py."""
+    assert (DOCS / f"{kind}.schema.json").read_bytes() == json_schema(kind)
+
+
+def test_the_published_forms_tell_right_from_wrong() -> None:
+    """A validator takes what the desk takes and says, and refuses what the desk refuses."""
+    request, answer = (
+        jsonschema.Draft202012Validator(json.loads((DOCS / f"{kind}.schema.json").read_bytes()))
+        for kind in FORMS
+    )
+    good_ones: list[object] = [{}, {"id": "1", "rule": "heat", "minutes": 60}]
+    bad_ones: list[object] = [
+        {"minutes": 0}, {"minutes": "9"}, {"when": 1}, {"id": "x" * 65}, [],
+    ]  # fmt: skip
+    assert [request.is_valid(one) for one in good_ones + bad_ones] == [True] * 2 + [False] * 5
+    case = _Desk()
+    case.take("predict", b'{"id": "7"}')
+    said = case.last()
+    assert answer.is_valid(said)
+    assert not answer.is_valid(said | {"ok": "yes"})

@@ -53,6 +53,10 @@ def test_the_validator_finds_faults() -> None:
 
     assert broken(unit_of_measurement="C") == ["temperature_24h: unit of temperature"]
     assert broken(object_id="x") == ["temperature_24h: key object_id"]
+    assert broken(availability=[{"value_template": "x"}]) == [
+        "temperature_24h: availability without topic"
+    ]
+    assert broken(availability_mode="both") == ["temperature_24h: availability_mode"]
     assert broken(state_topic="~/x") == ["temperature_24h: topic with ~"]
     assert broken(entity_category="config") == ["temperature_24h: a sensor cannot be a setting"]
     assert broken(value_template="{{ value_json.x }}") == [
@@ -73,6 +77,36 @@ def test_every_rule_has_a_level_and_its_news() -> None:
         assert level["state_topic"] == f"farm/v1/farm/edge-1/alert/{rule.name}/state"
         assert news["state_topic"] == f"farm/v1/farm/edge-1/alert/{rule.name}/event"
         assert news["event_types"] == ["raised", "updated", "cleared"]
+
+
+def test_values_of_now_need_fresh_data() -> None:
+    """Rule 4: forecasts and levels want agent and data, the rest the agent alone."""
+    components = _build()["components"]
+    there = "farm/v1/farm/edge-1/availability"
+    both = [there, "farm/v1/farm/edge-1/fresh"]
+
+    def wants(key: str) -> list[str]:
+        assert components[key]["availability_mode"] == "all"
+        return [item["topic"] for item in components[key]["availability"]]
+
+    assert wants("temperature_24h") == wants("alert_heat") == wants("irrigation") == both
+    for key in ("data_age", "disk_free", "model", "event_heat", "button_predict"):
+        assert wants(key) == [there]
+
+
+def test_a_sensor_says_all_that_zigbee2mqtts_does() -> None:
+    """Keys of a humidity sensor as Zigbee2MQTT 1.33.2 announced it (domoticz issue 6025)."""
+    recorded = {
+        "availability", "availability_mode", "device", "device_class", "enabled_by_default",
+        "json_attributes_topic", "object_id", "origin", "state_class", "state_topic",
+        "unique_id", "unit_of_measurement", "value_template",
+    }  # fmt: skip
+    document = _build()
+    ours = set(document["components"]["humidity_24h"]) | {"device", "origin"}
+    # True is the default of the one; the other gave way to default_entity_id.
+    assert recorded - ours == {"enabled_by_default", "object_id"}
+    device = {"identifiers", "manufacturer", "model", "name", "sw_version"}
+    assert device <= set(document["device"])
 
 
 def test_ids_stay_whatever_else_changes() -> None:
@@ -103,7 +137,7 @@ def test_without_discovery_the_device_is_removed() -> None:
 
 
 def test_an_unchanged_description_is_not_said_again() -> None:
-    """Rule 4: the same twice is nothing; one that comes back after another is news."""
+    """Rule 5: the same twice is nothing; one that comes back after another is news."""
     first = discovery.message(CONFIG, TOPICS, RULES, "1", b"")
     assert first is not None
     assert discovery.message(CONFIG, TOPICS, RULES, "1", first.payload) is None
