@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test test-mlflow test-airflow lint format lock bench fuzz torture clean binary system
+.PHONY: help demo test test-mlflow test-airflow axe lint format lock bench fuzz torture clean binary system
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -19,7 +19,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## Run the whole line end to end (DATA=file.parquet for real observations)
 	$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
 
-test: $(READY) system lint ## Everything that must hold: style, types, all tests
+test: $(READY) system axe lint ## Everything that must hold: style, types, all tests
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
 
 test-mlflow: $(READY) ## Tracking against a real MLflow, in an environment of its own (1.5 GB)
@@ -41,7 +41,7 @@ torture: $(READY) system ## The long runs that `make test` leaves out
 	$(BIN)/pytest -q -m slow $(ARGS)
 
 # Program each and the Debian package that brings it.
-SYSTEM := mosquitto:mosquitto nginx:nginx-light systemd-analyze:systemd
+SYSTEM := mosquitto:mosquitto nginx:nginx-light systemd-analyze:systemd chromium:chromium npm:npm
 
 system: ## What tests need besides Python: installed where it is missing
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; wanted=; \
@@ -54,6 +54,13 @@ system: ## What tests need besides Python: installed where it is missing
 	$$sudo apt-get update -qq </dev/null && \
 	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends \
 		$$wanted </dev/null >/dev/null
+
+AXE := build/axe/node_modules/axe-core/axe.min.js
+
+axe: $(AXE) ## What checks the page's accessibility, from npm (the test skips without it)
+$(AXE): tests/axe/package.json tests/axe/package-lock.json
+	mkdir -p build/axe && cp $^ build/axe
+	-npm ci --prefix build/axe --silent --no-audit --no-fund && touch $@
 
 lint: $(READY) ## Style and types
 	$(BIN)/ruff format --check

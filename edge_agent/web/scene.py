@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,12 @@ class Scene:
     def time(self, at: datetime) -> str:
         """Day and hour in the farm's zone."""
         return self.words.time(at.astimezone(self.zone))
+
+    def ago(self, at: datetime) -> str:
+        """How long ago."""
+        length = self.now - at
+        fresh = length < timedelta(minutes=1)
+        return self.words("just_now") if fresh else self.words("ago", self.words.span(length))
 
     @property
     def zone(self) -> ZoneInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
 from edge_agent.alerts import wording
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from edge_agent.web.scene import Scene
     from edge_agent.web.view import RuleView
     from edge_agent.web.words import Words
+
+_SHORT: Final = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "damp", VPD: "vpd"}
+"""What a tile calls a quantity, where it is shorter than its name."""
+
+
+def chance_text(probability: float) -> str:
+    """A chance in percent; none is ever called certain."""
+    if probability > 0.99:
+        return "> 99%"
+    return "< 1%" if probability < 0.01 else f"{100 * probability:.0f}%"
 
 
 def alerts(scene: Scene) -> Markup:
@@ -71,7 +81,6 @@ def _actions(scene: Scene, rule: str) -> Markup | None:
     return tag(
         "p",
         tag("button", words("ack"), type_="button", data_command="ack", data_rule=rule),
-        " ",
         tag("button", words("snooze"), type_="button", data_command="snooze", data_rule=rule,
             data_minutes="180"),
         class_="actions",
@@ -81,7 +90,7 @@ def _actions(scene: Scene, rule: str) -> Markup | None:
 def _why(scene: Scene, shown: RuleView, alert: answers.Alert) -> Markup:
     words, why, rule = scene.words, alert.why, shown.rule
     origin = scene.time(why.origin) if why.origin else None
-    chance = None if why.probability is None else f"{100 * why.probability:.0f}%"
+    chance = None if why.probability is None else chance_text(why.probability)
     return facts(
         [
             (words("condition"), condition(words, shown)),
@@ -133,22 +142,25 @@ def _others(scene: Scene, others: list[tuple[RuleView, answers.Alert]]) -> Marku
         tag(
             "tr",
             tag("th", wording.title_of(words.language, shown.rule.name), scope="row"),
+            tag("td", _chance_now(words, alert), class_="number"),
             tag("td", condition(words, shown)),
-            tag("td", words("calm" if alert.known else "unknown")),
-            tag(
-                "td",
-                "" if alert.why.probability is None else f"{100 * alert.why.probability:.0f}%",
-                class_="number",
-            ),
         )
         for shown, alert in others
     ]
-    heads = (words("rule"), words("condition"), words("state"), words("chance"))
+    heads = (words("rule"), words("chance"), words("condition"))
     return tag(
         "details",
         tag("summary", words("other_rules", len(others)), id="other-rules"),
-        table(heads, rows),
+        table(heads, rows, words("alerts")),
     )
+
+
+def _chance_now(words: Words, alert: answers.Alert) -> str:
+    if not alert.known:
+        return words("unknown")
+    chance = alert.why.probability
+    # A live rule is met or not: there is no chance to speak of.
+    return words("calm") if chance is None or alert.why.needed is None else chance_text(chance)
 
 
 def now(scene: Scene) -> Markup:
@@ -176,6 +188,11 @@ def now(scene: Scene) -> Markup:
     return section("now", words("now"), body)
 
 
+def _short(words: Words, quantity: str) -> str:
+    key = _SHORT.get(quantity)
+    return words(key) if key else wording.quantity_of(words.language, quantity)
+
+
 def _tile(
     scene: Scene,
     where: str,
@@ -189,12 +206,12 @@ def _tile(
     words = scene.words
     digits = 2 if quantity == VPD else 0 if unit == "%" else 1
     shown = words("no_reading") if value is None else f"{value:.{digits}f}"
-    age = words("ago", words.span(scene.now - at)) if at else None
+    age = scene.ago(at) if at else None
     note = " · ".join(t for t in (age, None if fresh else words("stale")) if t)
     return tag(
         "div",
         tag("p", where, class_="where"),
-        tag("p", wording.quantity_of(words.language, quantity), class_="what"),
+        tag("p", _short(words, quantity), class_="what"),
         tag(
             "p",
             shown,
