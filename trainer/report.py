@@ -47,9 +47,9 @@ def build(workspace: Workspace, folder: Path) -> bytes:
     facts = collect(workspace, folder)
     lineage = facts.manifest.lineage
     subtitle = (
-        f"Stations {lineage['stations']}, observations {lineage.get('data_from', '?')} to "
-        f"{lineage.get('data_to', '?')}. Judged on {facts.metrics.holdout_from} to "
-        f"{facts.metrics.holdout_to}, hours that training never saw"
+        f"Stations {lineage['stations']}, observations {_time(lineage.get('data_from', '?'))} to "
+        f"{_time(lineage.get('data_to', '?'))}. Judged on {_time(facts.metrics.holdout_from)} to "
+        f"{_time(facts.metrics.holdout_to)} (UTC), hours that training never saw"
         + (
             f"; drawings take every {facts.unseen.every}th origin."
             if facts.unseen.every > 1
@@ -316,7 +316,7 @@ def _history(facts: Facts) -> str:
         (
             str(entry.release),
             entry.channel,
-            entry.at,
+            _time(entry.at),
             entry.run,
             *(
                 (scores or {}).get(target, {}).get(f"rmse_{HEADLINE_LEAD}h_{MODEL}")
@@ -334,7 +334,7 @@ def _history(facts: Facts) -> str:
         else "Nothing was published yet.",
         html.table(
             (
-                *("release", "channel", "at", "run"),
+                *("release", "channel", "at (UTC)", "run"),
                 *(f"{_WORDS[target].lower()} RMSE, 24 h" for target in TARGETS),
                 "why",
             ),
@@ -343,6 +343,11 @@ def _history(facts: Facts) -> str:
         if rows
         else "",
     )
+
+
+def _time(text: str) -> str:
+    """To the minute, as people write it."""
+    return text[:16].replace("T", " ")
 
 
 def _plain(name: str) -> str:

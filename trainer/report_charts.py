@@ -133,7 +133,8 @@ def reliability(points: Sequence[tuple[float, float, int]], title: str) -> str:
         axes.set_xlabel("chance told")
         axes.set_ylabel("share of hours with the event")
         _percent(axes)
-        axes.legend(loc="lower right")
+        # Beside the bar of the many hours without a chance, above the curve.
+        axes.legend(loc="upper left", bbox_to_anchor=(0.07, 1.0))
 
     return _draw(title, paint)
 

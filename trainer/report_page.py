@@ -24,7 +24,8 @@ svg text{font-family:system-ui,"Noto Sans",sans-serif}
 .scroll{overflow-x:auto;margin:1rem 0 .4rem}table{border-collapse:collapse;font-size:.92rem}
 th,td{text-align:right;padding:.25rem .7rem;border-bottom:1px solid var(--line);
 font-variant-numeric:tabular-nums}
-th{background:var(--tint);font-weight:600}th:first-child,td:first-child,td.words{text-align:left}
+th{background:var(--tint);font-weight:600}th:first-child,td:first-child,.words{text-align:left}
+.long{overflow-wrap:anywhere}
 .tiles{display:grid;gap:.7rem;margin:1rem 0;
 grid-template-columns:repeat(auto-fit,minmax(min(100%,14.5rem),1fr))}
 .tile{border:1px solid var(--line);border-radius:.5rem;padding:.5rem .9rem}
@@ -35,6 +36,9 @@ details{margin:.4rem 0}summary{cursor:pointer}
 h2,h3{break-after:avoid}details{display:none}body{font-size:11pt}
 .grid{grid-template-columns:1fr 1fr}}
 """
+
+LONGEST_WORD: Final = 40
+"""Longer ones (digests, parameters) may be broken anywhere."""
 
 
 def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
@@ -66,13 +70,19 @@ def grid(drawings: Mapping[str, str]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Table of plain values: floats with three digits after the point, None as a dash."""
-    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+    """Table of plain values: floats with three digits after the point, None as a dash.
+
+    Columns of words are set to the left, their heads too; without any head there is no such row.
+    """
+    kept = list(rows)
+    words = [all(isinstance(row[place], str) for row in kept) for place in range(len(head))]
+    top = "".join(
+        f'<th scope="col"{" class=words" if of_words else ""}>{escape(name)}</th>'
+        for name, of_words in zip(head, words, strict=True)
     )
+    above = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in kept)
+    return f'<div class="scroll"><table>{above}<tbody>{body}</tbody></table></div>'
 
 
 def folded(words: str, content: str) -> str:
@@ -98,7 +108,11 @@ def verdict(channel: str, decision: Mapping[str, Any]) -> str:
     passed = bool(decision.get("passed"))
     word = '<span class="good">passed</span>' if passed else '<span class="bad">refused</span>'
     reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in decision.get("reasons", ()))
-    figures = [row for row in _flat("", decision) if row[0] not in {"passed", "run"}]
+    figures = [
+        (name, f"{value:g}" if isinstance(value, float) else _text(value))
+        for name, value in _flat("", decision)
+        if name not in {"passed", "run"}
+    ]
     lists = "".join(
         table(tuple(rows[0]), [tuple(row.values()) for row in rows])
         for rows in decision.values()
@@ -134,12 +148,16 @@ def _flat(path: str, value: object) -> list[tuple[str, object]]:
 
 
 def _cell(value: object) -> str:
+    text = _text(value)
+    if not isinstance(value, str):
+        return f"<td>{text}</td>"
+    broken = " long" if any(len(word) > LONGEST_WORD for word in text.split()) else ""
+    return f'<td class="words{broken}">{escape(text)}</td>'
+
+
+def _text(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN
-        return "<td>–</td>"
+        return "–"
     if isinstance(value, bool):
-        return f"<td>{'yes' if value else 'no'}</td>"
-    if isinstance(value, float):
-        return f"<td>{value:.3f}</td>"
-    if isinstance(value, int):
-        return f"<td>{value}</td>"
-    return f'<td class="words">{escape(str(value))}</td>'
+        return "yes" if value else "no"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
