@@ -137,6 +137,13 @@ class QuietHours(_Section, frozen=True, kw_only=True):
     break_through: tuple[Severity, ...] = ("critical",)
 
 
+class Learning(_Section, frozen=True, kw_only=True):
+    """What the device may do to a forecast by what it has verified itself: see `adjust`."""
+
+    bias: bool = True
+    guidance: bool = True
+
+
 class Irrigation(_Section, frozen=True, kw_only=True):
     """Watering advice; off without a crop. 0 means: the crop's own depth, advice without litres."""
 
@@ -188,6 +195,7 @@ class Config(_Section, frozen=True, kw_only=True):
     sensors: tuple[Sensor, ...] = ()
     rules: tuple[Rule, ...] = ()
     quiet_hours: QuietHours = field(default_factory=QuietHours)
+    learning: Learning = field(default_factory=Learning)
     irrigation: Irrigation = field(default_factory=Irrigation)
     storage: Storage = field(default_factory=Storage)
     web: Web = field(default_factory=Web)

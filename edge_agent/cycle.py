@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from edge_agent import ladder
+from edge_agent import ladder, learning, verify
 from edge_agent.agronomy import irrigation
 from edge_agent.alerts import builtin, frozen, message
 from edge_agent.alerts.case import Case, judge
@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from edge_agent.alerts.message import Voice
     from edge_agent.config_structs import Config, Rule
     from edge_agent.forecast import LoadedRelease
+    from edge_agent.learning import Guidance, Lesson, Teacher
     from edge_agent.messaging.message import Message
     from edge_agent.observations.store import Store
     from edge_agent.timekeeping import ClockState
+    from edge_agent.track import Track
+    from edge_agent.verify import Foreseen
 
 
 class Queue(Protocol):
@@ -60,6 +63,10 @@ class Weather(Protocol):
         """The `hours` newest hours up to `now` of the same source, output of `quality.clean`."""
         ...
 
+    def truth(self, now: datetime, hours: int) -> pl.DataFrame:
+        """The same of the farm's own outdoor sensors, where they know any of these hours."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -73,6 +80,8 @@ class Parts:
         latches: What rules remember.
         log: Every edge that was said.
         queue: The outbox.
+        track: What was foreseen and how it came out.
+        teacher: Scores and adjusts.
         release: The loaded release, or None.
         readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
         soil_moisture: Soil moisture in percent now, or None where it is not measured.
@@ -86,6 +95,8 @@ class Parts:
     latches: Latches
     log: AlertLog
     queue: Queue
+    track: Track
+    teacher: Teacher
     release: LoadedRelease | None
     readings: Callable[[Rule, datetime], Sequence[Measured]]
     soil_moisture: Callable[[datetime], float | None]
@@ -106,6 +117,8 @@ class Decision:
         advice: Watering advice, why there is none, or None where it is not asked for.
         retired: Rules that are gone.
         messages: Everything to say, in order.
+        lesson: What the hour has taught; None where nothing was forecast.
+        foreseen: The forecast as it is kept for scoring; None where the models gave none.
         frozen: What each edge rests on, by the id of its message, see `alerts.frozen`.
     """
 
@@ -118,6 +131,8 @@ class Decision:
     advice: Advice | NoAdvice | None
     retired: tuple[str, ...]
     messages: tuple[Message, ...]
+    lesson: Lesson | None = None
+    foreseen: Foreseen | None = None
     frozen: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -129,13 +144,18 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     """
     made, source = parts.weather.forecast(parts.release, now)
     forecast: Forecast | NoForecast = made
-    if not isinstance(made, Forecast) or made.source not in ladder.MODELS:
+    inputs: tuple[Input, ...] = ()
+    guidance = None
+    if isinstance(made, Forecast) and made.source in ladder.MODELS:
+        guidance = parts.teacher.guidance(made, now)
+        forecast = parts.teacher.adjust(made, guidance, source, now)
+    else:
         kept = parts.store.forecasts(now - ladder.CACHED_MAX_AGE, now)
         forecast = ladder.choose(made, kept, now)
-    inputs: tuple[Input, ...] = ()
     if isinstance(forecast, Forecast):
-        age = int((now - forecast.origin).total_seconds())
-        inputs = (Input(name=source, at=forecast.origin, age_s=max(age, 0)),)
+        inputs = (_input(source, forecast.origin, now),)
+        if guidance is not None and guidance.issued is not None and "guidance" in forecast.adjusted:
+            inputs += (_input("guidance:village", guidance.issued, now),)
     voice = parts.voice(now, clock, forecast, inputs)
     ruled = _rules(parts, voice, forecast, live_only=False)
     edges = ruled.edges
@@ -158,6 +178,10 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
         forecast=forecast,
         origin_source=source,
         edges=tuple(edges),
+        lesson=parts.teacher.score(
+            parts.weather.truth(now, learning.TRUTH_H), _forecast_rules(parts.config), now
+        ),
+        foreseen=_foreseen(made, forecast, guidance, source, ruled.chances),
         frozen=ruled.frozen,
         latches=tuple(ruled.latches),
         unknown=tuple(ruled.unknown),
@@ -206,6 +230,11 @@ def commit(parts: Parts, decision: Decision, *extra: Message) -> int:
     with transaction(parts.db):
         if isinstance(decision.forecast, Forecast) and decision.forecast.source in ladder.MODELS:
             parts.store.put_forecast(decision.forecast)
+        if decision.foreseen is not None:
+            parts.track.put_foreseen(decision.foreseen)
+        if decision.lesson is not None:
+            parts.track.put_tallies(decision.lesson.tallies)
+            parts.track.put_rule_scores(decision.lesson.rule_scores)
         before = parts.latches.all()
         parts.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
         for name in decision.retired:
@@ -231,6 +260,7 @@ class _Ruled:
 
     edges: list[tuple[str, Edge, Message]] = field(default_factory=list)
     frozen: dict[str, bytes] = field(default_factory=dict)
+    chances: dict[str, float] = field(default_factory=dict)
     latches: list[Latch] = field(default_factory=list)
     changed: list[Latch] = field(default_factory=list)
     moved: set[str] = field(default_factory=set)
@@ -264,6 +294,8 @@ def _rules(
             ruled.changed.append(verdict.latch)
         if verdict.latch.level is not case.latch.level:
             ruled.moved.add(rule.name)
+        if verdict.evidence.probability is not None and not rule.now:
+            ruled.chances[verify.meaning(rule)] = verdict.evidence.probability
         if verdict.edge is not None:
             event = message.event_message(speaking, rule, verdict)
             ruled.edges.append((rule.name, verdict.edge, event))
@@ -275,6 +307,28 @@ def _rules(
             state = message.state_message(speaking, rule, verdict.latch, verdict.evidence)
             ruled.states.append(state)
     return ruled
+
+
+def _forecast_rules(config: Config) -> list[Rule]:
+    return [rule for rule in rules_of(config) if not rule.now]
+
+
+def _foreseen(
+    made: Forecast | NoForecast,
+    said: Forecast | NoForecast,
+    guidance: Guidance | None,
+    source: str,
+    chances: Mapping[str, float],
+) -> Foreseen | None:
+    if guidance is None:
+        return None
+    assert isinstance(made, Forecast)
+    assert isinstance(said, Forecast)
+    return verify.foresee(made, said, guidance.values, source, chances)
+
+
+def _input(name: str, at: datetime, now: datetime) -> Input:
+    return Input(name=name, at=at, age_s=max(int((now - at).total_seconds()), 0))
 
 
 def _advice(

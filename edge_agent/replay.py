@@ -19,10 +19,12 @@ from edge_agent.alerts.wording import Speaker
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
+from edge_agent.learning import Teacher
 from edge_agent.messaging.topics import Topics
 from edge_agent.observations import local
 from edge_agent.observations.store import Store
 from edge_agent.replay_weather import RecordedWeather
+from edge_agent.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,6 +83,8 @@ def run(
     observations: Mapping[str, pl.DataFrame],
     start: datetime,
     end: datetime,
+    *,
+    guidance: pl.DataFrame | None = None,
 ) -> Iterator[Decision]:
     """Decisions of every hour from `start` to `end`, each on what was known by then.
 
@@ -90,6 +94,7 @@ def run(
         observations: Raw hours by source (see `local.names`), with history before `start`.
         start: First hour, UTC.
         end: Last hour, UTC.
+        guidance: KMA's forecasts, columns of `contract.relayed.GUIDANCE`.
     """
     db = connect(Path(":memory:"))
     try:
@@ -99,6 +104,10 @@ def run(
             name: pl.concat([nothing, observations.get(name, nothing)], how="diagonal")
             for name in local.names(config.device)
         }
+        if guidance is not None:
+            # All at once: a cycle reads no issue later than its own hour.
+            store.put_guidance(guidance)
+        track = Track(db)
         parts = cycle.Parts(
             config=config,
             db=db,
@@ -107,6 +116,8 @@ def run(
             latches=Latches(db),
             log=AlertLog(db),
             queue=_Nowhere(),
+            track=track,
+            teacher=Teacher(track, store, config.learning),
             release=release,
             readings=_no_readings,
             soil_moisture=lambda _now: None,
@@ -120,6 +131,7 @@ def run(
             hour, count = hour + _HOUR, count + 1
             if count % _PRUNE_EACH == 0:
                 store.prune(hour, observations_days=36_500, forecasts_days=3)
+                track.prune(hour)
     finally:
         db.close()
 

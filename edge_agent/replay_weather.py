@@ -14,8 +14,10 @@ import numpy as np
 
 from edge_agent import forecast
 from edge_agent.contract import quality
-from edge_agent.contract.schema import TIME
+from edge_agent.contract.forecast import Source
+from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.observations import local
+from edge_agent.observations.local import Choice
 from edge_agent.weather import site_of
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from edge_agent.config_structs import Device
     from edge_agent.contract.forecast import Forecast, NoForecast
     from edge_agent.forecast import LoadedRelease
-    from edge_agent.observations.local import Choice
 
 _HOUR: Final = timedelta(hours=1)
 BLOCK: Final = timedelta(days=28)
@@ -71,7 +72,20 @@ class RecordedWeather:
 
     def checked(self, now: datetime, hours: int) -> pl.DataFrame:
         """See `cycle.Weather`."""
-        whole = self._whole(self._choose(now, hours + quality.LOOKBACK_HOURS))
+        return self._last(self._choose(now, hours + quality.LOOKBACK_HOURS), now, hours)
+
+    def truth(self, now: datetime, hours: int) -> pl.DataFrame:
+        """See `cycle.Weather`."""
+        self._enter(now)
+        own = next(iter(self.frames))
+        more = (hours + quality.LOOKBACK_HOURS) * _HOUR
+        mine = self._between(now - more, now)[own]
+        if all(local.knows(mine, name) for name in TARGETS):
+            return self._last(Choice(own, Source.MODEL, ()), now, hours)
+        return self.checked(now, hours)
+
+    def _last(self, choice: Choice, now: datetime, hours: int) -> pl.DataFrame:
+        whole = self._whole(choice)
         first: datetime = whole[TIME][0]
         end = int((now - first) / _HOUR) + 1
         return whole[end - hours : end]

@@ -24,6 +24,7 @@ from edge_agent.clock import SystemClock
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
 from edge_agent.files import free_bytes
+from edge_agent.learning import Teacher
 from edge_agent.messaging.outbox import Caps, Outbox
 from edge_agent.messaging.topics import Topics
 from edge_agent.observations import local
@@ -32,6 +33,7 @@ from edge_agent.observations.live import Live
 from edge_agent.observations.store import Store
 from edge_agent.probation import Probation
 from edge_agent.timekeeping import Timekeeper
+from edge_agent.track import Track
 from edge_agent.updates.slots import Slots
 from edge_agent.weather import StoredWeather
 
@@ -88,6 +90,7 @@ class Runtime:
         outbox: Messages that wait.
         latches: What rules remember.
         log: Every alert edge that was said.
+        track: What was foreseen and how it came out.
         intake: Sensor messages.
         topics: Topics of this device.
         slots: Installed releases.
@@ -110,6 +113,8 @@ class Runtime:
         self.store = Store(self.db)
         self.latches = Latches(self.db)
         self.log = AlertLog(self.db)
+        self.track = Track(self.db)
+        self._teacher = Teacher(self.track, self.store, settings.learning)
         kept = settings.storage
         self.outbox = Outbox(
             self.db,
@@ -159,6 +164,8 @@ class Runtime:
             latches=self.latches,
             log=self.log,
             queue=self.outbox,
+            track=self.track,
+            teacher=self._teacher,
             release=release,
             readings=self._live.readings,
             soil_moisture=self._live.soil_moisture,
@@ -203,6 +210,7 @@ class Runtime:
             observations_days=self.config.storage.observations_days,
             forecasts_days=self.config.storage.forecasts_days,
         )
+        self.track.prune(decision.at)
         return decision, new
 
     def run_watch(self, now: datetime | None = None) -> int:

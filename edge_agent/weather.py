@@ -9,7 +9,7 @@ import polars as pl
 
 from edge_agent import forecast
 from edge_agent.contract import quality
-from edge_agent.contract.schema import TIME, Site
+from edge_agent.contract.schema import TARGETS, TIME, Site
 from edge_agent.observations import local
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ class StoredWeather:
         more = hours + quality.LOOKBACK_HOURS
         frame, _, _ = local.observe(self._store, self._device, now, more)
         return last_hours(frame, now, hours)
+
+    def truth(self, now: datetime, hours: int) -> pl.DataFrame:
+        """See `cycle.Weather`."""
+        more = hours + quality.LOOKBACK_HOURS
+        own = local.names(self._device)[0]
+        frame = self._store.hourly(own, now - timedelta(hours=more), now)
+        if all(local.knows(frame, name) for name in TARGETS):
+            return last_hours(frame, now, hours)
+        return self.checked(now, hours)
 
 
 def site_of(device: Device) -> Site:

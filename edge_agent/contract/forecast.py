@@ -79,6 +79,7 @@ class Forecast:
         source: Rung of the ladder.
         release: Model release, or None where no model took part.
         notes: Why a better rung was not used, or what was missing; empty when nothing was.
+        adjusted: What moved the models' values on the device: `bias`, `guidance`.
     """
 
     issued_at: datetime
@@ -88,6 +89,7 @@ class Forecast:
     source: Source
     release: int | None
     notes: Sequence[str] = ()
+    adjusted: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

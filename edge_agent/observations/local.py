@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -103,8 +105,8 @@ def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
     source = steady[0] if steady else max(relayed, key=lambda name: _newest(frames[name]))
     lent: list[tuple[str, str]] = []
     for quantity in OBSERVED:
-        if not _knows(frames[source], quantity):
-            others = (o for o in relayed if o != source and _knows(frames[o], quantity))
+        if not knows(frames[source], quantity):
+            others = (o for o in relayed if o != source and knows(frames[o], quantity))
             lent.extend((quantity, other) for other in list(others)[:1])
     rung = Source.MODEL if source == own else Source.MODEL_RELAYED
     return Choice(source, rung, tuple(lent))
@@ -134,12 +136,14 @@ def observe(
     return join(frames, choice), choice.rung, choice.source
 
 
-def _knows(frame: pl.DataFrame, quantity: str) -> bool:
+def knows(frame: pl.DataFrame, quantity: str) -> bool:
+    """Whether any hour has the quantity."""
     return frame[quantity].null_count() < frame.height
 
 
 def _usable(frame: pl.DataFrame) -> pl.Series:
-    return frame.filter(pl.all_horizontal(pl.col(t).is_not_null() for t in TARGETS))[TIME]
+    known = [frame[target].is_not_null() for target in TARGETS]
+    return frame[TIME].filter(reduce(and_, known))
 
 
 def _steady(frame: pl.DataFrame, now: datetime) -> bool:
