@@ -98,13 +98,14 @@ class Depot:
             )
             content = contract.encode(numbered)
             path = manifest_path(channel)
-            added = {name: self._put(name, data) for name, data in files.items()}
-            for name, data in files.items():
+            added = {}
+            # The manifest last: files are there before anything names them.
+            for name, data in (*files.items(), (path, content)):
+                added[name] = self._put(name, data)
                 packed = packing.pack(data)
                 if packed is not None:
                     beside = packing.packed_path(name)
                     added[beside] = self._put(beside, packed)
-            added[path] = self._put(path, content)
             wanted = {path, *files} | {
                 name
                 for other, one in live.items()

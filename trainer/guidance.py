@@ -85,7 +85,7 @@ class Archive:
             return parquet.decode(content).select(COLUMNS)
         except (BadData, pl.exceptions.ColumnNotFoundError) as fault:
             raise StorageError(
-                f"lake: {name} is damaged: restore it from a copy, as KMA does not keep forecasts"
+                f"lake: {name} is damaged: `trainer ingest --rebuild` mends it from raw answers"
             ) from fault
 
 

@@ -193,7 +193,7 @@ class Lake:
             return parquet.decode(content).select(COLUMNS).cast(_SCHEMA)
         except (BadData, pl.exceptions.PolarsError) as fault:
             raise StorageError(
-                f"lake: {name} is damaged: remove it and run `trainer ingest` to fetch it anew"
+                f"lake: {name} is damaged: `trainer ingest --rebuild` mends it from raw answers"
             ) from fault
 
     def _write(self, place: int | Cell, year: int, frame: pl.DataFrame) -> None:

@@ -12,7 +12,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from edge_agent.errors import FarmError, Refused, StorageError, TryLater
+from edge_agent.contract import packing
+from edge_agent.errors import BadData, FarmError, Refused, StorageError, TryLater
 from edge_agent.files import make_folder, write_atomic
 from edge_agent.updates.sources import NotThere
 
@@ -79,6 +80,9 @@ class TufDepot:
     def fetch(self, path: str, limit: int, have: bytes | None = None) -> bytes | None:
         """Verified content of a target, or None where no trusted role lists it.
 
+        Where the depot lists a packed form too, that is what travels; what it unpacks to is held
+        against the length and hash that are signed for the target itself.
+
         Args:
             path: Target path.
             limit: Longest content accepted, bytes; judged before the download by the signed length.
@@ -101,12 +105,21 @@ class TufDepot:
                 )
             if have is not None and _still(info, have):
                 return have
-            folder, _, name = path.rpartition("/")
-            stored = f"{_TARGETS}{folder}/{info.hashes['sha256']}.{name}"
-            content = self._fetcher.download_bytes(stored, info.length)
+            packed = self._client.get_targetinfo(packing.packed_path(path))
+            if packed is None or packed.length >= info.length:
+                return self._download(info)
+            content = _unpacked(self._download(packed), info, packed.path)
             info.verify_length_and_hashes(content)
             return content
         raise AssertionError("unreachable")
+
+    def _download(self, info: TargetFile) -> bytes:
+        assert self._fetcher is not None
+        folder, _, name = info.path.rpartition("/")
+        stored = f"{_TARGETS}{folder}/{info.hashes['sha256']}.{name}"
+        content = self._fetcher.download_bytes(stored, info.length)
+        info.verify_length_and_hashes(content)
+        return content
 
     def _open(self, now: datetime) -> Updater:
         client, self._fetcher = _client(self._source, self._folder, self._root, self._note)
@@ -155,6 +168,13 @@ def _still(info: TargetFile, have: bytes) -> bool:
     except LengthOrHashMismatchError:
         return False
     return True
+
+
+def _unpacked(packed: bytes, info: TargetFile, path: str) -> bytes:
+    try:
+        return packing.unpack(packed, info.length)
+    except BadData as fault:
+        raise Refused(f"{path}: {fault}") from fault
 
 
 def _one_line(fault: Exception) -> str:

@@ -14,9 +14,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge_agent import __version__
-from edge_agent.contract import packing
 from edge_agent.contract.manifest import MAX_BYTES
-from edge_agent.errors import BadData, FarmError, Refused, StorageError, TryLater
+from edge_agent.errors import FarmError, Refused, StorageError, TryLater
 from edge_agent.files import make_folder, write_atomic
 from edge_agent.updates import onnx_guard, slots
 from edge_agent.updates.admission import Device, admit
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from edge_agent.contract.manifest import FileRef, Manifest
+    from edge_agent.contract.manifest import Manifest
     from edge_agent.timekeeping import Timekeeper
     from edge_agent.updates.depot import Depot
     from edge_agent.updates.slots import InstalledRelease, Slots
@@ -190,10 +189,7 @@ class Updater:
         # A rollout or a kept model names files that are here already.
         here = {} if live is None else {ref.sha256: live.read(ref) for ref in live.manifest.files()}
         for file in manifest.files():
-            have = here.get(file.sha256)
-            content = self._unpacked(file) if have is None else None
-            if content is None:
-                content = self._depot.fetch(file.path, file.length, have)
+            content = self._depot.fetch(file.path, file.length, here.get(file.sha256))
             if content is None:
                 raise Refused(
                     f"{file.path}: named by release {manifest.release}, but no trusted role lists "
@@ -209,17 +205,6 @@ class Updater:
         for model in manifest.models.values():
             onnx_guard.check(files[model.file.path], model.file.path)
         return files
-
-    def _unpacked(self, file: FileRef) -> bytes | None:
-        """A file by its packed form, or None where the depot has none."""
-        path = packing.packed_path(file.path)
-        packed = self._depot.fetch(path, file.length)
-        if packed is None:
-            return None
-        try:
-            return packing.unpack(packed, file.length)
-        except BadData as fault:
-            raise Refused(f"{path}: {fault}") from fault
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

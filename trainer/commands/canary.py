@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -31,11 +32,13 @@ def canary(dry_run: bool, config_path: Path | None, as_json: bool) -> None:
     Example: trainer canary --dry-run --json
     """
     from trainer.canary import act, assess
+    from trainer.tracking import mirrored
     from trainer.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
-    trial = assess(workspace, clock)
-    number = None if dry_run else act(workspace, trial, clock)
+    with nullcontext() if dry_run else mirrored(workspace):
+        trial = assess(workspace, clock)
+        number = None if dry_run else act(workspace, trial, clock)
     if as_json:
         print_json(msgspec.to_builtins(trial) | {"release": number})
     else:
