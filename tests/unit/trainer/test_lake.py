@@ -201,7 +201,6 @@ def test_a_damaged_file_is_named(lake: Lake, tmp_path: Path) -> None:
     lake.merge(108, frame([1.0]), "asos", NOW)
     path = tmp_path / "observations/station=108/year=2023.parquet"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(
-        StorageError, match=r"station=108/year=2023\.parquet is damaged: `trainer ingest --rebuild`"
-    ):
+    named = r"station=108/year=2023\.parquet is damaged: `trainer ingest --rebuild`"
+    with pytest.raises(StorageError, match=named):
         lake.observations(108)
