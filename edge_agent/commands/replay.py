@@ -36,6 +36,18 @@ _AFTER: Final = timedelta(hours=49)
     type=click.Path(path_type=Path),
     help="Parquet of hourly observations, such as the trainer's lake has; may be repeated.",
 )
+@click.option(
+    "--own",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The same of the farm's own outdoor sensors, which then are the truth.",
+)
+@click.option(
+    "--beside",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The same of another system's points 24 h ahead, by valid hour: bare thresholds beside.",
+)
 @click.option("--from", "start", metavar="TIME", help="First hour (UTC).")
 @click.option("--to", "end", metavar="TIME", help="Last hour (UTC).")
 @click.option("--explain", "alert", metavar="ID", help="Work one alert of this device out again.")
@@ -45,6 +57,8 @@ _AFTER: Final = timedelta(hours=49)
 def replay(
     *,
     files: tuple[Path, ...],
+    own: tuple[Path, ...],
+    beside: tuple[Path, ...],
     start: str | None,
     end: str | None,
     alert: str | None,
@@ -54,7 +68,8 @@ def replay(
     """Run the real cycle over recorded hours at full speed, with the installed release.
 
     Prints one JSON line for each alert edge, then one for each rule with its score (POD, FAR, CSI,
-    lead time, alerts a week, flaps), then one about the run. Touches neither state nor broker.
+    lead time, alerts a week, flaps) beside bare thresholds on points 24 h ahead, then one about the
+    run. Touches neither state nor broker.
 
     With --explain it works one alert that was said (`edge-agent history --json` lists ids; an id's
     end will do) out again from what it rested on, and shows that. Exit 1: it comes out otherwise.
@@ -65,11 +80,11 @@ def replay(
     if alert is not None:
         _explain(alert, config_path, as_json=as_json)
         return
-    if not files or start is None or end is None:
-        raise UsageError("replay needs --observations, --from and --to, or --explain ID")
+    if not (files or own) or start is None or end is None:
+        raise UsageError("replay needs --observations or --own, --from and --to; or --explain ID")
     from edge_agent import cycle
     from edge_agent import replay as player
-    from edge_agent.observations import relay
+    from edge_agent.observations import local
     from edge_agent.replay_score import Scorer
     from edge_agent.runtime import load_release
     from edge_agent.updates.slots import Slots
@@ -80,11 +95,19 @@ def replay(
     if installed is None:
         raise InputMissing("no release is installed: run `edge-agent sync`")
     first, last = _hour(start, "--from"), _hour(end, "--to")
-    frame = _read(files, first - _HISTORY, last + _AFTER)
-    station = next(iter(relay.sources(settings.device)))
-    scorers = [Scorer(rule, frame) for rule in cycle.rules_of(settings) if not rule.now]
+    begin, stop = first - _HISTORY, last + _AFTER
+    mine, station, *_ = local.names(settings.device)
+    frames = {
+        source: _read(paths, begin, stop)
+        for source, paths in ((mine, own), (station, files))
+        if paths
+    }
+    others = {path.stem: _read((path,), begin, stop) for path in beside}
+    truth = next(iter(frames.values()))
+    rules = [rule for rule in cycle.rules_of(settings) if not rule.now]
+    scorers = [Scorer(rule, truth, others) for rule in rules]
     began, hours = time.monotonic(), 0
-    for decision in player.run(settings, load_release(installed), {station: frame}, first, last):
+    for decision in player.run(settings, load_release(installed), frames, first, last):
         hours += 1
         for _, _, event in decision.edges:
             click.echo(event.payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME,
 from edge_agent.cycle import Decision
 from edge_agent.messaging.message import Kind, Message
 from edge_agent.replay_score import Score, Scorer
-from tests.fakes.forecasts import NOW
+from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import FakeRelease
 
 if TYPE_CHECKING:
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 HOUR = timedelta(hours=1)
 STATION = "station:108"
 HEAT = Rule(
-    name="heat", quantity=AIR_TEMPERATURE, operator=">=", threshold=30.0, within_h=3, cooldown_s=0
+    name="heat",
+    quantity=AIR_TEMPERATURE,
+    operator=">=",
+    threshold=30.0,
+    probability=0.4,
+    within_h=3,
+    cooldown_s=0,
 )
 
 
@@ -75,6 +82,26 @@ def test_lead_counts_from_the_raise_to_the_onset() -> None:
     values = [20.0] * 5 + [31.0, 31.0] + [20.0] * 30 + [31.0] + [20.0] * 5
     made = score(values, {2: Edge.RAISED, 9: Edge.CLEARED}, 40)
     assert (made.onsets, made.onsets_warned, made.median_lead_h) == (2, 1, 3.0)
+
+
+def test_bare_thresholds_are_scored_on_the_same_hours() -> None:
+    """Chance, point, persistence and a system brought along, each 24 h ahead (P5)."""
+    values: list[float | None] = [31.0 if i % 24 < 2 else 20.0 for i in range(24)]
+    values += [31.0 if i % 24 < 4 else 20.0 for i in range(48)]
+    brought = weather([20.0] * 24 + [31.0 if i % 2 else 20.0 for i in range(48)])
+    scorer = Scorer(HEAT, weather(values), {"seed": brought})
+    for hour in range(24):
+        said = forecast([29.7 if hour < 3 else 20.0] * 48, now=NOW + hour * HOUR)
+        scorer.add(replace(decision(hour, None), forecast=said))
+    scorer.add(decision(24, None))
+    ahead = scorer.score().ahead
+    assert {made.hours for made in ahead.values()} == {24}
+    assert {made.event_hours for made in ahead.values()} == {4}
+    # 29.7 +- 3: the chance of 30 is near a half, above the limit; the point is below.
+    assert (ahead["chance"].pod, ahead["chance"].far) == (0.75, 0.0)
+    assert (ahead["point"].pod, ahead["point"].alerts) == (0.0, 0)
+    assert (ahead["persistence"].pod, ahead["persistence"].csi) == (0.5, 0.5)
+    assert (ahead["seed"].alerts, ahead["seed"].flaps) == (12, 11)
 
 
 def test_alert_that_stood_is_no_flap() -> None:
