@@ -1,17 +1,22 @@
 """Skill of a trained run at every lead, and at a station it never saw.
 
-    python bench/skill.py WORKSPACE [--unseen FILE.parquet]
+    python bench/skill.py WORKSPACE [--unseen FILE.parquet [--there WORKSPACE]]
 
-Prints, for each target, the leads at which the newest run is not below the best of persistence,
-climatology and damped anomaly on its holdout, and the cover of its 80 % intervals by season. With
---unseen, a Parquet file in KMA's names of a station that took no part in training: RMSE 24 h ahead
-beside persistence, over its newest 20 %; its normals are fitted on the older part.
+Prints for each target of the newest run, on its holdout: RMSE by lead beside the best of
+persistence, climatology and damped anomaly, and the leads at which it is not below it; the cover of
+its 80 % intervals by season, from the release's table alone and with the factor that the newest
+verified month asks for; RMSE and cover without groups of inputs.
+
+With --unseen, a Parquet file in KMA's names of a station that took no part in training: RMSE 24 h
+ahead over its newest 20 %, normals fitted on the older part, beside persistence and, with --there,
+beside the newest run of a workspace that trained at that station.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +26,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from typing import TYPE_CHECKING
 
-from edge_agent.contract import residuals
+from edge_agent.contract import inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS, TIME
 from edge_agent.inference import OnnxPredictor, load_predictors
 from trainer import baselines, candidate
 from trainer.dataset import (
-    Pairs,
     StationSeries,
     fit_normals,
     gather,
@@ -37,14 +41,63 @@ from trainer.dataset import (
     training_pairs,
     truth,
 )
+from trainer.scoring import ALL_BUT_HUMIDITY
 from trainer.sources import kma
 from trainer.stations import station
 from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
-    from edge_agent.contract.manifest import ResidualTable
+    from edge_agent.contract.manifest import Manifest
+    from trainer.dataset import Split
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
+TOLD = (1, 3, 6, 12, 24, 36, 48)
+COVERED = (6, 24, 48)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A trained run with its models in memory."""
+
+    manifest: Manifest
+    predictors: dict[str, OnnxPredictor]
+
+    @classmethod
+    def newest(cls, workspace: Workspace) -> Run:
+        """Newest run of a workspace."""
+        folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
+        manifest, files, _ = candidate.load(folder)
+        models = {target: files[one.file.path] for target, one in manifest.models.items()}
+        return cls(manifest, load_predictors(models, len(manifest.features.names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Every origin of a holdout at one lead: inputs and target hours."""
+
+    series: list[StationSeries]
+    lead: int
+    matrix: np.ndarray
+    valid: pl.Series
+    observed: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, series: list[StationSeries], borders: Split, lead: int) -> Hours:
+        """Gather them; every lead has the same origins."""
+        pairs = scoring_pairs(series, borders.holdout, borders.last, LEADS)
+        pairs = pairs.take(pairs.leads == lead)
+        return cls(
+            series,
+            lead,
+            gather(series, pairs),
+            times(series, pairs),
+            {target: truth(series, pairs, target) for target in TARGETS},
+        )
+
+    @property
+    def leads(self) -> np.ndarray:
+        """Lead of each row."""
+        return np.full(len(self.matrix), self.lead)
 
 
 def rmse(forecast: np.ndarray, observed: np.ndarray) -> float:
@@ -58,85 +111,113 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--unseen", type=Path)
+    parser.add_argument("--there", type=Path)
     chosen = parser.parse_args()
     workspace = Workspace.open(chosen.workspace)
-    folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
-    manifest, files, _ = candidate.load(folder)
-    predictors = load_predictors(
-        {target: files[one.file.path] for target, one in manifest.models.items()},
-        len(manifest.features.names),
-    )
-    number, normals = next(iter(manifest.sites.items()))
+    run = Run.newest(workspace)
+    number, normals = next(iter(run.manifest.sites.items()))
     frame = workspace.lake.observations(int(number))
     borders = split(frame[TIME][0], frame[TIME][-1], 0.2, 168)
     series = [prepare(int(number), frame, station(int(number)).site, normals.coefficients)]
-    past = training_pairs(series, borders.train_end, 200_000, 1)
-    before = gather(series, past)
-    hours = scoring_pairs(series, borders.holdout, borders.last, LEADS)
+    by_lead = [Hours.of(series, borders, lead) for lead in LEADS]
     for target in TARGETS:
-        damped = baselines.DampedAnomaly.fit(
-            before, past.leads, truth(series, past, target), target
-        )
-        lost, shown = [], []
-        for lead in LEADS:
-            rows = hours.take(hours.leads == lead)
-            matrix = gather(series, rows)
-            observed = truth(series, rows, target)
-            own = predictors[target].predict(matrix).astype(np.float64)
-            best = min(
-                rmse(other, observed)
-                for other in (
-                    baselines.persistence(matrix, target),
-                    baselines.climatology(matrix, target),
-                    damped.predict(matrix, rows.leads),
-                )
-            )
-            if not rmse(own, observed) < best:
-                lost.append(lead)
-            if lead in {1, 3, 6, 12, 24, 36, 48}:
-                shown.append(f"{lead} h {rmse(own, observed):.2f} of {best:.2f}")
-            if lead in {6, 24, 48}:
-                print(
-                    f"{target} {lead:2} h, 80 % covers",
-                    _cover(series, rows, target, own, manifest.residuals[target]),
-                )
-        print(
-            f"{target}: RMSE of the best reference's: {', '.join(shown)}; lost at {lost or 'none'}"
-        )
+        _skill(run, target, by_lead, borders)
+        for hours in by_lead:
+            if hours.lead in COVERED:
+                _cover(run, target, hours)
+                _lacking(run, target, hours)
     if chosen.unseen:
-        _unseen(chosen.unseen, predictors)
+        there = Run.newest(Workspace.open(chosen.there)) if chosen.there else None
+        _unseen(chosen.unseen, run, there)
 
 
-def _cover(
-    series: list[StationSeries], rows: Pairs, target: str, own: np.ndarray, table: ResidualTable
-) -> str:
-    valid = times(series, rows)
-    around = residuals.apply(table, target, own, valid.to_list(), rows.leads)
-    observed = truth(series, rows, target)
-    inside = (observed >= around.quantile(0.1)) & (observed <= around.quantile(0.9))
-    season, _ = residuals.cells(valid)
-    known = np.isfinite(observed)
-    parts = (f"{n} {inside[known & (season == i)].mean():.3f}" for i, n in enumerate(SEASONS))
-    return f"{inside[known].mean():.3f} ({', '.join(parts)})"
+def _skill(run: Run, target: str, by_lead: list[Hours], borders: Split) -> None:
+    series = by_lead[0].series
+    past = training_pairs(series, borders.train_end, 200_000, 1)
+    damped = baselines.DampedAnomaly.fit(
+        gather(series, past), past.leads, truth(series, past, target), target
+    )
+    lost, shown = [], []
+    for hours in by_lead:
+        observed = hours.observed[target]
+        own = rmse(run.predictors[target].predict(hours.matrix), observed)
+        best = min(
+            rmse(other, observed)
+            for other in (
+                baselines.persistence(hours.matrix, target),
+                baselines.climatology(hours.matrix, target),
+                damped.predict(hours.matrix, hours.leads),
+            )
+        )
+        if not own < best:
+            lost.append(hours.lead)
+        if hours.lead in TOLD:
+            shown.append(f"{hours.lead} h {own:.3f} of {best:.3f}")
+    print(f"{target}: RMSE of the best reference's: {', '.join(shown)}; lost at {lost or 'none'}")
 
 
-def _unseen(path: Path, predictors: dict[str, OnnxPredictor]) -> None:
+def _cover(run: Run, target: str, hours: Hours) -> None:
+    errors = hours.observed[target] - run.predictors[target].predict(hours.matrix)
+    around = residuals.spread(run.manifest.residuals[target], hours.valid, hours.leads)
+    reach = residuals.reach(around, errors)
+    adapted = np.ones(len(reach))
+    for row in range(0, len(reach), 24):
+        # Origins whose target hour has come when the forecasts of this day are made.
+        verified = max(0, row - hours.lead + 1)
+        newest = reach[max(0, verified - residuals.RECENT_HOURS) : verified]
+        adapted[row : row + 24] = residuals.recent(newest)
+    season, _ = residuals.cells(hours.valid)
+    known = ~np.isnan(reach)
+    for name, factor in (("the table", np.ones(len(reach))), ("the newest month too", adapted)):
+        inside = reach <= factor
+        parts = (f"{n} {inside[known & (season == i)].mean():.3f}" for i, n in enumerate(SEASONS))
+        print(
+            f"{target} {hours.lead:2} h: 80 % covers {inside[known].mean():.3f} "
+            f"({', '.join(parts)}) by {name}"
+        )
+
+
+def _lacking(run: Run, target: str, hours: Hours) -> None:
+    """What lacking inputs cost, and whether the widened intervals hold."""
+    observed = hours.observed[target]
+    table = run.manifest.residuals[target]
+    around = residuals.spread(table, hours.valid, hours.leads)
+    whole = rmse(run.predictors[target].predict(hours.matrix), observed)
+    cases = {group: [group] for group in inputs.GROUPS}
+    cases[ALL_BUT_HUMIDITY] = [group for group in inputs.GROUPS if group != "humidity"]
+    told = []
+    for name, groups in cases.items():
+        own = run.predictors[target].predict(inputs.blanked(hours.matrix, groups))
+        factors = run.manifest.widening[target]
+        widened = inputs.widening(factors, groups, table.leads, hours.leads)
+        reach = residuals.reach(around * widened[:, None], observed - own)
+        inside = np.mean(reach[~np.isnan(reach)] <= 1.0)
+        lost = rmse(own, observed) / whole - 1
+        told.append(f"{name} {lost:+.1%} (x {widened[0]:.3f} covers {inside:.3f})")
+    print(f"{target} {hours.lead:2} h, {whole:.3f}, without {', '.join(told)}")
+
+
+def _unseen(path: Path, run: Run, there: Run | None) -> None:
     raw = pl.read_parquet(path)
     number = int(raw["station"][0])
     site = station(number).site
     frame = kma.tidy(raw.filter(pl.col("station") == number).drop("station"), site)
     borders = split(frame[TIME][0], frame[TIME][-1], 0.2, 168)
     series = [prepare(number, frame, site, fit_normals(frame, borders.train_end))]
-    rows = scoring_pairs(series, borders.holdout, borders.last, (24,))
-    matrix = gather(series, rows)
+    hours = Hours.of(series, borders, 24)
     for target in TARGETS:
-        observed = truth(series, rows, target)
-        own = rmse(predictors[target].predict(matrix).astype(np.float64), observed)
-        same = rmse(baselines.persistence(matrix, target), observed)
-        print(
+        observed = hours.observed[target]
+        own = rmse(run.predictors[target].predict(hours.matrix), observed)
+        same = rmse(baselines.persistence(hours.matrix, target), observed)
+        text = (
             f"station {number}, never trained on, {target}: {own:.3f} against {same:.3f} "
             f"persistence ({own / same - 1:+.1%})"
         )
+        if there:
+            local = rmse(there.predictors[target].predict(hours.matrix), observed)
+            text += f" and {local:.3f} trained there ({own / local - 1:+.1%})"
+        print(text)
+        _cover(run, target, hours)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import climatology, features, residuals
+from edge_agent.contract import climatology, features, inputs, residuals
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import (
@@ -148,13 +148,22 @@ def continued(
     valid_at = [origin + int(lead) * _HOUR for lead in leads]
     ahead = np.array([time > now for time in valid_at])
     times = [time for time, keep in zip(valid_at, ahead, strict=True) if keep]
+    lacking = inputs.missing(matrix)
     targets: dict[str, TargetForecast] = {}
     for target in TARGETS:
         points = release.predictors[target].predict(matrix)[ahead]
         if not np.isfinite(points).all():
             return _climatology(manifest, place, now, f"the model of {target} gave no number")
+        table = manifest.residuals[target]
         targets[target] = residuals.apply(
-            manifest.residuals[target], target, points, times, leads[ahead]
+            table,
+            target,
+            points,
+            times,
+            leads[ahead],
+            widened=inputs.widening(
+                manifest.widening.get(target, {}), lacking, table.leads, leads[ahead]
+            ),
         )
     notes = [] if age < 2 else [f"newest usable observation is {age:.0f} h old"]
     return Forecast(now, origin, times, targets, source, manifest.release, notes)

@@ -28,7 +28,7 @@ from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIM
 from edge_agent.errors import BadData, InputMissing
 from edge_agent.files import make_folder, sync_folder, write_atomic
 from edge_agent.inference import load_predictors
-from trainer import export, linear, model, parity, training
+from trainer import export, linear, model, parity, stack, training
 from trainer.dataset import (
     StationSeries,
     fit_normals,
@@ -160,6 +160,7 @@ def train(
         scores=metrics.headline(),
         lineage=lineage,
         reason="",
+        widening=fitted.widening,
     )
     write(folder, manifest, {**files, golden_path: windows}, metrics)
     return folder
@@ -269,6 +270,8 @@ def _lineage(
                 "linear_rows": training.LINEAR_ROWS,
                 "ridge": linear.PENALTY,
                 "drop_share": training.DROP_SHARE,
+                "probed": training.PROBED,
+                "knots_averaged": 2 * stack.NEIGHBOURS + 1,
             },
             order="deterministic",
         ).decode(),

@@ -7,21 +7,15 @@ window and no target reaches across.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import climatology, features
-from edge_agent.contract.feature_table import (
-    MEASURED,
-    NAMES,
-    ORIGIN_WINDOWS,
-    SAME_HOUR,
-    SAME_HOUR_DAYS,
-)
+from edge_agent.contract import climatology, features, inputs
+from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import LEADS, TARGETS, TIME, Site
 from edge_agent.errors import BadData
@@ -115,13 +109,30 @@ def fit_normals(frame: pl.DataFrame, train_end: datetime) -> dict[str, tuple[flo
     Raises:
         BadData: Too few values.
     """
-    past = clean(frame.filter(pl.col(TIME) < train_end))
-    day = past[TIME].dt.ordinal_day().to_numpy().astype(np.float64)
-    hour = past[TIME].dt.hour().to_numpy().astype(np.float64)
+    return _normals(clean(frame.filter(pl.col(TIME) < train_end)))
+
+
+def without(series: StationSeries, first: datetime, last: datetime, end: datetime) -> StationSeries:
+    """The station as it would be known had its hours from `first` to `last` never been seen.
+
+    Its normals are fitted anew on the other hours before `end`; where these are fewer than a
+    year, the series is returned as it is.
+    """
+    time = pl.col(TIME)
+    others = series.frame.filter((time < end) & ~time.is_between(first, last))
+    if others.height < HOURS_OF_YEAR:
+        return series
+    place = features.Place(series.place.site, _normals(others))
+    return replace(series, place=place, table=features.compute(series.frame, place))
+
+
+def _normals(frame: pl.DataFrame) -> dict[str, tuple[float, ...]]:
+    day = frame[TIME].dt.ordinal_day().to_numpy().astype(np.float64)
+    hour = frame[TIME].dt.hour().to_numpy().astype(np.float64)
     normals = {}
     for target in TARGETS:
         try:
-            normals[target] = climatology.fit(day, hour, past[target].to_numpy())
+            normals[target] = climatology.fit(day, hour, frame[target].to_numpy())
         except ValueError as fault:
             raise BadData(f"{target}: {fault}") from fault
     return normals
@@ -211,10 +222,6 @@ def times(all_series: Sequence[StationSeries], pairs: Pairs) -> pl.Series:
     return pl.Series(out).dt.replace_time_zone("UTC")
 
 
-GROUPS = ("humidity", "wind", "pressure", "rain", "cloud", "solar")
-"""What a farm may not measure; temperature is the least it must."""
-
-
 def drop_inputs(matrix: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Matrix in which each group of inputs is blanked in a random `share` of the rows.
 
@@ -225,31 +232,9 @@ def drop_inputs(matrix: np.ndarray, share: float, seed: int) -> np.ndarray:
     """
     random = np.random.default_rng(seed)
     out = matrix.copy()
-    for group in GROUPS:
+    for group in inputs.GROUPS:
         rows = np.flatnonzero(random.random(len(out)) < share)
-        out[rows[:, None], _columns_of(group)] = np.nan
-    for column in _MEASURED:
+        out[rows[:, None], inputs.columns_of(group)] = np.nan
+    for column in inputs.MEASURED_COLUMNS:
         out[random.random(len(out)) < share / 10.0, column] = np.nan
     return out
-
-
-def _columns_of(group: str) -> list[int]:
-    """Columns that cannot be computed without the group; dew point needs humidity."""
-    words = {"humidity": ("humidity", "dew_point"), "pressure": ("pressure", "sea_level")}.get(
-        group, (group,)
-    )
-    return [
-        column
-        for column, name in enumerate(NAMES)
-        if column in _MEASURED and any(word in name for word in words)
-    ]
-
-
-_MEASURED = frozenset(
-    NAMES.index(name)
-    for name in (
-        *MEASURED,
-        *(window.name for window in ORIGIN_WINDOWS),
-        *(f"same_hour_{name}_{day}d" for name in SAME_HOUR for day in range(SAME_HOUR_DAYS)),
-    )
-)

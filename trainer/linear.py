@@ -65,7 +65,7 @@ class Accumulator:
         size = len(self._used) + 1
         self._shift: np.ndarray | None = None
         self._scale = np.ones(len(self._used))
-        self._gram = np.zeros((parts, len(LEADS), targets, size, size))
+        self._gram = np.zeros((parts, len(LEADS), size, size))
         self._moment = np.zeros((parts, len(LEADS), targets, size))
 
     def add(self, part: int, lead: int, matrix: np.ndarray, changes: np.ndarray) -> None:
@@ -75,7 +75,8 @@ class Accumulator:
             part: Part of the record.
             lead: Hours ahead.
             matrix: Float32 (N, F).
-            changes: Float64 (N, targets): what is to be predicted; NaN = unknown.
+            changes: Float64 (N, targets): what is to be predicted; rows with a NaN are left out,
+                so that all targets share one matrix.
         """
         chosen = matrix[:, self._used].astype(np.float64)
         if self._shift is None:
@@ -84,13 +85,12 @@ class Accumulator:
             self._shift = np.nansum(chosen, axis=0) / count
             spread = np.nansum((chosen - self._shift) ** 2, axis=0) / count
             self._scale = np.where(spread > 1e-12, np.sqrt(spread), 1.0)
-        scaled = np.nan_to_num((chosen - self._shift) / self._scale)
+        known = np.isfinite(changes).all(axis=1)
+        changes = changes[known]
+        scaled = np.nan_to_num((chosen[known] - self._shift) / self._scale)
         design = np.hstack([scaled, np.ones((len(scaled), 1))])
-        for target in range(changes.shape[1]):
-            known = np.isfinite(changes[:, target])
-            rows = design[known]
-            self._gram[part, lead - 1, target] += rows.T @ rows
-            self._moment[part, lead - 1, target] += rows.T @ changes[known, target]
+        self._gram[part, lead - 1] += design.T @ design
+        self._moment[part, lead - 1] += changes.T @ design
 
     def solve(self, parts: Sequence[int], target: int) -> Linear:
         """Model of one target from the given parts.
@@ -100,7 +100,7 @@ class Accumulator:
         """
         if self._shift is None:
             raise ValueError("linear: no rows were added")
-        gram = self._gram[list(parts), :, target].sum(axis=0)
+        gram = self._gram[list(parts)].sum(axis=0)
         moment = self._moment[list(parts), :, target].sum(axis=0)
         size = gram.shape[-1]
         penalty = np.eye(size)

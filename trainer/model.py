@@ -98,12 +98,31 @@ class Trees:
         return found
 
 
+class Binned:
+    """Inputs cut into LightGBM's bins once, for many fits on some of their rows.
+
+    Args:
+        matrix: Float32 (N, F).
+        recipe: Of every fit.
+    """
+
+    def __init__(self, matrix: np.ndarray, recipe: Recipe) -> None:
+        self._parameters = recipe.all_parameters()
+        self._rounds = recipe.rounds
+        self._data = lightgbm.Dataset(matrix, params=self._parameters).construct()
+
+    def fit(self, rows: np.ndarray, values: np.ndarray) -> Trees:
+        """Fit trees to `values` (float64 (n,), NaN left out) of the rows (ascending, (n,))."""
+        known = np.isfinite(values)
+        data = self._data.subset(rows[known], params=self._parameters).construct()
+        data.set_label(values[known])
+        return Trees(lightgbm.train(self._parameters, data, self._rounds))
+
+
 def fit(matrix: np.ndarray, values: np.ndarray, recipe: Recipe) -> Trees:
     """Fit trees to `values` (float64 (N,), NaN rows left out) of a float32 matrix (N, F)."""
     known = np.isfinite(values)
-    parameters = recipe.all_parameters()
-    data = lightgbm.Dataset(matrix[known], values[known], params=parameters)
-    return Trees(lightgbm.train(parameters, data, recipe.rounds))
+    return Binned(matrix[known], recipe).fit(np.arange(int(known.sum())), values[known])
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import residuals
+from edge_agent.contract import inputs, residuals
 from edge_agent.contract.schema import TARGETS, TIME
 from trainer import baselines, detail
 from trainer.dataset import Pairs, gather, row_of, scoring_pairs, times
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SCORED_LEADS = (1, 3, 6, 12, 24, 36, 48)
 HEADLINE_LEAD = 24
 MODEL = "model"
+ALL_BUT_HUMIDITY = "all but humidity"
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +44,8 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         trained_to: End of the training targets, UTC.
         damped: Target -> lead -> the two shares of the damped anomaly, from training hours.
         detail: Target -> scores by season, block, station, of distributions and of events.
+        lacking: Target -> group of inputs that a farm may not measure -> RMSE 24 h ahead without
+            it; `ALL_BUT_HUMIDITY` stands for a farm with temperature and humidity only.
     """
 
     holdout_from: str
@@ -53,6 +56,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trained_to: str = ""
     damped: dict[str, dict[int, tuple[float, float]]] = {}
     detail: dict[str, Detail] = {}
+    lacking: dict[str, dict[str, float]] = {}
 
     def headline(self) -> dict[str, dict[str, float]]:
         """Figures for the manifest: per target, RMSE of every forecast at 24 h and more."""
@@ -167,7 +171,25 @@ def score_holdout(
             for target in TARGETS
         },
         detail=details,
+        lacking={target: lacking(holdout, target, predictors[target]) for target in TARGETS},
     )
+
+
+def lacking(
+    holdout: Holdout, target: str, predictor: Predictor, lead: int = HEADLINE_LEAD
+) -> dict[str, float]:
+    """RMSE on the holdout without each group of inputs, and with temperature and humidity only."""
+    rows = holdout.pairs.leads == lead
+    matrix = holdout.matrix[rows]
+    truth = truth_of(holdout.series, holdout.pairs.take(rows), target)
+    known = np.isfinite(truth)
+    cases = {group: [group] for group in inputs.GROUPS}
+    cases[ALL_BUT_HUMIDITY] = [group for group in inputs.GROUPS if group != "humidity"]
+    found = {}
+    for name, groups in cases.items():
+        error = predictor.predict(inputs.blanked(matrix, groups)) - truth
+        found[name] = round(float(np.sqrt(np.mean(error[known] ** 2))), 4)
+    return found
 
 
 def _detail(

@@ -26,7 +26,8 @@ FAR_LEAD: Final = 10
 NEAR: Final = 2
 """Leads on either side whose errors help to weigh a lead."""
 
-NOMINAL: Final = (0.1, 0.9)
+NEIGHBOURS: Final = 2
+"""Knots on either side over which the factors of intervals are averaged."""
 
 LINEAR_ONLY: Final = np.tile(np.array([1.0, 0.0, 0.0], np.float32), (len(LEADS), 1))
 
@@ -72,8 +73,9 @@ def intervals(
     """Residual table from unseen errors, widened by what one part of the record says of another.
 
     Years differ: quantiles of the other parts cover less of a part than they promise, more so
-    further ahead. The factor that would have made the 80 % intervals right on average is applied
-    at each knot; intervals are never narrowed.
+    further ahead. For each part and knot there is a factor that would have made its 80 % interval
+    right; the mean over parts and over neighbouring knots (the factors of three parts are noisy)
+    is applied at each knot. Intervals are never narrowed.
 
     Args:
         times: Target hours, UTC, length N.
@@ -84,7 +86,7 @@ def intervals(
     Raises:
         BadData: Too few errors in a season.
     """
-    ratios, knots = [], []
+    factors = []
     for part in np.unique(block):
         inside = block == part
         try:
@@ -93,16 +95,38 @@ def intervals(
             # The other parts lack a season: they can say nothing of this one.
             continue
         around = residuals.spread(others, times.filter(inside), leads[inside])
-        low, high = (around[:, residuals.LEVELS.index(level)] for level in NOMINAL)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(errors[inside] < 0, errors[inside] / low, errors[inside] / high)
-        # A limit on the wrong side of zero cannot be reached by widening.
-        known = np.isfinite(errors[inside])
-        ratios.append(np.where(ratio < 0, np.inf, ratio)[known])
-        knots.append(residuals.nearest_knot(leads[inside])[known])
+        factors.append(_factors(residuals.reach(around, errors[inside]), leads[inside]))
     table = residuals.fit(times, leads, errors)
-    if not ratios:
+    if not factors:
         return table
-    ratio, knot = np.concatenate(ratios), np.concatenate(knots)
-    factors = [np.quantile(ratio[knot == k], NOMINAL[1] - NOMINAL[0]) for k in range(len(KNOTS))]
-    return residuals.scaled(table, np.maximum(1.0, factors))
+    padded = np.pad(np.mean(factors, axis=0), NEIGHBOURS, mode="edge")
+    smooth = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEIGHBOURS + 1).mean(axis=1)
+    return residuals.scaled(table, np.maximum(1.0, smooth))
+
+
+def _factors(reach: np.ndarray, leads: np.ndarray) -> list[float]:
+    known = np.isfinite(reach) | np.isposinf(reach)
+    knot = residuals.nearest_knot(leads)
+    low, high = residuals.NOMINAL
+    return [float(np.quantile(reach[known & (knot == k)], high - low)) for k in range(len(KNOTS))]
+
+
+def widening(leads: np.ndarray, errors: np.ndarray, lacking: np.ndarray) -> tuple[float, ...]:
+    """Root mean squared error without a group of inputs over that with it, at each knot.
+
+    Args:
+        leads: Hours ahead, shape (N,).
+        errors: With all inputs, shape (N,), NaN = unknown.
+        lacking: Without the group, shape (N,).
+
+    Returns:
+        One number for each of `residuals.KNOTS`, at least 1; 1 where a knot has no pairs.
+    """
+    knot = residuals.nearest_knot(leads)
+    known = np.isfinite(errors) & np.isfinite(lacking)
+    factors = []
+    for k in range(len(KNOTS)):
+        rows = known & (knot == k)
+        before, after = (float(np.square(e[rows]).sum()) for e in (errors, lacking))
+        factors.append(max(1.0, round((after / before) ** 0.5, 3)) if before else 1.0)
+    return tuple(factors)

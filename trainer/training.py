@@ -1,29 +1,42 @@
 """Fitting one candidate: a ridge, two forests, their weights by lead, intervals from unseen errors.
 
 Intervals come from cross-fitting: the training span is cut into `PARTS` blocks of time, each block
-is forecast by models that never saw it (nor the week on either side of it), and the errors of all
-blocks make the residual table. The holdout takes no part in any of this.
+is forecast by models that never saw it (nor the week on either side of it), from normals that were
+fitted without it; the errors of all blocks make the residual table. The holdout takes no part in
+any of this.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_agent.contract import residuals
+from edge_agent.contract import inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS
 from trainer import baselines, stack
-from trainer.dataset import WARM_UP_HOURS, Pairs, drop_inputs, gather, row_of, times, training_pairs
+from trainer.dataset import (
+    WARM_UP_HOURS,
+    Pairs,
+    drop_inputs,
+    gather,
+    row_of,
+    times,
+    training_pairs,
+    without,
+)
 from trainer.dataset import truth as truth_of
 from trainer.export import ForecastModel
-from trainer.linear import Accumulator, leads_of, reference_of
-from trainer.model import Recipe, fit
+from trainer.linear import Accumulator, reference_of
+from trainer.model import Binned, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+
+    import polars as pl
 
     from edge_agent.contract.manifest import ResidualTable
     from trainer.dataset import Split, StationSeries
@@ -36,7 +49,9 @@ LINEAR_ROWS = 60_000
 """Most rows per lead for the linear base."""
 
 DROP_SHARE = 0.1
-GUARD = np.timedelta64(7, "D")
+GUARD = timedelta(days=7)
+PROBED = 10
+"""Every so many pairs are also forecast without each group of inputs, to see what that costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +61,14 @@ class Fitted:
     Attributes:
         models: Per target.
         residuals: Of the models, per target, from cross-fitted errors.
+        widening: Per target and group of inputs, factor of the spread at each knot without it.
         climatology_residuals: Of the normals, per target.
         damped: The damped-anomaly baseline, per target.
     """
 
     models: dict[str, ForecastModel]
     residuals: dict[str, ResidualTable]
+    widening: dict[str, dict[str, tuple[float, ...]]]
     climatology_residuals: dict[str, ResidualTable]
     damped: dict[str, baselines.DampedAnomaly]
 
@@ -76,36 +93,81 @@ def fit_candidate(
     progress("linear base")
     borders = _borders(split)
     gram = _accumulate(series, split.train_end, borders)
-    pairs = training_pairs(series, split.train_end, PAIRS, seed)
-    whole = gather(series, pairs)
-    thinned = drop_inputs(whole, DROP_SHARE, seed)
-    target_times = times(series, pairs)
-    hours = target_times.dt.replace_time_zone(None).to_numpy()
-    edges = [_naive(border) for border in borders]
-    block = np.searchsorted(np.array(edges[1:-1]), hours, side="right")
-    fitted = Fitted({}, {}, {}, {})
+    progress("inputs of the trees")
+    record = _Record.of(series, split, borders, seed)
+    binned = Binned(record.thinned, Recipe(seed=seed, threads=threads))
+    fitted = Fitted({}, {}, {}, {}, {})
     for index, target in enumerate(TARGETS):
-        truth = truth_of(series, pairs, target)
-        task = _Task(target, index, gram, Recipe(seed=seed, threads=threads))
-        change = truth - reference_of(target, whole)
-        members = np.full((len(pairs), stack.MEMBERS), np.nan)
-        for part in range(PARTS):
-            progress(f"{target}: unseen errors, part {part + 1} of {PARTS}")
-            others = [p for p in range(PARTS) if p != part]
-            outside = (hours < edges[part] - GUARD) | (hours > edges[part + 1] + GUARD)
-            model = task.fit(others, thinned[outside], truth[outside])
-            members[block == part] = model.members(whole[block == part])
-        weights = stack.weights(members, change, pairs.leads)
+        truth = truth_of(series, record.pairs, target)
+        change = truth - reference_of(target, record.whole)
+        task = _Task(target, index, gram, binned, record, change)
+        unseen = _unseen(task, progress)
+        surprise = truth - reference_of(target, record.unseen)
+        leads = record.pairs.leads
+        weights = stack.weights(unseen.members, surprise, leads)
         progress(f"{target}: final model")
-        final = task.fit(range(PARTS), thinned, truth)
-        fitted.models[target] = replace(final, weights=weights)
-        errors = change - (weights[pairs.leads - 1] * members).sum(axis=1)
-        fitted.residuals[target] = stack.intervals(target_times, pairs.leads, errors, block)
-        fitted.climatology_residuals[target] = residuals.fit(
-            target_times, pairs.leads, truth - baselines.climatology(whole, target)
-        )
-        fitted.damped[target] = baselines.DampedAnomaly.fit(whole, pairs.leads, truth, target)
+        fitted.models[target] = replace(task.fit(None), weights=weights)
+        errors = surprise - _weighted(weights, leads, unseen.members)
+        fitted.residuals[target] = stack.intervals(record.times, leads, errors, record.block)
+        probed = slice(None, None, PROBED)
+        fitted.widening[target] = {
+            group: stack.widening(
+                leads[probed],
+                errors[probed],
+                surprise[probed] - _weighted(weights, leads[probed], members),
+            )
+            for group, members in unseen.lacking.items()
+        }
+        normal = baselines.climatology(record.unseen, target)
+        fitted.climatology_residuals[target] = residuals.fit(record.times, leads, truth - normal)
+        fitted.damped[target] = baselines.DampedAnomaly.fit(record.whole, leads, truth, target)
     return fitted
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Pairs of the training span and what is known of each.
+
+    Attributes:
+        pairs: Drawn pairs, N.
+        times: Target hours, UTC.
+        block: Part of the span in which the target lies, shape (N,).
+        near: Per part, the pairs that its models may not see: those within it and `GUARD`.
+        whole: Inputs, float32 (N, F).
+        thinned: The same with groups of inputs blanked at random: what trees are grown on.
+        unseen: The same as they would be had the pair's block never been seen.
+    """
+
+    pairs: Pairs
+    times: pl.Series
+    block: np.ndarray
+    near: tuple[np.ndarray, ...]
+    whole: np.ndarray
+    thinned: np.ndarray
+    unseen: np.ndarray
+
+    @classmethod
+    def of(
+        cls, series: Sequence[StationSeries], split: Split, borders: Sequence[datetime], seed: int
+    ) -> _Record:
+        pairs = training_pairs(series, split.train_end, PAIRS, seed)
+        targets = times(series, pairs)
+        block = np.searchsorted(
+            [border.timestamp() for border in borders[1:-1]],
+            targets.dt.epoch("s").to_numpy(),
+            side="right",
+        )
+        whole = gather(series, pairs)
+        unseen = whole.copy()
+        near = []
+        for part in range(PARTS):
+            first, last = borders[part] - GUARD, borders[part + 1] + GUARD
+            near.append(targets.is_between(first, last).to_numpy())
+            rows = block == part
+            strange = [without(one, first, last, split.train_end) for one in series]
+            unseen[rows] = gather(strange, pairs.take(rows))
+        thinned = drop_inputs(whole, DROP_SHARE, seed)
+        return cls(pairs, targets, block, tuple(near), whole, thinned, unseen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +177,60 @@ class _Task:
     target: str
     index: int
     gram: Accumulator
-    recipe: Recipe
+    binned: Binned
+    record: _Record
+    change: np.ndarray
 
-    def fit(self, parts: Sequence[int], matrix: np.ndarray, truth: np.ndarray) -> ForecastModel:
-        linear = self.gram.solve(parts, self.index)
-        change = truth - reference_of(self.target, matrix)
-        leads = leads_of(matrix)
+    def fit(self, left_out: int | None) -> ForecastModel:
+        """Model of all parts, or of all but one; weights are the linear base's alone."""
+        linear = self.gram.solve([p for p in range(PARTS) if p != left_out], self.index)
+        rows = np.arange(len(self.change))
+        if left_out is not None:
+            rows = rows[~self.record.near[left_out]]
+        leads = self.record.pairs.leads[rows]
+        change = self.change[rows]
         far = leads >= stack.FAR_LEAD
         return ForecastModel(
             target=self.target,
             linear=linear,
-            rest=fit(matrix, change - linear.predict(matrix, leads), self.recipe),
-            change=fit(matrix[far], change[far], self.recipe),
+            rest=self.binned.fit(rows, change - linear.predict(self.record.thinned[rows], leads)),
+            change=self.binned.fit(rows[far], change[far]),
             weights=stack.LINEAR_ONLY,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """Predictions of every pair by models that never saw its block.
+
+    Attributes:
+        members: Shape (N, 3).
+        lacking: Per group of inputs, those of every `PROBED`th pair without the group.
+    """
+
+    members: np.ndarray
+    lacking: dict[str, np.ndarray]
+
+
+def _unseen(task: _Task, progress: Callable[[str], None]) -> _Unseen:
+    record = task.record
+    probed = np.arange(0, len(record.block), PROBED)
+    members = np.full((len(record.block), stack.MEMBERS), np.nan)
+    lacking = {group: np.full((len(probed), stack.MEMBERS), np.nan) for group in inputs.GROUPS}
+    for part in range(PARTS):
+        progress(f"{task.target}: unseen errors, part {part + 1} of {PARTS}")
+        model = task.fit(part)
+        rows = record.block == part
+        members[rows] = model.members(record.unseen[rows])
+        here = record.block[probed] == part
+        for group, found in lacking.items():
+            found[here] = model.members(inputs.blanked(record.unseen[probed[here]], [group]))
+    return _Unseen(members, lacking)
+
+
+def _weighted(weights: np.ndarray, leads: np.ndarray, members: np.ndarray) -> np.ndarray:
+    total: np.ndarray = (weights[leads - 1] * members).sum(axis=1)
+    return total
 
 
 def _borders(split: Split) -> list[datetime]:
@@ -160,7 +262,3 @@ def _accumulate(
                 ]
                 gram.add(part, lead, matrix, np.stack(changes, axis=1))
     return gram
-
-
-def _naive(time: datetime) -> np.datetime64:
-    return np.datetime64(time.replace(tzinfo=None), "us")

@@ -109,6 +109,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lineage: Free-form: data hashes and range, code and library versions, seeds, parameters.
         reason: Why this release exists, in words.
         rollout: Who takes it; None = every device of the channel.
+        widening: Per target and group of `contract.inputs`, factor of the spread at each lead of
+            the residual table when the group is not measured.
     """
 
     schema: str
@@ -128,6 +130,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lineage: dict[str, str]
     reason: str
     rollout: Rollout | None = None
+    widening: dict[str, dict[str, tuple[float, ...]]] = {}
 
     def files(self) -> tuple[FileRef, ...]:
         """Every file an install needs, golden windows last."""

@@ -27,9 +27,17 @@ BLOCKS: Final = 8
 LEVELS: Final = (
     0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99,
 )  # fmt: skip
+NOMINAL: Final = (0.1, 0.9)
+"""Levels between which the interval lies that is kept honest: it shall hold 80 %."""
+
 KNOTS: Final = (1, 2, 3, 4, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48)
 FEWEST: Final = 50
 """A cell with fewer errors than this takes the quantiles of its season over the whole day."""
+
+RECENT_HOURS: Final = 720
+FEWEST_RECENT: Final = 168
+RECENT_GAIN: Final = 0.5
+RECENT: Final = (0.7, 1.5)
 
 
 def cells(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -94,6 +102,37 @@ def scaled(table: ResidualTable, factors: np.ndarray) -> ResidualTable:
     return _struct(np.round(np.array(table.quantiles) * factors[None, None, :, None], 3))
 
 
+def reach(around: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Factor that would take the 80 % interval just as far as each error, shape (N,).
+
+    Infinite where the limit lies on the wrong side of zero, NaN where there is no truth.
+
+    Args:
+        around: Output of `spread`, shape (N, Q).
+        errors: Observed minus forecast, shape (N,).
+    """
+    low, high = (around[:, LEVELS.index(level)] for level in NOMINAL)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.where(errors < 0, errors / low, errors / high)
+    return np.where(factor < 0, np.inf, factor)
+
+
+def recent(reach: np.ndarray) -> float:
+    """Factor of the spread that forecasts of one lead ask for, verified in `RECENT_HOURS`.
+
+    Years differ by some 5 % in how wrong forecasts are, and no table of past years knows which
+    kind the present one is. Half of what the newest month shows is believed, within `RECENT`.
+
+    Args:
+        reach: Of forecasts as the table alone would spread them, shape (N,); NaN = no truth.
+    """
+    known = reach[~np.isnan(reach)]
+    if len(known) < FEWEST_RECENT:
+        return 1.0
+    asked = float(np.quantile(known, NOMINAL[1] - NOMINAL[0]))
+    return float(np.clip(asked**RECENT_GAIN, *RECENT))
+
+
 def nearest_knot(leads: np.ndarray) -> np.ndarray:
     """Position in `KNOTS` of the knot nearest to each lead."""
     found: np.ndarray = np.abs(leads[:, None] - np.array(KNOTS)[None, :]).argmin(axis=1)
@@ -106,6 +145,8 @@ def apply(
     points: np.ndarray,
     times: Sequence[object],
     leads: np.ndarray,
+    *,
+    widened: np.ndarray | float = 1.0,
 ) -> TargetForecast:
     """Distribution around point forecasts.
 
@@ -115,10 +156,12 @@ def apply(
         points: Point forecasts, shape (N,), finite.
         times: Target hours, UTC, aware datetimes, length N.
         leads: Hours ahead, shape (N,); linear between knots, held beyond the last.
+        widened: Factor of the spread, one for all or shape (N,).
     """
     from edge_agent.contract.forecast import TargetForecast
 
     around = spread(table, pl.Series(times, dtype=pl.Datetime("us", "UTC")), leads)
+    around *= np.reshape(widened, (-1, 1))
     quantity = QUANTITIES[target]
     bounded = target == "relative_humidity_pct"
     low, high = (0.0, 100.0) if bounded else (quantity.low, quantity.high)

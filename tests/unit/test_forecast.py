@@ -20,6 +20,8 @@ from edge_agent.contract.schema import (
     OBSERVED,
     RELATIVE_HUMIDITY,
     TIME,
+    WIND_FROM_DIRECTION,
+    WIND_SPEED,
     Site,
     empty_frame,
 )
@@ -70,6 +72,23 @@ def test_f1_gives_the_models_the_row_of_the_newest_hour() -> None:
     assert seen[0][:, LEAD].tolist() == list(LEADS)
     assert set(seen[0][:, TEMPERATURE].tolist()) == {np.float32(round(_last() * 1024) / 1024)}
     assert made.targets[AIR_TEMPERATURE].values.tolist() == [min(lead, 45.0) for lead in LEADS]
+
+
+def test_f1_is_wider_where_a_group_of_inputs_is_missing() -> None:
+    """A farm without a wind gauge gets the spread of farms without one, at each lead."""
+    release = FakeRelease()
+    knots = len(release.manifest.residuals[AIR_TEMPERATURE].leads)
+    factors = {AIR_TEMPERATURE: {"wind": (1.5,) * knots}}
+    release.manifest = msgspec.structs.replace(release.manifest, widening=factors)
+    assert make(release=release).targets[AIR_TEMPERATURE].quantile(0.9) == pytest.approx(
+        [21.6] * 48
+    )
+    blind = FRAME.with_columns(
+        pl.lit(None, pl.Float64).alias(name) for name in (WIND_SPEED, WIND_FROM_DIRECTION)
+    )
+    made = make(blind, release=release)
+    assert made.targets[AIR_TEMPERATURE].quantile(0.9) == pytest.approx([22.4] * 48)
+    assert made.targets[RELATIVE_HUMIDITY].quantile(0.9) == pytest.approx([68.0] * 48)
 
 
 def _targets() -> tuple[str, str]:

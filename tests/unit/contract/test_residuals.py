@@ -123,6 +123,35 @@ def test_apply_uses_the_cell_of_the_target_hour() -> None:
     assert np.abs(median - (season + block / 10 + np.array(LEADS) / 1000)).max() < 0.02
 
 
+def test_apply_widens_about_the_point() -> None:
+    """The spread grows by the factor of each row; the point stays."""
+    leads = np.array([24, 24])
+    made = residuals.apply(
+        _ramp(), AIR_TEMPERATURE, np.array([5.0, 5.0]), YEAR[:2], leads, widened=np.array([1, 1.5])
+    )
+    assert made.values.tolist() == [5.0, 5.0]
+    assert made.quantiles[1] - 5.0 == pytest.approx(1.5 * (made.quantiles[0] - 5.0))
+
+
+def test_reach_is_how_far_the_interval_must_go() -> None:
+    """An error on the limit reaches 1, twice as far 2; a limit across zero cannot be scaled."""
+    around = np.array([[float(level * 10 - 5) for level in LEVELS]] * 4)
+    around[3] += 9.0
+    found = residuals.reach(around, np.array([-4.0, 8.0, np.nan, -1.0]))
+    assert found[:2] == pytest.approx([1.0, 2.0])
+    assert np.isnan(found[2])
+    assert found[3] == np.inf
+
+
+def test_half_of_what_the_newest_month_shows_is_believed() -> None:
+    """A month in which intervals had to be 1.44 times as wide widens them by 1.2, within limits."""
+    reach = np.append(np.full(800, 1.44), np.nan)
+    assert residuals.recent(reach) == pytest.approx(1.2)
+    assert residuals.recent(10 * reach) == residuals.RECENT[1]
+    assert residuals.recent(reach / 100) == residuals.RECENT[0]
+    assert residuals.recent(np.append(reach[: residuals.FEWEST_RECENT - 1], [np.nan] * 99)) == 1.0
+
+
 @pytest.mark.parametrize("point", [-3.0, 0.0, 2.0, 50.0, 99.5, 104.0])
 def test_humidity_stays_within_0_and_100(point: float) -> None:
     """Points and quantiles of humidity are bounded, and quantiles never decrease."""

@@ -19,6 +19,7 @@ from trainer import dataset
 from trainer.dataset import WARM_UP_HOURS, Pairs, StationSeries
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 def series(first: int = 0, hours: int = 900, station: int = STATION) -> StationSeries:
@@ -156,6 +157,34 @@ def test_normals_are_of_checked_hours_before_the_end() -> None:
     assert dataset.fit_normals(later, end) == clean
 
 
+def test_a_station_without_some_of_its_hours_never_saw_them() -> None:
+    """What was measured in the hours left out, or after the end, moves no normal and no feature."""
+    first, last, end = (FIRST + days * DAY for days in (200, 300, 700))
+    frame = record()
+    spoiled = frame.with_columns(
+        pl.when(pl.col(TIME).is_between(first, last) | (pl.col(TIME) >= end))
+        .then(pl.col(AIR_TEMPERATURE) + 9.0)
+        .otherwise(pl.col(AIR_TEMPERATURE))
+    )
+    normals = [
+        dataset.without(
+            dataset.prepare(STATION, one, SITE, dataset.fit_normals(frame, end)), first, last, end
+        )
+        .table["normal_temperature"]
+        .to_numpy()
+        for one in (frame, spoiled)
+    ]
+    whole = dataset.prepare(STATION, frame, SITE, dataset.fit_normals(frame, end))
+    # The first and last of the hours left out may be judged as steps.
+    assert np.abs(normals[0] - normals[1]).max() < 0.02
+    assert np.abs(normals[0] - whole.table["normal_temperature"].to_numpy()).max() > 0.3
+
+
+def test_a_station_with_no_other_year_stays_as_it_is() -> None:
+    """Less than a year beside the hours left out cannot make normals."""
+    assert dataset.without(ONE, FIRST, FIRST + 500 * DAY, FIRST + 700 * DAY) is ONE
+
+
 def test_normals_need_values() -> None:
     """A target that was never observed is named."""
     frame = record()[:2000].with_columns(pl.lit(None, pl.Float64).alias(RELATIVE_HUMIDITY))
@@ -169,23 +198,6 @@ CALENDAR = {
     if name.startswith(("hour", "weekday", "target_", "normal_change", "reference", "lead"))
     or name in {"latitude", "longitude", "elevation"}
 }
-
-
-@pytest.mark.parametrize(
-    ("group", "words"),
-    [
-        ("humidity", ("humidity", "dew_point")),
-        ("wind", ("wind",)),
-        ("pressure", ("pressure", "sea_level")),
-        ("rain", ("rain",)),
-        ("cloud", ("cloud",)),
-        ("solar", ("solar",)),
-    ],
-)
-def test_columns_of_a_group(group: str, words: tuple[str, ...]) -> None:
-    """A group blanks what cannot be computed without it, never calendar, site or reference."""
-    found = {NAMES[column] for column in dataset._columns_of(group)}
-    assert found == {n for n in NAMES if any(w in n for w in words)} - CALENDAR
 
 
 def test_drop_inputs_blanks_at_random_and_leaves_the_rest() -> None:

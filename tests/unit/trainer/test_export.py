@@ -19,7 +19,7 @@ from edge_agent.inference import OnnxPredictor
 from trainer import export, model, parity
 from trainer.export import ForecastModel
 from trainer.linear import Linear
-from trainer.model import Recipe, Trees, fit
+from trainer.model import Binned, Recipe, Trees, fit
 
 LEAD = NAMES.index("lead")
 REFERENCE = NAMES.index(REFERENCES[AIR_TEMPERATURE])
@@ -84,6 +84,20 @@ def test_rows_without_truth_are_left_out() -> None:
     kept = np.isfinite(values)
     found = fit(MATRIX, values, RECIPE).predict(MATRIX)
     assert (found == fit(MATRIX[kept], VALUES[kept], RECIPE).predict(MATRIX)).all()
+
+
+def test_some_rows_of_the_bins_train_as_if_they_were_all() -> None:
+    """Neither the values nor the number of the other rows matter, NaN among the values included."""
+    rows = np.arange(0, len(MATRIX), 2)
+    values = VALUES[rows].copy()
+    values[::3] = np.nan
+    binned = Binned(MATRIX, RECIPE)
+    found = binned.fit(rows, values).predict(MATRIX)
+    binned.fit(np.arange(len(MATRIX)), -VALUES)
+    kept = np.isfinite(values)
+    assert (found == binned.fit(rows[kept], values[kept]).predict(MATRIX)).all()
+    error = np.abs(found[rows[kept]] - VALUES[rows[kept]]).mean()
+    assert error < 0.7 * np.abs(VALUES[rows[kept]] - VALUES[rows[kept]].mean()).mean()
 
 
 def test_the_same_seed_grows_the_same_trees_and_bytes() -> None:
