@@ -21,6 +21,7 @@ _COMMANDS = {
     "replay": "edge_agent.commands.replay:replay",
     "run": "edge_agent.commands.run:run_service",
     "self-test": "edge_agent.commands.selftest:self_test",
+    "self-update": "edge_agent.commands.selfupdate:self_update",
     "status": "edge_agent.commands.status:status",
     "support-bundle": "edge_agent.commands.doctor:support_bundle",
     "sync": "edge_agent.commands.sync:sync",

@@ -18,6 +18,7 @@ _COMMANDS = {
     "init": "trainer.commands.workspace:init",
     "keys": "trainer.commands.keys:keys",
     "promote": "trainer.commands.release:promote",
+    "publish-agent": "trainer.commands.programs:publish_agent",
     "relay": "trainer.commands.relay:relay",
     "report": "trainer.commands.report:report",
     "rollback": "trainer.commands.release:rollback",

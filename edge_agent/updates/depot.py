@@ -121,6 +121,15 @@ class TufDepot:
         info.verify_length_and_hashes(content)
         return content
 
+    def offered(self, path: str) -> str | None:
+        """SHA-256 (hex) of a target that the top-level role itself lists, or None.
+
+        Delegated roles are not looked at: their keys may live on a server.
+        """
+        assert self._client is not None, "refresh comes first"
+        line = self._client._trusted_set.targets.targets.get(path)  # noqa: SLF001 - as in _open
+        return None if line is None else str(line.hashes["sha256"])
+
     def _open(self, now: datetime) -> Updater:
         client, self._fetcher = _client(self._source, self._folder, self._root, self._note)
         # python-tuf reads the wall clock; what time it is, is the caller's to say.

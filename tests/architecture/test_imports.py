@@ -44,6 +44,7 @@ OWNERS = {
         "trainer.depot",
         "trainer.keys",
         "trainer.metadata",
+        "trainer.programs",
         "trainer.sweep",
         "trainer.rotation",
     },

@@ -1,0 +1,33 @@
+"""`trainer publish-agent`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_agent.clock import SystemClock
+from edge_agent.console import verbosity_options
+from trainer.commands.options import config_option
+
+
+@click.command("publish-agent")
+@click.argument("program", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@config_option
+@verbosity_options
+def publish_agent(program: Path, config_path: Path | None) -> None:
+    """Offer PROGRAM (dist/edge-agent of `make binary`) to devices that update themselves.
+
+    Signed with the offline `targets` key, so bring that from its drawer. Only devices whose
+    edge-agent-update.timer is enabled take it. Exit 11: it is there already.
+
+    Example: trainer publish-agent dist/edge-agent
+    """
+    from trainer import passphrase
+    from trainer.programs import publish_program
+    from trainer.release import open_depot
+    from trainer.workspace import Workspace
+
+    depot = open_depot(Workspace.open(config_path), clock := SystemClock(), passphrase.ask)
+    machine = publish_program(depot, program.read_bytes(), clock.now())
+    click.echo(f"offered to devices with {machine}")
