@@ -25,7 +25,7 @@ from tests.fakes.tiny_release import tiny_release
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 ROOT = "farm/v1/farm/edge-1"
@@ -87,10 +87,17 @@ class ServiceProcess:
     Args:
         config: Its configuration file.
         folder: For log and notification socket.
+        program: The agent; from source by default, or a built one.
     """
 
-    def __init__(self, config: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        config: Path,
+        folder: Path,
+        program: Sequence[str] = (sys.executable, "-m", "edge_agent"),
+    ) -> None:
         self._config = config
+        self._program = program
         self._log = folder / "service.log"
         self._address = folder / "notify"
         self._ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -105,11 +112,17 @@ class ServiceProcess:
         """Everything the service has logged."""
         return self._log.read_text("utf-8", "replace")
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it; returns at once."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edge_agent", "run", "--config", str(self._config)],
+                [*self._program, "run", "--config", str(self._config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

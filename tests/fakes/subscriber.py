@@ -11,6 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from paho.mqtt.client import MQTTMessage
     from paho.mqtt.properties import Properties
@@ -27,14 +28,34 @@ class Heard:
 
 
 class Subscriber:
-    """Connects with MQTT 5, reconnects by itself, keeps all it hears, in order."""
+    """Connects with MQTT 5, reconnects by itself, keeps all it hears, in order.
 
-    def __init__(self, port: int, topic: str = "#", name: str = "controller") -> None:
+    Args:
+        port: Of the broker.
+        topic: What to hear.
+        name: Client id.
+        login: Name and password.
+        ca: Who signed the broker's certificate; without it there is no TLS.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        topic: str = "#",
+        name: str = "controller",
+        *,
+        login: tuple[str, str] | None = None,
+        ca: Path | None = None,
+    ) -> None:
         self.heard: list[Heard] = []
         self._news = threading.Condition()
         self._subscribed = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTv5)
         self._client.reconnect_delay_set(1, 1)
+        if login:
+            self._client.username_pw_set(*login)
+        if ca:
+            self._client.tls_set(str(ca))
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._take
