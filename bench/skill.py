@@ -100,6 +100,12 @@ class Hours:
         return np.full(len(self.matrix), self.lead)
 
 
+def recent(reach: np.ndarray) -> float:
+    """Half of the factor that the intervals of a month's verified forecasts ask for."""
+    known = reach[~np.isnan(reach)]
+    return float(np.clip(np.quantile(known, 0.8) ** 0.5, 0.7, 1.5)) if len(known) >= 168 else 1.0
+
+
 def rmse(forecast: np.ndarray, observed: np.ndarray) -> float:
     """Root mean square error over the rows where both are known."""
     known = np.isfinite(forecast) & np.isfinite(observed)
@@ -164,11 +170,10 @@ def _cover(run: Run, target: str, hours: Hours) -> None:
     for row in range(0, len(reach), 24):
         # Origins whose target hour has come when the forecasts of this day are made.
         verified = max(0, row - hours.lead + 1)
-        newest = reach[max(0, verified - residuals.RECENT_HOURS) : verified]
-        adapted[row : row + 24] = residuals.recent(newest)
+        adapted[row : row + 24] = recent(reach[max(0, verified - 720) : verified])
     season, _ = residuals.cells(hours.valid)
     known = ~np.isnan(reach)
-    for name, factor in (("the table", np.ones(len(reach))), ("the newest month too", adapted)):
+    for name, factor in (("the table", np.ones(len(reach))), ("it and the newest month", adapted)):
         inside = reach <= factor
         parts = (f"{n} {inside[known & (season == i)].mean():.3f}" for i, n in enumerate(SEASONS))
         print(

@@ -34,11 +34,6 @@ KNOTS: Final = (1, 2, 3, 4, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48)
 FEWEST: Final = 50
 """A cell with fewer errors than this takes the quantiles of its season over the whole day."""
 
-RECENT_HOURS: Final = 720
-FEWEST_RECENT: Final = 168
-RECENT_GAIN: Final = 0.5
-RECENT: Final = (0.7, 1.5)
-
 
 def cells(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Season (0 = DJF .. 3 = SON) and block of three hours (0..7) of UTC hours, Korean time."""
@@ -115,22 +110,6 @@ def reach(around: np.ndarray, errors: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(errors < 0, errors / low, errors / high)
     return np.where(factor < 0, np.inf, factor)
-
-
-def recent(reach: np.ndarray) -> float:
-    """Factor of the spread that forecasts of one lead ask for, verified in `RECENT_HOURS`.
-
-    Years differ by some 5 % in how wrong forecasts are, and no table of past years knows which
-    kind the present one is. Half of what the newest month shows is believed, within `RECENT`.
-
-    Args:
-        reach: Of forecasts as the table alone would spread them, shape (N,); NaN = no truth.
-    """
-    known = reach[~np.isnan(reach)]
-    if len(known) < FEWEST_RECENT:
-        return 1.0
-    asked = float(np.quantile(known, NOMINAL[1] - NOMINAL[0]))
-    return float(np.clip(asked**RECENT_GAIN, *RECENT))
 
 
 def nearest_knot(leads: np.ndarray) -> np.ndarray:

@@ -143,15 +143,6 @@ def test_reach_is_how_far_the_interval_must_go() -> None:
     assert found[3] == np.inf
 
 
-def test_half_of_what_the_newest_month_shows_is_believed() -> None:
-    """A month in which intervals had to be 1.44 times as wide widens them by 1.2, within limits."""
-    reach = np.append(np.full(800, 1.44), np.nan)
-    assert residuals.recent(reach) == pytest.approx(1.2)
-    assert residuals.recent(10 * reach) == residuals.RECENT[1]
-    assert residuals.recent(reach / 100) == residuals.RECENT[0]
-    assert residuals.recent(np.append(reach[: residuals.FEWEST_RECENT - 1], [np.nan] * 99)) == 1.0
-
-
 @pytest.mark.parametrize("point", [-3.0, 0.0, 2.0, 50.0, 99.5, 104.0])
 def test_humidity_stays_within_0_and_100(point: float) -> None:
     """Points and quantiles of humidity are bounded, and quantiles never decrease."""
