@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from edge_agent.contract import features
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from edge_agent.errors import GateRefused
 from tests.fakes.clock import FakeClock
@@ -138,6 +141,29 @@ def test_a_challenger_trained_on_the_holdout_is_caught(
     folder = train(made)
     with pytest.raises(GateRefused, match="G13 trained on hours up to 2021-08-27"):
         gate.decide(made, folder, "canary", FakeClock(AS_OF))
+
+
+def test_evaluate_alarms_at_a_planted_future_feature(
+    farm: tuple[Workspace, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inputs of a day later, here and in training: too good to be true, and told where to look."""
+    shrink(monkeypatch)
+    root = shutil.copytree(farm[0].root, tmp_path / "farm")
+    settings = root / "trainer.toml"
+    settings.write_text(settings.read_text().replace("seed = 3", "seed = 4"))
+    inputs = features._inputs
+    # Not quite the truth, as a real leak would not be either.
+    noise = ((pl.int_range(pl.len()) * 7919) % 129 - 64) / 32.0
+    monkeypatch.setattr(
+        features, "_inputs", lambda: [series.shift(-24) + noise for series in inputs()]
+    )
+    folder = train(Workspace.open(root, {}))
+    found = CliRunner().invoke(cli, ["evaluate", folder.name, "--config", str(root)])
+    assert found.exit_code == 1, found.output
+    alarms = [line for line in found.stdout.splitlines() if line.startswith("FAIL G10")]
+    assert any("air_temperature_c 24 h" in line for line in alarms)
+    assert any("relative_humidity_pct 24 h" in line for line in alarms)
+    assert all("look for the future among the inputs" in line for line in alarms)
 
 
 def test_evaluate_says_what_the_gate_would(farm: tuple[Workspace, list[Path]]) -> None:
