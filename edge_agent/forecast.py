@@ -3,8 +3,10 @@
 Rungs (the numbers stand in the tests):
     F1  the release's models, on observations not older than `MAX_AGE_HOURS`. Older ones are
         bridged by longer leads, whose intervals are wider: staleness shows in the numbers.
-    F2  climatology: the site's normals with the spread of past years.
-    F3  `NoForecast`: no release, so there is nothing honest to say.
+    F2  persistence blended with climatology, on an observation not older than
+        `PERSISTENCE_MAX_AGE_HOURS`, where the models cannot speak: see `contract.damped`.
+    F3  climatology: the site's normals with the spread of past years.
+    F4  `NoForecast`: no release, so there is nothing honest to say.
 
 Pure: no clock, no disk.
 """
@@ -18,12 +20,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import climatology, features, inputs, residuals
+from edge_agent.contract import climatology, damped, features, inputs, residuals
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     LEADS,
+    RELATIVE_HUMIDITY,
     TARGETS,
     TIME,
     TIME_DTYPE,
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 _HOUR: Final = timedelta(hours=1)
 MAX_AGE_HOURS: Final = 12
 """Oldest newest observation from which the models still forecast."""
+
+PERSISTENCE_MAX_AGE_HOURS: Final = 24
+"""Oldest newest observation that is worth more than the normals alone."""
 
 HISTORY_HOURS: Final = features.LOOKBACK_HOURS + MAX_AGE_HOURS
 """Hours before now that `make` looks at."""
@@ -114,14 +120,14 @@ def make(
 
 
 def no_release(now: datetime) -> NoForecast:
-    """Rung F3."""
+    """Rung F4."""
     return NoForecast(now, "no approved release is installed; run `edge-agent sync`")
 
 
 def continued(
     series: Series, release: LoadedRelease, now: datetime, *, source: Source
 ) -> Forecast | NoForecast:
-    """Rungs F1 and F2 on hours that are checked already.
+    """Rungs F1 to F3 on hours that are checked already.
 
     Args:
         series: Has the `HISTORY_HOURS` before `now`; what comes after `now` is not looked at.
@@ -137,12 +143,10 @@ def continued(
     origin = first + row * _HOUR
     age = (now - origin) / _HOUR
     if age > MAX_AGE_HOURS:
-        return _climatology(
-            manifest,
-            place,
-            now,
-            f"newest usable observation is {age:.0f} h old, more than {MAX_AGE_HOURS} h",
-        )
+        why = f"newest usable observation is {age:.0f} h old, more than {MAX_AGE_HOURS} h"
+        if age > PERSISTENCE_MAX_AGE_HOURS:
+            return _climatology(manifest, place, now, why)
+        return _persistence(series, row, manifest, now, why)
     leads = np.array(LEADS)
     matrix = features.matrix(series.table, np.full(len(leads), row), leads)
     valid_at = [origin + int(lead) * _HOUR for lead in leads]
@@ -153,7 +157,8 @@ def continued(
     for target in TARGETS:
         points = release.predictors[target].predict(matrix)[ahead]
         if not np.isfinite(points).all():
-            return _climatology(manifest, place, now, f"the model of {target} gave no number")
+            why = f"the model of {target} gave no number"
+            return _persistence(series, row, manifest, now, why)
         table = manifest.residuals[target]
         targets[target] = residuals.apply(
             table,
@@ -202,6 +207,37 @@ def _newest(usable: np.ndarray, last: int) -> int | None:
     if position < 0 or usable[position] <= last - HISTORY_HOURS:
         return None
     return int(usable[position])
+
+
+def _persistence(series: Series, row: int, manifest: Manifest, now: datetime, why: str) -> Forecast:
+    first: datetime = series.checked[TIME][0]
+    origin = first + row * _HOUR
+    leads = int((now - origin) / _HOUR) + np.array(LEADS)
+    times = [origin + int(lead) * _HOUR for lead in leads]
+    same = row + leads - 24 * ((leads + 23) // 24)
+    targets = {}
+    for target in TARGETS:
+        normals, anomalies = _anomalies(series, target)
+        newest, share_of_same, error = damped.shares(target, leads)
+        before = np.where(same >= 0, anomalies[np.maximum(same, 0)], np.nan)
+        before = np.where(np.isfinite(before), before, anomalies[row])
+        targets[target] = residuals.apply(
+            manifest.climatology_residuals[target],
+            target,
+            normals[row + leads] + newest * anomalies[row] + share_of_same * before,
+            times,
+            leads,
+            widened=error,
+        )
+    return Forecast(now, origin, times, targets, Source.PERSISTENCE, manifest.release, [why])
+
+
+def _anomalies(series: Series, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Normals and anomalies of every row, which goes on beyond the last observation."""
+    name = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "humidity"}[target]
+    columns = (f"normal_{name}", f"{name}_anomaly")
+    normals, anomalies = (series.table[c].to_numpy().astype(np.float64) for c in columns)
+    return normals, anomalies
 
 
 def _climatology(manifest: Manifest, place: features.Place, now: datetime, why: str) -> Forecast:

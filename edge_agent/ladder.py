@@ -3,7 +3,8 @@
 L1  A forecast by the models on current observations is always preferred.
 L2  Else the newest kept one of the models whose origin is not older than `CACHED_MAX_AGE`
     and which still speaks of `CACHED_MIN_HOURS` hours to come, called `cached`.
-L3  Else what there is: climatology, or the reason why there is nothing.
+L3  Else what there is: persistence blended with climatology, climatology, or the reason why there
+    is nothing.
 """
 
 from __future__ import annotations

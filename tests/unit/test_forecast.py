@@ -1,4 +1,4 @@
-"""Rungs F1 to F3 of `forecast.make`, and the normals of a place."""
+"""Rungs F1 to F4 of `forecast.make`, and the normals of a place."""
 
 from __future__ import annotations
 
@@ -122,13 +122,44 @@ def test_f1_bridges_old_observations_by_longer_leads(
     assert [note in text for text in made.notes if note] == ([True] if note else [])
 
 
-def test_f2_when_observations_are_too_old() -> None:
-    """A minute beyond 12 h the site's normals speak, wider, for 48 hours from now."""
-    now = NEWEST + timedelta(hours=12, minutes=30)
+def test_f2_when_observations_are_old() -> None:
+    """A minute beyond 12 h what was seen last fades into the normals, and the interval widens."""
+    made = make(now=NEWEST + timedelta(hours=12, minutes=30))
+    assert made.source == Source.PERSISTENCE
+    assert "more than 12 h" in made.notes[0]
+    assert made.origin == NEWEST
+    assert made.valid_at[0] == NEWEST + timedelta(hours=13)
+    assert len(made.valid_at) == 48
+    warm = made.targets[AIR_TEMPERATURE]
+    normal = 12.0 - 0.0065 * (SITE.elevation_m - 86.0)
+    assert abs(warm.values[-1] - normal) < 0.3 * abs(warm.values[0] - normal)
+    widths = warm.quantile(0.9) - warm.quantile(0.1)
+    # The fake's climatology errors spread to 8: 80 % lie within 6.4 to either side.
+    assert widths[0] == pytest.approx(12.8 * 0.72, rel=0.02)
+    assert widths[-1] == pytest.approx(12.8, rel=0.03)
+    assert (np.diff(widths) >= -1e-9).all()
+
+
+def test_f2_is_the_normal_plus_shares_of_what_was_seen() -> None:
+    """At 24 h: 0.56 of the newest anomaly, which is that of the same hour."""
+    release = FakeRelease()
+    release.predictors[AIR_TEMPERATURE].value = np.nan
+    made = make(now=NEWEST, release=release)
+    normal = 12.0 - 0.0065 * (SITE.elevation_m - 86.0)
+    expected = normal + 0.56 * (_last() - normal)
+    assert made.targets[AIR_TEMPERATURE].values[23] == pytest.approx(expected, abs=0.01)
+    assert made.targets[AIR_TEMPERATURE].values[0] == pytest.approx(
+        normal + 0.99 * (_last() - normal), abs=0.01
+    )
+
+
+def test_f3_when_observations_are_too_old() -> None:
+    """A minute beyond a day the site's normals speak, wider, for 48 hours from now."""
+    now = NEWEST + timedelta(hours=24, minutes=30)
     made = make(now=now)
     assert made.source == Source.CLIMATOLOGY
     assert "more than 12 h" in made.notes[0]
-    assert made.valid_at[0] == NEWEST + timedelta(hours=13)
+    assert made.valid_at[0] == NEWEST + timedelta(hours=25)
     assert len(made.valid_at) == 48
     # The fake's normals are flat, 12 C at 86 m; its climatology errors spread to 8.
     assert made.targets[AIR_TEMPERATURE].values == pytest.approx(
@@ -147,22 +178,23 @@ def test_f2_when_a_target_was_not_observed(target: str) -> None:
     assert (partly.source, partly.origin) == (Source.MODEL, NEWEST - timedelta(hours=5))
 
 
-def test_f2_when_nothing_was_observed() -> None:
+def test_f3_when_nothing_was_observed() -> None:
     """An empty store gives climatology."""
     assert make(empty_frame()).notes == ["no usable observation at hand"]
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_f2_when_a_model_gives_no_number(number: float) -> None:
-    """A NaN never reaches a farm: climatology, with the target's name."""
+    """A NaN never reaches a farm: persistence, with the target's name."""
     release = FakeRelease()
     release.predictors[RELATIVE_HUMIDITY].value = number
     made = make(release=release)
-    assert made.source == Source.CLIMATOLOGY
+    assert made.source == Source.PERSISTENCE
+    assert np.isfinite(made.targets[RELATIVE_HUMIDITY].quantiles).all()
     assert made.notes == ["the model of relative_humidity_pct gave no number"]
 
 
-def test_f3_without_a_release() -> None:
+def test_f4_without_a_release() -> None:
     """Nothing installed: no forecast, and what to do about it."""
     made = forecast.make(FRAME, SITE, None, NEWEST)
     assert isinstance(made, NoForecast)
