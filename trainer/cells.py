@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.dfs_grid import cell_of
+from edge_agent.contract.schema import TIME
 from edge_agent.errors import FarmError, StorageError
 from trainer import plan, secrets
 from trainer.access import open_service
@@ -128,9 +129,9 @@ def plan_only(workspace: Workspace, clock: Clock, cells: Sequence[Cell]) -> list
     issues, hours = issues_out(now), hours_out(now)
     for cell in dict.fromkeys(cells):
         said = set(archive.read(cell, min(issues, default=None))[village_table.ISSUED])
-        seen = set(workspace.lake.hours(cell))
+        seen = set(workspace.lake.observations(cell, now - _NOWCAST_KEPT, now)[TIME])
         new = tuple(issue for issue in issues if issue not in said)
-        fresh = tuple(hour for hour in hours if plan.hour_of(hour) not in seen)
+        fresh = tuple(hour for hour in hours if hour not in seen)
         jobs += [Job(cell, FORECASTS, new), Job(cell, NOWCASTS, fresh)]
     return jobs
 

@@ -113,6 +113,20 @@ class Lake:
             frame = frame.filter(pl.col(TIME) <= end)
         return frame
 
+    def newest(self, place: int | Cell, until: datetime) -> datetime | None:
+        """Time of the newest row of a place up to `until`, or None; reads no more years than that.
+
+        Raises:
+            StorageError: A file cannot be read.
+        """
+        for year in reversed(self._years(place)):
+            times = self._read(place, year)[TIME]
+            known = times.filter(times <= until)
+            if len(known):
+                found: datetime = known[-1]
+                return found
+        return None
+
     def hours(self, place: int | Cell, *, settled: bool = False) -> np.ndarray:
         """Hours that a place has rows for: whole hours since 1970, ascending, int64.
 

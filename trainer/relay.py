@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -209,18 +209,12 @@ def _observed(
     found = {}
     span = timedelta(days=workspace.config.depot.relay_days)
     for place in places:
-        last = _newest(workspace, place, now)
+        last = workspace.lake.newest(place, now)
         if last is not None:
             # Reckoned from the newest hour, so that an old lake still tells what it knows.
             hours = workspace.lake.observations(place, last - span, last)
             found[place] = bundle(hours), last
     return found
-
-
-def _newest(workspace: Workspace, place: int | Cell, now: datetime) -> datetime | None:
-    hours = workspace.lake.hours(place)
-    known = hours[hours <= now.timestamp() // 3600]
-    return datetime.fromtimestamp(int(known[-1]) * 3600, UTC) if len(known) else None
 
 
 def _said(workspace: Workspace, places: Sequence[int | Cell]) -> dict[Cell, tuple[bytes, datetime]]:

@@ -196,6 +196,20 @@ def test_rows_that_are_no_hourly_series_are_refused(lake: Lake, wrong: pl.DataFr
     assert lake.observations(108).height == 0
 
 
+def test_the_newest_hour_is_found_without_reading_older_years(lake: Lake, tmp_path: Path) -> None:
+    """Up to a moment, over the border of a year; none where there is none."""
+    border = datetime(2024, 1, 1, tzinfo=UTC)
+    hour = timedelta(hours=1)
+    assert lake.newest(108, border) is None
+    lake.merge(108, frame([1.0], start=datetime(2018, 5, 1, tzinfo=UTC)), "asos", NOW)
+    lake.merge(108, frame([1.0, 2.0, 3.0], start=border - hour), "asos", NOW)
+    assert lake.newest(108, border + 9 * hour) == border + hour
+    assert lake.newest(108, border + 0.1 * hour) == border
+    assert lake.newest(108, border - 0.1 * hour) == border - hour
+    (tmp_path / "observations/station=108/year=2018.parquet").write_bytes(b"rot")
+    assert lake.newest(108, border) == border
+
+
 def test_a_damaged_file_is_named(lake: Lake, tmp_path: Path) -> None:
     """The error says which file to remove."""
     lake.merge(108, frame([1.0]), "asos", NOW)
