@@ -17,6 +17,7 @@ from edge_agent import adjust, verify
 from edge_agent.contract.relayed import ISSUED, VALID
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.track import TALLIES_DAYS
+from edge_agent.verify import ChanceScore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast
     from edge_agent.observations.store import Store
     from edge_agent.track import Track
-    from edge_agent.verify import Foreseen, Truth
+    from edge_agent.verify import Foreseen, Skill, Truth
 
 LATE_H: Final = 12
 """Hours that are scored anew at each cycle, for observations that came late."""
@@ -34,6 +35,8 @@ SETTLED_H: Final = 6
 """Hours after the window of a rule's chance until it is scored, once."""
 TRUTH_H: Final = LATE_H + verify.REACH_H + verify.BLOCK_H
 """Checked hours that scoring looks at."""
+REPORT: Final = timedelta(days=30)
+REPORTED_LEADS: Final = (1, 3, 6, 12, 24, 48)
 GUIDANCE_MAX_AGE: Final = timedelta(hours=24)
 _HOUR: Final = timedelta(hours=1)
 
@@ -139,6 +142,20 @@ class Teacher:
             learned = adjust.learn(finished, now, bias=may.bias, blend=may.guidance)
             self._known = (block, source, learned)
         return self._known[2]
+
+
+def skill(track: Track, now: datetime) -> tuple[Skill, ...]:
+    """How forecasts of the last `REPORT` came out, all sources together."""
+    tallies = track.tallies(now - REPORT).values()
+    return tuple(verify.skill(sum(tallies, np.zeros(verify.TALLY_SHAPE)), REPORTED_LEADS))
+
+
+def chance_scores(track: Track, now: datetime) -> tuple[ChanceScore, ...]:
+    """How the chances of rules told in the last `REPORT` came out."""
+    return tuple(
+        ChanceScore(event=event, decisions=count, brier=round(brier, 3), came=round(share, 3))
+        for event, (count, brier, share) in track.rule_scores(now - REPORT).items()
+    )
 
 
 def _rule_scores(

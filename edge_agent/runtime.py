@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from edge_agent import __version__, config, cycle, locations
+from edge_agent import __version__, config, cycle, learning, locations
 from edge_agent.account import work_as_owner
 from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.alerts import message
@@ -301,6 +301,8 @@ class Runtime:
             rules_unknown=decision.unknown,
             advice_reason=decision.advice.reason if isinstance(decision.advice, NoAdvice) else None,
             problems=tuple(problems),
+            skill=learning.skill(self.track, decision.at),
+            chances=learning.chance_scores(self.track, decision.at),
         )
         manifest = self._loaded[1].manifest if self._loaded else None
         own = replace(voice, source="agent", release=manifest.release if manifest else None)

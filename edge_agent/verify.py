@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
@@ -83,9 +84,12 @@ class Truth:
         return self.values[:, TARGETS.index(quantity)]
 
 
-@dataclass(frozen=True, slots=True)
-class Skill:
-    """How one quantity was forecast at one lead; errors are observed - forecast."""
+class Skill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one quantity was forecast at one lead; errors are observed - forecast.
+
+    `coverage` is the share of hours between p10 and p90; `model_rmse` the error of the models'
+    value, before the device moved it.
+    """
 
     quantity: str
     lead_h: int
@@ -94,6 +98,15 @@ class Skill:
     bias: float
     coverage: float
     model_rmse: float
+
+
+class ChanceScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the chance of one event was told: Brier score, and how often the event came."""
+
+    event: str
+    decisions: int
+    brier: float
+    came: float
 
 
 def hour_of(time: datetime) -> int:

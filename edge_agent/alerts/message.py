@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from edge_agent.updates.slots import Left
 
 TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
+_PASSING: Final = {"issued_at", "valid_from", "valid_until", "inputs"}
+"""What tells two sayings of the same thing apart by time alone: times, and ages of inputs."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
 DRILL_VALID: Final = timedelta(minutes=15)
@@ -108,6 +110,8 @@ def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
             origin=forecast.origin,
             hours=hours,
             notes=tuple(forecast.notes),
+            adjusted=tuple(forecast.adjusted),
+            inputs=voice.inputs,
         )
         made.append(_state(voice.topics.forecast(topic), payload, Kind.STATE))
     return made
@@ -329,7 +333,7 @@ def _base(
 def _state(topic: str, payload: Base, kind: Kind) -> Message:
     """Retained state, told apart from others of its hour by what it says and not by when."""
     plain = msgspec.to_builtins(payload)
-    said = {k: v for k, v in plain.items() if k not in {"issued_at", "valid_from", "valid_until"}}
+    said = {key: value for key, value in plain.items() if key not in _PASSING}
     return _retained(
         topic, msgspec.structs.replace(payload, id=f"{payload.id}-{_digest(said)}"), kind
     )

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from edge_agent.timekeeping import ClockState
+from edge_agent.verify import ChanceScore, Skill
 
 Utc = Annotated[datetime, Meta(tz=True)]
 Chance = Annotated[float, Meta(ge=0, le=1)]
@@ -43,6 +44,14 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     historical: bool
 
 
+class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something a decision rests on, and how old it was."""
+
+    name: str
+    at: Utc
+    age_s: int
+
+
 class ForecastHour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One hour: point value and the value not exceeded with chance 0.1 and 0.9."""
 
@@ -54,13 +63,19 @@ class ForecastHour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ForecastPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Forecast of one quantity; `origin` is the hour of the newest observation behind it."""
+    """Forecast of one quantity; `origin` is the hour of the newest observation behind it.
+
+    `adjusted` names what moved the models' values on the device: `bias` learned from its own
+    verified forecasts, `guidance` of KMA blended in by its recent error.
+    """
 
     quantity: str
     unit: str
     origin: Utc
     hours: tuple[ForecastHour, ...]
     notes: tuple[str, ...]
+    adjusted: tuple[str, ...]
+    inputs: tuple[Input, ...]
 
 
 class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,14 +92,6 @@ class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     value: float | None
     probability: Chance | None
     first_hour: Utc | None
-
-
-class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something a decision rests on, and how old it was."""
-
-    name: str
-    at: Utc
-    age_s: int
 
 
 class ActionOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,7 +168,10 @@ class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the agent is. `problems` are texts for people; empty is well."""
+    """How the agent is. `problems` are texts for people; empty is well.
+
+    `skill` and `chances` tell how its forecasts of the last 30 days came out on this farm.
+    """
 
     forecast_source: str | None
     forecast_reason: str | None
@@ -172,6 +182,8 @@ class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     rules_unknown: tuple[str, ...]
     advice_reason: str | None
     problems: tuple[str, ...]
+    skill: tuple[Skill, ...] = ()
+    chances: tuple[ChanceScore, ...] = ()
 
 
 class FreshPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
