@@ -93,6 +93,8 @@ def release(config_path: Path | None, as_json: bool) -> None:
 
 
 def _status(runtime: Runtime) -> dict[str, Any]:
+    from edge_agent import learning
+
     now, clock = runtime.time.judge()
     kept = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
     last = kept[-1] if kept else None
@@ -115,6 +117,14 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         "last_model_forecast": None
         if last is None
         else {"issued_at": last.issued_at, "origin": last.origin, "source": last.source.value},
+        "skill_of_30_days": {
+            f"{made.quantity} {made.lead_h} h": msgspec.to_builtins(made)
+            for made in learning.skill(runtime.track, now)
+        },
+        "chances_of_30_days": {
+            made.event: msgspec.to_builtins(made)
+            for made in learning.chance_scores(runtime.track, now)
+        },
         "alerts": {
             name: {"level": latch.level.value, "since": latch.since}
             for name, latch in runtime.latches.all().items()
