@@ -170,7 +170,8 @@ class Agent:
         before.intake.flush(before.store)
         try:
             shelter.back_to_disk(before.db, before.state / DATABASE)
-        except StorageError:
+        except StorageError as fault:
+            _log.debug("%s", fault)
             return None
         fresh = self._opened()
         fresh.take_over(before)

@@ -18,7 +18,7 @@ import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
-from edge_agent.database import connect
+from edge_agent.database import PAGE_BYTES, connect, transaction
 from edge_agent.errors import StorageError
 from edge_agent.files import write_atomic
 
@@ -37,10 +37,14 @@ def into_memory(source: sqlite3.Connection) -> sqlite3.Connection:
         source.backup(copy)
         if copy.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",):
             return copy
-    salvaged = _empty()
-    with contextlib.suppress(sqlite3.DatabaseError):
-        _salvage(copy, salvaged)
-    copy.close()
+    with contextlib.closing(copy):
+        salvaged = _empty()
+        try:
+            _salvage(copy, salvaged)
+        except (sqlite3.DatabaseError, StorageError) as fault:
+            _log.warning("nothing of the database can be read: %s", fault)
+            salvaged.close()
+            return _empty()
     return salvaged
 
 
@@ -64,7 +68,14 @@ def back_to_disk(memory: sqlite3.Connection, path: Path) -> None:
     try:
         _try_out(path.parent, _size(memory))
         with contextlib.closing(connect(path)) as disk:
-            memory.backup(disk)
+            # What goes into a file with a write-ahead log must have that file's size of page.
+            page = _pragma(disk, "page_size")
+            if page == _pragma(memory, "page_size"):
+                memory.backup(disk)
+            else:
+                with contextlib.closing(_empty(page)) as fitting:
+                    _salvage(memory, fitting)
+                    fitting.backup(disk)
     except (OSError, sqlite3.Error) as fault:
         raise StorageError(f"{path}: {fault}: still kept in memory") from fault
 
@@ -78,14 +89,19 @@ def identity(path: Path) -> _Identity | None:
     return found.st_dev, found.st_ino
 
 
-def _empty() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None)
+def _empty(page_bytes: int = PAGE_BYTES) -> sqlite3.Connection:
+    made = sqlite3.connect(":memory:", isolation_level=None)
+    made.execute(f"PRAGMA page_size = {page_bytes}")
+    return made
 
 
 def _size(database: sqlite3.Connection) -> int:
-    (pages,) = database.execute("PRAGMA page_count").fetchone()
-    (page,) = database.execute("PRAGMA page_size").fetchone()
-    return int(pages) * int(page)
+    return _pragma(database, "page_count") * _pragma(database, "page_size")
+
+
+def _pragma(database: sqlite3.Connection, name: str) -> int:
+    (value,) = database.execute(f"PRAGMA {name}").fetchone()
+    return int(value)
 
 
 def _try_out(folder: Path, size: int) -> None:
@@ -111,10 +127,9 @@ def _salvage(damaged: sqlite3.Connection, target: sqlite3.Connection) -> None:
         # Generated columns are not among these.
         columns = ", ".join(row[1] for row in damaged.execute(f"PRAGMA table_info({table})"))
         places = ", ".join("?" * (columns.count(",") + 1))
-        target.execute("BEGIN")
-        for row in _readable(damaged, table, columns):
-            target.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})", row)  # noqa: S608 - names from the schema
-        target.execute("COMMIT")
+        with transaction(target):
+            for row in _readable(damaged, table, columns):
+                target.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})", row)  # noqa: S608 - names from the schema
 
 
 def _readable(damaged: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[object]]:

@@ -227,6 +227,21 @@ def test_memory_takes_everything_and_gives_it_back(tmp_path: Path) -> None:
     assert names == [*(f"a{n:04}" for n in range(1, 400)), "new"]
 
 
+def test_pages_of_another_size_find_their_way_back(tmp_path: Path) -> None:
+    """Rule 3: a file of an older agent has larger pages than the new one that replaces it."""
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("PRAGMA page_size = 4096")
+        old.execute("CREATE TABLE t (x)")
+    _filled(path)
+    memory = read_into_memory(path)
+    path.unlink()
+    back_to_disk(memory, path)
+    memory.close()
+    with closing(connect(path)) as disk:
+        assert len(Outbox(disk).due(None, limit=1000)) == 400
+
+
 def test_of_a_damaged_file_all_before_the_damage_comes_along(tmp_path: Path) -> None:
     """Rule 2: the copy is sound, and holds the oldest messages."""
     path = tmp_path / "a.db"

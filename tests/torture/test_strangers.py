@@ -89,9 +89,9 @@ def _fuzz(folder: Path, count: int) -> None:
         assert len(wishes) < count / 6, "requests are paced"
 
 
-def test_two_thousand_strange_messages(tmp_path: Path) -> None:
+def test_five_thousand_strange_messages(tmp_path: Path) -> None:
     """No payload on any topic does harm."""
-    _fuzz(tmp_path, 2000)
+    _fuzz(tmp_path, 5000)
 
 
 @pytest.mark.slow
