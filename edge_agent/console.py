@@ -25,6 +25,7 @@ _THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 """Read by numerical libraries when they load. Their matrices here are small: threads that meet at a
 barrier every microsecond made a busy machine five times slower, and an idle one no faster."""
 
+_QUIET = f"{__name__}.quiet"
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -104,9 +105,10 @@ def set_up_logging(verbosity: int) -> None:
 def verbosity_options(function: F) -> F:
     """Add -v/--verbose and -q/--quiet; the command is called after logging is set up."""
 
-    def apply(_context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    def apply(context: click.Context, parameter: click.Parameter, value: bool) -> None:
         if value:
             set_up_logging(1 if parameter.name == "verbose" else -1)
+            context.meta[_QUIET] = parameter.name == "quiet"
 
     for names, text in (
         (("-v", "--verbose"), "Say more."),
@@ -116,6 +118,11 @@ def verbosity_options(function: F) -> F:
             *names, is_flag=True, expose_value=False, callback=apply, help=text
         )(function)
     return function
+
+
+def is_quiet() -> bool:
+    """Whether the running command was asked for errors only."""
+    return bool(click.get_current_context().meta.get(_QUIET, False))
 
 
 def print_json(document: object) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from edge_agent import config, locations
 from edge_agent.alerts import builtin
-from edge_agent.console import print_json, verbosity_options
+from edge_agent.console import is_quiet, print_json, verbosity_options
 from edge_agent.masking import PASSWORD_CREDENTIAL, masked
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
         effective["rules"] = msgspec.to_builtins(builtin.rules(loaded))
     if as_json:
         print_json({"file": str(place), "ok": True, "errors": [], "config": effective})
+        return
+    if is_quiet():
         return
     click.echo(f"{place}: good. In effect:\n")
     for line in _lines(effective, ""):

@@ -54,3 +54,11 @@ def test_errors_as_json(tmp_path: Path) -> None:
     assert result.exit_code == 78
     (error,) = json.loads(result.stdout)["errors"]
     assert (error["path"], error["line"]) == ("mqtt.port", 2)
+
+
+def test_quiet_says_nothing_of_a_good_file(tmp_path: Path) -> None:
+    """The unit checks before each start: its journal is no place for the whole configuration."""
+    path = tmp_path / "c.toml"
+    path.write_text("")
+    result = CliRunner().invoke(check_config, ["--quiet", "--config", str(path)])
+    assert (result.exit_code, result.output) == (0, "")
