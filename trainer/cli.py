@@ -10,6 +10,7 @@ from edge_agent import __version__
 from edge_agent.console import LazyGroup, run
 
 _COMMANDS = {
+    "backtest": "trainer.commands.evaluate:backtest",
     "canary": "trainer.commands.canary:canary",
     "daily": "trainer.commands.daily:daily",
     "evaluate": "trainer.commands.evaluate:evaluate",

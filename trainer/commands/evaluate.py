@@ -1,11 +1,13 @@
-"""`trainer evaluate`."""
+"""`trainer evaluate` and `trainer backtest`."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, verbosity_options
 from trainer.commands.options import config_option, json_option, newest_run
 
@@ -47,3 +49,41 @@ def evaluate(
         click.echo(f"{terms.run}: holdout {terms.holdout_from} to {terms.holdout_to}")
     if not decision.passed:
         context.exit(1)
+
+
+@click.command()
+@click.option("--folds", type=click.IntRange(1, 20), default=3, show_default=True)
+@click.option("--step-days", type=click.IntRange(min=1), default=365, show_default=True)
+@config_option
+@json_option
+@verbosity_options
+def backtest(*, folds: int, step_days: int, config_path: Path | None, as_json: bool) -> None:
+    """Train as of former years too, and score each on what came after it (rolling origin).
+
+    The runs stay, never live by themselves. A record of six years has room for three folds.
+
+    Example: trainer backtest --folds 3
+    """
+    from trainer import backtest as rolling
+    from trainer.commands.steps import told
+    from trainer.workspace import Workspace
+
+    workspace = Workspace.open(config_path)
+    with told("backtest") as say:
+        found = rolling.backtest(
+            workspace,
+            SystemClock().now(),
+            folds=folds,
+            step=timedelta(days=step_days),
+            progress=say,
+        )
+    if as_json:
+        print_json(found)
+        return
+    for fold in found:
+        for target, figures in fold.scores.items():
+            click.echo(
+                f"{fold.holdout_from[:10]} to {fold.holdout_to[:10]}  {target}: RMSE 24 h ahead "
+                f"{figures['rmse_24h_model']:.3f}, skill {fold.skill(target):.3f}, 80 % interval "
+                f"holds {figures['coverage_80_24h']:.3f}"
+            )
