@@ -41,6 +41,7 @@ BENCHES = {
     ),
     "skill": Bench(("skill.py", WORKSPACE), "skill and cover at every lead; after training"),
     "drift": Bench(("drift.py", DATA), "false and true alarms of the drift rule"),
+    "canary": Bench(("canary.py", DATA), "the canary's trial of good and bad retrains"),
     "seeds": Bench(("seeds.py", DATA), "the gate on pairs that differ by their seed only"),
     "ingest": Bench(("ingest.py", "--stations", "1"), "rows a second from KMA's answers to lake"),
     "depot": Bench(("depot_load.py", "1000", "5"), "1,000 agents polling nginx", "nginx"),
