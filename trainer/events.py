@@ -43,7 +43,7 @@ class Event:
 
 
 EVENTS: Final = (
-    Event("heat", AIR_TEMPERATURE, ">=", 30.0, 0.4),
+    Event("heat", AIR_TEMPERATURE, ">=", 30.0, 0.2),
     Event("frost", AIR_TEMPERATURE, "<=", 0.0, 0.4),
     Event("dryness", RELATIVE_HUMIDITY, "<=", 30.0, 0.25),
     Event("damp", RELATIVE_HUMIDITY, ">=", 90.0, 0.2),

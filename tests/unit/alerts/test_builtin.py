@@ -1,0 +1,31 @@
+"""The rules that apply without any in the configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_agent import config_checks
+from edge_agent.alerts import builtin
+from edge_agent.config_structs import Config, Irrigation, Sensor
+from edge_agent.contract import schema
+from trainer.events import EVENTS, Event
+
+HOUSE = Config(
+    irrigation=Irrigation(crop="strawberry"),
+    sensors=(Sensor(topic="t", quantity=schema.AIR_TEMPERATURE, unit="C", role="indoor"),),
+)
+
+
+@pytest.mark.parametrize("event", [e for e in EVENTS if e.name != "damp"], ids=lambda e: e.name)
+def test_the_gate_judges_what_farms_are_told(event: Event) -> None:
+    """The trainer scores warnings at the limit and the chance at which devices give them."""
+    rules = {rule.name: rule for rule in builtin.rules(Config())}
+    rule = rules[event.name]
+    told = (rule.quantity, rule.operator, rule.threshold, rule.probability)
+    assert told == (event.target, event.operator, event.threshold, event.served)
+
+
+def test_they_pass_the_checks_of_the_configuration() -> None:
+    """What is built in could as well be written down."""
+    for settings in (Config(), HOUSE):
+        assert list(config_checks.check(Config(rules=builtin.rules(settings)))) == []
