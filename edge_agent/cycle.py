@@ -11,21 +11,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+import polars as pl
+
 from edge_agent import ladder, learning, verify
 from edge_agent.agronomy import irrigation
+from edge_agent.agronomy.irrigation import Shower
 from edge_agent.alerts import builtin, frozen, message
 from edge_agent.alerts.case import Case, judge
 from edge_agent.alerts.payloads import Input
 from edge_agent.alerts.rules import Edge, Latch, Level, retire
 from edge_agent.contract.forecast import Forecast, NoForecast
+from edge_agent.contract.relayed import ISSUED, RAIN_CHANCE, VALID
+from edge_agent.contract.schema import RAIN
 from edge_agent.database import transaction
+from edge_agent.learning import GUIDANCE_MAX_AGE
 from edge_agent.weather import site_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping, Sequence
-
-    import polars as pl
 
     from edge_agent.agronomy.irrigation import Advice, NoAdvice
     from edge_agent.alerts.evidence import Evidence, Measured
@@ -345,7 +349,15 @@ def _advice(
         now,
         max_age=timedelta(hours=parts.config.limits.advice_max_age_h),
         soil_moisture_pct=parts.soil_moisture(now),
+        showers=_showers(parts.store, now),
     )
+
+
+def _showers(store: Store, now: datetime) -> dict[datetime, Shower]:
+    """Rain by hour, of the newest issue of KMA that speaks of it."""
+    issues = store.guidance(now - GUIDANCE_MAX_AGE).filter(pl.col(ISSUED) <= now)
+    columns = issues.select(VALID, RAIN_CHANCE, RAIN)
+    return {at: Shower(chance, amount) for at, chance, amount in columns.iter_rows()}
 
 
 def _live(voice: Voice, rule: Rule, evidence: Evidence) -> Voice:

@@ -5,9 +5,10 @@ gives. It starts at field capacity. A soil moisture reading replaces it.
 W2  Water given is not measured. Where no soil moisture is read, each time the readily
 available water is used up it is taken as refilled, as advised.
 W3  Need is what is missing at the end of the next 24 hours, when that is more than what is
-readily available; else nothing is needed.
-W4  Best hours: the first three in a row in which it neither freezes (now or in the six hours
-that follow) nor is hotter than 28 C, and the sun is below 30 degrees.
+readily available; else nothing is needed. Rain that is likely then, by KMA's forecast, is
+taken off; under a roof it is not. Without that forecast the advice says so.
+W4  Best hours: the first three in a row in which it neither freezes nor is rain likely (then or
+in the six hours that follow), it is not hotter than 28 C and the sun is below 30 degrees.
 W5  Refused when the newest observation is older than the limit, when a quarter of the hours
 behind it is missing, or without a forecast. Normals are no forecast.
 """
@@ -27,6 +28,8 @@ from edge_agent.contract.forecast import Forecast, NoForecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from edge_agent.agronomy.psychrometrics import Array
     from edge_agent.config_structs import Irrigation
     from edge_agent.contract.schema import Site
@@ -37,10 +40,25 @@ HOT_C: Final = 28.0
 FREEZING_C: Final = 2.0
 FREEZING_CHANCE: Final = 0.2
 HIGH_SUN_DEG: Final = 30.0
+LIKELY_RAIN_PCT: Final = 60.0
+"""KMA's forecasters call an hour rainy from here on."""
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = 24
 _RUN: Final = 3
 _AFTER: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Shower:
+    """What KMA says of rain in one hour; None = not said."""
+
+    chance_pct: float | None
+    amount_mm: float | None
+
+    @property
+    def likely(self) -> bool:
+        """Whether it is to be reckoned with."""
+        return self.chance_pct is not None and self.chance_pct >= LIKELY_RAIN_PCT
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,7 @@ class Advice:
         readily_mm: What may be missing without harm.
         demand_mm: Use of the crop in the next 24 hours.
         measured: Whether a soil moisture reading stands behind it.
+        rain_mm: Likely rain of the next 24 hours, 0 under a roof; None = not known.
     """
 
     need_mm: float
@@ -66,6 +85,7 @@ class Advice:
     readily_mm: float
     demand_mm: float
     measured: bool
+    rain_mm: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,7 @@ def advise(
     *,
     max_age: timedelta,
     soil_moisture_pct: float | None,
+    showers: Mapping[datetime, Shower],
 ) -> Advice | NoAdvice:
     """Advice for the next 24 hours.
 
@@ -95,6 +116,7 @@ def advise(
         now: Time of the decision, UTC.
         max_age: Oldest newest observation to rest on.
         soil_moisture_pct: Volumetric water content of the root zone now; None = not measured.
+        showers: What is forecast of rain, by hour; those not known are left out.
     """
     known = observations.filter(
         pl.col(AIR_TEMPERATURE).is_not_null() & pl.col(RELATIVE_HUMIDITY).is_not_null()
@@ -123,11 +145,17 @@ def advise(
     else:
         missing = soil.field_capacity - soil_moisture_pct / 100.0
         depletion = min(max(1000.0 * missing * depth, 0.0), total)
+    rain_ahead = 0.0 if settings.covered else _rain(showers, now)
     later = water_balance.step(
-        depletion, total_mm=total, fraction=fraction, demand_mm=demand, rain_mm=0.0
+        depletion,
+        total_mm=total,
+        fraction=fraction,
+        demand_mm=demand,
+        rain_mm=rain_ahead or 0.0,
     )
     need = later / settings.efficiency if later > readily else 0.0
-    start = _best(forecast, site, now) if need else None
+    wet = set() if settings.covered else {at for at, one in showers.items() if one.likely}
+    start = _best(forecast, site, now, wet) if need else None
     return Advice(
         need_mm=need,
         volume_l=need * settings.area_m2 if settings.area_m2 else None,
@@ -137,6 +165,7 @@ def advise(
         readily_mm=readily,
         demand_mm=demand,
         measured=soil_moisture_pct is not None,
+        rain_mm=rain_ahead,
     )
 
 
@@ -199,13 +228,25 @@ def _depletion(used: Array, rain: Array, total: float, fraction: float) -> float
     return missing
 
 
-def _best(forecast: Forecast, site: Site, now: datetime) -> datetime | None:
+def _rain(showers: Mapping[datetime, Shower], now: datetime) -> float | None:
+    """Likely rain of the next 24 hours; None where a quarter of them or more is not known."""
+    day = [one for at, one in showers.items() if now < at <= now + _DAY * _HOUR]
+    if sum(one.chance_pct is not None for one in day) <= MIN_KNOWN * _DAY:
+        return None
+    return sum(one.amount_mm or 0.0 for one in day if one.likely)
+
+
+def _best(
+    forecast: Forecast, site: Site, now: datetime, wet: Collection[datetime]
+) -> datetime | None:
     target = forecast.targets[AIR_TEMPERATURE]
     freezing = target.probability("<=", FREEZING_C) >= FREEZING_CHANCE
     rows = [i for i, at in enumerate(forecast.valid_at) if at > now][:_DAY]
     good = []
     for i in rows:
+        soon = forecast.valid_at[i : i + _AFTER + 1]
         harm = bool(freezing[i : i + _AFTER + 1].any()) or bool(target.values[i] > HOT_C)
+        harm = harm or any(at in wet for at in soon)
         good.append(not harm and _sun_deg(forecast.valid_at[i] - _HOUR / 2, site) < HIGH_SUN_DEG)
     for first in range(len(rows) - _RUN + 1):
         if all(good[first : first + _RUN]):

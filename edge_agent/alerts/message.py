@@ -253,8 +253,9 @@ def advice_message(voice: Voice, crop: str, advice: Advice) -> Message:
         depletion_mm=round(advice.depletion_mm, 1),
         readily_mm=round(advice.readily_mm, 1),
         demand_mm=round(advice.demand_mm, 1),
+        rain_mm=rounded(advice.rain_mm, 1),
         measured=advice.measured,
-        text=wording.advice_text(voice.speaker, advice),
+        text=wording.advice_text(voice.speaker, advice, voice.now),
         inputs=voice.inputs,
     )
     return _state(voice.topics.irrigation, payload, Kind.STATE)

@@ -131,8 +131,9 @@ class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Watering advice for the next 24 hours; not sent when its inputs are too old.
 
     `start` to `end` are the best hours. `depletion_mm` is what is missing in the root zone now,
-    `readily_mm` what may be missing without harm, `demand_mm` what the crop will use; `measured`
-    says that a soil moisture reading stands behind it.
+    `readily_mm` what may be missing without harm, `demand_mm` what the crop will use, `rain_mm` the
+    likely rain, 0 under a roof (null: no forecast of rain is at hand); `measured` says that a soil
+    moisture reading stands behind it.
     """
 
     crop: str
@@ -143,6 +144,7 @@ class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     depletion_mm: float
     readily_mm: float
     demand_mm: float
+    rain_mm: float | None
     measured: bool
     text: str
     inputs: tuple[Input, ...]

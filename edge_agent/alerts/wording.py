@@ -63,27 +63,38 @@ _SIDE: Final = {
     "ko": {">=": "이상", ">": "초과", "<=": "이하", "<": "미만"},
     "en": {">=": "at or above", ">": "above", "<=": "at or below", "<": "below"},
 }
+_EXTREME: Final = {
+    "ko": {">=": "최고", ">": "최고", "<=": "최저", "<": "최저"},
+    "en": {">=": "up to", ">": "up to", "<=": "down to", "<": "down to"},
+}
+_PLACE: Final = {
+    "ko": {"outdoor": "바깥", "indoor": "온실", "soil": "밭"},
+    "en": {"outdoor": "outdoor", "indoor": "indoor", "soil": "field"},
+}
 _TEXT: Final = {
-    ("ko", Edge.RAISED, False): "[{severity}] {title}: {time}쯤 {quantity} {value}{unit} 예상, "
-    "{threshold}{unit} {side}일 확률 {probability}%.",
-    ("ko", Edge.UPDATED, False): "[{severity}] {title} 변경: {time}쯤 {quantity} {value}{unit} "
-    "예상, {threshold}{unit} {side}일 확률 {probability}%.",
-    ("ko", Edge.CLEARED, False): "[해제] {title}: 앞으로 {within_h}시간 안에 "
-    "{quantity} {threshold}{unit} {side} 가능성이 낮아졌습니다({duration} 지속).",
-    ("ko", Edge.RAISED, True): "[{severity}] {title}: 지금 {quantity} {value}{unit}, "
-    "기준 {threshold}{unit} {side}.",
-    ("ko", Edge.CLEARED, True): "[해제] {title}: 지금 {quantity} {value}{unit}({duration} 지속).",
-    ("en", Edge.RAISED, False): "[{severity}] {title}: {quantity} {value}{unit} expected around "
-    "{time}, chance of {side} {threshold}{unit} is {probability}%.",
-    ("en", Edge.UPDATED, False): "[{severity}] {title}, update: {quantity} {value}{unit} expected "
-    "around {time}, chance of {side} {threshold}{unit} is {probability}%.",
-    ("en", Edge.CLEARED, False): "[Ended] {title}: {quantity} {side} {threshold}{unit} is no "
-    "longer likely in the next {within_h} h (it lasted {duration}).",
-    ("en", Edge.RAISED, True): "[{severity}] {title}: {quantity} is {value}{unit} now, "
-    "limit {side} {threshold}{unit}.",
-    ("en", Edge.CLEARED, True): "[Ended] {title}: {quantity} is {value}{unit} now "
+    ("ko", Edge.RAISED, False): "[{severity}] {title}: {time}쯤부터 {quantity} {limit}{run}일 "
+    "가능성 {probability}%, {extreme} {amount} 예상.",
+    ("ko", Edge.UPDATED, False): "[{severity}] {title}(예보 변경): {time}쯤부터 {quantity} "
+    "{limit}{run}일 가능성 {probability}%, {extreme} {amount} 예상.",
+    ("ko", Edge.CLEARED, False): "[해제] {title}: 앞으로 {within_h}시간 안에 {quantity} {limit}일 "
+    "가능성이 낮아졌습니다. {duration} 만에 해제합니다.",
+    ("ko", Edge.RAISED, True): "[{severity}] {title}: 지금 {place} {quantity} {amount}, "
+    "기준 {limit}입니다.",
+    ("ko", Edge.CLEARED, True): "[해제] {title}: 지금 {place} {quantity} {amount}. "
+    "{duration} 만에 해제합니다.",
+    ("en", Edge.RAISED, False): "[{severity}] {title}: from about {time} {quantity} {limit}{run} "
+    "with a chance of {probability}%, {extreme} {amount}.",
+    ("en", Edge.UPDATED, False): "[{severity}] {title}, update: from about {time} {quantity} "
+    "{limit}{run} with a chance of {probability}%, {extreme} {amount}.",
+    ("en", Edge.CLEARED, False): "[Ended] {title}: {quantity} {limit} is no longer likely in the "
+    "next {within_h} h (it lasted {duration}).",
+    ("en", Edge.RAISED, True): "[{severity}] {title}: {place} {quantity} is {amount} now, "
+    "limit {limit}.",
+    ("en", Edge.CLEARED, True): "[Ended] {title}: {place} {quantity} is {amount} now "
     "(it lasted {duration}).",
 }
+_RUN: Final = {"ko": " {hours}시간 이상", "en": " for {hours} h"}
+_DAYS: Final = {"ko": ("오늘", "내일", "모레"), "en": ("today", "tomorrow")}
 _DRILL: Final = {
     "ko": "[훈련] 실제 상황이 아닙니다. {text}",
     "en": "[Drill] This is only a test. {text}",
@@ -101,19 +112,44 @@ class Speaker:
     language: str
     zone: tzinfo
 
-    def time(self, at: datetime) -> str:
-        """A full hour as people say it, in their zone."""
+    def time(self, at: datetime, now: datetime) -> str:
+        """A full hour as people say it, in their zone; with the date, should it be read late."""
         local = at.astimezone(self.zone)
+        days = (local.date() - now.astimezone(self.zone).date()).days
+        names = _DAYS[self.language]
+        near = names[days] if 0 <= days < len(names) else ""
         if self.language == "ko":
-            return f"{local.month}월 {local.day}일 {local.hour}시"
-        return f"{local.day} {local:%b} {local:%H}:00"
+            day = f"{near}({local.day}일)" if near else f"{local.month}월 {local.day}일"
+            return f"{day} {_korean_hour(local.hour)}"
+        day = f"{local.day} {local:%b}"
+        return f"{near} ({day}) {local:%H}:00" if near else f"{day} {local:%H}:00"
 
     def duration(self, length: timedelta) -> str:
-        """A length of time in hours, or in minutes below one."""
+        """A length of time in days, hours or minutes, whichever is not too fine."""
         minutes = max(int(length.total_seconds() // 60), 0)
+        korean = self.language == "ko"
+        if minutes >= 48 * 60:
+            return f"{minutes // 1440}일" if korean else f"{minutes // 1440} days"
         if minutes >= 60:
-            return f"{minutes // 60}시간" if self.language == "ko" else f"{minutes // 60} h"
-        return f"{minutes}분" if self.language == "ko" else f"{minutes} min"
+            return f"{minutes // 60}시간" if korean else f"{minutes // 60} h"
+        return f"{minutes}분" if korean else f"{minutes} min"
+
+
+def _korean_hour(hour: int) -> str:
+    if hour == 0:
+        return "0시(자정)"
+    if hour == 12:
+        return "낮 12시"
+    part = "새벽" if hour < 6 else "오전" if hour < 12 else "오후"
+    return f"{part} {hour if hour < 12 else hour - 12}시"
+
+
+def amount_of(quantity: str, value: float) -> str:
+    """A value with its unit, as finely as it matters to people."""
+    unit = unit_of(quantity)
+    # + 0.0: a zero has no sign.
+    number = f"{round(value, 0) + 0.0:.0f}" if unit == "%" else f"{round(value, 1) + 0.0:.1f}"
+    return f"{number}{unit}" if unit in {"%", "°C"} else f"{number} {unit}"
 
 
 def unit_of(quantity: str) -> str:
@@ -138,7 +174,9 @@ def quantity_of(language: str, quantity: str) -> str:
 
 def limit_of(language: str, rule: Rule) -> str:
     """Threshold of a rule with its unit and side, such as `30°C 이상`."""
-    amount, side = f"{rule.threshold:g}{unit_of(rule.quantity)}", _SIDE[language][rule.operator]
+    unit = unit_of(rule.quantity)
+    gap = "" if unit in {"%", "°C"} else " "
+    amount, side = f"{rule.threshold:g}{gap}{unit}", _SIDE[language][rule.operator]
     return f"{amount} {side}" if language == "ko" else f"{side} {amount}"
 
 
@@ -155,13 +193,18 @@ def alert_text(
     words = _words(speaker, rule, evidence, now)
     if rule.message and edge is not Edge.CLEARED:
         return rule.message.format_map(words)
+    language = speaker.language
     words |= {
-        "title": title_of(speaker.language, rule.name),
-        "side": _SIDE[speaker.language][rule.operator],
+        "title": title_of(language, rule.name),
+        "limit": limit_of(language, rule),
+        "run": _RUN[language].format(hours=rule.for_h) if rule.for_h > 1 else "",
+        "extreme": _EXTREME[language][rule.operator],
+        "place": _PLACE[language][rule.role],
+        "amount": "-" if evidence.value is None else amount_of(rule.quantity, evidence.value),
         "within_h": str(rule.within_h),
         "duration": speaker.duration(lasted),
     }
-    return _TEXT[speaker.language, edge, rule.now].format_map(words)
+    return _TEXT[language, edge, rule.now].format_map(words)
 
 
 def drill_text(speaker: Speaker, text: str) -> str:
@@ -186,38 +229,57 @@ def _words(speaker: Speaker, rule: Rule, evidence: Evidence, now: datetime) -> d
         "unit": unit_of(rule.quantity),
         "operator": rule.operator,
         "threshold": f"{rule.threshold:g}",
-        "probability": "-" if chance is None else f"{100 * chance:.0f}",
-        "time": "-" if hour is None else speaker.time(hour),
+        # No forecast is certain, whatever a table of past errors says.
+        "probability": "-" if chance is None else f"{min(max(100 * chance, 1), 99):.0f}",
+        "time": "-" if hour is None else speaker.time(hour, now),
         "lead_h": lead,
     }
 
 
 _ADVICE: Final = {
-    ("ko", "none"): "[관수] 지금은 물을 주지 않아도 됩니다. 뿌리층 부족량 {depletion} mm, "
-    "허용 {readily} mm.",
-    ("ko", "when"): "[관수] {start}~{end}에 {need} mm{volume}를 주세요. 뿌리층 부족량 "
-    "{depletion} mm, 허용 {readily} mm, 앞으로 24시간 소비 {demand} mm.",
-    ("ko", "now"): "[관수] {need} mm{volume}가 필요하지만 24시간 안에 알맞은 때가 없습니다"
-    "(서리, 고온 또는 강한 햇볕).",
-    ("en", "none"): "[Water] None needed now: {depletion} mm missing in the root zone, "
-    "{readily} mm may be.",
+    (
+        "ko",
+        "none",
+    ): "[관수] 오늘은 물을 주지 않아도 됩니다. 뿌리 둘레에 부족한 물은 "
+    "{depletion} mm로, {readily} mm까지는 괜찮습니다.{rain}",
+    ("ko", "when"): "[관수] {start}부터 {end}까지 물 {need} mm{volume}를 주세요. 뿌리 둘레에 "
+    "{depletion} mm가 부족하고, 앞으로 24시간 동안 {demand} mm가 더 쓰입니다.{rain}",
+    ("ko", "now"): "[관수] 물 {need} mm{volume}가 필요하지만 앞으로 24시간 안에는 알맞은 때가 "
+    "없습니다(서리, 더위, 강한 햇볕 또는 비).{rain}",
+    ("en", "none"): "[Water] None needed today: {depletion} mm missing around the roots, up to "
+    "{readily} mm may be.{rain}",
     ("en", "when"): "[Water] Give {need} mm{volume} from {start} to {end}: {depletion} mm missing "
-    "in the root zone, {readily} mm may be, the crop will use {demand} mm in 24 h.",
+    "around the roots, and the crop will use {demand} mm in the next 24 h.{rain}",
     ("en", "now"): "[Water] {need} mm{volume} are needed, but no hour of the next 24 is good "
-    "(frost, heat or strong sun).",
+    "(frost, heat, strong sun or rain).{rain}",
+}
+_RAIN: Final = {
+    ("ko", "unknown"): " 비 예보는 들어 있지 않습니다.",
+    ("ko", "likely"): " 비 예보 {rain} mm를 셈에 넣었습니다.",
+    ("en", "unknown"): " No forecast of rain is in this.",
+    ("en", "likely"): " {rain} mm of likely rain are reckoned in.",
 }
 
 
-def advice_text(speaker: Speaker, advice: Advice) -> str:
+def advice_text(speaker: Speaker, advice: Advice, now: datetime) -> str:
     """Watering advice for people."""
+    language = speaker.language
     kind = "none" if not advice.need_mm else "when" if advice.start else "now"
-    volume = "" if advice.volume_l is None else f" ({advice.volume_l:,.0f} L)"
-    return _ADVICE[speaker.language, kind].format(
-        need=f"{advice.need_mm:.1f}",
-        volume=volume,
-        start=speaker.time(advice.start) if advice.start else "",
-        end=speaker.time(advice.end) if advice.end else "",
-        depletion=f"{advice.depletion_mm:.1f}",
-        readily=f"{advice.readily_mm:.1f}",
+    about = "약 " if language == "ko" else "about "
+    volume = "" if advice.volume_l is None else f"({about}{_litres(advice.volume_l)} L)"
+    rain = "" if advice.rain_mm == 0 else "unknown" if advice.rain_mm is None else "likely"
+    return _ADVICE[language, kind].format(
+        need=f"{advice.need_mm:.0f}",
+        volume=volume if language == "ko" or not volume else f" {volume}",
+        start=speaker.time(advice.start, now) if advice.start else "",
+        end=speaker.time(advice.end, now) if advice.end else "",
+        depletion=f"{advice.depletion_mm:.0f}",
+        readily=f"{advice.readily_mm:.0f}",
         demand=f"{advice.demand_mm:.1f}",
+        rain=_RAIN[language, rain].format(rain=f"{advice.rain_mm or 0.0:.0f}") if rain else "",
     )
+
+
+def _litres(volume: float) -> str:
+    """To ten litres: nobody pours more exactly."""
+    return f"{round(volume, -1):,.0f}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME_DTYPE
+from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME_DTYPE
 
 if TYPE_CHECKING:
     from edge_agent.contract.dfs_grid import Cell
@@ -19,6 +19,8 @@ ISSUED: Final = "issued"
 """Base time of a forecast (UTC); it was made known some ten minutes later."""
 VALID: Final = "valid"
 """The hour (UTC) that a forecast speaks of."""
+RAIN_CHANCE: Final = "rain_probability_pct"
+"""KMA's chance of rain in the hour, in percent; `rain_mm` beside it is what then falls."""
 
 GUIDANCE: Final = pl.Schema(
     {
@@ -26,6 +28,8 @@ GUIDANCE: Final = pl.Schema(
         VALID: TIME_DTYPE,
         AIR_TEMPERATURE: pl.Float64(),
         RELATIVE_HUMIDITY: pl.Float64(),
+        RAIN: pl.Float64(),
+        RAIN_CHANCE: pl.Float64(),
     }
 )
 """Columns of guidance, in order; null where the issue does not give the value."""

@@ -81,19 +81,23 @@ def read_guidance(content: bytes, name: str) -> pl.DataFrame:
     """Forecasts of a bundle of guidance.
 
     Args:
-        content: Parquet with the columns of `contract.relayed.GUIDANCE`; others are left aside.
+        content: Parquet with columns of `contract.relayed.GUIDANCE`; others are left aside, and a
+            value's column that is not there is null.
         name: What to call the bundle in errors.
 
     Returns:
         Those columns, ascending, one row an issue and valid hour; what is no number is null.
 
     Raises:
-        BadData: Not Parquet, too large, without one of the columns, or with times that are no full
+        BadData: Not Parquet, too large, without issue or hour, or with times that are no full
             hours.
     """
     frame = _parquet(content, name, MAX_BYTES, MAX_ROWS)
     try:
-        frame = frame.select(GUIDANCE.names()).cast(GUIDANCE)
+        frame = frame.select(
+            pl.col(ISSUED, VALID),
+            *(_value(frame, name) for name in GUIDANCE.names() if name not in {ISSUED, VALID}),
+        ).cast(GUIDANCE)
     except pl.exceptions.PolarsError as fault:
         raise _not_agreed(name, fault) from fault
     _check_hours(frame, (ISSUED, VALID), name)

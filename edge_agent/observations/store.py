@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.relayed import GUIDANCE, ISSUED, VALID
+from edge_agent.contract.relayed import GUIDANCE, ISSUED, RAIN_CHANCE, VALID
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     QUANTITIES,
+    RAIN,
     RELATIVE_HUMIDITY,
     TIME,
     TIME_DTYPE,
@@ -41,7 +42,10 @@ CREATE TABLE samples (sensor TEXT, minute INTEGER, at REAL, value REAL,
   PRIMARY KEY (sensor, minute)) STRICT""",
     f"""CREATE TABLE guidance (issued INTEGER, valid INTEGER, {AIR_TEMPERATURE} REAL,
   {RELATIVE_HUMIDITY} REAL, PRIMARY KEY (issued, valid)) STRICT, WITHOUT ROWID""",
+    f"""ALTER TABLE guidance ADD COLUMN {RAIN} REAL;
+ALTER TABLE guidance ADD COLUMN {RAIN_CHANCE} REAL""",
 )
+_GUIDED: Final = tuple(name for name in GUIDANCE.names() if name not in {ISSUED, VALID})
 _DAY: Final = 86_400
 
 
@@ -163,17 +167,15 @@ class Store:
         Returns:
             Number of rows that were new or changed.
         """
-        rows = frame.select(
-            pl.col(ISSUED, VALID).dt.epoch("s"), pl.col(AIR_TEMPERATURE, RELATIVE_HUMIDITY)
-        ).rows()
+        rows = frame.select(pl.col(ISSUED, VALID).dt.epoch("s"), pl.col(_GUIDED)).rows()
+        update = ", ".join(f"{name} = excluded.{name}" for name in _GUIDED)
+        changed = " OR ".join(f"{name} IS NOT excluded.{name}" for name in _GUIDED)
         with transaction(self._db) as db:
             before = db.total_changes
             db.executemany(
-                f"INSERT INTO guidance VALUES (?, ?, ?, ?) ON CONFLICT (issued, valid) DO UPDATE "  # noqa: S608 - names from the schema
-                f"SET {AIR_TEMPERATURE} = excluded.{AIR_TEMPERATURE}, "
-                f"{RELATIVE_HUMIDITY} = excluded.{RELATIVE_HUMIDITY} "
-                f"WHERE {AIR_TEMPERATURE} IS NOT excluded.{AIR_TEMPERATURE} "
-                f"OR {RELATIVE_HUMIDITY} IS NOT excluded.{RELATIVE_HUMIDITY}",
+                f"INSERT INTO guidance (issued, valid, {', '.join(_GUIDED)}) "  # noqa: S608 - names from the contract
+                f"VALUES ({', '.join('?' * (2 + len(_GUIDED)))}) "
+                f"ON CONFLICT (issued, valid) DO UPDATE SET {update} WHERE {changed}",
                 rows,
             )
             return db.total_changes - before
@@ -185,7 +187,7 @@ class Store:
         """
         with faults_told(self._db):
             rows = self._db.execute(
-                f"SELECT issued, valid, {AIR_TEMPERATURE}, {RELATIVE_HUMIDITY} FROM guidance "  # noqa: S608 - names from the schema
+                f"SELECT issued, valid, {', '.join(_GUIDED)} FROM guidance "  # noqa: S608 - names from the contract
                 "WHERE issued >= ? ORDER BY issued, valid",
                 (_seconds(since),),
             ).fetchall()

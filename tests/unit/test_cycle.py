@@ -365,4 +365,4 @@ def test_crop_brings_its_own_limits_indoors(tmp_path: Path) -> None:
     farm.runtime.intake.take("house", b"30.5", farm.clock.now())
     farm.runtime.run_watch()
     assert [e["rule"] for e in farm.events()] == ["house-hot"]
-    assert farm.events()[0]["text"].startswith("[주의] 온실 고온: 지금 기온 30.5°C")
+    assert farm.events()[0]["text"].startswith("[주의] 온실 고온: 지금 온실 기온 30.5°C")

@@ -46,7 +46,9 @@ def recorded(warm: float = 0.0) -> pl.DataFrame:
 def guidance(value: float, last: datetime) -> pl.DataFrame:
     """An issue of KMA each three hours up to `last`, two days ahead, always of one temperature."""
     issues = [START + i * 3 * HOUR for i in range(int((last - START) / (3 * HOUR)) + 1)]
-    rows = [(at, at + lead * HOUR, value, 62.0) for at in issues for lead in range(1, 49)]
+    rows = [
+        (at, at + lead * HOUR, value, 62.0, None, None) for at in issues for lead in range(1, 49)
+    ]
     return pl.DataFrame(rows, schema=GUIDANCE, orient="row")
 
 

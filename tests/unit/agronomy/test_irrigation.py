@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.agronomy import crops, irrigation
 from edge_agent.agronomy.demand import hourly_et0
-from edge_agent.agronomy.irrigation import Advice, NoAdvice
+from edge_agent.agronomy.irrigation import Advice, NoAdvice, Shower
 from edge_agent.config_structs import Irrigation
 from edge_agent.contract.forecast import NoForecast, Source
 from edge_agent.contract.quality import clean
@@ -20,6 +20,8 @@ from edge_agent.contract.schema import TIME, TIME_DTYPE, Site
 from tests.fakes.forecasts import NOW, forecast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_agent.contract.forecast import Forecast
 
 HOUR = timedelta(hours=1)
@@ -57,6 +59,7 @@ def advise(
     said: Forecast | NoForecast | None = None,
     now: datetime = NOW,
     moisture: float | None = None,
+    showers: Mapping[datetime, Shower] | None = None,
     **keys: object,
 ) -> Advice | NoAdvice:
     """Advice for tomatoes on loam."""
@@ -71,6 +74,7 @@ def advise(
         now,
         max_age=timedelta(hours=6),
         soil_moisture_pct=moisture,
+        showers=showers or {},
     )
 
 
@@ -120,6 +124,47 @@ def test_best_hours_are_neither_hot_nor_frosty_nor_bright() -> None:
     frosty = given(advise(moisture=15.0, said=ahead(base=3.0)))
     assert frosty.need_mm > 0
     assert frosty.start is None
+
+
+def rain(chance: float | None, amount: float | None, *, at: int = 24) -> dict[datetime, Shower]:
+    """Two days without rain but for one hour."""
+    hours = {NOW + lead * HOUR: Shower(10.0, 0.0) for lead in range(1, 49)}
+    return hours | {NOW + at * HOUR: Shower(chance, amount)}
+
+
+def test_likely_rain_is_taken_off() -> None:
+    """By its amount; what is less likely is not, nor is rain on a roof or after a day (W3)."""
+    dry = given(advise(moisture=15.0, showers=rain(10.0, 0.0)))
+    assert dry.rain_mm == 0.0
+    wet = given(advise(moisture=15.0, showers=rain(60.0, 8.0)))
+    assert wet.rain_mm == 8.0
+    assert dry.need_mm - wet.need_mm == pytest.approx(8.0)
+    for less in (rain(50.0, 8.0), rain(None, 8.0), rain(90.0, 8.0, at=25)):
+        assert given(advise(moisture=15.0, showers=less)).need_mm == dry.need_mm
+    roof = given(advise(moisture=15.0, showers=rain(90.0, 8.0), covered=True))
+    assert (roof.rain_mm, roof.need_mm) == (0.0, dry.need_mm)
+    assert given(advise(moisture=15.0, showers=rain(90.0, 200.0))).need_mm == 0.0
+
+
+def test_rain_that_is_not_known_is_not_none() -> None:
+    """Without a forecast of rain for most of the day there is null, not 0 (W3)."""
+    assert given(advise(moisture=15.0)).rain_mm is None
+    hours = dict(list(rain(10.0, 0.0).items())[:18])
+    assert given(advise(moisture=15.0, showers=hours)).rain_mm is None
+
+
+def test_no_watering_before_likely_rain() -> None:
+    """Neither in the hour itself nor in the six hours before it; under a roof at any time (W4)."""
+    free = given(advise(moisture=15.0)).start
+    assert free is not None
+    for late in (0, 3, 6):
+        at = int((free - NOW) / HOUR) + 3 + late
+        moved = given(advise(moisture=15.0, showers=rain(60.0, 1.0, at=at))).start
+        assert moved is None or moved >= NOW + at * HOUR
+        roof = given(advise(moisture=15.0, showers=rain(60.0, 1.0, at=at), covered=True))
+        assert roof.start == free
+    after = int((free - NOW) / HOUR) + 3 + 7
+    assert given(advise(moisture=15.0, showers=rain(60.0, 1.0, at=after))).start == free
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from edge_agent.agronomy.irrigation import Advice
-from edge_agent.alerts import message, payloads
+from edge_agent.alerts import message, payloads, wording
 from edge_agent.alerts.case import Verdict
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.message import Voice
@@ -59,6 +59,7 @@ ADVICE = Advice(
     readily_mm=33.5,
     demand_mm=5.5,
     measured=False,
+    rain_mm=None,
 )
 
 
@@ -152,7 +153,9 @@ def test_alert_event_says_what_a_farmer_needs() -> None:
     said = body(made)
     assert made.topic == "farm/v1/farm/edge-1/alert/heat/event"
     assert (made.kind, made.retain) == (Kind.ALERT, False)
-    assert said["text"] == "[주의] 고온: 7월 2일 14시쯤 기온 31.2°C 예상, 30°C 이상일 확률 62%."
+    assert said["text"] == (
+        "[주의] 고온: 내일(2일) 오후 2시쯤부터 기온 30°C 이상일 가능성 62%, 최고 31.2°C 예상."
+    )
     assert said["reason"] == (
         "P(air_temperature_c >= 30) within 24 h is 0.62, limit 0.4; first at 2026-07-02T05:00Z"
     )
@@ -180,22 +183,25 @@ def test_alert_event_says_what_a_farmer_needs() -> None:
             Edge.RAISED,
             False,
             (
-                "[Warning] Heat: air temperature 31.2°C expected around 2 Jul 14:00, "
-                "chance of at or above 30°C is 62%."
+                "[Warning] Heat: from about tomorrow (2 Jul) 14:00 air temperature at or above "
+                "30°C with a chance of 62%, up to 31.2°C."
             ),
         ),
         (
             "ko",
             Edge.CLEARED,
             False,
-            "[해제] 고온: 앞으로 24시간 안에 기온 30°C 이상 가능성이 낮아졌습니다(5시간 지속).",
+            (
+                "[해제] 고온: 앞으로 24시간 안에 기온 30°C 이상일 가능성이 낮아졌습니다. "
+                "5시간 만에 해제합니다."
+            ),
         ),
-        ("ko", Edge.RAISED, True, "[주의] 고온: 지금 기온 31.2°C, 기준 30°C 이상."),
+        ("ko", Edge.RAISED, True, "[주의] 고온: 지금 바깥 기온 31.2°C, 기준 30°C 이상입니다."),
         (
             "en",
             Edge.CLEARED,
             True,
-            "[Ended] Heat: air temperature is 31.2°C now (it lasted 5 h).",
+            "[Ended] Heat: outdoor air temperature is 31.2°C now (it lasted 5 h).",
         ),
     ],
 )
@@ -213,15 +219,48 @@ def test_advice_for_people() -> None:
     """What to give, how much that is, when and why; or that nothing is needed."""
     said = body(message.advice_message(VOICE, "tomato", ADVICE))
     assert said["text"] == (
-        "[관수] 7월 2일 5시~7월 2일 8시에 6.8 mm (6,840 L)를 주세요. 뿌리층 부족량 30.1 mm, "
-        "허용 33.5 mm, 앞으로 24시간 소비 5.5 mm."
+        "[관수] 내일(2일) 새벽 5시부터 내일(2일) 오전 8시까지 물 7 mm(약 6,840 L)를 주세요. "
+        "뿌리 둘레에 30 mm가 부족하고, 앞으로 24시간 동안 5.5 mm가 더 쓰입니다. "
+        "비 예보는 들어 있지 않습니다."
     )
     assert (said["need_mm"], said["volume_l"]) == (6.8, 6840.0)
-    none = replace(ADVICE, need_mm=0.0, start=None, end=None)
+    none = replace(ADVICE, need_mm=0.0, start=None, end=None, rain_mm=12.0)
     english = replace(VOICE, speaker=Speaker("en", SEOUL))
     assert body(message.advice_message(english, "tomato", none))["text"] == (
-        "[Water] None needed now: 30.1 mm missing in the root zone, 33.5 mm may be."
+        "[Water] None needed today: 30 mm missing around the roots, up to 34 mm may be. "
+        "12 mm of likely rain are reckoned in."
     )
+
+
+@pytest.mark.parametrize(
+    ("hours", "korean", "english"),
+    [
+        (1, "오늘(1일) 오후 3시", "today (1 Jul) 15:00"),
+        (10, "내일(2일) 0시(자정)", "tomorrow (2 Jul) 00:00"),
+        (15, "내일(2일) 새벽 5시", "tomorrow (2 Jul) 05:00"),
+        (16, "내일(2일) 오전 6시", "tomorrow (2 Jul) 06:00"),
+        (22, "내일(2일) 낮 12시", "tomorrow (2 Jul) 12:00"),
+        (47, "모레(3일) 오후 1시", "3 Jul 13:00"),
+        (58, "7월 4일 0시(자정)", "4 Jul 00:00"),
+        (-15, "6월 30일 오후 11시", "30 Jun 23:00"),
+    ],
+)
+def test_times_as_people_say_them(hours: int, korean: str, english: str) -> None:
+    """The day by name and date, the hour by its part of the day."""
+    now, at = NOW, NOW + timedelta(hours=hours)
+    assert Speaker("ko", SEOUL).time(at, now) == korean
+    assert Speaker("en", SEOUL).time(at, now) == english
+
+
+def test_numbers_as_people_read_them() -> None:
+    """No tenths of a percent, no chance of 0 or 100 %, days for what lasted days."""
+    assert wording.amount_of(schema.RELATIVE_HUMIDITY, 27.46) == "27%"
+    assert wording.amount_of(schema.WIND_SPEED, 3.44) == "3.4 m/s"
+    assert wording.amount_of(schema.AIR_TEMPERATURE, -0.04) == "0.0°C"
+    sure = replace(MET, probability=0.9996)
+    made = message.event_message(VOICE, RULE, replace(verdict(Edge.RAISED), evidence=sure))
+    assert "가능성 99%" in body(made)["text"]
+    assert Speaker("ko", SEOUL).duration(timedelta(hours=49)) == "2일"
 
 
 def test_own_text_of_a_rule() -> None:
@@ -234,7 +273,7 @@ def test_own_text_of_a_rule() -> None:
         message="{time} {value}{unit}, {probability}%, +{lead_h} h",
     )
     made = message.event_message(VOICE, rule, verdict(Edge.RAISED))
-    assert body(made)["text"] == "7월 2일 14시 31.2°C, 62%, +24 h"
+    assert body(made)["text"] == "내일(2일) 오후 2시 31.2°C, 62%, +24 h"
 
 
 def test_action_only_with_the_raise() -> None:

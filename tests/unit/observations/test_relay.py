@@ -95,6 +95,7 @@ def test_guidance_is_sorted_and_has_no_column_too_many() -> None:
     assert frame.schema == GUIDANCE
     assert frame["air_temperature_c"].to_list() == [1.0, 3.0, 4.0]
     assert frame["relative_humidity_pct"].to_list() == [None, 60.0, 50.0]
+    assert frame["rain_mm"].null_count() == 3, "a depot of before knows nothing of rain"
 
 
 @pytest.mark.parametrize(

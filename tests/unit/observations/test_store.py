@@ -96,6 +96,8 @@ def said(*values: float | None, issued: datetime = NOW) -> pl.DataFrame:
             "valid": valid,
             "air_temperature_c": list(values),
             "relative_humidity_pct": [None] * len(values),
+            "rain_mm": [0.5] * len(values),
+            "rain_probability_pct": [60.0] * len(values),
         },
         schema=GUIDANCE,
     )
