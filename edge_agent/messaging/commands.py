@@ -214,6 +214,13 @@ def _read(payload: bytes) -> Request:
     if not payload.strip():
         return Request()
     try:
-        return msgspec.json.decode(payload, type=Request)
+        given = msgspec.json.decode(payload)
+        if isinstance(given, dict):
+            # JSON does not tell 60.0 from 60.
+            given = {
+                key: int(value) if isinstance(value, float) and value.is_integer() else value
+                for key, value in given.items()
+            }
+        return msgspec.convert(given, Request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadData(f"request: {fault}") from fault

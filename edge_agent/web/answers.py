@@ -271,11 +271,11 @@ class ObservedQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"st
 
 
 class ExportQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from"}):
-    """Which observations; without times the last 31 days, never more than 400 days at once."""
+    """Which observations; without a time the last days."""
 
     source: (
         Annotated[str, Meta(pattern=r"^[a-z]+:[a-z0-9_.-]{1,40}$", description="One source only")]
         | None
     ) = None
     start: Annotated[datetime, Meta(tz=True, description="From this hour on")] | None = None
-    to: Annotated[datetime, Meta(tz=True, description="Up to this hour")] | None = None
+    days: Annotated[int, Meta(ge=1, le=400, description="So many days")] = 31

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http import HTTPStatus
@@ -40,6 +41,7 @@ _GUARDS: Final = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
 )  # fmt: skip
+_DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
 _COMMAND: Final = "/api/commands/"
 _BY_PATH: Final = {route.path: route for route in (*ROUTES, *site.ROUTES)}
 _RETRY: Final = ("Retry-After", "10")
@@ -263,7 +265,9 @@ def _query(text: str, struct: type[msgspec.Struct]) -> msgspec.Struct:
         )
         if len({name for name, _ in pairs}) < len(pairs):
             raise BadData("query: a key is given twice")
-        return msgspec.convert(dict(pairs), struct, strict=False)
+        # Digits are numbers here; msgspec's lax mode would take them, and "null", for times too.
+        given = {name: int(text) if _DIGITS.fullmatch(text) else text for name, text in pairs}
+        return msgspec.convert(given, struct)
     except (msgspec.ValidationError, ValueError) as fault:
         raise BadData(f"query: {fault}") from fault
 

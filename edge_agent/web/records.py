@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
@@ -15,7 +15,6 @@ import polars as pl
 from edge_agent.alerts.history import AlertLog
 from edge_agent.contract.schema import QUANTITIES, TIME, TIME_DTYPE
 from edge_agent.database import connect_to_read
-from edge_agent.errors import BadData
 from edge_agent.observations.store import Store
 from edge_agent.web import answers, present
 
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
 Format = Literal["csv", "parquet"]
 _WINDOW: Final = timedelta(days=2)
-_EXPORT_WINDOW: Final = timedelta(days=31)
-_EXPORT_MOST: Final = timedelta(days=400)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -75,7 +74,8 @@ class Records:
 
     def observations(self, query: answers.ObservedQuery, now: datetime) -> answers.ObservedPage:
         """Hours of one source or of all, oldest first."""
-        start, end = _range(query.start, query.to, now, _WINDOW)
+        end = query.to or now
+        start = query.start or _plus(end, -_WINDOW)
         with self._opened() as db:
             store = Store(db)
             sources = store.sources()
@@ -101,18 +101,15 @@ class Records:
         )
 
     def export(self, query: answers.ExportQuery, now: datetime, form: Format) -> bytes:
-        """Hours as a file: `source`, `time` and every quantity.
-
-        Raises:
-            BadData: More than 400 days were asked for.
-        """
-        start, end = _range(query.start, query.to, now, _EXPORT_WINDOW)
-        if end - start > _EXPORT_MOST:
-            raise BadData(f"more than {_EXPORT_MOST.days} days at once: ask for less")
+        """Hours as a file: `source`, `time` and every quantity."""
+        length = timedelta(days=query.days)
+        start = query.start or now - length
         with self._opened() as db:
             store = Store(db)
             frames = [
-                store.hourly(source, start, end).select(pl.lit(source).alias("source"), pl.all())
+                store.hourly(source, start, _plus(start, length)).select(
+                    pl.lit(source).alias("source"), pl.all()
+                )
                 for source in _wanted(query.source, store.sources()) or ("",)
             ]
         return to_file(pl.concat(frames), form)
@@ -156,14 +153,12 @@ def to_file(frame: pl.DataFrame, form: Format) -> bytes:
     return buffer.getvalue()
 
 
-def _range(
-    start: datetime | None, end: datetime | None, now: datetime, window: timedelta
-) -> tuple[datetime, datetime]:
+def _plus(at: datetime, length: timedelta) -> datetime:
+    """At a distance, or as far as times go."""
     try:
-        last = end or now
-        return start or last - window, last
-    except OverflowError as fault:
-        raise BadData("`to` is too early") from fault
+        return at + length
+    except OverflowError:
+        return _LAST if length > timedelta(0) else _FIRST
 
 
 def _wanted(source: str | None, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,10 +12,12 @@ import polars as pl
 from edge_agent import config
 from edge_agent.condition import Condition
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
+from edge_agent.messaging.commands import CommandDesk, Request
 from edge_agent.messaging.courier import LinkState
 from edge_agent.messaging.outbox import Caps
 from edge_agent.messaging.quiet import QuietOutbox
 from edge_agent.runtime import Runtime
+from edge_agent.web.routes import COMMANDS
 from edge_agent.web.view import Board
 from tests.fakes.clock import FakeClock
 from tests.fakes.loaded import FakeRelease
@@ -68,21 +70,22 @@ class ShownFarm:
 
     Args:
         folder: State folder.
-        settings: Configuration.
-        now: UTC.
+        clock: Shows `NOON` by default.
     """
 
-    def __init__(self, folder: Path, settings: str = SETTINGS, now: datetime = NOON) -> None:
-        self.clock = FakeClock(now)
+    def __init__(self, folder: Path, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock(NOON)
         self.models = FakeRelease()
         self.board = Board()
         self.runtime = Runtime(
-            config.decode(settings.encode(), "config.toml"), folder, self.clock, lambda: True
+            config.decode(SETTINGS.encode(), "config.toml"), folder, self.clock, lambda: True
         )
         runtime = self.runtime
         runtime.release = lambda: self.models  # type: ignore[method-assign,assignment,return-value]
         rules = ("heat", "dryness", "frost", "frost-watch", "vpd-high", "house-hot", "house-cold")
-        runtime.outbox = QuietOutbox(runtime.db, Caps(), runtime.topics, rules, self.clock)
+        outbox = QuietOutbox(runtime.db, Caps(), runtime.topics, rules, self.clock)
+        runtime.outbox = outbox
+        self.desk = self._desk(outbox)
         self.asked: list[tuple[str, object]] = []
         self.decision: Decision | None = None
 
@@ -101,20 +104,27 @@ class ShownFarm:
         self.board.tell(CONNECTED)
 
     def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
-        """As `Agent.ask`: `predict` makes it two degrees hotter, `ack` is worked."""
-        request = json.loads(payload or b"{}")
-        self.asked.append((name, request))
-        outbox = self.runtime.outbox
-        assert isinstance(outbox, QuietOutbox)
-        if name == "ack" and request.get("rule") == "heat":
-            outbox.ack("heat")
-        elif name == "predict":
+        """As `Agent.ask`."""
+        answer = self.desk.ask(name, payload)
+        self.asked.append((name, json.loads(payload or b"{}")))
+        self.board.look(self.runtime, self.decision)
+        return answer
+
+    def _desk(self, outbox: QuietOutbox) -> CommandDesk:
+        def said(text: str) -> Callable[[Request], str]:
+            return lambda _: text
+
+        def predict(_: Request) -> str:
             self._foresee(self.clock.now(), warmer=2.0)
             self.decision = self.runtime.run_cycle()[0]
-        elif name in {"ack", "snooze"}:
-            return False, f"rule {request.get('rule')!r} is not known"
-        self.board.look(self.runtime, self.decision)
-        return True, f"{name} is done"
+            return "two degrees hotter than before"
+
+        actions = {name: said(f"{name} is done") for name in COMMANDS} | {
+            "predict": predict,
+            "ack": lambda request: outbox.ack(request.rule),
+            "snooze": lambda request: outbox.snooze(request.rule, request.minutes),
+        }
+        return CommandDesk(self.runtime.topics, actions, (), outbox.put, self.clock)
 
     def close(self) -> None:
         """Close the database."""
