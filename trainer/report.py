@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trainer.report_facts import Facts
+    from trainer.scoring import Metrics
     from trainer.workspace import Workspace
 
 SHOWN_LEADS: Final = (6, 24, 48)
@@ -306,9 +307,25 @@ def _importance(facts: Facts) -> str:
     return html.section(
         "Importance",
         "How much the error grows when a group of inputs is shuffled among the hours: the whole "
-        "graph that devices run is asked, on hours it never saw. Logarithmic bars.",
+        "graph that devices run is asked, on hours it never saw. Logarithmic bars. Beside it the "
+        "error of a farm that does not measure a group at all.",
         html.grid(drawings),
+        _lacking(facts.metrics),
     )
+
+
+def _lacking(metrics: Metrics) -> str:
+    """Errors without groups of inputs; empty for runs that did not measure them."""
+    if not metrics.lacking:
+        return ""
+    whole = [metrics.scores[target][MODEL][HEADLINE_LEAD].rmse for target in TARGETS]
+    rows: list[tuple[object, ...]] = [("nothing", *whole)]
+    rows += [
+        (group, *(metrics.lacking[target][group] for target in TARGETS))
+        for group in metrics.lacking[TARGETS[0]]
+    ]
+    units = (f"{_WORDS[target]}, {QUANTITIES[target].unit}" for target in TARGETS)
+    return html.table(("RMSE 24 h ahead without", *units), rows)
 
 
 def _history(facts: Facts) -> str:

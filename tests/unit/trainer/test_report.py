@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from edge_agent.contract.schema import TARGETS
 from edge_agent.errors import BadData, InputMissing
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, Bench
 from tests.fakes.trained import AS_OF, make_workspace
-from trainer import candidate, cli, report_facts
+from trainer import candidate, cli, report, report_facts
 from trainer.report import build
 from trainer.workspace import Workspace
 
@@ -180,3 +181,15 @@ def test_the_command_says_what_is_missing(
     config = str(bench.workspace.root)
     assert _call(monkeypatch, "report", "nowhere", "--config", config) == InputMissing.exit_code
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_a_farm_lacks_is_told_where_it_was_measured(bench: Bench) -> None:
+    """Each group with its error beside the whole; nothing of runs that did not measure it."""
+    metrics = candidate.load(bench.workspace.runs / "20211231-first")[2]
+    measured = msgspec.structs.replace(
+        metrics, lacking={key: {"wind": 7.654, "all but humidity": 8.765} for key in TARGETS}
+    )
+    text = _Seen(report._lacking(measured)).text
+    for word in ("nothing", "wind", "7.654", "all but humidity", "8.765"):
+        assert word in text
+    assert report._lacking(msgspec.structs.replace(metrics, lacking={})) == ""
