@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test test-mlflow test-airflow axe lint format lock bench fuzz torture clean binary system
+.PHONY: help demo test test-mlflow test-node-red test-airflow axe lint format lock bench fuzz torture clean binary system
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -54,6 +54,11 @@ system: ## What tests need besides Python: installed where it is missing
 	$$sudo apt-get update -qq </dev/null && \
 	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends \
 		$$wanted </dev/null >/dev/null
+
+test-node-red: $(READY) system ## The example flow in a real Node-RED, from npm into build/ (120 MB)
+	mkdir -p build/node-red && cp tests/node_red/package.json tests/node_red/package-lock.json build/node-red
+	npm ci --prefix build/node-red --silent --no-audit --no-fund --omit=optional
+	$(BIN)/pytest -q tests/integration/test_node_red.py
 
 AXE := build/axe/node_modules/axe-core/axe.min.js
 
