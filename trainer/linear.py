@@ -78,17 +78,20 @@ class Accumulator:
             changes: Float64 (N, targets): what is to be predicted; rows with a NaN are left out,
                 so that all targets share one matrix.
         """
-        chosen = matrix[:, self._used].astype(np.float64)
         if self._shift is None:
             # Any fixed centre and scale serve; those of the first rows keep the numbers small.
+            chosen = matrix[:, self._used].astype(np.float64)
             count = np.maximum(np.isfinite(chosen).sum(axis=0), 1)
             self._shift = np.nansum(chosen, axis=0) / count
             spread = np.nansum((chosen - self._shift) ** 2, axis=0) / count
             self._scale = np.where(spread > 1e-12, np.sqrt(spread), 1.0)
         known = np.isfinite(changes).all(axis=1)
         changes = changes[known]
-        scaled = np.nan_to_num((chosen[known] - self._shift) / self._scale)
-        design = np.hstack([scaled, np.ones((len(scaled), 1))])
+        design = np.ones((len(changes), len(self._used) + 1))
+        scaled = design[:, :-1]
+        np.subtract(matrix[known][:, self._used], self._shift, out=scaled)
+        scaled /= self._scale
+        scaled[np.isnan(scaled)] = 0.0
         self._gram[part, lead - 1] += design.T @ design
         self._moment[part, lead - 1] += changes.T @ design
 
