@@ -20,7 +20,7 @@ FORESEEN_H: Final = 5 * 24
 """Hours that forecasts are kept for scoring: the longest window, and days to come in late."""
 TALLIES_DAYS: Final = 60
 _VALUES: Final = "<f4"
-_SUMS: Final = "<f8"
+_SUMS: Final = "<f4"
 _STEPS: Final = (
     """CREATE TABLE foreseen (origin INTEGER PRIMARY KEY, issued INTEGER NOT NULL,
   source TEXT NOT NULL, body BLOB NOT NULL, chances TEXT NOT NULL) STRICT;
@@ -95,7 +95,7 @@ class Track:
                 (hour_of(since) // BLOCK_H,),
             ).fetchall()
         return {
-            (block, source): np.frombuffer(body, _SUMS).reshape(TALLY_SHAPE)
+            (block, source): np.frombuffer(body, _SUMS).astype(np.float64).reshape(TALLY_SHAPE)
             for block, source, body in rows
         }
 

@@ -1,0 +1,130 @@
+"""Alerts of the real cycle on hours that no model saw, beside bare thresholds.
+
+    python bench/alerts.py WORKSPACE
+
+Replays the holdout of WORKSPACE's newest run: the built-in rules on the whole cycle of a device,
+what it learns by itself included. Beside it, on the same hours 24 h ahead: bare thresholds on the
+point forecast of the seed recipe (trained on the same part), of the release and of persistence.
+A flap is an alert that was raised and cleared within three hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import polars as pl
+
+from edge_agent import cycle, replay
+from edge_agent.config_structs import Config, Device
+from edge_agent.contract.schema import OBSERVED, TARGETS, TIME
+from edge_agent.inference import load_predictors
+from edge_agent.replay_score import Scorer
+from trainer import baselines, candidate
+from trainer.dataset import gather, prepare, scoring_pairs, split, times, truth
+from trainer.scoring import HEADLINE_LEAD
+from trainer.stations import station
+from trainer.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.ports import Predictor
+    from trainer.dataset import Split
+
+HISTORY = timedelta(days=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A `forecast.LoadedRelease` from a run."""
+
+    manifest: Manifest
+    predictors: Mapping[str, Predictor]
+
+
+def newest(workspace: Workspace) -> Loaded:
+    """The newest run's models in memory."""
+    folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
+    manifest, files, _ = candidate.load(folder)
+    models = {target: files[one.file.path] for target, one in manifest.models.items()}
+    return Loaded(manifest, load_predictors(models, len(manifest.features.names)))
+
+
+def seed_points(frame: pl.DataFrame, borders: Split, release: Loaded) -> pl.DataFrame:
+    """The seed recipe's values 24 h ahead over the holdout, by valid hour."""
+    number, normals = next(iter(release.manifest.sites.items()))
+    series = [prepare(int(number), frame, station(int(number)).site, normals.coefficients)]
+    past = scoring_pairs(series, borders.first, borders.train_end, (HEADLINE_LEAD,))
+    pairs = scoring_pairs(series, borders.holdout, borders.last, (HEADLINE_LEAD,))
+    before, matrix = gather(series, past), gather(series, pairs)
+    columns = {
+        target: baselines.SeedRecipe.fit(before, truth(series, past, target), threads=1).predict(
+            matrix
+        )
+        for target in TARGETS
+    }
+    return pl.DataFrame({TIME: times(series, pairs)} | columns).sort(TIME)
+
+
+def main() -> None:
+    """Read the arguments and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workspace", type=Path)
+    workspace = Workspace.open(parser.parse_args().workspace)
+    release = newest(workspace)
+    number = next(iter(release.manifest.sites))
+    frame = workspace.lake.observations(int(number))
+    options = workspace.config.training
+    borders = split(frame[TIME][0], frame[TIME][-1], options.holdout_share, options.embargo_hours)
+    points = seed_points(frame, borders, release)
+    site = station(int(number)).site
+    config = Config(
+        device=Device(
+            latitude=site.latitude,
+            longitude=site.longitude,
+            elevation_m=site.elevation_m,
+            station=int(number),
+        )
+    )
+    hours = frame.filter(pl.col(TIME) >= borders.holdout - HISTORY).select(
+        TIME, *(pl.col(name).cast(pl.Float64) for name in OBSERVED if name in frame.columns)
+    )
+    rules = [rule for rule in cycle.rules_of(config) if not rule.now]
+    scorers = [Scorer(rule, hours, {"seed": points}) for rule in rules]
+    began, count = time.process_time(), 0
+    first, last = borders.holdout, borders.last
+    for made in replay.run(config, release, {f"station:{number}": hours}, first, last):
+        count += 1
+        for scorer in scorers:
+            scorer.add(made)
+    spent = time.process_time() - began
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{count} hours in {spent:.0f} s of CPU, {spent / count * 8766:.0f} s a year")
+    print(f"peak memory {peak_mb:.0f} MB, the seed's training included")
+    for rule, scorer in zip(rules, scorers, strict=True):
+        score = scorer.score()
+        print(
+            f"{rule.name}: {score.alerts} alerts ({score.alerts_per_week} a week), {score.flaps} "
+            f"flaps; window POD {score.pod} FAR {score.far} CSI {score.csi}, onsets "
+            f"{score.onsets_warned} of {score.onsets}, median lead {score.median_lead_h} h"
+        )
+        for name, one in score.ahead.items():
+            limit = f", P >= {rule.probability:g}" if name == "chance" else ""
+            print(
+                f"  {name + limit:18} POD {one.pod} FAR {one.far} CSI {one.csi}; bare alert: "
+                f"{one.alerts} alerts, {one.flaps} flaps ({one.hours} hours)"
+            )
+
+
+if __name__ == "__main__":
+    main()
