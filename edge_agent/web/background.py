@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from edge_agent import __version__
+from edge_agent.alerts import wording
 from edge_agent.alerts.message import TARGET_TOPICS
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.web import present
 from edge_agent.web.chart import Hour
 from edge_agent.web.figures import figure, legend
 from edge_agent.web.markup import Markup, tag
-from edge_agent.web.scene import facts, section
+from edge_agent.web.scene import facts, section, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,31 @@ def yesterday(scene: Scene) -> Markup:
         charts.append(tag("div", figure(scene, name, word, hours, "past"), tag("p", said)))
     title = words("yesterday")
     if not charts:
-        return section("yesterday", title, tag("p", words("no_yesterday")))
+        return section("yesterday", title, tag("p", words("no_yesterday")), _month(scene))
     keys = legend(words, ["seen", "line", "band"])
-    return section("yesterday", title, tag("div", *charts, class_="pair"), keys)
+    both = tag("div", *charts, class_="pair")
+    return section("yesterday", title, both, keys, _month(scene))
+
+
+def _month(scene: Scene) -> Markup | None:
+    """How forecasts came out lately, by lead."""
+    words, skill = scene.words, scene.view.skill
+    if not skill:
+        return None
+    rows = [
+        tag(
+            "tr",
+            tag("th", wording.quantity_of(words.language, one.quantity), scope="row"),
+            tag("td", words("hours", one.lead_h), class_="number"),
+            tag("td", f"{one.rmse:.1f}{wording.unit_of(one.quantity)}", class_="number"),
+            tag("td", f"{one.bias:+.1f}", class_="number"),
+            tag("td", f"{100 * one.coverage:.0f}%", class_="number"),
+        )
+        for one in skill
+    ]
+    heads = ("", words("lead"), words("rmse"), words("bias"), words("inside"))
+    made = table(heads, rows, words("month"))
+    return tag("details", tag("summary", words("month"), id="month"), made)
 
 
 def model(scene: Scene) -> Markup:

@@ -121,22 +121,16 @@ def _alerts(view: View) -> Iterator[Metric]:
 
 
 def _verified(view: View) -> Iterator[Metric]:
-    past = view.past
-    if past is None:
-        return
-    errors: dict[tuple[str, ...], float] = {}
-    inside: dict[tuple[str, ...], float] = {}
-    for name, word in TARGET_TOPICS.items():
-        found = present.compared(past, name)
-        for lead in _LEADS:
-            near = [hour for hour in found if hour.lead_h == lead]
-            errors.update({(word, str(lead)): hour.observed - hour.value for hour in near})
-        if found:
-            inside[(word,)] = sum(h.low <= h.observed <= h.high for h in found) / len(found)
-    about = "Observed less forecast, of the forecast of a day ago, by lead."
-    yield _gauge("forecast_error", about, errors, "target", "lead_h")
-    about = "Share of the last day's hours within the 10-90 % interval forecast a day ago."
-    yield _gauge("interval_coverage", about, inside, "target")
+    by_lead = {(TARGET_TOPICS[s.quantity], str(s.lead_h)): s for s in view.skill}
+    about = "Root mean square error of the last 30 days' forecasts, by lead."
+    rmse = {key: skill.rmse for key, skill in by_lead.items()}
+    yield _gauge("forecast_rmse", about, rmse, "target", "lead_h")
+    about = "Mean of observed less forecast in the last 30 days, by lead."
+    bias = {key: skill.bias for key, skill in by_lead.items()}
+    yield _gauge("forecast_bias", about, bias, "target", "lead_h")
+    about = "Share of the last 30 days' hours within their 10-90 % interval, by lead."
+    inside = {key: skill.coverage for key, skill in by_lead.items()}
+    yield _gauge("interval_coverage", about, inside, "target", "lead_h")
 
 
 def _keeping(view: View) -> Iterator[Metric]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from edge_agent import cycle
+from edge_agent import cycle, learning
 from edge_agent.alerts.evidence import Evidence, from_forecast, from_readings
 from edge_agent.alerts.rules import Latch
 from edge_agent.contract.forecast import Forecast
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edge_agent.runtime import Runtime
     from edge_agent.timekeeping import ClockState
     from edge_agent.updates.slots import Pointer
+    from edge_agent.verify import Skill
 
 _T = TypeVar("_T")
 _DAY: Final = timedelta(hours=24)
@@ -93,6 +94,7 @@ class View:
         outbox: How the queue stands.
         refused: Sensor messages refused since the start, by sensor.
         disk_free: Bytes.
+        skill: How forecasts of the last 30 days came out, by quantity and lead.
     """
 
     at: datetime
@@ -108,6 +110,7 @@ class View:
     outbox: Counts
     refused: Mapping[str, int]
     disk_free: int
+    skill: tuple[Skill, ...]
 
     @property
     def forecast(self) -> Forecast | None:
@@ -127,7 +130,10 @@ class Board:
 
     def look(self, runtime: Runtime, decision: Decision | None) -> None:
         """Take a new view; on the loop's thread."""
-        self.show(look(runtime, decision))
+        before = self._view
+        # It moves once an hour and is summed over a month: not anew at each look.
+        same = before is not None and before.decision is decision
+        self.show(look(runtime, decision, before.skill if before and same else None))
 
     def show(self, view: View) -> None:
         """Hand a view over."""
@@ -158,8 +164,15 @@ class Board:
         return made[key]  # type: ignore[return-value] # a key stands for one type
 
 
-def look(runtime: Runtime, decision: Decision | None) -> View:
+def look(
+    runtime: Runtime, decision: Decision | None, skill: tuple[Skill, ...] | None = None
+) -> View:
     """Take a view of a runtime; on the thread that owns it.
+
+    Args:
+        runtime: The agent's parts.
+        decision: What its last cycle came to.
+        skill: What is known of it already, or None.
 
     Raises:
         StorageError: The disk refused.
@@ -195,6 +208,7 @@ def look(runtime: Runtime, decision: Decision | None) -> View:
         outbox=outbox.counts(),
         refused=dict(runtime.intake.refused),
         disk_free=shutil.disk_usage(runtime.state).free,
+        skill=learning.skill(runtime.track, at) if skill is None else skill,
     )
 
 

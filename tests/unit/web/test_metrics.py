@@ -70,11 +70,12 @@ def test_metrics_say_what_the_agent_knows(samples: Samples) -> None:
     assert 30 < samples["farm_edge_forecast", (("lead_h", "1"), ("target", "temperature"))] < 34
 
 
-def test_metrics_verify_yesterdays_forecast(samples: Samples) -> None:
-    """Errors are observed less forecast, by lead; coverage is a share."""
-    error = samples["farm_edge_forecast_error", (("lead_h", "6"), ("target", "temperature"))]
-    assert 0 < abs(error) < 4
-    assert 0.7 <= samples["farm_edge_interval_coverage", (("target", "temperature"),)] <= 1
+def test_metrics_verify_what_was_forecast(samples: Samples) -> None:
+    """Error and bias by lead; coverage is a share."""
+    key = (("lead_h", "6"), ("target", "temperature"))
+    assert 0 < samples["farm_edge_forecast_rmse", key] < 4
+    assert abs(samples["farm_edge_forecast_bias", key]) < 2
+    assert 0.5 <= samples["farm_edge_interval_coverage", key] <= 1
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -91,7 +91,7 @@ def test_alerts_say_why(client: WebClient) -> None:
     alerts = {alert["rule"]: alert for alert in client.get("/api/alerts").json["alerts"]}
     heat = alerts["heat"]
     assert (heat["level"], heat["known"]) == ("raised", True)
-    assert "확률" in heat["text"]
+    assert "가능성 99%" in heat["text"]
     why = heat["why"]
     assert why["probability"] >= why["needed"] == 0.4
     assert why["inputs"] == "station:108"
