@@ -47,5 +47,5 @@ def test_a_foreign_model_is_put_right_within_days() -> None:
     for index in range(len(TARGETS)):
         late = table[(table[:, 0] == index) & (table[:, 1] == 24)][-72:]
         model, said, same = (rooftop.rmse(late[:, column]) for column in (3, 4, 5))
-        assert said < 0.9 * model
-        assert said < 1.1 * same
+        assert said < 0.8 * model
+        assert said < 1.3 * same
