@@ -28,8 +28,8 @@ def foreign(target: str, off: float) -> Says:
 
 @pytest.mark.skipif(not DATA.is_file(), reason="the shared rooftop record is not on this machine")
 def test_a_foreign_model_is_put_right_within_days() -> None:
-    """Real minutes through the intake, eight days of cycles: the bias goes, the skill stays."""
-    hours = rooftop.hours_of(DATA, 20)
+    """Real minutes through the intake, twelve days of cycles: the bias goes, the skill stays."""
+    hours = rooftop.hours_of(DATA, 24)
     known = {at: tuple(both) for at, *both in hours.select(TIME, *TARGETS).iter_rows()}
     models = {t: foreign(t, off) for t, off in zip(TARGETS, TOO_LOW, strict=True)}
     start, end = hours[TIME][0] + timedelta(days=10), hours[TIME][-1] - timedelta(days=2)
@@ -45,7 +45,7 @@ def test_a_foreign_model_is_put_right_within_days() -> None:
         rows += rooftop.errors(made, known)
     table = np.array([row for row in rows if np.isfinite(row).all()])
     for index in range(len(TARGETS)):
-        late = table[(table[:, 0] == index) & (table[:, 1] == 24)][-72:]
+        late = table[(table[:, 0] == index) & (table[:, 1] == 24)][-96:]
         model, said, same = (rooftop.rmse(late[:, column]) for column in (3, 4, 5))
-        assert said < 0.8 * model
-        assert said < 1.3 * same
+        assert said < 0.9 * model
+        assert said < 1.1 * same
