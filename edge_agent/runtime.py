@@ -60,6 +60,8 @@ WRITE_S: Final = 1800.0
 """Sensor samples are written this often between cycles: a power cut costs no more of them."""
 _LATE: Final = timedelta(hours=6)
 """Hours that are worked out again each cycle, for readings that came late."""
+_SAMPLES_LIVE: Final = timedelta(days=3)
+"""Nothing older is worked out: a board that wakes up in 1970 would have 56 years to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ class Runtime:
 
     def _decide(self, moment: datetime, release: LoadedRelease | None) -> Decision:
         self._write_samples()
-        since = min(moment - _LATE, self._oldest or moment)
+        since = max(min(moment - _LATE, self._oldest or moment), moment - _SAMPLES_LIVE)
         local.aggregate(self.store, self.config.sensors, since, moment)
         self._oldest = None
         return cycle.decide(self._parts(release), moment, self.time.judge()[1])

@@ -1,173 +1,113 @@
-"""A day in seconds: the real loop, cycles, sensors and outbox on a clock that waiting turns."""
+"""A day in seconds, and a month: no hour is missed, the disk is spared, memory stays."""
 
 from __future__ import annotations
 
-import json
-import math
-import random
-from collections import deque
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pytest
 
-from edge_agent import config
-from edge_agent.agent import Agent
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
-from edge_agent.inbox import Item, Signal
-from edge_agent.messaging.courier import Courier
-from edge_agent.messaging.link import Received
-from edge_agent.notify import Notifier
-from edge_agent.runtime import Runtime
-from edge_agent.service import Service
 from tests.fakes.clock import FakeClock
-from tests.fakes.farm import ROOT, fill_weather, install_release, write_config
-from tests.fakes.publisher import FakeLink
+from tests.fakes.days import live
 
 if TYPE_CHECKING:
-    from edge_agent.observations.store import Store
+    from collections.abc import Callable
+    from pathlib import Path
 
 MOST_WRITTEN = 5_000_000
 """Bytes a day handed to the system for writing; a flash card lives on that for years."""
-MOST_GROWN_KB = 1_000
+MOST_GROWN_KB = 200
 """A day, once a week has passed: the noise of the allocator."""
-SENSORS = """
-[[sensors]]
-topic = "g/t"
-quantity = "air_temperature_c"
-unit = "C"
-role = "indoor"
-[[sensors]]
-topic = "g/h"
-quantity = "relative_humidity_pct"
-unit = "%"
-role = "indoor"
-[[rules]]
-name = "hot-inside"
-quantity = "air_temperature_c"
-operator = ">="
-threshold = 35.0
-clear = 33.0
-now = true
-role = "indoor"
-[[rules]]
-name = "heat"
-quantity = "air_temperature_c"
-operator = ">="
-threshold = 34.5
-"""
+HOUR = timedelta(hours=1)
 
 
-class _Days:
-    """Waiting turns the clock; sensors speak every minute, the station every hour."""
-
-    def __init__(self, clock: FakeClock, days: int) -> None:
-        self._clock = clock
-        self._items: deque[Item] = deque()
-        self._minute = clock.monotonic()
-        self._end = clock.monotonic() + days * 86_400
-        self._dice = random.Random(5)
-        self.store: Store | None = None
-        self.rss_kb: list[int] = []
-
-    def put(self, item: Item) -> None:
-        self._items.append(item)
-
-    def get(self, timeout_s: float) -> Item | None:
-        if self._items:
-            return self._items.popleft()
-        if timeout_s <= 0:
-            return None
-        until = min(self._clock.monotonic() + timeout_s, self._minute + 60)
-        self._clock.advance(until - self._clock.monotonic())
-        if self._clock.monotonic() >= self._end:
-            return Signal.STOP
-        if self._clock.monotonic() >= self._minute + 60:
-            self._minute += 60
-            self._speak()
-        return self._items.popleft() if self._items else None
-
-    def _speak(self) -> None:
-        now = self._clock.now()
-        degrees = 30 + 7 * math.sin(now.hour / 12 * math.pi) + 0.3 * self._dice.random()
-        for topic, value in (("g/t", degrees), ("g/h", 50 + self._dice.random())):
-            self.put(Received(topic, f"{value:.2f}".encode(), retain=False, at=now))
-        if now.minute == 0:
-            assert self.store is not None
-            row = {TIME: [now.replace(second=0, microsecond=0)]}
-            values = {AIR_TEMPERATURE: [34.0 + now.hour % 3], RELATIVE_HUMIDITY: [50.0]}
-            frame = pl.DataFrame(row | values, schema_overrides={TIME: TIME_DTYPE})
-            self.store.put_hourly("station:108", frame)
-            self.rss_kb.append(_status("status", "VmRSS:"))
-
-
-def _status(file: str, key: str) -> int:
-    lines = Path(f"/proc/self/{file}").read_text("ascii").splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(key)))
-
-
-def _live(folder: Path, days: int) -> tuple[list[datetime], int, list[int]]:
-    """Hours that health told of, bytes written a day, RSS at each hour."""
-    start = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)  # noqa: TID251 - the weather ends at the machine's now
-    clock = FakeClock(start)
-    path = write_config(folder, 1, SENSORS)
-    install_release(folder / "state")
-    fill_weather(folder / "state")
-    days_of = _Days(clock, days)
-    link = FakeLink(days_of.put)
-    agent = Agent(
-        lambda: Runtime(config.load(path, {}), folder / "state", clock, lambda: True), days_of.put
-    )
-    with closing(agent):
-        runtime = agent._runtime
-        days_of.store = runtime.store
-        courier = Courier(
-            link, runtime.outbox, availability="a", subscriptions=(), protocol="5", clock=clock,
-            random=lambda: 0.5,
-        )  # fmt: skip
-        written = _status("io", "wchar:")
-        Service(
-            agent, courier, days_of, words=Notifier({}), clock=clock, random=lambda: 0.5,
-            poll_interval_s=3600.0, start_thread=lambda target: target(),
-        ).run()  # fmt: skip
-        written = _status("io", "wchar:") - written
-        assert runtime.outbox.counts().waiting == {}
-    told = [
-        datetime.fromisoformat(json.loads(message.payload)["issued_at"])
-        for _, message in link.sent
-        if message.topic == f"{ROOT}/health"
-    ]
-    return told, written // days, days_of.rss_kb
-
-
-def _hours(told: list[datetime]) -> list[datetime]:
-    return sorted({at.replace(minute=0, second=0) for at in told})
+def _clock() -> FakeClock:
+    now = datetime.now(UTC)  # noqa: TID251 - the device's weather ends at the machine's now
+    return FakeClock(now.replace(minute=30, second=0, microsecond=0))
 
 
 def test_a_day_misses_no_hour_and_spares_the_disk(tmp_path: Path) -> None:
-    """24 hours follow each other, and less than 5 MB are written."""
-    told, written, _ = _live(tmp_path, 1)
-    hours = _hours(told)
+    """24 hours follow each other, all is delivered, and less than 5 MB are written."""
+    life = live(tmp_path, _clock(), 1)
+    hours = life.hours()
     assert len(hours) >= 24
-    steps = {after - before for before, after in pairwise(hours)}
-    assert steps == {timedelta(hours=1)}
-    assert 100_000 < written <= MOST_WRITTEN
+    assert {after - before for before, after in pairwise(hours)} == {HOUR}
+    assert life.counts.waiting == {}
+    assert 100_000 < life.written <= MOST_WRITTEN
+
+
+def test_a_clock_that_hops_makes_no_duplicate_no_hole_no_loss(tmp_path: Path) -> None:
+    """Three days forward and back by a bad time service, then two hours back for good."""
+    clock = _clock()
+    ahead = timedelta(0)
+
+    def hop(hours: float, *, right: bool = False) -> Callable[[], None]:
+        def jump() -> None:
+            nonlocal ahead
+            clock.jump(hours * 3600)
+            ahead -= timedelta(0) if right else timedelta(hours=hours)
+
+        return jump
+
+    plan: dict[float, Callable[[], None]] = {
+        4 * 3600: hop(72),
+        4 * 3600 + 600: hop(-72),
+        8 * 3600: hop(-2, right=True),
+    }
+    life = live(tmp_path, clock, 0.75, plan, true_offset=lambda: ahead)
+    ids = [event["id"] for event in life.told("alert/heat/event")]
+    assert len(set(ids)) == len(ids) >= 1
+    edges = [event["event_type"] for event in life.told("alert/heat/event")]
+    assert "raised" not in edges[1:], "it stands since the beginning"
+    assert life.counts.dropped_expired == {}
+    assert life.counts.waiting == {}
+    start = life.hours()[0]
+    hours = [hour for hour in life.hours() if hour < start + timedelta(days=2)]
+    assert {after - before for before, after in pairwise(hours)} == {HOUR}
+
+
+def test_a_start_in_1970_waits_for_the_time(tmp_path: Path) -> None:
+    """Before the time is known normals at most, no alert, nothing expires; then all, once."""
+    clock = _clock()
+    lost = clock.now().timestamp()
+    clock.jump(-lost)
+    life = live(
+        tmp_path, clock, 0.25, {1200: lambda: clock.jump(lost)},
+        true_offset=lambda: timedelta(seconds=lost if clock.now().year < 2000 else 0),
+    )  # fmt: skip
+    first, *later = life.told("health")
+    assert (first["clock"], first["forecast_source"]) == ("untrusted", "climatology")
+    assert later
+    events = life.told("alert/heat/event")
+    assert [event["event_type"] for event in events] == ["raised"]
+    assert events[0]["clock"] == "trusted"
+    assert life.counts.dropped_expired == {}
+
+
+def test_a_day_of_sleep_ends_in_one_summary(tmp_path: Path) -> None:
+    """One cycle for all that was slept through; what stood before stands, and is not told anew."""
+    clock = _clock()
+    life = live(tmp_path, clock, 1.25, {3 * 3600: lambda: clock.advance(86_400)})
+    woke = max(b - a for a, b in pairwise(life.hours()))
+    assert woke >= timedelta(hours=23)
+    assert len(life.hours()) < 9
+    assert [e["event_type"] for e in life.told("alert/heat/event")].count("raised") == 1
+    states = life.told("alert/heat/state")
+    assert len({state["issued_at"][:13] for state in states}) == len(states) < 9
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_month_does_not_grow(tmp_path: Path) -> None:
     """720 hours, none missed; after the first week memory stays where it is."""
-    told, written, rss_kb = _live(tmp_path, 30)
-    hours = _hours(told)
+    life = live(tmp_path, _clock(), 30)
+    hours = life.hours()
     assert len(hours) >= 720
-    assert {b - a for a, b in pairwise(hours)} == {timedelta(hours=1)}
-    assert written <= MOST_WRITTEN
-    week = 7 * 24
-    grown = (min(rss_kb[-24:]) - min(rss_kb[week : week + 24])) / (len(rss_kb[week:]) / 24 - 1)
+    assert {after - before for before, after in pairwise(hours)} == {HOUR}
+    assert life.written / 30 <= MOST_WRITTEN
+    rss_kb, week = life.rss_kb, 7 * 24
+    days = len(rss_kb[week:]) / 24 - 1
+    grown = (min(rss_kb[-24:]) - min(rss_kb[week : week + 24])) / days
     assert grown < MOST_GROWN_KB, rss_kb[::24]
-    print(f"{written} bytes a day, {grown:.0f} kB a day, RSS {rss_kb[-1]} kB")  # noqa: T201 - for RESULTS
+    print(f"{life.written / 30:.0f} bytes a day, {grown:.0f} kB a day, RSS {rss_kb[-1]} kB")  # noqa: T201 - for RESULTS
