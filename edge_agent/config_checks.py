@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from edge_agent.agronomy.crops import CROPS
+from edge_agent.agronomy.development import BUD_FROST_C
 from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.contract import schema
 from edge_agent.observations.units import UNITS
@@ -66,6 +67,11 @@ def _device(config: Config) -> Iterator[Problem]:
     crop = config.irrigation.crop
     if crop and crop not in CROPS:
         yield Problem("irrigation.crop", _one_of(crop, tuple(CROPS)))
+    stage, stages = config.irrigation.bud_stage, tuple(BUD_FROST_C.get(crop, ()))
+    if stage and not stages:
+        yield Problem("irrigation.bud_stage", f"is for {' and '.join(BUD_FROST_C)} only")
+    elif stage and stage not in stages:
+        yield Problem("irrigation.bud_stage", _one_of(stage, stages))
     try:
         if config.irrigation.planted_on:
             date.fromisoformat(config.irrigation.planted_on)

@@ -155,6 +155,7 @@ class Irrigation(_Section, frozen=True, kw_only=True):
     covered: bool = False
     area_m2: Annotated[float, Meta(ge=0, le=10_000_000)] = 0.0
     planted_on: str = ""
+    bud_stage: str = ""
     efficiency: Annotated[float, Meta(ge=0.3, le=1)] = 0.9
 
 

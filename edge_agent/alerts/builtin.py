@@ -19,15 +19,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.crops import CROPS
+from edge_agent.agronomy.development import BUD_FROST_C
 from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.config_structs import Rule
 from edge_agent.contract import schema
 
 if TYPE_CHECKING:
-    from edge_agent.config_structs import Config
+    from edge_agent.config_structs import Config, Irrigation
 
 HIGH_VPD_KPA: Final = 1.6
 """Upper end of what is advised for crops under glass (1.4 to 1.6 kPa)."""
+BUD_COLDER_C: Final = 1.0
 _HOLD_S: Final = 3 * 3600
 _WEATHER: Final = (
     Rule(
@@ -81,18 +83,20 @@ _WEATHER: Final = (
 
 
 def rules(config: Config) -> tuple[Rule, ...]:
-    """Heat, dryness, frost and thirsty air of the coming day, and the crop's own limits indoors.
+    """Heat, dryness, frost and thirsty air of the coming day, and the crop's own limits.
 
     With a crop in `[irrigation]` and a thermometer of role "indoor", two live rules watch the
-    house with the limits of that crop.
+    house with the limits of that crop. With `bud_stage` a rule watches for frost that kills a tenth
+    of the buds in that stage, a degree before, since a bud is colder than the air on clear nights.
     """
     crop = CROPS.get(config.irrigation.crop)
     indoor = any(
         sensor.role == "indoor" and sensor.quantity == schema.AIR_TEMPERATURE
         for sensor in config.sensors
     )
+    weather = (*_WEATHER, *_bud_frost(config.irrigation))
     if crop is None or not indoor:
-        return _WEATHER
+        return weather
     hot = Rule(
         name="house-hot",
         quantity=schema.AIR_TEMPERATURE,
@@ -111,4 +115,22 @@ def rules(config: Config) -> tuple[Rule, ...]:
         now=True,
         role="indoor",
     )
-    return (*_WEATHER, hot, cold)
+    return (*weather, hot, cold)
+
+
+def _bud_frost(settings: Irrigation) -> tuple[Rule, ...]:
+    deadly = BUD_FROST_C.get(settings.crop, {}).get(settings.bud_stage)
+    if deadly is None:
+        return ()
+    return (
+        Rule(
+            name="bud-frost",
+            quantity=schema.AIR_TEMPERATURE,
+            operator="<=",
+            threshold=deadly + BUD_COLDER_C,
+            probability=0.2,
+            clear=deadly + BUD_COLDER_C + 1.0,
+            hold_s=_HOLD_S,
+            severity="critical",
+        ),
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -16,6 +17,8 @@ from edge_agent.errors import InputMissing
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import polars as pl
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.runtime import Runtime
@@ -125,6 +128,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
             made.event: msgspec.to_builtins(made)
             for made in learning.chance_scores(runtime.track, now)
         },
+        "growth": _growth(runtime, now),
         "alerts": {
             name: {"level": latch.level.value, "since": latch.since}
             for name, latch in runtime.latches.all().items()
@@ -136,6 +140,40 @@ def _status(runtime: Runtime) -> dict[str, Any]:
             "refused": counts.refused,
         },
     }
+
+
+def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
+    """Heat since planting; for fruit trees the chill since the first of November."""
+    from edge_agent.agronomy.crops import CROPS
+    from edge_agent.agronomy.development import BUD_FROST_C, chill_hours, degree_days_of
+    from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
+    from edge_agent.observations import local
+
+    settings, device = runtime.config.irrigation, runtime.config.device
+    crop = CROPS.get(settings.crop)
+    if crop is None:
+        return None
+    zone = ZoneInfo(device.timezone)
+
+    def hours(day: date) -> pl.DataFrame:
+        start = datetime(day.year, day.month, day.day, tzinfo=zone)
+        frames = [
+            runtime.store.hourly(source, start, now).select(TIME, AIR_TEMPERATURE)
+            for source in local.names(device)
+        ]
+        return max(frames, key=lambda frame: frame[AIR_TEMPERATURE].count())
+
+    grown: dict[str, Any] = {"crop": settings.crop}
+    if settings.planted_on:
+        since = hours(date.fromisoformat(settings.planted_on))
+        heat = degree_days_of(since, crop.base_c, device.timezone)
+        grown["degree_days"] = round(heat)
+        grown["base_c"] = crop.base_c
+    if settings.crop in BUD_FROST_C:
+        today = now.astimezone(zone).date()
+        autumn = date(today.year - (today.month < 11), 11, 1)
+        grown["chill_hours"] = chill_hours(hours(autumn)[AIR_TEMPERATURE].to_numpy())
+    return grown
 
 
 def _release(manifest: Manifest) -> dict[str, Any]:

@@ -24,6 +24,29 @@ def test_example_3_saturation() -> None:
     assert (high + low) / 2 == pytest.approx(2.39, abs=5e-3)
 
 
+def test_example_4_vapour_pressure_from_a_wet_bulb() -> None:
+    """25.6 dry and 19.5 wet at 1200 m: 1.91 kPa; and back to the wet bulb."""
+    pressure = et.pressure_kpa(1200.0)
+    humidity = 100.0 * 1.91 / air.saturation_kpa(25.6)
+    assert float(air.wet_bulb_c(25.6, humidity, pressure)) == pytest.approx(19.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("celsius", "saturation", "slope"),
+    [(10.0, 1.228, 0.082), (20.0, 2.338, 0.145), (25.0, 3.168, 0.189), (30.0, 4.243, 0.243)],
+)
+def test_tables_2_3_and_2_4_of_annex_2(celsius: float, saturation: float, slope: float) -> None:
+    """Saturation vapour pressure and its slope, to the printed digits."""
+    assert float(air.saturation_kpa(celsius)) == pytest.approx(saturation, abs=5e-4)
+    assert float(et.slope_kpa_per_c(celsius)) == pytest.approx(slope, abs=5e-4)
+
+
+@pytest.mark.parametrize(("metres", "gamma"), [(0, 0.067), (1000, 0.060), (2000, 0.053)])
+def test_table_2_2_of_annex_2(metres: float, gamma: float) -> None:
+    """Psychrometric constant by altitude, to the printed digits."""
+    assert float(et.gamma_kpa_per_c(et.pressure_kpa(metres))) == pytest.approx(gamma, abs=5e-4)
+
+
 def test_example_5_vapour_pressure_from_humidity() -> None:
     """25 and 18 C at 54 and 82 %: 1.70 kPa."""
     mean = (air.vapour_pressure_kpa(18.0, 82.0) + air.vapour_pressure_kpa(25.0, 54.0)) / 2
@@ -212,6 +235,26 @@ def test_missing_stays_missing() -> None:
     assert np.isnan(air.heat_index_c(np.nan, 50.0))
     made = et.hourly(20.0, 50.0, np.nan, 1.0, day_of_year=1, utc_hour=4.5, **NDIAYE)
     assert np.isnan(made.et0)
+
+
+@pytest.mark.parametrize(
+    ("soil", "capacity", "wilting"),
+    [
+        ("sand", (0.07, 0.17), (0.02, 0.07)),
+        ("loamy_sand", (0.11, 0.19), (0.03, 0.10)),
+        ("sandy_loam", (0.18, 0.28), (0.06, 0.16)),
+        ("loam", (0.20, 0.30), (0.07, 0.17)),
+        ("silt_loam", (0.22, 0.36), (0.09, 0.21)),
+        ("clay_loam", (0.30, 0.37), (0.17, 0.24)),
+        ("clay", (0.32, 0.40), (0.20, 0.24)),
+    ],
+)
+def test_soils_of_table_19(
+    soil: str, capacity: tuple[float, float], wilting: tuple[float, float]
+) -> None:
+    """Midpoints of the printed ranges; for clay loam those of silty clay loam."""
+    assert water.SOILS[soil].field_capacity == pytest.approx(sum(capacity) / 2)
+    assert water.SOILS[soil].wilting_point == pytest.approx(sum(wilting) / 2)
 
 
 def test_soil_holds_and_drains() -> None:

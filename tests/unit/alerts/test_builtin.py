@@ -29,3 +29,17 @@ def test_they_pass_the_checks_of_the_configuration() -> None:
     """What is built in could as well be written down."""
     for settings in (Config(), HOUSE):
         assert list(config_checks.check(Config(rules=builtin.rules(settings)))) == []
+
+
+def test_frost_for_the_buds_that_are_there() -> None:
+    """A degree before what kills a tenth of them; without a stage no such rule."""
+
+    def names(crop: str, bud_stage: str = "") -> dict[str, float]:
+        made = builtin.rules(Config(irrigation=Irrigation(crop=crop, bud_stage=bud_stage)))
+        return {rule.name: rule.threshold for rule in made}
+
+    assert names(crop="pear", bud_stage="full_bloom")["bud-frost"] == pytest.approx(-1.2)
+    assert names(crop="apple", bud_stage="silver_tip")["bud-frost"] == pytest.approx(-8.4)
+    assert "bud-frost" not in names(crop="apple")
+    wrong = Config(irrigation=Irrigation(crop="tomato", bud_stage="full_bloom"))
+    assert [problem.path for problem in config_checks.check(wrong)] == ["irrigation.bud_stage"]

@@ -116,6 +116,18 @@ def test_status_names_what_runs(farm: Path) -> None:
     assert "alerts.heat.level: raised" in call(status, farm)
 
 
+def test_status_tells_how_far_a_crop_is(farm: Path) -> None:
+    """Degree days since planting over the whole days known; chill hours of fruit trees alone."""
+    assert document(status, farm)["growth"] is None
+    text = farm.read_text()
+    farm.write_text(f'{text}[irrigation]\ncrop = "tomato"\nplanted_on = "2026-06-28"\n')
+    found = document(status, farm)["growth"]
+    # From 34 to 36 C each day: 25 over the base; the store ends at 14 h of 1 July in Korea.
+    assert found == {"crop": "tomato", "degree_days": 75, "base_c": 10.0}
+    farm.write_text(f'{text}[irrigation]\ncrop = "pear"\n')
+    assert document(status, farm)["growth"] == {"crop": "pear", "chill_hours": 0}
+
+
 def test_release_tells_which_and_why(farm: Path) -> None:
     """Number, reason, model versions."""
     said = document(release, farm)
