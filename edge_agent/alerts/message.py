@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -182,13 +182,7 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
         action=action,
         drill=drill,
     )
-    return Message(
-        id=payload.id,
-        topic=voice.topics.alert_event(rule.name),
-        payload=msgspec.json.encode(payload),
-        kind=Kind.ALERT,
-        expires_at=payload.valid_until,
-    )
+    return _message(voice.topics.alert_event(rule.name), payload, Kind.ALERT)
 
 
 def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
@@ -222,13 +216,7 @@ def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
     )
     topic = voice.topics.alert_state(latch.rule)
     return (
-        Message(
-            id=payload.id,
-            topic=voice.topics.alert_event(latch.rule),
-            payload=msgspec.json.encode(payload),
-            kind=Kind.ALERT,
-            expires_at=payload.valid_until,
-        ),
+        _message(voice.topics.alert_event(latch.rule), payload, Kind.ALERT),
         # An empty retained payload makes the broker forget the topic (MQTT 5, 3.3.1.3).
         Message(
             id=f"{payload.id}/forget",
@@ -345,14 +333,20 @@ def _digest(said: object) -> str:
 
 
 def _retained(topic: str, payload: Base, kind: Kind) -> Message:
+    return replace(_message(topic, payload, kind), retain=True, collapse=topic)
+
+
+def _message(topic: str, payload: Base, kind: Kind) -> Message:
+    # For those who sort messages without reading them.
+    release = payload.model_release
+    known = {"schema": payload.schema} | ({} if release is None else {"release": str(release)})
     return Message(
         id=payload.id,
         topic=topic,
         payload=msgspec.json.encode(payload),
         kind=kind,
-        retain=True,
         expires_at=payload.valid_until,
-        collapse=topic,
+        headers=tuple(known.items()),
     )
 
 

@@ -15,6 +15,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.inbox import Item, Signal
 from edge_agent.messaging.link import Received
 from edge_agent.runtime import Runtime
+from tests.fakes.certificates import Authority
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import ROOT, fill_weather, install_release, write_config
 
@@ -144,3 +145,19 @@ def test_answers_are_json(case: _Case) -> None:
     assert (document["command"], document["request_id"], document["ok"]) == (
         "republish", "x", True,
     )  # fmt: skip
+
+
+def test_a_certificate_that_ends_is_told_in_health(case: _Case, tmp_path: Path) -> None:
+    """Within a month of its end it is among the problems, and forecasts go on."""
+    cert, key = Authority(tmp_path / "ca").issue("agent")
+    text = case.path.read_text("utf-8")
+    case.path.write_text(
+        f'{text}[mqtt.tls]\nenabled = true\ncert = "{cert}"\nkey = "{key}"\n', "utf-8"
+    )
+    case.agent.reload()
+    case.agent.settle()
+    assert "forecast from model_relayed_station" in case.agent.cycle(NOW)
+    entries = case.agent._runtime.outbox.due(None, limit=1000)
+    health = next(e.message for e in entries if e.message.topic == f"{ROOT}/health")
+    (said,) = [p for p in json.loads(health.payload)["problems"] if p.startswith("mqtt.tls.cert")]
+    assert "URGENT, ends in 0 days" in said

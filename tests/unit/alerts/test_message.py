@@ -118,6 +118,9 @@ def test_payload_is_valid_by_its_schema(kind: str, made: Message) -> None:
     )
     checker.validate(body(made))
     assert made.id == body(made)["id"]
+    release = body(made)["model_release"]
+    headers = {"schema": body(made)["schema"]} | ({"release": str(release)} if release else {})
+    assert dict(made.headers) == headers
     assert made.expires_at is not None
     assert made.expires_at == datetime.fromisoformat(body(made)["valid_until"])
 
