@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test test-mlflow test-node-red test-airflow axe lint format lock bench fuzz torture clean binary system
+.PHONY: help demo test test-mlflow test-node-red test-airflow axe lint format lock bench fuzz torture clean binary test-binary \
+	deb arm64 test-systemd system
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 15) else "Python 3.11 to 3.14 is needed; name one with make PYTHON=...")'
@@ -41,7 +42,7 @@ torture: $(READY) system ## The long runs that `make test` leaves out
 	$(BIN)/pytest -q -m slow $(ARGS)
 
 # Program each and the Debian package that brings it.
-SYSTEM := mosquitto:mosquitto nginx:nginx-light systemd-analyze:systemd chromium:chromium npm:npm
+SYSTEM := mosquitto:mosquitto nginx:nginx-light systemd-analyze:systemd strip:binutils chromium:chromium npm:npm
 
 system: ## What tests need besides Python: installed where it is missing
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; wanted=; \
@@ -81,6 +82,18 @@ binary: $(READY) ## Build dist/edge-agent (one file) and dist/edge-agent-tree/ (
 	mkdir -p build && $(BIN)/python tools/base_lock.py requirements.lock > build/base.lock
 	build/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r build/base.lock
 	build/venv/bin/pyinstaller --noconfirm --clean --log-level WARN --distpath dist --workpath build/work build.spec
+
+test-binary: binary ## Build the program and test that, not the source
+	$(BIN)/pytest -q tests/integration/test_binary.py $(ARGS)
+
+deb: binary ## Debian package of the same tree
+	tools/deb.sh
+
+arm64: $(READY) ## Build and try the program for Arm in an emulated Debian (root; STATE=state folder)
+	tools/arm64.sh $(STATE)
+
+test-systemd: binary ## Install, upgrade, way back under a real systemd (root; CENTRAL=workspace)
+	tools/booted.sh $(CENTRAL)
 
 bench: $(READY) ## Measure, beside what a user would pick instead (DATA=file for real weather)
 	$(BIN)/python -m bench $(if $(DATA),--data "$(DATA)")

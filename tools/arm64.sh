@@ -56,10 +56,13 @@ inside 'uname -m; python3 -m venv venv
 		--require-hashes -r base.lock
 	venv/bin/pyinstaller --noconfirm --log-level WARN build.spec'
 
-say "work"
-inside 'dist/edge-agent-tree/edge-agent --version
+say "work: self-test, and the cycle of the newest hour that STATE observed"
+hour=$($python -c 'import sqlite3, sys, datetime as d
+(newest,) = sqlite3.connect(sys.argv[1]).execute("SELECT max(time) FROM observations").fetchone()
+print(d.datetime.fromtimestamp(newest, d.UTC).isoformat())' "$root/work/state/agent.db")
+inside "dist/edge-agent-tree/edge-agent --version
 	dist/edge-agent-tree/edge-agent self-test --config config.toml
-	dist/edge-agent-tree/edge-agent once --dry-run --config config.toml
-	dist/edge-agent --version'
+	dist/edge-agent-tree/edge-agent once --at $hour --dry-run --config config.toml
+	dist/edge-agent --version"
 rm -rf build/arm64/dist && cp -r $root/work/dist build/arm64/dist
 ls -l build/arm64/dist

@@ -68,5 +68,5 @@ fi
 exit 0
 END
 chmod 755 "$stage/DEBIAN/postinst" "$stage/DEBIAN/prerm" "$stage/DEBIAN/postrm"
-dpkg-deb --root-owner-group -Zxz -z6 --build "$stage" dist > /dev/null
+dpkg-deb --root-owner-group -Zzstd -z9 --build "$stage" dist > /dev/null
 ls -l dist/edge-agent_*.deb

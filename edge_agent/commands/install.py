@@ -19,6 +19,7 @@ from edge_agent.errors import CannotCreate, Refused, StorageError, TryLater, Usa
 from edge_agent.installation.children import outer_environment
 from edge_agent.installation.installer import Installer
 from edge_agent.installation.layout import Layout
+from edge_agent.installation.processor import missing_features
 from edge_agent.installation.tree import own_tree
 from edge_agent.installation.units import OfflineSystemctl, Systemctl
 from edge_agent.locations import NAME
@@ -84,6 +85,12 @@ def uninstall(dry_run: bool, root: Path, purge: bool) -> None:
 def _layout(root: Path, *, dry_run: bool) -> Layout:
     if struct.calcsize("P") * 8 != 64:  # 32-bit Python on a 64-bit kernel counts as well
         raise UsageError(f"{platform.machine()}: only 64-bit Linux is served (x86-64, aarch64)")
+    lacking = missing_features(platform.machine(), Path("/proc/cpuinfo").read_text("utf-8"))
+    if lacking:
+        raise CannotCreate(
+            f"this processor lacks {', '.join(lacking)}: the program needs an x86-64 of 2013 "
+            "(Haswell) or later, or an aarch64"
+        )
     layout = Layout(root.absolute())
     if layout.package.exists():
         raise CannotCreate(

@@ -1,6 +1,7 @@
 """The built program, not the source: what is in it, and a device's life with it.
 
-`make test-binary` builds it and runs these; without a build they are skipped.
+`make test-binary` builds it and runs these; they are skipped where none was built
+of the present source.
 """
 
 from __future__ import annotations
@@ -50,8 +51,14 @@ role = "indoor"
 """
 NOW = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the program reads the real clock
 
+
+def _stale() -> bool:
+    sources = [*(ROOT / "edge_agent").rglob("*.py"), ROOT / "build.spec"]
+    return not FILE.exists() or FILE.stat().st_mtime < max(p.stat().st_mtime for p in sources)
+
+
 pytestmark = [
-    pytest.mark.skipif(not FILE.exists(), reason="no program was built: make test-binary"),
+    pytest.mark.skipif(_stale(), reason="no program was built of this source: make test-binary"),
     pytest.mark.xdist_group("binary"),
 ]
 
@@ -165,6 +172,26 @@ def test_uninstall_leaves_what_only_purge_removes(farm: Path) -> None:
     assert [p for p in farm.rglob("*") if p.is_file()] == [farm / "etc/edge-agent/config.toml"]
     assert _run(str(FILE), "uninstall", "--purge", "--root", str(farm)).returncode == 0
     assert not [p for p in farm.rglob("*") if "edge-agent" in p.name]
+
+
+def test_the_debian_package_holds_the_same(tmp_path: Path) -> None:
+    """The package (`make deb`) extracts to the tree, the unit and an account; scripts are sound."""
+    packages = list((ROOT / "dist").glob("*.deb"))
+    if not packages:
+        pytest.skip("no package was built: make deb")
+    assert len(packages) == 1
+    subprocess.run(["dpkg-deb", "--raw-extract", packages[0], tmp_path], check=True)
+    built = {p.relative_to(TREE) for p in TREE.rglob("*") if p.is_file()}
+    inside = tmp_path / "usr/lib/edge-agent"
+    assert {p.relative_to(inside) for p in inside.rglob("*") if p.is_file()} == built
+    assert _run(str(inside / "edge-agent"), "--version").stdout.startswith("edge-agent, version")
+    unit = (tmp_path / "usr/lib/systemd/system/edge-agent.service").read_text("utf-8")
+    program = unit.partition("\nExecStart=")[2].split()[0]
+    assert (tmp_path / program.lstrip("/")).is_file()
+    assert (tmp_path / "usr/lib/sysusers.d/edge-agent.conf").is_file()
+    assert (tmp_path / "DEBIAN/conffiles").read_text() == "/etc/edge-agent/config.toml\n"
+    for name in ("postinst", "prerm", "postrm"):
+        subprocess.run(["sh", "-n", tmp_path / "DEBIAN" / name], check=True)
 
 
 def _hear_a_sensor(service: ServiceProcess, controller: Subscriber, config: Path) -> None:

@@ -1,0 +1,105 @@
+"""One full cycle, observations in SQLite to alerts in the outbox: how long, and where it goes.
+
+    python bench/cycle.py [FARM] [--hours 300]
+
+FARM is a device's folder with a release and observations (state/), such as the demo leaves; it is
+copied. Every cycle works another hour. Polars' fixed cost is what a cycle's calls into it would
+take on no data: the time of the smallest query, and of `features.compute` on one row more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import os
+import pstats
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
+
+import numpy as np
+import polars as pl
+
+from edge_agent.clock import SystemClock
+from edge_agent.config_structs import Config
+from edge_agent.runtime import DATABASE, Runtime
+
+ROOT = Path(__file__).parents[1]
+WARM_UP = 20
+SHOWN = (
+    ("run_cycle", "the cycle"),
+    ("observe", "observations from SQLite, merged"),
+    ("clean", "quality"),
+    ("compute", "features"),
+    ("predict", "inference, 2 models x 48 leads"),
+    ("make", "forecast, all of it"),
+    ("_rules", "rules"),
+    ("commit", "commit to SQLite, flushed"),
+)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("farm", type=Path, nargs="?", default=ROOT / "demo-output/farm")
+    parser.add_argument("--hours", type=int, default=300)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "state"
+        shutil.copytree(chosen.farm / "state", state)
+        with closing(Runtime(Config(), state, SystemClock())) as runtime:
+            measure(runtime, newest(state), chosen.hours)
+
+
+def newest(state: Path) -> datetime:
+    """Newest hour that was observed."""
+    with closing(sqlite3.connect(state / DATABASE)) as db:
+        (seconds,) = db.execute("SELECT max(time) FROM observations").fetchone()
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def measure(runtime: Runtime, last: datetime, hours: int) -> None:
+    """Cycles of the hours up to the last one, then the same under a profiler."""
+    # Less than the lookback is observed before the first of them: those have fewer features.
+    moments = [last - timedelta(hours=back % 96) for back in range(hours + WARM_UP)]
+    spent, cpu = [], []
+    for moment in moments:
+        start, start_cpu = time.perf_counter(), time.process_time()
+        runtime.run_cycle(moment)
+        spent.append((time.perf_counter() - start) * 1000)
+        cpu.append((time.process_time() - start_cpu) * 1000)
+    for what, each in (("wall", spent), ("CPU", cpu)):
+        median, high = np.quantile(each[WARM_UP:], [0.5, 0.99])
+        print(f"one cycle, {what}: median {median:.1f} ms, p99 {high:.1f} ms, {hours} hours")
+    profile = cProfile.Profile()
+    with profile:
+        for moment in moments[:100]:
+            runtime.run_cycle(moment)
+    found = pstats.Stats(profile).get_stats_profile().func_profiles
+    for name, about in SHOWN:
+        total = found[name].cumtime if name in found else 0.0
+        print(f"  {about:36}{total / 100 * 1000:8.2f} ms under the profiler")
+    print(f"smallest Polars query: {fixed_ms():.3f} ms")
+
+
+def fixed_ms() -> float:
+    """Median time of a query on one row, which is all overhead."""
+    frame, spent = pl.DataFrame({"a": [1.0]}), []
+    for _ in range(500):
+        start = time.perf_counter()
+        frame.lazy().select(pl.col("a") * 2).collect()
+        spent.append((time.perf_counter() - start) * 1000)
+    return float(np.median(spent))
+
+
+if __name__ == "__main__":
+    main()
