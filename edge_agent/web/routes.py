@@ -114,12 +114,6 @@ def _metrics(place: Place, _: object) -> bytes:
     return text(place.board.view, place.board.condition, place.now())
 
 
-def _openapi(_: Place, __: object) -> bytes:
-    from edge_agent.web.openapi import document
-
-    return document()
-
-
 def _forecasts(place: Place, query: msgspec.Struct) -> msgspec.Struct:
     assert isinstance(query, answers.KeptQuery)
     return place.records.forecasts(query, place.now())
@@ -172,5 +166,4 @@ ROUTES: Final = (
     Route("/api/release", "The live release and its neighbours", _of_view(present.release),
           answer=answers.Release),
     Route("/api/health", "How the agent is", _health, answer=answers.Health, fresh="second"),
-    Route("/api/openapi.json", "This document", _openapi),
 )  # fmt: skip

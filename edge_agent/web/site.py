@@ -1,4 +1,4 @@
-"""Addresses that people open: the page, its style and script, the login. Pure but for its files."""
+"""Addresses beside the interface: page, style, script, login, document. Pure but for its files."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ def _file(name: str) -> bytes:
     return files("edge_agent.web").joinpath(name).read_bytes()
 
 
+def _openapi(_: Place, __: msgspec.Struct) -> bytes:
+    from edge_agent.web.openapi import document
+
+    return document()
+
+
 def _page(place: Place, query: msgspec.Struct) -> bytes:
     from edge_agent.web.page import page
 
@@ -56,6 +62,7 @@ def _page(place: Place, query: msgspec.Struct) -> bytes:
 
 
 ROUTES: Final = (
+    Route("/api/openapi.json", "The document of the interface", _openapi),
     Route(PAGE, "The page", _page, PageQuery, media=HTML, fresh="second"),
     # These tell nothing about the farm, and the login needs them.
     Route("/page.css", "Its style", lambda _, __: _file("page.css"), media=_CSS, open=True),

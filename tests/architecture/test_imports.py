@@ -38,7 +38,7 @@ SHARED_WITH_TRAINER = (
 REPLAYED_BY_TRAINER = ("edge_agent.inference", "edge_agent.forecast")
 OWNERS = {
     "onnxruntime": {"edge_agent.inference"},
-    "paho": {"edge_agent.messaging.client"},
+    "paho": {"edge_agent.messaging.client", "trainer.fleet_broker"},
     "tuf": {
         "edge_agent.updates.depot",
         "trainer.depot",

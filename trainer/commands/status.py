@@ -55,6 +55,7 @@ def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
             f"{channel}: release {live['release']} of {live['created_at']}, run {live['run']}: "
             f"{live['reason']}"
         )
+        click.echo(f"  report: {live['report'] or 'none; write it: trainer report ' + live['run']}")
     if not document["channels"]:
         click.echo("nothing is published: run `trainer daily`, or `trainer train` and `promote`")
     ends = ", ".join(f"{role.role} {role.expires:%Y-%m-%d}" for role in roles)
@@ -116,9 +117,16 @@ def _channels(workspace: Workspace) -> dict[str, Any]:
             "run": live.manifest.lineage.get("run", ""),
             "reason": live.manifest.reason,
             "scores": live.manifest.scores,
+            "report": _report(workspace, live.manifest.lineage.get("run", "")),
         }
         for channel, live in sorted(open_depot(workspace, SystemClock()).live().items())
     }
+
+
+def _report(workspace: Workspace, run: str) -> str | None:
+    """Where the page about a run lies, None where it was not written."""
+    path = workspace.runs / run / "report.html"
+    return str(path) if run and path.exists() else None
 
 
 def _run(folder: Path) -> dict[str, Any]:

