@@ -308,9 +308,8 @@ class Runtime:
         )
         manifest = self._loaded[1].manifest if self._loaded else None
         own = replace(voice, source="agent", release=manifest.release if manifest else None)
-        fresh = message.fresh_message(
-            own, age, timedelta(hours=self.config.limits.advice_max_age_h)
-        )
+        oldest = timedelta(hours=self.config.limits.advice_max_age_h)
+        fresh = message.fresh_message(own, known.origin if known else None, oldest)
         return (message.model_message(own, manifest, __version__, left), health, fresh)
 
     def _stale(self) -> bool:

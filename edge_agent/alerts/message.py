@@ -283,16 +283,18 @@ def rounded(value: float | None, digits: int = 2) -> float | None:
     return None if value is None or not math.isfinite(value) else round(float(value), digits)
 
 
-def fresh_message(voice: Voice, data_age_s: int | None, oldest: timedelta) -> Message:
-    """Whether the forecast rests on data no older than `oldest`, retained."""
-    fresh = data_age_s is not None and data_age_s <= oldest.total_seconds()
+def fresh_message(voice: Voice, origin: datetime | None, oldest: timedelta) -> Message:
+    """Whether the forecast's newest observation is no older than `oldest`, retained."""
+    age_s = None if origin is None else int((voice.now - origin).total_seconds())
+    fresh = age_s is not None and age_s <= oldest.total_seconds()
     payload = FreshPayload(
-        # It may go and come back within an hour.
-        **_base(voice, "fresh", "fresh", every=timedelta(minutes=1)),
+        **_base(voice, "fresh", "fresh"),
         state="online" if fresh else "offline",
-        data_age_s=data_age_s,
+        data_age_s=age_s,
     )
-    payload = msgspec.structs.replace(payload, id=f"{payload.id}-{payload.state}")
+    # Told apart by the observation as well: it may run out and come back within an hour.
+    mark = f"{payload.state}-{origin:%Y%m%dT%H%MZ}" if origin else payload.state
+    payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
     return _retained(voice.topics.fresh, payload, Kind.STATE)
 
 

@@ -120,10 +120,11 @@ def test_quiet_hour_says_forecast_state_model_and_health(farm: Farm) -> None:
         "alert/heat/state",
         "forecast/humidity",
         "forecast/temperature",
+        "fresh",
         "health",
         "model",
     ]
-    assert new == 5
+    assert new == 6
     assert all(m.retain and m.expires_at is not None for m in farm.waiting())
     for made in farm.waiting():
         said = json.loads(made.payload)
@@ -188,7 +189,7 @@ def test_no_release_is_said_and_nothing_fires(farm: Farm) -> None:
     assert isinstance(decision.forecast, NoForecast)
     assert decision.unknown == ("heat",)
     by_topic = {m.topic.rpartition("/")[2]: json.loads(m.payload) for m in farm.waiting()}
-    assert set(by_topic) == {"health", "model"}
+    assert set(by_topic) == {"health", "model", "fresh"}
     assert "edge-agent sync" in by_topic["health"]["forecast_reason"]
     assert by_topic["health"]["rules_unknown"] == ["heat"]
 

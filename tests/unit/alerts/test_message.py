@@ -98,7 +98,7 @@ def every_message() -> list[tuple[str, Message]]:
         ("advice", message.advice_message(VOICE, "tomato", ADVICE)),
         ("model", message.model_message(VOICE, None, "0.1.0")),
         ("health", message.health_message(VOICE, **facts)),
-        ("fresh", message.fresh_message(VOICE, 3600, timedelta(hours=6))),
+        ("fresh", message.fresh_message(VOICE, NOW, timedelta(hours=6))),
         ("fresh", message.fresh_message(VOICE, None, timedelta(hours=6))),
     ]
 
@@ -130,7 +130,8 @@ def test_payload_is_valid_by_its_schema(kind: str, made: Message) -> None:
 )
 def test_fresh_says_what_the_data_are(age_s: int | None, state: str) -> None:
     """`online` up to the oldest age that is allowed, `offline` beyond and without data."""
-    made = message.fresh_message(VOICE, age_s, timedelta(hours=6))
+    origin = None if age_s is None else VOICE.now - timedelta(seconds=age_s)
+    made = message.fresh_message(VOICE, origin, timedelta(hours=6))
     assert (body(made)["state"], made.retain) == (state, True)
 
 
@@ -222,7 +223,7 @@ def test_advice_for_people() -> None:
     """What to give, how much that is, when and why; or that nothing is needed."""
     said = body(message.advice_message(VOICE, "tomato", ADVICE))
     assert said["text"] == (
-        "[관수] 내일(2일) 새벽 5시부터 내일(2일) 오전 8시까지 물 7 mm(약 6,840 L)를 주세요. "
+        "[관수] 내일(2일) 새벽 5시부터 오전 8시까지 물 7 mm(약 6,840 L)를 주세요. "
         "뿌리 둘레에 30 mm가 부족하고, 앞으로 24시간 동안 5.5 mm가 더 쓰입니다. "
         "비 예보는 들어 있지 않습니다."
     )
