@@ -63,7 +63,7 @@ class TargetForecast:
         """
         exact = operator in {"<=", ">"}
         point = threshold if exact else float(np.nextafter(threshold, -np.inf))
-        below = np.array([_cdf(point, row, self.levels) for row in self.quantiles])
+        below = _cdf(point, self.quantiles, self.levels)
         return below if operator in {"<", "<="} else 1.0 - below
 
 
@@ -105,12 +105,21 @@ def hours_after(origin: datetime, count: int) -> tuple[datetime, ...]:
     return tuple(origin + timedelta(hours=step) for step in range(1, count + 1))
 
 
-def _cdf(x: float, quantiles: np.ndarray, levels: np.ndarray) -> float:
-    if x < quantiles[0]:
-        scale = max(float(quantiles[1] - quantiles[0]), 1e-6) / (levels[1] - levels[0]) * levels[0]
-        return float(levels[0] * np.exp((x - quantiles[0]) / scale))
-    if x > quantiles[-1]:
-        tail = 1.0 - levels[-1]
-        scale = max(float(quantiles[-1] - quantiles[-2]), 1e-6) / (levels[-1] - levels[-2]) * tail
-        return float(1.0 - tail * np.exp((quantiles[-1] - x) / scale))
-    return float(np.interp(x, quantiles, levels))
+def _cdf(x: float, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Distribution functions of rows of quantiles at `x`, shape (N,); NaN where a row has NaN."""
+    last = len(levels) - 1
+    upper = np.clip((quantiles <= x).sum(axis=1), 1, last)
+    rows = np.arange(len(quantiles))
+    low, high = quantiles[rows, upper - 1], quantiles[rows, upper]
+    width = np.where(high > low, high - low, 1.0)
+    inner = levels[upper - 1] + (levels[upper] - levels[upper - 1]) / width * (x - low)
+    first_width = np.maximum(quantiles[:, 1] - quantiles[:, 0], 1e-6)
+    last_width = np.maximum(quantiles[:, -1] - quantiles[:, -2], 1e-6)
+    scale = first_width / (levels[1] - levels[0]) * levels[0]
+    below = np.minimum((x - quantiles[:, 0]) / scale, 0.0)
+    tail = 1.0 - levels[-1]
+    scale = last_width / (levels[-1] - levels[-2]) * tail
+    above = np.minimum((quantiles[:, -1] - x) / scale, 0.0)
+    out: np.ndarray = np.where(x < quantiles[:, 0], levels[0] * np.exp(below), inner)
+    out = np.where(x > quantiles[:, -1], 1.0 - tail * np.exp(above), out)
+    return np.where(x == quantiles[:, -1], levels[-1], out)
