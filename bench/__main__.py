@@ -44,6 +44,11 @@ BENCHES = {
     "canary": Bench(("canary.py", DATA), "the canary's trial of good and bad retrains"),
     "seeds": Bench(("seeds.py", DATA), "the gate on pairs that differ by their seed only"),
     "ingest": Bench(("ingest.py", "--stations", "1"), "rows a second from KMA's answers to lake"),
+    "cycle": Bench(("cycle.py",), "one hour's work and where its time goes; after `make demo`"),
+    "footprint": Bench(
+        ("footprint.py",), "size, start, memory beside two peers; after `make binary`", "mosquitto"
+    ),
+    "web": Bench(("web.py",), "what the page costs: memory, and cycles under 1,000 requests/s"),
     "depot": Bench(("depot_load.py", "1000", "5"), "1,000 agents polling nginx", "nginx"),
 }
 
