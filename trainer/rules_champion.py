@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from trainer.board import Board, Sums
 
 HEADLINE: Final = lead_slice(24)
+GAIN: Final = 0.995
+"""What the upper bound of the RMSE ratio must be below for "better": real trainings that differ by
+their seed alone differ by up to 1 %, which days drawn again cannot tell from a gain."""
+
 SAME_RECIPE: Final = 1.01
 OTHER_RECIPE: Final = 1.025
 """Most that the upper 95 % bound of the RMSE ratio may be for a challenger that is not better."""
@@ -53,7 +57,7 @@ class Route(StrEnum):
 def compare(
     board: Board, target: str, *, alpha: float, same_recipe: bool, live: str
 ) -> tuple[Route, Finding]:
-    """G2: better by resampled days and by Diebold-Mariano, or as good within the margin.
+    """G2: better by resampled days, by Diebold-Mariano and by a gain, or as good within the margin.
 
     Args:
         board: With both forecasts.
@@ -69,18 +73,18 @@ def compare(
     z = diebold_mariano(board.daily(target, HEADLINE, CHALLENGER, CHAMPION))
     limit = NormalDist().inv_cdf(share)
     value, draws = rmse_ratio(own, theirs)
-    most = upper(draws, 0.95)
+    gain, most = upper(draws, 1.0 - share), upper(draws, 0.95)
     margin = SAME_RECIPE if same_recipe else OTHER_RECIPE
-    if bound < 0.0 and z < limit:
+    if bound < 0.0 and z < limit and gain < GAIN:
         route = Route.BETTER
     else:
         route = Route.AS_GOOD if most <= margin else Route.WORSE
     text = (
         f"RMSE {own.rmse():.4f} against {live}'s {theirs.rmse():.4f} on the same "
         f"{int(own.point['rows'])} hours of {own.days} days: {route.value}; better needs the "
-        f"daily difference {mean:+.4f} (upper {1 - share:.2%} bound {bound:+.4f}) below 0 and "
-        f"Diebold-Mariano {z:.2f} below {limit:.2f}; as good needs the ratio {value:.4f} "
-        f"(upper 95 % bound {most:.4f}) within {margin:g}"
+        f"daily difference {mean:+.4f} (upper {1 - share:.2%} bound {bound:+.4f}) below 0, "
+        f"Diebold-Mariano {z:.2f} below {limit:.2f} and the ratio's bound {gain:.4f} below "
+        f"{GAIN:g}; as good needs the ratio {value:.4f} (upper 95 % bound {most:.4f}) within {margin:g}"
     )
     return route, Finding("G2", target, "24 h", route is not Route.WORSE, counted=True, text=text)
 
