@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Final
@@ -162,11 +162,14 @@ class Scorer:
         unknown = dict.fromkeys(("chance", "point"))
         if not isinstance(forecast, Forecast) or at not in forecast.valid_at:
             return unknown
-        target = target_of(forecast, self.rule.quantity)
-        if target is None:
-            return unknown
         row = slice(index := list(forecast.valid_at).index(at), index + 1)
-        one = TargetForecast(target.unit, target.values[row], target.levels, target.quantiles[row])
+        targets = {
+            name: TargetForecast(t.unit, t.values[row], t.levels, t.quantiles[row])
+            for name, t in forecast.targets.items()
+        }
+        one = target_of(replace(forecast, targets=targets), self.rule.quantity)
+        if one is None:
+            return unknown
         chance = float(one.probability(self.rule.operator, self.rule.threshold)[0])
         meets = _MEETS[self.rule.operator]
         return {

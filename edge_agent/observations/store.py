@@ -191,6 +191,8 @@ class Store:
                 "WHERE issued >= ? ORDER BY issued, valid",
                 (_seconds(since),),
             ).fetchall()
+        if not rows:
+            return GUIDANCE.to_frame()
         whole = dict.fromkeys((ISSUED, VALID), pl.Int64())
         frame = pl.DataFrame(rows, schema={**GUIDANCE, **whole}, orient="row")
         return frame.with_columns(pl.from_epoch(pl.col(ISSUED, VALID), "s").cast(TIME_DTYPE))
