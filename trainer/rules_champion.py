@@ -84,7 +84,8 @@ def compare(
         f"{int(own.point['rows'])} hours of {own.days} days: {route.value}; better needs the "
         f"daily difference {mean:+.4f} (upper {1 - share:.2%} bound {bound:+.4f}) below 0, "
         f"Diebold-Mariano {z:.2f} below {limit:.2f} and the ratio's bound {gain:.4f} below "
-        f"{GAIN:g}; as good needs the ratio {value:.4f} (upper 95 % bound {most:.4f}) within {margin:g}"
+        f"{GAIN:g}; as good needs the ratio {value:.4f} (upper 95 % bound {most:.4f}) within "
+        f"{margin:g}"
     )
     return route, Finding("G2", target, "24 h", route is not Route.WORSE, counted=True, text=text)
 
