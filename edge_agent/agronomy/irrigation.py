@@ -244,7 +244,8 @@ def _best(
     rows = [i for i, at in enumerate(forecast.valid_at) if at > now][:_DAY]
     good = []
     for i in rows:
-        soon = forecast.valid_at[i : i + _AFTER + 1]
+        # An hour of rain is named by its start or by its end: neither is dry for certain.
+        soon = (forecast.valid_at[i] - _HOUR, *forecast.valid_at[i : i + _AFTER + 1])
         harm = bool(freezing[i : i + _AFTER + 1].any()) or bool(target.values[i] > HOT_C)
         harm = harm or any(at in wet for at in soon)
         good.append(not harm and _sun_deg(forecast.valid_at[i] - _HOUR / 2, site) < HIGH_SUN_DEG)

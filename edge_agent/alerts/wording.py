@@ -74,20 +74,20 @@ _PLACE: Final = {
     "en": {"outdoor": "outdoor", "indoor": "indoor", "soil": "field"},
 }
 _TEXT: Final = {
-    ("ko", Edge.RAISED, False): "[{severity}] {title}: {time}쯤부터 {quantity} {limit}{run}일 "
+    ("ko", Edge.RAISED, False): "[{severity}] {title}: {time}쯤부터 {quantity} {event} "
     "가능성 {probability}%, {extreme} {amount} 예상.",
     ("ko", Edge.UPDATED, False): "[{severity}] {title}(예보 변경): {time}쯤부터 {quantity} "
-    "{limit}{run}일 가능성 {probability}%, {extreme} {amount} 예상.",
+    "{event} 가능성 {probability}%, {extreme} {amount} 예상.",
     ("ko", Edge.CLEARED, False): "[해제] {title}: 앞으로 {within_h}시간 안에 {quantity} {limit}일 "
     "가능성이 낮아졌습니다. {duration} 만에 해제합니다.",
     ("ko", Edge.RAISED, True): "[{severity}] {title}: 지금 {place} {quantity} {amount}, "
     "기준 {limit}입니다.",
     ("ko", Edge.CLEARED, True): "[해제] {title}: 지금 {place} {quantity} {amount}. "
     "{duration} 만에 해제합니다.",
-    ("en", Edge.RAISED, False): "[{severity}] {title}: from about {time} {quantity} {limit}{run} "
+    ("en", Edge.RAISED, False): "[{severity}] {title}: from about {time} {quantity} {event} "
     "with a chance of {probability}%, {extreme} {amount}.",
     ("en", Edge.UPDATED, False): "[{severity}] {title}, update: from about {time} {quantity} "
-    "{limit}{run} with a chance of {probability}%, {extreme} {amount}.",
+    "{event} with a chance of {probability}%, {extreme} {amount}.",
     ("en", Edge.CLEARED, False): "[Ended] {title}: {quantity} {limit} is no longer likely in the "
     "next {within_h} h (it lasted {duration}).",
     ("en", Edge.RAISED, True): "[{severity}] {title}: {place} {quantity} is {amount} now, "
@@ -95,7 +95,12 @@ _TEXT: Final = {
     ("en", Edge.CLEARED, True): "[Ended] {title}: {place} {quantity} is {amount} now "
     "(it lasted {duration}).",
 }
-_RUN: Final = {"ko": " {hours}시간 이상", "en": " for {hours} h"}
+_EVENT: Final = {
+    ("ko", False): "{limit}일",
+    ("ko", True): "{limit}인 상태가 {hours}시간 이상 이어질",
+    ("en", False): "{limit}",
+    ("en", True): "{limit} for {hours} h",
+}
 _DAYS: Final = {"ko": ("오늘", "내일", "모레"), "en": ("today", "tomorrow")}
 _DRILL: Final = {
     "ko": "[훈련] 실제 상황이 아닙니다. {text}",
@@ -116,15 +121,22 @@ class Speaker:
 
     def time(self, at: datetime, now: datetime) -> str:
         """A full hour as people say it, in their zone; with the date, should it be read late."""
-        local = at.astimezone(self.zone)
-        days = (local.date() - now.astimezone(self.zone).date()).days
+        day = self._day(at.astimezone(self.zone), now.astimezone(self.zone))
+        return f"{day} {self.hour(at)}"
+
+    def hour(self, at: datetime) -> str:
+        """The hour alone, for a day that was just named."""
+        hour = at.astimezone(self.zone).hour
+        return _korean_hour(hour) if self.language == "ko" else f"{hour:02}:00"
+
+    def _day(self, local: datetime, today: datetime) -> str:
+        days = (local.date() - today.date()).days
         names = _DAYS[self.language]
         near = names[days] if 0 <= days < len(names) else ""
         if self.language == "ko":
-            day = f"{near}({local.day}일)" if near else f"{local.month}월 {local.day}일"
-            return f"{day} {_korean_hour(local.hour)}"
+            return f"{near}({local.day}일)" if near else f"{local.month}월 {local.day}일"
         day = f"{local.day} {local:%b}"
-        return f"{near} ({day}) {local:%H}:00" if near else f"{day} {local:%H}:00"
+        return f"{near} ({day})" if near else day
 
     def duration(self, length: timedelta) -> str:
         """A length of time in days, hours or minutes, whichever is not too fine."""
@@ -199,7 +211,9 @@ def alert_text(
     words |= {
         "title": title_of(language, rule.name),
         "limit": limit_of(language, rule),
-        "run": _RUN[language].format(hours=rule.for_h) if rule.for_h > 1 else "",
+        "event": _EVENT[language, rule.for_h > 1].format(
+            limit=limit_of(language, rule), hours=rule.for_h
+        ),
         "extreme": _EXTREME[language][rule.operator],
         "place": _PLACE[language][rule.role],
         "amount": "-" if evidence.value is None else amount_of(rule.quantity, evidence.value),
@@ -274,12 +288,20 @@ def advice_text(speaker: Speaker, advice: Advice, now: datetime) -> str:
         need=f"{advice.need_mm:.0f}",
         volume=volume if language == "ko" or not volume else f" {volume}",
         start=speaker.time(advice.start, now) if advice.start else "",
-        end=speaker.time(advice.end, now) if advice.end else "",
+        end=_end(speaker, advice, now),
         depletion=f"{advice.depletion_mm:.0f}",
         readily=f"{advice.readily_mm:.0f}",
         demand=f"{advice.demand_mm:.1f}",
         rain=_RAIN[language, rain].format(rain=f"{advice.rain_mm or 0.0:.0f}") if rain else "",
     )
+
+
+def _end(speaker: Speaker, advice: Advice, now: datetime) -> str:
+    """End of the best hours; its day only where it is another than the start's."""
+    if advice.start is None or advice.end is None:
+        return ""
+    days = [at.astimezone(speaker.zone).date() for at in (advice.start, advice.end)]
+    return speaker.hour(advice.end) if days[0] == days[1] else speaker.time(advice.end, now)
 
 
 def _litres(volume: float) -> str:

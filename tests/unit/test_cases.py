@@ -3,8 +3,11 @@
     config.toml           the device's configuration
     weather.csv           time, station values of that hour, `topic:<name>` columns with the
                           payloads that sensors send at that time, and `hidden:<quantity>` columns
-                          with what nobody reports but the models foresee; empty = nothing
+                          with what nobody reports but the models foresee; `guidance:<column>`
+                          with what KMA said of that hour a day before; empty = nothing. With a
+                          column `work` cycles are worked only where it has something
     expected_alerts.json  every edge that must be said, in order, and no other
+    expected_advice.json  the watering advice at the end, where there is one
 
 The models of a case are right to the point where the file goes on, with errors of up to 2 C and
 10 % around it; beyond its end its last value holds.
@@ -23,6 +26,7 @@ import polars as pl
 import pytest
 
 from edge_agent import config
+from edge_agent.contract.relayed import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.schema import OBSERVED, TARGETS, TIME, TIME_DTYPE
 from edge_agent.runtime import Runtime
 from tests.fakes.clock import FakeClock
@@ -30,6 +34,8 @@ from tests.fakes.loaded import FakeRelease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from edge_agent.messaging.message import Message
 
 CASES = sorted(path.parent for path in (Path(__file__).parents[1] / "cases").glob("*/config.toml"))
 HOUR = timedelta(hours=1)
@@ -58,8 +64,26 @@ def future(
     return values
 
 
-def play(folder: Path, state: Path) -> list[dict[str, Any]]:
-    """Edges that the agent says."""
+def told_by_kma(rows: list[tuple[datetime, dict[str, str]]]) -> pl.DataFrame:
+    """The `guidance:` columns as KMA's issues of the day before."""
+    said = [
+        {ISSUED: at - 24 * HOUR, VALID: at}
+        | {name: float(cells.get(f"guidance:{name}", "nan")) for name in GUIDANCE.names()[2:]}
+        for at, cells in rows
+        if any(name.startswith("guidance:") for name in cells)
+    ]
+    return pl.DataFrame(said, schema=GUIDANCE).fill_nan(None)
+
+
+def carried_off(runtime: Runtime) -> list[Message]:
+    """What waits, delivered at once, as with a broker that is there."""
+    waiting = [entry.message for entry in runtime.outbox.due(None, limit=1000)]
+    runtime.outbox.delivered([message.id for message in waiting])
+    return waiting
+
+
+def play(folder: Path, state: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Edges that the agent says, and its last advice."""
     rows = read(folder / "weather.csv")
     clock, models = FakeClock(rows[0][0]), FakeRelease()
     settings = config.decode((folder / "config.toml").read_bytes(), folder.name)
@@ -74,6 +98,9 @@ def play(folder: Path, state: Path) -> list[dict[str, Any]]:
         }
         reported = [at for at, cells in rows if target in cells]
         models.predictors[target].value = future(truth, reported, clock) if truth else 20.0
+    runtime.store.put_guidance(told_by_kma(rows))
+    said: list[Message] = []
+    chosen = any("work" in cells for _, cells in rows)
     started = False
     for at, cells in rows:
         clock.advance((at - clock.now()).total_seconds())
@@ -86,25 +113,34 @@ def play(folder: Path, state: Path) -> list[dict[str, Any]]:
             runtime.store.put_hourly("station:108", frame)
         # The first day is history only.
         started = started or at >= rows[0][0] + 24 * HOUR
+        if chosen and "work" not in cells:
+            continue
         if started and at.minute == 0:
             runtime.run_cycle()
         elif started:
             runtime.run_watch()
-    said = [entry.message for entry in runtime.outbox.due(None, limit=1000)]
+        said.extend(carried_off(runtime))
     runtime.close()
-    return [json.loads(m.payload) for m in said if m.topic.endswith("/event")]
+    events = [json.loads(m.payload) for m in said if m.topic.endswith("/event")]
+    advice = [json.loads(m.payload) for m in said if m.topic.endswith("/advice/irrigation")]
+    return events, advice[-1] if advice else None
 
 
 @pytest.mark.parametrize("folder", CASES, ids=[folder.name for folder in CASES])
 def test_case(folder: Path, tmp_path: Path) -> None:
     """The agent says exactly the edges of the case, each with the keys that the case names."""
     expected = json.loads((folder / "expected_alerts.json").read_text("utf-8"))
-    said = play(folder, tmp_path)
+    said, advice = play(folder, tmp_path)
     keys = [set(one) for one in expected] + [{"rule", "event_type", "issued_at"}] * len(said)
     found = [{k: one[k] for k in sorted(wanted)} for one, wanted in zip(said, keys, strict=False)]
     assert found == [dict(sorted(one.items())) for one in expected]
+    wanted = folder / "expected_advice.json"
+    if wanted.exists():
+        assert advice is not None
+        advised = json.loads(wanted.read_text("utf-8"))
+        assert {key: advice[key] for key in advised} == advised
 
 
 def test_there_are_cases() -> None:
     """An empty folder would pass everything."""
-    assert len(CASES) >= 5
+    assert len(CASES) >= 7
