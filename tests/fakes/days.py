@@ -66,13 +66,15 @@ class Life:
     """What came of it.
 
     Attributes:
-        sent: Everything the broker took but forecasts, in order.
+        sent: Everything the broker took, in order; empty where nothing was to be kept.
+        hours: Hours that health told of, each once, ascending.
         counts: How the queue stands in the end.
         written: Bytes handed to the system for writing.
         rss_kb: Memory at each full hour.
     """
 
     sent: list[Outgoing]
+    hours: list[datetime]
     counts: Counts
     written: int
     rss_kb: list[int]
@@ -80,11 +82,6 @@ class Life:
     def told(self, topic: str) -> list[dict[str, Any]]:
         """Payloads of one topic below the device's."""
         return [json.loads(m.payload) for m in self.sent if m.topic == f"{ROOT}/{topic}"]
-
-    def hours(self) -> list[datetime]:
-        """Hours that health told of, each once."""
-        told = (datetime.fromisoformat(health["issued_at"]) for health in self.told("health"))
-        return sorted({at.replace(minute=0, second=0) for at in told})
 
 
 def live(
@@ -94,6 +91,7 @@ def live(
     happenings: Mapping[float, Callable[[], None]] | None = None,
     *,
     true_offset: Callable[[], timedelta] = lambda: timedelta(0),
+    keep: bool = True,
 ) -> Life:
     """Let a device live for so many days on a steady clock.
 
@@ -103,11 +101,12 @@ def live(
         days: How long.
         happenings: Seconds from the start -> what happens then.
         true_offset: What the true time is ahead of the device's wall clock; the station knows it.
+        keep: Whether to keep what was sent; a month of it would look like a leak.
     """
     path = write_config(folder, 1, SENSORS)
     install_release(folder / "state")
     fill_weather(folder / "state")
-    days_of = _Days(clock, days, happenings or {}, true_offset)
+    days_of = _Days(clock, days, happenings or {}, true_offset, keep=keep)
     link = days_of.link
     agent = Agent(
         lambda: Runtime(config.load(path, {}), folder / "state", clock, lambda: True), days_of.put
@@ -125,8 +124,8 @@ def live(
             poll_interval_s=3600.0, start_thread=lambda target: target(),
         ).run()  # fmt: skip
         written = _status("io", "wchar:") - written
-        sent = [message for _, message in link.sent]
-        return Life(sent, runtime.outbox.counts(), written, days_of.rss_kb)
+        sent = days_of.sweep()
+        return Life(sent, sorted(days_of.hours), runtime.outbox.counts(), written, days_of.rss_kb)
 
 
 class _Days:
@@ -138,6 +137,8 @@ class _Days:
         days: float,
         happenings: Mapping[float, Callable[[], None]],
         true_offset: Callable[[], timedelta],
+        *,
+        keep: bool,
     ) -> None:
         self._clock = clock
         self._items: deque[Item] = deque()
@@ -148,7 +149,9 @@ class _Days:
         self._true_offset = true_offset
         self._dice = random.Random(5)
         self._hour: datetime | None = None
+        self._keep = keep
         self.link = FakeLink(self.put)
+        self.hours: set[datetime] = set()
         self.store: Store | None = None
         self.rss_kb: list[int] = []
 
@@ -171,6 +174,17 @@ class _Days:
             self._speak()
         return self._items.popleft() if self._items else None
 
+    def sweep(self) -> list[Outgoing]:
+        """Note the hours that were told of; what is kept of all that was sent."""
+        sent = [message for _, message in self.link.sent]
+        for message in sent:
+            if message.topic == f"{ROOT}/health":
+                told = datetime.fromisoformat(json.loads(message.payload)["issued_at"])
+                self.hours.add(told.replace(minute=0, second=0))
+        if not self._keep:
+            self.link.sent.clear()
+        return sent
+
     def _speak(self) -> None:
         now = self._clock.now()
         degrees = 30 + 7 * math.sin(now.hour / 12 * math.pi) + 0.3 * self._dice.random()
@@ -187,8 +201,7 @@ class _Days:
         values = {AIR_TEMPERATURE: [34.0 + hour.hour % 3], RELATIVE_HUMIDITY: [50.0]}
         frame = pl.DataFrame({TIME: [hour]} | values, schema_overrides={TIME: TIME_DTYPE})
         self.store.put_hourly("station:108", frame)
-        # Kept for the judgement, but for what is large: this process is measured, too.
-        self.link.sent[:] = [sent for sent in self.link.sent if "/forecast/" not in sent[1].topic]
+        self.sweep()
         self.rss_kb.append(_status("status", "VmRSS:"))
 
 

@@ -30,7 +30,7 @@ def _clock() -> FakeClock:
 def test_a_day_misses_no_hour_and_spares_the_disk(tmp_path: Path) -> None:
     """24 hours follow each other, all is delivered, and less than 5 MB are written."""
     life = live(tmp_path, _clock(), 1)
-    hours = life.hours()
+    hours = life.hours
     assert len(hours) >= 24
     assert {after - before for before, after in pairwise(hours)} == {HOUR}
     assert life.counts.waiting == {}
@@ -62,8 +62,8 @@ def test_a_clock_that_hops_makes_no_duplicate_no_hole_no_loss(tmp_path: Path) ->
     assert "raised" not in edges[1:], "it stands since the beginning"
     assert life.counts.dropped_expired == {}
     assert life.counts.waiting == {}
-    start = life.hours()[0]
-    hours = [hour for hour in life.hours() if hour < start + timedelta(days=2)]
+    start = life.hours[0]
+    hours = [hour for hour in life.hours if hour < start + timedelta(days=2)]
     assert {after - before for before, after in pairwise(hours)} == {HOUR}
 
 
@@ -89,9 +89,9 @@ def test_a_day_of_sleep_ends_in_one_summary(tmp_path: Path) -> None:
     """One cycle for all that was slept through; what stood before stands, and is not told anew."""
     clock = _clock()
     life = live(tmp_path, clock, 1.25, {3 * 3600: lambda: clock.advance(86_400)})
-    woke = max(b - a for a, b in pairwise(life.hours()))
+    woke = max(b - a for a, b in pairwise(life.hours))
     assert woke >= timedelta(hours=23)
-    assert len(life.hours()) < 9
+    assert len(life.hours) < 9
     assert [e["event_type"] for e in life.told("alert/heat/event")].count("raised") == 1
     states = life.told("alert/heat/state")
     assert len({state["issued_at"][:13] for state in states}) == len(states) < 9
@@ -101,8 +101,8 @@ def test_a_day_of_sleep_ends_in_one_summary(tmp_path: Path) -> None:
 @pytest.mark.timeout(3600)
 def test_a_month_does_not_grow(tmp_path: Path) -> None:
     """720 hours, none missed; after the first week memory stays where it is."""
-    life = live(tmp_path, _clock(), 30)
-    hours = life.hours()
+    life = live(tmp_path, _clock(), 30, keep=False)
+    hours = life.hours
     assert len(hours) >= 720
     assert {after - before for before, after in pairwise(hours)} == {HOUR}
     assert life.written / 30 <= MOST_WRITTEN

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECTOR = 512
+_FULL = 2
 _STEPS = ("CREATE TABLE ledger (seq INTEGER PRIMARY KEY, id TEXT UNIQUE) STRICT",)
 
 
@@ -37,6 +38,7 @@ class _Moment:
     files: dict[str, bytes]
     alerts: tuple[str, ...]
     delivered: tuple[str, ...]
+    synced: bool
 
 
 def _files(path: Path) -> dict[str, bytes]:
@@ -58,7 +60,8 @@ def _record(path: Path, dice: random.Random, commits: int) -> list[_Moment]:
         migrate(db, "ledger", _STEPS)
         # Checkpoints in the middle of the work, many times over.
         db.execute("PRAGMA wal_autocheckpoint = 40")
-        moments.append(_Moment(_files(path), (), ()))
+        synced = db.execute("PRAGMA synchronous").fetchone() == (_FULL,)
+        moments.append(_Moment(_files(path), (), (), synced))
         for number in range(commits):
             if number % 3 == 2:
                 done = [entry.message.id for entry in box.due(None, limit=dice.randrange(4))]
@@ -73,7 +76,7 @@ def _record(path: Path, dice: random.Random, commits: int) -> list[_Moment]:
                         box.put(Message(name, "t/a", text, Kind.ALERT))
                     box.put(Message(f"s{number}", "t/s", b"1", Kind.STATE, collapse="s"))
                 alerts += new
-            moments.append(_Moment(_files(path), tuple(alerts), tuple(delivered)))
+            moments.append(_Moment(_files(path), tuple(alerts), tuple(delivered), synced))
     return moments
 
 
@@ -112,13 +115,15 @@ def _cuts(folder: Path, seed: int, count: int) -> dict[str, int]:
     for number in range(count):
         index = dice.randrange(1, len(moments))
         before, after = moments[index - 1], moments[index]
+        # What a commit promises holds where it was synced; else the disk may be far behind.
+        synced = before if after.synced else moments[dice.randrange(index)]
         place = folder / f"cut-{number}"
         place.mkdir()
         main, log = "agent.db", "agent.db-wal"
         checkpointing = before.files[main] != after.files[main] and dice.random() < 0.5
-        files = dict(after.files if checkpointing else before.files)
+        files = dict(after.files if checkpointing else synced.files)
         torn = main if checkpointing else log
-        files[torn] = _cut(before.files.get(torn, b""), after.files[torn], dice)
+        files[torn] = _cut(synced.files.get(torn, b""), after.files[torn], dice)
         for name, content in files.items():
             (place / name).write_bytes(content)
         seen["checkpoints"] += checkpointing
