@@ -19,6 +19,7 @@ from edge_agent.errors import BadData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from edge_agent.contract.forecast import TargetForecast
 
@@ -37,9 +38,9 @@ FEWEST: Final = 50
 
 def cells(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Season (0 = DJF .. 3 = SON) and block of three hours (0..7) of UTC hours, Korean time."""
-    local = times.dt.offset_by(f"{KOREA_OFFSET_H}h")
-    season = (local.dt.month().to_numpy().astype(np.intp) % 12) // 3
-    block = local.dt.hour().to_numpy().astype(np.intp) // 3
+    local = times.to_numpy() + np.timedelta64(KOREA_OFFSET_H, "h")
+    season = (local.astype("datetime64[M]").astype(np.intp) + 1) % 12 // 3
+    block = local.astype("datetime64[h]").astype(np.intp) % 24 // 3
     return season, block
 
 
@@ -122,7 +123,7 @@ def apply(
     table: ResidualTable,
     target: str,
     points: np.ndarray,
-    times: Sequence[object],
+    times: Sequence[datetime],
     leads: np.ndarray,
     *,
     widened: np.ndarray | float = 1.0,
@@ -139,7 +140,9 @@ def apply(
     """
     from edge_agent.contract.forecast import TargetForecast
 
-    around = spread(table, pl.Series(times, dtype=pl.Datetime("us", "UTC")), leads)
+    # Through numpy: polars takes a third of a millisecond to read aware datetimes.
+    hours = np.array([at.timestamp() for at in times]).astype("datetime64[s]")
+    around = spread(table, pl.Series(hours.astype("datetime64[us]")), leads)
     around *= np.reshape(widened, (-1, 1))
     quantity = QUANTITIES[target]
     bounded = target == "relative_humidity_pct"
