@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from edge_agent.track import Track
     from edge_agent.verify import Foreseen, Skill, Truth
 
-LATE_H: Final = 12
-"""Hours that are scored anew at each cycle, for observations that came late."""
+LATE_H: Final = 24
+"""Hours that are scored anew when a block begins, for observations that came late."""
 SETTLED_H: Final = 6
 """Hours after the window of a rule's chance until it is scored, once."""
 TRUTH_H: Final = LATE_H + verify.REACH_H + verify.BLOCK_H
@@ -88,8 +88,8 @@ class Teacher:
         if truth.height == 0:
             return Lesson({}, {})
         known = verify.Truth(truth[TIME][0], truth.select(TARGETS).to_numpy())
-        newest = verify.hour_of(now) // verify.BLOCK_H
-        blocks = range(newest - LATE_H // verify.BLOCK_H, newest + 1)
+        newest, hour = divmod(verify.hour_of(now), verify.BLOCK_H)
+        blocks = range(newest if hour else newest - LATE_H // verify.BLOCK_H, newest + 1)
         reach = now - (LATE_H + verify.BLOCK_H + verify.REACH_H + 1) * _HOUR
         foreseen = self.track.foreseen(reach)
         by_source: dict[str, list[Foreseen]] = {}
