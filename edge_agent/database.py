@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 BUSY_TIMEOUT_MS: Final = 5_000
 PAGE_BYTES: Final = 1024
 """Small transactions are what is written here, and each writes whole pages: 4096 cost flash memory
-two to three times as many bytes a day."""
+nearly twice as many bytes a day."""
 WAL_LIMIT_BYTES: Final = 4_000_000
 """The write-ahead log is cut back to this after a checkpoint: flash is small."""
 _SIDE_FILES: Final = ("", "-wal", "-shm")
