@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import random
 from typing import TYPE_CHECKING
 
-from edge_agent import __version__, certificates, cycle, shelter
+from edge_agent import __version__, certificates, cycle, locations, shelter
 from edge_agent.contract.forecast import Forecast
 from edge_agent.errors import StorageError, TryLater
 from edge_agent.inbox import Item, Signal
@@ -14,6 +16,7 @@ from edge_agent.messaging import discovery
 from edge_agent.messaging.commands import NAMES, CommandDesk, Request
 from edge_agent.messaging.link import Received, Subscription
 from edge_agent.messaging.outbox import Caps
+from edge_agent.messaging.push import Pusher, PushQueue
 from edge_agent.messaging.quiet import QuietOutbox
 from edge_agent.reserve import Reserve
 from edge_agent.runtime import DATABASE, Runtime
@@ -54,6 +57,7 @@ class Agent:
         self._before: Runtime | None = None
         self._retained = 0
         self._desk = self._make_desk()
+        self._pusher = self._make_pusher()
         self._say_again = False
 
     @property
@@ -101,6 +105,7 @@ class Agent:
         if runtime.on_disk:
             self._reserve().hold()
         self._decision = decision
+        self._push()
         self._show(self._runtime, decision)
         forecast = decision.forecast
         what = (
@@ -118,6 +123,7 @@ class Agent:
         if self._say_again:
             self._runtime.outbox.say_again(self._runtime.known_time())
             self._say_again = False
+        self._push()
         self._show(self._runtime, self._decision)
 
     def take(self, message: Received) -> None:
@@ -180,6 +186,9 @@ class Agent:
     def _replace_by(self, fresh: Runtime) -> Courier:
         self._before, self._runtime = self._runtime, fresh
         self._desk = self._make_desk()
+        if self._pusher is not None:
+            self._pusher.close()
+        self._pusher = self._make_pusher()
         return self.mail()
 
     def _check_the_file(self) -> None:
@@ -221,8 +230,32 @@ class Agent:
             runtime.topics,
             [rule.name for rule in cycle.rules_of(runtime.config)],
             runtime.clock,
+            also=_push_queue(runtime).put if runtime.config.push.url else None,
         )
         return runtime
+
+    def _push(self) -> None:
+        if self._pusher is not None:
+            self._pusher.tick(self._runtime.known_time())
+
+    def _make_pusher(self) -> Pusher | None:
+        runtime, settings = self._runtime, self._runtime.config.push
+        if not settings.url:
+            return None
+        # Loaded only where it is wanted.
+        from edge_agent.messaging.push_http import sender
+
+        return Pusher(
+            _push_queue(runtime),
+            sender(
+                settings.url,
+                lambda: locations.secret(settings.token_file, "push-token", os.environ),
+                json=not settings.template,
+            ),
+            self._report,
+            clock=runtime.clock,
+            random=random.random,
+        )
 
     def _describe(self) -> None:
         """Tell Home Assistant what this device is, where that has changed."""
@@ -274,3 +307,8 @@ class Agent:
         """Write what waits and close the database."""
         self.settle()
         self._runtime.close()
+
+
+def _push_queue(runtime: Runtime) -> PushQueue:
+    settings = runtime.config.push
+    return PushQueue(runtime.db, settings.severities, settings.template)

@@ -82,4 +82,5 @@ def _anchored(config: Config, folder: Path) -> Config:
         mqtt=msgspec.structs.replace(mqtt, tls=anchor(mqtt.tls, "ca", "cert", "key")),
         storage=anchor(config.storage, "path"),
         web=anchor(config.web, "token_file"),
+        push=anchor(config.push, "token_file"),
     )

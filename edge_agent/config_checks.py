@@ -19,7 +19,7 @@ from edge_agent.strict import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.config_structs import Config, Rule, Sensor
+    from edge_agent.config_structs import Config, Push, Rule, Sensor
 
 FORECAST_QUANTITIES: Final = (*schema.TARGETS, VPD)
 LIVE_QUANTITIES: Final = (*UNITS, VPD)
@@ -55,8 +55,20 @@ def check(config: Config) -> Iterator[Problem]:
     quiet = config.quiet_hours
     if bool(quiet.start) != bool(quiet.end) or (quiet.start and quiet.start == quiet.end):
         yield Problem("quiet_hours", 'needs two times, such as start = "22:00" and end = "06:00"')
+    yield from _push(config.push)
     if config.web.port and config.web.host not in _LOOPBACK and not config.web.token_file:
         yield Problem("web.token_file", "is needed when web.host is not this machine alone")
+
+
+def _push(push: Push) -> Iterator[Problem]:
+    if push.url:
+        parts = urlsplit(push.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            yield Problem("push.url", "is not an http:// or https:// address")
+    try:
+        push.template.format(text="", rule="", severity="")
+    except (LookupError, ValueError, AttributeError):
+        yield Problem("push.template", "may use {text}, {rule} and {severity} alone")
 
 
 def _device(config: Config) -> Iterator[Problem]:

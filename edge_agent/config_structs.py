@@ -179,6 +179,15 @@ class Web(_Section, frozen=True, kw_only=True):
     token_file: str = ""
 
 
+class Push(_Section, frozen=True, kw_only=True):
+    """A second way out for alerts: a web address that takes each as a POST; off without `url`."""
+
+    url: str = ""
+    severities: tuple[Severity, ...] = ("critical",)
+    template: Annotated[str, Meta(max_length=2000)] = ""
+    token_file: str = ""
+
+
 class Limits(_Section, frozen=True, kw_only=True):
     """When the agent stops trusting, or stops talking."""
 
@@ -200,4 +209,5 @@ class Config(_Section, frozen=True, kw_only=True):
     irrigation: Irrigation = field(default_factory=Irrigation)
     storage: Storage = field(default_factory=Storage)
     web: Web = field(default_factory=Web)
+    push: Push = field(default_factory=Push)
     limits: Limits = field(default_factory=Limits)

@@ -28,6 +28,10 @@ def masked(loaded: Config) -> dict[str, Any]:
         secret = f"{MASK}@" if "@" in parts.netloc else ""
         query = MASK if parts.query else ""
         plain["depot"]["url"] = urlunsplit((parts.scheme, secret + host, parts.path, query, ""))
+    if loaded.push.url:
+        # Whoever knows the path of such a service may push, and often read.
+        push = urlsplit(loaded.push.url)
+        plain["push"]["url"] = f"{push.scheme}://{push.hostname}/{MASK}"
     return plain
 
 
@@ -35,7 +39,9 @@ def secrets(loaded: Config, env: Mapping[str, str]) -> tuple[str, ...]:
     """Every secret that this device knows, the longest first."""
     found = {
         _file(loaded.mqtt.password_file, PASSWORD_CREDENTIAL, env),
-        _file(loaded.web.token_file, "", env),
+        _file(loaded.web.token_file, "web-token", env),
+        _file(loaded.push.token_file, "push-token", env),
+        urlsplit(loaded.push.url).path.strip("/"),
         *_in_address(loaded.depot.url),
     }
     return tuple(sorted(filter(None, found), key=len, reverse=True))

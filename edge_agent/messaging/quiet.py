@@ -21,7 +21,7 @@ from edge_agent.messaging.outbox import Caps, Outbox
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from edge_agent.messaging.message import Message
     from edge_agent.messaging.topics import Topics
@@ -53,6 +53,7 @@ class QuietOutbox(Outbox):
         topics: Topics of this device.
         rules: Names of the rules there are.
         clock: Ends a snooze.
+        also: Told of each alert that goes out, within the same transaction.
     """
 
     def __init__(
@@ -62,8 +63,11 @@ class QuietOutbox(Outbox):
         topics: Topics,
         rules: Collection[str],
         clock: Clock,
+        *,
+        also: Callable[[Message], None] | None = None,
     ) -> None:
         super().__init__(connection, caps)
+        self._also = also
         self._clock = clock
         self._rule_of = {topics.alert_event(rule): rule for rule in rules}
         migrate(connection, "quiet", _STEPS)
@@ -114,9 +118,13 @@ class QuietOutbox(Outbox):
     def put(self, message: Message) -> bool:
         """See `Outbox`."""
         rule = self._rule_of.get(message.topic)
-        if rule is not None and self._held_back(rule, message):
-            return False
-        return super().put(message)
+        if rule is None:
+            return super().put(message)
+        with transaction(self._db):
+            new = not self._held_back(rule, message) and super().put(message)
+            if new and self._also is not None:
+                self._also(message)
+        return new
 
     def _held_back(self, rule: str, message: Message) -> bool:
         with faults_told(self._db):
