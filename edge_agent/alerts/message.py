@@ -182,7 +182,9 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
         action=action,
         drill=drill,
     )
-    return _message(voice.topics.alert_event(rule.name), payload, Kind.ALERT)
+    made = _message(voice.topics.alert_event(rule.name), payload, Kind.ALERT)
+    # Starts are told each; of what followed while nobody could be reached, the last will do.
+    return made if drill or edge is Edge.RAISED else replace(made, collapse=f"{made.topic}/news")
 
 
 def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:

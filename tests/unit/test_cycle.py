@@ -162,6 +162,23 @@ def test_latch_survives_a_restart(farm: Farm) -> None:
     assert farm.events()[1]["lasted_s"] == 3600
 
 
+def test_outage_ends_with_starts_and_the_last_news(farm: Farm) -> None:
+    """Of a day's updates and ends nobody could hear, the last is sent; each start is, too."""
+    said = []
+    for hour in range(24):
+        farm.weather(NOW + hour * HOUR)
+        farm.models.predictors[AIR_TEMPERATURE].value = (29.6, 30.5, 33.0, 22.0)[hour % 4]
+        decision, _ = farm.runtime.run_cycle()
+        said += [edge for _, edge, _ in decision.edges]
+        farm.clock.advance(3600)
+    assert said.count(Edge.UPDATED) >= 6
+    assert said.count(Edge.CLEARED) >= 5
+    waiting = [event["event_type"] for event in farm.events()]
+    assert waiting.count("raised") == said.count(Edge.RAISED)
+    assert waiting[-1] == said[-1].value
+    assert len(waiting) == waiting.count("raised") + 1
+
+
 def test_alert_and_latch_are_one_transaction(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a message cannot be written, the latch is not written either: no alert is lost."""
     farm.models.predictors[AIR_TEMPERATURE].value = 32.0
