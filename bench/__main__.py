@@ -40,6 +40,7 @@ BENCHES = {
         ("training.py", WORKSPACE), "trainer train, size of the models, time of a forecast"
     ),
     "skill": Bench(("skill.py", WORKSPACE), "skill and cover at every lead; after training"),
+    "alerts": Bench(("alerts.py", WORKSPACE), "alerts of the whole cycle on unseen hours, flaps"),
     "drift": Bench(("drift.py", DATA), "false and true alarms of the drift rule"),
     "canary": Bench(("canary.py", DATA), "the canary's trial of good and bad retrains"),
     "seeds": Bench(("seeds.py", DATA), "the gate on pairs that differ by their seed only"),
