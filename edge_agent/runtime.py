@@ -308,9 +308,11 @@ class Runtime:
         )
         manifest = self._loaded[1].manifest if self._loaded else None
         own = replace(voice, source="agent", release=manifest.release if manifest else None)
+        about = (message.model_message(own, manifest, __version__, left), health)
+        if voice.historical:
+            return about
         oldest = timedelta(hours=self.config.limits.advice_max_age_h)
-        fresh = message.fresh_message(own, known.origin if known else None, oldest)
-        return (message.model_message(own, manifest, __version__, left), health, fresh)
+        return (*about, message.fresh_message(own, known.origin if known else None, oldest))
 
     def _stale(self) -> bool:
         current = self.slots.pointer().current
