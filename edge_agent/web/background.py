@@ -58,7 +58,7 @@ def _month(scene: Scene) -> Markup | None:
         )
         for one in skill
     ]
-    heads = ("", words("lead"), words("rmse"), words("bias"), words("inside"))
+    heads = (words("quantity"), words("lead"), words("rmse"), words("bias"), words("inside"))
     made = table(heads, rows, words("month"))
     return tag("details", tag("summary", words("month"), id="month"), made)
 
@@ -98,7 +98,7 @@ def device(scene: Scene) -> Markup:
         ),
         class_="states",
     )
-    problems = [tag("li", text) for text in health.problems]
+    problems = [tag("li", words.reason(text)) for text in health.problems]
     again = tag("button", words("predict"), type_="button", data_command="predict")
     return section(
         "health",

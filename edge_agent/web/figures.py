@@ -26,7 +26,7 @@ def ahead(scene: Scene) -> Markup:
     words, forecast = scene.words, scene.view.forecast
     if forecast is None:
         why = present.reason(scene.view) or ""
-        return section("ahead", words("ahead"), tag("p", words("no_forecast", why)))
+        return section("ahead", words("ahead"), tag("p", words("no_forecast", words.reason(why))))
     charts = []
     for name, word in TARGET_TOPICS.items():
         target = forecast.targets[name]

@@ -230,7 +230,9 @@ def water(scene: Scene) -> Markup | None:
         return None
     title = words("water")
     if advice.reason is not None:
-        return section("water", title, tag("p", words("water_refused", advice.reason)))
+        return section(
+            "water", title, tag("p", words("water_refused", words.reason(advice.reason)))
+        )
     if not advice.need_mm:
         said = [tag("p", words("water_none"), class_="calm")]
     else:

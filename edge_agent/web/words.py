@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.web.reasons import in_korean
+
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
@@ -89,6 +91,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "missed_by": ("평균 {0}{1} 빗나감, {2}시간 중 {3}시간이 범위 안",
                   "off by {0}{1} on average, {3} of {2} hours within the band"),
     "month": ("지난 30일 성적", "The last 30 days"),
+    "quantity": ("항목", "Quantity"),
     "lead": ("앞선 시간", "Ahead"),
     "rmse": ("오차(RMSE)", "Error (RMSE)"),
     "bias": ("치우침", "Bias"),
@@ -159,6 +162,10 @@ class Words:
         """The words of a key, `{0}` and on filled in."""
         text = _WORDS[key][self._index]
         return text.format(*values) if values else text
+
+    def reason(self, text: str) -> str:
+        """A reason of the agent."""
+        return text if self.language == "en" else in_korean(text)
 
     def source(self, name: str) -> str:
         """A rung of the forecast ladder."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,7 +24,6 @@ from tests.fakes.shown_farm import ShownFarm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 CLOSE = b"Connection: close\r\n\r\n"
 HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
@@ -192,3 +195,20 @@ def test_hours_are_worked_while_thousands_ask(farm: ShownFarm, port: int) -> Non
     for thread in threads:
         thread.join()
     assert answered == [200] * 1200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_thousand_requests_a_second_do_not_delay_a_cycle() -> None:
+    """For 30 s; median cycles with the flood stay within twice those without."""
+    program = Path(__file__).parents[2] / "bench" / "web.py"
+    done = subprocess.run(
+        [sys.executable, str(program), "30", "1000"], capture_output=True, text=True, check=True
+    )
+    quiet: list[int] = []
+    flooded: list[int] = []
+    for line in done.stdout.splitlines():
+        if found := re.match(r"cycle: median (\d+) ms", line):
+            (flooded if "requests/s" in line else quiet).append(int(found[1]))
+    assert len(quiet) == len(flooded) == 2
+    assert sum(flooded) <= 2 * sum(quiet)

@@ -97,6 +97,7 @@ def test_1_severities_and_template(db: sqlite3.Connection) -> None:
     queue = PushQueue(db, ("critical",), "{severity}/{rule}: {text}")
     queue.put(_alert("a", "warning"))
     queue.put(_alert("b"))
+    queue.put(_alert("b"))
     address = Address(queue)
     address.pusher.tick(NOW)
     address.settle()

@@ -1,0 +1,41 @@
+"""Reasons of the agent in Korean: its own words are English, for logs and programs. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_KOREAN: Final = (
+    (r"no approved release is installed.*", "설치된 모델이 없습니다(edge-agent sync 실행)"),
+    (r"no usable observation at hand", "쓸 수 있는 관측값이 없습니다"),
+    (
+        r"(?:the )?newest (?:usable )?observation is (\d+) h old, more than ([\d.]+) h",
+        r"가장 새 관측값이 \1시간 전 것입니다(한도 \2시간)",
+    ),
+    (r"newest usable observation is (\d+) h old", r"가장 새 관측값이 \1시간 전 것입니다"),
+    (r"the model of (\S+) gave no number", r"모델이 값을 내지 못했습니다(\1)"),
+    (r"forecast of (\S+) goes on", r"\1에 만든 예보를 이어서 씁니다"),
+    (
+        r"rain is known for only (\d+) of the last (\d+) hours",
+        r"지난 \2시간 중 \1시간만 강수량을 압니다",
+    ),
+    (r"there is no forecast, only normals", "예보가 없고 평년값뿐입니다"),
+    (r"there is no observation", "관측값이 없습니다"),
+    (
+        r"of the last (\d+) hours only (\d+) were observed",
+        r"지난 \1시간 중 \2시간만 관측되었습니다",
+    ),
+    (r"the first hour is being worked", "첫 예보를 만들고 있습니다"),
+    (r"the clock is behind times that have surely passed", "시계가 이미 지난 시각을 가리킵니다"),
+    (r"release (\d+) was left: (.*)", r"릴리스 \1을 되돌렸습니다: \2"),
+    (r"mqtt: (.*)", r"MQTT 브로커에 연결되지 않았습니다: \1"),
+)  # fmt: skip
+
+
+def in_korean(reason: str) -> str:
+    """A reason in Korean; one that is not known stays as it is."""
+    for pattern, text in _KOREAN:
+        found = re.fullmatch(pattern, reason, re.DOTALL)
+        if found:
+            return found.expand(text)
+    return reason
