@@ -4,9 +4,9 @@
 
 FILE: hourly observations of one station in KMA's names, 2013 to 2018. Stable is trained on what was
 known in June 2017. Canaries are: the retrain of half a year later; the same day's training with
-another seed; a training on the first 18 months only; a training on a thermometer that reads 1 C too
-much. Each goes live on ten days of 2018 in a depot of its own and is judged on each day
-as `trainer canary` does it, until it is promoted or halted.
+another seed; a training on the first 26 months only; a training on a thermometer that reads 1 C too
+much; the good retrain with wrong normals. Each goes live on ten days of 2018 in a depot of its own
+and is judged on each day as `trainer canary` does it, until it is promoted or halted.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import polars as pl
 from bench.drift import OFFSET_C
 from bench.training import make_workspace
 from edge_agent.console import calm_threads
+from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import AIR_TEMPERATURE
 from tests.fakes.clock import FakeClock
 from trainer import canary, candidate
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 STABLE_DAY = datetime(2017, 6, 1, tzinfo=UTC)
 STARTS = [datetime(2018, 1, 8, tzinfo=UTC) + timedelta(days=32 * step) for step in range(10)]
 NOTHING = "wait"
+WRONG_NORMALS_C = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,19 @@ class Variant:
     day: datetime
     seed: int = 0
     warmer_c: float = 0.0
+    normals_c: float = 0.0
 
 
 VARIANTS = (
     Variant("retrained half a year later", datetime(2017, 12, 1, tzinfo=UTC)),
-    Variant("the same day, another seed", STABLE_DAY, seed=1),
-    Variant("trained on 18 months only", datetime(2014, 7, 1, tzinfo=UTC)),
+    Variant("trained on 26 months only", datetime(2015, 3, 1, tzinfo=UTC)),
     Variant(f"thermometer {OFFSET_C:g} C too high in training", STABLE_DAY, warmer_c=OFFSET_C),
+    Variant(
+        f"normals {WRONG_NORMALS_C:g} C too high",
+        datetime(2017, 12, 1, tzinfo=UTC),
+        normals_c=WRONG_NORMALS_C,
+    ),
+    Variant("the same day, another seed", STABLE_DAY, seed=1),
 )
 
 
@@ -76,6 +84,8 @@ def main() -> None:
         stable = _train(workspace, STABLE_DAY)
         for number, variant in enumerate(VARIANTS):
             run = _train(_fed(workspace, variant), variant.day)
+            if variant.normals_c:
+                run = _spoilt(run, variant.normals_c, Path(folder) / "spoilt")
             trials = [
                 _try(workspace, stable, run, start, Path(folder) / f"{number}-{start:%m%d}")
                 for start in STARTS
@@ -102,6 +112,20 @@ def _fed(workspace: Workspace, variant: Variant) -> Workspace:
 
 def _train(workspace: Workspace, day: datetime) -> Path:
     return candidate.train(workspace, day, champion=None, progress=lambda _: None)
+
+
+def _spoilt(run: Path, offset_c: float, copy: Path) -> Path:
+    """A copy of a run whose temperature normals are wrong."""
+    shutil.copytree(run, copy)
+    manifest = contract.decode((copy / "manifest.json").read_bytes())
+    sites = {}
+    for number, site in manifest.sites.items():
+        mean, *waves = site.coefficients[AIR_TEMPERATURE]
+        wrong = site.coefficients | {AIR_TEMPERATURE: (mean + offset_c, *waves)}
+        sites[number] = msgspec.structs.replace(site, coefficients=wrong)
+    spoilt = msgspec.structs.replace(manifest, sites=sites)
+    (copy / "manifest.json").write_bytes(contract.encode(spoilt))
+    return copy
 
 
 def _try(workspace: Workspace, stable: Path, run: Path, start: datetime, root: Path) -> Trial:
