@@ -53,6 +53,9 @@ def main() -> None:
     parser.add_argument("farm", type=Path, nargs="?", default=ROOT / "demo-output/farm")
     parser.add_argument("--hours", type=int, default=300)
     chosen = parser.parse_args()
+    if not chosen.farm.exists():
+        print(f"left out: it needs {chosen.farm} (make demo leaves one)")
+        return
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         shutil.copytree(chosen.farm / "state", state)

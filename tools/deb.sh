@@ -18,7 +18,7 @@ install -m 644 deploy/systemd/edge-agent.service "$stage/usr/lib/systemd/system/
 install -m 644 deploy/systemd/edge-agent.sysusers "$stage/usr/lib/sysusers.d/edge-agent.conf"
 install -m 644 config.example.toml "$stage/etc/edge-agent/config.toml"
 install -m 644 LICENSE "$stage/usr/share/doc/edge-agent/copyright"
-gzip -9nc CHANGELOG.md > "$stage/usr/share/doc/edge-agent/changelog.gz"
+install -m 644 CHANGELOG.md "$stage/usr/share/doc/edge-agent/"
 find "$stage" -type d -exec chmod 755 {} +
 
 cat > "$stage/DEBIAN/control" <<END
