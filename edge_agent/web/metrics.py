@@ -88,10 +88,11 @@ def _weather(view: View, now: datetime) -> Iterator[Metric]:
     forecast = view.forecast
     source = forecast.source.value if forecast else "none"
     yield _gauge("forecast_source", "1 for the rung that speaks.", {(source,): 1.0}, "source")
-    age = present.data_age_s(view, now)
-    if forecast is None or age is None:
+    if forecast is None:
         return
-    yield _gauge("data_age_seconds", "Age of the newest observation used.", {(): float(age)})
+    age = present.data_age_s(view, now)
+    if age is not None:
+        yield _gauge("data_age_seconds", "Age of the newest observation used.", {(): float(age)})
     values: dict[tuple[str, ...], float] = {}
     for name, word in TARGET_TOPICS.items():
         target = forecast.targets[name]

@@ -15,7 +15,7 @@ from edge_agent.alerts.message import TARGET_TOPICS
 from edge_agent.alerts.payloads import ForecastHour
 from edge_agent.alerts.rules import Edge
 from edge_agent.alerts.wording import Speaker
-from edge_agent.contract.forecast import P10, P90, Forecast, NoForecast
+from edge_agent.contract.forecast import P10, P90, Forecast, NoForecast, Source
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.observations import sensors
 from edge_agent.web import answers
@@ -123,6 +123,8 @@ def _alert(view: View, shown: RuleView, speaker: Speaker) -> answers.Alert:
     known = evidence.met is not None
     forecast = view.forecast if not rule.now else None
     source = view.decision.origin_source if view.decision else None
+    # Normals rest on no observation.
+    observed = forecast is not None and forecast.source is not Source.CLIMATOLOGY
     return answers.Alert(
         rule=rule.name,
         level=latch.level.value,
@@ -144,8 +146,8 @@ def _alert(view: View, shown: RuleView, speaker: Speaker) -> answers.Alert:
             needed=None if rule.now else rule.probability,
             hour=evidence.hour,
             window_h=None if rule.now else rule.within_h,
-            inputs=f"sensor:{rule.role}" if rule.now else source,
-            origin=forecast.origin if forecast else None,
+            inputs=f"sensor:{rule.role}" if rule.now else source if observed else None,
+            origin=forecast.origin if forecast and observed else None,
             source=forecast.source.value if forecast else None,
             model_release=forecast.release if forecast else None,
         ),
@@ -254,9 +256,13 @@ def compared(past: Past, quantity: str) -> tuple[Compared, ...]:
 
 
 def data_age_s(view: View, now: datetime) -> int | None:
-    """Age of the newest observation behind the forecast in seconds; None without a forecast."""
+    """Age of the newest observation behind the forecast in seconds; None where there is none."""
     known = view.forecast
-    return None if known is None else int((now - known.origin).total_seconds())
+    return (
+        None
+        if known is None or known.source is Source.CLIMATOLOGY
+        else int((now - known.origin).total_seconds())
+    )
 
 
 def problems(view: View, condition: Condition | None) -> tuple[str, ...]:

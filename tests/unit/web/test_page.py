@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from edge_agent.contract.forecast import NoForecast
+from edge_agent.contract.forecast import NoForecast, Source
+from edge_agent.web import present
 from edge_agent.web.chart import HEIGHT, WIDTH
 from edge_agent.web.markup import Markup, join, tag
 from edge_agent.web.page import page
@@ -94,6 +95,18 @@ def test_without_a_forecast_the_page_says_why(view: View) -> None:
     made = _page(replace(view, decision=none), "en")
     assert "There is no forecast: no approved release is installed" in made
     assert 'id="ahead-temperature-t"' not in made
+
+
+def test_normals_claim_no_observation(view: View) -> None:
+    """A forecast from normals has no age of data, and alerts do not say what was observed."""
+    assert view.decision is not None
+    assert view.forecast is not None
+    normals = replace(view.forecast, source=Source.CLIMATOLOGY, notes=["none at hand"])
+    shown = replace(view, decision=replace(view.decision, forecast=normals))
+    assert present.data_age_s(view, NOON) == 600
+    assert present.data_age_s(shown, NOON) is None
+    assert "observed up to" in _page(view, "en")
+    assert "observed up to" not in _page(shown, "en")
 
 
 def test_buttons_are_there_only_where_they_work(view: View) -> None:
