@@ -12,8 +12,15 @@ import polars as pl
 
 from edge_agent.contract.dfs_grid import Cell, cell_of
 from edge_agent.contract.quality import KEPT
-from edge_agent.contract.relayed import GUIDANCE, ISSUED, VALID, cell_path, station_path
-from edge_agent.contract.schema import OBSERVED, TIME, TIME_DTYPE, flag_column
+from edge_agent.contract.relayed import (
+    GUIDANCE,
+    ISSUED,
+    RAIN_CHANCE,
+    VALID,
+    cell_path,
+    station_path,
+)
+from edge_agent.contract.schema import OBSERVED, QUANTITIES, TIME, TIME_DTYPE, flag_column
 from edge_agent.errors import BadData, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +51,16 @@ def sources(device: Device) -> dict[str, str]:
     if here is not None:
         found[f"cell:{here}"] = cell_path(here)
     return found
+
+
+_GUIDANCE_RANGES: Final = {
+    **{
+        name: (QUANTITIES[name].low, QUANTITIES[name].high)
+        for name in GUIDANCE
+        if name in QUANTITIES
+    },
+    RAIN_CHANCE: (0.0, 100.0),
+}
 
 
 def read(
@@ -86,7 +103,8 @@ def read_guidance(content: bytes, name: str) -> pl.DataFrame:
         name: What to call the bundle in errors.
 
     Returns:
-        Those columns, ascending, one row an issue and valid hour; what is no number is null.
+        Those columns, ascending, one row an issue and valid hour; what is no number, or lies
+        outside of the quantity's plausible range, is null: the relay's key signs any number.
 
     Raises:
         BadData: Not Parquet, too large, without issue or hour, or with times that are no full
@@ -101,9 +119,12 @@ def read_guidance(content: bytes, name: str) -> pl.DataFrame:
     except pl.exceptions.PolarsError as fault:
         raise _not_agreed(name, fault) from fault
     _check_hours(frame, (ISSUED, VALID), name)
-    values = pl.col(pl.Float64)
+    plausible = (
+        pl.when(pl.col(name).is_between(low, high)).then(pl.col(name)).alias(name)
+        for name, (low, high) in _GUIDANCE_RANGES.items()
+    )
     return (
-        frame.with_columns(pl.when(values.is_finite()).then(values))
+        frame.with_columns(plausible)
         .unique((ISSUED, VALID), keep="last", maintain_order=True)
         .sort(ISSUED, VALID)
     )

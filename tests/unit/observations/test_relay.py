@@ -98,6 +98,20 @@ def test_guidance_is_sorted_and_has_no_column_too_many() -> None:
     assert frame["rain_mm"].null_count() == 3, "a depot of before knows nothing of rain"
 
 
+def test_guidance_that_cannot_be_true_is_missing() -> None:
+    """130 C, 140 % and a chance of 101 % are null; what stands beside them stays."""
+    forged = guidance().with_columns(
+        pl.lit(130.0).alias("air_temperature_c"),
+        pl.lit(140.0).alias("relative_humidity_pct"),
+        pl.lit(1.5).alias("rain_mm"),
+        pl.lit(101.0).alias("rain_probability_pct"),
+    )
+    frame = relay.read_guidance(parquet(forged), "guidance")
+    assert frame["rain_mm"].to_list() == [1.5, 1.5, 1.5]
+    others = ("air_temperature_c", "relative_humidity_pct", "rain_probability_pct")
+    assert frame.select(others).null_count().row(0) == (3, 3, 3)
+
+
 @pytest.mark.parametrize(
     "change",
     [
