@@ -32,6 +32,7 @@ def test_text_cannot_forge_a_line() -> None:
 
 def test_a_fault_is_on_the_same_line() -> None:
     """A traceback becomes one value."""
+    line = ""
     try:
         int("no")
     except ValueError:
