@@ -45,6 +45,9 @@ BENCHES = {
     "canary": Bench(("canary.py", DATA), "the canary's trial of good and bad retrains"),
     "seeds": Bench(("seeds.py", DATA), "the gate on pairs that differ by their seed only"),
     "ingest": Bench(("ingest.py", "--stations", "1"), "rows a second from KMA's answers to lake"),
+    "stations": Bench(
+        ("stations.py", f"{WORKSPACE}-stations"), "trainer daily of 1, 3 and 10 stations x 10 years"
+    ),
     "cycle": Bench(("cycle.py",), "one hour's work and where its time goes; after `make demo`"),
     "footprint": Bench(
         ("footprint.py",), "size, start, memory beside two peers; after `make binary`", "mosquitto"

@@ -29,14 +29,10 @@ from edge_agent.errors import BadData, InputMissing
 from edge_agent.files import make_folder, sync_folder, write_atomic
 from edge_agent.inference import load_predictors
 from trainer import export, linear, model, parity, stack, training
-from trainer.dataset import (
-    StationSeries,
-    fit_normals,
-    prepare,
-    split,
-)
-from trainer.scoring import Holdout, Metrics, score_holdout
-from trainer.stations import station as station_of
+from trainer.dataset import split
+from trainer.holdout import Holdout
+from trainer.scoring import SCORED_LEADS, Metrics, score_holdout
+from trainer.station_source import ready, stations_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest, SiteNormals
-    from trainer.dataset import Split
+    from trainer.dataset import Source, Split, StationSeries
+    from trainer.station_source import StationSource
     from trainer.workspace import Workspace
 
 METRICS = "metrics.json"
@@ -73,60 +70,44 @@ def train(
         Folder of the run; an existing one is returned as it is.
 
     Raises:
-        InputMissing: No observations of a configured station.
+        InputMissing: No observations of any configured station.
         BadData: Too few observations, or the export does not match the model.
     """
     options = workspace.config.training
-    frames = {}
-    for number in workspace.config.stations:
-        frame = workspace.lake.observations(number, end=as_of)
-        if frame.height == 0:
-            raise InputMissing(
-                f"station {number}: the lake holds no observations up to {as_of:%Y-%m-%d %H:%M}Z; "
-                "run `trainer ingest` or `trainer import`"
-            )
-        frames[number] = frame
+    records = stations_until(workspace, as_of)
     borders = split(
-        min(frame[TIME][0] for frame in frames.values()),
-        max(frame[TIME][-1] for frame in frames.values()),
+        min(one.first for one in records),
+        max(one.last for one in records),
         options.holdout_share,
         options.embargo_hours,
     )
-    known = champion.sites if champion else {}
-    normals = {
-        number: known[str(number)].coefficients
-        if str(number) in known
-        else fit_normals(frame, borders.train_end)
-        for number, frame in frames.items()
-    }
-    lineage = _lineage(workspace, frames, normals, borders)
+    progress("normals")
+    sources = ready(records, borders, champion.sites if champion else {}, progress)
+    lineage = _lineage(workspace, sources, borders)
     name = f"{as_of + timedelta(hours=9):%Y%m%d}-{_digest(lineage)[:12]}"
     folder = workspace.runs / name
     if (folder / MANIFEST).exists():
         return folder
-    progress("features")
-    series = [
-        prepare(number, frame, station_of(number).site, normals[number])
-        for number, frame in frames.items()
-    ]
     fitted = training.fit_candidate(
-        series, borders, seed=options.seed, threads=options.threads, progress=progress
+        sources, borders, seed=options.seed, threads=options.threads, progress=progress
     )
     progress("export and parity")
-    holdout = Holdout.of(series, borders)
+    holdout = Holdout.of(sources, borders, SCORED_LEADS)
     content = {target: export.to_onnx(fitted.models[target]) for target in TARGETS}
     checked = {
         target: parity.check(fitted.models[target], content[target], holdout.matrix, options.seed)
         for target in TARGETS
     }
     predictors = load_predictors(content, len(features.FEATURES))
-    metrics = score_holdout(holdout, predictors, fitted, threads=options.threads, progress=progress)
+    metrics = score_holdout(
+        holdout, borders, predictors, fitted, threads=options.threads, progress=progress
+    )
     metrics = msgspec.structs.replace(
         metrics, parity={target: one.maximum for target, one in checked.items()}
     )
     files = {_model_path(target, body): body for target, body in content.items()}
     windows = golden.build(
-        _golden_windows(series, borders),
+        _golden_windows(sources[0].load(), borders),
         GOLDEN_LEADS,
         {target: predictor.predict for target, predictor in predictors.items()},
     )
@@ -154,7 +135,7 @@ def train(
             for target, body in content.items()
         },
         golden=golden_ref,
-        sites={str(one.station): _normals(one) for one in series},
+        sites={str(one.station): _normals(one) for one in sources},
         residuals=fitted.residuals,
         climatology_residuals=fitted.climatology_residuals,
         scores=metrics.headline(),
@@ -208,18 +189,17 @@ def golden_file(windows: bytes) -> tuple[str, contract.FileRef]:
     return path, _ref(path, windows)
 
 
-def _normals(series: StationSeries) -> SiteNormals:
-    site = series.place.site
+def _normals(source: Source) -> SiteNormals:
+    site = source.place.site
     return contract.SiteNormals(
-        site.latitude, site.longitude, site.elevation_m, series.place.normals
+        site.latitude, site.longitude, site.elevation_m, source.place.normals
     )
 
 
 def _golden_windows(
-    series: Sequence[StationSeries], borders: Split
+    one: StationSeries, borders: Split
 ) -> tuple[tuple[features.Place, pl.DataFrame], ...]:
-    """Two windows of the first station from the holdout, half a year apart, one with gaps."""
-    one = series[0]
+    """Two windows of a station from the holdout, half a year apart, one with gaps."""
     hours = features.LOOKBACK_HOURS
     windows = []
     for end in (borders.last, borders.last - timedelta(hours=4383)):
@@ -236,26 +216,25 @@ def _golden_windows(
 
 
 def _lineage(
-    workspace: Workspace,
-    frames: Mapping[int, pl.DataFrame],
-    normals: Mapping[int, Mapping[str, tuple[float, ...]]],
-    borders: Split,
+    workspace: Workspace, sources: Sequence[StationSource], borders: Split
 ) -> dict[str, str]:
     options = workspace.config.training
     data = hashlib.sha256()
-    for number, frame in sorted(frames.items()):
-        data.update(f"{number}:{frame.height}:".encode())
+    for one in sources:
+        frame = one.record.observations()
+        data.update(f"{one.station}:{frame.height}:".encode())
         numbers = frame.select(TIME, *OBSERVED).cast({TIME: pl.Int64}).cast(pl.Float64)
         data.update(numbers.fill_null(float("nan")).to_numpy().tobytes())
-    newest = max(frame[TIME][-1] for frame in frames.values())
-    oldest = min(frame[TIME][0] for frame in frames.values())
+    newest = max(one.record.last for one in sources)
+    oldest = min(one.first for one in sources)
+    normals = {str(one.station): one.place.normals for one in sources}
     return {
-        "stations": ",".join(map(str, sorted(frames))),
+        "stations": ",".join(str(one.station) for one in sources),
         "data_sha256": data.hexdigest(),
         "data_from": f"{oldest:%Y-%m-%dT%H:%M}Z",
         "data_to": f"{newest:%Y-%m-%dT%H:%M}Z",
         "trained_to": f"{borders.train_end:%Y-%m-%dT%H:%M}Z",
-        "normals_sha256": _digest({str(number): one for number, one in normals.items()}),
+        "normals_sha256": _digest(normals),
         "code_version": __version__,
         "features_digest": features.digest(),
         "seed": str(options.seed),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from math import ceil, gcd
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
@@ -42,9 +43,32 @@ class Split:
     last: datetime
 
 
+class Source(Protocol):
+    """A station that is made ready on demand, to the same each time; its extent is known before."""
+
+    @property
+    def station(self) -> int:
+        """KMA number."""
+
+    @property
+    def place(self) -> features.Place:
+        """Coordinates and normals."""
+
+    @property
+    def first(self) -> datetime:
+        """First observed hour, UTC."""
+
+    @property
+    def hours(self) -> int:
+        """Number of hours from the first to the last observed one."""
+
+    def load(self) -> StationSeries:
+        """The station, ready for gathering."""
+
+
 @dataclass(frozen=True, slots=True)
 class StationSeries:
-    """One station, ready for gathering.
+    """One station, ready for gathering; a `Source` of itself.
 
     Attributes:
         station: KMA number.
@@ -61,9 +85,19 @@ class StationSeries:
     truth: Mapping[str, np.ndarray]
 
     @property
+    def first(self) -> datetime:
+        """First observed hour, UTC."""
+        found: datetime = self.frame[TIME][0]
+        return found
+
+    @property
     def hours(self) -> int:
-        """Number of observed hours."""
+        """Number of hours from the first to the last observed one."""
         return self.frame.height
+
+    def load(self) -> StationSeries:
+        """Itself."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +187,20 @@ def prepare(
     return StationSeries(station, place, cleaned, table, truth)
 
 
-def row_of(series: StationSeries, time: datetime) -> int:
+def row_of(source: Source, time: datetime) -> int:
     """Row of `time` in the table; may lie outside of it."""
-    return int((time - series.frame[TIME][0]) / timedelta(hours=1))
+    return int((time - source.first) / timedelta(hours=1))
 
 
-def training_pairs(
-    all_series: Sequence[StationSeries], end: datetime, limit: int, seed: int
-) -> Pairs:
+def stride(pairs: int, most: int) -> int:
+    """Step between origins that keeps to `most` pairs and still meets every hour of the day."""
+    step = max(1, ceil(pairs / most))
+    while gcd(step, 24) != 1:
+        step += 1
+    return step
+
+
+def training_pairs(all_series: Sequence[Source], end: datetime, limit: int, seed: int) -> Pairs:
     """At most `limit` pairs whose target lies before `end`, drawn evenly and reproducibly."""
     stops = [min(row_of(series, end), series.hours) for series in all_series]
     borders = np.cumsum([0, *(max(0, stop - WARM_UP_HOURS) * len(LEADS) for stop in stops)])
@@ -178,15 +218,29 @@ def training_pairs(
 
 
 def scoring_pairs(
-    all_series: Sequence[StationSeries], start: datetime, end: datetime, leads: Iterable[int]
+    all_series: Sequence[Source],
+    start: datetime,
+    end: datetime,
+    leads: Iterable[int],
+    every: int = 1,
 ) -> Pairs:
-    """Every origin from `start` whose longest target is not after `end`, at each of `leads`."""
+    """Origins from `start` whose longest target is not after `end`, at each of `leads`.
+
+    Args:
+        all_series: Stations.
+        start: First origin.
+        end: Last target.
+        leads: Hours ahead.
+        every: Only every so many-th origin; stations take turns.
+    """
     wanted = np.array(sorted(leads))
     parts = []
     for index, series in enumerate(all_series):
         first = max(row_of(series, start), WARM_UP_HOURS)
         stop = min(row_of(series, end), series.hours - 1) - int(wanted.max()) + 1
-        origins = np.repeat(np.arange(first, max(first, stop)), len(wanted))
+        starts = np.arange(first, max(first, stop))
+        starts = starts[(starts + series.station) % every == 0]
+        origins = np.repeat(starts, len(wanted))
         parts.append(
             (np.full(len(origins), index), origins, np.tile(wanted, len(origins) // len(wanted)))
         )

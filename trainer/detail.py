@@ -13,7 +13,7 @@ import numpy as np
 from edge_agent.contract import residuals
 from trainer.board import SEASONS
 from trainer.evaluate import common
-from trainer.events import EVENTS, normal_probability, normal_rates
+from trainer.events import EVENTS, normal_probability
 from trainer.metrics_events import brier, contingency, reliability, slope
 from trainer.metrics_quantiles import crps_quantiles, interval_score, pit_histogram
 from trainer.stations import by_terrain
@@ -167,7 +167,7 @@ def events(
     model: TargetForecast,
     truth: np.ndarray,
     times: pl.Series,
-    past: tuple[pl.Series, np.ndarray],
+    rates: Mapping[str, np.ndarray],
 ) -> dict[str, Warned]:
     """Warnings of every event of a target at one lead.
 
@@ -176,7 +176,7 @@ def events(
         model: Distributions, N hours.
         truth: Shape (N,), NaN = none.
         times: Target hours, UTC.
-        past: Hours and observed values of the training record, for the normal rates.
+        rates: Event -> its normal rates, shape (12, 24).
     """
     known = np.isfinite(truth)
     found = {}
@@ -185,7 +185,7 @@ def events(
             continue
         said = model.probability(event.operator, event.threshold)[known]
         seen = event.happened(truth[known])
-        normal = normal_probability(normal_rates(event, *past), times.filter(known))
+        normal = normal_probability(rates[event.name], times.filter(known))
         found[event.name] = _warned(event.served, said, seen, normal)
     return found
 

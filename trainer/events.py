@@ -50,22 +50,30 @@ EVENTS: Final = (
 )
 
 
-def normal_rates(event: Event, times: pl.Series, truth: np.ndarray) -> np.ndarray:
-    """How often the event happens by month and hour of the Korean day: shape (12, 24).
+def normal_counts(event: Event, times: pl.Series, truth: np.ndarray) -> np.ndarray:
+    """Hours and events by month and hour of the Korean day: float64 (2, 288); they may be summed.
 
     Args:
         event: Which.
         times: Hours of the training record, UTC.
-        truth: Observed values, NaN = none; a cell without any takes the record's mean rate.
+        truth: Observed values, NaN = none.
     """
     known = np.isfinite(truth)
     month, hour = _month_and_hour(times)
     cell = (month * 24 + hour)[known]
     seen = event.happened(truth[known])
-    counts = np.bincount(cell, minlength=288)
-    rates = np.bincount(cell, seen, 288) / np.maximum(counts, 1)
-    mean = float(seen.mean()) if len(seen) else 0.0
-    return np.where(counts > 0, rates, mean).reshape(12, 24)
+    return np.stack([np.bincount(cell, weights, 288) for weights in (np.ones(len(cell)), seen)])
+
+
+def normal_rates(counts: np.ndarray) -> np.ndarray:
+    """How often an event happens by month and hour of the Korean day: shape (12, 24).
+
+    Args:
+        counts: Output of `normal_counts`; a cell without hours takes the record's mean rate.
+    """
+    hours, seen = counts
+    mean = float(seen.sum() / hours.sum()) if hours.any() else 0.0
+    return np.where(hours > 0, seen / np.maximum(hours, 1), mean).reshape(12, 24)
 
 
 def normal_probability(rates: np.ndarray, times: pl.Series) -> np.ndarray:

@@ -51,20 +51,40 @@ class Linear:
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """What features are counted from and in: float64 vectors of one number a feature in use."""
+
+    shift: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, chosen: np.ndarray) -> Centre:
+        """Mean and spread of rows, float64 (N, features in use), NaN left out."""
+        count = np.maximum(np.isfinite(chosen).sum(axis=0), 1)
+        shift = np.nansum(chosen, axis=0) / count
+        spread = np.nansum((chosen - shift) ** 2, axis=0) / count
+        return cls(shift, np.where(spread > 1e-12, np.sqrt(spread), 1.0))
+
+    def same(self, other: Centre) -> bool:
+        """Whether all numbers are equal."""
+        return np.array_equal(self.shift, other.shift) and np.array_equal(self.scale, other.scale)
+
+
 class Accumulator:
     """Gram matrices by part of the record and lead, for several targets at once.
 
     Args:
         parts: Number of parts that can be left out.
         targets: Number of targets.
+        centre: Any fixed one serves; that of the first rows by default.
     """
 
-    def __init__(self, parts: int, targets: int) -> None:
+    def __init__(self, parts: int, targets: int, centre: Centre | None = None) -> None:
         used = np.array([name not in LEFT_OUT for name in NAMES])
         self._used = np.flatnonzero(used)
         size = len(self._used) + 1
-        self._shift: np.ndarray | None = None
-        self._scale = np.ones(len(self._used))
+        self.centre = centre
         self._gram = np.zeros((parts, len(LEADS), size, size))
         self._moment = np.zeros((parts, len(LEADS), targets, size))
 
@@ -78,22 +98,28 @@ class Accumulator:
             changes: Float64 (N, targets): what is to be predicted; rows with a NaN are left out,
                 so that all targets share one matrix.
         """
-        if self._shift is None:
-            # Any fixed centre and scale serve; those of the first rows keep the numbers small.
-            chosen = matrix[:, self._used].astype(np.float64)
-            count = np.maximum(np.isfinite(chosen).sum(axis=0), 1)
-            self._shift = np.nansum(chosen, axis=0) / count
-            spread = np.nansum((chosen - self._shift) ** 2, axis=0) / count
-            self._scale = np.where(spread > 1e-12, np.sqrt(spread), 1.0)
+        if self.centre is None:
+            self.centre = Centre.of(matrix[:, self._used].astype(np.float64))
         known = np.isfinite(changes).all(axis=1)
         changes = changes[known]
         design = np.ones((len(changes), len(self._used) + 1))
         scaled = design[:, :-1]
-        np.subtract(matrix[known][:, self._used], self._shift, out=scaled)
-        scaled /= self._scale
+        np.subtract(matrix[known][:, self._used], self.centre.shift, out=scaled)
+        scaled /= self.centre.scale
         scaled[np.isnan(scaled)] = 0.0
         self._gram[part, lead - 1] += design.T @ design
         self._moment[part, lead - 1] += changes.T @ design
+
+    def merge(self, other: Accumulator) -> None:
+        """Add the rows of another one with the same centre.
+
+        Raises:
+            ValueError: The centres differ.
+        """
+        if not (self.centre and other.centre and self.centre.same(other.centre)):
+            raise ValueError("linear: sums of different centres cannot be added")
+        self._gram += other._gram
+        self._moment += other._moment
 
     def solve(self, parts: Sequence[int], target: int) -> Linear:
         """Model of one target from the given parts.
@@ -101,7 +127,7 @@ class Accumulator:
         Raises:
             ValueError: Nothing was added.
         """
-        if self._shift is None:
+        if self.centre is None:
             raise ValueError("linear: no rows were added")
         gram = self._gram[list(parts)].sum(axis=0)
         moment = self._moment[list(parts), :, target].sum(axis=0)
@@ -115,8 +141,8 @@ class Accumulator:
         )[:, :, 0]
         mean = np.zeros(len(NAMES), np.float32)
         weights = np.zeros((len(LEADS), len(NAMES)), np.float32)
-        mean[self._used] = self._shift
-        weights[:, self._used] = solved[:, :-1] / self._scale
+        mean[self._used] = self.centre.shift
+        weights[:, self._used] = solved[:, :-1] / self.centre.scale
         return Linear(mean, weights, solved[:, -1].astype(np.float32))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil, gcd
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +18,7 @@ from edge_agent.contract.schema import TARGETS
 from edge_agent.errors import BadData
 from edge_agent.inference import load_predictors
 from trainer import candidate
-from trainer.dataset import gather, prepare, scoring_pairs, times
+from trainer.dataset import gather, prepare, scoring_pairs, stride, times
 from trainer.dataset import truth as truth_of
 from trainer.release_log import ReleaseLog
 from trainer.scoring import SCORED_LEADS
@@ -138,7 +137,7 @@ def _forecast_again(
     pairs = scoring_pairs(series, start, end, SCORED_LEADS)
     if not len(pairs):
         raise BadData(f"the lake holds no hours of the run's holdout, {start:%F} to {end:%F}")
-    every = _stride(len(pairs))
+    every = stride(len(pairs), MOST_PAIRS)
     pairs = pairs.take(pairs.origins % every == 0)
     matrix = gather(series, pairs)
     hours = times(series, pairs)
@@ -162,11 +161,3 @@ def _forecast_again(
         predictors=predictors,
         every=every,
     )
-
-
-def _stride(pairs: int) -> int:
-    """Step between origins that keeps to `MOST_PAIRS` and still meets every hour of the day."""
-    step = max(1, ceil(pairs / MOST_PAIRS))
-    while gcd(step, 24) != 1:
-        step += 1
-    return step

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import polars as pl
 
 from edge_agent.contract import inputs, residuals
-from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.contract.schema import TARGETS
 from trainer import baselines, detail
-from trainer.dataset import Pairs, gather, row_of, scoring_pairs, times
-from trainer.dataset import truth as truth_of
 from trainer.detail import Detail, Spread, Warned
 from trainer.evaluate import Score, by_lead, coverage
-from trainer.events import EVENTS
+from trainer.events import EVENTS, normal_rates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from edge_agent.contract.forecast import TargetForecast
     from edge_agent.ports import Predictor
-    from trainer.dataset import Split, StationSeries
+    from trainer.dataset import Split
+    from trainer.holdout import Holdout
     from trainer.training import Fitted
 
 SCORED_LEADS = (1, 3, 6, 12, 24, 36, 48)
@@ -84,31 +82,9 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return out
 
 
-@dataclass(frozen=True, slots=True)
-class Holdout:
-    """Unseen hours, gathered once.
-
-    Attributes:
-        series: Stations.
-        split: Borders of the run.
-        pairs: Every origin of the holdout at `SCORED_LEADS`.
-        matrix: Their input, float32 (N, F).
-    """
-
-    series: Sequence[StationSeries]
-    split: Split
-    pairs: Pairs
-    matrix: np.ndarray
-
-    @classmethod
-    def of(cls, series: Sequence[StationSeries], split: Split) -> Holdout:
-        """Gather the holdout of a split."""
-        pairs = scoring_pairs(series, split.holdout, split.last, SCORED_LEADS)
-        return cls(series, split, pairs, gather(series, pairs))
-
-
 def score_holdout(
     holdout: Holdout,
+    split: Split,
     predictors: Mapping[str, Predictor],
     fitted: Fitted,
     *,
@@ -119,6 +95,7 @@ def score_holdout(
 
     Args:
         holdout: Unseen hours.
+        split: Borders of the run.
         predictors: The exported graphs, as the agent runs them.
         fitted: Residual tables and the damped baseline.
         threads: For the seed recipe's training.
@@ -127,10 +104,9 @@ def score_holdout(
     scores: dict[str, dict[str, dict[int, Score]]] = {}
     covered: dict[str, dict[int, float]] = {}
     details: dict[str, Detail] = {}
-    series, pairs, matrix = holdout.series, holdout.pairs, holdout.matrix
-    valid = times(series, pairs)
+    matrix, leads, truths = holdout.matrix, holdout.leads, holdout.truth
     for target in TARGETS:
-        truth = truth_of(series, pairs, target)
+        truth = truths[target]
         progress(f"{target}: training of the seed recipe, for comparison")
         seed = _seed_forecast(holdout, target, threads)
         progress(f"{target}: scores on the holdout")
@@ -139,33 +115,30 @@ def score_holdout(
             MODEL: points,
             "persistence": baselines.persistence(matrix, target),
             "climatology": baselines.climatology(matrix, target),
-            "damped_anomaly": fitted.damped[target].predict(matrix, pairs.leads),
+            "damped_anomaly": fitted.damped[target].predict(matrix, leads),
             "seed_recipe": seed,
         }
-        scores[target] = by_lead(forecasts, truth, pairs.leads)
-        hours = valid.to_list()
-        spread = residuals.apply(fitted.residuals[target], target, points, hours, pairs.leads)
+        scores[target] = by_lead(forecasts, truth, leads)
+        hours = holdout.times.to_list()
+        spread = residuals.apply(fitted.residuals[target], target, points, hours, leads)
         normal = residuals.apply(
             fitted.climatology_residuals[target],
             target,
             forecasts["climatology"],
             hours,
-            pairs.leads,
+            leads,
         )
-        details[target] = _detail(
-            holdout, target, valid, truth, forecasts, spreads=(spread, normal)
-        )
+        details[target] = _detail(holdout, target, forecasts, spreads=(spread, normal))
         low, high = (spread.quantiles[:, spread.levels == level][:, 0] for level in (0.1, 0.9))
         covered[target] = {
-            lead: coverage(*(v[pairs.leads == lead] for v in (truth, low, high)))
-            for lead in SCORED_LEADS
+            lead: coverage(*(v[leads == lead] for v in (truth, low, high))) for lead in SCORED_LEADS
         }
     return Metrics(
-        holdout_from=f"{holdout.split.holdout:%Y-%m-%dT%H:%M}Z",
-        holdout_to=f"{holdout.split.last:%Y-%m-%dT%H:%M}Z",
+        holdout_from=f"{split.holdout:%Y-%m-%dT%H:%M}Z",
+        holdout_to=f"{split.last:%Y-%m-%dT%H:%M}Z",
         scores=scores,
         coverage_80=covered,
-        trained_to=f"{holdout.split.train_end:%Y-%m-%dT%H:%M}Z",
+        trained_to=f"{split.train_end:%Y-%m-%dT%H:%M}Z",
         damped={
             target: {lead: fitted.damped[target].shares[lead] for lead in SCORED_LEADS}
             for target in TARGETS
@@ -179,9 +152,9 @@ def lacking(
     holdout: Holdout, target: str, predictor: Predictor, lead: int = HEADLINE_LEAD
 ) -> dict[str, float]:
     """RMSE on the holdout without each group of inputs, and with temperature and humidity only."""
-    rows = holdout.pairs.leads == lead
+    rows = holdout.leads == lead
     matrix = holdout.matrix[rows]
-    truth = truth_of(holdout.series, holdout.pairs.take(rows), target)
+    truth = holdout.truth[target][rows]
     known = np.isfinite(truth)
     cases = {group: [group] for group in inputs.GROUPS}
     cases[ALL_BUT_HUMIDITY] = [group for group in inputs.GROUPS if group != "humidity"]
@@ -195,24 +168,12 @@ def lacking(
 def _detail(
     holdout: Holdout,
     target: str,
-    valid: pl.Series,
-    truth: np.ndarray,
     forecasts: Mapping[str, np.ndarray],
     *,
     spreads: tuple[TargetForecast, TargetForecast],
 ) -> Detail:
-    leads = holdout.pairs.leads
-    numbers = np.array([one.station for one in holdout.series])[holdout.pairs.series]
-    past = [one.frame[TIME] < holdout.split.train_end for one in holdout.series]
-    record = (
-        pl.concat([one.frame[TIME].filter(p) for one, p in zip(holdout.series, past, strict=True)]),
-        np.concatenate(
-            [
-                one.truth[target][: one.hours][p.to_numpy()]
-                for one, p in zip(holdout.series, past, strict=True)
-            ]
-        ),
-    )
+    leads, truth, valid = holdout.leads, holdout.truth[target], holdout.times
+    rates = {name: normal_rates(counts) for name, counts in holdout.past.counts.items()}
     by_lead_spread: dict[int, dict[str, Spread]] = {}
     by_event: dict[str, dict[int, Warned]] = {e.name: {} for e in EVENTS if e.target == target}
     for lead in SCORED_LEADS:
@@ -220,10 +181,10 @@ def _detail(
         model, normal = (_rows(one, rows) for one in spreads)
         times_here = valid.filter(rows)
         by_lead_spread[lead] = detail.spread(model, normal, truth[rows], times_here)
-        for name, warned in detail.events(target, model, truth[rows], times_here, record).items():
+        for name, warned in detail.events(target, model, truth[rows], times_here, rates).items():
             by_event[name][lead] = warned
     return Detail(
-        parts=detail.parts(forecasts, truth, leads, valid, numbers, crossed=MODEL),
+        parts=detail.parts(forecasts, truth, leads, valid, holdout.stations, crossed=MODEL),
         spread=by_lead_spread,
         events=by_event,
     )
@@ -235,17 +196,9 @@ def _rows(forecast: TargetForecast, rows: np.ndarray) -> TargetForecast:
 
 def _seed_forecast(holdout: Holdout, target: str, threads: int) -> np.ndarray:
     """Seed recipe trained on the same hours; NaN at other leads than its own."""
-    lead = baselines.SEED_LEAD
-    parts = []
-    for index, one in enumerate(holdout.series):
-        stop = min(row_of(one, holdout.split.train_end), one.hours) - lead
-        origins = np.arange(24, max(24, stop))
-        parts.append((np.full(len(origins), index), origins, np.full(len(origins), lead)))
-    past = Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    recipe = baselines.SeedRecipe.fit(
-        gather(holdout.series, past), truth_of(holdout.series, past, target), threads=threads
-    )
-    out = np.full(len(holdout.pairs), np.nan)
-    rows = holdout.pairs.leads == lead
+    past = holdout.past
+    recipe = baselines.SeedRecipe.fit(past.seed, past.seed_truth[target], threads=threads)
+    out = np.full(len(holdout.leads), np.nan)
+    rows = holdout.leads == baselines.SEED_LEAD
     out[rows] = recipe.predict(holdout.matrix[rows])
     return out

@@ -9,37 +9,30 @@ any of this.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from edge_agent.contract import inputs, residuals
-from edge_agent.contract.schema import LEADS, TARGETS
+from edge_agent.contract.schema import TARGETS
 from trainer import baselines, stack
-from trainer.dataset import (
-    WARM_UP_HOURS,
-    Pairs,
-    drop_inputs,
-    gather,
-    row_of,
-    times,
-    training_pairs,
-    without,
-)
-from trainer.dataset import truth as truth_of
+from trainer.dataset import Pairs, drop_inputs, row_of, training_pairs
 from trainer.export import ForecastModel
-from trainer.linear import Accumulator, reference_of
+from trainer.linear import reference_of
 from trainer.model import Binned, Recipe
+from trainer.shares import GUARD, Drawn, Plan, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    import polars as pl
-
     from edge_agent.contract.manifest import ResidualTable
-    from trainer.dataset import Split, StationSeries
+    from trainer.dataset import Source, Split
+    from trainer.linear import Accumulator
+    from trainer.parallel import Each
 
 PARTS = 3
 PAIRS = 300_000
@@ -49,7 +42,6 @@ LINEAR_ROWS = 60_000
 """Most rows per lead for the linear base."""
 
 DROP_SHARE = 0.1
-GUARD = timedelta(days=7)
 PROBED = 10
 """Every so many pairs are also forecast without each group of inputs, to see what that costs."""
 
@@ -74,36 +66,35 @@ class Fitted:
 
 
 def fit_candidate(
-    series: Sequence[StationSeries],
+    sources: Sequence[Source],
     split: Split,
     *,
     seed: int,
     threads: int,
     progress: Callable[[str], None],
+    each: Each = map,
 ) -> Fitted:
     """Fit both targets on hours before `split.train_end`.
 
     Args:
-        series: Stations, with normals from the same hours.
+        sources: Stations, with normals from the same hours; one at a time is in memory.
         split: Borders.
         seed: Of every draw and of LightGBM.
         threads: LightGBM's; 0 = all cores.
         progress: Told each step before it begins.
+        each: Where stations are made ready.
     """
-    progress("linear base")
-    borders = _borders(split)
-    gram = _accumulate(series, split.train_end, borders)
-    progress("inputs of the trees")
-    record = _Record.of(series, split, borders, seed)
+    progress("linear base and inputs of the trees")
+    gram, record = _Record.of(sources, split, seed, each)
     binned = Binned(record.thinned, Recipe(seed=seed, threads=threads))
     fitted = Fitted({}, {}, {}, {}, {})
     for index, target in enumerate(TARGETS):
-        truth = truth_of(series, record.pairs, target)
+        truth = record.truth[:, index]
         change = truth - reference_of(target, record.whole)
         task = _Task(target, index, gram, binned, record, change)
         unseen = _unseen(task, progress)
         surprise = truth - reference_of(target, record.unseen)
-        leads = record.pairs.leads
+        leads = record.leads
         weights = stack.weights(unseen.members, surprise, leads)
         progress(f"{target}: final model")
         fitted.models[target] = replace(task.fit(None), weights=weights)
@@ -129,45 +120,61 @@ class _Record:
     """Pairs of the training span and what is known of each.
 
     Attributes:
-        pairs: Drawn pairs, N.
+        leads: Hours ahead, shape (N,).
         times: Target hours, UTC.
         block: Part of the span in which the target lies, shape (N,).
         near: Per part, the pairs that its models may not see: those within it and `GUARD`.
+        truth: Observed at the target hour, float64 (N, targets), NaN = none.
         whole: Inputs, float32 (N, F).
         thinned: The same with groups of inputs blanked at random: what trees are grown on.
         unseen: The same as they would be had the pair's block never been seen.
     """
 
-    pairs: Pairs
+    leads: np.ndarray
     times: pl.Series
     block: np.ndarray
     near: tuple[np.ndarray, ...]
+    truth: np.ndarray
     whole: np.ndarray
     thinned: np.ndarray
     unseen: np.ndarray
 
     @classmethod
     def of(
-        cls, series: Sequence[StationSeries], split: Split, borders: Sequence[datetime], seed: int
-    ) -> _Record:
-        pairs = training_pairs(series, split.train_end, PAIRS, seed)
-        targets = times(series, pairs)
-        block = np.searchsorted(
-            [border.timestamp() for border in borders[1:-1]],
-            targets.dt.epoch("s").to_numpy(),
-            side="right",
+        cls, sources: Sequence[Source], split: Split, seed: int, each: Each = map
+    ) -> tuple[Accumulator, _Record]:
+        """Sums of the ridge and the record, from one station after the other."""
+        pairs = training_pairs(sources, split.train_end, PAIRS, seed)
+        drawn = [Drawn(one, _only(pairs, index)) for index, one in enumerate(sources)]
+        hours = sum(min(row_of(one, split.train_end), one.hours) for one in sources)
+        plan = Plan(_borders(split), max(1, hours // LINEAR_ROWS))
+        gram, sample = share(plan, drawn[0])
+        samples = [sample]
+        # Sums are added up, so all are counted from the first station's centre.
+        for sums, sample in each(partial(share, replace(plan, centre=gram.centre)), drawn[1:]):
+            gram.merge(sums)
+            samples.append(sample)
+        targets = pl.concat([one.times for one in samples])
+        whole = np.concatenate([one.whole for one in samples])
+        return gram, cls(
+            leads=pairs.leads,
+            times=targets,
+            block=np.concatenate([one.block for one in samples]),
+            near=tuple(
+                targets.is_between(first - GUARD, last + GUARD).to_numpy()
+                for first, last in pairwise(plan.borders)
+            ),
+            truth=np.concatenate([one.truth for one in samples]),
+            whole=whole,
+            thinned=drop_inputs(whole, DROP_SHARE, seed),
+            unseen=np.concatenate([one.unseen for one in samples]),
         )
-        whole = gather(series, pairs)
-        unseen = whole.copy()
-        near = []
-        for part in range(PARTS):
-            first, last = borders[part] - GUARD, borders[part + 1] + GUARD
-            near.append(targets.is_between(first, last).to_numpy())
-            rows = block == part
-            strange = [without(one, first, last, split.train_end) for one in series]
-            unseen[rows] = gather(strange, pairs.take(rows))
-        thinned = drop_inputs(whole, DROP_SHARE, seed)
-        return cls(pairs, targets, block, tuple(near), whole, thinned, unseen)
+
+
+def _only(pairs: Pairs, index: int) -> Pairs:
+    """The pairs of one station, counted as the only one."""
+    here = pairs.take(pairs.series == index)
+    return Pairs(np.zeros_like(here.series), here.origins, here.leads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,7 @@ class _Task:
         rows = np.arange(len(self.change))
         if left_out is not None:
             rows = rows[~self.record.near[left_out]]
-        leads = self.record.pairs.leads[rows]
+        leads = self.record.leads[rows]
         change = self.change[rows]
         far = leads >= stack.FAR_LEAD
         return ForecastModel(
@@ -236,29 +243,3 @@ def _weighted(weights: np.ndarray, leads: np.ndarray, members: np.ndarray) -> np
 def _borders(split: Split) -> list[datetime]:
     length = (split.train_end - split.first) / PARTS
     return [split.first + part * length for part in range(PARTS)] + [split.train_end]
-
-
-def _accumulate(
-    series: Sequence[StationSeries], end: datetime, borders: Sequence[datetime]
-) -> Accumulator:
-    gram = Accumulator(PARTS, len(TARGETS))
-    hours = sum(min(row_of(one, end), one.hours) for one in series)
-    step = max(1, hours // LINEAR_ROWS)
-    for index, one in enumerate(series):
-        stop = min(row_of(one, end), one.hours)
-        edges = [max(WARM_UP_HOURS, min(row_of(one, border), stop)) for border in borders]
-        for part in range(PARTS):
-            for lead in LEADS:
-                # A pair belongs to the part in which its target lies.
-                origins = np.arange(edges[part] - (lead if part else 0), edges[part + 1] - lead)
-                origins = origins[origins >= WARM_UP_HOURS][lead % step :: step]
-                if len(origins) == 0:
-                    continue
-                pairs = Pairs(np.full(len(origins), index), origins, np.full(len(origins), lead))
-                matrix = gather(series, pairs)
-                changes = [
-                    truth_of(series, pairs, target) - reference_of(target, matrix)
-                    for target in TARGETS
-                ]
-                gram.add(part, lead, matrix, np.stack(changes, axis=1))
-    return gram

@@ -21,7 +21,7 @@ from trainer import baselines
 from trainer.dataset import gather, prepare, scoring_pairs, times
 from trainer.dataset import truth as truth_of
 from trainer.evaluate import common
-from trainer.events import EVENTS, normal_probability, normal_rates
+from trainer.events import EVENTS, normal_counts, normal_probability, normal_rates
 from trainer.evidence import (
     CHALLENGER,
     CLIMATOLOGY,
@@ -30,6 +30,7 @@ from trainer.evidence import (
     Evidence,
     lead_slice,
 )
+from trainer.holdout import origin_step
 from trainer.metrics_quantiles import crps_quantiles, interval_score
 from trainer.scoring import HEADLINE_LEAD, SCORED_LEADS
 from trainer.stations import by_terrain
@@ -87,6 +88,11 @@ class Period:
     trained_to: datetime
     damped: Mapping[str, Mapping[int, tuple[float, float]]]
 
+    @property
+    def every(self) -> int:
+        """Step between origins that are judged; see `holdout.HOLDOUT_PAIRS`."""
+        return origin_step(len(self.stations), self.start, self.end, SCORED_LEADS)
+
 
 def collect(lake: Lake, period: Period, models: Mapping[str, Candidate]) -> Evidence:
     """Sums over every station of a period.
@@ -129,7 +135,8 @@ class _Station:
 
     def add(self, evidence: Evidence, models: Mapping[str, Candidate]) -> None:
         one = self._prepared(CHALLENGER, models)
-        pairs = scoring_pairs([one], self.period.start, self.period.end, SCORED_LEADS)
+        period = self.period
+        pairs = scoring_pairs([one], period.start, period.end, SCORED_LEADS, period.every)
         matrices = {CHALLENGER: gather([one], pairs)}
         for name in models:
             normals = self._normals(name, models)
@@ -193,7 +200,7 @@ class _Station:
         before = one.frame[TIME] < self.period.trained_to
         past = one.truth[target][: one.hours][before.to_numpy()]
         return {
-            event.name: normal_rates(event, one.frame[TIME].filter(before), past)
+            event.name: normal_rates(normal_counts(event, one.frame[TIME].filter(before), past))
             for event in EVENTS
             if event.target == target
         }

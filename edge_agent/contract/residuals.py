@@ -83,13 +83,12 @@ def spread(table: ResidualTable, times: pl.Series, leads: np.ndarray) -> np.ndar
         leads: Hours ahead, shape (N,); linear between knots, held beyond the last.
     """
     season, block = cells(times)
-    quantiles = np.array(table.quantiles)[season, block]
+    quantiles = np.array(table.quantiles)
     knots = np.array(table.leads, dtype=np.float64)
     upper = np.clip(np.searchsorted(knots, leads), 1, len(knots) - 1)
     weight = np.clip((leads - knots[upper - 1]) / (knots[upper] - knots[upper - 1]), 0.0, 1.0)
-    rows = np.arange(len(leads))
-    between = (1.0 - weight)[:, None] * quantiles[rows, upper - 1]
-    between += weight[:, None] * quantiles[rows, upper]
+    between = (1.0 - weight)[:, None] * quantiles[season, block, upper - 1]
+    between += weight[:, None] * quantiles[season, block, upper]
     return np.sort(between, axis=1)
 
 

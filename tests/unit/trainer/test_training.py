@@ -30,7 +30,7 @@ def _series(warmer_in: int | None = None) -> dataset.StationSeries:
 
 def _record(series: dataset.StationSeries, monkeypatch: pytest.MonkeyPatch) -> training._Record:
     monkeypatch.setattr(training, "PAIRS", 4000)
-    return training._Record.of([series], SPLIT, training._borders(SPLIT), seed=1)
+    return training._Record.of([series], SPLIT, seed=1)[1]
 
 
 @pytest.mark.parametrize("part", range(training.PARTS))
