@@ -8,10 +8,11 @@ the journal `state/daily/<D>.json` is written last, and a date that it closes is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from edge_agent.errors import (
     BadData,
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from trainer.workspace import Workspace
 
 
+NOON: Final = time(12)
+"""Korean time of the logical date until which all of several stations are waited for."""
+
+
 class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a date came to.
 
@@ -48,6 +53,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         refused: The gate's reasons, or empty.
         canary: What became of the canary, or empty where there is none.
         drift: Verified error of the release that was live, against the gate's; see `drift`.
+        laggards: Stations of several without an hour of the day before; the others went on.
     """
 
     date: str
@@ -56,6 +62,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refused: str = ""
     canary: str = ""
     drift: tuple[Drift, ...] = ()
+    laggards: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,8 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
             on trial.
         GateRefused: The candidate did not pass; recorded, and the date is done.
         TryLater: Observations of the day before are not out yet, KMA does not answer, or another
-            process does the day's work for this depot.
+            process does the day's work for this depot. Of several stations one that has the day
+            is enough from noon on.
         FarmError: See `heal.heal`, `candidate.train`, `release.publish_run`.
     """
     with workspace.day_lock():
@@ -109,32 +117,28 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     if done is not None:
         raise NothingNew(f"{when}: done already ({_outcome(done)})")
     steps.step("ingest")
-    wanted = heal.request(workspace, clock, last=when - timedelta(days=1))
-    try:
-        steps.ingest(wanted).check()
-    except NothingNew as told:
-        steps.step(f"ingest: {told}")
+    journal = Journal(str(when), run="", laggards=_fetch(workspace, when, clock, steps))
     steps.step("relay")
     _pass_on(workspace, clock, steps)
     steps.step("canary")
     outcome, spoken = _judge_canary(workspace, clock, steps)
+    journal = replace(journal, canary=spoken)
     if channel == CANARY and outcome == "wait":
         # A canary that were replaced every day would never have its days.
-        _write(path, Journal(str(when), run="", canary=spoken))
+        _write(path, journal)
         raise NothingNew(f"{when}: nothing is trained for {CANARY} while one is on trial: {spoken}")
     steps.step("drift")
-    drifted = _drift(workspace, channel, when, clock, steps)
+    journal = replace(journal, drift=_drift(workspace, channel, when, clock, steps))
     midnight = datetime(when.year, when.month, when.day, tzinfo=plan.KST)
     champion = gate.champion_of(workspace, channel, clock)
     folder = candidate.train(
         workspace, midnight.astimezone(UTC), champion=champion, progress=steps.step
     )
+    journal = replace(journal, run=folder.name)
     if champion is not None and gate.stems_from(champion, folder):
         # A killed run of this date published before it could say so.
         reconcile(workspace, clock)
-        journal = Journal(
-            str(when), folder.name, release=champion.release, canary=spoken, drift=drifted
-        )
+        journal = replace(journal, release=champion.release)
         _write(path, journal)
         return journal
     steps.step("gate")
@@ -143,20 +147,56 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
         steps.step("sign and publish")
         release = publish_run(workspace, winner, channel, f"daily {when}", clock)
     except GateRefused as refusal:
-        refused = str(refusal)
-        _write(
-            path,
-            Journal(str(when), folder.name, refused=refused, canary=spoken, drift=drifted),
-        )
+        _write(path, replace(journal, refused=str(refusal)))
         raise
     except NothingNew:
         live = gate.champion_of(workspace, channel, clock)
-        number = live.release if live else None
-        _write(path, Journal(str(when), folder.name, release=number, canary=spoken, drift=drifted))
+        _write(path, replace(journal, release=live.release if live else None))
         raise
-    journal = Journal(str(when), folder.name, release=release, canary=spoken, drift=drifted)
+    journal = replace(journal, release=release)
     _write(path, journal)
     return journal
+
+
+def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tuple[int, ...]:
+    """Ingest up to the day before; the stations that lack it, where the others may go on.
+
+    Raises:
+        TryLater: Something is incomplete, and it is not noon yet or no station has the day.
+    """
+    wanted = heal.request(workspace, clock, last=when - timedelta(days=1))
+    late: tuple[int, ...] = ()
+    if len(wanted.stations) == 1:
+        _ingest(wanted, steps)
+        return late
+    try:
+        _ingest(wanted, steps)
+        late = _laggards(workspace, wanted)
+    except TryLater as fault:
+        late = _laggards(workspace, wanted)
+        if clock.now() < datetime.combine(when, NOON, plan.KST) or len(late) == len(
+            wanted.stations
+        ):
+            raise
+        steps.step(f"ingest: {fault}")
+    if late:
+        steps.step(f"ingest: going on without the newest day of {', '.join(map(str, late))}")
+    return late
+
+
+def _ingest(wanted: heal.Request, steps: Steps) -> None:
+    try:
+        steps.ingest(wanted).check()
+    except NothingNew as told:
+        steps.step(f"ingest: {told}")
+
+
+def _laggards(workspace: Workspace, wanted: heal.Request) -> tuple[int, ...]:
+    """Stations without any hour of the last day."""
+    hours = plan.hours_of(wanted.last, wanted.last)
+    first, last = plan.moment_of(hours[0]), plan.moment_of(hours[-1])
+    newest = {one: workspace.lake.newest(one, last) for one in wanted.stations}
+    return tuple(one for one, at in newest.items() if at is None or at < first)
 
 
 def _pass_on(workspace: Workspace, clock: Clock, steps: Steps) -> None:

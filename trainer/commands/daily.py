@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def daily(when: date | None, channel: str | None, config_path: Path | None, as_json: bool) -> None:
     """Ingest, relay, train, gate and publish for one date; a second run of a date exits 11.
 
-    Exit 10: the gate refused. Exit 75: the day before is not out yet, or KMA does not answer.
+    Exit 10: the gate refused. Exit 75: the day before is not out yet, or KMA does not answer; from
+    noon (Korean time) on, one of several stations that has the day is enough.
 
     Example: trainer daily --date 2024-05-01
     """
@@ -49,3 +50,6 @@ def daily(when: date | None, channel: str | None, config_path: Path | None, as_j
         print_json(journal)
     else:
         click.echo(f"{journal.date}: release {journal.release} is live on {target}")
+        if journal.laggards:
+            late = ", ".join(map(str, journal.laggards))
+            click.echo(f"  without the newest day of stations {late}")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+import polars as pl
 import pytest
 
 from edge_agent.errors import GateRefused, NothingNew, TryLater, UsageError
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import make_workspace
+from tests.fakes.weather import STATION, record
 from trainer import candidate, daily, gate
 from trainer.release_log import ReleaseLog
 from trainer.workspace import Workspace
@@ -163,3 +166,61 @@ def test_logical_date_is_korean() -> None:
     assert daily.logical_date(date(2026, 2, 1), late) == date(2026, 2, 1)
     with pytest.raises(UsageError, match="2026-03-03 lies in the future; today is 2026-03-02"):
         daily.logical_date(date(2026, 3, 3), late)
+
+
+OTHER = 112
+NOON = datetime(2022, 1, 6, 3, tzinfo=UTC)
+DAY_BEFORE = datetime(2022, 1, 4, 15, tzinfo=UTC)
+INCOMPLETE = TryLater("1 of 2 stations are incomplete")
+
+
+def _two(bench: Bench, now: datetime, newest: datetime | None) -> Bench:
+    """Two stations at an hour, of which the second has nothing after `newest`."""
+    config = msgspec.structs.replace(bench.workspace.config, stations=(STATION, OTHER))
+    if newest is not None:
+        rows = record().filter(pl.col("time") <= newest)
+        bench.workspace.lake.merge(OTHER, rows, "asos", now)
+    return Bench(Workspace(bench.workspace.root, config), FakeClock(now))
+
+
+@pytest.mark.parametrize("newest", [None, DAY_BEFORE - timedelta(hours=1)])
+def test_from_noon_on_others_do_not_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, newest: datetime | None
+) -> None:
+    """A station without the day is named in the journal, and the others' release goes out."""
+    two = _two(bench, NOON, newest)
+    done = work(two, monkeypatch, two.run("one", GOOD), INCOMPLETE)
+    assert (done.release, done.laggards) == (1, (OTHER,))
+    assert _journal(two)["laggards"] == [OTHER]
+
+
+def test_before_noon_all_are_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until noon in Korea the date stays open, to be tried again."""
+    two = _two(bench, NOON - timedelta(seconds=1), None)
+    with pytest.raises(TryLater, match="1 of 2"):
+        work(two, monkeypatch, two.run("one", GOOD), INCOMPLETE)
+    assert not (two.workspace.state / "daily").exists()
+
+
+def test_without_any_station_there_is_no_day(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every station lacks the day, noon changes nothing."""
+    monkeypatch.setattr("trainer.lake.Lake.newest", lambda *_: DAY_BEFORE - timedelta(hours=1))
+    two = _two(bench, NOON, None)
+    with pytest.raises(TryLater, match="1 of 2"):
+        work(two, monkeypatch, two.run("one", GOOD), INCOMPLETE)
+
+
+def test_a_station_that_has_the_day_is_no_laggard(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older gap of a station is left to the next run."""
+    two = _two(bench, NOON, DAY_BEFORE)
+    assert work(two, monkeypatch, two.run("one", GOOD), INCOMPLETE).laggards == ()
+
+
+def test_one_station_alone_is_waited_for_all_day(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single station's incomplete ingest leaves the date open at any hour."""
+    with pytest.raises(TryLater):
+        work(bench, monkeypatch, bench.run("one", GOOD), INCOMPLETE)
