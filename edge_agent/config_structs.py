@@ -82,6 +82,8 @@ class Mqtt(_Section, frozen=True, kw_only=True):
         "homeassistant"
     )
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    reconnect_s: Annotated[float, Meta(ge=1, le=3600)] = 1.0
+    """Within this time a device comes back to a broker that dropped it, at a random moment."""
     tls: Tls = field(default_factory=Tls)
 
 

@@ -68,6 +68,7 @@ def open_courier(
         protocol=config.mqtt.protocol,
         clock=clock,
         random=random.random,
+        first_pause_s=config.mqtt.reconnect_s,
         ping=ping,
     )
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from edge_agent.alerts.rules import Latch
     from edge_agent.alerts.wording import Speaker
     from edge_agent.config_structs import Rule
-    from edge_agent.contract.forecast import Forecast
+    from edge_agent.contract.forecast import Forecast, TargetForecast
     from edge_agent.contract.manifest import Manifest
     from edge_agent.messaging.topics import Topics
     from edge_agent.timekeeping import ClockState
@@ -92,29 +92,33 @@ def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
         target = forecast.targets.get(name)
         if target is None:
             continue
-        low, high = target.quantile(P10), target.quantile(P90)
-        hours = tuple(
-            ForecastHour(
-                valid_at=at,
-                lead_h=round((at - forecast.origin).total_seconds() / 3600),
-                value=rounded(target.values[i]),
-                p10=rounded(low[i]),
-                p90=rounded(high[i]),
-            )
-            for i, at in enumerate(forecast.valid_at)
-        )
         payload = ForecastPayload(
             **_base(voice, "forecast", f"forecast/{topic}"),
             quantity=name,
             unit=target.unit,
             origin=forecast.origin,
-            hours=hours,
+            hours=hours_of(forecast, target),
             notes=tuple(forecast.notes),
             adjusted=tuple(forecast.adjusted),
             inputs=voice.inputs,
         )
         made.append(_state(voice.topics.forecast(topic), payload, Kind.STATE))
     return made
+
+
+def hours_of(forecast: Forecast, target: TargetForecast) -> tuple[ForecastHour, ...]:
+    """Hours of one of the forecast's targets, as messages and the page have them."""
+    low, high = target.quantile(P10), target.quantile(P90)
+    return tuple(
+        ForecastHour(
+            valid_at=at,
+            lead_h=round((at - forecast.origin) / timedelta(hours=1)),
+            value=rounded(target.values[i]),
+            p10=rounded(low[i]),
+            p90=rounded(high[i]),
+        )
+        for i, at in enumerate(forecast.valid_at)
+    )
 
 
 def state_message(voice: Voice, rule: Rule, latch: Latch, evidence: Evidence) -> Message:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,8 +10,7 @@ from zoneinfo import ZoneInfo
 from edge_agent import __version__, cycle
 from edge_agent.agronomy import irrigation
 from edge_agent.alerts import wording
-from edge_agent.alerts.message import TARGET_TOPICS
-from edge_agent.alerts.payloads import ForecastHour
+from edge_agent.alerts.message import TARGET_TOPICS, hours_of, rounded
 from edge_agent.alerts.rules import Edge
 from edge_agent.alerts.wording import Speaker
 from edge_agent.contract.forecast import P10, P90, Forecast, NoForecast, Source
@@ -22,8 +20,6 @@ from edge_agent.web import answers
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    import numpy as np
 
     from edge_agent.condition import Condition
     from edge_agent.updates.slots import Slot
@@ -57,18 +53,9 @@ def series(forecast: Forecast) -> dict[str, answers.Series]:
         target = forecast.targets.get(name)
         if target is None:
             continue
-        low, high = target.quantile(P10), target.quantile(P90)
-        hours = tuple(
-            ForecastHour(
-                valid_at=at,
-                lead_h=round((at - forecast.origin) / timedelta(hours=1)),
-                value=_number(target.values[i]),
-                p10=_number(low[i]),
-                p90=_number(high[i]),
-            )
-            for i, at in enumerate(forecast.valid_at)
+        made[word] = answers.Series(
+            quantity=name, unit=target.unit, hours=hours_of(forecast, target)
         )
-        made[word] = answers.Series(quantity=name, unit=target.unit, hours=hours)
     return made
 
 
@@ -140,9 +127,9 @@ def _alert(view: View, shown: RuleView, speaker: Speaker) -> answers.Alert:
         if known
         else "",
         why=answers.Why(
-            value=_number(evidence.value),
+            value=rounded(evidence.value),
             unit=wording.unit_of(rule.quantity),
-            probability=_number(evidence.probability, 3),
+            probability=rounded(evidence.probability, 3),
             needed=None if rule.now else rule.probability,
             hour=evidence.hour,
             window_h=None if rule.now else rule.within_h,
@@ -165,7 +152,7 @@ def sensor(reading: Reading, view: View, now: datetime) -> answers.Sensor:
         role=configured.role,
         quantity=configured.quantity,
         unit=QUANTITIES[configured.quantity].unit,
-        value=None if sample is None else _number(sample.value),
+        value=None if sample is None else rounded(sample.value),
         at=None if sample is None else sample.at,
         fresh=sample is not None and oldest <= sample.at <= now + sensors.AHEAD,
         refused=view.refused.get(sensors.key_of(configured), 0),
@@ -202,7 +189,7 @@ def health(view: View, condition: Condition | None, now: datetime) -> answers.He
         agent_version=__version__,
         forecast_source=forecast.source.value if forecast else None,
         data_age_s=data_age_s(view, now),
-        cycle_s=_number(condition.cycle_s, 3) if condition else None,
+        cycle_s=rounded(condition.cycle_s, 3) if condition else None,
         updated_at=condition.updated_at if condition else None,
         mqtt=answers.Mqtt(
             connected=link.connected if link else False,
@@ -284,7 +271,3 @@ def _slot(slot: Slot | None) -> answers.Slot | None:
     if slot is None:
         return None
     return answers.Slot(release=slot.release, manifest_sha256=slot.sha256)
-
-
-def _number(value: float | np.floating | None, digits: int = 2) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(float(value), digits)
