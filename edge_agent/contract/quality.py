@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from edge_agent.contract import schema
@@ -30,6 +31,7 @@ from edge_agent.contract.schema import QUANTITIES, TIME, Flag, flag_column
 from edge_agent.errors import BadData
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 STEP_HOURS: Final = 3
@@ -43,6 +45,8 @@ LOOKBACK_HOURS: Final = max(
 
 KEPT: Final = (Flag.GOOD, Flag.ACCUMULATED)
 """Flags whose values stay."""
+
+_HOUR: Final = np.timedelta64(1, "h")
 
 
 def clean(
@@ -64,94 +68,102 @@ def clean(
     Raises:
         BadData: A time is null or not on the full hour.
     """
-    frame = _typed(frame)
-    if frame.height == 0 and (start is None or end is None):
-        return _grid(frame)
-    if frame.select(
-        (pl.col(TIME).is_null() | (pl.col(TIME).dt.truncate("1h") != pl.col(TIME))).any()
-    ).item():
+    times = frame[TIME].cast(schema.TIME_DTYPE).to_numpy()
+    # A time that is missing is not equal to itself.
+    if (times != times.astype("datetime64[h]")).any():
         raise BadData("observations: a time is missing or not a full hour; give hourly values")
-    frame = frame.unique(TIME, keep="last", maintain_order=True)
-    times = frame[TIME].sort()
-    first: datetime = start or times[0]
-    last: datetime = end or times[-1]
-    hours = pl.datetime_range(first, last, "1h", time_unit="us", eager=True)
-    return _grid(
-        pl.DataFrame({TIME: hours}).join(frame, on=TIME, how="left", maintain_order="left")
-    )
-
-
-def _typed(frame: pl.DataFrame) -> pl.DataFrame:
-    columns: list[pl.Expr] = [pl.col(TIME).cast(schema.TIME_DTYPE)]
-    for name in schema.OBSERVED:
-        value = pl.col(name).cast(pl.Float64) if name in frame.columns else pl.lit(None, pl.Float64)
-        columns.append(pl.when(value.is_finite()).then(value).alias(name))
-        flag = flag_column(name)
-        columns.append(
-            (
-                pl.col(flag).cast(pl.UInt8) if flag in frame.columns else pl.lit(None, pl.UInt8)
-            ).alias(flag)
-        )
-    return frame.select(columns)
-
-
-def _grid(frame: pl.DataFrame) -> pl.DataFrame:
-    """Apply the rules to a frame that is hourly and gapless."""
+    hours = _grid(times, start, end)
+    raw, given = _spread(frame, times, hours)
     # Q1, Q2: what passes is the input of the rules that compare values with each other.
-    plausible = frame.with_columns(
-        pl.when(
-            pl.col(name).is_between(QUANTITIES[name].low, QUANTITIES[name].high)
-            & pl.col(flag_column(name)).fill_null(Flag.GOOD).is_in(KEPT)
+    plausible = {
+        name: np.where(
+            (raw[name] >= quantity.low) & (raw[name] <= quantity.high) & _kept(given[name]),
+            raw[name],
+            np.nan,
         )
-        .then(pl.col(name))
-        .alias(name)
-        for name in schema.OBSERVED
-    )
-    checked = plausible.with_columns(_flag(name) for name in schema.OBSERVED)
-    raw = frame.select(pl.col(name).alias(f"{name}_raw") for name in schema.OBSERVED)
-    flagged = checked.hstack(raw).with_columns(
-        pl.when(pl.col(flag_column(name)).is_not_null())
-        .then(pl.col(flag_column(name)))
-        .when(pl.col(name).is_null() & pl.col(f"{name}_raw").is_not_null())
-        .then(pl.lit(Flag.RANGE, pl.UInt8))
-        .when(pl.col(name).is_null())
-        .then(pl.lit(Flag.MISSING, pl.UInt8))
-        .otherwise(pl.lit(Flag.GOOD, pl.UInt8))
-        .alias(flag_column(name))
-        for name in schema.OBSERVED
-    )
-    return flagged.select(
-        TIME,
-        *(
-            pl.when(pl.col(flag_column(name)).is_in(KEPT)).then(pl.col(name)).alias(name)
-            for name in schema.OBSERVED
-        ),
-        *(flag_column(name) for name in schema.OBSERVED),
+        for name, quantity in QUANTITIES.items()
+        if name in raw
+    }
+    flags = {name: _flags(name, raw[name], given[name], plausible) for name in raw}
+    values = {name: np.where(_kept(flags[name]), plausible[name], np.nan) for name in raw}
+    return pl.DataFrame(
+        {TIME: pl.Series(hours, dtype=schema.TIME_DTYPE)}
+        | values
+        | {flag_column(name): flags[name] for name in raw},
+        nan_to_null=True,
     )
 
 
-def _flag(name: str) -> pl.Expr:
-    """Flag of Q3 to Q5, else the source's own, else null; on values that are plausible."""
-    quantity = QUANTITIES[name]
-    value = pl.col(name)
-    given = pl.col(flag_column(name))
-    # Of several hits the first in this list counts.
-    hits: list[pl.Expr] = [pl.when(given.is_in(KEPT).not_()).then(given)]
-    if name == schema.DEW_POINT:
-        excess = value - pl.col(schema.AIR_TEMPERATURE)
-        hits.append(_hit(excess > DEW_POINT_EXCESS_C, Flag.INCONSISTENT))
-    if quantity.step_per_hour is not None:
-        before = [(value - value.shift(hours)).abs() for hours in range(1, STEP_HOURS + 1)]
-        # The smallest of the distances; null where none of the hours before has a value.
-        hits.append(_hit(pl.min_horizontal(before) > quantity.step_per_hour, Flag.STEP))
+def _grid(times: np.ndarray, start: datetime | None, end: datetime | None) -> np.ndarray:
+    if len(times) == 0 and (start is None or end is None):
+        return times
+    first = _stamp(start) if start else times.min()
+    last = _stamp(end) if end else times.max()
+    return np.arange(first, last + _HOUR, _HOUR)
+
+
+def _stamp(time: datetime) -> np.datetime64:
+    return np.datetime64(time.replace(tzinfo=None), "us")
+
+
+def _spread(
+    frame: pl.DataFrame, times: np.ndarray, hours: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Values (NaN = missing) and flags (GOOD = none) of every quantity on the grid."""
+    rows = (times - hours[0]) // _HOUR if len(hours) else np.full(len(times), -1)
+    inside = (rows >= 0) & (rows < len(hours))
+    rows = rows[inside]
+    values, flags = {}, {}
+    for name in schema.OBSERVED:
+        values[name] = np.full(len(hours), np.nan)
+        flags[name] = np.full(len(hours), Flag.GOOD, np.uint8)
+        flag = flag_column(name)
+        # Where a row number comes twice, what is assigned last stays.
+        if name in frame.columns:
+            values[name][rows] = frame[name].cast(pl.Float64).to_numpy()[inside]
+        if flag in frame.columns:
+            given = frame[flag].cast(pl.UInt8).fill_null(Flag.GOOD)
+            flags[name][rows] = given.to_numpy()[inside]
+        values[name][np.isinf(values[name])] = np.nan
+    return values, flags
+
+
+def _kept(flags: np.ndarray) -> np.ndarray:
+    kept: np.ndarray = (flags == Flag.GOOD) | (flags == Flag.ACCUMULATED)
+    return kept
+
+
+def _flags(
+    name: str, raw: np.ndarray, given: np.ndarray, plausible: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Flags of one quantity: from the last rule to the first, so that the first has its way."""
+    quantity, value = QUANTITIES[name], plausible[name]
+    known = np.isfinite(value)
+    flags = np.where(known & (given == Flag.ACCUMULATED), given, np.uint8(Flag.GOOD))
     if quantity.stuck_hours is not None:
-        window = quantity.stuck_hours
-        low = value.rolling_min(window, min_samples=window)
-        high = value.rolling_max(window, min_samples=window)
-        hits.append(_hit(low == high, Flag.STUCK))
-    hits.append(_hit((given == Flag.ACCUMULATED) & value.is_not_null(), Flag.ACCUMULATED))
-    return pl.coalesce(hits).alias(flag_column(name))
+        flags[_run(value) >= quantity.stuck_hours] = Flag.STUCK
+    if quantity.step_per_hour is not None:
+        flags[_distance(value) > quantity.step_per_hour] = Flag.STEP
+    if name == schema.DEW_POINT:
+        excess = value - plausible[schema.AIR_TEMPERATURE]
+        flags[excess > DEW_POINT_EXCESS_C] = Flag.INCONSISTENT
+    flags[~known] = np.where(np.isnan(raw[~known]), np.uint8(Flag.MISSING), np.uint8(Flag.RANGE))
+    return np.where(_kept(given), flags, given)
 
 
-def _hit(condition: pl.Expr, flag: Flag) -> pl.Expr:
-    return pl.when(condition).then(pl.lit(flag, pl.UInt8))
+def _run(value: np.ndarray) -> np.ndarray:
+    """How many equal values in a row end at each hour; NaN equals nothing."""
+    row = np.arange(len(value))
+    begins = np.ones(len(value), np.bool_)
+    begins[1:] = value[1:] != value[:-1]
+    run: np.ndarray = row - np.maximum.accumulate(np.where(begins, row, 0)) + 1
+    return run
+
+
+def _distance(value: np.ndarray) -> np.ndarray:
+    """To the nearest of the `STEP_HOURS` values before; NaN where none of them is known."""
+    nearest = np.full(len(value), np.nan)
+    for hours in range(1, STEP_HOURS + 1):
+        distance = np.abs(value[hours:] - value[:-hours])
+        nearest[hours:] = np.fmin(nearest[hours:], distance)
+    return nearest
