@@ -9,6 +9,7 @@ may so differ between winter and summer. The trainer fits them on training years
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -43,16 +44,23 @@ def design(day_of_year: np.ndarray, hour: np.ndarray) -> np.ndarray:
 def table(coefficients: Sequence[float]) -> np.ndarray:
     """Normals of one quantity: Float64, shape (366, 24), by day of year - 1 and UTC hour.
 
-    Always evaluated for the whole table, so that a window and a full series read equal bits.
+    Always evaluated for the whole table, so that a window and a full series read equal bits; that
+    takes longer than all other features of an hour, so the newest tables are kept. Read-only.
 
     Raises:
         ValueError: Not `COEFFICIENTS` numbers.
     """
     if len(coefficients) != COEFFICIENTS:
         raise ValueError(f"climatology: {len(coefficients)} coefficients, expected {COEFFICIENTS}")
+    return _table(tuple(coefficients))
+
+
+@lru_cache(maxsize=4)
+def _table(coefficients: tuple[float, ...]) -> np.ndarray:
     day, hour = np.meshgrid(np.arange(1.0, 367.0), np.arange(24.0), indexing="ij")
     regressors = design(day.ravel(), hour.ravel())
     normals: np.ndarray = (regressors * np.asarray(coefficients, np.float64)).sum(axis=1)
+    normals.flags.writeable = False
     return normals.reshape(366, 24)
 
 

@@ -42,6 +42,13 @@ def test_table_is_the_design_times_the_coefficients() -> None:
         assert table[day - 1, hour] == pytest.approx(expected, abs=1e-9)
 
 
+def test_a_table_cannot_be_written_to() -> None:
+    """The same table is given to all who ask for these coefficients: none may change it."""
+    table = climatology.table([1.0] * COEFFICIENTS)
+    with pytest.raises(ValueError, match="read-only"):
+        table[0, 0] = 99.0
+
+
 def test_a_short_record_invents_no_seasons() -> None:
     """From January alone the rest of the year stays near what was seen, not hundreds of degrees."""
     values = -3.0 + 3.0 * np.sin(2 * np.pi * HOURS[: 31 * 24] / 24)
