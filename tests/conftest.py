@@ -1,5 +1,10 @@
 """Calm threads, set before NumPy is loaded: tests already run side by side."""
 
+from hypothesis import settings
+
 from edge_agent.console import calm_threads
 
 calm_threads()
+# A slow example says how busy the machine is, and nothing about the code.
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")

@@ -46,7 +46,7 @@ def _do(box: Outbox | MemoryOutbox, step: str, value: Any) -> object:  # noqa: A
     return getattr(box, step)(value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(STEPS, max_size=30))
 def test_real_and_model_agree(steps: list[tuple[str, Any]]) -> None:
     """Same answers and same counts after every step; the caps always hold."""

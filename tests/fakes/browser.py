@@ -19,6 +19,10 @@ PROGRAM = shutil.which("chromium")
 _PATIENCE_S = 20.0
 
 
+class _Navigated(Exception):  # noqa: N818 - no fault
+    """The page went to another one before it could answer."""
+
+
 class Browser:
     """One window; use it as a context.
 
@@ -90,8 +94,15 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, script: str) -> None:
-        """Wait until an expression is true."""
-        self._until(lambda: self.run(f"Boolean({script})"))
+        """Wait until an expression is true; it may have to wait for another page first."""
+
+        def holds() -> bool:
+            try:
+                return bool(self.run(f"Boolean({script})"))
+            except _Navigated:
+                return False
+
+        self._until(holds)
 
     def press(self, key: str, code: int) -> None:
         """One key on the keyboard."""
@@ -121,6 +132,8 @@ class Browser:
             except TimeoutError:
                 continue
             if heard.get("id") == self._number:
+                if "navigated" in heard.get("error", {}).get("message", ""):
+                    raise _Navigated
                 assert "error" not in heard, heard["error"]
                 result: dict[str, Any] = heard["result"]
                 return result

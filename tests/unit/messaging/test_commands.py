@@ -165,7 +165,7 @@ def test_what_cannot_be_done_is_told() -> None:
     assert (case.last()["ok"], case.last()["text"]) == (False, "depot: no answer")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([*NAMES, "x"]), st.binary(max_size=200), st.booleans())
 def test_no_payload_harms(name: str, payload: bytes, retain: bool) -> None:
     """Whatever comes in ends in an answer or in a count, never in a fault."""

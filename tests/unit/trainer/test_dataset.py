@@ -67,7 +67,7 @@ def test_a_short_record_is_refused() -> None:
     dataset.split(FIRST, last + HOUR, 0.2, 168)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(end=st.integers(0, 1300), limit=st.integers(1, 60_000), seed=st.integers(0, 9))
 def test_no_training_target_at_or_after_the_end(end: int, limit: int, seed: int) -> None:
     """Every target hour lies before the end, every origin after the warm-up; no pair twice."""
@@ -111,7 +111,7 @@ def test_a_draw_repeats_with_its_seed() -> None:
     assert draws[0] == draws[1] != draws[2]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(start=st.integers(-10, 800), length=st.integers(-20, 300))
 def test_scoring_pairs_are_complete_origins(start: int, length: int) -> None:
     """Each origin from the start has all leads, and its longest target is observed by the end."""
