@@ -31,6 +31,7 @@ from edge_agent.inference import load_predictors
 from trainer import export, linear, model, parity, stack, training
 from trainer.dataset import split
 from trainer.holdout import Holdout
+from trainer.parallel import each_of
 from trainer.scoring import SCORED_LEADS, Metrics, score_holdout
 from trainer.station_source import ready, stations_until
 
@@ -72,6 +73,7 @@ def train(
     Raises:
         InputMissing: No observations of any configured station.
         BadData: Too few observations, or the export does not match the model.
+        TryLater: See `parallel.each_of`.
     """
     options = workspace.config.training
     records = stations_until(workspace, as_of)
@@ -88,11 +90,18 @@ def train(
     folder = workspace.runs / name
     if (folder / MANIFEST).exists():
         return folder
-    fitted = training.fit_candidate(
-        sources, borders, seed=options.seed, threads=options.threads, progress=progress
-    )
+    with each_of(workspace.config.compute) as each:
+        fitted = training.fit_candidate(
+            sources,
+            borders,
+            seed=options.seed,
+            threads=options.threads,
+            progress=progress,
+            each=each,
+        )
+        progress("holdout")
+        holdout = Holdout.of(sources, borders, SCORED_LEADS, each)
     progress("export and parity")
-    holdout = Holdout.of(sources, borders, SCORED_LEADS)
     content = {target: export.to_onnx(fitted.models[target]) for target in TARGETS}
     checked = {
         target: parity.check(fitted.models[target], content[target], holdout.matrix, options.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -73,6 +73,14 @@ class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN."""
 
 
+class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where stations are made ready and backtests run."""
+
+    backend: Literal["local", "dask"] = "local"
+    scheduler: Annotated[str, Meta(pattern=r"^(|(tcp|tls)://[^\s/]+:\d+)$")] = ""
+    """Of the Dask cluster, as tcp://host:8786."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file. `stations` are KMA's ASOS numbers; `lake` and `depot_path` take s3:// too."""
 
@@ -87,6 +95,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     training: Training = msgspec.field(default_factory=Training)
     depot: Depot = msgspec.field(default_factory=Depot)
     tracking: Tracking = msgspec.field(default_factory=Tracking)
+    compute: Compute = msgspec.field(default_factory=Compute)
 
 
 def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> Config:
@@ -110,6 +119,9 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
             f"{config.depot.canary_days} days decide nothing: 0 (off) or {LEAST_CANARY_DAYS} to 365"
         )
         problems.append(strict.Problem("depot.canary_days", told))
+    if not problems and config.compute.backend == "dask" and not config.compute.scheduler:
+        told = 'backend = "dask" needs the address of a scheduler, like tcp://host:8786'
+        problems.append(strict.Problem("compute.scheduler", told))
     problems += [] if problems else _places(config)
     if problems:
         lined = (replace(problem, line=line_of(text, problem.path)) for problem in problems)

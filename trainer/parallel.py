@@ -1,14 +1,35 @@
-"""Where work that is done station by station is done: here, or on a Dask cluster."""
+"""Where work that is done station by station is done: here, or on a Dask cluster.
+
+Work and items travel as Python objects, so scheduler and workers are trusted like this machine:
+keep them in a network of their own, or use `tls://` with Dask's own settings. Workers open the
+lake by the same path or bucket, with their own environment's keys.
+"""
 
 from __future__ import annotations
 
+import platform
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import numpy as np
+import polars as pl
+
+from edge_agent import __version__
+from edge_agent.contract import features
+from edge_agent.errors import ConfigError, TryLater
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+
+    from distributed import Client
+
+    from trainer.config import Compute
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_CONNECT_S = 15
 
 
 class Each(Protocol):
@@ -16,3 +37,58 @@ class Each(Protocol):
 
     def __call__(self, work: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]:
         """Do the work for each item."""
+
+
+@contextmanager
+def each_of(compute: Compute) -> Iterator[Each]:
+    """The `map` of the settings. A worker that dies is made up for by the others.
+
+    Raises:
+        ConfigError: The Dask package lacks, or a worker runs other code than this process.
+        TryLater: No scheduler answers, it has no workers, or work fell with three of them.
+    """
+    if compute.backend == "local":
+        yield map
+        return
+    try:
+        from distributed import Client, KilledWorker
+    except ModuleNotFoundError as fault:
+        raise ConfigError(
+            'compute.backend: "dask" needs one more package: pip install distributed'
+        ) from fault
+    try:
+        client = Client(compute.scheduler, timeout=_CONNECT_S, set_as_default=False)
+    except OSError as fault:
+        raise TryLater(f"{compute.scheduler}: no Dask scheduler answers") from fault
+    with client:
+        if not client.ncores():
+            raise TryLater(f"{compute.scheduler}: the Dask scheduler has no workers")
+        try:
+            yield _Cluster(client)
+        except KilledWorker as fault:
+            raise TryLater(f"{compute.scheduler}: workers die of this work: {fault}") from fault
+
+
+class _Cluster:
+    """`map` on a cluster; a result is let go of when it has been taken."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __call__(self, work: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        waiting = self._client.map(partial(_checked, _code(), work), list(items), pure=False)
+        while waiting:
+            yield waiting.pop(0).result()
+
+
+def _checked(code: tuple[str, ...], work: Callable[[T], R], item: T) -> R:
+    """Runs on the worker."""
+    if code != _code():
+        raise ConfigError(f"a Dask worker runs {_code()}, the trainer {code}: install the same")
+    return work(item)
+
+
+def _code() -> tuple[str, ...]:
+    """Everything that decides whether two machines come to the same numbers."""
+    versions = (platform.machine(), platform.python_version(), pl.__version__, np.__version__)
+    return (__version__, features.digest()[:12], *versions)

@@ -37,7 +37,7 @@ def test_the_template_says_the_defaults(content: bytes) -> None:
 def test_the_template_names_every_key() -> None:
     """A key that is not explained there does not exist for a reader."""
     text = opened_template().decode()
-    for struct in (Config, config.Kma, config.Training, config.Depot):
+    for struct in (Config, config.Kma, config.Training, config.Depot, config.Compute):
         for name in struct.__struct_fields__:
             assert f"\n{name} = " in text or f"\n[{name}]" in text, name
 

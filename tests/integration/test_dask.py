@@ -1,0 +1,173 @@
+"""Training on a real Dask cluster, a worker of which is killed: equal to the local run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from edge_agent.errors import ConfigError, TryLater
+from tests.fakes.trained import WHEN, make_workspace, shrink, train
+from tests.fakes.weather import record
+from trainer import parallel
+from trainer.config import Compute, decode
+from trainer.parallel import each_of
+from trainer.workspace import Workspace
+
+distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+OTHERS = (112, 119)
+PATIENCE_S = 60
+HOST = ("--host", "127.0.0.1", "--no-dashboard")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+class Cluster:
+    """A scheduler and two workers, each a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "scheduler.log"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.start("scheduler", "--port", "0")
+        self.address = self._told(self.log, r"Scheduler at:\s+(tcp://\S+)")
+        for name in ("one", "two"):
+            self.work(name)
+
+    def start(self, what: str, *words: str, name: str = "scheduler") -> None:
+        """Start a process of the cluster."""
+        command = [sys.executable, "-m", "distributed.cli.dask_" + what, *words, *HOST]
+        with self.log.with_name(f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=log,
+                stderr=log,
+            )
+
+    def work(self, name: str) -> None:
+        """Start a worker."""
+        self.start(
+            "worker", self.address, "--no-nanny", "--nthreads", "1", "--name", name, name=name
+        )
+
+    def _told(self, log: Path, pattern: str) -> str:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            if found := re.search(pattern, log.read_text()):
+                return found[1]
+            time.sleep(0.1)
+        raise AssertionError(log.read_text())
+
+    def stop(self) -> None:
+        """End every process."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers that have reported."""
+    made = Cluster(tmp_path_factory.mktemp("dask"))
+    try:
+        with distributed.Client(made.address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=PATIENCE_S)
+        yield made
+    finally:
+        made.stop()
+
+
+def _farm(root: Path, address: str = "") -> Workspace:
+    made = make_workspace(root)
+    for number, seed in zip(OTHERS, (3, 4), strict=True):
+        made.lake.merge(number, record(seed=seed), "asos", WHEN)
+    compute = Compute(backend="dask", scheduler=address) if address else Compute()
+    config = msgspec.structs.replace(made.config, stations=(108, *OTHERS), compute=compute)
+    return Workspace(made.root, config)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_worker_dies_and_the_run_is_that_of_one_machine(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker is given work, never does it, and is killed: the other one does all of it."""
+    shrink(monkeypatch)
+    local = train(_farm(tmp_path / "local"))
+    victim = cluster.processes["one"]
+    victim.send_signal(signal.SIGSTOP)
+    held: list[bool] = []
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+
+        def kill_when_at_work() -> None:
+            until = time.monotonic() + PATIENCE_S
+            names = {w["name"]: a for a, w in client.scheduler_info()["workers"].items()}
+            while time.monotonic() < until and not held:
+                if client.processing()[names["one"]]:
+                    held.append(True)
+                time.sleep(0.05)
+            victim.kill()
+
+        killer = threading.Thread(target=kill_when_at_work)
+        killer.start()
+        spread = train(_farm(tmp_path / "spread", cluster.address))
+        killer.join()
+    assert held
+    assert victim.wait() == -signal.SIGKILL
+    assert spread.name == local.name
+    assert _hashes(spread) == _hashes(local)
+
+
+def test_other_code_on_a_worker_is_refused(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that might come to other numbers are not used."""
+    monkeypatch.setattr(parallel, "_code", lambda: ("0.0.0",))
+    compute = Compute(backend="dask", scheduler=cluster.address)
+    with (
+        pytest.raises(ConfigError, match=r"a Dask worker runs .*install the same"),
+        each_of(compute) as each,
+    ):
+        list(each(abs, [-1]))
+
+
+def test_results_come_in_order(cluster: Cluster) -> None:
+    """As of `map`, of which a cluster is another one."""
+    with each_of(Compute(backend="dask", scheduler=cluster.address)) as each:
+        assert list(each(abs, range(-5, 5))) == [5, 4, 3, 2, 1, 0, 1, 2, 3, 4]
+
+
+def test_no_scheduler_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that is down: exit 75."""
+    monkeypatch.setattr(parallel, "_CONNECT_S", 0.5)
+    down = Compute(backend="dask", scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(TryLater, match="no Dask scheduler answers"), each_of(down):
+        pass
+
+
+def test_dask_needs_an_address() -> None:
+    """Said when the settings are read, not in the middle of a night's training."""
+    with pytest.raises(ConfigError, match=r"compute\.scheduler: .*tcp://host:8786"):
+        decode(b'[compute]\nbackend = "dask"\n', "trainer.toml")
