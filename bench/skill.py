@@ -188,8 +188,8 @@ def _lacking(run: Run, target: str, hours: Hours) -> None:
     table = run.manifest.residuals[target]
     around = residuals.spread(table, hours.valid, hours.leads)
     whole = rmse(run.predictors[target].predict(hours.matrix), observed)
-    cases = {group: [group] for group in inputs.GROUPS}
-    cases[ALL_BUT_HUMIDITY] = [group for group in inputs.GROUPS if group != "humidity"]
+    cases: dict[str, tuple[str, ...]] = {group: (group,) for group in inputs.GROUPS}
+    cases[ALL_BUT_HUMIDITY] = inputs.ALL_BUT_HUMIDITY
     told = []
     for name, groups in cases.items():
         own = run.predictors[target].predict(inputs.blanked(hours.matrix, groups))

@@ -258,6 +258,7 @@ def _lineage(
                 "linear_rows": training.LINEAR_ROWS,
                 "ridge": linear.PENALTY,
                 "drop_share": training.DROP_SHARE,
+                "bare_share": training.BARE_SHARE,
                 "probed": training.PROBED,
                 "knots_averaged": 2 * stack.NEIGHBOURS + 1,
             },

@@ -276,18 +276,28 @@ def times(all_series: Sequence[StationSeries], pairs: Pairs) -> pl.Series:
     return pl.Series(out).dt.replace_time_zone("UTC")
 
 
-def drop_inputs(matrix: np.ndarray, share: float, seed: int) -> np.ndarray:
+def drop_inputs(matrix: np.ndarray, share: float, seed: int, bare: float = 0.0) -> np.ndarray:
     """Matrix in which each group of inputs is blanked in a random `share` of the rows.
 
     A farm without a barometer then meets a model that has seen such rows, and every input that
     can be missing has been missing in training, so that trees carry a branch for it. Every hourly
     value may also be missing by itself, in a tenth as many rows. The calendar, the site and the
     references are never blank.
+
+    Args:
+        matrix: Float32 (N, F).
+        share: Of the rows, for each group.
+        seed: Of the draw.
+        bare: Share of the rows in which everything but temperature and humidity is blank: the least
+            farm, which groups drawn one by one would hardly ever make.
     """
     random = np.random.default_rng(seed)
     out = matrix.copy()
     for group in inputs.GROUPS:
         rows = np.flatnonzero(random.random(len(out)) < share)
+        out[rows[:, None], inputs.columns_of(group)] = np.nan
+    rows = np.flatnonzero(random.random(len(out)) < bare)
+    for group in inputs.ALL_BUT_HUMIDITY:
         out[rows[:, None], inputs.columns_of(group)] = np.nan
     for column in inputs.MEASURED_COLUMNS:
         out[random.random(len(out)) < share / 10.0, column] = np.nan

@@ -26,7 +26,7 @@ TREES: Mapping[str, Any] = {
 }
 """Hard regularisation: on one station-decade anything looser learns the training years."""
 
-ROUNDS = 200
+ROUNDS = 320
 
 SEED_RECIPE: Mapping[str, Any] = {
     "objective": "regression",

@@ -156,8 +156,8 @@ def lacking(
     matrix = holdout.matrix[rows]
     truth = holdout.truth[target][rows]
     known = np.isfinite(truth)
-    cases = {group: [group] for group in inputs.GROUPS}
-    cases[ALL_BUT_HUMIDITY] = [group for group in inputs.GROUPS if group != "humidity"]
+    cases: dict[str, tuple[str, ...]] = {group: (group,) for group in inputs.GROUPS}
+    cases[ALL_BUT_HUMIDITY] = inputs.ALL_BUT_HUMIDITY
     found = {}
     for name, groups in cases.items():
         error = predictor.predict(inputs.blanked(matrix, groups)) - truth

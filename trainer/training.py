@@ -42,6 +42,11 @@ LINEAR_ROWS = 60_000
 """Most rows per lead for the linear base."""
 
 DROP_SHARE = 0.1
+"""Rows that lack a group of inputs, for each group."""
+
+BARE_SHARE = 0.2
+"""Rows that have temperature and humidity only."""
+
 PROBED = 10
 """Every so many pairs are also forecast without each group of inputs, to see what that costs."""
 
@@ -166,7 +171,7 @@ class _Record:
             ),
             truth=np.concatenate([one.truth for one in samples]),
             whole=whole,
-            thinned=drop_inputs(whole, DROP_SHARE, seed),
+            thinned=drop_inputs(whole, DROP_SHARE, seed, BARE_SHARE),
             unseen=np.concatenate([one.unseen for one in samples]),
         )
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 GROUPS: Final = ("humidity", "wind", "pressure", "rain", "cloud", "solar")
 """Inputs that come and go together; temperature is the least that a farm must measure."""
 
+ALL_BUT_HUMIDITY: Final = tuple(group for group in GROUPS if group != "humidity")
+"""What a farm with a thermometer and a hygrometer lacks."""
+
 MEASURED_COLUMNS: Final = tuple(
     sorted(
         NAMES.index(name)
