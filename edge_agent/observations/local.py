@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import reduce
-from operator import and_
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -142,14 +140,16 @@ def knows(frame: pl.DataFrame, quantity: str) -> bool:
 
 
 def _usable(frame: pl.DataFrame) -> pl.Series:
-    known = [frame[target].is_not_null() for target in TARGETS]
-    return frame[TIME].filter(reduce(and_, known))
+    return frame.drop_nulls(TARGETS)[TIME]
 
 
 def _steady(frame: pl.DataFrame, now: datetime) -> bool:
     times = _usable(frame)
-    recent = times.filter(times > now - 24 * _HOUR)
-    return len(recent) >= MIN_HOURS and now - recent[-1] <= MAX_SILENCE
+    return (
+        len(times) >= MIN_HOURS
+        and times[-MIN_HOURS] > now - 24 * _HOUR
+        and now - times[-1] <= MAX_SILENCE
+    )
 
 
 def _newest(frame: pl.DataFrame) -> datetime:

@@ -100,16 +100,12 @@ class Store:
         """
         with faults_told(self._db):
             rows = self._db.execute(
-                f"SELECT time, {', '.join(_COLUMNS)} FROM observations "  # noqa: S608 - names from the schema
+                f"SELECT time * 1000000, {', '.join(_COLUMNS)} FROM observations "  # noqa: S608 - names from the schema
                 "WHERE source = ? AND time BETWEEN ? AND ? ORDER BY time LIMIT ?",
                 (source, _seconds(start), _seconds(end), most),
             ).fetchall()
-        frame = pl.DataFrame(
-            rows,
-            schema={TIME: pl.Int64} | dict.fromkeys(_COLUMNS, pl.Float64),
-            orient="row",
-        )
-        return frame.with_columns(pl.from_epoch(TIME, "s").cast(TIME_DTYPE))
+        schema = {TIME: TIME_DTYPE} | dict.fromkeys(_COLUMNS, pl.Float64)
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
     def newest(self, source: str) -> datetime | None:
         """Time of the newest row of a source."""
