@@ -77,6 +77,16 @@ def test_too_few_hours_are_not_steady(store: Store) -> None:
     assert seen(store)[2] == OWN
 
 
+def test_hours_before_the_last_day_make_no_source_steady(store: Store) -> None:
+    """O1: seventeen hours of today and all of yesterday are too few; one more of today is not."""
+    fill(store, CELL, 1.0)
+    fill(store, OWN, 3.0, hours=MIN_HOURS - 1)
+    fill(store, OWN, 3.0, hours=24, age=24)
+    assert seen(store)[2] == CELL
+    fill(store, OWN, 3.0, hours=1, age=23)
+    assert seen(store)[2] == OWN
+
+
 def test_where_none_is_steady_the_newest_hour_counts(store: Store) -> None:
     """O2: an old station is better than an older cell, and the other way round."""
     assert seen(store)[2] == STATION
