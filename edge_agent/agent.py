@@ -24,6 +24,7 @@ from edge_agent.runtime import DATABASE, Runtime
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from edge_agent.cycle import Decision
     from edge_agent.messaging.courier import Courier
@@ -37,6 +38,8 @@ class Agent:
     Args:
         open_runtime: Reads the configuration and builds the parts; called again at a reload.
         report: Where events of the network thread, and wishes of commands, go.
+        update: Pulls from the depot into a state folder and says what is new; see
+            `update_process`.
         show: Looks at what there is, after each cycle and watch.
 
     Raises:
@@ -47,10 +50,12 @@ class Agent:
         self,
         open_runtime: Callable[[], Runtime],
         report: Callable[[Item], None],
+        update: Callable[[Path], str],
         show: Callable[[Runtime, Decision | None], None] = lambda _, __: None,
     ) -> None:
         self._open = open_runtime
         self._report = report
+        self._update = update
         self._show = show
         self._decision: Decision | None = None
         self._runtime = self._opened()
@@ -140,14 +145,15 @@ class Agent:
             return
         self._runtime.intake.take(message.topic, message.payload, message.at)
 
-    def fetch(self) -> Callable[[], bool]:
+    def fetch(self) -> bool:
         """See `service_seams.Work`."""
         runtime = self._runtime
         if not (runtime.config.depot.url or runtime.config.depot.path):
-            return lambda: False
-        finish = runtime.fetch()
-        # After a reload the store is another one; the update that follows brings the hours again.
-        return lambda: bool(finish()) if runtime is self._runtime else False
+            return False
+        if not runtime.on_disk:
+            raise TryLater("the disk refuses; releases and observations come once it takes writes")
+        _log.info("update: %s", self._update(runtime.state))
+        return True
 
     def reload(self) -> Courier:
         """See `service_seams.Work`."""

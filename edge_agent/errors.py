@@ -20,7 +20,7 @@ Foreign errors are wrapped where their bytes are consumed, not only where the ca
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class FarmError(Exception):
@@ -99,3 +99,11 @@ class NothingNew(FarmError):  # noqa: N818 - named by treatment
     """The work of this call was done before."""
 
     exit_code = 11
+
+
+_BY_EXIT_CODE: Final = {kind.exit_code: kind for kind in FarmError.__subclasses__()}
+
+
+def of_exit_code(code: int, text: str) -> FarmError:
+    """The fault that a child process ended with; a plain `FarmError` for any other code."""
+    return _BY_EXIT_CODE.get(code, FarmError)(text)

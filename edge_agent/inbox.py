@@ -24,9 +24,9 @@ class Signal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An update is over. `finish` takes over what came and says whether to work a cycle."""
+    """An update is over: whether it brought anything, or why it failed."""
 
-    finish: Callable[[], bool] | None
+    news: bool
     fault: Exception | None = None
 
 

@@ -49,7 +49,7 @@ class Pulled:
 def pull(
     config: Config, state: Path, clock: Clock, store: Store, *, place: str | None = None
 ) -> Callable[[], Pulled]:
-    """Pull release and relayed bundles; may run in a thread of its own.
+    """Pull release and relayed bundles.
 
     Args:
         config: `[depot]` and `[device]` are read.
@@ -122,10 +122,10 @@ def _relayed(updater: Updater, config: Config) -> dict[str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads bundles, each at most once if it ends the process.
+    """Reads bundles, each at most once if it ends the process: the others still come.
 
     A Parquet file can be made so that its decoder aborts, which no `except` sees. So a mark lies
-    beside a bundle while it is read: one whose mark is found was the agent's end the last time.
+    beside a bundle while it is read: one whose mark is found was the end of an update.
 
     Attributes:
         state: The agent's state folder.
@@ -144,7 +144,7 @@ class _Reader:
         mark, digest = self.state / f"{path}.reading", sha256(content).hexdigest()
         with suppress(OSError):
             if mark.read_text() == digest:
-                told = "reading it ended the agent the last time: left aside until another comes"
+                told = "reading it ended the update before: left aside until another comes"
                 self.faults.append(BadData(f"{path}: {told}"))
                 return None
         with suppress(OSError):

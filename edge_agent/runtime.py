@@ -320,9 +320,18 @@ class Runtime:
 
 
 def open_runtime(
-    config_path: Path | None, clock: Clock, env: Mapping[str, str] = os.environ
+    config_path: Path | None,
+    clock: Clock,
+    env: Mapping[str, str] = os.environ,
+    state: Path | None = None,
 ) -> Runtime:
-    """Runtime from the configuration file, found as `locations` says.
+    """Runtime from the configuration file and on its state folder, found as `locations` says.
+
+    Args:
+        config_path: The configuration file, where it is known.
+        clock: Time.
+        env: Environment.
+        state: A state folder instead of the configuration's.
 
     Raises:
         InputMissing: There is no configuration.
@@ -330,15 +339,16 @@ def open_runtime(
         StorageError: The state folder cannot be used.
     """
     settings = config.load(config_path, env)
-    state = locations.state_folder(settings.storage.path, env, root=os.geteuid() == 0)
+    if state is None:
+        state = locations.state_folder(settings.storage.path, env, root=os.geteuid() == 0)
     work_as_owner(state)
     return Runtime(settings, state, clock)
 
 
 @contextlib.contextmanager
-def opened(config_path: Path | None) -> Iterator[Runtime]:
+def opened(config_path: Path | None, state: Path | None = None) -> Iterator[Runtime]:
     """Runtime on the system's clock, closed at the end; for commands. Raises as `open_runtime`."""
-    runtime = open_runtime(config_path, SystemClock())
+    runtime = open_runtime(config_path, SystemClock(), state=state)
     try:
         yield runtime
     finally:

@@ -7,8 +7,7 @@ Rules (tests name the numbers):
    systemd is told to be patient.
 3. One cycle at the start and one whenever the wall clock's hour has changed, whatever the clock
    did meanwhile: after a day of sleep or a jump, once. New data or a new release: once more.
-4. Updates are fetched in a thread of their own, at jittered intervals; what they bring is taken
-   over by the loop.
+4. Updates are fetched beside the loop, at jittered intervals; it reads what they brought.
 5. A fault in one job is said and counted; the others go on.
 6. The watchdog is fed by the loop that does the work, and by nothing else.
 7. HUP reads the configuration anew; a bad one changes nothing and is said.
@@ -190,9 +189,9 @@ class Service:
 
     def _fetch(self) -> None:
         try:
-            self._inbox.put(Fetched(self._work.fetch()))
+            self._inbox.put(Fetched(news=self._work.fetch()))
         except Exception as fault:  # noqa: BLE001 - handed to the loop, which tells bugs from faults
-            self._inbox.put(Fetched(None, fault))
+            self._inbox.put(Fetched(news=False, fault=fault))
 
     def _take(self, item: Item) -> None:
         match item:
@@ -217,18 +216,18 @@ class Service:
     def _take_over(self, fetched: Fetched) -> None:
         self._fetching = False
 
-        def finish() -> bool:
+        def outcome() -> bool:
             if fetched.fault is not None:
                 raise fetched.fault
-            return fetched.finish is not None and fetched.finish()
+            return fetched.news
 
-        changed = self._guard("update", finish)
+        news = self._guard("update", outcome)
         failed = "update" in self._faults
         if not failed:
             self._updated_at = self._clock.now()
         mean_s = min(RETRY_S, self._poll_interval_s) if failed else self._poll_interval_s
         self._fetch_at = self._clock.monotonic() + mean_s * (0.8 + 0.4 * self._random())
-        self._cycle_wanted = self._cycle_wanted or bool(changed)
+        self._cycle_wanted = self._cycle_wanted or bool(news)
 
     def _reload(self) -> None:
         moment_us = int(self._clock.monotonic() * 1e6)

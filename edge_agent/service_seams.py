@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from edge_agent.inbox import Item
@@ -36,8 +36,8 @@ class Work(Protocol):
         """A sensor's message or a command."""
         ...
 
-    def fetch(self) -> Callable[[], bool]:
-        """Pull release and observations, in a thread of its own; the result runs on the loop."""
+    def fetch(self) -> bool:
+        """Pull release and observations, in a thread of its own; whether anything was new."""
         ...
 
     def reload(self) -> Mail:

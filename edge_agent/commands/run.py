@@ -8,6 +8,7 @@ import random
 import secrets
 import signal
 from contextlib import AbstractContextManager, closing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -60,6 +61,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
     from edge_agent.runtime import DATABASE, Runtime
     from edge_agent.service import Service
     from edge_agent.shelter import read_into_memory
+    from edge_agent.update_process import update
     from edge_agent.web.view import Board
 
     set_up_logging(0)
@@ -97,7 +99,12 @@ def run_service(log_format: str, config_path: Path | None) -> None:
         board = Board()
         with (
             closing(
-                Agent(open_runtime, inbox.put, board.look if first.web.port else _unseen)
+                Agent(
+                    open_runtime,
+                    inbox.put,
+                    partial(update, config_path),
+                    board.look if first.web.port else _unseen,
+                )
             ) as agent,
             _web(first.web, state, board=board, clock=clock, put=inbox.put, work=agent.ask),
         ):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from edge_agent.commands.config import config_option, json_option
 from edge_agent.console import print_json, verbosity_options
 from edge_agent.errors import NothingNew
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command()
@@ -21,10 +18,17 @@ if TYPE_CHECKING:
     metavar="URL|DIR",
     help="Pull from this address or folder (a USB stick) instead of the configured depot.",
 )
+@click.option(
+    "--for-service",
+    "state",
+    type=click.Path(path_type=Path),
+    hidden=True,
+    help="Work as the child of the service that uses this state folder.",
+)
 @config_option
 @json_option
 @verbosity_options
-def sync(place: str | None, config_path: Path | None, as_json: bool) -> None:
+def sync(place: str | None, state: Path | None, config_path: Path | None, as_json: bool) -> None:
     """Pull the approved release and observations now; a folder is checked as a server is.
 
     Exit 11: nothing new. Exit 75: try later. Exit 77: refused, the text names the file and says
@@ -33,8 +37,11 @@ def sync(place: str | None, config_path: Path | None, as_json: bool) -> None:
     Example: edge-agent sync --from /media/usb/depot
     """
     from edge_agent.runtime import opened
+    from edge_agent.update_process import work_for_the_service
 
-    with opened(config_path) as runtime:
+    if state is not None:
+        work_for_the_service()
+    with opened(config_path, state) as runtime:
         pulled = runtime.fetch(place)()
         live = pulled.release or runtime.slots.load()
     if not pulled or live is None:

@@ -23,7 +23,7 @@ from edge_agent.messaging.link import Received
 from edge_agent.notify import Notifier
 from edge_agent.runtime import Runtime
 from edge_agent.service import Service
-from tests.fakes.farm import ROOT, fill_weather, install_release, write_config
+from tests.fakes.farm import ROOT, fill_weather, install_release, no_update, write_config
 from tests.fakes.publisher import FakeLink
 
 if TYPE_CHECKING:
@@ -109,7 +109,9 @@ def live(
     days_of = _Days(clock, days, happenings or {}, true_offset, keep=keep)
     link = days_of.link
     agent = Agent(
-        lambda: Runtime(config.load(path, {}), folder / "state", clock, lambda: True), days_of.put
+        lambda: Runtime(config.load(path, {}), folder / "state", clock, lambda: True),
+        days_of.put,
+        no_update,
     )
     with closing(agent):
         runtime = agent._runtime

@@ -32,9 +32,9 @@ ROOT = "farm/v1/farm/edge-1"
 
 
 @functools.cache
-def whole_release() -> tuple[bytes, dict[str, bytes]]:
-    """A release with real models, and the normals that a forecast needs."""
-    made, files = tiny_release()
+def whole_release(word: str = "tiny") -> tuple[bytes, dict[str, bytes]]:
+    """A release with real models, and the normals that a forecast needs; `word` tells two apart."""
+    made, files = tiny_release(word)
     known = normals(3)
     whole = msgspec.structs.replace(
         made,
@@ -79,6 +79,11 @@ def write_config(folder: Path, port: int, more: str = "") -> Path:
         "utf-8",
     )
     return path
+
+
+def no_update(state: Path) -> str:
+    """For an `Agent` whose configuration names no depot."""
+    raise AssertionError(f"{state}: nothing is to be pulled")
 
 
 class ServiceProcess:

@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent import config
 from edge_agent.agent import Agent
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, TryLater
 from edge_agent.inbox import Item, Signal
 from edge_agent.messaging.link import Received
 from edge_agent.runtime import Runtime
@@ -31,12 +31,17 @@ class _Case:
         self.clock = FakeClock(NOW)
         self.path = write_config(folder, 1)
         self.wishes: list[Item] = []
+        self.pulled: list[Path] = []
         install_release(folder / "state")
         fill_weather(folder / "state")
-        self.agent = Agent(lambda: self._open(folder), self.wishes.append)
+        self.agent = Agent(lambda: self._open(folder), self.wishes.append, self._pull)
 
     def _open(self, folder: Path) -> Runtime:
         return Runtime(config.load(self.path, {}), folder / "state", self.clock, lambda: True)
+
+    def _pull(self, state: Path) -> str:
+        self.pulled.append(state)
+        return "release 4 is live"
 
     def take(self, topic: str, payload: bytes = b"", *, retain: bool = False) -> None:
         self.agent.take(Received(topic, payload, retain=retain, at=self.clock.now()))
@@ -161,3 +166,20 @@ def test_a_certificate_that_ends_is_told_in_health(case: _Case, tmp_path: Path) 
     health = next(e.message for e in entries if e.message.topic == f"{ROOT}/health")
     (said,) = [p for p in json.loads(health.payload)["problems"] if p.startswith("mqtt.tls.cert")]
     assert "URGENT, ends in " in said
+
+
+def test_nothing_is_pulled_onto_a_disk_that_refuses(case: _Case) -> None:
+    """An update is asked for the state folder; in shelter it waits, which is told."""
+    text = case.path.read_text("utf-8")
+    case.path.write_text(f'{text}[depot]\nurl = "http://127.0.0.1:1/"\n', "utf-8")
+    case.agent.reload()
+    case.agent.settle()
+    assert case.agent.fetch()
+    assert case.pulled == [case.agent._runtime.state]
+    while case.agent.shelter() is None:
+        pass
+    case.agent.settle()
+    with pytest.raises(TryLater, match="the disk refuses"):
+        case.agent.fetch()
+    assert len(case.pulled) == 1
+    assert "forecast from model_relayed_station" in case.agent.cycle(NOW)

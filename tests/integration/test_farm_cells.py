@@ -195,7 +195,9 @@ def test_a_bundle_that_ends_the_process_is_read_once(tmp_path: Path) -> None:
     for _ in range(2):
         again = start()
         assert again.returncode == 0, again.stderr
-        assert again.stdout.startswith("None\nobservations/108/latest.parquet: reading it ended")
+        assert again.stdout.startswith(
+            "None\nobservations/108/latest.parquet: reading it ended the update"
+        )
 
 
 def test_farms_outside_the_grid_are_a_wrong_setting(place: Path) -> None:

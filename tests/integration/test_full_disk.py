@@ -15,7 +15,7 @@ from edge_agent.errors import StorageError
 from edge_agent.reserve import NAME, Reserve
 from edge_agent.runtime import Runtime
 from tests.fakes.clock import FakeClock
-from tests.fakes.farm import fill_weather, install_release, write_config
+from tests.fakes.farm import fill_weather, install_release, no_update, write_config
 from tests.integration.test_agent_work import NOW
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def _agent(place: Path, reserve_bytes: int) -> Agent:
     fill_weather(place / "state")
     clock = FakeClock(NOW)
     return Agent(
-        lambda: Runtime(config.load(path, {}), place / "state", clock, lambda: True), print
+        lambda: Runtime(config.load(path, {}), place / "state", clock, lambda: True),
+        print,
+        no_update,
     )
 
 

@@ -21,6 +21,7 @@ from edge_agent.inbox import Inbox
 from edge_agent.messaging.link import Received
 from edge_agent.observations.local import aggregate
 from edge_agent.runtime import Runtime
+from tests.fakes.farm import no_update
 from tests.fakes.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.D
     runtime = Runtime(made, folder, SystemClock(), lambda: True)
     logger = Client(CallbackAPIVersion.VERSION2, client_id="logger", protocol=MQTTv5)
     logger.max_queued_messages_set(0)
-    with closing(Agent(lambda: runtime, inbox.put)) as agent:
+    with closing(Agent(lambda: runtime, inbox.put, no_update)) as agent:
         courier = agent.mail()
         taken = sent = 0
         for _ in range(TURNS):

@@ -16,7 +16,7 @@ from edge_agent.messaging.commands import NAMES
 from edge_agent.messaging.link import Received
 from edge_agent.runtime import Runtime
 from tests.fakes.clock import FakeClock
-from tests.fakes.farm import ROOT, write_config
+from tests.fakes.farm import ROOT, no_update, write_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,7 @@ def _fuzz(folder: Path, count: int) -> None:
     agent = Agent(
         lambda: Runtime(config.load(path, {}), folder / "state", clock, lambda: True),
         wishes.append,
+        no_update,
     )
     with closing(agent):
         settled_kb = 0

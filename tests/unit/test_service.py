@@ -109,11 +109,11 @@ class _Work:
     def take(self, message: Received) -> None:
         self.taken.append(message)
 
-    def fetch(self) -> Callable[[], bool]:
+    def fetch(self) -> bool:
         self.fetches += 1
         if self.fetch_fault is not None:
             raise self.fetch_fault
-        return lambda: self.news
+        return self.news
 
     def reload(self) -> _Mail:
         if self.reload_fault is not None:
@@ -434,10 +434,10 @@ def test_a_flood_of_messages_is_bounded_and_counted() -> None:
         inbox.put(Received("s/1", b"1", retain=False, at=START))
     inbox.put(Acknowledged(1, 0, ""))
     inbox.put(Signal.STOP)
-    inbox.put(Fetched(None))
+    inbox.put(Fetched(news=False))
     items = [inbox.get(0.0) for _ in range(7)]
     assert inbox.dropped == 2
-    assert items[3:] == [Acknowledged(1, 0, ""), Signal.STOP, Fetched(None), None]
+    assert items[3:] == [Acknowledged(1, 0, ""), Signal.STOP, Fetched(news=False), None]
 
 
 def test_systemd_hears_what_is_said(tmp_path: Path) -> None:
