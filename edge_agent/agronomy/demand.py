@@ -78,4 +78,4 @@ def _solar(frame: pl.DataFrame, site: Site, day: Array, hour: Array) -> Array:
 def _column(frame: pl.DataFrame, name: str) -> Array:
     if name not in frame.columns:
         return np.full(frame.height, np.nan)
-    return frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return frame[name].cast(pl.Float64).to_numpy()
