@@ -4,7 +4,7 @@
 
 FARM is a device's folder with a release and observations (state/), such as the demo leaves; it is
 copied. Every cycle works another hour. Polars' fixed cost is what a cycle's calls into it would
-take on no data: the time of the smallest query, and of `features.compute` on one row more.
+take on no data: the time of the smallest query.
 """
 
 from __future__ import annotations
@@ -28,10 +28,14 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
 
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
+from edge_agent import forecast
 from edge_agent.clock import SystemClock
 from edge_agent.config_structs import Config
+from edge_agent.observations import local
 from edge_agent.runtime import DATABASE, Runtime
+from edge_agent.weather import site_of
 
 ROOT = Path(__file__).parents[1]
 WARM_UP = 20
@@ -56,11 +60,16 @@ def main() -> None:
     if not chosen.farm.exists():
         print(f"left out: it needs {chosen.farm} (make demo leaves one)")
         return
-    with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / "state"
-        shutil.copytree(chosen.farm / "state", state)
-        with closing(Runtime(Config(), state, SystemClock())) as runtime:
-            measure(runtime, newest(state), chosen.hours)
+    advised = replace(Config(), irrigation=replace(Config().irrigation, crop="tomato"))
+    for about, config in (("no crop", Config()), ("watering advice for a crop", advised)):
+        print(about)
+        with tempfile.TemporaryDirectory() as folder:
+            state = Path(folder) / "state"
+            shutil.copytree(chosen.farm / "state", state)
+            with closing(Runtime(config, state, SystemClock())) as runtime:
+                measure(runtime, newest(state), chosen.hours)
+                foretell(runtime, newest(state), chosen.hours)
+    print(f"smallest Polars query: {fixed_ms():.3f} ms")
 
 
 def newest(state: Path) -> datetime:
@@ -91,7 +100,18 @@ def measure(runtime: Runtime, last: datetime, hours: int) -> None:
     for name, about in SHOWN:
         total = found[name].cumtime if name in found else 0.0
         print(f"  {about:36}{total / 100 * 1000:8.2f} ms under the profiler")
-    print(f"smallest Polars query: {fixed_ms():.3f} ms")
+
+
+def foretell(runtime: Runtime, last: datetime, times: int) -> None:
+    """What the peer P1 of footprint.py does of it: raw hours in, 48 leads with intervals out."""
+    device = runtime.config.device
+    raw, rung, _ = local.observe(runtime.store, device, last, forecast.HISTORY_HOURS)
+    release, spent = runtime.release(), []
+    for _ in range(times + WARM_UP):
+        start = time.process_time()
+        forecast.make(raw, site_of(device), release, last, source=rung)
+        spent.append((time.process_time() - start) * 1000)
+    print(f"  checks to intervals alone, CPU: mean {np.mean(spent[WARM_UP:]):.1f} ms")
 
 
 def fixed_ms() -> float:
