@@ -134,6 +134,10 @@ class Agent:
             if await self._dial():
                 return
 
+    def keep_alive(self) -> None:
+        """Let paho ping the broker where that is due."""
+        self._client.loop_misc()
+
     async def part(self) -> None:
         """Hang up."""
         self._client.disconnect()
@@ -190,6 +194,7 @@ async def crowd(broker: Mosquitto, said: list[Heard], devices: int, window_s: fl
     tally = Tally([])
     empty = rss_mb(broker.pid)
     agents = [Agent(n, broker.port, said, tally, window_s) for n in range(devices)]
+    pulse = asyncio.create_task(keep_alive(agents))
     spread = devices / 500
     await measured(
         f"{devices} devices connect",
@@ -219,8 +224,17 @@ async def crowd(broker: Mosquitto, said: list[Heard], devices: int, window_s: fl
         f"{busiest_second(times)} in the busiest second, half within "
         f"{statistics.median(times):.0f} s; {tally.refused} attempts met no broker"
     )
+    pulse.cancel()
     for agent in agents:
         await agent.part()
+
+
+async def keep_alive(agents: Sequence[Agent]) -> None:
+    """What paho's own loop would do now and then."""
+    while True:
+        await asyncio.sleep(15.0)
+        for agent in agents:
+            agent.keep_alive()
 
 
 async def measured(what: str, broker: Mosquitto, jobs: list[Any]) -> None:
