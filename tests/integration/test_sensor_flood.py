@@ -21,7 +21,7 @@ from edge_agent.inbox import Inbox, Signal
 from edge_agent.notify import Notifier
 from edge_agent.runtime import Runtime
 from edge_agent.service import Service
-from tests.fakes.farm import fill_weather, install_release
+from tests.fakes.farm import fill_weather, install_release, no_update
 from tests.fakes.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_a_flood_of_readings(tmp_path: Path, seconds: int) -> None:
         clock, inbox = SystemClock(), Inbox()
         settings = config.load(tmp_path / "c.toml", {})
         runtime = Runtime(settings, tmp_path / "state", clock, lambda: True)
-        with closing(Watched(lambda: runtime, inbox.put)) as agent:
+        with closing(Watched(lambda: runtime, inbox.put, no_update)) as agent:
             agent.taken_at_cycles = []
             service = Service(
                 agent,
