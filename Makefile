@@ -81,9 +81,10 @@ binary: $(READY) ## Build dist/edge-agent (one file) and dist/edge-agent-tree/ (
 	$(PYTHON) -m venv --clear build/venv
 	mkdir -p build && $(BIN)/python tools/base_lock.py requirements.lock > build/base.lock
 	build/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r build/base.lock
+	rm -f dist/*.deb
 	build/venv/bin/pyinstaller --noconfirm --clean --log-level WARN --distpath dist --workpath build/work build.spec
 
-test-binary: binary ## Build the program and test that, not the source
+test-binary: deb ## Build program and package and test those, not the source
 	$(BIN)/pytest -q tests/integration/test_binary.py $(ARGS)
 
 deb: binary ## Debian package of the same tree
