@@ -54,6 +54,7 @@ BENCHES = {
     ),
     "web": Bench(("web.py",), "what the page costs: memory, and cycles under 1,000 requests/s"),
     "depot": Bench(("depot_load.py", "1000", "5"), "1,000 agents polling nginx", "nginx"),
+    "fleet": Bench(("fleet.py",), "10,000 devices on one broker that goes away", "mosquitto"),
 }
 
 
