@@ -31,9 +31,10 @@ say "programs for Arm run here, through qemu"
 
 if [ ! -x $root/usr/bin/python3 ]; then
 	say "a Debian for Arm"
+	# Unset, it is debootstrap's own choice.
+	: "${DEBIAN_MIRROR=}"
 	debootstrap --arch=arm64 --variant=minbase \
-		--include=python3,python3-venv,libpython3.11,binutils bookworm $root \
-		"${DEBIAN_MIRROR:-http://deb.debian.org/debian}" > build/arm64/debootstrap.log
+		--include=python3,python3-venv,libpython3.11,binutils bookworm $root $DEBIAN_MIRROR > build/arm64/debootstrap.log
 fi
 
 say "build"
