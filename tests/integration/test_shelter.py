@@ -31,22 +31,6 @@ RULE = '[[rules]]\nname = "{}"\nquantity = "air_temperature_c"\noperator = ">="\
 _Fault = Callable[[Path], Callable[[], None]]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Twelve megabytes of tmpfs."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)],
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.skip("a small file system can be mounted by root only")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 class _Ext4:
     """A file system in a file, which can be broken while files on it are open."""
 
