@@ -111,6 +111,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rollout: Who takes it; None = every device of the channel.
         widening: Per target and group of `contract.inputs`, factor of the spread at each lead of
             the residual table when the group is not measured.
+        tuned: Files with corrections for single farms; see `contract.tuning`.
     """
 
     schema: str
@@ -131,10 +132,15 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
     rollout: Rollout | None = None
     widening: dict[str, dict[str, tuple[float, ...]]] = {}
+    tuned: tuple[FileRef, ...] = ()
 
     def files(self) -> tuple[FileRef, ...]:
-        """Every file an install needs, golden windows last."""
+        """Files that every device needs, golden windows last."""
         return (*(model.file for model in self.models.values()), self.golden)
+
+    def all_files(self) -> tuple[FileRef, ...]:
+        """Every file that the release names."""
+        return (*self.files(), *self.tuned)
 
 
 def safe_path(path: str) -> bool:
