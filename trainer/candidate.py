@@ -165,8 +165,10 @@ def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
     """
     try:
         manifest = contract.decode((folder / MANIFEST).read_bytes())
-        files = {ref.path: (folder / "files" / ref.path).read_bytes() for ref in manifest.files()}
-        for ref in manifest.files():
+        files = {
+            ref.path: (folder / "files" / ref.path).read_bytes() for ref in manifest.all_files()
+        }
+        for ref in manifest.all_files():
             if _ref(ref.path, files[ref.path]) != ref:
                 raise BadData(f"{folder.name}: {ref.path} is not the file of its manifest")
         metrics = msgspec.json.decode((folder / METRICS).read_bytes(), type=Metrics)

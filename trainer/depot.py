@@ -110,7 +110,7 @@ class Depot:
                 name
                 for other, one in live.items()
                 if other != channel
-                for name in (manifest_path(other), *(ref.path for ref in one.manifest.files()))
+                for name in (manifest_path(other), *(ref.path for ref in one.manifest.all_files()))
             }
             wanted |= {packing.packed_path(name) for name in wanted}
             targets = {
@@ -197,7 +197,7 @@ class Depot:
             InputMissing: One of them is gone.
             BadData: One of them is damaged.
         """
-        return {ref.path: self._get(ref.path, ref.sha256) for ref in manifest.files()}
+        return {ref.path: self._get(ref.path, ref.sha256) for ref in manifest.all_files()}
 
     def _live(self, models: Targets) -> dict[str, Published]:
         found = {}
@@ -267,7 +267,7 @@ def stored_name(path: str, digest: str) -> str:
 def _check(channel: str, manifest: Manifest, files: Mapping[str, bytes]) -> None:
     if channel not in roles.CHANNELS:
         raise UsageError(f"no channel {channel!r}: choose one of {', '.join(roles.CHANNELS)}")
-    named = {ref.path: ref for ref in manifest.files()}
+    named = {ref.path: ref for ref in manifest.all_files()}
     if named.keys() != files.keys():
         odd = ", ".join(sorted(named.keys() ^ files.keys()))
         raise BadData(f"release: files and manifest disagree about {odd}")

@@ -84,7 +84,7 @@ def publish_run(
     """
     try:
         manifest = contract.decode((run / "manifest.json").read_bytes())
-        files = {ref.path: (run / "files" / ref.path).read_bytes() for ref in manifest.files()}
+        files = {ref.path: (run / "files" / ref.path).read_bytes() for ref in manifest.all_files()}
     except FileNotFoundError as fault:
         raise InputMissing(f"{fault.filename}: missing, so {run.name} is no candidate") from fault
     named = msgspec.structs.replace(

@@ -10,12 +10,16 @@ import pytest
 
 from edge_agent.contract.manifest import Rollout
 from edge_agent.errors import BadData, InputMissing, NothingNew, Refused, UsageError
-from tests.fakes.depot import Device, Yard, release
+from tests.fakes.depot import Device, Yard, ref, release
+from trainer import roles
+from trainer.metadata import Current
 from trainer.release import open_depot, publish_run, reconcile, restage, rollback
 from trainer.release_log import ReleaseLog
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edge_agent.contract.manifest import Manifest
 
 
 @pytest.fixture(autouse=True)
@@ -174,3 +178,56 @@ def test_weather_keeps_the_signatures_of_models_young(yard: Yard) -> None:
         yard.open().publish_observations(108, f"week {week}".encode())
     device = Device(yard.root / "device", yard.pinned, yard.clock)
     assert device.sync(yard.depot) == 1
+
+
+def _tuned(word: str, shard: bytes) -> tuple[Manifest, dict[str, bytes]]:
+    path = f"models/tuning/{word}/farms.json"
+    manifest, files = release("one", tuned=(ref(path, shard),))
+    return manifest, files | {path: shard}
+
+
+def test_shards_of_farms_are_published_with_the_release(yard: Yard) -> None:
+    """A shard is a file of the release: signed, packed, given back, and checked like a model."""
+    shard = b'{"tunings": "' + b"0" * 5000 + b'"}'
+    manifest, files = _tuned("a", shard)
+    depot = yard.open()
+    depot.publish("stable", manifest, files)
+    live = depot.live()["stable"].manifest
+    assert depot.content(live) == files
+    names = Current(depot.store).delegate(roles.MODELS).targets
+    assert {"models/tuning/a/farms.json", "models/tuning/a/farms.json.gz"} <= names.keys()
+    with pytest.raises(BadData, match="disagree about models/tuning"):
+        depot.publish("stable", manifest, dict(list(files.items())[:-1]))
+    with pytest.raises(BadData, match="not the file"):
+        depot.publish("stable", manifest, files | {"models/tuning/a/farms.json": b"other"})
+
+
+def test_shards_of_other_channels_stay_listed(yard: Yard) -> None:
+    """A publication on one channel leaves the other channel's shards where devices find them."""
+    depot = yard.open()
+    depot.publish("stable", *_tuned("a", b"stable"))
+    depot.publish("canary", *_tuned("b", b"canary"))
+    names = Current(depot.store).delegate(roles.MODELS).targets
+    assert {f"models/tuning/{word}/farms.json" for word in "ab"} <= names.keys()
+
+
+def test_other_tunings_of_the_same_models_are_a_new_release(yard: Yard) -> None:
+    """Equal models and tunings are nothing new; equal models with other tunings are."""
+    depot = yard.open()
+    assert depot.publish("stable", *_tuned("a", b"one")) == 1
+    with pytest.raises(NothingNew):
+        depot.publish("stable", *_tuned("a", b"one"))
+    assert depot.publish("stable", *_tuned("b", b"two")) == 2
+
+
+def test_a_rollback_brings_the_tunings_of_its_models(yard: Yard) -> None:
+    """Tunings belong to models: going back to these goes back to those."""
+    run = yard.candidate("r1", "one", tuned=(ref("models/tuning/a/farms.json", b"one"),))
+    (run / "files/models/tuning/a").mkdir(parents=True)
+    (run / "files/models/tuning/a/farms.json").write_bytes(b"one")
+    publish_run(yard, run, "stable", "first", yard.clock)
+    publish_run(yard, yard.candidate("r2", "two"), "stable", "second", yard.clock)
+    rollback(yard, 1, "worse at dawn", yard.clock)
+    back = yard.open().live()["stable"].manifest
+    assert [one.path for one in back.tuned] == ["models/tuning/a/farms.json"]
+    assert yard.open().content(back)["models/tuning/a/farms.json"] == b"one"
