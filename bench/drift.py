@@ -34,8 +34,8 @@ from trainer.witness import Candidate, Period, collect
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_agent.contract.dfs_grid import Cell
     from trainer.drift import Drift
+    from trainer.places import PlaceId
     from trainer.workspace import Workspace
 
 WINDOW = max(drift.LIMITS) + 1
@@ -51,7 +51,7 @@ class Warmed(Lake):
         self._start = start
 
     def observations(
-        self, place: int | Cell, start: datetime | None = None, end: datetime | None = None
+        self, place: PlaceId, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
         """As the lake's, with the offset."""
         frame = self._lake.observations(place, start, end)

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
+from edge_agent.contract.farm import Elevation, Latitude, Longitude, Slug
 from edge_agent.contract.forecast import Operator
 
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ClockTime = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
 Severity = Literal["info", "warning", "critical"]
@@ -31,9 +31,9 @@ class Device(_Section, frozen=True, kw_only=True):
     site: Slug = "farm"
     id: Slug = "edge-1"
     name: str = ""
-    latitude: Annotated[float, Meta(ge=-90, le=90)] = 37.5714
-    longitude: Annotated[float, Meta(ge=-180, le=180)] = 126.9658
-    elevation_m: Annotated[float, Meta(ge=-430, le=9000)] = 86.0
+    latitude: Latitude = 37.5714
+    longitude: Longitude = 126.9658
+    elevation_m: Elevation = 86.0
     station: Annotated[int, Meta(ge=0, le=999)] = 108
     timezone: str = "Asia/Seoul"
     language: Literal["ko", "en"] = "ko"

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from edge_agent import strict
 from edge_agent.contract.dfs_grid import cell_of
+from edge_agent.contract.farm import Latitude, Longitude
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.toml_lines import line_of
 
@@ -24,8 +25,6 @@ HUB_KEY: Final = "KMA_HUB_KEY"
 PREFIX: Final = "TRAINER__"
 LEAST_CANARY_DAYS: Final = 7
 
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Address = Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$")]
 
 

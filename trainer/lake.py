@@ -2,12 +2,14 @@
 
     observations/station=108/year=2024.parquet   time, schema.OBSERVED, a flag each, source
     observations/cell=60-127/year=2024.parquet   the same of a cell of KMA's forecast grid
+    observations/farm=hill+edge-1/year=2024.parquet   the same of a farm's own sensors
     revisions/station=108/year=2024.jsonl        what an update replaced
 
 Rules of a merge, numbered as the tests name them:
     L1  A missing value is filled by any source.
     L2  A value is replaced only by a source of the same or a higher rank that says otherwise:
-        forecast-grid nowcasts < near-real-time hub < quality-controlled records.
+        forecast-grid nowcasts < near-real-time hub < quality-controlled records. What a farm tells
+        of itself is final, as such records are.
     L3  A blank never erases a value; a value that KMA withdraws comes with QC flag 1 (SOURCE).
     L4  What is replaced is kept as a revision, written before the new value is.
     L5  The same input gives the same bytes, and writing them again changes no file.
@@ -22,10 +24,10 @@ import msgspec
 import polars as pl
 
 from edge_agent.contract import schema
-from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.errors import BadData, StorageError
 from trainer import parquet
+from trainer.places import FarmId, folder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from trainer.depot_store import Store
+    from trainer.places import PlaceId
 
 SOURCE: Final = "source"
 COLUMNS: Final = (TIME, *schema.OBSERVED, *(flag_column(name) for name in schema.OBSERVED), SOURCE)
@@ -72,7 +75,7 @@ class Merge:
 
 
 class Lake:
-    """Observations by place and time; a place is a station's number or a cell of KMA's grid.
+    """Observations by place and time.
 
     Args:
         store: Where the files lie.
@@ -91,7 +94,7 @@ class Lake:
         )
 
     def observations(
-        self, place: int | Cell, start: datetime | None = None, end: datetime | None = None
+        self, place: PlaceId, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
         """Hourly rows of a place with `start <= time <= end`, ascending, one row a time.
 
@@ -113,7 +116,7 @@ class Lake:
             frame = frame.filter(pl.col(TIME) <= end)
         return frame
 
-    def newest(self, place: int | Cell, until: datetime) -> datetime | None:
+    def newest(self, place: PlaceId, until: datetime) -> datetime | None:
         """Time of the newest row of a place up to `until`, or None; reads no more years than that.
 
         Raises:
@@ -127,11 +130,11 @@ class Lake:
                 return found
         return None
 
-    def hours(self, place: int | Cell, *, settled: bool = False) -> np.ndarray:
+    def hours(self, place: PlaceId, *, settled: bool = False) -> np.ndarray:
         """Hours that a place has rows for: whole hours since 1970, ascending, int64.
 
         Args:
-            place: Station or cell.
+            place: Whose rows.
             settled: Only rows from quality-controlled records; near-real-time ones are still to
                 be replaced.
         """
@@ -145,13 +148,14 @@ class Lake:
         epoch = pl.concat(found).dt.epoch("s") if found else pl.Series([], dtype=pl.Int64)
         return epoch.to_numpy() // 3600
 
-    def merge(self, place: int | Cell, frame: pl.DataFrame, source: str, when: datetime) -> Merge:
+    def merge(self, place: PlaceId, frame: pl.DataFrame, source: str, when: datetime) -> Merge:
         """Bring rows in, by the rules above.
 
         Args:
-            place: Station or cell.
+            place: Whose rows.
             frame: As `sources.kma.tidy` returns: `time`, quantities, flags; one row a time.
-            source: Where they come from: "asos", "hub", "nowcast", "portal", "parquet", "csv".
+            source: Where they come from: "asos", "hub", "nowcast", "portal", "parquet", "csv",
+                "mqtt".
             when: Time of the merge, for the revisions.
 
         Raises:
@@ -164,7 +168,7 @@ class Lake:
             done += self._merge_year(place, year, part, when)
         return done
 
-    def _merge_year(self, place: int | Cell, year: int, new: pl.DataFrame, when: datetime) -> Merge:
+    def _merge_year(self, place: PlaceId, year: int, new: pl.DataFrame, when: datetime) -> Merge:
         old = self._read(place, year)
         joined, sources = _join(old, new)
         result = joined.select(
@@ -190,32 +194,33 @@ class Lake:
         added = result.height - old.height
         return Merge(added, _differing(old, result), len(revisions))
 
-    def _years(self, place: int | Cell) -> list[int]:
-        names = self.store.names(f"observations/{_folder(place)}")
+    def _years(self, place: PlaceId) -> list[int]:
+        names = self.store.names(f"observations/{folder(place)}")
         return sorted(
             int(name.rpartition("year=")[2].removesuffix(".parquet"))
             for name in names
             if name.endswith(".parquet")
         )
 
-    def _read(self, place: int | Cell, year: int) -> pl.DataFrame:
-        name = f"observations/{_folder(place)}/year={year}.parquet"
+    def _read(self, place: PlaceId, year: int) -> pl.DataFrame:
+        name = f"observations/{folder(place)}/year={year}.parquet"
         content = self.store.read(name)
         if content is None:
             return _empty()
         try:
             return parquet.decode(content).select(COLUMNS).cast(_SCHEMA)
         except (BadData, pl.exceptions.PolarsError) as fault:
-            raise StorageError(
-                f"lake: {name} is damaged: `trainer ingest --rebuild` mends it from raw answers"
-            ) from fault
+            mend = "`trainer ingest --rebuild` mends it from raw answers"
+            if isinstance(place, FarmId):
+                mend = "remove it and import the farm's export anew"
+            raise StorageError(f"lake: {name} is damaged: {mend}") from fault
 
-    def _write(self, place: int | Cell, year: int, frame: pl.DataFrame) -> None:
-        name = f"observations/{_folder(place)}/year={year}.parquet"
+    def _write(self, place: PlaceId, year: int, frame: pl.DataFrame) -> None:
+        name = f"observations/{folder(place)}/year={year}.parquet"
         self.store.write(name, parquet.encode(frame))
 
-    def _keep(self, place: int | Cell, year: int, revisions: list[dict[str, Any]]) -> None:
-        name = f"revisions/{_folder(place)}/year={year}.jsonl"
+    def _keep(self, place: PlaceId, year: int, revisions: list[dict[str, Any]]) -> None:
+        name = f"revisions/{folder(place)}/year={year}.jsonl"
         before = self.store.read(name) or b""
         latest = {}
         for line in before.splitlines():
@@ -229,10 +234,6 @@ class Lake:
         ]
         lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in fresh)
         self.store.write(name, before + lines)
-
-
-def _folder(place: int | Cell) -> str:
-    return f"cell={place}" if isinstance(place, Cell) else f"station={place}"
 
 
 def _by_year(frame: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:

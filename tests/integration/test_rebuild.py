@@ -26,6 +26,7 @@ from trainer.config import Kma
 from trainer.guidance import Archive
 from trainer.importer import Import
 from trainer.near_time import catch_up
+from trainer.places import FarmId
 from trainer.workspace import Workspace, create
 
 if TYPE_CHECKING:
@@ -177,6 +178,15 @@ def test_rows_that_nothing_raw_holds_are_never_lost(workspace: Workspace) -> Non
     archive.append(CELL, said.with_columns(pl.col("issued_at") - timedelta(days=400)))
     with pytest.raises(InputMissing, match=r"guidance/.*has 1 rows"):
         rebuild.rebuild(workspace)
+
+
+def test_a_farm_is_left_as_it_is(workspace: Workspace) -> None:
+    """B5: hours that a farm sent are kept only tidy, and stop no rebuild."""
+    lake, farm = workspace.lake, FarmId("hill", "edge-1")
+    lake.merge(farm, lake.observations(108).head(30).drop("source"), "mqtt", NOW)
+    rows = lake.observations(farm)
+    assert rebuild.rebuild(workspace).replaced == ()
+    assert lake.observations(farm).equals(rows)
 
 
 def test_files_imported_without_being_kept_are_asked_for(workspace: Workspace) -> None:

@@ -1,0 +1,59 @@
+"""What the lake keeps hours of: a station, a cell of KMA's grid, or a farm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from edge_agent.contract.dfs_grid import Cell
+from edge_agent.contract.farm import SLUG
+from edge_agent.errors import UsageError
+
+FARM: Final = "farm="
+"""What the name of a farm's folder begins with."""
+_SLUG: Final = re.compile(SLUG)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FarmId:
+    """A device of a site; both are checked here, as they become names of folders.
+
+    Raises:
+        UsageError: A name has characters that none may have.
+    """
+
+    site: str
+    device: str
+
+    def __post_init__(self) -> None:
+        for name in (self.site, self.device):
+            if not _SLUG.fullmatch(name):
+                raise UsageError(
+                    f"{name[:70]!r} cannot be the name of a site or device: use a-z, 0-9, _ and -"
+                )
+
+    @classmethod
+    def of(cls, text: str) -> FarmId:
+        """From "site/device".
+
+        Raises:
+            UsageError: Not such a name.
+        """
+        site, _, device = text.partition("/")
+        return cls(site, device)
+
+    def __str__(self) -> str:
+        """The farm as topics and manifests have it, "site/device"."""
+        return f"{self.site}/{self.device}"
+
+
+PlaceId: TypeAlias = int | Cell | FarmId
+"""A station's KMA number, a cell, or a farm."""
+
+
+def folder(place: PlaceId) -> str:
+    """Name of a place's folder in the lake; no slug holds a +."""
+    if isinstance(place, FarmId):
+        return f"{FARM}{place.site}+{place.device}"
+    return f"cell={place}" if isinstance(place, Cell) else f"station={place}"
