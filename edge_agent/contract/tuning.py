@@ -27,6 +27,12 @@ FORMAT: Final = "farm-edge/tuning/1"
 KNOTS: Final = (1, 3, 6, 12, 18, 24, 36, 48)
 """Leads in hours at which weights stand; linear between them."""
 
+LARGEST_WEIGHT: Final = 100.0
+"""Largest weight that an agent takes, of either sign; most terms are of order one."""
+
+SPREADS: Final = (0.1, 10.0)
+"""Smallest and largest factor of the intervals that an agent takes."""
+
 _ANOMALIES: Final = (
     "temperature_anomaly",
     "humidity_anomaly",
@@ -46,8 +52,9 @@ class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         model: SHA-256 (hex) of the shared model's file, which it corrects and no other.
-        weights: Shape (len(KNOTS), len(TERMS)), in the target's unit per unit of the term.
-        spread: Factor of the release's intervals at each knot.
+        weights: Shape (len(KNOTS), len(TERMS)), in the target's unit per unit of the term; none
+            beyond `LARGEST_WEIGHT`.
+        spread: Factor of the release's intervals at each knot, within `SPREADS`.
     """
 
     model: str
@@ -139,6 +146,17 @@ def shard_of(manifest: Manifest, device: str) -> FileRef | None:
     return manifest.tuned[int.from_bytes(digest[:8], "big") % len(manifest.tuned)]
 
 
+def files_of(manifest: Manifest, device: str) -> tuple[FileRef, ...]:
+    """What one device takes of a release: what every device needs, and its own shard.
+
+    Args:
+        manifest: The release.
+        device: "site/id".
+    """
+    shard = shard_of(manifest, device)
+    return manifest.files() if shard is None else (*manifest.files(), shard)
+
+
 def encode(shard: Shard) -> bytes:
     """Shard as canonical JSON: equal shards give equal bytes."""
     return msgspec.json.encode(shard, order="deterministic")
@@ -152,7 +170,8 @@ def decode(content: bytes, manifest: Manifest) -> Shard:
         manifest: The release that names the shard.
 
     Raises:
-        BadData: Not a shard, of another format or shape, or it corrects other models.
+        BadData: Not a shard, of another format or shape, with numbers beyond their limits, or it
+            corrects other models.
     """
     try:
         shard = msgspec.json.decode(content, type=Shard)
@@ -173,12 +192,13 @@ def _check(where: str, target: str, correction: Correction, manifest: Manifest) 
         raise BadData(f"{where}: the release has no such model")
     if correction.model != manifest.models[target].file.sha256:
         raise BadData(f"{where}: made for another model than this release's")
-    sizes = {len(row) for row in correction.weights}
-    if len(correction.weights) != len(KNOTS) or sizes != {len(TERMS)}:
+    rows = {len(row) for row in correction.weights}
+    if len(correction.weights) != len(KNOTS) or rows != {len(TERMS)}:
         raise BadData(f"{where}: {len(KNOTS)} rows of {len(TERMS)} weights are expected")
-    numbers = np.array(correction.weights)
-    factors = np.array(correction.spread)
-    if not np.isfinite(numbers).all():
-        raise BadData(f"{where}: a weight is not a number")
-    if factors.shape != (len(KNOTS),) or not (np.isfinite(factors) & (factors > 0.0)).all():
-        raise BadData(f"{where}: {len(KNOTS)} positive factors of the spread are expected")
+    if not (np.abs(correction.weights) <= LARGEST_WEIGHT).all():
+        raise BadData(f"{where}: a weight is beyond {LARGEST_WEIGHT:g}")
+    least, most = SPREADS
+    if len(correction.spread) != len(KNOTS):
+        raise BadData(f"{where}: {len(KNOTS)} factors of the spread are expected")
+    if not all(least <= factor <= most for factor in correction.spread):
+        raise BadData(f"{where}: a factor of the spread is not within {least:g} to {most:g}")

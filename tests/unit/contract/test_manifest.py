@@ -52,10 +52,10 @@ def test_unknown_fields_are_refused_everywhere(place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", sorted(set(contract.Manifest.__struct_fields__) - {"rollout", "widening"})
+    "field", sorted(set(contract.Manifest.__struct_fields__) - {"rollout", "widening", "tuned"})
 )
 def test_missing_fields_are_refused(field: str) -> None:
-    """Every field but rollout and widening must be there; the text names it."""
+    """Every field but rollout, widening and tuned must be there; the text names it."""
     document = _document()
     del document[field]
     with pytest.raises(BadData, match=f"missing required field `{field}`"):
