@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from edge_agent.contract.feature_table import KOREA_OFFSET_H
 from edge_agent.errors import BadData
 from trainer.parquet import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 LOSSES: Final = (
     "rows", "error", "absolute", "squared", "crps", "inside_80", "inside_90", "interval_80",
@@ -64,6 +66,13 @@ class Evidence:
     losses: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
     warnings: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
     absent: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @classmethod
+    def spanning(cls, start: datetime, end: datetime) -> Evidence:
+        """Without sums, for the days of the hours from `start` to `end`, UTC."""
+        korea = timedelta(hours=KOREA_OFFSET_H)
+        first = (start + korea).date()
+        return cls(first, ((end + korea).date() - first).days + 1)
 
     def add_losses(
         self,
