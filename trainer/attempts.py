@@ -6,17 +6,18 @@ attempts on one quarter's holdout.
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.errors import BadData, StorageError
-from edge_agent.files import make_folder, sync_folder
+from trainer.line_log import LineLog
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
+
+    from trainer.depot_store import Store
+
+NAME: Final = "attempts.jsonl"
 
 ALPHA = 0.03
 """Chance of calling one of two equal recipes better: of 200 equal pairs at most ten (5 %) pass
@@ -49,57 +50,24 @@ def quarter_of(end: datetime) -> str:
     return f"{end.year}Q{(end.month + 2) // 3}"
 
 
-def count(path: Path, attempt: Attempt) -> int:
+def count(records: Store, attempt: Attempt) -> int:
     """Add an attempt unless it is there, and return its number within channel and quarter.
 
     The same run before the same champion is one attempt, however often it is asked: a killed
     `trainer daily` takes its work up again.
 
     Raises:
-        BadData: A whole line is not an attempt.
-        StorageError: The disk failed.
+        BadData, StorageError, TryLater: See `LineLog.add`.
     """
-    before = [
-        one
-        for one in _read(path)
-        if (one.channel, one.quarter) == (attempt.channel, attempt.quarter)
-    ]
-    for number, one in enumerate(before, start=1):
-        if (one.run, one.champion) == (attempt.run, attempt.champion):
-            return number
-    _append(path, attempt)
-    return len(before) + 1
+
+    def key(one: Attempt) -> tuple[str, str, str, int]:
+        return one.channel, one.quarter, one.run, one.champion
+
+    lines = LineLog(records, NAME, Attempt).add(attempt, lambda one: key(one) == key(attempt))
+    keys = [key(one) for one in lines if key(one)[:2] == key(attempt)[:2]]
+    return keys.index(key(attempt)) + 1
 
 
 def alpha_of(number: int) -> float:
     """Chance that the `number`-th attempt of a quarter may use: all of it for the first FREE."""
     return ALPHA if number <= FREE else ALPHA / number
-
-
-def _read(path: Path) -> list[Attempt]:
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    found = []
-    # What follows the last line break was cut short by a crash.
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            found.append(msgspec.json.decode(line, type=Attempt))
-        except msgspec.DecodeError as fault:
-            raise BadData(f"{path}, line {number}: {fault}: mend it by hand") from fault
-    return found
-
-
-def _append(path: Path, attempt: Attempt) -> None:
-    try:
-        make_folder(path.parent)
-        with path.open("a+b") as handle:
-            handle.seek(0)
-            handle.truncate(handle.read().rfind(b"\n") + 1)
-            handle.write(msgspec.json.encode(attempt) + b"\n")
-            handle.flush()
-            os.fsync(handle.fileno())
-        sync_folder(path.parent)
-    except OSError as fault:
-        raise StorageError(f"{path}: {fault.strerror}: check the disk") from fault

@@ -160,7 +160,7 @@ def _forecasts(
 def _since(workspace: Workspace, canary: Manifest) -> datetime:
     """First full hour with these models; giving them to more devices begins no new trial."""
     began = canary.created_at
-    for entry in reversed(ReleaseLog(workspace.releases).entries()):
+    for entry in reversed(ReleaseLog(workspace.records).entries()):
         if entry.channel != CANARY:
             continue
         if entry.run != canary.lineage.get(RUN, ""):

@@ -1,13 +1,14 @@
-"""Where the depot's files lie: the one seam between publishing and a disk."""
+"""Where the files of lake, runs and depot lie: the one seam between them and a disk."""
 
 from __future__ import annotations
 
 import fcntl
+import os
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from edge_agent.errors import StorageError, TryLater
-from edge_agent.files import make_folder, write_atomic
+from edge_agent.files import make_folder, sync_folder, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,14 @@ class Store(Protocol):
         """
         ...
 
+    def append(self, name: str, before: bytes | None, line: bytes) -> bool:
+        """Add a line to a file only if it still holds `before`; None: only if there is none.
+
+        Returns:
+            False where it holds something else by now; nothing was written.
+        """
+        ...
+
     def lock(self, name: str = "lock") -> AbstractContextManager[None]:
         """Hold off everyone else who asks for this lock of the store.
 
@@ -52,10 +61,10 @@ class Store(Protocol):
 
 
 class FolderStore:
-    """A depot in a local folder, or on a mounted share.
+    """Files in a local folder, or on a mounted share.
 
     Args:
-        root: The depot's folder; made by the first write.
+        root: The folder; made by the first write.
     """
 
     def __init__(self, root: Path) -> None:
@@ -98,6 +107,29 @@ class FolderStore:
             )
         self.write(name, after)
 
+    def append(self, name: str, before: bytes | None, line: bytes) -> bool:
+        """Add a line to a file only if it still holds `before`; see `Store.append`.
+
+        What follows the last line break was cut short by a crash, and is cut off.
+        """
+        path = self.root / name
+        try:
+            make_folder(path.parent)
+            with path.open("a+b") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                handle.seek(0)
+                content = handle.read()
+                if content != (before or b""):
+                    return False
+                handle.truncate(content.rfind(b"\n") + 1)
+                handle.write(line)
+                handle.flush()
+                os.fsync(handle.fileno())
+            sync_folder(path.parent)
+        except OSError as fault:
+            raise StorageError(f"{path}: {fault.strerror}: check the disk") from fault
+        return True
+
     @contextmanager
     def lock(self, name: str = "lock") -> Iterator[None]:
         """Hold off everyone else; the system frees the lock when its holder dies.
@@ -136,7 +168,8 @@ class MemoryStore:
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Names of all files below a folder, sorted."""
-        return tuple(sorted(name for name in self.files if name.startswith(f"{folder}/")))
+        below = f"{folder}/" if folder else ""
+        return tuple(sorted(name for name in self.files if name.startswith(below)))
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone already is no fault."""
@@ -147,6 +180,13 @@ class MemoryStore:
         if self.files.get(name) != before:
             raise TryLater(f"{name}: another one has written it meanwhile")
         self.files[name] = after
+
+    def append(self, name: str, before: bytes | None, line: bytes) -> bool:
+        """Add a line to a file only if it still holds `before`."""
+        if self.files.get(name) != before:
+            return False
+        self.files[name] = (before or b"") + line
+        return True
 
     def lock(self, name: str = "lock") -> AbstractContextManager[None]:
         """There is no other writer."""

@@ -117,7 +117,7 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
         run=folder.name,
         champion=terms.champion or 0,
     )
-    number = count(workspace.root / "attempts.jsonl", attempt)
+    number = count(workspace.records, attempt)
     terms = msgspec.structs.replace(terms, attempt=number, alpha=alpha_of(number))
     content = _evidence(workspace, run, champion, terms)
     decision = conclude(terms, content)

@@ -15,7 +15,7 @@ from edge_agent.contract import manifest as contract
 from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
 from trainer.depot import ROLLBACK, RUN, Depot
 from trainer.keyring import KeyRing, no_passphrase
-from trainer.release_log import Entry, ReleaseLog
+from trainer.release_log import NAME, Entry, ReleaseLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +40,8 @@ class Places(Protocol):
         ...
 
     @property
-    def releases(self) -> Path:
-        """The release log."""
+    def records(self) -> Store:
+        """Where the release log lies."""
         ...
 
 
@@ -114,11 +114,11 @@ def rollback(
         UsageError: No reason.
         Refused: A signing key is not on this machine.
     """
-    entry = ReleaseLog(workspace.releases).find(to)
+    entry = ReleaseLog(workspace.records).find(to)
     depot = open_depot(workspace, clock)
     old = depot.manifest(entry.channel, entry.manifest)
     if old.release != to:
-        raise BadData(f"{workspace.releases}: release {to} names the manifest of {old.release}")
+        raise BadData(f"{NAME}: release {to} names the manifest of {old.release}")
     back = msgspec.structs.replace(old, lineage={**old.lineage, ROLLBACK: str(to)}, rollout=None)
     return _publish(
         workspace, channel or entry.channel, back, depot.content(old), reason=reason, clock=clock
@@ -185,7 +185,7 @@ def reconcile(workspace: Places, clock: Clock) -> tuple[int, ...]:
     Returns:
         Release numbers that were added.
     """
-    log = ReleaseLog(workspace.releases)
+    log = ReleaseLog(workspace.records)
     known = {entry.release for entry in log.entries()}
     live = open_depot(workspace, clock).live()
     missing = sorted(
@@ -216,7 +216,7 @@ def _publish(
         depot.refresh()
         raise
     published = depot.live()[channel]
-    ReleaseLog(workspace.releases).add(
+    ReleaseLog(workspace.records).add(
         _entry(published.manifest, published.sha256, getpass.getuser())
     )
     return number

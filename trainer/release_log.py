@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.errors import BadData, InputMissing, StorageError
-from edge_agent.files import make_folder, sync_folder
+from edge_agent.errors import InputMissing
+from trainer.line_log import LineLog
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from trainer.depot_store import Store
+
+NAME: Final = "releases.jsonl"
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,32 +38,22 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReleaseLog:
-    """The log file of a workspace.
+    """The publications of a workspace.
 
     Args:
-        path: `releases.jsonl`.
+        records: Its records.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, records: Store) -> None:
+        self._log = LineLog(records, NAME, Entry)
 
     def entries(self) -> tuple[Entry, ...]:
-        """Every publication, oldest first; a last line cut short by a crash does not count.
+        """Every publication, oldest first.
 
         Raises:
-            BadData: A whole line is not an entry.
+            BadData, StorageError: See `LineLog.entries`.
         """
-        try:
-            lines = self._path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return ()
-        found = []
-        for number, line in enumerate(lines[:-1], start=1):
-            try:
-                found.append(msgspec.json.decode(line, type=Entry))
-            except msgspec.DecodeError as fault:
-                raise BadData(f"{self._path}, line {number}: {fault}: mend it by hand") from fault
-        return tuple(found)
+        return self._log.entries()
 
     def find(self, release: int) -> Entry:
         """The publication of a number.
@@ -73,22 +64,12 @@ class ReleaseLog:
         for entry in self.entries():
             if entry.release == release:
                 return entry
-        raise InputMissing(f"{self._path}: no release {release}; `trainer runs` lists them")
+        raise InputMissing(f"{NAME}: no release {release}; `trainer runs` lists them")
 
     def add(self, entry: Entry) -> None:
-        """Append one publication and flush it; a torn last line is cut off first.
+        """Add a publication, unless somebody has logged its number already.
 
         Raises:
-            StorageError: The disk failed.
+            BadData, StorageError, TryLater: See `LineLog.add`.
         """
-        try:
-            make_folder(self._path.parent)
-            with self._path.open("a+b") as handle:
-                handle.seek(0)
-                handle.truncate(handle.read().rfind(b"\n") + 1)
-                handle.write(msgspec.json.encode(entry) + b"\n")
-                handle.flush()
-                os.fsync(handle.fileno())
-            sync_folder(self._path.parent)
-        except OSError as fault:
-            raise StorageError(f"{self._path}: {fault.strerror}: check the disk") from fault
+        self._log.add(entry, lambda one: one.release == entry.release)

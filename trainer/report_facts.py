@@ -108,7 +108,7 @@ def collect(workspace: Workspace, folder: Path) -> Facts:
         },
         history=[
             (entry, _scores(workspace.runs / entry.run / candidate.MANIFEST))
-            for entry in ReleaseLog(workspace.releases).entries()
+            for entry in ReleaseLog(workspace.records).entries()
         ],
         unseen=_forecast_again(workspace, manifest, files, metrics),
     )

@@ -141,6 +141,14 @@ class S3Store:
                 "command again"
             )
 
+    def append(self, name: str, before: bytes | None, line: bytes) -> bool:
+        """Add a line to a file only if it still holds `before`; see `Store.append`."""
+        self._check()
+        seen = self.peek(name)
+        if (seen.content if seen else None) != before:
+            return False
+        return self.put_if(name, (before or b"") + line, seen.tag if seen else None) is not None
+
     @contextmanager
     def lock(self, name: str = "lock") -> Iterator[None]:
         """Hold off every other writer by a lease; what it covers is `Store.lock`'s to say.

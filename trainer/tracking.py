@@ -115,7 +115,7 @@ def _mirror(workspace: Workspace, client: Any, experiment: str) -> None:  # noqa
         except BadData as fault:
             # An older format, or a damaged folder: no reason to keep the others back.
             _log.info("tracking: %s is left out: %s", name, fault)
-    live = {entry.channel: entry.run for entry in ReleaseLog(workspace.releases).entries()}
+    live = {entry.channel: entry.run for entry in ReleaseLog(workspace.records).entries()}
     for channel, name in live.items():
         if name in logged:
             _point(client, ALIASES[channel], logged[name])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.errors import CannotCreate, ConfigError, InputMissing
 from edge_agent.files import make_folder, write_atomic
 from trainer import config as settings
+from trainer import release_log
 from trainer.depot_store import FolderStore
 from trainer.lake import Lake
 from trainer.raw_store import RawStore
@@ -113,9 +114,9 @@ class Workspace:
         return self.root / "keys"
 
     @property
-    def releases(self) -> Path:
-        """Append-only log of what was live when, by whom and why."""
-        return self.root / "releases.jsonl"
+    def records(self) -> Store:
+        """Logs of releases and of attempts, journals of dates and of trials."""
+        return FolderStore(self.root)
 
     @property
     def state(self) -> Path:
@@ -162,8 +163,8 @@ def create(
     try:
         for folder in (workspace.root / "lake" / "raw", workspace.runs, workspace.state):
             make_folder(folder)
-        if not workspace.releases.exists():
-            write_atomic(workspace.releases, b"")
+        if workspace.records.read(release_log.NAME) is None:
+            workspace.records.write(release_log.NAME, b"")
         _make_keys(workspace, single_key=single_key, passphrase=passphrase)
         # Last: the file is what marks a workspace as complete.
         write_atomic(path, content)

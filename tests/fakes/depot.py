@@ -62,9 +62,9 @@ class Yard:
         return FolderStore(self.depot)
 
     @property
-    def releases(self) -> Path:
-        """The log."""
-        return self.root / "releases.jsonl"
+    def records(self) -> Store:
+        """Where the log lies."""
+        return FolderStore(self.root)
 
     @property
     def runs(self) -> Path:

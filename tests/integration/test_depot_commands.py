@@ -173,7 +173,9 @@ def test_rollback_is_a_new_release_with_the_old_models(
     code, out, err = _agent(capsys, monkeypatch, "sync", "--config", str(config))
     assert code == 0, err
     assert "too warm" in out
-    lines = [json.loads(line) for line in workspace.releases.read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (workspace.root / "releases.jsonl").read_text().splitlines()
+    ]
     assert [(one["release"], one["channel"]) for one in lines] == [
         (1, "stable"),
         (2, "stable"),

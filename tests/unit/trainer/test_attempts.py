@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.errors import BadData
 from trainer.attempts import ALPHA, Attempt, alpha_of, count, quarter_of
+from trainer.depot_store import FolderStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,24 +20,13 @@ def _attempt(run: str, quarter: str = "2021Q4", channel: str = "stable") -> Atte
 
 def test_attempts_are_counted_by_channel_and_quarter(tmp_path: Path) -> None:
     """A new run is the next number; the same one keeps its own; elsewhere counting begins anew."""
-    path = tmp_path / "attempts.jsonl"
-    assert [count(path, _attempt(name)) for name in ("a", "b", "a", "c")] == [1, 2, 1, 3]
-    assert count(path, _attempt("d", quarter="2022Q1")) == 1
-    assert count(path, _attempt("e", channel="canary")) == 1
-    assert len(path.read_bytes().splitlines()) == 5
-
-
-def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
-    """A crash while writing loses that line only; a damaged whole line is said, not skipped."""
-    path = tmp_path / "attempts.jsonl"
-    count(path, _attempt("a"))
-    with path.open("ab") as handle:
-        handle.write(b'{"at":"2022')
-    assert count(path, _attempt("b")) == 2
-    assert len(path.read_bytes().splitlines()) == 2
-    path.write_bytes(b"{}\n")
-    with pytest.raises(BadData, match=r"attempts.jsonl, line 1: .*mend it by hand"):
-        count(path, _attempt("c"))
+    records = FolderStore(tmp_path)
+    assert [count(records, _attempt(name)) for name in ("a", "b", "a", "c")] == [1, 2, 1, 3]
+    assert count(records, _attempt("d", quarter="2022Q1")) == 1
+    assert count(records, _attempt("e", channel="canary")) == 1
+    assert count(records, _attempt("a", channel="canary")) == 2
+    assert count(records, _attempt("b")) == 2
+    assert len((tmp_path / "attempts.jsonl").read_bytes().splitlines()) == 6
 
 
 def test_the_chance_is_shared_from_the_sixth_attempt_on() -> None:

@@ -72,7 +72,7 @@ def test_a_better_canary_goes_to_stable_as_a_higher_release(bench: Bench) -> Non
     assert trial.since == "2021-11-01T01:00Z"
     assert canary.act(bench.workspace, trial, bench.clock) == 3
     assert _versions(bench, "stable") == (3, GOOD[AIR_TEMPERATURE])
-    last = ReleaseLog(bench.workspace.releases).entries()[-1]
+    last = ReleaseLog(bench.workspace.records).entries()[-1]
     assert (last.release, last.channel, last.run) == (3, "stable", "new")
     assert last.why.startswith("canary 2: C4 air_temperature_c: RMSE ratio to release 1 is 0.")
     with pytest.raises(NothingNew, match="release 2 has the models of stable"):
@@ -87,7 +87,7 @@ def test_a_worse_canary_gets_stables_models_back_under_a_higher_number(bench: Be
     assert canary.act(bench.workspace, trial, bench.clock) == 3
     assert _versions(bench, "canary") == (3, GOOD[AIR_TEMPERATURE])
     assert _versions(bench, "stable") == (1, GOOD[AIR_TEMPERATURE])
-    last = ReleaseLog(bench.workspace.releases).entries()[-1]
+    last = ReleaseLog(bench.workspace.records).entries()[-1]
     assert (last.channel, last.run) == ("canary", "old")
     assert last.why.startswith("canary 2 halted: C3 air_temperature_c")
     kept = json.loads((bench.workspace.state / "canary" / "2.json").read_bytes())
@@ -208,7 +208,7 @@ def test_the_days_work_promotes_and_goes_on(bench: Bench, monkeypatch: pytest.Mo
     assert done.canary.startswith("canary 2 is stable as 3: C4 air_temperature_c")
     assert done.canary in told
     assert done.release == 4
-    assert [e.release for e in ReleaseLog(bench.workspace.releases).entries()] == [1, 2, 3, 4]
+    assert [e.release for e in ReleaseLog(bench.workspace.records).entries()] == [1, 2, 3, 4]
 
 
 def test_the_days_work_leaves_a_canary_on_trial_alone(

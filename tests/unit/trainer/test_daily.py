@@ -128,7 +128,7 @@ def test_killed_after_publishing(
     done = work(bench, monkeypatch, folder)
     assert (done.run, done.release) == ("one", live.release)
     assert gate.champion_of(bench.workspace, "stable", bench.clock) == live
-    logged = [entry.release for entry in ReleaseLog(bench.workspace.releases).entries()]
+    logged = [entry.release for entry in ReleaseLog(bench.workspace.records).entries()]
     assert logged == list(range(1, live.release + 1))
 
 

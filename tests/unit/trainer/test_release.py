@@ -59,7 +59,7 @@ def test_the_same_models_are_nothing_new(yard: Yard) -> None:
 def test_the_log_says_what_when_who_and_why(yard: Yard) -> None:
     """Every publication adds one line; the manifest's hash ties it to the depot."""
     publish_run(yard, yard.candidate("r1"), "canary", "first try", yard.clock)
-    (entry,) = ReleaseLog(yard.releases).entries()
+    (entry,) = ReleaseLog(yard.records).entries()
     assert (entry.release, entry.channel, entry.run, entry.why) == (1, "canary", "r1", "first try")
     assert entry.at == "2026-03-01T03:00:00Z"
     assert entry.by
@@ -107,17 +107,17 @@ def test_a_publication_that_was_not_logged_is_logged_by_the_next(yard: Yard) -> 
     assert reconcile(yard, yard.clock) == (1,)
     assert reconcile(yard, yard.clock) == ()
     publish_run(yard, yard.candidate("two", "two"), "stable", "next", yard.clock)
-    assert [entry.release for entry in ReleaseLog(yard.releases).entries()] == [1, 2]
+    assert [entry.release for entry in ReleaseLog(yard.records).entries()] == [1, 2]
 
 
 def test_a_torn_last_line_of_the_log_is_cut_off(yard: Yard) -> None:
     """Half a line, as a power cut leaves it, neither breaks reading nor the next line."""
     publish_run(yard, yard.candidate("one", "one"), "stable", "daily", yard.clock)
-    with yard.releases.open("ab") as handle:
+    with (yard.root / "releases.jsonl").open("ab") as handle:
         handle.write(b'{"release": 2, "cha')
-    assert [entry.release for entry in ReleaseLog(yard.releases).entries()] == [1]
+    assert [entry.release for entry in ReleaseLog(yard.records).entries()] == [1]
     publish_run(yard, yard.candidate("two", "two"), "stable", "daily", yard.clock)
-    assert [entry.release for entry in ReleaseLog(yard.releases).entries()] == [1, 2]
+    assert [entry.release for entry in ReleaseLog(yard.records).entries()] == [1, 2]
 
 
 def test_without_the_models_key_nothing_can_be_published(yard: Yard) -> None:

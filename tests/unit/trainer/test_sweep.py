@@ -64,7 +64,7 @@ def test_devices_and_rollbacks_find_what_they_need(yard: Yard, tmp_path: Path) -
     updater = device.updater(FolderSource(yard.depot))
     assert updater.fetch_relayed(station_path(108)) == f"{HOURS - 1}".encode()
     assert updater.fetch_relayed(station_path(159)) == f"b{(HOURS - 1) // 2}".encode()
-    assert [entry.release for entry in ReleaseLog(yard.releases).entries()] == [1, 2]
+    assert [entry.release for entry in ReleaseLog(yard.records).entries()] == [1, 2]
     assert rollback(yard, 1, "two is worse", yard.clock) == 3
     assert device.sync(yard.depot) == 3
 

@@ -100,7 +100,7 @@ def test_a_new_workspace_opens_and_is_not_made_twice(tmp_path: Path) -> None:
     """`init` makes all of it; a second one refuses to touch it."""
     made = workspace.create(tmp_path / "farm")
     assert made == Workspace.open(tmp_path / "farm", {})
-    assert made.releases.read_bytes() == b""
+    assert (tmp_path / "farm" / "releases.jsonl").read_bytes() == b""
     assert (tmp_path / "farm" / "root.json").is_file()
     assert (tmp_path / "farm" / "depot").is_dir()
     assert made.lake.stations() == ()
