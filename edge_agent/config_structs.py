@@ -38,6 +38,11 @@ class Device(_Section, frozen=True, kw_only=True):
     timezone: str = "Asia/Seoul"
     language: Literal["ko", "en"] = "ko"
 
+    @property
+    def full_id(self) -> str:
+        """Name of the device among all: "site/id"."""
+        return f"{self.site}/{self.id}"
+
 
 class Depot(_Section, frozen=True, kw_only=True):
     """Where releases come from: a web address or a folder. Neither: `sync --from` only."""
@@ -81,6 +86,8 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     discovery_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = (
         "homeassistant"
     )
+    share_history: bool = False
+    """Tell the last week's hours of the farm's own sensors, and where they stand, retained."""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
     reconnect_s: Annotated[float, Meta(ge=1, le=3600)] = 1.0
     """Within this time a device comes back to a broker that dropped it, at a random moment."""

@@ -8,7 +8,8 @@ A2 it was signed for the channel it was found on, so no one can move it to anoth
 A3 its number is higher than any this device ever ran (a rollback is a new, higher release);
 A4 this agent is new enough;
 A5 the feature code it was trained with is the feature code on this device;
-A6 its files lie where models lie, under names that cannot leave a folder, and are not too large;
+A6 its files lie where models lie, under names that cannot leave a folder, each name once, and none
+   is too large, nor are those that this device takes in all;
 A7 it is rolled out to this device, and this device is not pinned to another release.
 
 A release that A7 keeps away is no fault: there is nothing new for this device. Nor is one that the
@@ -23,10 +24,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract import manifest as contract
+from edge_agent.contract import tuning
 from edge_agent.errors import BadData, NothingNew, Refused
 
 if TYPE_CHECKING:
-    from edge_agent.contract.manifest import Manifest, Rollout
+    from edge_agent.contract.manifest import FileRef, Manifest, Rollout
     from edge_agent.updates.slots import Left
 
 MAX_FILE_BYTES: Final = 32_000_000
@@ -45,7 +47,7 @@ class Device:
         highest: Highest release number it ever ran; 0 for none.
         current_sha256: Of the live manifest, hex; empty for none.
         current_release: Number of the live release; 0 for none.
-        id: Device id, for staged rollouts.
+        id: "site/id", for staged rollouts and the device's own corrections.
         pinned: The only release number that this device takes; 0 for any.
         left: The release it went back from, or None.
     """
@@ -86,7 +88,7 @@ def admit(content: bytes, digest: str, device: Device) -> Manifest:
     except BadData as fault:
         raise Refused(f"{name}: {fault}") from fault
     _fits(manifest, device, name)
-    _files(manifest, name)
+    _files(manifest, device.id, name)
     if device.pinned and manifest.release != device.pinned:
         raise NothingNew(
             f"{name}: release {manifest.release} is left aside: this device is pinned to "
@@ -140,19 +142,18 @@ def _fits(manifest: Manifest, device: Device, name: str) -> None:
         )
 
 
-def _files(manifest: Manifest, name: str) -> None:
-    total = 0
-    paths = set()
-    for file in manifest.files():
+def _files(manifest: Manifest, device_id: str, name: str) -> None:
+    named: dict[str, FileRef] = {}
+    for file in manifest.all_files():
         if not contract.safe_path(file.path) or not file.path.startswith(contract.FILE_ROOTS):
             raise Refused(f"{name}: {file.path!r} is not a path that a release may use")
         if not 0 < file.length <= MAX_FILE_BYTES:
             raise Refused(
                 f"{name}: {file.path}: {file.length} bytes, allowed are 1 to {MAX_FILE_BYTES}"
             )
-        if file.path not in paths:
-            total += file.length
-        paths.add(file.path)
+        if named.setdefault(file.path, file) != file:
+            raise Refused(f"{name}: {file.path} stands for two files")
+    total = sum(file.length for file in set(tuning.files_of(manifest, device_id)))
     if total > MAX_RELEASE_BYTES:
         raise Refused(f"{name}: {total} bytes in all, more than the limit of {MAX_RELEASE_BYTES}")
 

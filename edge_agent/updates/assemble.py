@@ -47,7 +47,7 @@ def open_updater(
             self_check=golden_check,
             timekeeper=Timekeeper(state, clock),
             lock=state / "sync.lock",
-            device_id=f"{config.device.site}/{config.device.id}",
+            device_id=config.device.full_id,
             pinned=config.depot.pinned_release,
         )
 

@@ -1,17 +1,20 @@
 """Installed releases on the disk, and the one file that says which of them is live.
 
     releases/<n>/manifest.json      the signed document, byte for byte
-    releases/<n>/files/<path>       what it names
+    releases/<n>/files/<path>       what it names; of the shards of tunings only this device's
     releases/staging/               work in progress; whatever lies here may be thrown away
     slots.json                      live, previous, and the highest release ever live
 
 S1 A release is whole on the disk, flushed, before its folder gets its final name.
 S2 `slots.json` changes last, by one rename: a cut leaves the old release or the new one.
 S3 Nothing that `slots.json` names is ever written to or removed.
-S4 What is loaded is checked by hash again; a damaged live release gives way to the previous one.
+S4 What is loaded is checked by hash again, the shard too; a damaged live release, or one that lost
+   a file, gives way to the previous one.
 S5 `highest` never falls, so going back by hand or by fault opens no way for an old release.
 S6 A release that replaced another is on trial until `probation` is content with its first cycles;
    one that was left is remembered, with the reason, until another replaces it.
+S7 A shard is that of the device's name at the install. Under another name there is no tuning until
+   the next install, rather than another farm's.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract import manifest as contract
+from edge_agent.contract import tuning
 from edge_agent.errors import BadData, FarmError, InputMissing, StorageError
 from edge_agent.files import make_folder, sync_folder, write_atomic
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.manifest import FileRef, Manifest
+    from edge_agent.contract.tuning import Tuning
 
 _log = logging.getLogger(__name__)
 _MANIFEST: Final = "manifest.json"
@@ -61,6 +66,25 @@ class InstalledRelease:
     def read(self, file: FileRef) -> bytes:
         """Content of a file of the release."""
         return self.path(file).read_bytes()
+
+    def files(self) -> tuple[FileRef, ...]:
+        """What lies here: what every device needs, and the shard that was installed with it."""
+        shards = dict.fromkeys(self.manifest.tuned)
+        return (*self.manifest.files(), *(ref for ref in shards if self.path(ref).exists()))
+
+    def tuning(self, device: str) -> Tuning | None:
+        """A device's own corrections, None where the release has none for it (S7).
+
+        Args:
+            device: "site/id".
+
+        Raises:
+            BadData: See `contract.tuning.decode`; refused at the install by the same agent.
+        """
+        shard = tuning.shard_of(self.manifest, device)
+        if shard is None or not self.path(shard).exists():
+            return None
+        return tuning.decode(self.read(shard), self.manifest).tunings.get(device)
 
 
 class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,7 +159,7 @@ class Slots:
 
         Args:
             content: The manifest's bytes.
-            files: By target path; exactly those that the manifest names, hashes checked.
+            files: By target path, hashes checked: those of `contract.tuning.files_of`.
 
         Raises:
             StorageError: The disk is full or failed; the live release is as it was.
@@ -234,9 +258,12 @@ class Slots:
         if sha256(content).hexdigest() != slot.sha256:
             raise BadData(f"{folder / _MANIFEST}: damaged since it was installed")
         release = InstalledRelease(contract.decode(content), folder, slot.sha256)
-        for file in release.manifest.files():
+        files = release.files()
+        for file in files:
             if not matches(file, release.read(file)):
                 raise BadData(f"{release.path(file)}: damaged since it was installed")
+        if release.manifest.tuned and len(files) == len(release.manifest.files()):
+            raise BadData(f"{folder}: the file of tunings that was installed is lost")
         return release
 
     def _rebuilt(self) -> Pointer:

@@ -14,8 +14,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge_agent import __version__
+from edge_agent.contract import tuning
 from edge_agent.contract.manifest import MAX_BYTES
-from edge_agent.errors import FarmError, Refused, StorageError, TryLater
+from edge_agent.errors import BadData, FarmError, Refused, StorageError, TryLater
 from edge_agent.files import make_folder, write_atomic
 from edge_agent.updates import onnx_guard, slots
 from edge_agent.updates.admission import Device, admit
@@ -57,7 +58,7 @@ class Updater:
         self_check: Golden replay.
         timekeeper: Time by which expiry is judged, and whether to believe it.
         lock: File that keeps two updates from running at once.
-        device_id: For staged rollouts.
+        device_id: "site/id", for staged rollouts and the device's own corrections.
         pinned: The only release number to take; 0 for any.
         agent_version: This agent's version.
     """
@@ -187,8 +188,8 @@ class Updater:
         files = {}
         live = self._slots.load()
         # A rollout or a kept model names files that are here already.
-        here = {} if live is None else {ref.sha256: live.read(ref) for ref in live.manifest.files()}
-        for file in manifest.files():
+        here = {} if live is None else {ref.sha256: live.read(ref) for ref in live.files()}
+        for file in tuning.files_of(manifest, self._id):
             content = self._depot.fetch(file.path, file.length, here.get(file.sha256))
             if content is None:
                 raise Refused(
@@ -204,6 +205,9 @@ class Updater:
             files[file.path] = content
         for model in manifest.models.values():
             onnx_guard.check(files[model.file.path], model.file.path)
+        shard = tuning.shard_of(manifest, self._id)
+        if shard is not None:
+            _check_shard(files[shard.path], shard.path, manifest)
         return files
 
     @contextlib.contextmanager
@@ -234,6 +238,13 @@ def _keep(path: Path, content: bytes) -> None:
     except OSError as fault:
         # Kept only to spare the link; the content itself is in hand.
         _log.warning("%s: cannot be written: %s", path, fault.strerror)
+
+
+def _check_shard(content: bytes, path: str, manifest: Manifest) -> None:
+    try:
+        tuning.decode(content, manifest)
+    except BadData as fault:
+        raise Refused(f"{path}: {fault}") from fault
 
 
 def _signing_time(manifest: Manifest, now: datetime) -> datetime:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.contract import manifest as contract
-from edge_agent.contract.manifest import Rollout
+from edge_agent.contract.manifest import FileRef, Rollout
 from edge_agent.errors import NothingNew, Refused
 from edge_agent.updates import onnx_guard
-from edge_agent.updates.admission import Device, admit, included
+from edge_agent.updates.admission import MAX_FILE_BYTES, Device, admit, included
 from tests.fakes.depot import DIGEST, onnx_bytes, release
 
 HERE = Device("stable", "0.1.0", DIGEST, highest=4, current_release=4, id="farm/edge-1")
@@ -48,6 +48,47 @@ def test_bytes_that_are_no_manifest_are_refused(content: bytes) -> None:
     """Signed rubbish is refused like any other rubbish."""
     with pytest.raises(Refused, match=r"channels/stable/manifest\.json"):
         admit(content, "5a", HERE)
+
+
+def _shards(*lengths: int, path: str = "models/tuning/{}/farms.json") -> tuple[FileRef, ...]:
+    return tuple(FileRef(path.format(n), f"{n:064x}", length) for n, length in enumerate(lengths))
+
+
+def test_every_shard_keeps_the_rules_of_a_file() -> None:
+    """Path and length of those, too, that another device takes (A6)."""
+    assert admit(_content(tuned=_shards(1000, 2000)), "5a", HERE).tuned[1].length == 2000
+    for bad in (
+        _shards(1000, MAX_FILE_BYTES + 1),
+        _shards(0, 1000),
+        _shards(1000, path="observations/{}/farms.json"),
+        _shards(1000, path="models/../{}/farms.json"),
+    ):
+        with pytest.raises(Refused, match=r"manifest\.json: "):
+            admit(_content(tuned=bad), "5a", HERE)
+
+
+def test_the_sum_counts_what_this_device_takes() -> None:
+    """A release for a million farms is large; a device's part of it is not."""
+    many = _shards(*(MAX_FILE_BYTES // 2,) * 64)
+    assert len(admit(_content(tuned=many), "5a", HERE).tuned) == 64
+    golden = FileRef("golden/one/windows.json", "0" * 64, MAX_FILE_BYTES)
+    models = {
+        name: msgspec.structs.replace(
+            model, file=msgspec.structs.replace(model.file, length=MAX_FILE_BYTES)
+        )
+        for name, model in release()[0].models.items()
+    }
+    with pytest.raises(Refused, match="112000000 bytes in all"):
+        admit(_content(tuned=many, models=models, golden=golden), "5a", HERE)
+
+
+def test_a_path_stands_for_one_file() -> None:
+    """Two contents under one name could not both lie on the disk."""
+    one = _shards(1000)[0]
+    assert admit(_content(tuned=(one, one)), "5a", HERE).tuned == (one, one)
+    other = msgspec.structs.replace(one, sha256="f" * 64)
+    with pytest.raises(Refused, match=r"farms\.json stands for two files"):
+        admit(_content(tuned=(one, other)), "5a", HERE)
 
 
 def test_a_pinned_device_takes_its_release_only() -> None:
