@@ -15,7 +15,6 @@ from edge_agent.contract import features
 from edge_agent.contract.feature_table import KOREA_OFFSET_H
 from edge_agent.contract.schema import TARGETS
 from edge_agent.errors import BadData, InputMissing, NothingNew, TryLater
-from edge_agent.files import write_atomic
 from edge_agent.inference import load_predictors
 from trainer import release
 from trainer.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times, truth
@@ -84,8 +83,8 @@ def act(workspace: Workspace, trial: Trial, clock: Clock) -> int | None:
     for channel, number in ((CANARY, trial.canary), (STABLE, trial.stable)):
         if channel not in live or live[channel].manifest.release != number:
             raise TryLater(f"canary: {channel} changed while it was judged: run it again")
-    write_atomic(
-        workspace.state / "canary" / f"{trial.canary}.json",
+    workspace.records.write(
+        f"state/canary/{trial.canary}.json",
         msgspec.json.format(msgspec.json.encode(trial), indent=1),
     )
     why = "; ".join(trial.reasons)

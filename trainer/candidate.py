@@ -28,7 +28,7 @@ from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIM
 from edge_agent.errors import BadData, InputMissing
 from edge_agent.files import make_folder, sync_folder, write_atomic
 from edge_agent.inference import load_predictors
-from trainer import export, linear, model, parity, stack, training
+from trainer import export, linear, model, parity, run_store, stack, training
 from trainer.dataset import split
 from trainer.holdout import Holdout
 from trainer.parallel import each_of
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from trainer.workspace import Workspace
 
 METRICS = "metrics.json"
-MANIFEST = "manifest.json"
+MANIFEST = run_store.MANIFEST
 MIN_AGENT = "0.1.0"
 GOLDEN_LEADS = (1, 6, 24, 48)
 
@@ -87,7 +87,7 @@ def train(
     sources = ready(records, borders, champion.sites if champion else {}, progress)
     lineage = _lineage(workspace, sources, borders)
     name = f"{as_of + timedelta(hours=9):%Y%m%d}-{_digest(lineage)[:12]}"
-    folder = workspace.runs / name
+    folder = workspace.run_store.folder(name)
     if (folder / MANIFEST).exists():
         return folder
     with each_of(workspace.config.compute) as each:
@@ -153,7 +153,7 @@ def train(
         widening=fitted.widening,
     )
     write(folder, manifest, {**files, golden_path: windows}, metrics)
-    return folder
+    return workspace.run_store.folder(name)
 
 
 def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:

@@ -81,7 +81,7 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole file. `stations` are KMA's ASOS numbers; `lake` and `depot_path` take s3:// too."""
+    """The whole file. `stations` are KMA's ASOS numbers; the three paths take s3:// too."""
 
     stations: Annotated[tuple[int, ...], Meta(min_length=1)] = (108,)
     farms: tuple[tuple[Latitude, Longitude], ...] = ()
@@ -89,6 +89,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     start: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2014-01-01"
     """First day wanted in the lake, KST."""
     lake_path: Annotated[str, Meta(min_length=1)] = "lake"
+    runs_path: Annotated[str, Meta(min_length=1)] = "runs"
     depot_path: Annotated[str, Meta(min_length=1)] = "depot"
     kma: Kma = msgspec.field(default_factory=Kma)
     training: Training = msgspec.field(default_factory=Training)

@@ -2,7 +2,7 @@
 
 The logical date D (Korean) stands for what is known when D begins: hours up to 24:00 of the day
 before. Each step finds what an earlier, killed run of the same date left and goes on from there;
-the journal `state/daily/<D>.json` is written last, and a date that it closes is not done again.
+the date's journal is written last, and a date that it closes is not done again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec.structs import replace
 
 from edge_agent.errors import (
@@ -23,46 +22,23 @@ from edge_agent.errors import (
     TryLater,
     UsageError,
 )
-from edge_agent.files import write_atomic
 from trainer import canary, candidate, drift, gate, heal, plan
-from trainer.drift import Drift
+from trainer.journal import Journal, Page
 from trainer.relay import relay
 from trainer.release import publish_run, reconcile
 from trainer.roles import CANARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from edge_agent.ports import Clock
+    from trainer.drift import Drift
     from trainer.trial import Outcome
     from trainer.workspace import Workspace
 
 
 NOON: Final = time(12)
 """Korean time of the logical date until which all of several stations are waited for."""
-
-
-class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a date came to.
-
-    Attributes:
-        date: Logical date, ISO.
-        run: Candidate trained for it; empty where a canary on trial was not to be replaced.
-        release: Number published, or None where the gate refused.
-        refused: The gate's reasons, or empty.
-        canary: What became of the canary, or empty where there is none.
-        drift: Verified error of the release that was live, against the gate's; see `drift`.
-        laggards: Stations of several without an hour of the day before; the others went on.
-    """
-
-    date: str
-    run: str
-    release: int | None = None
-    refused: str = ""
-    canary: str = ""
-    drift: tuple[Drift, ...] = ()
-    laggards: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +88,10 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
 
 
 def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Steps) -> Journal:
-    path = workspace.state / "daily" / f"{when}.json"
-    done = _read(path)
+    page = Page(workspace.records, when)
+    done = page.done()
     if done is not None:
-        raise NothingNew(f"{when}: done already ({_outcome(done)})")
+        raise NothingNew(f"{when}: done already ({done.outcome()})")
     steps.step("ingest")
     journal = Journal(str(when), run="", laggards=_fetch(workspace, when, clock, steps))
     steps.step("relay")
@@ -125,7 +101,7 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     journal = replace(journal, canary=spoken)
     if channel == CANARY and outcome == "wait":
         # A canary that were replaced every day would never have its days.
-        _write(path, journal)
+        page.write(journal)
         raise NothingNew(f"{when}: nothing is trained for {CANARY} while one is on trial: {spoken}")
     steps.step("drift")
     journal = replace(journal, drift=_drift(workspace, channel, when, clock, steps))
@@ -139,7 +115,7 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
         # A killed run of this date published before it could say so.
         reconcile(workspace, clock)
         journal = replace(journal, release=champion.release)
-        _write(path, journal)
+        page.write(journal)
         return journal
     steps.step("gate")
     try:
@@ -147,14 +123,14 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
         steps.step("sign and publish")
         release = publish_run(workspace, winner, channel, f"daily {when}", clock)
     except GateRefused as refusal:
-        _write(path, replace(journal, refused=str(refusal)))
+        page.write(replace(journal, refused=str(refusal)))
         raise
     except NothingNew:
         live = gate.champion_of(workspace, channel, clock)
-        _write(path, replace(journal, release=live.release if live else None))
+        page.write(replace(journal, release=live.release if live else None))
         raise
     journal = replace(journal, release=release)
-    _write(path, journal)
+    page.write(journal)
     return journal
 
 
@@ -242,21 +218,3 @@ def _judge_canary(workspace: Workspace, clock: Clock, steps: Steps) -> tuple[Out
     told = f"canary {trial.canary} {done[trial.outcome]}: {'; '.join(trial.reasons)}"
     steps.step(told)
     return trial.outcome, told
-
-
-def _outcome(done: Journal) -> str:
-    if not done.run:
-        return done.canary
-    what = f"release {done.release}" if done.release else "refused by the gate"
-    return f"{what}, run {done.run}"
-
-
-def _read(path: Path) -> Journal | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Journal)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-
-
-def _write(path: Path, journal: Journal) -> None:
-    write_atomic(path, msgspec.json.encode(journal))

@@ -17,7 +17,6 @@ import msgspec
 from edge_agent.contract import features, golden
 from edge_agent.contract.schema import TARGETS
 from edge_agent.errors import BadData, GateRefused, InputMissing, NothingNew
-from edge_agent.files import write_atomic
 from edge_agent.inference import load_predictors
 from trainer import candidate, evidence
 from trainer.attempts import Attempt, alpha_of, count, quarter_of
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.ports import Clock
+    from trainer.run_store import RunStore
     from trainer.scoring import Metrics
     from trainer.workspace import Workspace
 
@@ -78,7 +78,7 @@ def stems_from(release: Manifest, folder: Path) -> bool:
 
 def run_of(workspace: Workspace, release: Manifest) -> Path:
     """Folder of the run that the gate judged before this release."""
-    return workspace.runs / release.lineage.get(RUN, "").partition(_WITH)[0]
+    return workspace.run_store.folder(release.lineage.get(RUN, "").partition(_WITH)[0])
 
 
 def evidence_of(folder: Path, channel: str) -> bytes:
@@ -121,16 +121,18 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
     terms = msgspec.structs.replace(terms, attempt=number, alpha=alpha_of(number))
     content = _evidence(workspace, run, champion, terms)
     decision = conclude(terms, content)
-    write_atomic(folder / f"gate-{channel}.parquet", content)
-    write_atomic(
-        folder / f"gate-{channel}.json",
+    runs = workspace.run_store
+    runs.add(folder.name, f"gate-{channel}.parquet", content)
+    runs.add(
+        folder.name,
+        f"gate-{channel}.json",
         msgspec.json.format(msgspec.json.encode(decision), indent=1),
     )
     if not decision.passed:
         raise GateRefused(f"{folder.name}: refused for {channel}: " + "; ".join(decision.reasons))
     if champion is None or len(decision.winners) == len(TARGETS):
         return folder
-    return _compose(run, champion, set(decision.winners))
+    return _compose(runs, run, champion, set(decision.winners))
 
 
 def examine(workspace: Workspace, folder: Path) -> tuple[Decision, bytes]:
@@ -237,7 +239,7 @@ def _compatible(one: Manifest, other: Manifest) -> bool:
     return all(other.sites.get(number) == normals for number, normals in one.sites.items())
 
 
-def _compose(run: _Run, champion: _Champion, winners: set[str]) -> Path:
+def _compose(runs: RunStore, run: _Run, champion: _Champion, winners: set[str]) -> Path:
     """A run with the winners' models, and the champion's where the challenger lost."""
     manifest, reigning = run.manifest, champion.manifest
     models = {t: (manifest if t in winners else reigning).models[t] for t in TARGETS}
@@ -264,7 +266,8 @@ def _compose(run: _Run, champion: _Champion, winners: set[str]) -> Path:
             **{f"kept_{t}": f"release {reigning.release}" for t in TARGETS if t not in winners},
         },
     )
-    folder = run.folder.with_name(f"{run.folder.name}{_WITH}{reigning.release}")
+    name = f"{run.folder.name}{_WITH}{reigning.release}"
+    folder = runs.folder(name)
     if not (folder / candidate.MANIFEST).exists():
         candidate.write(folder, composed, {**content, path: windows}, run.metrics)
-    return folder
+    return runs.folder(name)

@@ -21,6 +21,7 @@ from trainer import candidate
 from trainer.dataset import gather, prepare, scoring_pairs, stride, times
 from trainer.dataset import truth as truth_of
 from trainer.release_log import ReleaseLog
+from trainer.run_store import MANIFEST
 from trainer.scoring import SCORED_LEADS
 from trainer.stations import station as station_of
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from edge_agent.inference import OnnxPredictor
     from trainer.dataset import Pairs, StationSeries
     from trainer.release_log import Entry
+    from trainer.run_store import RunStore
     from trainer.scoring import Metrics
     from trainer.workspace import Workspace
 
@@ -107,17 +109,18 @@ def collect(workspace: Workspace, folder: Path) -> Facts:
             for path in sorted(folder.glob("gate-*.json"))
         },
         history=[
-            (entry, _scores(workspace.runs / entry.run / candidate.MANIFEST))
+            (entry, _scores(workspace.run_store, entry.run))
             for entry in ReleaseLog(workspace.records).entries()
         ],
         unseen=_forecast_again(workspace, manifest, files, metrics),
     )
 
 
-def _scores(path: Path) -> Mapping[str, Mapping[str, float]] | None:
+def _scores(runs: RunStore, run: str) -> Mapping[str, Mapping[str, float]] | None:
+    content = runs.read(run, MANIFEST) if run else None
     try:
-        found: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+        found: dict[str, Any] = msgspec.json.decode(content or b"{}")
+    except msgspec.DecodeError:
         return None
     return found.get("scores")
 

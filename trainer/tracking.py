@@ -106,12 +106,12 @@ def mirror(workspace: Workspace) -> None:
 
 def _mirror(workspace: Workspace, client: Any, experiment: str) -> None:  # noqa: ANN401 - MlflowClient, untyped here
     logged = _logged(client, experiment)
-    for path in sorted(workspace.runs.glob("*/manifest.json")):
-        name = path.parent.name
+    runs = workspace.run_store
+    for name in runs.listing():
         if name in logged:
             continue
         try:
-            logged[name] = _log_run(client, experiment, path.parent)
+            logged[name] = _log_run(client, experiment, runs.folder(name))
         except BadData as fault:
             # An older format, or a damaged folder: no reason to keep the others back.
             _log.info("tracking: %s is left out: %s", name, fault)

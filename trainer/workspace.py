@@ -1,4 +1,12 @@
-"""A trainer workspace: one folder with its settings, and where everything in it lies."""
+"""A trainer workspace: one folder with its settings, and where everything in it lies.
+
+trainer.toml, keys/, root.json     on each machine that works; never in a bucket
+lake_path, depot_path, runs_path   folders here, or s3:// and then all machines'
+releases.jsonl, attempts.jsonl, state/daily/, state/canary/
+                                   the records: here, or below runs_path where that is s3://
+state/requests.json, state/lake/   this machine's own: KMA's requests of the day, a lock
+runs/                              where runs_path is s3://, copies, which may be removed
+"""
 
 from __future__ import annotations
 
@@ -15,6 +23,7 @@ from trainer import release_log
 from trainer.depot_store import FolderStore
 from trainer.lake import Lake
 from trainer.raw_store import RawStore
+from trainer.run_store import BucketRuns, FolderRuns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
     from trainer.config import Config
     from trainer.depot_store import Store
+    from trainer.run_store import RunStore
 
 CONFIG_VARIABLE: Final = "TRAINER_CONFIG"
 
@@ -86,7 +96,7 @@ class Workspace:
         Raises:
             TryLater: Another one is at work.
         """
-        if "://" in self.config.lake_path:
+        if _is_bucket(self.config.lake_path):
             return self.store.lock()
         return FolderStore(self.state / "lake").lock()
 
@@ -100,8 +110,16 @@ class Workspace:
 
     @property
     def runs(self) -> Path:
-        """Folder of training runs."""
-        return self.root / "runs"
+        """Folder of training runs; of those in a bucket, the ones that were needed here."""
+        return self.root / ("runs" if _is_bucket(self.config.runs_path) else self.config.runs_path)
+
+    @property
+    def run_store(self) -> RunStore:
+        """All training runs, wherever they lie."""
+        address = self.config.runs_path
+        if _is_bucket(address):
+            return BucketRuns(self._store("runs_path", address), address.rstrip("/"), self.runs)
+        return FolderRuns(self.runs)
 
     @property
     def depot(self) -> Path:
@@ -116,6 +134,8 @@ class Workspace:
     @property
     def records(self) -> Store:
         """Logs of releases and of attempts, journals of dates and of trials."""
+        if _is_bucket(self.config.runs_path):
+            return self._store("runs_path", self.config.runs_path)
         return FolderStore(self.root)
 
     @property
@@ -124,7 +144,7 @@ class Workspace:
         return self.root / "state"
 
     def _store(self, key: str, value: str) -> Store:
-        if "://" not in value:
+        if not _is_bucket(value):
             return FolderStore(self._folder(key, value))
         try:
             from trainer.s3_store import open_bucket
@@ -135,9 +155,13 @@ class Workspace:
         return open_bucket(value)
 
     def _folder(self, key: str, value: str) -> Path:
-        if "://" in value:
+        if _is_bucket(value):
             raise ConfigError(f"{key}: {value!r} is not supported here: give a folder")
         return self.root / value
+
+
+def _is_bucket(value: str) -> bool:
+    return "://" in value
 
 
 def create(

@@ -9,7 +9,7 @@ import click
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, verbosity_options
-from trainer.commands.options import config_option, json_option, newest_run
+from trainer.commands.options import chosen_run, config_option, json_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def evaluate(
     from trainer.workspace import Workspace
 
     workspace = Workspace.open(config_path)
-    folder = workspace.runs / run if run else newest_run(workspace.runs)
+    folder = chosen_run(workspace, run)
     with told("evaluate") as say:
         say("scores on the holdout")
         decision, _ = gate.examine(workspace, folder)

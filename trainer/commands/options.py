@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_agent.errors import InputMissing
+
+if TYPE_CHECKING:
+    from trainer.workspace import Workspace
 
 config_option = click.option(
     "--config",
@@ -42,13 +45,16 @@ class _Day(click.ParamType[date]):
 day_type = _Day()
 
 
-def newest_run(runs: Path) -> Path:
-    """Folder of the newest candidate run.
+def chosen_run(workspace: Workspace, run: str | None) -> Path:
+    """Folder of a candidate run, of the newest one where none is named.
 
     Raises:
         InputMissing: There is none yet.
     """
-    found = sorted(path.parent for path in runs.glob("*/manifest.json"))
-    if not found:
-        raise InputMissing(f"{runs}: no candidate run; make one with `trainer train`")
-    return found[-1]
+    runs = workspace.run_store
+    run = run or max(runs.listing(), default=None)
+    if run is None:
+        raise InputMissing(
+            f"{workspace.config.runs_path}: no candidate run; make one with `trainer train`"
+        )
+    return runs.folder(run)

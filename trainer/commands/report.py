@@ -8,7 +8,7 @@ import click
 
 from edge_agent.console import print_json, verbosity_options
 from edge_agent.errors import CannotCreate, ConfigError
-from trainer.commands.options import config_option, json_option, newest_run
+from trainer.commands.options import chosen_run, config_option, json_option
 
 
 @click.command()
@@ -27,7 +27,7 @@ def report(run: str | None, out: Path | None, config_path: Path | None, as_json:
 
     Example: trainer report --out report.html
     """
-    from edge_agent.files import write_atomic
+    from trainer.run_store import REPORT
     from trainer.workspace import Workspace
 
     try:
@@ -37,14 +37,25 @@ def report(run: str | None, out: Path | None, config_path: Path | None, as_json:
             f"trainer report needs one more package: pip install {fault.name}"
         ) from fault
     workspace = Workspace.open(config_path)
-    folder = workspace.runs / run if run else newest_run(workspace.runs)
-    path = out or folder / "report.html"
+    folder = chosen_run(workspace, run)
     content = build(workspace, folder)
+    if out is None:
+        runs = workspace.run_store
+        runs.add(folder.name, REPORT, content)
+        path = runs.place(folder.name, REPORT)
+    else:
+        _write(out, content)
+        path = str(out)
+    if as_json:
+        print_json({"run": folder.name, "path": path, "bytes": len(content)})
+    else:
+        click.echo(f"{path}: {len(content) / 1e3:.0f} kB")
+
+
+def _write(path: Path, content: bytes) -> None:
+    from edge_agent.files import write_atomic
+
     try:
         write_atomic(path, content)
     except OSError as fault:
         raise CannotCreate(f"{path}: {fault.strerror}; choose another --out") from fault
-    if as_json:
-        print_json({"run": folder.name, "path": str(path), "bytes": len(content)})
-    else:
-        click.echo(f"{path}: {len(content) / 1e3:.0f} kB")

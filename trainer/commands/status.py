@@ -12,9 +12,11 @@ from edge_agent.console import print_json, verbosity_options
 from trainer.commands.options import config_option, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from trainer.key_report import RoleReport
+    from trainer.run_store import RunStore
     from trainer.workspace import Workspace
 
 
@@ -77,7 +79,7 @@ def runs(config_path: Path | None, as_json: bool) -> None:
     from trainer.workspace import Workspace
 
     workspace = Workspace.open(config_path)
-    found = [_run(path.parent) for path in sorted(workspace.runs.glob("*/manifest.json"))]
+    found = _runs(workspace)
     if as_json:
         print_json(found)
         return
@@ -125,20 +127,31 @@ def _channels(workspace: Workspace) -> dict[str, Any]:
 
 def _report(workspace: Workspace, run: str) -> str | None:
     """Where the page about a run lies, None where it was not written."""
-    path = workspace.runs / run / "report.html"
-    return str(path) if run and path.exists() else None
+    from trainer.run_store import REPORT
+
+    runs = workspace.run_store
+    return runs.place(run, REPORT) if run and runs.read(run, REPORT) is not None else None
 
 
-def _run(folder: Path) -> dict[str, Any]:
-    from trainer import candidate
+def _runs(workspace: Workspace) -> list[dict[str, Any]]:
+    runs = workspace.run_store
+    return [_run(runs, run, names) for run, names in runs.listing().items()]
 
-    manifest, _, _ = candidate.load(folder)
+
+def _run(runs: RunStore, run: str, names: Sequence[str]) -> dict[str, Any]:
+    from edge_agent.contract import manifest
+    from trainer.run_store import MANIFEST
+
     decisions = {
-        path.stem.removeprefix("gate-"): msgspec.json.decode(path.read_bytes())
-        for path in sorted(folder.glob("gate-*.json"))
+        name.removeprefix("gate-").removesuffix(".json"): msgspec.json.decode(
+            runs.read(run, name) or b""
+        )
+        for name in names
+        if name.startswith("gate-") and name.endswith(".json")
     }
     gate = ", ".join(
         f"{channel} {'passed' if one['passed'] else 'refused'}"
         for channel, one in decisions.items()
     )
-    return {"run": folder.name, "gate": gate, "scores": manifest.scores, "decisions": decisions}
+    scores = manifest.decode(runs.read(run, MANIFEST) or b"").scores
+    return {"run": run, "gate": gate, "scores": scores, "decisions": decisions}

@@ -21,6 +21,7 @@ from tests.fakes.runs import GOOD, POOR, Bench
 from tests.fakes.trained import make_workspace
 from tests.fakes.weather import record
 from trainer import canary, candidate, cli, config, daily, gate
+from trainer.journal import Journal
 from trainer.release import publish_run, restage
 from trainer.release_log import ReleaseLog
 from trainer.workspace import Workspace
@@ -186,7 +187,7 @@ class _Fetched:
 
 def _daily(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, folder: Path, channel: str, told: list[str]
-) -> daily.Journal:
+) -> Journal:
     monkeypatch.setattr(candidate, "train", lambda *_, **__: folder)
     monkeypatch.setattr(gate, "decide", lambda _, folder, *__: folder)
     fetched: Any = _Fetched()
@@ -195,9 +196,9 @@ def _daily(
     return daily.run(bench.workspace, day, channel, bench.clock, steps)
 
 
-def _journal(bench: Bench, day: date) -> daily.Journal:
+def _journal(bench: Bench, day: date) -> Journal:
     path = bench.workspace.state / "daily" / f"{day}.json"
-    return msgspec.json.decode(path.read_bytes(), type=daily.Journal)
+    return msgspec.json.decode(path.read_bytes(), type=Journal)
 
 
 def test_the_days_work_promotes_and_goes_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import make_workspace
 from tests.fakes.weather import STATION, record
 from trainer import candidate, daily, gate
+from trainer.journal import Journal, Page
 from trainer.release_log import ReleaseLog
 from trainer.workspace import Workspace
 
@@ -57,7 +58,7 @@ def work(
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
     fault: Exception | None = None,
-) -> daily.Journal:
+) -> Journal:
     """The date's work, where training comes to `folder`."""
     monkeypatch.setattr(candidate, "train", lambda *_, **__: folder)
     fetched: Any = _Fetched(fault)
@@ -119,7 +120,7 @@ def test_killed_after_publishing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(daily, "_write", killed)
+        patch.setattr(Page, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             work(bench, patch, folder)
     live = gate.champion_of(bench.workspace, "stable", bench.clock)

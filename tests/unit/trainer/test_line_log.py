@@ -102,10 +102,10 @@ def test_one_who_never_gets_his_turn_is_told_so(store: Store) -> None:
 
 
 def test_threads_on_one_folder_lose_no_line(tmp_path: Path) -> None:
-    """Four writers, forty lines, each once."""
+    """Four writers, 160 lines, each once."""
 
     def write(writer: int) -> None:
-        for number in range(10):
+        for number in range(40):
             _add(_log(FolderStore(tmp_path)), f"{writer}-{number}")
 
     threads = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
@@ -114,4 +114,4 @@ def test_threads_on_one_folder_lose_no_line(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     words = [one.word for one in _log(FolderStore(tmp_path)).entries()]
-    assert sorted(words) == sorted(f"{writer}-{n}" for writer in range(4) for n in range(10))
+    assert sorted(words) == sorted(f"{writer}-{n}" for writer in range(4) for n in range(40))
