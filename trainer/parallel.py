@@ -7,9 +7,10 @@ lake by the same path or bucket, with their own environment's keys.
 
 from __future__ import annotations
 
+import logging
 import platform
+from collections import deque
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from edge_agent.errors import ConfigError, TryLater
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from distributed import Client
+    from distributed import Client, Future
 
     from trainer.config import Compute
 
@@ -30,6 +31,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _CONNECT_S = 15
+_IN_HAND = 4
+"""Items per thread of the cluster that are sent and whose results are not taken yet."""
 
 
 class Each(Protocol):
@@ -45,17 +48,20 @@ def each_of(compute: Compute) -> Iterator[Each]:
 
     Raises:
         ConfigError: The Dask package lacks, or a worker runs other code than this process.
-        TryLater: No scheduler answers, it has no workers, or work fell with three of them.
+        TryLater: No scheduler answers, it is lost or has no workers, or work fell with several.
     """
     if compute.backend == "local":
         yield map
         return
     try:
-        from distributed import Client, KilledWorker
+        from distributed import CancelledError, Client, KilledWorker
+        from distributed.comm.core import CommClosedError
     except ModuleNotFoundError as fault:
         raise ConfigError(
             'compute.backend: "dask" needs one more package: pip install distributed'
         ) from fault
+    # What fails is raised; its log would add tracebacks of threads that try again.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = Client(compute.scheduler, timeout=_CONNECT_S, set_as_default=False)
     except OSError as fault:
@@ -67,6 +73,8 @@ def each_of(compute: Compute) -> Iterator[Each]:
             yield _Cluster(client)
         except KilledWorker as fault:
             raise TryLater(f"{compute.scheduler}: workers die of this work: {fault}") from fault
+        except (CancelledError, CommClosedError) as fault:
+            raise TryLater(f"{compute.scheduler}: the Dask scheduler was lost") from fault
 
 
 class _Cluster:
@@ -76,9 +84,22 @@ class _Cluster:
         self._client = client
 
     def __call__(self, work: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
-        waiting = self._client.map(partial(_checked, _code(), work), list(items), pure=False)
+        # A task of its own, so that what all items share (a `partial` may hold models) reaches a
+        # worker once. Not `scatter`: what is lost with a worker would not be made again.
+        shared = self._client.submit(_same, work, pure=False)
+        most = _IN_HAND * sum(self._client.ncores().values())
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(self._client.submit(_checked, _code(), shared, item, pure=False))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
         while waiting:
-            yield waiting.pop(0).result()
+            yield waiting.popleft().result()
+
+
+def _same(work: T) -> T:
+    """Runs on one worker, of which the others get it."""
+    return work
 
 
 def _checked(code: tuple[str, ...], work: Callable[[T], R], item: T) -> R:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import signal
@@ -10,16 +11,19 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from edge_agent.errors import ConfigError, TryLater
-from tests.fakes.trained import WHEN, make_workspace, shrink, train
+from edge_agent.errors import BadData, ConfigError, TryLater
+from tests.fakes.trained import AS_OF, WHEN, make_workspace, shrink, train
+from tests.fakes.travelled import Heavy, refuse
 from tests.fakes.weather import record
-from trainer import parallel
+from trainer import candidate, parallel
+from trainer.backtest import backtest
 from trainer.config import Compute, decode
 from trainer.parallel import each_of
 from trainer.workspace import Workspace
@@ -47,6 +51,8 @@ class Cluster:
         self.address = self._told(self.log, r"Scheduler at:\s+(tcp://\S+)")
         for name in ("one", "two"):
             self.work(name)
+        with distributed.Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=PATIENCE_S)
 
     def start(self, what: str, *words: str, name: str = "scheduler") -> None:
         """Start a process of the cluster."""
@@ -85,12 +91,12 @@ class Cluster:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two workers that have reported."""
     made = Cluster(tmp_path_factory.mktemp("dask"))
-    try:
-        with distributed.Client(made.address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=PATIENCE_S)
-        yield made
-    finally:
-        made.stop()
+    yield made
+    made.stop()
+
+
+def _on(cluster: Cluster) -> Compute:
+    return Compute(backend="dask", scheduler=cluster.address)
 
 
 def _farm(root: Path, address: str = "") -> Workspace:
@@ -108,6 +114,79 @@ def _hashes(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def test_other_code_on_a_worker_is_refused(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that might come to other numbers are not used."""
+    monkeypatch.setattr(parallel, "_code", lambda: ("0.0.0",))
+    with (
+        pytest.raises(ConfigError, match=r"a Dask worker runs .*install the same"),
+        each_of(_on(cluster)) as each,
+    ):
+        list(each(abs, [-1]))
+
+
+def test_results_come_in_order(cluster: Cluster) -> None:
+    """As of `map`, of which a cluster is another one."""
+    with each_of(_on(cluster)) as each:
+        assert list(each(abs, range(-5, 5))) == [5, 4, 3, 2, 1, 0, 1, 2, 3, 4]
+
+
+def test_an_item_fails_as_it_would_here(cluster: Cluster) -> None:
+    """Class and text of the fault reach the caller, after the results before it."""
+    with each_of(_on(cluster)) as each:
+        results = iter(each(refuse, range(4)))
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(BadData, match=r"^item 2: cannot be used$"):
+            next(results)
+
+
+def test_a_thousand_items_are_not_sent_at_once(cluster: Cluster) -> None:
+    """Neither items nor results pile up: four a thread are on their way."""
+    drawn: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            drawn.append(number)
+            yield number
+
+    with each_of(_on(cluster)) as each:
+        results = iter(each(abs, items()))
+        assert [next(results) for _ in range(3)] == [0, 1, 2]
+        assert len(drawn) == 2 * parallel._IN_HAND + 2
+
+
+def test_what_all_items_share_travels_once(cluster: Cluster, tmp_path: Path) -> None:
+    """A worker unpickles the work once, however many items it gets."""
+    with each_of(_on(cluster)) as each:
+        assert list(each(Heavy(tmp_path), range(60))) == list(range(0, 120, 2))
+    times = {int(note.name): len(note.read_text()) for note in tmp_path.iterdir()}
+    workers = [cluster.processes[name].pid for name in ("one", "two")]
+    assert [times.get(pid) for pid in workers] == [1, 1]
+
+
+def test_folds_of_a_backtest_are_the_local_ones(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fold is trained on a worker, and its run lies in the workspace as if trained here."""
+    shrink(monkeypatch, rounds=2)
+
+    def folds(workspace: Workspace) -> tuple[object, list[str]]:
+        said: list[str] = []
+        return (
+            backtest(workspace, AS_OF, folds=2, step=timedelta(days=5), progress=said.append),
+            said,
+        )
+
+    local = folds(local_farm := _farm(tmp_path / "local"))
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        client.run(shrink, pytest.MonkeyPatch(), rounds=2)
+    monkeypatch.setattr(candidate, "train", None)  # Nothing is left that could train here.
+    spread = folds(spread_farm := _farm(tmp_path / "spread", cluster.address))
+    assert spread == local
+    assert _hashes(spread_farm.runs) == _hashes(local_farm.runs)
 
 
 def test_a_worker_dies_and_the_run_is_that_of_one_machine(
@@ -140,23 +219,25 @@ def test_a_worker_dies_and_the_run_is_that_of_one_machine(
     assert _hashes(spread) == _hashes(local)
 
 
-def test_other_code_on_a_worker_is_refused(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Workers that might come to other numbers are not used."""
-    monkeypatch.setattr(parallel, "_code", lambda: ("0.0.0",))
-    compute = Compute(backend="dask", scheduler=cluster.address)
-    with (
-        pytest.raises(ConfigError, match=r"a Dask worker runs .*install the same"),
-        each_of(compute) as each,
-    ):
-        list(each(abs, [-1]))
+def _killing(process: subprocess.Popen[bytes]) -> Iterator[int]:
+    """Items without end, in the middle of which a process is killed."""
+    for number in itertools.count():
+        if number == 20:
+            process.kill()
+        yield number
 
 
-def test_results_come_in_order(cluster: Cluster) -> None:
-    """As of `map`, of which a cluster is another one."""
-    with each_of(Compute(backend="dask", scheduler=cluster.address)) as each:
-        assert list(each(abs, range(-5, 5))) == [5, 4, 3, 2, 1, 0, 1, 2, 3, 4]
+def test_a_scheduler_that_is_lost_is_tried_again_later(tmp_path: Path) -> None:
+    """In the middle of the work: exit 75 as well."""
+    cluster = Cluster(tmp_path)
+    try:
+        with (
+            pytest.raises(TryLater, match="the Dask scheduler was lost"),
+            each_of(_on(cluster)) as each,
+        ):
+            list(each(Heavy(tmp_path), _killing(cluster.processes["scheduler"])))
+    finally:
+        cluster.stop()
 
 
 def test_no_scheduler_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
