@@ -14,7 +14,6 @@ import argparse
 import resource
 import sys
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from edge_agent import cycle, replay
 from edge_agent.config_structs import Config, Device
 from edge_agent.contract.schema import OBSERVED, TARGETS, TIME
 from edge_agent.inference import load_predictors
+from edge_agent.loaded import Loaded
 from edge_agent.replay_score import Scorer
 from trainer import baselines, candidate
 from trainer.dataset import gather, prepare, scoring_pairs, split, times, truth
@@ -35,21 +35,9 @@ from trainer.stations import station
 from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from edge_agent.contract.manifest import Manifest
-    from edge_agent.ports import Predictor
     from trainer.dataset import Split
 
 HISTORY = timedelta(days=20)
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A `forecast.LoadedRelease` from a run."""
-
-    manifest: Manifest
-    predictors: Mapping[str, Predictor]
 
 
 def newest(workspace: Workspace) -> Loaded:

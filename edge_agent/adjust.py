@@ -117,7 +117,7 @@ def adjust(forecast: Forecast, learned: Learned, guidance: Mapping[str, np.ndarr
         width = np.where(share > 0, learned.width[index][cells], 1.0)
         done |= {word for word, part in (("bias", bias), ("guidance", share)) if part.any()}
         targets[name] = _moved(name, target, points, width)
-    return replace(forecast, targets=targets, adjusted=tuple(sorted(done)))
+    return replace(forecast, targets=targets, adjusted=(*forecast.adjusted, *sorted(done)))
 
 
 def _moved(

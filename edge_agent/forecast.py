@@ -2,7 +2,8 @@
 
 Rungs (the numbers stand in the tests):
     F1  the release's models, on observations not older than `MAX_AGE_HOURS`. Older ones are
-        bridged by longer leads, whose intervals are wider: staleness shows in the numbers.
+        bridged by longer leads, whose intervals are wider: staleness shows in the numbers. On the
+        farm's own sensors they are corrected for this farm, where the release says how.
     F2  persistence blended with climatology, on an observation not older than
         `PERSISTENCE_MAX_AGE_HOURS`, where the models cannot speak: see `contract.damped`.
     F3  climatology: the site's normals with the spread of past years.
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import climatology, damped, features, inputs, residuals
+from edge_agent.contract import climatology, damped, features, inputs, residuals, tuning
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.forecast import TargetForecast
     from edge_agent.contract.manifest import Manifest, SiteNormals
+    from edge_agent.contract.tuning import Correction
     from edge_agent.ports import Predictor
 
 _HOUR: Final = timedelta(hours=1)
@@ -62,6 +64,11 @@ class LoadedRelease(Protocol):
     @property
     def predictors(self) -> Mapping[str, Predictor]:
         """One per target."""
+        ...
+
+    @property
+    def tuning(self) -> Mapping[str, Correction]:
+        """This farm's corrections by target; a target without one is not there."""
         ...
 
 
@@ -133,7 +140,8 @@ def continued(
         series: Has the `HISTORY_HOURS` before `now`; what comes after `now` is not looked at.
         release: What is installed.
         now: Time of the decision, UTC.
-        source: What a forecast of rung F1 is to be called.
+        source: What a forecast of rung F1 is to be called. Corrections were fitted on the farm's
+            own sensors, so they hold for `Source.MODEL` alone.
     """
     manifest, place = release.manifest, series.place
     first: datetime = series.checked[TIME][0]
@@ -153,25 +161,25 @@ def continued(
     ahead = np.array([time > now for time in valid_at])
     times = [time for time, keep in zip(valid_at, ahead, strict=True) if keep]
     lacking = inputs.missing(matrix)
+    corrections = release.tuning if source is Source.MODEL else {}
     targets: dict[str, TargetForecast] = {}
     for target in TARGETS:
-        points = release.predictors[target].predict(matrix)[ahead]
-        if not np.isfinite(points).all():
+        table = manifest.residuals[target]
+        factors = manifest.widening.get(target, {})
+        points = release.predictors[target].predict(matrix)
+        widened = inputs.widening(factors, lacking, table.leads, leads)
+        if target in corrections:
+            points = points + tuning.change(corrections[target], matrix, leads)
+            widened = widened * tuning.spread(corrections[target], leads)
+        if not np.isfinite(points[ahead]).all():
             why = f"the model of {target} gave no number"
             return _persistence(series, row, manifest, now, why)
-        table = manifest.residuals[target]
         targets[target] = residuals.apply(
-            table,
-            target,
-            points,
-            times,
-            leads[ahead],
-            widened=inputs.widening(
-                manifest.widening.get(target, {}), lacking, table.leads, leads[ahead]
-            ),
+            table, target, points[ahead], times, leads[ahead], widened=widened[ahead]
         )
     notes = [] if age < 2 else [f"newest usable observation is {age:.0f} h old"]
-    return Forecast(now, origin, times, targets, source, manifest.release, notes)
+    adjusted = (tuning.TUNED,) if corrections else ()
+    return Forecast(now, origin, times, targets, source, manifest.release, notes, adjusted)
 
 
 def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:

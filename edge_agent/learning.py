@@ -116,7 +116,8 @@ class Teacher:
             source: Name of the observations behind it; forecasts on others teach nothing of it.
             now: Time of the decision, UTC.
         """
-        return adjust.adjust(forecast, self._learned(source, now), guidance.values)
+        learned = self._learned(verify.record_of(forecast, source), now)
+        return adjust.adjust(forecast, learned, guidance.values)
 
     def guidance(self, forecast: Forecast, now: datetime) -> Guidance:
         """KMA's newest values for the hours of a forecast, from issues of the last day."""

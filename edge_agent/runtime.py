@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -25,6 +25,7 @@ from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.database import connect
 from edge_agent.files import free_bytes
 from edge_agent.learning import Teacher
+from edge_agent.loaded import Loaded, load_release
 from edge_agent.messaging.outbox import Caps, Outbox
 from edge_agent.messaging.topics import Topics
 from edge_agent.observations import local
@@ -44,11 +45,10 @@ if TYPE_CHECKING:
 
     from edge_agent.alerts.payloads import Input
     from edge_agent.config_structs import Config
-    from edge_agent.contract.manifest import Manifest
     from edge_agent.cycle import Decision
     from edge_agent.forecast import LoadedRelease
     from edge_agent.messaging.message import Message
-    from edge_agent.ports import Clock, Predictor
+    from edge_agent.ports import Clock
     from edge_agent.pull import Pulled
     from edge_agent.timekeeping import ClockState
     from edge_agent.updates.slots import InstalledRelease
@@ -62,14 +62,6 @@ _LATE: Final = timedelta(hours=6)
 """Hours that are worked out again each cycle, for readings that came late."""
 _SAMPLES_LIVE: Final = timedelta(days=3)
 """Nothing older is worked out: a board that wakes up in 1970 would have 56 years to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A release with its models in memory: `forecast.LoadedRelease`."""
-
-    manifest: Manifest
-    predictors: Mapping[str, Predictor]
 
 
 class Runtime:
@@ -128,7 +120,7 @@ class Runtime:
         self.topics = Topics.of(device.site, device.id, settings.mqtt.base_topic)
         self.slots = Slots(state)
         # Looked up at each call, so that a runtime whose release is stood in for keeps its trial.
-        self._probation = Probation(self.slots, lambda: self.release(), load_release)  # noqa: PLW0108 - see above
+        self._probation = Probation(self.slots, lambda: self.release(), self._load)  # noqa: PLW0108 - see above
         self._speaker = Speaker(device.language, ZoneInfo(device.timezone))
         self._loaded: tuple[str, Loaded] | None = None
         self._written_at = clock.monotonic()
@@ -150,7 +142,7 @@ class Runtime:
         """The live release with its models, loaded anew when another went live."""
         installed = self.slots.load() if self._stale() else None
         if installed is not None:
-            self._loaded = (installed.sha256, load_release(installed))
+            self._loaded = (installed.sha256, self._load(installed))
         return self._loaded[1] if self._loaded else None
 
     def parts(self) -> cycle.Parts:
@@ -314,6 +306,9 @@ class Runtime:
         oldest = timedelta(hours=self.config.limits.advice_max_age_h)
         return (*about, message.fresh_message(own, known.origin if known else None, oldest))
 
+    def _load(self, installed: InstalledRelease) -> Loaded:
+        return load_release(installed, self.config.device.full_id)
+
     def _stale(self) -> bool:
         current = self.slots.pointer().current
         return self._loaded is None or current is None or current.sha256 != self._loaded[0]
@@ -353,16 +348,3 @@ def opened(config_path: Path | None, state: Path | None = None) -> Iterator[Runt
         yield runtime
     finally:
         runtime.close()
-
-
-def load_release(installed: InstalledRelease) -> Loaded:
-    """The models of an installed release, in memory.
-
-    Raises:
-        BadData: A model cannot be loaded.
-    """
-    from edge_agent.inference import load_predictors
-
-    manifest = installed.manifest
-    models = {target: installed.read(model.file) for target, model in manifest.models.items()}
-    return Loaded(manifest, load_predictors(models, len(manifest.features.names)))

@@ -47,11 +47,12 @@ class Check:
     detail: str
 
 
-def run(installed: InstalledRelease | None) -> Iterator[Check]:
+def run(installed: InstalledRelease | None, device: str) -> Iterator[Check]:
     """Every check, in the order of what depends on what.
 
     Args:
         installed: The live release, or None where none is installed.
+        device: "site/id", whose corrections are tried as well.
     """
     yield _check("libraries", _libraries)
     yield _check("time zones", _zones)
@@ -61,7 +62,7 @@ def run(installed: InstalledRelease | None) -> Iterator[Check]:
         yield Check("forecast", "skipped", "no release is installed")
         return
     yield _check("golden windows", lambda: _golden(installed))
-    yield _check("forecast", lambda: _forecast(installed))
+    yield _check("forecast", lambda: _forecast(installed, device))
 
 
 def _check(name: str, call: Callable[[], str]) -> Check:
@@ -114,17 +115,18 @@ def _golden(installed: InstalledRelease) -> str:
     return f"release {installed.manifest.release} computes here what it computed where it was made"
 
 
-def _forecast(installed: InstalledRelease) -> str:
+def _forecast(installed: InstalledRelease, device: str) -> str:
     from edge_agent import forecast
-    from edge_agent.runtime import Loaded
+    from edge_agent.loaded import load_release
 
     station = next(iter(installed.manifest.sites.values()))
     site = Site(station.latitude, station.longitude, station.elevation_m)
-    loaded = Loaded(installed.manifest, _predictors(installed))
+    loaded = load_release(installed, device)
     made = forecast.make(_weather(forecast.HISTORY_HOURS), site, loaded, _NOW)
     if not isinstance(made, Forecast) or made.source is not Source.MODEL:
         raise BadData("the models gave no forecast on plain weather")
-    return f"{len(made.valid_at)} hours"
+    tuned = f", corrected for {device}: {', '.join(sorted(loaded.tuning))}"
+    return f"{len(made.valid_at)} hours{tuned if loaded.tuning else ''}"
 
 
 def _predictors(installed: InstalledRelease) -> dict[str, OnnxPredictor]:

@@ -7,6 +7,8 @@ V3  A block is always summed anew from what was foreseen and what is known by no
 V4  Hours without a checked observation are not scored. Missing is never zero.
 V5  A rule's chance is scored when the window it speaks of has passed. The event is a run of
     `for_h` hours in a row; a window with a missing hour and no event is not scored.
+V6  Errors of models that were corrected for this farm are kept apart: a bias that the correction
+    has taken off must not be taken off again.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import msgspec
 import numpy as np
 
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
+from edge_agent.contract import tuning
 from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.schema import LEADS, TARGETS
 
@@ -53,7 +56,7 @@ class Foreseen:
     Attributes:
         issued_at: Time of the decision, UTC.
         origin: Hour of the newest observation behind it.
-        source: Name of the observations behind it.
+        source: What its errors are kept under, see `record_of`.
         values: Float32, shape `SHAPE`; NaN = not said.
         chances: Chance of each rule's event, by `meaning` of the rule.
     """
@@ -114,6 +117,16 @@ def hour_of(time: datetime) -> int:
     return (time - _EPOCH) // _HOUR
 
 
+def record_of(model: Forecast, source: str) -> str:
+    """What the errors of a forecast are kept under (V6).
+
+    Args:
+        model: By the models alone.
+        source: Name of the observations.
+    """
+    return f"{source}+{tuning.TUNED}" if tuning.TUNED in model.adjusted else source
+
+
 def foresee(
     model: Forecast,
     said: Forecast,
@@ -142,7 +155,7 @@ def foresee(
             target.quantile(P90),
         )
         values[index, rows] = np.stack(columns, axis=1)
-    return Foreseen(said.issued_at, model.origin, source, values, chances)
+    return Foreseen(said.issued_at, model.origin, record_of(model, source), values, chances)
 
 
 def tally(block: int, foreseen: Sequence[Foreseen], truth: Truth) -> np.ndarray:

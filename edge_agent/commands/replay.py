@@ -84,9 +84,9 @@ def replay(
         raise UsageError("replay needs --observations or --own, --from and --to; or --explain ID")
     from edge_agent import cycle
     from edge_agent import replay as player
+    from edge_agent.loaded import load_release
     from edge_agent.observations import local
     from edge_agent.replay_score import Scorer
-    from edge_agent.runtime import load_release
     from edge_agent.updates.slots import Slots
 
     settings = config.load(config_path, os.environ)
@@ -107,7 +107,8 @@ def replay(
     rules = [rule for rule in cycle.rules_of(settings) if not rule.now]
     scorers = [Scorer(rule, truth, others) for rule in rules]
     began, hours = time.monotonic(), 0
-    for decision in player.run(settings, load_release(installed), frames, first, last):
+    release = load_release(installed, settings.device.full_id)
+    for decision in player.run(settings, release, frames, first, last):
         hours += 1
         for _, _, event in decision.edges:
             click.echo(event.payload)

@@ -108,7 +108,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         "agent_version": __version__,
         "now": now,
         "clock": clock,
-        "device": f"{runtime.config.device.site}/{runtime.config.device.id}",
+        "device": runtime.config.device.full_id,
         "state_folder": str(runtime.state),
         "release": None if installed is None else installed.manifest.release,
         "channel": runtime.config.depot.channel,

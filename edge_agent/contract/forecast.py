@@ -79,7 +79,7 @@ class Forecast:
         source: Rung of the ladder.
         release: Model release, or None where no model took part.
         notes: Why a better rung was not used, or what was missing; empty when nothing was.
-        adjusted: What moved the models' values on the device: `bias`, `guidance`.
+        adjusted: What moved the models' values on the device: `tuning`, `bias`, `guidance`.
     """
 
     issued_at: datetime

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import FileRef, Manifest
 
 FORMAT: Final = "farm-edge/tuning/1"
+TUNED: Final = "tuning"
+"""Word in a forecast's `adjusted`: the models' values were corrected for this farm."""
+
 KNOTS: Final = (1, 3, 6, 12, 18, 24, 36, 48)
 """Leads in hours at which weights stand; linear between them."""
 

@@ -22,6 +22,7 @@ from edge_agent.runtime import DATABASE
 from edge_agent.updates.slots import Slots
 from tests.fakes.loaded import manifest as normals
 from tests.fakes.tiny_release import tiny_release
+from tests.fakes.tuned import tuning_of, with_tunings
 
 if TYPE_CHECKING:
     import signal
@@ -49,10 +50,15 @@ def whole_release(word: str = "tiny") -> tuple[bytes, dict[str, bytes]]:
     return contract.encode(whole), files
 
 
-def install_release(state: Path) -> None:
-    """As `edge-agent sync` would leave it."""
+def install_release(state: Path, tuned_for: str | None = None) -> None:
+    """As `edge-agent sync` would leave it, with half a degree more for one device ("site/id")."""
+    content, files = whole_release()
+    if tuned_for is not None:
+        made = contract.decode(content)
+        made, shards = with_tunings(made, {tuned_for: tuning_of(made, offset=0.5)})
+        content, files = contract.encode(made), files | shards
     slots = Slots(state)
-    slots.switch(slots.stage(*whole_release()))
+    slots.switch(slots.stage(content, files))
 
 
 def fill_weather(state: Path, *, degrees: float = 34.0) -> None:

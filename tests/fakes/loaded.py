@@ -17,6 +17,8 @@ from tests.fakes.depot import release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_agent.contract.tuning import Correction
+
 
 @dataclass
 class Says:
@@ -64,3 +66,4 @@ class FakeRelease:
             schema.RELATIVE_HUMIDITY: Says(60.0),
         }
     )
+    tuning: dict[str, Correction] = field(default_factory=dict)

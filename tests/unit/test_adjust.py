@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -104,6 +105,8 @@ def test_values_and_quantiles_move_together() -> None:
     assert damp.values.max() == 100.0
     assert damp.quantiles.max() == 100.0
     assert list(after.adjusted) == ["bias"]
+    corrected = adjust.adjust(replace(before, adjusted=("tuning",)), learned, NONE)
+    assert list(corrected.adjusted) == ["tuning", "bias"]
 
 
 def test_guidance_is_blended_where_it_speaks() -> None:

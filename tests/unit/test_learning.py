@@ -15,6 +15,7 @@ from edge_agent.contract.relayed import GUIDANCE
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME, TIME_DTYPE
 from tests.fakes.forecasts import NOW
 from tests.fakes.loaded import FakeRelease
+from tests.fakes.tuned import correction
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,10 +59,12 @@ def play(
     settings: Learning | None = None,
     kma: pl.DataFrame | None = None,
     end: datetime = END,
+    release: FakeRelease | None = None,
 ) -> list[Decision]:
     """Every hour, by models that always say 20 C and 60 %."""
     config = Config(rules=(COLD,), learning=settings or Learning())
-    return list(replay.run(config, FakeRelease(), frames, START, end, guidance=kma))
+    models = release or FakeRelease()
+    return list(replay.run(config, models, frames, START, end, guidance=kma))
 
 
 def temperature(decision: Decision) -> np.ndarray:
@@ -81,6 +84,35 @@ def test_bias_is_learned_within_days() -> None:
     assert list(last.forecast.adjusted) == ["bias"]
     assert last.foreseen is not None
     assert last.foreseen.values[0, :, 0].tolist() == [20.0] * 48, "the record keeps the models'"
+
+
+def test_what_the_correction_takes_off_is_not_taken_off_again() -> None:
+    """A farm whose models get its own correction after days of learning starts to learn anew."""
+    release, middle = FakeRelease(), START + (DAYS - 1) * 24 * HOUR
+    config = Config(rules=(COLD,))
+    said = []
+    for decision in replay.run(config, release, {OWN: recorded()}, START, END):
+        said.append(decision)
+        if decision.at > middle:
+            release.tuning = {AIR_TEMPERATURE: correction("", offset=3.0)}
+    turned = next(i for i, one in enumerate(said) if "tuning" in _adjusted(one))
+    assert _adjusted(said[turned - 1]) == ["bias"]
+    assert _adjusted(said[turned]) == ["tuning"]
+    assert temperature(said[turned]).tolist() == [23.0] * 48
+    assert _adjusted(said[-1]) == ["tuning"], "a day of its own record is not enough to learn from"
+
+
+def test_the_bias_of_corrected_models_is_learned_too() -> None:
+    """What a correction leaves over is seen within days; both are named."""
+    release = FakeRelease(tuning={AIR_TEMPERATURE: correction("", offset=-2.0)})
+    last = play({OWN: recorded()}, release=release)[-1]
+    assert _adjusted(last) == ["tuning", "bias"]
+    assert temperature(last)[:12] == pytest.approx([22.9] * 12, abs=0.8)
+
+
+def _adjusted(decision: Decision) -> list[str]:
+    assert isinstance(decision.forecast, Forecast)
+    return list(decision.forecast.adjusted)
 
 
 def test_nothing_of_the_future_teaches() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -117,6 +118,10 @@ def test_foresee_keeps_both_the_models_and_what_was_said() -> None:
     assert made.values[0, 23, [0, 2]].tolist() == [20.0, 22.0]
     assert made.values[0, 0, 3] == pytest.approx(22.0 - 2.4)
     assert np.isnan(made.values[:, :, 1]).all()
+    assert made.source == "station:108"
+    corrected = replace(model, adjusted=("tuning",))
+    made = verify.foresee(corrected, said, NOTHING, "sensor:outdoor", {})
+    assert made.source == "sensor:outdoor+tuning", "kept apart (V6)"
 
 
 def test_record_gives_back_what_was_written() -> None:

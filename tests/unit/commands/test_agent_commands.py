@@ -149,6 +149,20 @@ def test_self_test_replays_the_release(farm: Path) -> None:
     assert {check["outcome"] for check in said["checks"]} == {"ok"}
 
 
+def test_self_test_tells_of_the_farms_own_correction(farm: Path) -> None:
+    """It forecasts with it and names device and targets; another device's is not told of."""
+    state = farm.parent / "state"
+    (state / "slots.json").unlink()
+    install_release(state, tuned_for="farm/edge-1")
+    checks = {check["name"]: check["detail"] for check in document(self_test, farm)["checks"]}
+    assert checks["forecast"] == (
+        "48 hours, corrected for farm/edge-1: air_temperature_c, relative_humidity_pct"
+    )
+    install_release(state, tuned_for="farm/edge-2")
+    checks = {check["name"]: check["detail"] for check in document(self_test, farm)["checks"]}
+    assert checks["forecast"] == "48 hours"
+
+
 def test_self_test_finds_a_model_that_computes_otherwise(
     farm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
