@@ -1,4 +1,4 @@
-"""A lake in a bucket: the files of a `Store` as objects of S3 or of what speaks its language."""
+"""Files in a bucket: those of a `Store` as objects of S3 or of what speaks its language."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, Pre
 from obstore.store import S3Store as Bucket
 
 from edge_agent.clock import SystemClock
-from edge_agent.errors import ConfigError, StorageError, TryLater
+from edge_agent.errors import ConfigError, TryLater
 from trainer.lease import Lease, Seen, held
+from trainer.s3_faults import NoBucket, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from obstore import PutMode
 
+    from edge_agent.errors import StorageError
 
 _VARIABLES: Final = (
     "AWS_ACCESS_KEY_ID",
@@ -75,6 +77,7 @@ class S3Store:
             raise ConfigError(f"{address}: not an address like s3://bucket/prefix")
         self._address = address.rstrip("/")
         self._leases: list[Lease] = []
+        self._key = env.get("AWS_ACCESS_KEY_ID", "")
         # The environment's own names are the library's, in lower case.
         known = {name.lower(): env[name] for name in _VARIABLES if env.get(name)}
         plain = env.get("AWS_ENDPOINT_URL", "").startswith("http://")
@@ -91,12 +94,8 @@ class S3Store:
 
     def read(self, name: str) -> bytes | None:
         """Bytes of a file, or None where it does not exist."""
-        try:
-            return bytes(obstore.get(self._bucket, name).bytes())
-        except _ABSENT:
-            return None
-        except _FAULTS as fault:
-            raise self._fault(name, "read", fault) from None
+        seen = self.peek(name)
+        return seen.content if seen else None
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file; what is there already with the same bytes is left alone."""
@@ -171,7 +170,10 @@ class S3Store:
             return Seen(
                 bytes(found.bytes()), found.meta["e_tag"] or "", found.meta["last_modified"]
             )
-        except _ABSENT:
+        except _ABSENT as fault:
+            told = self._fault(name, "read", fault)
+            if isinstance(told, NoBucket):
+                raise told from None
             return None
         except _FAULTS as fault:
             raise self._fault(name, "read", fault) from None
@@ -201,8 +203,8 @@ class S3Store:
             lease.check()
 
     def _fault(self, name: str, what: str, fault: BaseException) -> StorageError:
-        return StorageError(f"{self._address}/{name}: cannot be {what}: {_line(fault)}")
+        return fault_of(f"{self._address}/{name}", what, self._key, str(fault))
 
 
 def _line(fault: BaseException) -> str:
-    return str(fault).strip().splitlines()[0][:200] if str(fault).strip() else type(fault).__name__
+    return (str(fault).strip().splitlines() or [type(fault).__name__])[0][:200]

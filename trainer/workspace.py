@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.errors import CannotCreate, ConfigError, InputMissing
+from edge_agent.errors import CannotCreate, ConfigError, InputMissing, UsageError
 from edge_agent.files import make_folder, write_atomic
 from trainer import config as settings
 from trainer import release_log
@@ -165,7 +165,11 @@ def _is_bucket(value: str) -> bool:
 
 
 def create(
-    root: Path, *, single_key: bool = False, passphrase: Callable[[], bytes | None] | None = None
+    root: Path,
+    *,
+    bucket: str = "",
+    single_key: bool = False,
+    passphrase: Callable[[], bytes | None] | None = None,
 ) -> Workspace:
     """Make a workspace: settings, keys, empty lake, depot, runs and release log.
 
@@ -173,19 +177,25 @@ def create(
 
     Args:
         root: Its folder.
+        bucket: s3:// address below which lake, runs and depot are to lie; empty = in the folder.
         single_key: One root key instead of 2 of 3; for trials.
         passphrase: Encrypts the offline keys with what it answers.
 
     Raises:
+        UsageError: `bucket` is no such address.
         CannotCreate: There is a workspace already, or the folder cannot be made.
+        StorageError: The bucket cannot be reached, or refuses.
     """
+    if bucket and not bucket.startswith("s3://"):
+        raise UsageError(f"--bucket {bucket}: not an address like s3://bucket/prefix")
     path = root / settings.FILE_NAME
     if path.exists():
         raise CannotCreate(f"{path}: there is a workspace already; choose another folder")
-    content = files("trainer").joinpath(settings.FILE_NAME).read_bytes()
+    content = _template(bucket.rstrip("/"))
     workspace = Workspace(root.absolute(), settings.decode(content, settings.FILE_NAME))
     try:
-        for folder in (workspace.root / "lake" / "raw", workspace.runs, workspace.state):
+        here = () if bucket else (workspace.root / "lake" / "raw", workspace.runs)
+        for folder in (*here, workspace.state):
             make_folder(folder)
         if workspace.records.read(release_log.NAME) is None:
             workspace.records.write(release_log.NAME, b"")
@@ -195,6 +205,13 @@ def create(
     except OSError as fault:
         raise CannotCreate(f"{root}: cannot be made: {fault.strerror}") from fault
     return workspace
+
+
+def _template(bucket: str) -> bytes:
+    text = files("trainer").joinpath(settings.FILE_NAME).read_text("utf-8")
+    for name in ("lake", "runs", "depot") if bucket else ():
+        text = text.replace(f'# {name}_path = "{name}"', f'{name}_path = "{bucket}/{name}"')
+    return text.encode()
 
 
 def _make_keys(

@@ -97,7 +97,7 @@ def test_a_lake_in_a_bucket_is_the_lake_in_a_folder(
 def test_faults_are_one_line_without_secrets(s3: dict[str, str]) -> None:
     """A bucket that is not there, a server that is not there, an address that is none."""
     store = s3_store.S3Store("s3://absent/x", s3)
-    with pytest.raises(StorageError, match="s3://absent/x/a: cannot be written") as caught:
+    with pytest.raises(StorageError, match=r"s3://absent/x/a: .*no such bucket") as caught:
         store.write("a", b"1")
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -13,8 +13,14 @@ from edge_agent.console import verbosity_options
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--single-key", is_flag=True, help="One root key instead of 2 of 3: trials only.")
 @click.option("--encrypt", is_flag=True, help="Protect the root and targets keys by a passphrase.")
+@click.option(
+    "--bucket",
+    default="",
+    metavar="s3://BUCKET/PREFIX",
+    help="Lake, runs and depot lie there: any machine with this folder's files goes on.",
+)
 @verbosity_options
-def init(folder: Path, single_key: bool, encrypt: bool) -> None:
+def init(folder: Path, single_key: bool, encrypt: bool, bucket: str) -> None:
     """Make a workspace: settings, signing keys, empty lake and depot.
 
     Three root keys are made, of which any two can replace every other key: carry them to three
@@ -26,9 +32,12 @@ def init(folder: Path, single_key: bool, encrypt: bool) -> None:
     from trainer.workspace import create
 
     secret = passphrase.choose() if encrypt else None
-    workspace = create(folder, single_key=single_key, passphrase=lambda: secret)
+    workspace = create(folder, bucket=bucket, single_key=single_key, passphrase=lambda: secret)
     click.echo(f"{workspace.root}: workspace made")
     click.echo(f"  {workspace.root / 'trainer.toml'}: settings, every key explained")
+    if not any(workspace.keys.glob("*.pem")):
+        click.echo(f"  {bucket}: signed by another machine; copy its keys/ to {workspace.keys}")
+        return
     click.echo(f"  {workspace.keys}: signing keys; keep a copy elsewhere, and away from the web")
     click.echo(f"  {workspace.root / 'root.json'}: give this file to every device")
     if single_key:

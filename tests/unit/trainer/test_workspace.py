@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.errors import CannotCreate, ConfigError, InputMissing
+from edge_agent.errors import CannotCreate, ConfigError, InputMissing, UsageError
 from trainer import config, workspace
 from trainer.config import Config
 from trainer.secrets import kma_key
@@ -128,3 +128,19 @@ def test_the_key_comes_from_environment_file_or_credentials(tmp_path: Path) -> N
     assert kma_key("KMA_SERVICE_KEY", "", credentials, tmp_path) == "from-systemd"
     with pytest.raises(ConfigError, match=r"set KMA_SERVICE_KEY.*data\.go\.kr"):
         kma_key("KMA_SERVICE_KEY", "none.txt", {}, tmp_path)
+
+
+def test_a_workspace_may_name_a_bucket_only(tmp_path: Path) -> None:
+    """Anything else than an s3:// address would silently become a folder of that name."""
+    with pytest.raises(UsageError, match="--bucket farm: not an address like s3://"):
+        workspace.create(tmp_path, bucket="farm")
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_may_lie_in_another_folder(tmp_path: Path) -> None:
+    """The records stay in the workspace, as everything but the runs does."""
+    made = Workspace(tmp_path, Config(runs_path="elsewhere"))
+    made.run_store.add("r1", "report.html", b"page")
+    made.records.write("releases.jsonl", b"")
+    assert (tmp_path / "elsewhere/r1/report.html").read_bytes() == b"page"
+    assert (tmp_path / "releases.jsonl").exists()
