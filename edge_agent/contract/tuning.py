@@ -10,6 +10,7 @@ device takes the one that its name falls into. Pure.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -145,8 +146,13 @@ def shard_of(manifest: Manifest, device: str) -> FileRef | None:
     """
     if not manifest.tuned:
         return None
+    return manifest.tuned[shard_number(device, len(manifest.tuned))]
+
+
+def shard_number(device: str, shards: int) -> int:
+    """Which of so many shards a device ("site/id") falls into, from 0."""
     digest = sha256(device.encode()).digest()
-    return manifest.tuned[int.from_bytes(digest[:8], "big") % len(manifest.tuned)]
+    return int.from_bytes(digest[:8], "big") % shards
 
 
 def files_of(manifest: Manifest, device: str) -> tuple[FileRef, ...]:
@@ -185,9 +191,18 @@ def decode(content: bytes, manifest: Manifest) -> Shard:
             f"tuning: format {shard.schema!r}, this agent reads {FORMAT!r}: update the agent"
         )
     for device, tuning in shard.tunings.items():
+        if not _is_utc(tuning.trained_to):
+            raise BadData(f"tuning of {device}: trained_to {tuning.trained_to!r} is no time in UTC")
         for target, correction in tuning.corrections.items():
             _check(f"tuning of {device}: {target}", target, correction, manifest)
     return shard
+
+
+def _is_utc(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
 
 
 def _check(where: str, target: str, correction: Correction, manifest: Manifest) -> None:
