@@ -109,7 +109,7 @@ class BucketRuns:
         return f"{self._address}/{run}/{name}"
 
     def folder(self, run: str) -> Path:
-        """See `RunStore`. Of two machines that made the same run, the first one's manifest counts."""
+        """See `RunStore`. Of two that made the same run, the first one's manifest counts."""
         name = f"{run}/{MANIFEST}"
         own, known = self._here.read(name), self._store.read(name)
         if known is None and own is not None:

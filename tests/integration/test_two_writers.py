@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +22,15 @@ from edge_agent.contract import features
 from edge_agent.errors import TryLater
 from tests.fakes.bucket import bucket
 from tests.fakes.depot import Device, Yard, release, set_clock
+from tests.fakes.runs import lower_floor
 from tests.fakes.small_trainer import KEY, PROGRAM, settings
+from tests.fakes.trained import shrink
 from tests.fakes.weather import kma_record
+from trainer import cli
 from trainer.depot import Depot
-from trainer.depot_store import FolderStore
 from trainer.keyring import KeyRing
 from trainer.lease import Lease
-from trainer.workspace import create
+from trainer.release_log import ReleaseLog
 
 pytest.importorskip("moto.server", reason="moto is not installed")
 s3_store = pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
@@ -38,7 +42,8 @@ if TYPE_CHECKING:
     from trainer.depot_store import Store
 
 ROOT = Path(__file__).parents[2]
-DAY = "2022-01-06"
+PLACE = "s3://farm/work"
+DAY, NEXT = "2022-01-06", "2022-01-07"
 PATIENCE_S = 120
 HOLDER = """
 import os, time
@@ -81,49 +86,115 @@ def _daily(folder: Path, env: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def test_of_two_daily_runs_one_goes_on(tmp_path: Path, s3: dict[str, str]) -> None:
-    """Lake and depot in a bucket: one machine publishes, the other exits 75 and says why.
+@dataclass(frozen=True)
+class Machine:
+    """A folder with settings and keys, on which commands are run."""
 
-    Tried again, the other finds the lake whole and the release there; devices take it.
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Exit code and both outputs."""
+        self.capsys.readouterr()
+        self.monkeypatch.setattr(sys, "argv", ["trainer", *words, "--config", str(self.folder)])
+        code = cli.entry()
+        return (code, *self.capsys.readouterr())
+
+    def copy(self, folder: Path) -> Machine:
+        """Another machine, that is given settings and keys and nothing else."""
+        folder.mkdir()
+        shutil.copy(self.folder / "trainer.toml", folder)
+        shutil.copytree(self.folder / "keys", folder / "keys")
+        return replace(self, folder=folder)
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path,
+    s3: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Machine:
+    """One with a workspace in the bucket, as `trainer init` makes it."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    shrink(monkeypatch)
+    lower_floor(monkeypatch)
+    made = Machine(tmp_path / "one", monkeypatch, capsys)
+    monkeypatch.setattr(
+        sys, "argv", ["trainer", "init", str(made.folder), "--single-key", "--bucket", PLACE]
+    )
+    assert cli.entry() == 0
+    return made
+
+
+def test_of_two_daily_runs_one_goes_on(
+    tmp_path: Path, s3: dict[str, str], machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All in a bucket: one publishes, the other exits 75, then 11; and goes on from there.
+
+    A machine with nothing but settings and keys says of runs and releases what the first one says,
+    works the next date, and the first one finds that done.
     """
+    one, two = machine, machine.copy(tmp_path / "two")
+    store = s3_store.S3Store(f"{PLACE}/depot", s3)
     with Patient(kma_record(), key=KEY) as server:
-        env = {
-            **s3,
-            **settings(server),
-            "TRAINER__LAKE_PATH": "s3://farm/work/lake",
-            "TRAINER__DEPOT_PATH": "s3://farm/work/depot",
-        }
-        create(tmp_path / "one", single_key=True)
-        store = s3_store.S3Store("s3://farm/work/depot", s3)
-        first = FolderStore(tmp_path / "one" / "depot")
-        for name in first.names(""):
-            store.write(name, first.read(name) or b"")
-        shutil.copytree(tmp_path / "one", tmp_path / "two")
-        one = _daily(tmp_path / "one", env)
+        for name, value in settings(server).items():
+            monkeypatch.setenv(name, value)
+        first = _daily(one.folder, {})
         try:
             assert server.asked.wait(PATIENCE_S)
-            two = _daily(tmp_path / "two", env)
-            _, told = two.communicate(timeout=PATIENCE_S)
-            assert two.returncode == 75, told
-            assert "s3://farm/work/depot: another process is at work here" in told
-            assert one.poll() is None
+            second = _daily(two.folder, {})
+            _, told = second.communicate(timeout=PATIENCE_S)
+            assert second.returncode == 75, told
+            assert f"{PLACE}/depot: another process is at work here" in told
+            assert first.poll() is None
         finally:
             server.go.set()
-            _, said = one.communicate(timeout=PATIENCE_S)
-        assert one.returncode == 0, said
+            _, said = first.communicate(timeout=PATIENCE_S)
+        assert first.returncode == 0, said
         asked = len(server.requests)
-        two = _daily(tmp_path / "two", env)
-        shown, told = two.communicate(timeout=PATIENCE_S)
-    assert two.returncode == 0, told
-    assert "release 1 is live" in shown
-    assert len(server.requests) == asked
-    assert s3_store.S3Store("s3://farm/work/lake", s3).names("observations")
-    assert not list((tmp_path / "one" / "lake").rglob("*.parquet"))
+        before = {name: store.read(name) for name in store.names("") if "lock" not in name}
+        code, _, told = two.run("daily", "--date", DAY)
+        assert (code, f"{DAY}: done already (release 1, run " in told) == (11, True), told
+        after = {name: store.read(name) for name in store.names("") if "lock" not in name}
+        assert {name for name in before | after if before.get(name) != after.get(name)} <= {
+            ".daily"
+        }
+        assert len(server.requests) == asked
+        for words in (
+            ("runs", "--json"),
+            ("evaluate", "--json"),
+            ("canary",),
+            ("status", "--json"),
+        ):
+            assert one.run(*words)[:2] == two.run(*words)[:2], words
+        assert two.run("report")[0] == 0
+        (run,) = json.loads(one.run("runs", "--json")[1])
+        page = f"{PLACE}/runs/{run['run']}/report.html"
+        assert json.loads(one.run("status", "--json")[1])["channels"]["stable"]["report"] == page
+        code, _, told = two.run("daily", "--date", NEXT)
+        assert code in {0, 10}, told
+        assert one.run("daily", "--date", NEXT)[0] == 11
+    assert two.run("rollback", "--to", "1", "--channel", "staging", "--reason", "trial")[0] == 0
+    assert "staging" in json.loads(one.run("status", "--json")[1])["channels"]
+    records = s3_store.S3Store(f"{PLACE}/runs", s3)
+    assert json.loads(records.read(f"state/daily/{NEXT}.json") or b"")["drift"]
+    logged = [entry.release for entry in ReleaseLog(records).entries()]
+    assert logged == list(range(1, len(logged) + 1))
+    assert not [path for path in one.folder.rglob("*.parquet") if "runs" not in path.parts]
+    assert {path.name for path in two.folder.iterdir()} == {
+        "trainer.toml",
+        "keys",
+        "runs",
+        "state",
+    }
     clock = set_clock()
     clock.jump((SystemClock().now() - clock.now()).total_seconds())
-    pinned = (tmp_path / "one" / "root.json").read_bytes()
+    pinned = (one.folder / "root.json").read_bytes()
     device = Device(tmp_path / "device", pinned, clock, digest=features.digest())
-    assert device.sync(_copy(store, tmp_path / "published")) == 1
+    assert device.sync(_copy(store, tmp_path / "published")) in {1, 2}
 
 
 def test_a_killed_holder_is_passed_over(s3: dict[str, str]) -> None:
