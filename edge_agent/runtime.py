@@ -298,9 +298,11 @@ class Runtime:
             skill=learning.skill(self.track, decision.at),
             chances=learning.chance_scores(self.track, decision.at),
         )
-        manifest = self._loaded[1].manifest if self._loaded else None
+        loaded = self._loaded[1] if self._loaded else None
+        manifest = loaded.manifest if loaded else None
+        tuning = loaded.tuned if loaded else None
         own = replace(voice, source="agent", release=manifest.release if manifest else None)
-        about = (message.model_message(own, manifest, __version__, left), health)
+        about = (message.model_message(own, manifest, __version__, tuning=tuning, left=left), health)
         if voice.historical:
             return about
         oldest = timedelta(hours=self.config.limits.advice_max_age_h)

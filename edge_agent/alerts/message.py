@@ -27,6 +27,7 @@ from edge_agent.alerts.payloads import (
     HealthPayload,
     Input,
     ModelPayload,
+    Tuned,
     schema_name,
 )
 from edge_agent.alerts.rules import Edge
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from edge_agent.config_structs import Rule
     from edge_agent.contract.forecast import Forecast, TargetForecast
     from edge_agent.contract.manifest import Manifest
+    from edge_agent.contract.tuning import Tuning
     from edge_agent.messaging.topics import Topics
     from edge_agent.timekeeping import ClockState
     from edge_agent.updates.slots import Left
@@ -256,9 +258,14 @@ def advice_message(voice: Voice, crop: str, advice: Advice) -> Message:
 
 
 def model_message(
-    voice: Voice, manifest: Manifest | None, agent_version: str, left: Left | None = None
+    voice: Voice,
+    manifest: Manifest | None,
+    agent_version: str,
+    *,
+    tuning: Tuning | None = None,
+    left: Left | None = None,
 ) -> Message:
-    """Release that runs, and the one that was left, retained."""
+    """Release that runs, what it holds for this farm, and the one that was left, retained."""
     payload = ModelPayload(
         **_base(voice, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)),
         release=manifest.release if manifest else None,
@@ -271,8 +278,20 @@ def model_message(
         agent_version=agent_version,
         left_release=left.release if left else None,
         left_reason=left.why if left else None,
+        tuned=tuned_of(tuning),
     )
     return _state(voice.topics.model, payload, Kind.STATE)
+
+
+def tuned_of(tuning: Tuning | None) -> Tuned | None:
+    """What is told of a farm's own corrections, by messages, the page and commands."""
+    if tuning is None:
+        return None
+    return Tuned(
+        targets=tuple(sorted(tuning.corrections)),
+        trained_to=tuning.trained_to,
+        scores=tuning.scores,
+    )
 
 
 def health_message(voice: Voice, **facts: Any) -> Message:  # noqa: ANN401 - checked by HealthPayload

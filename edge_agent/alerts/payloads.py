@@ -150,11 +150,23 @@ class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     inputs: tuple[Input, ...]
 
 
+class Tuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the release holds for this farm alone: whose models' values are corrected.
+
+    `trained_to` is the newest hour of the farm's history that was used, UTC; `scores` are figures
+    of the gate by target and name.
+    """
+
+    targets: tuple[str, ...]
+    trained_to: str
+    scores: dict[str, dict[str, float]]
+
+
 class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Release that runs; `release` is null before the first install.
 
     `left_release` is one that this device went back from, `left_reason` why; null where none was
-    left since the last install.
+    left since the last install. `tuned` is null where the release holds nothing for this farm.
     """
 
     release: int | None
@@ -167,6 +179,7 @@ class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agent_version: str
     left_release: int | None
     left_reason: str | None
+    tuned: Tuned | None
 
 
 class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):

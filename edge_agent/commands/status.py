@@ -72,22 +72,26 @@ def history(count: int, config_path: Path | None, as_json: bool) -> None:
 @json_option
 @verbosity_options
 def release(config_path: Path | None, as_json: bool) -> None:
-    """Which release runs and why: versions, scores, lineage, and the one before it.
+    """Which release runs and why: versions, scores, corrections for this farm, lineage.
 
     Example: edge-agent release --json
     """
+    from edge_agent.alerts.message import tuned_of
     from edge_agent.runtime import opened
 
     with opened(config_path) as runtime:
         installed = runtime.slots.load()
         pointer = runtime.slots.pointer()
+        device = runtime.config.device.full_id
     if installed is None:
         raise InputMissing("no release is installed: run `edge-agent sync`")
+    tuned = tuned_of(installed.tuning(device))
     found = _release(installed.manifest)
     found["manifest_sha256"] = installed.sha256
     before = pointer.previous
     found["previous"] = before.release if before else None
     found["left"] = msgspec.to_builtins(pointer.left)
+    found["tuned"] = msgspec.to_builtins(tuned)
     if as_json:
         print_json(found)
         return
@@ -102,6 +106,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
     kept = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
     last = kept[-1] if kept else None
     installed = runtime.slots.load()
+    tuning = installed.tuning(runtime.config.device.full_id) if installed else None
     counts = runtime.outbox.counts()
     newest = {source: runtime.store.newest(source) for source in runtime.store.sources()}
     return {
@@ -111,6 +116,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         "device": runtime.config.device.full_id,
         "state_folder": str(runtime.state),
         "release": None if installed is None else installed.manifest.release,
+        "tuned": sorted(tuning.corrections) if tuning else [],
         "channel": runtime.config.depot.channel,
         "observations": {
             source: {"newest": at, "age_h": round((now - at) / timedelta(hours=1), 1)}

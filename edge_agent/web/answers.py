@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from edge_agent.alerts.payloads import Chance, ForecastHour, Utc
+from edge_agent.alerts.payloads import Chance, ForecastHour, Tuned, Utc
 from edge_agent.timekeeping import ClockState
 
 Severity = Literal["info", "warning", "critical"]
@@ -176,7 +176,10 @@ class Slot(Answer, frozen=True, kw_only=True):
 
 
 class Release(Answer, frozen=True, kw_only=True):
-    """The live release, the one before it, and one that this device went back from."""
+    """The live release, the one before it, and one that this device went back from.
+
+    `tuned` is what the release holds for this farm alone; null where that is nothing.
+    """
 
     release: int | None
     channel: str | None
@@ -190,6 +193,7 @@ class Release(Answer, frozen=True, kw_only=True):
     left_release: int | None
     left_reason: str | None
     on_trial: bool
+    tuned: Tuned | None
 
 
 class Mqtt(Answer, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from edge_agent.web.scene import facts, section, table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edge_agent.alerts.payloads import Tuned
     from edge_agent.web.scene import Scene
 
 
@@ -72,6 +73,7 @@ def model(scene: Scene) -> Markup:
             (words("runs"), words("none") if release.release is None else str(release.release)),
             (words("made_at"), made and scene.time(datetime.fromisoformat(made))),
             (words("reason"), release.reason),
+            (words("fitted"), _fitted(scene, release.tuned)),
             (words("before"), str(release.previous.release) if release.previous else None),
             (words("left"), None if left is None else f"{left}: {release.left_reason}"),
         ]
@@ -83,6 +85,15 @@ def model(scene: Scene) -> Markup:
     ]  # fmt: skip
     past = tag("ol", *rows, class_="history") if rows else tag("p", words("no_history"))
     return section("model", words("model"), about, tag("h3", words("history")), past)
+
+
+def _fitted(scene: Scene, tuned: Tuned | None) -> str | None:
+    """Targets that are corrected for this farm, and on how much of its history."""
+    if tuned is None or not tuned.targets:
+        return None
+    words = scene.words
+    names = ", ".join(wording.quantity_of(words.language, target) for target in tuned.targets)
+    return words("fitted_on", names, scene.time(datetime.fromisoformat(tuned.trained_to)))
 
 
 def device(scene: Scene) -> Markup:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from edge_agent import __version__, cycle
 from edge_agent.agronomy import irrigation
 from edge_agent.alerts import wording
-from edge_agent.alerts.message import TARGET_TOPICS, hours_of, rounded
+from edge_agent.alerts.message import TARGET_TOPICS, hours_of, rounded, tuned_of
 from edge_agent.alerts.rules import Edge
 from edge_agent.alerts.wording import Speaker
 from edge_agent.contract.forecast import P10, P90, Forecast, NoForecast, Source
@@ -176,6 +176,7 @@ def release(view: View) -> answers.Release:
         left_release=left.release if left else None,
         left_reason=left.why if left else None,
         on_trial=slots.trial is not None,
+        tuned=tuned_of(view.tuning),
     )
 
 

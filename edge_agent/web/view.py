@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge_agent.condition import Condition
     from edge_agent.config_structs import Config, Rule, Sensor
     from edge_agent.contract.manifest import Manifest
+    from edge_agent.contract.tuning import Tuning
     from edge_agent.cycle import Decision
     from edge_agent.messaging.outbox import Counts
     from edge_agent.messaging.quiet import Held
@@ -90,6 +91,7 @@ class View:
         station: Newest observations behind the forecast, or None.
         past: Yesterday's forecast, or None.
         manifest: The live release, or None.
+        tuning: What it holds for this farm alone, or None.
         slots: Live, previous and left release.
         outbox: How the queue stands.
         refused: Sensor messages refused since the start, by sensor.
@@ -106,6 +108,7 @@ class View:
     station: Station | None
     past: Past | None
     manifest: Manifest | None
+    tuning: Tuning | None
     slots: Pointer
     outbox: Counts
     refused: Mapping[str, int]
@@ -177,7 +180,7 @@ def look(
     Raises:
         StorageError: The disk refused.
     """
-    parts = runtime.parts()
+    parts, release = runtime.parts(), runtime.release()
     at, clock = runtime.time.judge()
     latches = runtime.latches.all()
     outbox = runtime.outbox
@@ -203,7 +206,8 @@ def look(
         readings=tuple(Reading(s, runtime.intake.newest(s)) for s in runtime.config.sensors),
         station=_station(runtime.store, source, at),
         past=_past(runtime.store, source, at),
-        manifest=parts.release.manifest if parts.release else None,
+        manifest=release.manifest if release else None,
+        tuning=release.tuned if release else None,
         slots=runtime.slots.pointer(),
         outbox=outbox.counts(),
         refused=dict(runtime.intake.refused),

@@ -40,6 +40,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "rests_on": ("근거 자료", "Rests on"),
     "data_of": ("{0}, {1} 관측까지", "{0}, observed up to {1}"),
     "made_by": ("예보 방법", "Made by"),
+    "fitted": ("이 농장에 맞춤", "Fitted to this farm"),
+    "fitted_on": ("{0} ({1}까지의 관측)", "{0} (observations up to {1})"),
     "release_n": ("모델 릴리스 {0}", "model release {0}"),
     "now": ("지금", "Now"),
     "outdoor": ("바깥", "Outdoors"),

@@ -17,7 +17,7 @@ from tests.fakes.depot import release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_agent.contract.tuning import Correction
+    from edge_agent.contract.tuning import Correction, Tuning
 
 
 @dataclass
@@ -67,3 +67,4 @@ class FakeRelease:
         }
     )
     tuning: dict[str, Correction] = field(default_factory=dict)
+    tuned: Tuning | None = None

@@ -24,7 +24,10 @@ from edge_agent.config_structs import Action, Rule
 from edge_agent.contract import schema
 from edge_agent.messaging.message import Kind, Message
 from edge_agent.messaging.topics import Topics
+from edge_agent.updates.slots import Left
 from tests.fakes.forecasts import NOW, forecast
+from tests.fakes.loaded import manifest
+from tests.fakes.tuned import tuning_of
 
 DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -37,6 +40,9 @@ VOICE = Voice(
     release=7,
     inputs=(Input(name="air_temperature_c", at=NOW, age_s=187),),
 )
+RELEASE = manifest()
+TUNING = tuning_of(RELEASE)
+LEFT = Left(6, "0" * 64, "it gave no forecast")
 RULE = Rule(
     name="heat",
     quantity=schema.AIR_TEMPERATURE,
@@ -97,10 +103,22 @@ def every_message() -> list[tuple[str, Message]]:
         ("alert-event", message.retired_messages(VOICE, latch)[0]),
         ("advice", message.advice_message(VOICE, "tomato", ADVICE)),
         ("model", message.model_message(VOICE, None, "0.1.0")),
+        ("model", message.model_message(VOICE, RELEASE, "0.1.0", tuning=TUNING, left=LEFT)),
         ("health", message.health_message(VOICE, **facts)),
         ("fresh", message.fresh_message(VOICE, NOW, timedelta(hours=6))),
         ("fresh", message.fresh_message(VOICE, None, timedelta(hours=6))),
     ]
+
+
+def test_the_release_is_told_with_what_is_the_farms_own() -> None:
+    """Targets that are corrected, newest hour of the history, the gate's figures; else null."""
+    told = body(message.model_message(VOICE, RELEASE, "0.1.0", tuning=TUNING))["tuned"]
+    assert told == {
+        "targets": ["air_temperature_c", "relative_humidity_pct"],
+        "trained_to": "2026-05-31T23:00:00Z",
+        "scores": TUNING.scores,
+    }
+    assert body(message.model_message(VOICE, RELEASE, "0.1.0"))["tuned"] is None
 
 
 @pytest.mark.parametrize("kind", payloads.SCHEMAS)

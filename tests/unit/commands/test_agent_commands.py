@@ -132,7 +132,30 @@ def test_release_tells_which_and_why(farm: Path) -> None:
     """Number, reason, model versions."""
     said = document(release, farm)
     assert (said["release"], said["reason"], said["previous"]) == (3, "first", None)
+    assert said["tuned"] is None
     assert "release: 3" in call(release, farm)
+
+
+def test_a_farms_own_correction_is_used_and_told(farm: Path) -> None:
+    """On its own sensors half a degree more; `release` and `status` say what is corrected."""
+    state = farm.parent / "state"
+    assert document(status, farm)["tuned"] == []
+    db = connect(state / DATABASE)
+    store = Store(db)
+    store.put_hourly("sensor:outdoor", store.hourly("station:108", NOW - timedelta(days=8), NOW))
+    call(once, farm, "--at", AT)
+    (plain,) = store.forecasts(NOW, NOW)
+    (state / "slots.json").unlink()
+    install_release(state, tuned_for="farm/edge-1")
+    call(once, farm, "--at", AT)
+    (tuned,) = store.forecasts(NOW, NOW)
+    db.close()
+    before, after = (one.targets[AIR_TEMPERATURE].values for one in (plain, tuned))
+    assert after == pytest.approx(before + 0.5)
+    said = document(release, farm)["tuned"]
+    assert said["targets"] == [AIR_TEMPERATURE, RELATIVE_HUMIDITY]
+    assert said["trained_to"] == "2026-05-31T23:00:00Z"
+    assert document(status, farm)["tuned"] == [AIR_TEMPERATURE, RELATIVE_HUMIDITY]
 
 
 def test_release_before_the_first_install(tmp_path: Path) -> None:

@@ -233,6 +233,15 @@ def test_what_is_no_number_is_refused(number: str) -> None:
         tuning.decode(content, RELEASE)
 
 
+@pytest.mark.parametrize("text", ["", "June", "2026-05-31T23:00:00", "2026-05-31T23:00:00+09:00"])
+def test_the_end_of_the_history_is_a_time_in_utc(text: str) -> None:
+    """People are told of it in their own time."""
+    document = _document()
+    document["tunings"][DEVICE]["trained_to"] = text
+    with pytest.raises(BadData, match=f"tuning of {DEVICE}: trained_to .* is no time in UTC"):
+        tuning.decode(json.dumps(document).encode(), RELEASE)
+
+
 @pytest.mark.parametrize("place", ["", "tunings/{}", "tunings/{}/corrections/{}"])
 def test_unknown_fields_are_refused_everywhere(place: str) -> None:
     """A field this agent does not know may change what the others mean."""

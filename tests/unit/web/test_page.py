@@ -15,7 +15,9 @@ from edge_agent.web import present
 from edge_agent.web.chart import HEIGHT, WIDTH
 from edge_agent.web.markup import Markup, join, tag
 from edge_agent.web.page import page
+from tests.fakes.loaded import manifest
 from tests.fakes.shown_farm import CONNECTED, NOON, ShownFarm
+from tests.fakes.tuned import tuning_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +97,18 @@ def test_without_a_forecast_the_page_says_why(view: View) -> None:
     made = _page(replace(view, decision=none), "en")
     assert "There is no forecast: no approved release is installed" in made
     assert 'id="ahead-temperature-t"' not in made
+
+
+def test_the_page_says_what_is_fitted_to_the_farm(view: View) -> None:
+    """Which quantities, on observations up to when, in both languages; else nothing of it."""
+    fitted = replace(view, tuning=tuning_of(manifest()))
+    assert "air temperature, relative humidity (observations up to Mon 01 Jun 08:00)" in _page(
+        fitted, "en"
+    )
+    assert "이 농장에 맞춤" in _page(fitted)
+    nothing = replace(view, tuning=msgspec.structs.replace(tuning_of(manifest()), corrections={}))
+    for plain in (view, nothing):
+        assert "Fitted to this farm" not in _page(plain, "en")
 
 
 def test_normals_claim_no_observation(view: View) -> None:

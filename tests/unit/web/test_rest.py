@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from edge_agent.web.openapi import document
 from edge_agent.web.routes import ROUTES
 from edge_agent.web.view import Board
 from tests.fakes.shown_farm import NOON, ShownFarm
+from tests.fakes.tuned import tuning_of
 from tests.fakes.web_client import WebClient
 
 if TYPE_CHECKING:
@@ -84,6 +86,21 @@ def test_answers_are_what_the_document_says(client: WebClient, route: object) ->
 def test_document_in_docs_is_the_one_that_is_made() -> None:
     """docs/openapi.json says what the program does (`python -m tools.openapi` writes it)."""
     assert (DOCS / "openapi.json").read_bytes() == document()
+
+
+def test_the_release_says_what_is_fitted_to_the_farm(client: WebClient, farm: ShownFarm) -> None:
+    """Targets, newest hour of the history and figures; null where the release has nothing."""
+    assert client.get("/api/release").json["tuned"] is None
+    assert farm.board.view is not None
+    tuned = replace(farm.board.view, tuning=tuning_of(farm.models.manifest))
+    board = Board()
+    board.show(tuned)
+    own = WebClient(Application(board, farm.clock, farm.runtime.state, lambda: None, farm.ask))
+    assert own.get("/api/release").json["tuned"] == {
+        "targets": ["air_temperature_c", "relative_humidity_pct"],
+        "trained_to": "2026-05-31T23:00:00Z",
+        "scores": {name: {"rmse_ratio_24h": 0.93} for name in farm.models.manifest.models},
+    }
 
 
 def test_alerts_say_why(client: WebClient) -> None:
