@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import random
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from edge_agent import __version__, certificates, cycle, locations, shelter
+from edge_agent.alerts import envelope
 from edge_agent.contract.forecast import Forecast
 from edge_agent.errors import StorageError, TryLater
 from edge_agent.inbox import Item, Signal
@@ -74,6 +76,7 @@ class Agent:
         """A courier for the runtime's outbox; nothing is connected yet."""
         runtime = self._runtime
         self._describe()
+        self._withdraw()
         wanted = [Subscription(topic) for topic in runtime.intake.topics]
         mqtt = runtime.config.mqtt
         if mqtt.discovery:
@@ -262,6 +265,18 @@ class Agent:
             clock=runtime.clock,
             random=random.random,
         )
+
+    def _withdraw(self) -> None:
+        """Take the farm's history back from the broker, where it is shared no more."""
+        runtime = self._runtime
+        if runtime.config.mqtt.share_history:
+            return
+        topic = runtime.topics.history
+        runtime.outbox.withdraw(topic)
+        told = runtime.outbox.last_said(topic)
+        if told:
+            name = f"{topic}/forget/{sha256(told).hexdigest()[:12]}"
+            runtime.outbox.put(envelope.forget(topic, name))
 
     def _describe(self) -> None:
         """Tell Home Assistant what this device is, where that has changed."""

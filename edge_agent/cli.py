@@ -13,7 +13,7 @@ _COMMANDS = {
     "check-config": "edge_agent.commands.config:check_config",
     "doctor": "edge_agent.commands.doctor:doctor",
     "drill": "edge_agent.commands.alerts:drill",
-    "history": "edge_agent.commands.status:history",
+    "history": "edge_agent.commands.history:history",
     "install": "edge_agent.commands.install:install",
     "once": "edge_agent.commands.cycle:once",
     "queue": "edge_agent.commands.queue:queue",

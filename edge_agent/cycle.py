@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edge_agent.agronomy.irrigation import Advice, NoAdvice
+    from edge_agent.alerts.envelope import Voice
     from edge_agent.alerts.evidence import Evidence, Measured
     from edge_agent.alerts.history import AlertLog
     from edge_agent.alerts.latches import Latches
-    from edge_agent.alerts.message import Voice
     from edge_agent.config_structs import Config, Rule
     from edge_agent.forecast import LoadedRelease
     from edge_agent.learning import Guidance, Lesson, Teacher

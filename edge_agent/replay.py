@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from edge_agent import cycle
+from edge_agent.alerts.envelope import Voice
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.history import AlertLog
 from edge_agent.alerts.latches import Latches
-from edge_agent.alerts.message import Voice
 from edge_agent.alerts.wording import Speaker
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Forecast, NoForecast

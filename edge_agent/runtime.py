@@ -16,9 +16,9 @@ from edge_agent import __version__, config, cycle, learning, locations
 from edge_agent.account import work_as_owner
 from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.alerts import message
+from edge_agent.alerts.envelope import Voice
 from edge_agent.alerts.history import AlertLog
 from edge_agent.alerts.latches import Latches
-from edge_agent.alerts.message import Voice
 from edge_agent.alerts.wording import Speaker
 from edge_agent.clock import SystemClock
 from edge_agent.contract.forecast import Forecast, NoForecast
@@ -28,7 +28,7 @@ from edge_agent.learning import Teacher
 from edge_agent.loaded import Loaded, load_release
 from edge_agent.messaging.outbox import Caps, Outbox
 from edge_agent.messaging.topics import Topics
-from edge_agent.observations import local
+from edge_agent.observations import local, own
 from edge_agent.observations.intake import Intake
 from edge_agent.observations.live import Live
 from edge_agent.observations.store import Store
@@ -60,6 +60,8 @@ WRITE_S: Final = 1800.0
 """Sensor samples are written this often between cycles: a power cut costs no more of them."""
 _LATE: Final = timedelta(hours=6)
 """Hours that are worked out again each cycle, for readings that came late."""
+_SHARED: Final = timedelta(days=7)
+"""Hours in the message of the farm's history: a trainer that asks once a week misses none."""
 _SAMPLES_LIVE: Final = timedelta(days=3)
 """Nothing older is worked out: a board that wakes up in 1970 would have 56 years to do."""
 
@@ -301,12 +303,28 @@ class Runtime:
         loaded = self._loaded[1] if self._loaded else None
         manifest = loaded.manifest if loaded else None
         tuning = loaded.tuned if loaded else None
-        own = replace(voice, source="agent", release=manifest.release if manifest else None)
-        about = (message.model_message(own, manifest, __version__, tuning=tuning, left=left), health)
+        agents = replace(voice, source="agent", release=manifest.release if manifest else None)
+        about = (
+            message.model_message(agents, manifest, __version__, tuning=tuning, left=left),
+            health,
+        )
         if voice.historical:
             return about
         oldest = timedelta(hours=self.config.limits.advice_max_age_h)
-        return (*about, message.fresh_message(own, known.origin if known else None, oldest))
+        fresh = message.fresh_message(agents, known.origin if known else None, oldest)
+        return (*about, fresh, *self._history(voice))
+
+    def _history(self, voice: Voice) -> tuple[Message, ...]:
+        """The newest hours of the farm's own sensors, where they are to be shared.
+
+        Hours of a clock that nobody vouches for are nobody's history.
+        """
+        if not self.config.mqtt.share_history or voice.clock == "untrusted":
+            return ()
+        frame = own.hours(self.store, voice.now - _SHARED, voice.now)
+        if frame.is_empty():
+            return ()
+        return (message.history_message(voice, own.identity(self.config.device), frame),)
 
     def _load(self, installed: InstalledRelease) -> Loaded:
         return load_release(installed, self.config.device.full_id)

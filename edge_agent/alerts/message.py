@@ -1,90 +1,61 @@
-"""Forecasts, alert states and edges -> messages for the outbox. Pure.
-
-An id is made of what a message says and of its hour, never of chance: the same hour worked twice
-gives the same ids, and the outbox takes each id once.
-"""
+"""Forecasts, alert states and edges -> messages for the outbox. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from edge_agent.alerts import wording
+from edge_agent.alerts import envelope, wording
 from edge_agent.alerts.payloads import (
     ActionOrder,
     AdvicePayload,
     AlertEvent,
     AlertState,
-    Base,
     ForecastHour,
     ForecastPayload,
     FreshPayload,
     HealthPayload,
-    Input,
+    HistoryPayload,
     ModelPayload,
     Tuned,
-    schema_name,
 )
 from edge_agent.alerts.rules import Edge
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import P10, P90
-from edge_agent.messaging.message import Kind, Message
+from edge_agent.messaging.message import Kind
+from edge_agent.observations import own
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
     from edge_agent.agronomy.irrigation import Advice
     from edge_agent.alerts.case import Verdict
+    from edge_agent.alerts.envelope import Voice
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.rules import Latch
-    from edge_agent.alerts.wording import Speaker
     from edge_agent.config_structs import Rule
+    from edge_agent.contract.farm import Identity
     from edge_agent.contract.forecast import Forecast, TargetForecast
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.tuning import Tuning
-    from edge_agent.messaging.topics import Topics
-    from edge_agent.timekeeping import ClockState
+    from edge_agent.messaging.message import Message
     from edge_agent.updates.slots import Left
 
 TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
-_PASSING: Final = {"issued_at", "valid_from", "valid_until", "inputs"}
-"""What tells two sayings of the same thing apart by time alone: times, and ages of inputs."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
 DRILL_VALID: Final = timedelta(minutes=15)
 """A drill that comes late proves nothing."""
 EVENT_VALID: Final = timedelta(hours=24)
 """How long the news of an edge is worth sending when no forecast window says otherwise."""
 
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """Who speaks, when, and on what ground: the same for every message of one cycle.
-
-    Attributes:
-        topics: Topics of this device.
-        speaker: Language and zone of texts.
-        now: Aware UTC time of the cycle.
-        clock: How far `now` can be trusted.
-        source: Rung of the forecast ladder.
-        release: Model release that took part.
-        inputs: What the decision rests on.
-        state_valid: How long a state counts as current.
-        historical: The cycle was worked late, for an hour long gone.
-    """
-
-    topics: Topics
-    speaker: Speaker
-    now: datetime
-    clock: ClockState
-    source: str
-    release: int | None
-    inputs: tuple[Input, ...] = ()
-    state_valid: timedelta = timedelta(hours=3)
-    historical: bool = False
+HISTORY_VALID: Final = timedelta(days=30)
+"""A device that is gone has told its last week for a month; then the broker forgets it."""
 
 
 def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
@@ -95,7 +66,7 @@ def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
         if target is None:
             continue
         payload = ForecastPayload(
-            **_base(voice, "forecast", f"forecast/{topic}"),
+            **envelope.base(voice, "forecast", f"forecast/{topic}"),
             quantity=name,
             unit=target.unit,
             origin=forecast.origin,
@@ -104,7 +75,7 @@ def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
             adjusted=tuple(forecast.adjusted),
             inputs=voice.inputs,
         )
-        made.append(_state(voice.topics.forecast(topic), payload, Kind.STATE))
+        made.append(envelope.state(voice.topics.forecast(topic), payload, Kind.STATE))
     return made
 
 
@@ -126,7 +97,7 @@ def hours_of(forecast: Forecast, target: TargetForecast) -> tuple[ForecastHour, 
 def state_message(voice: Voice, rule: Rule, latch: Latch, evidence: Evidence) -> Message:
     """Level of a rule now, retained; newest wins."""
     payload = AlertState(
-        **_base(voice, "alert-state", f"alert/{rule.name}/state"),
+        **envelope.base(voice, "alert-state", f"alert/{rule.name}/state"),
         rule=rule.name,
         level=latch.level.value,
         severity=rule.severity,
@@ -139,7 +110,7 @@ def state_message(voice: Voice, rule: Rule, latch: Latch, evidence: Evidence) ->
         probability=rounded(evidence.probability, 3),
         first_hour=evidence.hour,
     )
-    return _state(voice.topics.alert_state(rule.name), payload, Kind.STATE)
+    return envelope.state(voice.topics.alert_state(rule.name), payload, Kind.STATE)
 
 
 def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = False) -> Message:
@@ -170,7 +141,7 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
     if drill:
         text = wording.drill_text(voice.speaker, text)
     payload = AlertEvent(
-        **_base(voice, "alert-event", key, valid=valid, every=_SECOND),
+        **envelope.base(voice, "alert-event", key, valid=valid, every=_SECOND),
         event_type=edge.value,
         rule=rule.name,
         severity=rule.severity,
@@ -188,7 +159,7 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
         action=action,
         drill=drill,
     )
-    made = _message(voice.topics.alert_event(rule.name), payload, Kind.ALERT)
+    made = envelope.passing(voice.topics.alert_event(rule.name), payload, Kind.ALERT)
     # Starts are told each; of what followed while nobody could be reached, the last will do.
     return made if drill or edge is Edge.RAISED else replace(made, collapse=f"{made.topic}/news")
 
@@ -204,7 +175,7 @@ def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
     assert rule is not None, "a raised latch remembers its rule"
     lasted = voice.now - latch.since if latch.since is not None else timedelta(0)
     payload = AlertEvent(
-        **_base(voice, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
+        **envelope.base(voice, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
         event_type="cleared",
         rule=latch.rule,
         severity=rule.severity,
@@ -224,23 +195,15 @@ def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
     )
     topic = voice.topics.alert_state(latch.rule)
     return (
-        _message(voice.topics.alert_event(latch.rule), payload, Kind.ALERT),
-        # An empty retained payload makes the broker forget the topic (MQTT 5, 3.3.1.3).
-        Message(
-            id=f"{payload.id}/forget",
-            topic=topic,
-            payload=b"",
-            kind=Kind.STATE,
-            retain=True,
-            collapse=topic,
-        ),
+        envelope.passing(voice.topics.alert_event(latch.rule), payload, Kind.ALERT),
+        envelope.forget(topic, f"{payload.id}/forget"),
     )
 
 
 def advice_message(voice: Voice, crop: str, advice: Advice) -> Message:
     """Watering advice, retained with expiry."""
     payload = AdvicePayload(
-        **_base(voice, "advice", "advice/irrigation"),
+        **envelope.base(voice, "advice", "advice/irrigation"),
         crop=crop,
         need_mm=round(advice.need_mm, 1),
         volume_l=None if advice.volume_l is None else round(advice.volume_l, 0),
@@ -254,7 +217,7 @@ def advice_message(voice: Voice, crop: str, advice: Advice) -> Message:
         text=wording.advice_text(voice.speaker, advice, voice.now),
         inputs=voice.inputs,
     )
-    return _state(voice.topics.irrigation, payload, Kind.STATE)
+    return envelope.state(voice.topics.irrigation, payload, Kind.STATE)
 
 
 def model_message(
@@ -267,7 +230,7 @@ def model_message(
 ) -> Message:
     """Release that runs, what it holds for this farm, and the one that was left, retained."""
     payload = ModelPayload(
-        **_base(voice, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)),
+        **envelope.base(voice, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)),
         release=manifest.release if manifest else None,
         channel=manifest.channel if manifest else None,
         created_at=manifest.created_at if manifest else None,
@@ -280,7 +243,7 @@ def model_message(
         left_reason=left.why if left else None,
         tuned=tuned_of(tuning),
     )
-    return _state(voice.topics.model, payload, Kind.STATE)
+    return envelope.state(voice.topics.model, payload, Kind.STATE)
 
 
 def tuned_of(tuning: Tuning | None) -> Tuned | None:
@@ -296,11 +259,28 @@ def tuned_of(tuning: Tuning | None) -> Tuned | None:
 
 def health_message(voice: Voice, **facts: Any) -> Message:  # noqa: ANN401 - checked by HealthPayload
     """How the agent is, retained; `facts` are the keys of `HealthPayload` beyond the base."""
-    payload = HealthPayload(**_base(voice, "health", "health"), **facts)
+    payload = HealthPayload(**envelope.base(voice, "health", "health"), **facts)
     # Counters move all the time: one an hour, and one whenever the problems are others.
-    mark = _digest(payload.problems)
+    mark = envelope.digest(payload.problems)
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
-    return _retained(voice.topics.health, payload, Kind.TELEMETRY)
+    return envelope.retained(voice.topics.health, payload, Kind.TELEMETRY)
+
+
+def history_message(voice: Voice, whose: Identity, frame: pl.DataFrame) -> Message:
+    """Hours of the farm's own sensors, retained; `frame` as `own.hours` returns, one at least."""
+    measured = replace(voice, source=whose.source, release=None)
+    payload = HistoryPayload(
+        **envelope.base(measured, "history", "history", valid=HISTORY_VALID),
+        site=whose.site,
+        device=whose.device,
+        latitude=whose.latitude,
+        longitude=whose.longitude,
+        elevation_m=whose.elevation_m,
+        start=frame[schema.TIME][0],
+        step_s=3600,
+        values=own.series(frame),
+    )
+    return envelope.state(voice.topics.history, payload, Kind.TELEMETRY)
 
 
 def rounded(value: float | None, digits: int = 2) -> float | None:
@@ -313,68 +293,14 @@ def fresh_message(voice: Voice, origin: datetime | None, oldest: timedelta) -> M
     age_s = None if origin is None else int((voice.now - origin).total_seconds())
     fresh = age_s is not None and age_s <= oldest.total_seconds()
     payload = FreshPayload(
-        **_base(voice, "fresh", "fresh"),
+        **envelope.base(voice, "fresh", "fresh"),
         state="online" if fresh else "offline",
         data_age_s=age_s,
     )
     # Told apart by the observation as well: it may run out and come back within an hour.
     mark = f"{payload.state}-{origin:%Y%m%dT%H%MZ}" if origin else payload.state
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
-    return _retained(voice.topics.fresh, payload, Kind.STATE)
-
-
-def _base(
-    voice: Voice,
-    kind: str,
-    key: str,
-    *,
-    valid: timedelta | None = None,
-    every: timedelta = timedelta(hours=1),
-) -> dict[str, Any]:
-    now = voice.now.replace(microsecond=0)
-    moment = now - (now - _EPOCH) % every
-    return {
-        "schema": schema_name(kind),
-        "id": f"{voice.topics.root}/{key}/{moment:%Y%m%dT%H%M%SZ}",
-        "issued_at": now,
-        "valid_from": now,
-        "valid_until": now + (valid or voice.state_valid),
-        "source": voice.source,
-        "model_release": voice.release,
-        "clock": voice.clock,
-        "historical": voice.historical,
-    }
-
-
-def _state(topic: str, payload: Base, kind: Kind) -> Message:
-    """Retained state, told apart from others of its hour by what it says and not by when."""
-    plain = msgspec.to_builtins(payload)
-    said = {key: value for key, value in plain.items() if key not in _PASSING}
-    return _retained(
-        topic, msgspec.structs.replace(payload, id=f"{payload.id}-{_digest(said)}"), kind
-    )
-
-
-def _digest(said: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:12]
-
-
-def _retained(topic: str, payload: Base, kind: Kind) -> Message:
-    return replace(_message(topic, payload, kind), retain=True, collapse=topic)
-
-
-def _message(topic: str, payload: Base, kind: Kind) -> Message:
-    # For those who sort messages without reading them.
-    release = payload.model_release
-    known = {"schema": payload.schema} | ({} if release is None else {"release": str(release)})
-    return Message(
-        id=payload.id,
-        topic=topic,
-        payload=msgspec.json.encode(payload),
-        kind=kind,
-        expires_at=payload.valid_until,
-        headers=tuple(known.items()),
-    )
+    return envelope.retained(voice.topics.fresh, payload, Kind.STATE)
 
 
 def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:

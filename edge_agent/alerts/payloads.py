@@ -208,6 +208,22 @@ class FreshPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data_age_s: int | None
 
 
+class HistoryPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the farm's own outdoor sensors measured: a value every `step_s` from `start` on.
+
+    `values` has the quantities that were measured at all, all of one length; null = missing.
+    """
+
+    site: str
+    device: str
+    latitude: float
+    longitude: float
+    elevation_m: float
+    start: Utc
+    step_s: int
+    values: dict[str, tuple[float | None, ...]]
+
+
 SCHEMAS: Final[dict[str, type[Base]]] = {
     "forecast": ForecastPayload,
     "alert-state": AlertState,
@@ -216,6 +232,7 @@ SCHEMAS: Final[dict[str, type[Base]]] = {
     "model": ModelPayload,
     "health": HealthPayload,
     "fresh": FreshPayload,
+    "history": HistoryPayload,
 }
 """Message kind -> struct; the kind names docs/mqtt/<kind>.schema.json."""
 

@@ -1,4 +1,4 @@
-"""`edge-agent status`, `history` and `release`."""
+"""`edge-agent status` and `release`."""
 
 from __future__ import annotations
 
@@ -42,29 +42,6 @@ def status(config_path: Path | None, as_json: bool) -> None:
         return
     for line in _flat(found, ""):
         click.echo(line)
-
-
-@click.command()
-@click.option("--count", default=20, show_default=True, type=click.IntRange(1, 2000))
-@config_option
-@json_option
-@verbosity_options
-def history(count: int, config_path: Path | None, as_json: bool) -> None:
-    """The last alerts that were raised, updated and cleared, oldest first.
-
-    Example: edge-agent history --count 50
-    """
-    from edge_agent.runtime import opened
-
-    with opened(config_path) as runtime:
-        said = runtime.log.newest(count)
-    if as_json:
-        print_json([msgspec.to_builtins(line) for line in said])
-        return
-    for line in said:
-        click.echo(f"{line.at:%Y-%m-%d %H:%M} UTC  {line.rule}  {line.edge}  {line.text}")
-    if not said:
-        click.echo("no alert so far")
 
 
 @click.command()

@@ -10,6 +10,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from edge_agent.errors import BadData
+
+EXPORT: Final = "farm-edge/history/1"
+"""Format of exported hours: the key of a Parquet file's metadata whose value is the identity as
+JSON, and what follows `# ` in the first line of a CSV file, before the same JSON."""
+
 SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 Slug = Annotated[str, Meta(pattern=SLUG)]
 """Names of sites and devices: they stand in topics, folders and file names."""
@@ -36,3 +42,20 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     longitude: Longitude
     elevation_m: Elevation
     source: str
+
+
+def encode(identity: Identity) -> str:
+    """Identity as one line of JSON."""
+    return msgspec.json.encode(identity).decode()
+
+
+def decode(text: str | bytes) -> Identity:
+    """Identity from JSON.
+
+    Raises:
+        BadData: Not that, or out of range.
+    """
+    try:
+        return msgspec.json.decode(text, type=Identity)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise BadData(f"who the hours are of: {fault}") from fault

@@ -202,6 +202,11 @@ class Outbox:
                 self._insert(message)
         return len(current)
 
+    def withdraw(self, topic: str) -> None:
+        """Forget what waits on a topic; it was not to be said after all, and is not counted."""
+        with transaction(self._db) as db:
+            db.execute("DELETE FROM outbox WHERE topic = ?", (topic,))
+
     def last_said(self, topic: str) -> bytes:
         """Payload of the last delivered retained message of a topic; empty where none was."""
         with faults_told(self._db):

@@ -58,6 +58,11 @@ class Topics:
         return f"{self.root}/advice/irrigation"
 
     @property
+    def history(self) -> str:
+        """Hours of the farm's own sensors, retained with expiry."""
+        return f"{self.root}/history"
+
+    @property
     def ping(self) -> str:
         """The agent to itself, to see that messages come back; not retained."""
         return f"{self.root}/ping"
@@ -78,10 +83,6 @@ class Topics:
     def alert_event(self, rule: str) -> str:
         """Edges of a rule, never retained."""
         return self._of("alert", rule, "event")
-
-    def history(self, target: str) -> str:
-        """Values older than now, not retained."""
-        return self._of("history", target)
 
     def command(self, name: str) -> str:
         """Requests to the agent; retained ones are ignored."""

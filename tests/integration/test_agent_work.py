@@ -14,6 +14,7 @@ from edge_agent.agent import Agent
 from edge_agent.errors import ConfigError, TryLater
 from edge_agent.inbox import Item, Signal
 from edge_agent.messaging.link import Received
+from edge_agent.observations import own
 from edge_agent.runtime import Runtime
 from tests.fakes.certificates import Authority
 from tests.fakes.clock import FakeClock
@@ -22,6 +23,8 @@ from tests.fakes.farm import ROOT, fill_weather, install_release, write_config
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from edge_agent.messaging.outbox import Entry
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the weather ends at the machine's now
 
@@ -46,13 +49,15 @@ class _Case:
     def take(self, topic: str, payload: bytes = b"", *, retain: bool = False) -> None:
         self.agent.take(Received(topic, payload, retain=retain, at=self.clock.now()))
 
+    def waiting(self) -> list[Entry]:
+        return self.agent._runtime.outbox.due(None, limit=1000)
+
     def topics(self) -> list[str]:
-        entries = self.agent._runtime.outbox.due(None, limit=1000)
-        return [entry.message.topic.removeprefix(f"{ROOT}/") for entry in entries]
+        return [entry.message.topic.removeprefix(f"{ROOT}/") for entry in self.waiting()]
 
     def deliver(self) -> None:
         outbox = self.agent._runtime.outbox
-        outbox.delivered([entry.message.id for entry in outbox.due(None, limit=1000)])
+        outbox.delivered([entry.message.id for entry in self.waiting()])
 
 
 @pytest.fixture
@@ -112,6 +117,33 @@ def test_snoozed_rules_hold_their_news(case: _Case) -> None:
     assert "alert/heat/state" in case.topics()
     assert "alert/heat/event" not in case.topics()
     assert "alert/vpd-high/event" in case.topics()
+
+
+def test_own_hours_are_told_where_that_is_asked_for(case: _Case) -> None:
+    """Off: nothing. On: with each hour, the newest in place of one that waits. Off: taken back."""
+    store = case.agent._runtime.store
+    hours = store.hourly("station:108", NOW - timedelta(days=8), NOW)
+    store.put_hourly(own.SOURCE, hours)
+    case.agent.cycle(NOW)
+    assert "history" not in case.topics()
+    plain = case.path.read_text("utf-8")
+    case.path.write_text(plain.replace("[mqtt]", "[mqtt]\nshare_history = true"), "utf-8")
+    case.agent.reload()
+    case.agent.cycle(NOW)
+    case.agent.cycle(NOW + timedelta(hours=1))
+    (entry,) = (e for e in case.waiting() if e.message.topic == f"{ROOT}/history")
+    told = json.loads(entry.message.payload)
+    assert len(told["values"]["air_temperature_c"]) in {166, 167, 168}
+    assert len(entry.message.payload) < 4096
+    case.deliver()
+    case.agent.cycle(NOW + timedelta(hours=2))
+    case.path.write_text(plain, "utf-8")
+    case.agent.reload()
+    (entry,) = (e for e in case.waiting() if e.message.topic == f"{ROOT}/history")
+    assert (entry.message.payload, entry.message.retain) == (b"", True)
+    case.deliver()
+    case.agent.reload()
+    assert "history" not in case.topics()
 
 
 def test_a_bad_reload_keeps_everything(case: _Case) -> None:

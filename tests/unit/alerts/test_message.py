@@ -10,20 +10,22 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import jsonschema
+import polars as pl
 import pytest
 
 from edge_agent.agronomy.irrigation import Advice
 from edge_agent.alerts import message, payloads, wording
 from edge_agent.alerts.case import Verdict
+from edge_agent.alerts.envelope import Voice
 from edge_agent.alerts.evidence import Evidence
-from edge_agent.alerts.message import Voice
 from edge_agent.alerts.payloads import Input
 from edge_agent.alerts.rules import Edge, Latch, Level
 from edge_agent.alerts.wording import Speaker
-from edge_agent.config_structs import Action, Rule
+from edge_agent.config_structs import Action, Device, Rule
 from edge_agent.contract import schema
 from edge_agent.messaging.message import Kind, Message
 from edge_agent.messaging.topics import Topics
+from edge_agent.observations import own
 from edge_agent.updates.slots import Left
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import manifest
@@ -68,6 +70,15 @@ ADVICE = Advice(
     rain_mm=None,
 )
 
+OWN = pl.DataFrame(
+    {
+        schema.TIME: [NOW, NOW + timedelta(hours=2)],
+        schema.AIR_TEMPERATURE: [20.5, 19.25],
+        schema.RAIN: [None, 0.2],
+    },
+    schema_overrides={schema.TIME: schema.TIME_DTYPE},
+)
+
 
 def verdict(edge: Edge) -> Verdict:
     """A met rule's edge; an end after five hours."""
@@ -107,6 +118,7 @@ def every_message() -> list[tuple[str, Message]]:
         ("health", message.health_message(VOICE, **facts)),
         ("fresh", message.fresh_message(VOICE, NOW, timedelta(hours=6))),
         ("fresh", message.fresh_message(VOICE, None, timedelta(hours=6))),
+        ("history", message.history_message(VOICE, own.identity(Device()), OWN)),
     ]
 
 
@@ -151,6 +163,20 @@ def test_fresh_says_what_the_data_are(age_s: int | None, state: str) -> None:
     origin = None if age_s is None else VOICE.now - timedelta(seconds=age_s)
     made = message.fresh_message(VOICE, origin, timedelta(hours=6))
     assert (body(made)["state"], made.retain) == (state, True)
+
+
+def test_history_is_columns_of_the_hours() -> None:
+    """One value an hour from `start`, nulls between; telemetry that is retained for a month."""
+    made = message.history_message(VOICE, own.identity(Device()), OWN)
+    told = body(made)
+    assert (told["start"], told["step_s"]) == ("2026-07-01T05:00:00Z", 3600)
+    assert told["values"] == {
+        schema.AIR_TEMPERATURE: [20.5, None, 19.25],
+        schema.RAIN: [None, None, 0.2],
+    }
+    assert (told["source"], told["model_release"]) == ("sensor:outdoor", None)
+    assert (made.kind, made.retain, made.collapse) == (Kind.TELEMETRY, True, made.topic)
+    assert made.expires_at == VOICE.now.replace(microsecond=0) + timedelta(days=30)
 
 
 def test_documented_alert_is_valid() -> None:

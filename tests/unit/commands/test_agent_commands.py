@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.commands.cycle import once
+from edge_agent.commands.history import history
 from edge_agent.commands.selftest import self_test
-from edge_agent.commands.status import history, release, status
+from edge_agent.commands.status import release, status
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.database import connect
 from edge_agent.errors import FarmError, UsageError
