@@ -24,7 +24,7 @@ with atheris.instrument_imports(include=["edge_agent", "trainer"]):
     from edge_agent.errors import FarmError
     from edge_agent.observations import archive, relay, sensors
     from edge_agent.updates import onnx_guard
-    from trainer import importer
+    from trainer import farm_collect, farm_import, importer
     from trainer.sources import asos, hub, kma, village, village_table
     from trainer.stations import station
 
@@ -62,6 +62,14 @@ def _bundle(body: bytes) -> None:
     relay.read_guidance(body, "guidance")
 
 
+def _history(body: bytes) -> None:
+    farm_collect.read("farm/v1/hill/edge-1/history", body, "farm/v1")
+
+
+_WHOSE: Final = (
+    '{"site":"hill","device":"edge-1","latitude":37.5,"longitude":127.0,"elevation_m":86.0,'
+    '"source":"sensor:outdoor"'
+)
 _HUB_HEAD: Final = "#START7777\n#        KST  ID\n"
 TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] = {
     "asos": (_asos, (b'{"response":{"header":{"resultCode":"00"},"body":{"items":{"item":[]}}}}',)),
@@ -76,6 +84,20 @@ TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] =
     "sensor": (
         lambda body: sensors.read(_SENSOR, body, _NOW),
         (b'{"a":{"b":[21.5]},"at":"2024-01-01T00:00:00Z"}',),
+    ),
+    "history": (
+        _history,
+        (
+            f'{_WHOSE},"schema":"farm-edge/history/1","start":"2024-01-01T00:00:00Z",'
+            '"step_s":3600,"values":{"air_temperature_c":[1.5,null]}}'.encode(),
+        ),
+    ),
+    "farm": (
+        lambda body: farm_import.read("a.csv", body),
+        (
+            f"# farm-edge/history/1 {_WHOSE}}}\ntime,air_temperature_c\n"
+            "2024-01-01T01:00:00Z,1.5\n".encode(),
+        ),
     ),
     "manifest": (manifest.decode, (b'{"schema":1,"project":"farm-edge"}',)),
     "onnx": (lambda body: onnx_guard.check(body, "model.onnx"), ()),

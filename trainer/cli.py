@@ -14,6 +14,7 @@ _COMMANDS = {
     "canary": "trainer.commands.canary:canary",
     "daily": "trainer.commands.daily:daily",
     "evaluate": "trainer.commands.evaluate:evaluate",
+    "farm": "trainer.commands.farm:farm",
     "fleet": "trainer.commands.fleet:fleet",
     "import": "trainer.commands.ingest:import_files",
     "ingest": "trainer.commands.ingest:ingest",

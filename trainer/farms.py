@@ -8,24 +8,30 @@ Coordinates stay in the lake: no release says where a farm is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from math import cos, hypot, radians
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from edge_agent.contract.farm import Identity
-from edge_agent.contract.schema import Site
+from edge_agent.contract.farm import decode, encode
+from edge_agent.contract.schema import TARGETS, TIME, Site
 from edge_agent.errors import BadData, InputMissing, StorageError
 from trainer.places import FarmId
 
 if TYPE_CHECKING:
-    from trainer.lake import Lake
+    from datetime import datetime
+
+    import polars as pl
+
+    from edge_agent.contract.farm import Identity
+    from trainer.lake import Lake, Merge
 
 _FOLDER: Final = "farms"
 MOVED_KM: Final = 1.0
 MOVED_M: Final = 30.0
 """What moved further, or as much up or down, is another place with other weather."""
 _KM_PER_DEGREE: Final = 111.2
+_AHEAD: Final = timedelta(minutes=5)
+"""Clocks may differ by so much."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +68,38 @@ def farm(lake: Lake, farm_id: FarmId) -> Farm:
     return _farm(_read(lake, name))
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What the lake has of a farm.
+
+    Attributes:
+        hours: Rows.
+        first: Oldest hour, UTC; None = none.
+        last: Newest hour.
+        missing: Per target, share of the hours from `first` to `last` without a value.
+    """
+
+    hours: int
+    first: datetime | None
+    last: datetime | None
+    missing: dict[str, float]
+
+
+def extent(lake: Lake, farm_id: FarmId) -> Extent:
+    """What the lake has of a farm.
+
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    rows = lake.observations(farm_id)
+    if rows.is_empty():
+        return Extent(0, None, None, dict.fromkeys(TARGETS, 1.0))
+    first, last = rows[TIME][0], rows[TIME][-1]
+    span = (last - first) / timedelta(hours=1) + 1
+    missing = {name: 1.0 - rows[name].count() / span for name in TARGETS}
+    return Extent(rows.height, first, last, missing)
+
+
 def enrol(lake: Lake, identity: Identity) -> Farm:
     """Keep what a farm is; the newest saying counts.
 
@@ -73,8 +111,36 @@ def enrol(lake: Lake, identity: Identity) -> Farm:
     name = _name(known.id)
     if lake.store.read(name) is not None:
         _check_place(_farm(_read(lake, name)), known)
-    lake.store.write(name, msgspec.json.encode(identity) + b"\n")
+    lake.store.write(name, f"{encode(identity)}\n".encode())
     return known
+
+
+def admit(
+    lake: Lake, identity: Identity, frame: pl.DataFrame, source: str, now: datetime
+) -> tuple[FarmId, Merge]:
+    """Bring a farm's hours in; the caller holds the lake's lock.
+
+    Args:
+        lake: Where to.
+        identity: Whose they are.
+        frame: As `tables.ours` returns.
+        source: Where they come from, see `Lake.merge`.
+        now: Time of the merge.
+
+    Raises:
+        BadData: There is no hour, or one that is still to come, or see `enrol`.
+        StorageError: The lake cannot be read or written.
+    """
+    if frame.is_empty():
+        raise BadData(f"farm {identity.site}/{identity.device}: has no hours")
+    newest: datetime = frame[TIME][-1]
+    if newest > now + _AHEAD:
+        raise BadData(
+            f"farm {identity.site}/{identity.device}: its hour {newest:%Y-%m-%dT%H:%MZ} is still "
+            "to come: check its clock"
+        )
+    known = enrol(lake, identity)
+    return known.id, lake.merge(known.id, frame, source, now)
 
 
 def _check_place(before: Farm, now: Farm) -> None:
@@ -100,8 +166,8 @@ def _farm(identity: Identity) -> Farm:
 
 def _read(lake: Lake, name: str) -> Identity:
     try:
-        return msgspec.json.decode(lake.store.read(name) or b"", type=Identity)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        return decode(lake.store.read(name) or b"")
+    except BadData as fault:
         raise StorageError(
             f"lake: {name} is damaged: remove it and bring the farm's hours in anew"
         ) from fault

@@ -12,9 +12,9 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.errors import Refused, Unavailable, UsageError
-from trainer.fleet import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 MOST: Final = 100_000
@@ -52,14 +52,29 @@ class Place:
         return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme == "mqtts", username)
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Newest payload of each topic, and topics whose payload is longer than `LARGEST`."""
+
+    messages: dict[str, bytes]
+    too_long: tuple[str, ...]
+
+
 def retained(
-    place: Place, base: str, *, password: str | None, ca: Path | None, wait_s: float
-) -> dict[str, bytes]:
-    """Newest payload of each topic, as soon as none has come for `wait_s`.
+    place: Place,
+    base: str,
+    kinds: Iterable[str],
+    *,
+    password: str | None,
+    ca: Path | None,
+    wait_s: float,
+) -> Heard:
+    """What a broker retains of all devices, as soon as nothing has come for `wait_s`.
 
     Args:
         place: The broker.
         base: What topics begin with.
+        kinds: What they end with, after site and device.
         password: Of the user, or None.
         ca: Certificate authority of the broker; None = the system's.
         wait_s: How long to listen after the last message; ten times as long for the first.
@@ -69,6 +84,7 @@ def retained(
         Refused: It refuses the login or the subscription.
     """
     came: queue.Queue[MQTTMessage | Refused | Unavailable] = queue.Queue()
+    wanted = tuple(kinds)
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv311)
     if place.username:
         client.username_pw_set(place.username, password)
@@ -80,7 +96,7 @@ def retained(
         if code.is_failure:
             came.put(Refused(f"{where}: {code}: check the user and --password-file"))
             return
-        client.subscribe([(f"{base}/+/+/{kind}", 1) for kind in KINDS])
+        client.subscribe([(f"{base}/+/+/{kind}", 1) for kind in wanted])
 
     def on_subscribe(_: Client, __: object, ___: int, codes: list[Any], *____: object) -> None:
         if all(code.is_failure for code in codes):
@@ -105,10 +121,9 @@ def retained(
         client.loop_stop()
 
 
-def _gathered(
-    came: queue.Queue[MQTTMessage | Refused | Unavailable], wait_s: float
-) -> dict[str, bytes]:
+def _gathered(came: queue.Queue[MQTTMessage | Refused | Unavailable], wait_s: float) -> Heard:
     found: dict[str, bytes] = {}
+    too_long: set[str] = set()
     patience_s = 10 * wait_s
     while len(found) < MOST:
         try:
@@ -120,4 +135,6 @@ def _gathered(
         patience_s = wait_s
         if len(item.payload) <= LARGEST:
             found[item.topic] = bytes(item.payload)
-    return found
+        else:
+            too_long.add(item.topic)
+    return Heard(found, tuple(sorted(too_long)))

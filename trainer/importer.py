@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import polars as pl
 
-from edge_agent.contract import schema
-from edge_agent.contract.schema import TIME, Flag, flag_column
-from edge_agent.errors import BadData, InputMissing, StorageError, UsageError
-from trainer import parquet
+from edge_agent.contract.schema import TIME
+from edge_agent.errors import BadData, UsageError
 from trainer.raw_store import SEVERAL, pack
 from trainer.sources import kma
 from trainer.stations import station as station_of
+from trainer.tables import content_of, ours, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,12 +59,7 @@ class Import:
             BadData: It is not what its name says, or rows are not hourly observations.
             TryLater: Another process is writing to the lake.
         """
-        try:
-            content = path.read_bytes()
-        except (FileNotFoundError, IsADirectoryError) as fault:
-            raise InputMissing(f"{path}: no such file") from fault
-        except OSError as fault:
-            raise StorageError(f"{path}: cannot be read: {fault.strerror}") from fault
+        content = content_of(path)
         try:
             frames, source = read(path.name, content, station)
         except BadData as fault:
@@ -137,26 +130,15 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
         UsageError: The station is not known.
         BadData: Not readable as what the name says.
     """
-    suffix = name.rpartition(".")[2].lower()
-    if suffix == "parquet":
-        return _tidy(parquet.decode(content), station), "parquet"
-    if suffix != "csv":
-        raise BadData("unknown kind of file: give .parquet or .csv")
+    if not name.lower().endswith(".csv"):
+        return _tidy(table(name, content), station), "parquet"
     head = content[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
     columns = {part.strip(b' "\r') for part in head.split(b",")}
     if {TIME.encode(), kma.TIME_FIELD.encode()} & columns:
-        return _tidy(_csv(content), station), "csv"
+        return _tidy(table(name, content), station), "csv"
     from trainer.sources import portal_csv
 
     return _tidy(portal_csv.parse(content), station), "portal"
-
-
-def _csv(content: bytes) -> pl.DataFrame:
-    try:
-        # Everything as text: the translation decides what a number is, and drops nothing silently.
-        return pl.read_csv(io.BytesIO(content), infer_schema=False, empty_string_is_null=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
-        raise BadData("not a readable CSV file in UTF-8") from fault
 
 
 def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
@@ -182,45 +164,4 @@ def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:
         return kma.tidy(frame, site)
     if TIME not in frame.columns:
         raise BadData(f"no column {kma.TIME_FIELD} (KMA's names) or {TIME} (ours)")
-    return _ours(frame)
-
-
-def _ours(frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows in our own names: `time` in UTC (text ISO 8601 with Z or offset, or aware Datetime)."""
-    if not set(schema.OBSERVED) & set(frame.columns):
-        raise BadData(f"no column of {', '.join(schema.OBSERVED[:3])}, ...")
-    time = frame[TIME]
-    if time.dtype == pl.String:
-        time = time.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
-    if not isinstance(time.dtype, pl.Datetime) or time.dtype.time_zone is None:
-        raise BadData(f"{TIME} must be UTC: ISO 8601 with Z, or a type with a time zone")
-    time = time.dt.convert_time_zone("UTC").cast(schema.TIME_DTYPE)
-    early, late = kma.YEARS
-    in_time = time.dt.year().is_between(early, late)
-    if time.null_count() or not in_time.all() or (time.dt.truncate("1h") != time).any():
-        raise BadData(f"{TIME} holds something that is no full hour like 2024-01-31T04:00:00Z")
-    columns: list[pl.Expr] = [pl.lit(time).alias(TIME)]
-    for name in schema.OBSERVED:
-        given = pl.col(name) if name in frame.columns else pl.lit(None, pl.Float64)
-        if name in frame.columns and frame.schema[name] == pl.String:
-            given = pl.when(given.str.strip_chars() != "").then(given.str.strip_chars())
-        number = given.cast(pl.Float64, strict=False)
-        value = pl.when(number.is_finite()).then(number)
-        stated = pl.lit(None, pl.UInt8)
-        if flag_column(name) in frame.columns:
-            stated = pl.col(flag_column(name)).cast(pl.UInt8, strict=False)
-        flag = (
-            pl.when(value.is_null())
-            .then(pl.when(given.is_not_null()).then(Flag.SOURCE).otherwise(Flag.MISSING))
-            .otherwise(Flag.GOOD)
-        )
-        kept = value.is_null() & stated.is_in([Flag.GOOD, Flag.ACCUMULATED])
-        columns += [
-            value.alias(name),
-            pl.when(kept)
-            .then(flag)
-            .otherwise(pl.coalesce(stated, flag))
-            .cast(pl.UInt8)
-            .alias(flag_column(name)),
-        ]
-    return frame.select(columns).unique(TIME, keep="last", maintain_order=True).sort(TIME)
+    return ours(frame)

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import CannotCreate, ConfigError
+from edge_agent.errors import CannotCreate
+from trainer.commands.broker import broker_options
 from trainer.commands.options import json_option
+
+if TYPE_CHECKING:
+    from trainer.commands.broker import Broker
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.option("--mqtt", "address", required=True, help="mqtt://host or mqtts://user@host:port.")
-@click.option("--base", default="farm/v1", show_default=True, help="What topics begin with.")
-@click.option("--password-file", type=_file, help="One line; or MQTT_PASSWORD.")
-@click.option("--ca", type=_file, help="The broker's certificate authority, for mqtts://.")
-@click.option(
-    "--wait",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0.1, 60.0),
-    help="Seconds to listen after the last message.",
-)
+@broker_options
 @click.option("--html", type=_file, help="Write the table as a page that opens offline.")
 @click.option("--csv", "csv_path", type=_file, help="Write the table as CSV.")
 @json_option
 @verbosity_options
 def fleet(
     *,
-    address: str,
-    base: str,
-    password_file: Path | None,
-    ca: Path | None,
-    wait: float,
+    broker: Broker,
     html: Path | None,
     csv_path: Path | None,
     as_json: bool,
@@ -49,13 +39,13 @@ def fleet(
 
     Example: trainer fleet --mqtt mqtts://office@broker.farm --password-file pw --html fleet.html
     """
-    from trainer.fleet import devices, to_csv, to_html, to_text
-    from trainer.fleet_broker import Place, retained
+    from trainer.fleet import KINDS, devices, to_csv, to_html, to_text
 
-    password = _password(password_file)
-    messages = retained(Place.of(address), base, password=password, ca=ca, wait_s=wait)
+    heard = broker.hear(KINDS)
+    for topic in heard.too_long:
+        click.echo(f"{topic}: too long, passed over", err=True)
     now = SystemClock().now()
-    rows = devices(messages, base, now)
+    rows = devices(heard.messages, broker.base, now)
     if html:
         _write(html, to_html(rows, now))
     if csv_path:
@@ -63,18 +53,9 @@ def fleet(
     if as_json:
         print_json([msgspec.to_builtins(row) for row in rows])
     elif not rows:
-        click.echo(f"no device below {base}: check --base and the broker's access list")
+        click.echo(f"no device below {broker.base}: check --base and the broker's access list")
     elif not html and not csv_path:
         click.echo(to_text(rows))
-
-
-def _password(path: Path | None) -> str | None:
-    if path is None:
-        return os.environ.get("MQTT_PASSWORD")
-    try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{path}: cannot be read: {fault}") from fault
 
 
 def _write(path: Path, text: str) -> None:

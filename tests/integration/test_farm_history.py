@@ -1,0 +1,155 @@
+"""A farm's own hours on their way: from the agent's cycle over a real broker into the lake."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from edge_agent.clock import SystemClock
+from edge_agent.commands.cycle import once
+from edge_agent.commands.history import history
+from edge_agent.contract.schema import AIR_TEMPERATURE
+from edge_agent.database import connect
+from edge_agent.errors import BadData, NothingNew, TryLater
+from edge_agent.observations import own
+from edge_agent.observations.store import Store
+from edge_agent.runtime import DATABASE
+from tests.fakes.bucket import bucket as a_bucket
+from tests.fakes.farm import fill_weather, write_config
+from tests.fakes.mosquitto import Mosquitto
+from tests.fakes.subscriber import Subscriber
+from trainer.commands.farm import farm
+from trainer.places import FarmId
+from trainer.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import click
+    import polars as pl
+
+EDGE = FarmId("farm", "edge-1")
+SENSOR = '[[sensors]]\ntopic = "roof"\nquantity = "air_temperature_c"\nunit = "C"\n'
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that has heard nothing yet."""
+    with Mosquitto(tmp_path / "broker") as server:
+        yield server
+
+
+@pytest.fixture
+def device(tmp_path: Path, broker: Mosquitto) -> Path:
+    """Configuration of a device that measures itself and shares it."""
+    (tmp_path / "device").mkdir()
+    state = tmp_path / "device" / "state"
+    fill_weather(state)
+    now = SystemClock().now()
+    db = connect(state / DATABASE)
+    store = Store(db)
+    store.put_hourly(own.SOURCE, store.hourly("station:108", now - timedelta(days=9), now))
+    db.close()
+    return write_config(tmp_path / "device", broker.port, f"share_history = true\n{SENSOR}")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """Settings of an empty workspace."""
+    (tmp_path / "work").mkdir()
+    path = tmp_path / "work" / "trainer.toml"
+    path.write_text("", "utf-8")
+    return path
+
+
+def call(command: click.Command, *args: str) -> Any:  # noqa: ANN401 - JSON
+    """Output of a command that must succeed, as JSON."""
+    done = CliRunner().invoke(
+        command, [*args, "--json"], catch_exceptions=False, standalone_mode=False
+    )
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def collect(broker: Mosquitto, workspace: Path) -> Any:  # noqa: ANN401 - JSON
+    """What `trainer farm collect` makes of the broker."""
+    address = f"mqtt://127.0.0.1:{broker.port}"
+    return call(farm, "collect", "--mqtt", address, "--wait", "0.3", "--config", str(workspace))
+
+
+def lake_rows(workspace: Path) -> pl.DataFrame:
+    """What the lake has of the device."""
+    return Workspace.open(workspace, {}).lake.observations(EDGE)
+
+
+def test_a_week_goes_from_the_cycle_into_the_lake(
+    broker: Mosquitto, device: Path, workspace: Path, tmp_path: Path
+) -> None:
+    """One cycle tells it, one collect has it; collect again is exit 11; an export says the same."""
+    call(once, "--config", str(device))
+    done = collect(broker, workspace)
+    assert [row["farm"] for row in done["farms"]] == ["farm/edge-1"]
+    assert done["farms"][0]["added"] in {168, 169}
+    with pytest.raises(NothingNew, match="1 farms tell nothing"):
+        collect(broker, workspace)
+    week = lake_rows(workspace)
+    exported = tmp_path / "out.parquet"
+    call(history, "export", str(exported), "--config", str(device))
+    (row,) = call(farm, "import", str(exported), "--config", str(workspace))
+    assert (row["changed"], row["revised"]) == (0, 0)
+    whole = lake_rows(workspace)
+    assert whole.height == 170
+    assert whole.tail(week.height)[AIR_TEMPERATURE].equals(week[AIR_TEMPERATURE])
+    (listed,) = call(farm, "ls", "--config", str(workspace))
+    assert (listed["farm"], listed["hours"], listed["missing"][AIR_TEMPERATURE]) == (
+        "farm/edge-1",
+        170,
+        0.0,
+    )
+
+
+def test_what_is_not_a_history_is_named(broker: Mosquitto, workspace: Path) -> None:
+    """Exit 65 where nothing else is retained; a message beyond the limit is named as well."""
+    with Subscriber(broker.port, "none") as stranger:
+        stranger.publish("farm/v1/hill/a/history", b"{}", retain=True)
+        stranger.publish("farm/v1/hill/b/history", b"x" * 70_000, retain=True)
+    address = f"mqtt://127.0.0.1:{broker.port}"
+    args = ["collect", "--mqtt", address, "--wait", "0.3", "--config", str(workspace)]
+    done = CliRunner().invoke(farm, args)
+    assert isinstance(done.exception, BadData)
+    assert "passed over: farm/v1/hill/a/history: Object missing" in done.stderr
+    assert "passed over: farm/v1/hill/b/history: too long" in done.stderr
+
+
+def test_another_writer_holds_the_lake(broker: Mosquitto, device: Path, workspace: Path) -> None:
+    """Exit 75, and nothing is written."""
+    call(once, "--config", str(device))
+    with Workspace.open(workspace, {}).lake_lock(), pytest.raises(TryLater):
+        collect(broker, workspace)
+    assert lake_rows(workspace).is_empty()
+
+
+def test_farms_live_in_a_bucket(
+    tmp_path: Path, device: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours and place of a farm come back from a real S3 server as from a folder."""
+    pytest.importorskip("moto.server", reason="moto is not installed")
+    pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
+    exported = tmp_path / "out.parquet"
+    call(history, "export", str(exported), "--config", str(device))
+    call(farm, "import", str(exported), "--config", str(workspace))
+    local = lake_rows(workspace)
+    with a_bucket() as env:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        workspace.write_text('lake_path = "s3://farm/lake"\n', "utf-8")
+        (row,) = call(farm, "import", str(exported), "--config", str(workspace))
+        assert row["added"] == 170
+        (listed,) = call(farm, "ls", "--config", str(workspace))
+        assert listed["farm"] == "farm/edge-1"
+        assert lake_rows(workspace).equals(local)

@@ -1,0 +1,184 @@
+"""`trainer farm`: farms' own hours in the lake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from edge_agent.clock import SystemClock
+from edge_agent.console import print_json, verbosity_options
+from edge_agent.errors import BadData, FarmError, NothingNew, UsageError
+from trainer.commands.broker import broker_options
+from trainer.commands.options import config_option, json_option
+
+if TYPE_CHECKING:
+    from edge_agent.contract.farm import Identity
+    from trainer.commands.broker import Broker
+    from trainer.lake import Merge
+    from trainer.places import FarmId
+
+
+@click.group()
+def farm() -> None:
+    """Hours that farms measured themselves: bring them in, list them.
+
+    Example: trainer farm import hill.parquet && trainer farm ls
+    """
+
+
+@farm.command("import")
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--site", help="Site of the farm, where the file does not say it.")
+@click.option("--device", help="Id of the device, likewise.")
+@click.option("--latitude", type=float, help="Degrees north, likewise.")
+@click.option("--longitude", type=float, help="Degrees east, likewise.")
+@click.option("--elevation", type=float, help="Metres above the sea, likewise.")
+@config_option
+@json_option
+@verbosity_options
+def import_files(
+    *,
+    files: tuple[Path, ...],
+    site: str | None,
+    device: str | None,
+    latitude: float | None,
+    longitude: float | None,
+    elevation: float | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Bring in exports of `edge-agent history export`, or tables in our names from elsewhere.
+
+    Example: trainer farm import hill.parquet; trainer farm import old.csv --site hill --device a
+    --latitude 37.5 --longitude 127.0 --elevation 86
+    """
+    from trainer import farm_import
+    from trainer.workspace import Workspace
+
+    workspace, clock = Workspace.open(config_path), SystemClock()
+    given = _given(site, device, latitude, longitude, elevation)
+    done: list[dict[str, Any]] = []
+    fault: FarmError | None = None
+    for path in files:
+        try:
+            found, merge = farm_import.bring(workspace, clock, path, given)
+        except FarmError as problem:
+            # The other files are still good; the first fault decides the exit code.
+            click.echo(f"trainer: {problem}", err=True)
+            fault = fault or problem
+            continue
+        done.append({"file": str(path), **_row(found, merge)})
+        if not as_json:
+            click.echo(f"{path.name}: {_line(found, merge)}")
+    if as_json:
+        print_json(done)
+    if fault is not None:
+        click.get_current_context().exit(fault.exit_code)
+
+
+@farm.command()
+@broker_options
+@config_option
+@json_option
+@verbosity_options
+def collect(*, broker: Broker, config_path: Path | None, as_json: bool) -> None:
+    """Take in the last week of every farm that shares it, from what the broker retains.
+
+    Twice is once. A message that is not as agreed is named and passed over; exit 65 where there
+    were only such, 11 where nothing was new.
+
+    Example: trainer farm collect --mqtt mqtts://office@broker.farm --password-file pw
+    """
+    from trainer import farm_collect
+    from trainer.workspace import Workspace
+
+    workspace = Workspace.open(config_path)
+    heard = broker.hear([farm_collect.KIND])
+    with workspace.lake_lock():
+        now = SystemClock().now()
+        done = farm_collect.collect(workspace.lake, heard.messages, broker.base, now)
+    passed_over = [*done.passed_over, *(f"{topic}: too long" for topic in heard.too_long)]
+    for text in passed_over:
+        click.echo(f"trainer: passed over: {text}", err=True)
+    new = {found: merge for found, merge in done.merges.items() if merge.added or merge.changed}
+    if as_json:
+        rows = [_row(found, merge) for found, merge in done.merges.items()]
+        print_json({"farms": rows, "passed_over": passed_over})
+    else:
+        for found, merge in new.items():
+            click.echo(_line(found, merge))
+    if passed_over and not done.merges:
+        raise BadData(f"none of {len(passed_over)} messages is a farm's history")
+    if not new:
+        raise NothingNew(f"{len(done.merges)} farms tell nothing that the lake does not have")
+
+
+@farm.command()
+@config_option
+@json_option
+@verbosity_options
+def ls(config_path: Path | None, as_json: bool) -> None:
+    """List the farms of the lake: their hours, from when to when, and what is missing of them.
+
+    Example: trainer farm ls --json
+    """
+    from trainer.farms import extent, farms
+    from trainer.workspace import Workspace
+
+    lake = Workspace.open(config_path).lake
+    known = {one.id: extent(lake, one.id) for one in farms(lake)}
+    if as_json:
+        print_json([{"farm": str(i), **msgspec.to_builtins(found)} for i, found in known.items()])
+        return
+    if not known:
+        click.echo("no farm yet: see trainer farm import --help")
+        return
+    click.echo(f"{'farm':30} {'hours':>7} {'from':10} {'to (UTC)':16} {'missing':>7}")
+    for name, found in known.items():
+        if found.first is None or found.last is None:
+            click.echo(f"{name!s:30} {0:7}")
+            continue
+        click.echo(
+            f"{name!s:30} {found.hours:7} {found.first:%Y-%m-%d} {found.last:%Y-%m-%d %H:%M} "
+            f"{max(found.missing.values()):7.1%}"
+        )
+
+
+def _given(
+    site: str | None,
+    device: str | None,
+    latitude: float | None,
+    longitude: float | None,
+    elevation: float | None,
+) -> Identity | None:
+    from edge_agent.contract.farm import decode
+
+    told = {
+        "site": site,
+        "device": device,
+        "latitude": latitude,
+        "longitude": longitude,
+        "elevation_m": elevation,
+    }
+    lacking = [name for name, value in told.items() if value is None]
+    if len(lacking) == len(told):
+        return None
+    if lacking:
+        raise UsageError(f"--{lacking[0].removesuffix('_m')} lacks: give all five or none")
+    try:
+        return decode(msgspec.json.encode({**told, "source": "import"}))
+    except BadData as fault:
+        raise UsageError(str(fault)) from fault
+
+
+def _row(found: FarmId, merge: Merge) -> dict[str, Any]:
+    return {"farm": str(found), **msgspec.to_builtins(merge)}
+
+
+def _line(found: FarmId, merge: Merge) -> str:
+    return f"farm {found}: {merge.added} hours new, {merge.changed} changed"

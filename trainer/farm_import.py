@@ -1,0 +1,87 @@
+"""Files of a farm's own hours into the lake: what an agent has exported, or a table from elsewhere.
+
+Such files come from other people's devices: their size is bounded, and what is no plausible value
+is found where all hours are checked, by `contract.quality`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract.farm import EXPORT, decode
+from edge_agent.errors import BadData, UsageError
+from trainer import parquet
+from trainer.farms import admit
+from trainer.tables import content_of, ours, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from edge_agent.contract.farm import Identity
+    from edge_agent.ports import Clock
+    from trainer.lake import Merge
+    from trainer.places import FarmId
+    from trainer.workspace import Workspace
+
+MAX_BYTES: Final = 100_000_000
+MAX_ROWS: Final = 24 * 366 * 60
+_MARK: Final = f"# {EXPORT} ".encode()
+
+
+def bring(
+    workspace: Workspace, clock: Clock, path: Path, given: Identity | None = None
+) -> tuple[FarmId, Merge]:
+    """Bring in one file: all of it, or nothing when it has a fault.
+
+    Args:
+        workspace: Where to.
+        clock: Time of the merge; later hours are a fault.
+        path: The file.
+        given: Whose hours they are, where the file does not say it.
+
+    Raises:
+        InputMissing: No such file.
+        UsageError: It does not say whose hours it has and neither did the caller, or both do.
+        BadData: It is not what its name says, its rows are not hourly, or the farm has moved.
+        TryLater: Another process is writing to the lake.
+    """
+    content = content_of(path, MAX_BYTES)
+    try:
+        whose, frame, source = read(path.name, content, given)
+        with workspace.lake_lock():
+            return admit(workspace.lake, whose, frame, source, clock.now())
+    except (BadData, UsageError) as fault:
+        raise type(fault)(f"{path}: {fault}") from fault
+
+
+def read(
+    name: str, content: bytes, given: Identity | None = None
+) -> tuple[Identity, pl.DataFrame, str]:
+    """Whose hours a file has, the tidy hours, and what to call the source. Pure.
+
+    Raises:
+        UsageError, BadData: See `bring`.
+    """
+    is_csv = name.lower().endswith(".csv")
+    text: str | bytes | None = None
+    lines = None
+    if is_csv:
+        content, lines = content.removeprefix(b"\xef\xbb\xbf"), 1
+        if content.startswith(_MARK):
+            head, _, content = content.partition(b"\n")
+            text, lines = head.removeprefix(_MARK), 2
+    frame = table(name, content, rows=MAX_ROWS)
+    if not is_csv:
+        text = parquet.metadata(content).get(EXPORT)
+    if (text is None) == (given is None):
+        raise UsageError(
+            "it does not say whose hours it has: give --site, --device, --latitude, --longitude "
+            "and --elevation"
+            if given is None
+            else "it says itself whose hours it has: leave --site and the others out"
+        )
+    whose = given if text is None else decode(text)
+    assert whose is not None, "one of both is there"
+    return whose, ours(frame, lines=lines), "csv" if is_csv else "parquet"
