@@ -15,6 +15,7 @@ from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 
 from edge_agent import timekeeping
 from edge_agent.contract import manifest as contract
+from edge_agent.contract import tuning
 from edge_agent.errors import FarmError, Refused
 from edge_agent.updates import admission, depot, onnx_guard, slots, updater
 from tests.fakes.depot import Yard, release
@@ -211,6 +212,11 @@ def delegation(_: Scene, patch: pytest.MonkeyPatch) -> None:
 def operators(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """Models are not looked through."""
     patch.setattr(onnx_guard, "check", lambda *_: None)
+
+
+def shards(_: Scene, patch: pytest.MonkeyPatch) -> None:
+    """Corrections of farms are not looked through."""
+    patch.setattr(tuning, "decode", lambda *_: None)
 
 
 def links(_: Scene, patch: pytest.MonkeyPatch) -> None:

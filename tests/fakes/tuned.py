@@ -39,13 +39,9 @@ def with_tunings(
     manifest: Manifest, tunings: Mapping[str, Tuning], shards: int = 1
 ) -> tuple[Manifest, dict[str, bytes]]:
     """The release with corrections of farms ("site/id"), and its shards by target path."""
-    places = [FileRef(str(number), "", 0) for number in range(shards)]
-    empty = msgspec.structs.replace(manifest, tuned=tuple(places))
-    held: list[dict[str, Tuning]] = [{} for _ in places]
+    held: list[dict[str, Tuning]] = [{} for _ in range(shards)]
     for device, one in tunings.items():
-        place = tuning.shard_of(empty, device)
-        assert place is not None
-        held[int(place.path)][device] = one
+        held[tuning.shard_number(device, shards)][device] = one
     return with_shards(manifest, *(tuning.encode(Shard(tuning.FORMAT, one)) for one in held))
 
 

@@ -24,6 +24,7 @@ from tests.fakes import attack
 from tests.fakes.attack import Attack, Scene
 from tests.fakes.depot import Device, Yard, onnx_bytes, ref, varint
 from tests.fakes.hostile_web import Handler, HostileWeb
+from tests.fakes.shard_attacks import SHARDS, publish_tuned
 from trainer.keyring import KeyRing
 from trainer.rotation import Rotation
 
@@ -304,14 +305,20 @@ VERSIONS = {
 # --- Servers and sticks --------------------------------------------------------------------------
 
 
-def _endless(pattern: str) -> Callable[[Scene], None]:
+def _publish_two(scene: Scene) -> None:
+    scene.yard.publish("two")
+
+
+def _endless(
+    pattern: str, publish: Callable[[Scene], object] = _publish_two
+) -> Callable[[Scene], None]:
     def answer(handler: Handler, _honest: bytes) -> None:
         handler.head(200, None)
         for _ in range(ENDLESS // 60_000):
             handler.body(b"x" * 60_000)
 
     def act(scene: Scene) -> None:
-        scene.yard.publish("two")
+        publish(scene)
         scene.web.rules[pattern] = answer
         scene.web.sent = 0
 
@@ -438,6 +445,12 @@ SERVERS = {
     "endless model": Attack(
         _endless(r"targets/models/.*"),
         r"model\.onnx.*maximum allowed length",
+        (attack.lengths,),
+        won=_swallowed,
+    ),
+    "endless shard": Attack(
+        _endless(r"targets/models/tuning/.*", publish_tuned),
+        r"farms\.json.*maximum allowed length",
         (attack.lengths,),
         won=_swallowed,
     ),
@@ -612,12 +625,12 @@ RELEASES = {
     ),
 }
 
-ATTACKS = SIGNATURES | VERSIONS | SERVERS | RELEASES
+ATTACKS = SIGNATURES | VERSIONS | SERVERS | RELEASES | SHARDS
 
 
 def test_the_suite_is_as_large_as_promised() -> None:
-    """At least 35 attacks."""
-    assert len(ATTACKS) >= 35
+    """At least 75 attacks."""
+    assert len(ATTACKS) >= 75
 
 
 @pytest.mark.parametrize("name", ATTACKS)
