@@ -7,7 +7,8 @@ Rules (tests name the numbers):
    systemd is told to be patient.
 3. One cycle at the start and one whenever the wall clock's hour has changed, whatever the clock
    did meanwhile: after a day of sleep or a jump, once. New data or a new release: once more.
-4. Updates are fetched beside the loop, at jittered intervals; it reads what they brought.
+4. Updates are fetched beside the loop, at jittered intervals; it reads what they brought. One that
+   is asked for while another runs comes after it, once.
 5. A fault in one job is said and counted; the others go on.
 6. The watchdog is fed by the loop that does the work, and by nothing else.
 7. HUP reads the configuration anew; a bad one changes nothing and is said.
@@ -103,6 +104,7 @@ class Service:
         self._watch_at = moment + WATCH_S
         self._fetch_at = moment
         self._fetching = False
+        self._fetch_wanted = False
         self._ping_at = moment
         self._ping_s = min(PING_S, words.watchdog_s / 2) if words.watchdog_s else PING_S
         self._offset_s = self._clock_offset()
@@ -134,7 +136,7 @@ class Service:
         moment = self._clock.monotonic()
         self._look_at_the_clock()
         if self._fetch_at <= moment and not self._fetching:
-            self._fetching = True
+            self._fetching, self._fetch_wanted = True, False
             self._start_thread(self._fetch)
         if self._disk_failed:
             self._leave_the_disk()
@@ -202,7 +204,7 @@ class Service:
             case Signal.CYCLE:
                 self._cycle_wanted = True
             case Signal.FETCH:
-                self._fetch_at = self._clock.monotonic()
+                self._fetch_soon()
             case Fetched():
                 self._take_over(item)
             case Errand():
@@ -225,8 +227,9 @@ class Service:
         failed = "update" in self._faults
         if not failed:
             self._updated_at = self._clock.now()
-        mean_s = min(RETRY_S, self._poll_interval_s) if failed else self._poll_interval_s
-        self._fetch_at = self._clock.monotonic() + mean_s * (0.8 + 0.4 * self._random())
+        if not self._fetch_wanted:
+            mean_s = min(RETRY_S, self._poll_interval_s) if failed else self._poll_interval_s
+            self._fetch_at = self._clock.monotonic() + mean_s * (0.8 + 0.4 * self._random())
         self._cycle_wanted = self._cycle_wanted or bool(news)
 
     def _reload(self) -> None:
@@ -265,7 +268,10 @@ class Service:
         self._guard("reload", self._work.settle)
         self._disk_failed = False
         self._cycle_wanted = True
-        self._fetch_at = self._clock.monotonic()
+        self._fetch_soon()
+
+    def _fetch_soon(self) -> None:
+        self._fetch_at, self._fetch_wanted = self._clock.monotonic(), True
 
     def _guard(self, job: str, call: Callable[[], _T]) -> _T | None:
         try:

@@ -325,6 +325,30 @@ def test_only_one_update_at_a_time() -> None:
     assert started == [1]
 
 
+@pytest.mark.parametrize("wish", [Signal.FETCH, Signal.RELOAD])
+@pytest.mark.parametrize("fault", [None, TryLater("depot: no answer")])
+def test_an_update_asked_for_during_one_comes_after_it(
+    wish: Signal, fault: Exception | None
+) -> None:
+    """Rule 4: the one that runs may have looked before there was anything; once, not for each."""
+    case = _Case()
+    started: list[float] = []
+    end = Fetched(news=False, fault=fault)
+    case.inbox = _Inbox(case.clock, {10: wish, 20: wish, 30: end, 40: end, 200: Signal.STOP})
+    begin = case.clock.monotonic()
+    Service(
+        case.work,
+        case.mail,
+        case.inbox,
+        words=case.words,
+        clock=case.clock,
+        random=lambda: 0.5,
+        poll_interval_s=3600.0,
+        start_thread=lambda _target: started.append(case.clock.monotonic() - begin),
+    ).run()
+    assert started == [0, 30]
+
+
 @pytest.mark.parametrize("fault", [BadData("a row"), KeyError("bug")])
 def test_a_fault_in_one_job_leaves_the_others(fault: Exception) -> None:
     """Rule 5: a failing cycle is said; mail, updates and the next hour go on; a recovery clears."""
