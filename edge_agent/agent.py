@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edge_agent import __version__, certificates, cycle, locations, shelter
 from edge_agent.alerts import envelope
 from edge_agent.contract.forecast import Forecast
-from edge_agent.errors import StorageError, TryLater
+from edge_agent.errors import StorageError, TryLater, Unavailable
 from edge_agent.inbox import Item, Signal
 from edge_agent.mail import open_courier
 from edge_agent.messaging import discovery
@@ -43,6 +43,7 @@ class Agent:
         update: Pulls from the depot into a state folder and says what is new; see
             `update_process`.
         show: Looks at what there is, after each cycle and watch.
+        alone: Whether no other process speaks for the device; see `Sole`.
 
     Raises:
         FarmError: As `open_runtime`.
@@ -54,11 +55,13 @@ class Agent:
         report: Callable[[Item], None],
         update: Callable[[Path], str],
         show: Callable[[Runtime, Decision | None], None] = lambda _, __: None,
+        alone: Callable[[], bool] = lambda: True,
     ) -> None:
         self._open = open_runtime
         self._report = report
         self._update = update
         self._show = show
+        self._alone = alone
         self._decision: Decision | None = None
         self._runtime = self._opened()
         self._before: Runtime | None = None
@@ -183,6 +186,8 @@ class Agent:
         """See `service_seams.Work`."""
         before = self._runtime
         before.intake.flush(before.store)
+        if not self._alone():
+            raise Unavailable(_another(before.state))
         try:
             shelter.back_to_disk(before.db, before.state / DATABASE)
         except StorageError as fault:
@@ -202,9 +207,13 @@ class Agent:
 
     def _check_the_file(self) -> None:
         runtime = self._runtime
+        if not runtime.on_disk:
+            return
         place = runtime.state / DATABASE
-        if runtime.on_disk and shelter.identity(place) != self._file:
+        if shelter.identity(place) != self._file:
             raise StorageError(f"{place}: was deleted or replaced while it was in use")
+        if not self._alone():
+            raise StorageError(_another(runtime.state))
 
     def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
         """Work a request of the local API; see `CommandDesk.ask`."""
@@ -328,6 +337,10 @@ class Agent:
         """Write what waits and close the database."""
         self.settle()
         self._runtime.close()
+
+
+def _another(state: Path) -> str:
+    return f"{state}: another edge-agent runs on this folder: stop one of them"
 
 
 def _push_queue(runtime: Runtime) -> PushQueue:

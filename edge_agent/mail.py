@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import logging
 import os
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from edge_agent import locations
-from edge_agent.files import make_folder
 from edge_agent.inbox import Inbox
 from edge_agent.masking import PASSWORD_CREDENTIAL
 from edge_agent.messaging.client import Broker, MqttLink
@@ -20,7 +16,7 @@ from edge_agent.messaging.link import Down, Event, Outgoing
 from edge_agent.messaging.tls import TlsFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from edge_agent.config_structs import Config, Tls
@@ -29,8 +25,6 @@ if TYPE_CHECKING:
     from edge_agent.messaging.topics import Topics
     from edge_agent.ports import Clock
 
-_log = logging.getLogger(__name__)
-LOCK: Final = "agent.lock"
 _HANG_UP_S: Final = 3.0
 _TURN_S: Final = 0.2
 _FAILURES: Final = 2
@@ -128,37 +122,6 @@ def deliver(
         courier.hang_up(_HANG_UP_S)
         courier.write_down()
     return problem or f"no answer within {timeout_s:g} s" if _waiting(outbox) else ""
-
-
-@contextlib.contextmanager
-def sole(state: Path) -> Iterator[bool]:
-    """Whether this process is the only one that speaks for the device, for as long as it lasts.
-
-    Two that speak would take the broker's session from each other. On a disk that refuses even
-    this, it is taken to be alone: an agent that is started there still forecasts and alerts.
-    """
-    try:
-        handle = _lock_file(state)
-    except OSError as fault:
-        _log.warning("%s: %s: cannot see whether another agent runs", state / LOCK, fault.strerror)
-        yield True
-        return
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
-
-
-def _lock_file(state: Path) -> BinaryIO:
-    try:
-        make_folder(state)
-        return (state / LOCK).open("wb")
-    except OSError:
-        # On a read-only disk the file of an earlier start can be locked as well.
-        return (state / LOCK).open("rb")
 
 
 def _waiting(outbox: Outbox) -> int:

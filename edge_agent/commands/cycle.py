@@ -76,6 +76,7 @@ def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
         wait_s: Longest time to try the broker.
     """
     from edge_agent import mail
+    from edge_agent.sole import Sole
 
     # An hour of another day is delivered by that day's clock: its messages would all be too old.
     shift = at - runtime.clock.now() if at else timedelta(0)
@@ -84,8 +85,8 @@ def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
         known = runtime.known_time()
         return known + shift if known else None
 
-    with mail.sole(runtime.state) as alone:
-        if not alone:
+    with Sole(runtime.state) as sole:
+        if not sole.held():
             return "`edge-agent run` delivers them"
         return mail.deliver(
             runtime.config,

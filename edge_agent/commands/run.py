@@ -52,7 +52,6 @@ def run_service(log_format: str, config_path: Path | None) -> None:
 
     Example: edge-agent run --config /etc/edge-agent/config.toml
     """
-    from edge_agent import mail
     from edge_agent.agent import Agent
     from edge_agent.clock import SystemClock
     from edge_agent.inbox import Inbox, Signal
@@ -61,6 +60,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
     from edge_agent.runtime import DATABASE, Runtime
     from edge_agent.service import Service
     from edge_agent.shelter import read_into_memory
+    from edge_agent.sole import Sole
     from edge_agent.update_process import update
     from edge_agent.web.view import Board
 
@@ -93,8 +93,8 @@ def run_service(log_format: str, config_path: Path | None) -> None:
             _log.warning("%s; going on in memory", fault)
             return Runtime(settings, state, clock, db=read_into_memory(state / DATABASE))
 
-    with mail.sole(state) as alone:
-        if not alone:
+    with Sole(state) as sole:
+        if not sole.held():
             raise Unavailable(f"{state}: another edge-agent runs on this folder: stop it first")
         board = Board()
         with (
@@ -104,6 +104,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
                     inbox.put,
                     partial(update, config_path),
                     board.look if first.web.port else _unseen,
+                    alone=sole.held,
                 )
             ) as agent,
             _web(first.web, state, board=board, clock=clock, put=inbox.put, work=agent.ask),

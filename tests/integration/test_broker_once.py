@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from edge_agent import mail
 from edge_agent.commands.cycle import once
+from edge_agent.sole import Sole
 from tests.fakes.mosquitto import Mosquitto
 from tests.fakes.subscriber import Subscriber
 
@@ -65,8 +65,8 @@ def test_once_leaves_delivery_to_a_running_service(
     farm: Path, broker: Mosquitto, tmp_path: Path
 ) -> None:
     """While another process speaks for the device, messages are queued and nothing is sent."""
-    with mail.sole(tmp_path / "state") as alone:
-        assert alone
+    with Sole(tmp_path / "state") as sole:
+        assert sole.held()
         said = call(farm)
     assert (said["queued"], said["waiting"]) == (3, 3)
     assert "farm-edge-farm-edge-1" not in broker.log
@@ -79,11 +79,3 @@ def test_once_without_a_broker_keeps_everything(farm: Path, broker: Mosquitto) -
     broker.start()
     said = call(farm)
     assert (said["queued"], said["waiting"]) == (0, 0)
-
-
-def test_lock_is_free_again_afterwards(tmp_path: Path) -> None:
-    """The right to speak ends with the process that held it, and is held by one at a time."""
-    with mail.sole(tmp_path) as first, mail.sole(tmp_path) as second:
-        assert (first, second) == (True, False)
-    with mail.sole(tmp_path) as third:
-        assert third

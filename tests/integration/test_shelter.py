@@ -20,6 +20,7 @@ from edge_agent.messaging.message import Kind, Message
 from edge_agent.messaging.outbox import Outbox
 from edge_agent.runtime import DATABASE
 from edge_agent.shelter import back_to_disk, into_memory, read_into_memory
+from edge_agent.sole import Sole
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
 from tests.fakes.mosquitto import Mosquitto
 from tests.fakes.subscriber import Subscriber
@@ -171,6 +172,8 @@ def _ordeal(folder: Path, place: Path, broker: Mosquitto, fault: _Fault) -> None
         # Each cycle tries the way back.
         watcher.publish(f"{ROOT}/cmd/predict", b"")
         service.wait_for(lambda _: "storage: the disk takes writes again" in service.log)
+        with Sole(place / "state") as second:
+            assert not second.held(), "a second service could start"
         assert service.stop()[0] == 0
     with closing(inspection.open_existing(place / "state" / DATABASE)) as db:
         assert inspection.problems(db) == []
