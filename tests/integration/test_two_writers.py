@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from demo.kma import KmaStandIn
 from edge_agent.clock import SystemClock
 from edge_agent.contract import features
-from edge_agent.errors import TryLater
+from edge_agent.errors import StorageError, TryLater
 from tests.fakes.bucket import bucket
 from tests.fakes.depot import Device, Yard, release, set_clock
 from tests.fakes.runs import lower_floor
@@ -30,9 +31,12 @@ from trainer import cli
 from trainer.depot import Depot
 from trainer.keyring import KeyRing
 from trainer.lease import Lease
+from trainer.line_log import LineLog
 from trainer.release_log import ReleaseLog
+from trainer.run_store import BucketRuns
 
 pytest.importorskip("moto.server", reason="moto is not installed")
+boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
 s3_store = pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
 
 if TYPE_CHECKING:
@@ -254,6 +258,49 @@ def test_swap_replaces_only_what_was_seen(s3: dict[str, str]) -> None:
         store.swap("absent", b"1", b"3")
     assert store.read("a") == b"2"
     assert store.read("absent") is None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Of a log."""
+
+    word: str
+
+
+def test_a_log_loses_no_line_of_two_writers(s3: dict[str, str]) -> None:
+    """Two machines append at once: each line stands there once, and the same one is not doubled."""
+
+    def write(writer: str) -> None:
+        log = LineLog(s3_store.S3Store("s3://farm/log", s3), "log.jsonl", Line)
+        for number in range(10):
+            for word in (f"{writer}{number}", f"both{number}"):
+                log.add(Line(word), lambda one, word=word: one.word == word)  # type: ignore[misc]
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = LineLog(s3_store.S3Store("s3://farm/log", s3), "log.jsonl", Line).entries()
+    wanted = [f"{writer}{number}" for writer in ("a", "b", "both") for number in range(10)]
+    assert sorted(one.word for one in entries) == sorted(wanted)
+
+
+def test_an_object_whose_name_climbs_out_writes_no_file(tmp_path: Path, s3: dict[str, str]) -> None:
+    """Whoever may write to the bucket decides on its names, and on nothing outside the cache."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3["AWS_ENDPOINT_URL"],
+        aws_access_key_id="tester",
+        aws_secret_access_key="x",
+        region_name="us-east-1",
+    )
+    for name in ("manifest.json", "../../climbed"):
+        client.put_object(Bucket="farm", Key=f"climb/r1/{name}", Body=b"x")
+    client.close()
+    store = s3_store.S3Store("s3://farm/climb", s3)
+    with pytest.raises(StorageError, match="cannot be listed"):
+        BucketRuns(store, "s3://farm/climb", tmp_path / "a" / "b").folder("r1")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 class Intruded:
