@@ -29,6 +29,8 @@ class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: Source
     release: int | None
     notes: tuple[str, ...]
+    # Forecasts that older agents kept have none.
+    adjusted: tuple[str, ...] = ()
 
 
 def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
@@ -55,6 +57,7 @@ def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
             forecast.source,
             forecast.release,
             tuple(forecast.notes),
+            tuple(forecast.adjusted),
         )
     )
 
@@ -85,6 +88,7 @@ def from_bytes(content: bytes) -> Forecast:
         kept.source,
         kept.release,
         kept.notes,
+        kept.adjusted,
     )
 
 

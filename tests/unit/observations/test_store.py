@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from edge_agent.contract.relayed import GUIDANCE
 from edge_agent.contract.schema import TIME, TIME_DTYPE
 from edge_agent.database import connect
 from edge_agent.errors import BadData
-from edge_agent.observations.archive import from_bytes
+from edge_agent.observations.archive import from_bytes, to_bytes
 from edge_agent.observations.sensors import Sample
 from edge_agent.observations.store import Store
 from tests.fakes.forecasts import NOW, forecast
@@ -68,16 +69,25 @@ def test_later_answers_fill_and_correct_but_never_forget(store: Store) -> None:
 
 
 def test_forecast_comes_back_whole(store: Store) -> None:
-    """Numbers, missing hours and notes survive; one forecast an hour is kept."""
-    made = forecast([20.0, None, 22.0])
+    """Numbers, missing hours and what moved them survive; one forecast an hour is kept."""
+    made = replace(forecast([20.0, None, 22.0]), notes=("late",), adjusted=("tuning", "bias"))
     store.put_forecast(forecast([1.0]))
     store.put_forecast(made)
     (back,) = store.forecasts(NOW, NOW + HOUR)
     assert list(back.valid_at) == list(made.valid_at)
     assert (back.source, back.release, back.origin) == (made.source, 7, NOW)
+    assert (back.notes, back.adjusted) == (("late",), ("tuning", "bias"))
     for name, target in made.targets.items():
         np.testing.assert_allclose(back.targets[name].quantiles, target.quantiles, atol=5e-4)
         np.testing.assert_allclose(back.targets[name].values, target.values, atol=5e-4)
+
+
+def test_a_forecast_of_an_older_agent_is_read() -> None:
+    """It says nothing of what moved it."""
+    content = to_bytes(replace(forecast([20.0]), adjusted=("bias",)))
+    old = content.replace(b',"adjusted":["bias"]', b"")
+    assert old != content
+    assert from_bytes(old).adjusted == ()
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"issue\x9c\xa0":1}', b'{"origin":"x"}'])
