@@ -14,6 +14,7 @@ from edge_agent.contract.forecast import Forecast
 from edge_agent.errors import StorageError, TryLater, Unavailable
 from edge_agent.inbox import Item, Signal
 from edge_agent.mail import open_courier
+from edge_agent.masking import PUSH_CREDENTIAL
 from edge_agent.messaging import discovery
 from edge_agent.messaging.commands import NAMES, CommandDesk, Request
 from edge_agent.messaging.link import Received, Subscription
@@ -267,7 +268,7 @@ class Agent:
             _push_queue(runtime),
             sender(
                 settings.url,
-                lambda: locations.secret(settings.token_file, "push-token", os.environ),
+                lambda: locations.secret(settings.token_file, PUSH_CREDENTIAL, os.environ),
                 json=not settings.template,
             ),
             self._report,

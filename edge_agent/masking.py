@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MASK: Final = "***"
 PASSWORD_CREDENTIAL: Final = "mqtt-password"  # noqa: S105 - name of the systemd credential
+WEB_CREDENTIAL: Final = "web-token"
+PUSH_CREDENTIAL: Final = "push-token"
 
 
 def masked(loaded: Config) -> dict[str, Any]:
@@ -39,8 +41,8 @@ def secrets(loaded: Config, env: Mapping[str, str]) -> tuple[str, ...]:
     """Every secret that this device knows, the longest first."""
     found = {
         _file(loaded.mqtt.password_file, PASSWORD_CREDENTIAL, env),
-        _file(loaded.web.token_file, "web-token", env),
-        _file(loaded.push.token_file, "push-token", env),
+        _file(loaded.web.token_file, WEB_CREDENTIAL, env),
+        _file(loaded.push.token_file, PUSH_CREDENTIAL, env),
         urlsplit(loaded.push.url).path.strip("/"),
         *_in_address(loaded.depot.url),
     }

@@ -137,6 +137,7 @@ def _web(
     if not settings.port:
         return nullcontext()
     # Nothing of it is loaded where it is switched off.
+    from edge_agent.masking import WEB_CREDENTIAL
     from edge_agent.runtime import DATABASE
     from edge_agent.web.server import asker, serving
 
@@ -145,6 +146,6 @@ def _web(
         board=board,
         clock=clock,
         database=state / DATABASE,
-        token=lambda: locations.secret(settings.token_file, "web-token", os.environ),
+        token=lambda: locations.secret(settings.token_file, WEB_CREDENTIAL, os.environ),
         ask=asker(put, work),
     )
