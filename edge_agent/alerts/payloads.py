@@ -65,8 +65,9 @@ class ForecastHour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ForecastPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Forecast of one quantity; `origin` is the hour of the newest observation behind it.
 
-    `adjusted` names what moved the models' values on the device: `bias` learned from its own
-    verified forecasts, `guidance` of KMA blended in by its recent error.
+    `adjusted` names what moved the models' values on the device: `tuning`, what the release says
+    of this farm alone; `bias` learned from its own verified forecasts; `guidance` of KMA blended in
+    by its recent error.
     """
 
     quantity: str
