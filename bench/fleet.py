@@ -1,11 +1,13 @@
 """A fleet on one real Mosquitto and one real depot: what a broker and a server carry.
 
-    python bench/fleet.py [--devices 10000] [--window 60] [--syncs 200]
+    python bench/fleet.py [--devices 10000] [--window 60] [--syncs 200] [--keep FILE]
+    python bench/fleet.py --plot docs/reconnects.svg
 
 A real agent's hour is recorded first. Then every device connects as the agent does (MQTT 5, kept
 session, last will), says that hour under its own name, loses the broker for ten seconds and
 returns by the agent's own pauses; and some follow a real depot with the real TUF client. Devices
-and servers share this machine, so the figures are lower bounds.
+and servers share this machine, so the figures are lower bounds. `--keep` writes down how they
+returned; `--plot` draws what is kept beside what the agent's pauses foretell, and measures nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -32,13 +35,15 @@ from paho.mqtt.properties import Properties
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.depot_load import cpu_s, nginx  # noqa: E402 - the path is set above
+from bench import reconnects  # noqa: E402 - the path is set above
+from bench.depot_load import cpu_s, nginx  # noqa: E402
 from edge_agent.errors import NothingNew  # noqa: E402
 from edge_agent.messaging.backoff import Backoff  # noqa: E402
 from edge_agent.updates.http_source import Pace  # noqa: E402
 from tests.fakes import farm  # noqa: E402
+from tests.fakes.certificates import Authority  # noqa: E402
 from tests.fakes.depot import Device, Yard  # noqa: E402
-from tests.fakes.fleet import busiest_second  # noqa: E402
+from tests.fakes.fleet import per_second  # noqa: E402
 from tests.fakes.mosquitto import Mosquitto  # noqa: E402
 from tests.fakes.subscriber import Heard, Subscriber  # noqa: E402
 
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 AWAY_S = 10.0
+HANDSHAKES = 500
 
 
 def record(folder: Path) -> list[Heard]:
@@ -189,14 +195,20 @@ def rss_mb(pid: int) -> float:
     return 0.0
 
 
-async def crowd(broker: Mosquitto, said: list[Heard], devices: int, window_s: float) -> None:
-    """Connect all, let all speak, take the broker away, see them return."""
+async def crowd(
+    broker: Mosquitto, said: list[Heard], devices: int, window_s: float
+) -> tuple[float, list[int]]:
+    """Connect all, let all speak, take the broker away, see them return.
+
+    Returns:
+        The broker's CPU for a connection in microseconds, and returns in each second.
+    """
     tally = Tally([])
     empty = rss_mb(broker.pid)
     agents = [Agent(n, broker.port, said, tally, window_s) for n in range(devices)]
     pulse = asyncio.create_task(keep_alive(agents))
     spread = devices / 500
-    await measured(
+    connect_us = await measured(
         f"{devices} devices connect",
         broker,
         [agent.start(random.uniform(0, spread)) for agent in agents],
@@ -219,14 +231,16 @@ async def crowd(broker: Mosquitto, said: list[Heard], devices: int, window_s: fl
     began = time.monotonic()
     await asyncio.gather(*lost)
     times = [at - began for at in tally.connected]
+    returned = per_second(times)
     print(
         f"away for {AWAY_S:.0f} s: all {len(times)} back after {max(times):.0f} s, "
-        f"{busiest_second(times)} in the busiest second, half within "
+        f"{max(returned)} in the busiest second, half within "
         f"{statistics.median(times):.0f} s; {tally.refused} attempts met no broker"
     )
     pulse.cancel()
     for agent in agents:
         await agent.part()
+    return connect_us, returned
 
 
 async def keep_alive(agents: Sequence[Agent]) -> None:
@@ -237,17 +251,36 @@ async def keep_alive(agents: Sequence[Agent]) -> None:
             agent.keep_alive()
 
 
-async def measured(what: str, broker: Mosquitto, jobs: list[Any]) -> None:
-    """Run jobs; seconds and the broker's CPU."""
+async def measured(what: str, broker: Mosquitto, jobs: list[Any]) -> float:
+    """Run jobs; the broker's CPU in microseconds for each."""
     before, began = cpu_s(broker.pid), time.monotonic()
     await asyncio.gather(*jobs)
     seconds = time.monotonic() - began
     spent = cpu_s(broker.pid) - before
+    each_us = spent / len(jobs) * 1e6
     print(
-        f"{what}: {seconds:.1f} s, broker {spent:.2f} s of CPU "
-        f"({spent / len(jobs) * 1e6:.0f} us a device)",
+        f"{what}: {seconds:.1f} s, broker {spent:.2f} s of CPU ({each_us:.0f} us a device)",
         flush=True,
     )
+    return each_us
+
+
+def encrypted(folder: Path) -> float:
+    """Connect with TLS and part, one after the other; the broker's CPU in microseconds for each."""
+    authority = Authority(folder)
+    certificate, key = authority.issue("broker")
+    with Mosquitto(folder, [f"certfile {certificate}", f"keyfile {key}"]) as broker:
+        before = cpu_s(broker.pid)
+        for number in range(HANDSHAKES):
+            client = Client(CallbackAPIVersion.VERSION2, f"edge-{number}", protocol=MQTTv5)
+            client.tls_set(str(authority.file))
+            client.connect("127.0.0.1", broker.port)
+            while not client.is_connected():
+                client.loop(1.0)
+            client.disconnect()
+        each_us = (cpu_s(broker.pid) - before) / HANDSHAKES * 1e6
+    print(f"{HANDSHAKES} connections with TLS, ECDSA P-256: {each_us:.0f} us of CPU each")
+    return each_us
 
 
 def follow(folder: Path, count: int) -> None:
@@ -281,25 +314,41 @@ def timed(what: str, devices: Sequence[Device], url: str) -> None:
     )
 
 
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(prog="python bench/fleet.py")
-    parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--window", type=float, default=60.0)
-    parser.add_argument("--syncs", type=int, default=200)
-    wanted = parser.parse_args()
+def measure(devices: int, window_s: float, syncs: int, keep: Path | None) -> None:
+    """Print the figures, and write down how the fleet returned."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         said = record(folder / "recorded")
         size = sum(len(one.payload) for one in said)
         print(f"an hour of one device: {len(said)} messages, {size} bytes")
+        tls_us = encrypted(folder / "tls")
         broker = Mosquitto(folder / "broker")
         broker.start()
         try:
-            asyncio.run(crowd(broker, said, wanted.devices, wanted.window))
+            connect_us, returned = asyncio.run(crowd(broker, said, devices, window_s))
         finally:
             broker.kill()
-        follow(folder, wanted.syncs)
+        if keep:
+            costs = round(connect_us), round(tls_us)
+            seen = reconnects.Measured(devices, window_s, AWAY_S, *costs, returned)
+            keep.write_bytes(msgspec.json.encode(seen) + b"\n")
+        follow(folder, syncs)
+
+
+def main() -> None:
+    """Measure, or draw what was measured."""
+    parser = argparse.ArgumentParser(prog="python bench/fleet.py")
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--window", type=float, default=60.0)
+    parser.add_argument("--syncs", type=int, default=200)
+    parser.add_argument("--keep", type=Path, help=f"e.g. {reconnects.FACTS.relative_to(ROOT)}")
+    parser.add_argument("--plot", type=Path)
+    wanted = parser.parse_args()
+    if wanted.plot:
+        seen = msgspec.json.decode(reconnects.FACTS.read_bytes(), type=reconnects.Measured)
+        wanted.plot.write_text(reconnects.draw(seen), "utf-8")
+    else:
+        measure(wanted.devices, wanted.window, wanted.syncs, wanted.keep)
 
 
 if __name__ == "__main__":

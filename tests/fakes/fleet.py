@@ -30,9 +30,14 @@ def returns(devices: int, away_s: float, first_pause_s: float, seed: int = 1) ->
     return times
 
 
+def per_second(times: list[float]) -> list[int]:
+    """Connections within each whole second, from 0 to the last one."""
+    counts = [0] * (int(max(times)) + 1)
+    for time in times:
+        counts[int(time)] += 1
+    return counts
+
+
 def busiest_second(times: list[float]) -> int:
     """Most connections within any whole second."""
-    counts: dict[int, int] = {}
-    for time in times:
-        counts[int(time)] = counts.get(int(time), 0) + 1
-    return max(counts.values())
+    return max(per_second(times))
