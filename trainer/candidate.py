@@ -31,9 +31,9 @@ from edge_agent.inference import load_predictors
 from trainer import export, linear, model, parity, run_store, stack, training
 from trainer.dataset import split
 from trainer.holdout import Holdout
+from trainer.lake_source import ready, ready_farms, stations_until
 from trainer.parallel import each_of
 from trainer.scoring import SCORED_LEADS, Metrics, score_holdout
-from trainer.station_source import ready, stations_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest, SiteNormals
     from trainer.dataset import Source, Split, StationSeries
-    from trainer.station_source import StationSource
+    from trainer.lake_source import LakeSource
     from trainer.workspace import Workspace
 
 METRICS = "metrics.json"
@@ -61,7 +61,7 @@ def train(
     """Train a candidate on observations up to `as_of`.
 
     Args:
-        workspace: Lake and parameters.
+        workspace: Lake and parameters; `[training] farms` adds farms' histories.
         as_of: Hour of the newest observation that may be used, UTC.
         champion: What is live; its normals are kept, so that today's model of one target and
             last month's of the other can stand in one release.
@@ -85,14 +85,16 @@ def train(
     )
     progress("normals")
     sources = ready(records, borders, champion.sites if champion else {}, progress)
-    lineage = _lineage(workspace, sources, borders)
+    sites = {str(one.number): _normals(one) for one in sources}
+    farms = ready_farms(workspace, borders, as_of, sites, progress) if options.farms else []
+    lineage = _lineage(workspace, sources, farms, borders)
     name = f"{as_of + timedelta(hours=9):%Y%m%d}-{_digest(lineage)[:12]}"
     folder = workspace.run_store.folder(name)
     if (folder / MANIFEST).exists():
         return folder
     with each_of(workspace.config.compute) as each:
         fitted = training.fit_candidate(
-            sources,
+            [*sources, *farms],
             borders,
             seed=options.seed,
             threads=options.threads,
@@ -144,7 +146,7 @@ def train(
             for target, body in content.items()
         },
         golden=golden_ref,
-        sites={str(one.station): _normals(one) for one in sources},
+        sites=sites,
         residuals=fitted.residuals,
         climatology_residuals=fitted.climatology_residuals,
         scores=metrics.headline(),
@@ -227,21 +229,18 @@ def _golden_windows(
 
 
 def _lineage(
-    workspace: Workspace, sources: Sequence[StationSource], borders: Split
+    workspace: Workspace,
+    sources: Sequence[LakeSource],
+    farms: Sequence[LakeSource],
+    borders: Split,
 ) -> dict[str, str]:
     options = workspace.config.training
-    data = hashlib.sha256()
-    for one in sources:
-        frame = one.record.observations()
-        data.update(f"{one.station}:{frame.height}:".encode())
-        numbers = frame.select(TIME, *OBSERVED).cast({TIME: pl.Int64}).cast(pl.Float64)
-        data.update(numbers.fill_null(float("nan")).to_numpy().tobytes())
     newest = max(one.record.last for one in sources)
     oldest = min(one.first for one in sources)
-    normals = {str(one.station): one.place.normals for one in sources}
+    normals = {str(one.number): one.place.normals for one in sources}
     return {
-        "stations": ",".join(str(one.station) for one in sources),
-        "data_sha256": data.hexdigest(),
+        "stations": ",".join(str(one.number) for one in sources),
+        "data_sha256": _data_digest(sources),
         "data_from": f"{oldest:%Y-%m-%dT%H:%M}Z",
         "data_to": f"{newest:%Y-%m-%dT%H:%M}Z",
         "trained_to": f"{borders.train_end:%Y-%m-%dT%H:%M}Z",
@@ -277,7 +276,27 @@ def _lineage(
             order="deterministic",
         ).decode(),
         "machine": f"{platform.machine()} {sys.platform}",
+        **_farms_lineage(farms),
     }
+
+
+def _farms_lineage(farms: Sequence[LakeSource]) -> dict[str, str]:
+    """How many took part, and a digest of what they brought; who and where they are stays here."""
+    if not farms:
+        return {}
+    places = {str(one.record.id): msgspec.to_builtins(one.place) for one in farms}
+    both = f"{_data_digest(farms)}{_digest(places)}"
+    return {"farms": str(len(farms)), "farms_sha256": _sha256(both.encode())}
+
+
+def _data_digest(sources: Sequence[LakeSource]) -> str:
+    data = hashlib.sha256()
+    for one in sources:
+        frame = one.record.observations()
+        data.update(f"{one.record.id}:{frame.height}:".encode())
+        numbers = frame.select(TIME, *OBSERVED).cast({TIME: pl.Int64}).cast(pl.Float64)
+        data.update(numbers.fill_null(float("nan")).to_numpy().tobytes())
+    return data.hexdigest()
 
 
 def _ref(path: str, body: bytes) -> contract.FileRef:

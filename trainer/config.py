@@ -50,6 +50,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     holdout_share: Annotated[float, Meta(gt=0, lt=1)] = 0.2
     embargo_hours: Annotated[int, Meta(ge=0)] = 168
+    farms: bool = False
+    """Train on the histories of farms in the lake as well."""
     seed: int = 20240417
     threads: Annotated[int, Meta(ge=0)] = 0
     """0 = all cores."""

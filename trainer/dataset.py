@@ -44,11 +44,11 @@ class Split:
 
 
 class Source(Protocol):
-    """A station that is made ready on demand, to the same each time; its extent is known before."""
+    """A place that is made ready on demand, to the same each time; its extent is known before."""
 
     @property
-    def station(self) -> int:
-        """KMA number."""
+    def number(self) -> int:
+        """KMA number of a station, another one of a farm; places take turns by it."""
 
     @property
     def place(self) -> features.Place:
@@ -71,18 +71,20 @@ class StationSeries:
     """One station, ready for gathering; a `Source` of itself.
 
     Attributes:
-        station: KMA number.
+        number: See `Source`.
         place: Coordinates and normals.
         frame: Clean hourly observations.
         table: `features.compute(frame, place)`.
         truth: Per target, observed values by row of `table`; NaN = none.
+        own: Targets whose normals are of this record, and not lent by another place.
     """
 
-    station: int
+    number: int
     place: features.Place
     frame: pl.DataFrame
     table: pl.DataFrame
     truth: Mapping[str, np.ndarray]
+    own: Sequence[str] = TARGETS
 
     @property
     def first(self) -> datetime:
@@ -143,28 +145,36 @@ def fit_normals(frame: pl.DataFrame, train_end: datetime) -> dict[str, tuple[flo
     Raises:
         BadData: Too few values.
     """
-    return _normals(clean(frame.filter(pl.col(TIME) < train_end)))
+    return normals_of(clean(frame.filter(pl.col(TIME) < train_end)))
 
 
 def without(series: StationSeries, first: datetime, last: datetime, end: datetime) -> StationSeries:
     """The station as it would be known had its hours from `first` to `last` never been seen.
 
-    Its normals are fitted anew on the other hours before `end`; where these are fewer than a
+    Its own normals are fitted anew on the other hours before `end`; where these are fewer than a
     year, the series is returned as it is.
     """
     time = pl.col(TIME)
     others = series.frame.filter((time < end) & ~time.is_between(first, last))
     if others.height < HOURS_OF_YEAR:
         return series
-    place = features.Place(series.place.site, _normals(others))
+    normals = {**series.place.normals, **normals_of(others, series.own)}
+    place = features.Place(series.place.site, normals)
     return replace(series, place=place, table=features.compute(series.frame, place))
 
 
-def _normals(frame: pl.DataFrame) -> dict[str, tuple[float, ...]]:
+def normals_of(
+    frame: pl.DataFrame, targets: Iterable[str] = TARGETS
+) -> dict[str, tuple[float, ...]]:
+    """Harmonic normals of `targets` from checked hours.
+
+    Raises:
+        BadData: Too few values.
+    """
     day = frame[TIME].dt.ordinal_day().to_numpy().astype(np.float64)
     hour = frame[TIME].dt.hour().to_numpy().astype(np.float64)
     normals = {}
-    for target in TARGETS:
+    for target in targets:
         try:
             normals[target] = climatology.fit(day, hour, frame[target].to_numpy())
         except ValueError as fault:
@@ -173,9 +183,13 @@ def _normals(frame: pl.DataFrame) -> dict[str, tuple[float, ...]]:
 
 
 def prepare(
-    station: int, frame: pl.DataFrame, site: Site, normals: Mapping[str, tuple[float, ...]]
+    number: int,
+    frame: pl.DataFrame,
+    site: Site,
+    normals: Mapping[str, tuple[float, ...]],
+    own: Sequence[str] = TARGETS,
 ) -> StationSeries:
-    """Feature table and truth of one station; `frame` is cleaned here."""
+    """Feature table and truth of one place; `frame` is cleaned here. See `StationSeries`."""
     cleaned = clean(frame)
     place = features.Place(site, dict(normals))
     table = features.compute(cleaned, place)
@@ -184,7 +198,7 @@ def prepare(
         target: np.concatenate([cleaned[target].to_numpy().astype(np.float64), ahead])
         for target in TARGETS
     }
-    return StationSeries(station, place, cleaned, table, truth)
+    return StationSeries(number, place, cleaned, table, truth, own)
 
 
 def row_of(source: Source, time: datetime) -> int:
@@ -239,7 +253,7 @@ def scoring_pairs(
         first = max(row_of(series, start), WARM_UP_HOURS)
         stop = min(row_of(series, end), series.hours - 1) - int(wanted.max()) + 1
         starts = np.arange(first, max(first, stop))
-        starts = starts[(starts + series.station) % every == 0]
+        starts = starts[(starts + series.number) % every == 0]
         origins = np.repeat(starts, len(wanted))
         parts.append(
             (np.full(len(origins), index), origins, np.tile(wanted, len(origins) // len(wanted)))

@@ -111,7 +111,7 @@ def _station(split: Split, leads: tuple[int, ...], steps: _Steps, source: Source
     pairs = scoring_pairs([one], split.holdout, split.last, leads, steps.holdout)
     return Holdout(
         leads=pairs.leads,
-        stations=np.full(len(pairs), one.station),
+        stations=np.full(len(pairs), one.number),
         times=times([one], pairs),
         matrix=gather([one], pairs),
         truth={target: truth_of([one], pairs, target) for target in TARGETS},
@@ -121,7 +121,7 @@ def _station(split: Split, leads: tuple[int, ...], steps: _Steps, source: Source
 
 def _past(one: StationSeries, split: Split, every: int) -> Past:
     origins = np.arange(_FIRST_ORIGIN, _FIRST_ORIGIN + _seed_origins(one, split))
-    origins = origins[(origins + one.station) % every == 0]
+    origins = origins[(origins + one.number) % every == 0]
     leads = np.full(len(origins), baselines.SEED_LEAD)
     pairs = Pairs(np.zeros(len(origins), int), origins, leads)
     before = one.frame[TIME] < split.train_end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+from zlib import crc32
 
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.farm import SLUG
@@ -42,6 +43,11 @@ class FarmId:
         """
         site, _, device = text.partition("/")
         return cls(site, device)
+
+    @property
+    def number(self) -> int:
+        """Made of the name, larger than any station's: farms take turns by it as stations do."""
+        return 1000 + crc32(str(self).encode())
 
     def __str__(self) -> str:
         """The farm as topics and manifests have it, "site/device"."""

@@ -168,7 +168,7 @@ def _examples(facts: Facts) -> str:
             )
     return html.section(
         "Example forecasts",
-        f"Station {facts.unseen.series[0].station}; 80 % and 95 % bands, Korean time. Chosen by "
+        f"Station {facts.unseen.series[0].number}; 80 % and 95 % bands, Korean time. Chosen by "
         "rule from the holdout, not by hand: the newest, the one with the median temperature error "
         "at 24 h, and one worse than 95 % of all.",
         html.grid(drawings),
@@ -270,7 +270,7 @@ def _where(facts: Facts) -> str:
             QUANTITIES[target].unit,
             title,
         )
-        stations = [one.station for one in facts.unseen.series]
+        stations = [one.number for one in facts.unseen.series]
         places = {str(number): [number] for number in stations} | by_terrain(stations)
         at_station = np.array(stations)[facts.unseen.pairs.series]
         for place, numbers_here in places.items():

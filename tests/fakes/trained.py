@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edge_agent.contract.farm import Identity
 from tests.fakes.weather import FIRST, STATION, record
 from trainer import baselines, candidate, training, workspace
+from trainer.farms import admit
 from trainer.model import Recipe
 
 if TYPE_CHECKING:
@@ -37,6 +39,20 @@ def make_workspace(root: Path, days: int = 740) -> Workspace:
     settings.write_text(settings.read_text().replace("# threads = 0", "threads = 1"))
     made.lake.merge(STATION, record()[: days * 24], "asos", WHEN)
     return workspace.Workspace.open(root, {})
+
+
+def add_farm(made: Workspace, name: str = "hill/edge-1", days: int = 740) -> None:
+    """Newest days of a farm near the station, with its own weather."""
+    site, _, device = name.partition("/")
+    whose = Identity(
+        site=site,
+        device=device,
+        latitude=37.4321,
+        longitude=127.1234,
+        elevation_m=120.0,
+        source="sensor:outdoor",
+    )
+    admit(made.lake, whose, record(seed=9)[-days * 24 :], "parquet", WHEN)
 
 
 def train(made: Workspace, as_of: datetime = AS_OF, champion: Manifest | None = None) -> Path:

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from edge_agent.errors import BadData, ConfigError, TryLater
-from tests.fakes.trained import AS_OF, WHEN, make_workspace, shrink, train
+from tests.fakes.trained import AS_OF, WHEN, add_farm, make_workspace, shrink, train
 from tests.fakes.travelled import Heavy, refuse
 from tests.fakes.weather import record
 from trainer import candidate, parallel
@@ -100,11 +100,16 @@ def _on(cluster: Cluster) -> Compute:
 
 
 def _farm(root: Path, address: str = "") -> Workspace:
+    """Three stations, and a farm's own history that is trained on as well."""
     made = make_workspace(root)
     for number, seed in zip(OTHERS, (3, 4), strict=True):
         made.lake.merge(number, record(seed=seed), "asos", WHEN)
     compute = Compute(backend="dask", scheduler=address) if address else Compute()
-    config = msgspec.structs.replace(made.config, stations=(108, *OTHERS), compute=compute)
+    add_farm(made)
+    training = msgspec.structs.replace(made.config.training, farms=True)
+    config = msgspec.structs.replace(
+        made.config, stations=(108, *OTHERS), compute=compute, training=training
+    )
     return Workspace(made.root, config)
 
 

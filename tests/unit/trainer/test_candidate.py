@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,16 +14,15 @@ from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from edge_agent.errors import InputMissing
 from edge_agent.inference import load_predictors
-from tests.fakes.trained import AS_OF, make_workspace, shrink, train
+from tests.fakes.trained import AS_OF, add_farm, make_workspace, shrink, train
 from tests.fakes.weather import SITE, STATION, record
 from trainer import candidate, dataset, training
 from trainer.scoring import SCORED_LEADS
+from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from trainer.workspace import Workspace
 
 # One worker trains once for all of them.
 pytestmark = pytest.mark.xdist_group("candidate")
@@ -55,6 +55,35 @@ def test_same_lineage_same_name_same_bytes(
     assert again.name == first.name
     assert {candidate.MANIFEST, candidate.METRICS} < _hashes(first).keys()
     assert _hashes(again) == _hashes(first)
+
+
+def test_farms_in_the_lake_change_nothing_unless_asked_for(
+    trained: tuple[Workspace, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Off: the same run, byte for byte. On: another one, which tells how many farms and not whose.
+
+    Normals, holdout and scores stay those of the stations.
+    """
+    shrink(monkeypatch)
+    _, first = trained
+    made = make_workspace(tmp_path / "with a farm")
+    add_farm(made)
+    again = train(made)
+    assert (again.name, _hashes(again)) == (first.name, _hashes(first))
+    training = msgspec.structs.replace(made.config.training, farms=True)
+    asking = Workspace(made.root, msgspec.structs.replace(made.config, training=training))
+    beside = train(asking)
+    manifest, _, metrics = candidate.load(beside)
+    plain, _, before = candidate.load(first)
+    assert manifest.lineage["farms"] == "1"
+    assert manifest.lineage["stations"] == "108"
+    assert manifest.sites == plain.sites
+    assert manifest.models != plain.models
+    rows = {t: metrics.scores[t]["model"][24].rows for t in TARGETS}
+    assert rows == {t: before.scores[t]["model"][24].rows for t in TARGETS}
+    for path in beside.rglob("*.json"):
+        content = path.read_bytes()
+        assert not [word for word in (b"hill", b"37.4321", b"127.1234") if word in content], path
 
 
 def test_an_existing_run_is_returned_as_it_is(trained: tuple[Workspace, Path]) -> None:

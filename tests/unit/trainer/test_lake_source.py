@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.features import LOOKBACK_HOURS
-from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS
+from edge_agent.contract.manifest import SiteNormals
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from edge_agent.errors import InputMissing
-from tests.fakes.trained import AS_OF, WHEN, make_workspace
+from edge_agent.forecast import place_of
+from tests.fakes.trained import AS_OF, WHEN, add_farm, make_workspace
 from tests.fakes.weather import FIRST, STATION, record
-from trainer import dataset, holdout, shares, training
+from trainer import dataset, holdout, parquet, shares, training
 from trainer.holdout import Holdout
+from trainer.lake_source import LakeSource, ready, ready_farms, stations_until
 from trainer.linear import Accumulator, Centre
+from trainer.places import FarmId
 from trainer.scoring import SCORED_LEADS
-from trainer.station_source import StationSource, ready, stations_until
 from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -47,7 +51,7 @@ def split() -> dataset.Split:
 
 
 @pytest.fixture(scope="module")
-def sources(made: Workspace, split: dataset.Split) -> list[StationSource]:
+def sources(made: Workspace, split: dataset.Split) -> list[LakeSource]:
     """The stations that are trained on."""
     return ready(stations_until(made, AS_OF), split, {}, lambda _: None)
 
@@ -56,7 +60,7 @@ def test_new_and_empty_stations_are_left_out(made: Workspace, split: dataset.Spl
     """The others are trained on in the order of their numbers; who is too new is named."""
     told: list[str] = []
     found = ready(stations_until(made, AS_OF), split, {}, told.append)
-    assert [one.station for one in found] == [STATION, OTHER]
+    assert [one.number for one in found] == [STATION, OTHER]
     assert told == [f"station {NEW}: left out, it is new: 2021-12-27 on"]
 
 
@@ -66,17 +70,17 @@ def test_no_station_at_all(made: Workspace) -> None:
         stations_until(made, datetime(2010, 1, 1, tzinfo=FIRST.tzinfo))
 
 
-def test_a_source_is_what_it_says_before_it_is_loaded(sources: list[StationSource]) -> None:
+def test_a_source_is_what_it_says_before_it_is_loaded(sources: list[LakeSource]) -> None:
     """First hour and number of hours are those of the loaded station, which is never kept."""
     for one in sources:
         loaded = one.load()
-        assert (one.first, one.hours, one.station) == (loaded.first, loaded.hours, loaded.station)
+        assert (one.first, one.hours, one.number) == (loaded.first, loaded.hours, loaded.number)
         assert one.load() is not loaded
 
 
 @pytest.mark.parametrize("most", [10**6, 3000])
 def test_thinned_holdout_is_a_part_of_the_whole(
-    sources: list[StationSource], split: dataset.Split, monkeypatch: pytest.MonkeyPatch, most: int
+    sources: list[LakeSource], split: dataset.Split, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """Within the bound nothing is left out; beyond it stations, leads and hours share alike."""
     monkeypatch.setattr(holdout, "HOLDOUT_PAIRS", most)
@@ -95,29 +99,29 @@ def test_thinned_holdout_is_a_part_of_the_whole(
 
 
 def test_only_one_station_is_in_memory(
-    sources: list[StationSource], split: dataset.Split, monkeypatch: pytest.MonkeyPatch
+    sources: list[LakeSource], split: dataset.Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A station is let go of before the next one is read: in training and on the holdout."""
     monkeypatch.setattr(training, "PAIRS", 2000)
     monkeypatch.setattr(training, "LINEAR_ROWS", 200)
     alive: list[weakref.ref[np.ndarray]] = []
-    real = StationSource.load
+    real = LakeSource.load
 
-    def load(one: StationSource) -> dataset.StationSeries:
+    def load(one: LakeSource) -> dataset.StationSeries:
         gc.collect()
         assert not any(ref() is not None for ref in alive)
         found = real(one)
         alive.append(weakref.ref(found.truth[AIR_TEMPERATURE]))
         return found
 
-    monkeypatch.setattr(StationSource, "load", load)
+    monkeypatch.setattr(LakeSource, "load", load)
     training._Record.of(sources, split, seed=1)
     Holdout.of(sources, split, SCORED_LEADS)
     assert len(alive) == 4
 
 
 def test_record_does_not_depend_on_where_stations_are_made_ready(
-    sources: list[StationSource], split: dataset.Split, monkeypatch: pytest.MonkeyPatch
+    sources: list[LakeSource], split: dataset.Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stations from the lake, or in memory, or worked out in another order: the same numbers."""
     monkeypatch.setattr(training, "PAIRS", 4000)
@@ -156,7 +160,7 @@ def test_sums_of_stations_are_those_of_all_their_rows() -> None:
         first.merge(shifted)
 
 
-def test_drawn_pairs_lie_in_the_station(sources: list[StationSource], split: dataset.Split) -> None:
+def test_drawn_pairs_lie_in_the_station(sources: list[LakeSource], split: dataset.Split) -> None:
     """Each station's sample holds its own pairs only, all of whose windows are full."""
     pairs = dataset.training_pairs(sources, split.train_end, 500, 1)
     for index, one in enumerate(sources):
@@ -168,5 +172,61 @@ def test_drawn_pairs_lie_in_the_station(sources: list[StationSource], split: dat
         assert here.origins.min() >= LOOKBACK_HOURS
 
 
-def _loaded(sources: list[StationSource]) -> list[dataset.StationSeries]:
+def _loaded(sources: list[LakeSource]) -> list[dataset.StationSeries]:
     return [one.load() for one in sources]
+
+
+def test_farms_with_a_year_are_trained_on(
+    made: Workspace, split: dataset.Split, sources: list[LakeSource]
+) -> None:
+    """By name and with their own normals; who has less than a year before the end is named."""
+    add_farm(made, "vale/a")
+    add_farm(made, "hill/edge-1")
+    add_farm(made, "hill/new", days=200)
+    stations = _normals(sources)
+    told: list[str] = []
+    found = ready_farms(made, split, AS_OF, stations, told.append)
+    assert [str(one.record.id) for one in found] == ["hill/edge-1", "vale/a"]
+    assert told == ["farm hill/new: left out, it has too few hours before the training ends"]
+    first = found[0]
+    assert first.own == TARGETS
+    rows = made.lake.observations(FarmId("hill", "edge-1"), end=AS_OF)
+    assert first.place.normals == dataset.fit_normals(rows, split.train_end)
+    assert len({one.number for one in (*found, *sources)}) == 4
+    loaded = first.load()
+    assert (first.first, first.hours, first.number) == (loaded.first, loaded.hours, loaded.number)
+
+
+def test_a_farm_borrows_the_normals_that_its_record_cannot_give(
+    made: Workspace, split: dataset.Split, sources: list[LakeSource]
+) -> None:
+    """A farm without a year of humidity has the nearest station's, which no block changes."""
+    farm = FarmId("dry", "a")
+    add_farm(made, str(farm))
+    for name in made.lake.store.names("observations/farm=dry+a"):
+        rows = parquet.decode(made.lake.store.read(name) or b"")
+        blank = pl.lit(None, pl.Float64).alias(RELATIVE_HUMIDITY)
+        made.lake.store.write(name, parquet.encode(rows.with_columns(blank)))
+    stations = _normals(sources)
+    found = ready_farms(made, split, AS_OF, stations, lambda _: None)
+    (dry,) = (one for one in found if one.record.id == farm)
+    lent = place_of(dry.record.site, stations)
+    assert dry.own == (AIR_TEMPERATURE,)
+    assert dry.place.normals[RELATIVE_HUMIDITY] == lent.normals[RELATIVE_HUMIDITY]
+    assert dry.place.normals[AIR_TEMPERATURE] != lent.normals[AIR_TEMPERATURE]
+    loaded = dry.load()
+    unseen = dataset.without(loaded, split.first, split.first + timedelta(days=90), split.train_end)
+    assert unseen.place.normals[RELATIVE_HUMIDITY] == lent.normals[RELATIVE_HUMIDITY]
+    assert unseen.place.normals[AIR_TEMPERATURE] != dry.place.normals[AIR_TEMPERATURE]
+
+
+def _normals(sources: list[LakeSource]) -> dict[str, SiteNormals]:
+    return {
+        str(one.number): SiteNormals(
+            one.place.site.latitude,
+            one.place.site.longitude,
+            one.place.site.elevation_m,
+            dict(one.place.normals),
+        )
+        for one in sources
+    }

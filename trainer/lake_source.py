@@ -1,0 +1,173 @@
+"""Places of a workspace as a training takes them: read from the lake when their turn comes.
+
+A source is small until it is loaded, and can be handed to another machine that reaches the lake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from edge_agent.contract import features
+from edge_agent.contract.quality import clean
+from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.errors import InputMissing
+from edge_agent.forecast import place_of
+from trainer.dataset import HOURS_OF_YEAR, fit_normals, normals_of, prepare
+from trainer.farms import farms
+from trainer.places import FarmId
+from trainer.stations import station as station_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from edge_agent.contract.manifest import SiteNormals
+    from edge_agent.contract.schema import Site
+    from trainer.dataset import Split, StationSeries
+    from trainer.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class LakeRecord:
+    """A place's hours in the lake from `first` to `last`, the newest up to `until`."""
+
+    workspace: Workspace
+    id: int | FarmId
+    site: Site
+    until: datetime
+    first: datetime
+    last: datetime
+
+    def observations(self) -> pl.DataFrame:
+        """Hourly rows as the lake holds them."""
+        return self.workspace.lake.observations(self.id, self.first, self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSource:
+    """A `dataset.Source` that keeps nothing in memory but its normals."""
+
+    record: LakeRecord
+    place: features.Place
+    own: tuple[str, ...] = TARGETS
+    """Targets whose normals are of its own record."""
+
+    @property
+    def number(self) -> int:
+        """KMA number of a station, `FarmId.number` of a farm."""
+        return self.record.id.number if isinstance(self.record.id, FarmId) else self.record.id
+
+    @property
+    def first(self) -> datetime:
+        """First observed hour, UTC."""
+        return self.record.first
+
+    @property
+    def hours(self) -> int:
+        """Number of hours from the first to the last observed one."""
+        return int((self.record.last - self.first) / timedelta(hours=1)) + 1
+
+    def load(self) -> StationSeries:
+        """Read and prepare."""
+        rows = self.record.observations()
+        return prepare(self.number, rows, self.place.site, self.place.normals, self.own)
+
+
+def stations_until(workspace: Workspace, until: datetime) -> list[LakeRecord]:
+    """Configured stations that have observations up to an hour, ascending.
+
+    Raises:
+        InputMissing: None has.
+    """
+    found = []
+    for number in sorted(set(workspace.config.stations)):
+        times = workspace.lake.observations(number, end=until)[TIME]
+        if len(times):
+            site = station_of(number).site
+            found.append(LakeRecord(workspace, number, site, until, times[0], times[-1]))
+    if not found:
+        several = len(workspace.config.stations) > 1
+        raise InputMissing(
+            f"station{'s' * several} {', '.join(map(str, workspace.config.stations))}: the lake "
+            f"holds no observations up to {until:%Y-%m-%d %H:%M}Z; "
+            "run `trainer ingest` or `trainer import`"
+        )
+    return found
+
+
+def ready(
+    records: Sequence[LakeRecord],
+    borders: Split,
+    known: Mapping[str, SiteNormals],
+    progress: Callable[[str], None],
+) -> list[LakeSource]:
+    """Stations with their normals: those of a release where it has them, else fitted here.
+
+    A station that is new, with less than a year before the training ends (or half of the oldest
+    one's training hours, where these are fewer than two years), is left out and named.
+
+    Raises:
+        BadData: Too few values for normals.
+    """
+    found = []
+    for one in records:
+        normals = known.get(str(one.id))
+        if normals is None and one.first > _latest_start(borders):
+            progress(f"station {one.id}: left out, it is new: {one.first:%Y-%m-%d} on")
+            continue
+        coefficients = (
+            normals.coefficients if normals else fit_normals(one.observations(), borders.train_end)
+        )
+        found.append(LakeSource(one, features.Place(one.site, dict(coefficients))))
+    return found
+
+
+def ready_farms(
+    workspace: Workspace,
+    borders: Split,
+    until: datetime,
+    stations: Mapping[str, SiteNormals],
+    progress: Callable[[str], None],
+) -> list[LakeSource]:
+    """Farms that are trained on beside the stations, by name.
+
+    A farm is new as a station is. Its normals are its own where it has a year of values before
+    the training ends, else those of the nearest station, as a device there would take them.
+
+    Args:
+        workspace: Its lake has the farms.
+        borders: Of the stations' record; hours before it are not looked at.
+        until: Newest hour that counts, UTC.
+        stations: Normals of the stations.
+        progress: Told who is left out.
+
+    Raises:
+        StorageError: What the lake has of a farm cannot be read.
+    """
+    found = []
+    for farm in farms(workspace.lake):
+        rows = workspace.lake.observations(farm.id, borders.first, until)
+        if rows.is_empty() or rows[TIME][0] > _latest_start(borders):
+            progress(f"farm {farm.id}: left out, it has too few hours before the training ends")
+            continue
+        record = LakeRecord(workspace, farm.id, farm.site, until, rows[TIME][0], rows[TIME][-1])
+        found.append(_farm_source(record, rows, borders, stations))
+    return found
+
+
+def _farm_source(
+    record: LakeRecord, rows: pl.DataFrame, borders: Split, stations: Mapping[str, SiteNormals]
+) -> LakeSource:
+    seen = clean(rows.filter(pl.col(TIME) < borders.train_end))
+    own = tuple(target for target in TARGETS if seen[target].count() >= HOURS_OF_YEAR)
+    normals = {**place_of(record.site, stations).normals, **normals_of(seen, own)}
+    return LakeSource(record, features.Place(record.site, normals), own)
+
+
+def _latest_start(borders: Split) -> datetime:
+    span = borders.train_end - borders.first
+    return borders.train_end - min(timedelta(hours=HOURS_OF_YEAR), span / 2)
