@@ -130,7 +130,9 @@ class Runtime:
 
     def take_over(self, before: Runtime) -> None:
         """From the runtime that this one replaces: models in memory, samples not yet written."""
-        self._loaded = self._loaded or before._loaded
+        # Under another name another farm's corrections would come along.
+        if self.config.device.full_id == before.config.device.full_id:
+            self._loaded = self._loaded or before._loaded
         self._oldest = before.intake.flush(self.store)
 
     def close(self) -> None:
