@@ -20,10 +20,11 @@ import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["edge_agent", "trainer"]):
     from edge_agent.config_structs import Sensor
-    from edge_agent.contract import manifest, packing
+    from edge_agent.contract import manifest, packing, tuning
     from edge_agent.errors import FarmError
     from edge_agent.observations import archive, relay, sensors
     from edge_agent.updates import onnx_guard
+    from tests.fakes import loaded
     from trainer import farm_collect, farm_import, importer
     from trainer.sources import asos, hub, kma, village, village_table
     from trainer.stations import station
@@ -66,6 +67,10 @@ def _history(body: bytes) -> None:
     farm_collect.read("farm/v1/hill/edge-1/history", body, "farm/v1")
 
 
+def _shard(body: bytes) -> None:
+    tuning.decode(body, loaded.manifest())
+
+
 _WHOSE: Final = (
     '{"site":"hill","device":"edge-1","latitude":37.5,"longitude":127.0,"elevation_m":86.0,'
     '"source":"sensor:outdoor"'
@@ -100,6 +105,7 @@ TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] =
         ),
     ),
     "manifest": (manifest.decode, (b'{"schema":1,"project":"farm-edge"}',)),
+    "tuning": (_shard, (b'{"schema":"farm-edge/tuning/1","tunings":{"farm/edge-1":{}}}',)),
     "onnx": (lambda body: onnx_guard.check(body, "model.onnx"), ()),
     "packed": (lambda body: packing.unpack(body, 100), (packing.pack(b"x" * 5000) or b"",)),
     "forecast": (archive.from_bytes, (b'{"issued_at":"2024-01-01T00:00:00Z"}',)),
