@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -73,6 +75,23 @@ def test_a_cycle_says_what_it_came_to(case: _Case) -> None:
     line = case.agent.cycle(NOW)
     assert "forecast from model_relayed_station; alerts: heat" in line
     assert case.agent.cycle(NOW).endswith("0 new messages")
+
+
+def test_a_reload_leaves_no_models_behind(case: _Case) -> None:
+    """Those of the former configuration go with it, and do not wait for a full collection."""
+    case.agent.cycle(NOW)
+    loaded = case.agent._runtime.release()
+    assert loaded is not None
+    before = [weakref.ref(predictor) for predictor in loaded.predictors.values()]
+    del loaded
+    gc.disable()
+    try:
+        case.agent.reload()
+        case.agent.settle()
+        case.agent.cycle(NOW)
+        assert [model() for model in before] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_home_assistants_birth_makes_all_states_come_again(case: _Case) -> None:
