@@ -35,6 +35,8 @@ RUN: Final = "run"
 """Key in a manifest's lineage: the candidate run that it came from."""
 ROLLBACK: Final = "rollback_to"
 """Key in a manifest's lineage: the release that was gone back to."""
+FARMS: Final = "farms"
+"""Key in a manifest's lineage: for how many farms its models are corrected, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +290,9 @@ def _essence(manifest: Manifest) -> Manifest:
         created_at="",
         reason="",
         lineage={
-            name: text for name, text in manifest.lineage.items() if name not in {RUN, ROLLBACK}
+            name: text
+            for name, text in manifest.lineage.items()
+            if name not in {RUN, ROLLBACK, FARMS}
         },
     )
 

@@ -40,6 +40,9 @@ CHAMPION: Final = "champion"
 PERSISTENCE: Final = "persistence"
 CLIMATOLOGY: Final = "climatology"
 DAMPED: Final = "damped_anomaly"
+TAILS: Final = ("cold", "hot")
+"""Slices of hours that were observed to be so."""
+
 REFERENCES: Final = (PERSISTENCE, CLIMATOLOGY, DAMPED)
 """What a model must beat to be of use."""
 

@@ -47,7 +47,7 @@ SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """A candidate as loaded."""
 
     folder: Path
@@ -105,7 +105,7 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
         NothingNew: The candidate's models are the champion's.
         BadData: The run is damaged, or was trained on other features than this code computes.
     """
-    run = _load(folder)
+    run = load(folder)
     champion = _champion(workspace, channel, clock)
     if champion and _hashes(run.manifest) == _hashes(champion.manifest):
         raise NothingNew(f"{folder.name}: {channel} holds these models already")
@@ -142,7 +142,7 @@ def examine(workspace: Workspace, folder: Path) -> tuple[Decision, bytes]:
         BadData: See `decide`.
         InputMissing: The folder is no candidate.
     """
-    run = _load(folder)
+    run = load(folder)
     terms = _terms(run, None, "")
     content = _evidence(workspace, run, None, terms)
     return conclude(terms, content), content
@@ -168,8 +168,14 @@ def recompute(folder: Path, channel: str) -> tuple[Decision, Decision]:
     return recorded, conclude(recorded.terms, content)
 
 
-def _load(folder: Path) -> _Run:
-    run = _Run(folder, *candidate.load(folder))
+def load(folder: Path) -> Run:
+    """A candidate that this code can judge.
+
+    Raises:
+        InputMissing: The folder is no candidate.
+        BadData: It is damaged, or was trained on other features than this code computes.
+    """
+    run = Run(folder, *candidate.load(folder))
     if run.manifest.features.digest != features.digest():
         raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
     if TRAINED_TO not in run.manifest.lineage or not run.metrics.damped:
@@ -194,7 +200,7 @@ def _hashes(manifest: Manifest) -> dict[str, str]:
     return {target: model.file.sha256 for target, model in manifest.models.items()}
 
 
-def _terms(run: _Run, champion: _Champion | None, channel: str) -> Terms:
+def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
     lineage = run.manifest.lineage
     embargo = int(lineage["embargo_hours"])
     start = datetime.fromisoformat(run.metrics.holdout_from)
@@ -221,7 +227,7 @@ def _terms(run: _Run, champion: _Champion | None, channel: str) -> Terms:
     )
 
 
-def _evidence(workspace: Workspace, run: _Run, champion: _Champion | None, terms: Terms) -> bytes:
+def _evidence(workspace: Workspace, run: Run, champion: _Champion | None, terms: Terms) -> bytes:
     models = {CHALLENGER: Candidate.of(run.manifest, run.files)}
     if champion:
         models[CHAMPION] = Candidate.of(champion.manifest, champion.files)
@@ -239,7 +245,7 @@ def _compatible(one: Manifest, other: Manifest) -> bool:
     return all(other.sites.get(number) == normals for number, normals in one.sites.items())
 
 
-def _compose(runs: RunStore, run: _Run, champion: _Champion, winners: set[str]) -> Path:
+def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -> Path:
     """A run with the winners' models, and the champion's where the challenger lost."""
     manifest, reigning = run.manifest, champion.manifest
     models = {t: (manifest if t in winners else reigning).models[t] for t in TARGETS}

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from trainer.board import SEASONS, Finding, ratio, rmse_ratio, upper
 from trainer.bootstrap import diebold_mariano
-from trainer.evidence import CHALLENGER, CHAMPION, lead_slice
+from trainer.evidence import CHALLENGER, CHAMPION, TAILS, lead_slice
 
 if TYPE_CHECKING:
     from trainer.board import Board, Sums
+    from trainer.limits import Limits
 
 HEADLINE: Final = lead_slice(24)
 GAIN: Final = 0.995
@@ -39,8 +40,6 @@ BIAS: Final = {AIR_TEMPERATURE: (0.3, 1.0), RELATIVE_HUMIDITY: (2.0, 5.0)}
 """Most mean error overall and in a season."""
 
 BIAS_SLACK: Final = {AIR_TEMPERATURE: 0.1, RELATIVE_HUMIDITY: 0.5}
-COVERAGE: Final = {"inside_80": (0.77, 0.83), "inside_90": (0.87, 0.93)}
-SEASON_COVERAGE: Final = (0.70, 0.90)
 COVERAGE_SLACK: Final = 0.02
 SPREAD_RATIO: Final = 1.02
 
@@ -64,7 +63,7 @@ def compare(
         target: Quantity.
         alpha: Chance that the comparison calls equal recipes better, for all targets together.
         same_recipe: Whether only data and seeds differ.
-        live: The champion, in words.
+        live: Whose the other forecast is, in words ("release 7's").
     """
     own, theirs = (board.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
     share = alpha / len(TARGETS)
@@ -80,7 +79,7 @@ def compare(
     else:
         route = Route.AS_GOOD if most <= margin else Route.WORSE
     text = (
-        f"RMSE {own.rmse():.4f} against {live}'s {theirs.rmse():.4f} on the same "
+        f"RMSE {own.rmse():.4f} against {live} {theirs.rmse():.4f} on the same "
         f"{int(own.point['rows'])} hours of {own.days} days: {route.value}; better needs the "
         f"daily difference {mean:+.4f} (upper {1 - share:.2%} bound {bound:+.4f}) below 0, "
         f"Diebold-Mariano {z:.2f} below {limit:.2f} and the ratio's bound {gain:.4f} below "
@@ -90,19 +89,20 @@ def compare(
     return route, Finding("G2", target, "24 h", route is not Route.WORSE, counted=True, text=text)
 
 
-def slices(board: Board, target: str) -> list[Finding]:
+def slices(board: Board, target: str, limits: Limits) -> list[Finding]:
     """G6: no lead, season, half of the day, tail or station clearly worse."""
     found = []
     for part in board.parts(target, CHALLENGER):
         if part != HEADLINE:
             own, theirs = (board.losses(target, part, name) for name in (CHALLENGER, CHAMPION))
-            found.append(_slice(target, part, own, theirs))
+            counted = limits.tails or part not in TAILS
+            found.append(_slice(target, part, own, theirs, limits, counted=counted))
     for season, name in enumerate(SEASONS):
         own, theirs = (
             board.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
         )
         if own.days:
-            found.append(_slice(target, name, own, theirs))
+            found.append(_slice(target, name, own, theirs, limits))
     return found
 
 
@@ -125,16 +125,20 @@ def bias(board: Board, target: str) -> list[Finding]:
     return found
 
 
-def intervals(board: Board, target: str) -> list[Finding]:
+def intervals(board: Board, target: str, limits: Limits) -> list[Finding]:
     """G8: intervals hold what they promise, and the distribution is no worse."""
     own, theirs = (board.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
-    found = [_covered(target, "", column, own, theirs) for column in COVERAGE]
+    found = [
+        _covered(target, "", column, (own, theirs), within)
+        for column, within in limits.coverage.items()
+    ]
     for season, name in enumerate(SEASONS):
         mine, live = (
             board.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
         )
         if mine.days:
-            found.append(_covered(target, name, "inside_80", mine, live))
+            within = limits.season_coverage
+            found.append(_covered(target, name, "inside_80", (mine, live), within))
     for column, words in (("crps", "CRPS"), ("interval_80", "80 % interval score")):
         value, draws = ratio(own, theirs, column)
         most = upper(draws, 0.95)
@@ -146,25 +150,30 @@ def intervals(board: Board, target: str) -> list[Finding]:
     return found
 
 
-def _slice(target: str, part: str, own: Sums, theirs: Sums) -> Finding:
+def _slice(
+    target: str, part: str, own: Sums, theirs: Sums, limits: Limits, *, counted: bool = True
+) -> Finding:
     value, draws = rmse_ratio(own, theirs)
     bound = upper(draws, 0.90)
-    if own.days >= FULL_DAYS:
+    counted = counted and own.days >= FEW_DAYS
+    if not counted:
+        passed, rule = True, "not judged" if own.days >= FEW_DAYS else "too few to judge"
+    elif limits.proven and own.days >= FULL_DAYS:
         passed, rule = bound <= SLICE_BOUND, f"the bound may be {SLICE_BOUND:g}"
-    elif own.days >= FEW_DAYS:
-        passed, rule = value <= SLICE_POINT, f"the ratio may be {SLICE_POINT:g}"
     else:
-        passed, rule = True, "too few to judge"
+        passed, rule = value <= SLICE_POINT, f"the ratio may be {SLICE_POINT:g}"
     text = f"RMSE ratio {value:.4f} (upper 90 % bound {bound:.4f}) over {own.days} days; {rule}"
-    return Finding("G6", target, part, passed, own.days >= FEW_DAYS, text)
+    return Finding("G6", target, part, passed, counted, text)
 
 
-def _covered(target: str, part: str, column: str, own: Sums, theirs: Sums) -> Finding:
-    limits = SEASON_COVERAGE if part else COVERAGE[column]
-    low, high = limits
+def _covered(
+    target: str, part: str, column: str, sums: tuple[Sums, Sums], within: tuple[float, float]
+) -> Finding:
+    own, theirs = sums
+    low, high = within
     mean, live = own.mean(column), theirs.mean(column)
-    beside = _outside(live, limits)
-    passed = _outside(mean, limits) <= (beside + COVERAGE_SLACK if beside else 0.0)
+    beside = _outside(live, within)
+    passed = _outside(mean, within) <= (beside + COVERAGE_SLACK if beside else 0.0)
     counted = own.days >= FEW_DAYS
     text = (
         f"{column.removeprefix('inside_')} % interval holds {mean:.3f}, limits {low:g} to "
@@ -173,5 +182,5 @@ def _covered(target: str, part: str, column: str, own: Sums, theirs: Sums) -> Fi
     return Finding("G8", target, part, passed or not counted, counted, text)
 
 
-def _outside(value: float, limits: tuple[float, float]) -> float:
-    return max(limits[0] - value, value - limits[1], 0.0)
+def _outside(value: float, within: tuple[float, float]) -> float:
+    return max(within[0] - value, value - within[1], 0.0)

@@ -12,6 +12,7 @@ from trainer.metrics_events import Contingency, slope
 
 if TYPE_CHECKING:
     from trainer.board import Board, Sums
+    from trainer.limits import Limits
 
 LEAST_DAYS: Final = 30
 SLOPE: Final = (0.8, 1.2)
@@ -21,7 +22,7 @@ DROP: Final = 0.03
 """Most that CSI and SEDI at the served probability may fall."""
 
 
-def events(board: Board, target: str) -> list[Finding]:
+def events(board: Board, target: str, limits: Limits) -> list[Finding]:
     """G9 for every event of a target; with fewer than LEAST_DAYS days of it, only told."""
     found = []
     for event in EVENTS:
@@ -34,7 +35,11 @@ def events(board: Board, target: str) -> list[Finding]:
         counted = own.days >= LEAST_DAYS
         found += [
             Finding("G9", target, event.name, passed or not counted, counted, text)
-            for passed, text in (_skill(own, theirs), _slope(own, theirs), *_served(own, theirs))
+            for passed, text in (
+                _skill(own, theirs),
+                _slope(own, theirs),
+                *_served(own, theirs, limits),
+            )
         ]
     return found
 
@@ -82,11 +87,17 @@ def _slope(own: Sums, theirs: Sums) -> tuple[bool, str]:
     )
 
 
-def _served(own: Sums, theirs: Sums) -> list[tuple[bool, str]]:
+def _served(own: Sums, theirs: Sums, limits: Limits) -> list[tuple[bool, str]]:
     mine, live = table_of(own), table_of(theirs)
+    fair = limits.frequency_bias is None or all(
+        limits.frequency_bias[0] <= one.bias <= limits.frequency_bias[1] for one in (mine, live)
+    )
     found = []
-    for words, value, other in (("CSI", mine.csi, live.csi), ("SEDI", mine.sedi, live.sedi)):
-        known = math.isfinite(value) and math.isfinite(other)
+    for words, value, other, told in (
+        ("CSI", mine.csi, live.csi, True),
+        ("SEDI", mine.sedi, live.sedi, fair),
+    ):
+        known = told and math.isfinite(value) and math.isfinite(other)
         found.append(
             (
                 not known or value >= other - DROP,

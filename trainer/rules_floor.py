@@ -45,7 +45,7 @@ def holdout(board: Board) -> list[Finding]:
     return [_length(enough, told)]
 
 
-def floor(board: Board, target: str) -> list[Finding]:
+def floor(board: Board, target: str, *, counted: bool) -> list[Finding]:
     """G1: skill against the best of persistence, climatology and damped anomaly."""
     found = []
     for lead, least in FLOOR.items():
@@ -58,7 +58,7 @@ def floor(board: Board, target: str) -> list[Finding]:
         wanted = "the skill at least" if lead == POINT_ONLY else "the bound above"
         found.append(
             Finding(
-                "G1", target, f"{lead} h", passed, counted=True,
+                "G1", target, f"{lead} h", passed or not counted, counted,
                 text=(
                     f"RMSE {own:.3f} against {reference}'s {theirs:.3f}, skill {value:.3f} "
                     f"(lower 95 % bound {bound:.3f}); {wanted} {least:g} is needed"

@@ -25,10 +25,13 @@ from edge_agent.contract.schema import LEADS, TARGETS
 from trainer import evidence as records
 from trainer import rules_champion, rules_events, rules_floor
 from trainer.board import Board, Finding
+from trainer.limits import FARM, RELEASE
 from trainer.rules_champion import Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from trainer.limits import Limits
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +52,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         same_normals: Whether its models and the champion's can stand in one release.
         seed: Of the resampling.
         parity: Target -> worst difference between ONNX and LightGBM, as measured in training.
+        farm: Device ("site/id") whose corrections are held against the shared models, or empty.
     """
 
     run: str
@@ -65,6 +69,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     same_normals: bool
     seed: int
     parity: dict[str, float]
+    farm: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +101,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
         BadData: It is damaged.
     """
     found = records.from_bytes(content)
+    limits = FARM if terms.farm else RELEASE
     findings = [_range(terms)]
     routes: dict[str, Route] = {}
     if found.days < rules_floor.LEAST_DAYS:
@@ -105,7 +111,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
         board = Board(found, terms.seed)
         findings += rules_floor.holdout(board)
         for target in TARGETS:
-            route, here = _target(board, target, terms)
+            route, here = _target(board, target, terms, limits)
             routes[target] = route
             findings += here
     winners, more = _winners(terms, findings, routes)
@@ -121,9 +127,9 @@ def conclude(terms: Terms, content: bytes) -> Decision:
     )
 
 
-def _target(board: Board, target: str, terms: Terms) -> tuple[Route, list[Finding]]:
+def _target(board: Board, target: str, terms: Terms, limits: Limits) -> tuple[Route, list[Finding]]:
     findings = [
-        *rules_floor.floor(board, target),
+        *rules_floor.floor(board, target, counted=limits.floor),
         *rules_floor.leaks(board, target),
         *rules_floor.present(board, target),
     ]
@@ -134,15 +140,15 @@ def _target(board: Board, target: str, terms: Terms) -> tuple[Route, list[Findin
         target,
         alpha=terms.alpha,
         same_recipe=terms.same_recipe,
-        live=f"release {terms.champion}",
+        live="the shared models'" if terms.farm else f"release {terms.champion}'s",
     )
     return route, [
         *findings,
         compared,
-        *rules_champion.slices(board, target),
+        *rules_champion.slices(board, target, limits),
         *rules_champion.bias(board, target),
-        *rules_champion.intervals(board, target),
-        *rules_events.events(board, target),
+        *rules_champion.intervals(board, target, limits),
+        *rules_events.events(board, target, limits),
     ]
 
 

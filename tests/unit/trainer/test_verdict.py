@@ -13,7 +13,7 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS
 from tests.fakes.records import pair
 from trainer import evidence, rules_champion
 from trainer.attempts import ALPHA
-from trainer.board import Board
+from trainer.board import Board, Finding
 from trainer.evidence import CHALLENGER, CHAMPION, LOSSES, lead_slice
 from trainer.rules_champion import Route
 from trainer.verdict import Decision, Terms, conclude
@@ -261,3 +261,57 @@ def test_evidence_survives_the_disk() -> None:
     assert again.warnings.keys() == found.warnings.keys()
     for key, sums in found.losses.items():
         assert (again.losses[key] == sums).all()
+
+
+FARM = {"champion": 0, "same_recipe": False, "farm": "hill/edge-1"}
+
+
+@pytest.mark.parametrize(("worse", "refused"), [(1.02, False), (1.07, True)])
+def test_a_season_of_one_farm_is_judged_by_its_value(*, worse: float, refused: bool) -> None:
+    """2 % more RMSE in summer cannot be told from none at one place; 7 % are refused there too."""
+    shares = {"DJF": -0.2, "MAM": -0.2, "JJA": worse**2 - 1.0, "SON": -0.2}
+    decision = judge(pair(2, worse=shares), **FARM)
+    assert ("G6" in failed(decision)) is refused
+    assert "G6" in failed(judge(pair(2, worse={**shares, "JJA": 1.07**2 - 1.0})))
+
+
+def test_tails_of_a_farm_are_told_and_not_judged() -> None:
+    """Hours chosen by what was observed favour a model that errs to that side."""
+    found = pair(3)
+    for (target, part, name), sums in list(found.losses.items()):
+        if part == lead_slice(24):
+            worse = sums.copy()
+            if name == CHALLENGER:
+                worse[:, LOSSES.index("squared")] *= 1.3**2
+            found.losses[target, "cold", name] = worse
+    assert failed(judge(found)) == {"G6"}
+    decision = judge(found, **FARM)
+    assert failed(decision) == set()
+    told = [one for one in decision.findings if one.part == "cold"]
+    assert told
+    assert all(not one.counted and "1.3" in one.text for one in told)
+
+
+@pytest.mark.parametrize(("inside", "refused"), [(0.85, False), (0.88, True), (0.72, True)])
+def test_the_intervals_of_a_farm_have_more_room_but_an_end(*, inside: float, refused: bool) -> None:
+    """A year of one place holds 0.80 give or take; 0.85 is refused of a release only."""
+    found = pair(4, inside=inside)
+    for (_, _, name), sums in found.losses.items():
+        if name == CHAMPION:
+            sums[:, LOSSES.index("inside_80")] = 0.8 * sums[:, 0]
+    assert ("G8" in failed(judge(found, **FARM))) is refused
+    assert "G8" in failed(judge(found))
+
+
+def test_the_floor_is_told_of_a_farm_and_not_asked() -> None:
+    """The shared models are live there in any case: better than they is enough."""
+    found = pair(1, worse=-0.04, squared=1.5)
+    assert "G1" in failed(judge(found))
+    decision = judge(found, **FARM)
+    assert "G1" not in failed(decision)
+    assert set(decision.routes.values()) == {Route.BETTER}
+    assert all("against the shared models' " in one.text for one in _g2(decision))
+
+
+def _g2(decision: Decision) -> list[Finding]:
+    return [one for one in decision.findings if one.rule == "G2"]

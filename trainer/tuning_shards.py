@@ -1,0 +1,68 @@
+"""Corrections of many farms as files of a release, and back. Pure."""
+
+from __future__ import annotations
+
+import math
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from edge_agent.contract import tuning
+from edge_agent.contract.manifest import FileRef
+from edge_agent.contract.tuning import Shard, Tuning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_agent.contract.manifest import Manifest
+
+
+def pack(tunings: Mapping[str, Tuning]) -> tuple[tuple[FileRef, ...], dict[str, bytes]]:
+    """Files for the corrections of farms, each device's where it will look for it.
+
+    Their number is the power of two next above the square root of the number of farms: a device
+    takes one shard and the line of each, so what it takes grows with that root only.
+
+    Args:
+        tunings: By device, "site/id"; at least one.
+
+    Returns:
+        What the manifest names, and content by target path. Equal tunings give equal bytes.
+    """
+    number = 1 << math.isqrt(len(tunings) - 1).bit_length()
+    held: list[dict[str, Tuning]] = [{} for _ in range(number)]
+    for device, one in tunings.items():
+        held[tuning.shard_number(device, number)][device] = one
+    contents = [tuning.encode(Shard(tuning.FORMAT, part)) for part in held]
+    refs = tuple(_ref(content) for content in contents)
+    return refs, dict(zip((ref.path for ref in refs), contents, strict=True))
+
+
+def unpack(manifest: Manifest, content: Mapping[str, bytes]) -> dict[str, Tuning]:
+    """Corrections of a release by device.
+
+    Args:
+        manifest: The release.
+        content: Its files by target path.
+
+    Raises:
+        BadData: A shard cannot be used with this release.
+    """
+    shards = (tuning.decode(content[ref.path], manifest) for ref in manifest.tuned)
+    return {device: one for shard in shards for device, one in shard.tunings.items()}
+
+
+def fitting(tunings: Mapping[str, Tuning], manifest: Manifest) -> dict[str, Tuning]:
+    """What of corrections was made for the models of a release."""
+    models = {target: one.file.sha256 for target, one in manifest.models.items()}
+    found = {}
+    for device, one in tunings.items():
+        fits = {t: made for t, made in one.corrections.items() if made.model == models.get(t)}
+        if fits:
+            scores = {target: one.scores[target] for target in fits}
+            found[device] = Tuning(fits, scores, one.trained_to)
+    return found
+
+
+def _ref(content: bytes) -> FileRef:
+    digest = sha256(content).hexdigest()
+    return FileRef(f"models/tuning/{digest[:12]}/farms.json", digest, len(content))
