@@ -111,6 +111,8 @@ def _mqtt(config: Config) -> Iterator[Problem]:
         yield Problem("mqtt.tls", "needs cert and key together")
     if mqtt.password_file and not mqtt.username:
         yield Problem("mqtt.username", "is needed with password_file")
+    if mqtt.share_history and not any(sensor.role == "outdoor" for sensor in config.sensors):
+        yield Problem("mqtt.share_history", "needs [[sensors]] outdoors, whose hours are shared")
 
 
 def _sensor(sensor: Sensor, at: str) -> Iterator[Problem]:

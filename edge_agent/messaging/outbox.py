@@ -4,7 +4,8 @@ Rules (tests name the numbers):
 
 1. An id is taken once: as long as it waits, is dead, or is among the last delivered ones.
 2. Messages leave in the order they came; one leaves the queue only by PUBACK, expiry, lack of
-   room, a broker's refusal, or a person's `queue drop`. Everything but the PUBACK is counted.
+   room, a broker's refusal, a person's `queue drop`, or because it is not to be said any more
+   (`withdraw`). Everything but the PUBACK and the last is counted.
 3. A newer message with the same collapse key replaces one that still waits.
 4. A message is not handed out at or after its `expires_at`. While the clock is not trusted
    nothing expires.

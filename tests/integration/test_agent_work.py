@@ -146,7 +146,9 @@ def test_own_hours_are_told_where_that_is_asked_for(case: _Case) -> None:
     case.agent.cycle(NOW)
     assert "history" not in case.topics()
     plain = case.path.read_text("utf-8")
-    case.path.write_text(plain.replace("[mqtt]", "[mqtt]\nshare_history = true"), "utf-8")
+    sensor = '[[sensors]]\ntopic = "roof"\nquantity = "air_temperature_c"\nunit = "C"\n'
+    sharing = plain.replace("[mqtt]", "[mqtt]\nshare_history = true") + sensor
+    case.path.write_text(sharing, "utf-8")
     case.agent.reload()
     case.agent.cycle(NOW)
     case.agent.cycle(NOW + timedelta(hours=1))

@@ -14,7 +14,7 @@ from edge_agent.commands.cycle import once
 from edge_agent.commands.history import history
 from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.database import connect
-from edge_agent.errors import BadData, NothingNew, TryLater
+from edge_agent.errors import BadData, InputMissing, NothingNew, TryLater, UsageError
 from edge_agent.observations import own
 from edge_agent.observations.store import Store
 from edge_agent.runtime import DATABASE
@@ -91,11 +91,13 @@ def test_a_week_goes_from_the_cycle_into_the_lake(
     broker: Mosquitto, device: Path, workspace: Path, tmp_path: Path
 ) -> None:
     """One cycle tells it, one collect has it; collect again is exit 11; an export says the same."""
+    with pytest.raises(NothingNew, match="no farm shares its history below farm/v1"):
+        collect(broker, workspace)
     call(once, "--config", str(device))
     done = collect(broker, workspace)
     assert [row["farm"] for row in done["farms"]] == ["farm/edge-1"]
     assert done["farms"][0]["added"] in {168, 169}
-    with pytest.raises(NothingNew, match="1 farms tell nothing"):
+    with pytest.raises(NothingNew, match="the lake has all that the farms tell"):
         collect(broker, workspace)
     week = lake_rows(workspace)
     exported = tmp_path / "out.parquet"
@@ -124,6 +126,30 @@ def test_what_is_not_a_history_is_named(broker: Mosquitto, workspace: Path) -> N
     assert isinstance(done.exception, BadData)
     assert "passed over: farm/v1/hill/a/history: Object missing" in done.stderr
     assert "passed over: farm/v1/hill/b/history: too long" in done.stderr
+
+
+def test_a_table_without_a_name_is_named_by_options(workspace: Path, tmp_path: Path) -> None:
+    """All five or none; a place that is not on earth is a wrong call; good files come in anyway."""
+    table = tmp_path / "old.csv"
+    table.write_text("time,air_temperature_c\n2024-01-31T04:00:00Z,1.5\n", "utf-8")
+    place = ["--latitude", "37.5", "--longitude", "127", "--elevation", "86"]
+    where = ["--config", str(workspace)]
+    for options, text in (
+        (["--site", "hill"], "--device lacks: give all five or none"),
+        (["--site", "hill", "--device", "A b", *place], "who the hours are of: .*device"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            call(farm, "import", str(table), *where, *options)
+    named = ["--site", "hill", "--device", "a", *place]
+    args = ["import", str(tmp_path / "none.csv"), str(table), *where, *named]
+    done = CliRunner().invoke(farm, args)
+    assert done.exit_code == InputMissing.exit_code
+    assert done.stdout == "old.csv: farm hill/a: 1 hours new, 0 changed\n"
+    assert "none.csv: no such file" in done.stderr
+    shown = CliRunner().invoke(farm, ["ls", *where], catch_exceptions=False).stdout
+    assert shown.splitlines()[1].split() == [
+        *("hill/a", "1", "2024-01-31", "2024-01-31", "04:00", "0.0%", "100.0%")
+    ]
 
 
 def test_another_writer_holds_the_lake(broker: Mosquitto, device: Path, workspace: Path) -> None:

@@ -99,6 +99,7 @@ def test_problem_knows_its_line() -> None:
         ('[mqtt]\nhost = ""', "mqtt.host"),
         ("[mqtt]\nport = 0", "mqtt.port"),
         ('[mqtt]\npassword_file = "x"', "mqtt.username"),
+        ("[mqtt]\nshare_history = true", "mqtt.share_history"),
         ('[mqtt.tls]\ncert = "x"', "mqtt.tls"),
         ('[web]\nhost = "0.0.0.0"', "web.token_file"),
         ('[[sensors]]\ntopic = "a"\nquantity = "air_temp"\nunit = "C"', "sensors[0].quantity"),

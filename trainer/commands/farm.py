@@ -10,6 +10,7 @@ import msgspec
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, verbosity_options
+from edge_agent.contract.schema import TARGETS
 from edge_agent.errors import BadData, FarmError, NothingNew, UsageError
 from trainer.commands.broker import broker_options
 from trainer.commands.options import config_option, json_option
@@ -114,8 +115,13 @@ def collect(*, broker: Broker, config_path: Path | None, as_json: bool) -> None:
             click.echo(_line(found, merge))
     if passed_over and not done.merges:
         raise BadData(f"none of {len(passed_over)} messages is a farm's history")
+    if not done.merges:
+        raise NothingNew(
+            f"no farm shares its history below {broker.base}: see [mqtt] share_history of the "
+            "agents, --base, and the broker's access list"
+        )
     if not new:
-        raise NothingNew(f"{len(done.merges)} farms tell nothing that the lake does not have")
+        raise NothingNew("the lake has all that the farms tell")
 
 
 @farm.command()
@@ -138,14 +144,16 @@ def ls(config_path: Path | None, as_json: bool) -> None:
     if not known:
         click.echo("no farm yet: see trainer farm import --help")
         return
-    click.echo(f"{'farm':30} {'hours':>7} {'from':10} {'to (UTC)':16} {'missing':>7}")
+    # Of the hours between, those without temperature, and those without humidity.
+    click.echo(f"{'farm':30} {'hours':>7} {'from':10} {'to (UTC)':16} {'no T':>6} {'no RH':>6}")
     for name, found in known.items():
         if found.first is None or found.last is None:
-            click.echo(f"{name!s:30} {0:7}")
+            click.echo(f"{name!s:30} {found.hours:7}")
             continue
+        shares = " ".join(f"{found.missing[target]:6.1%}" for target in TARGETS)
         click.echo(
             f"{name!s:30} {found.hours:7} {found.first:%Y-%m-%d} {found.last:%Y-%m-%d %H:%M} "
-            f"{max(found.missing.values()):7.1%}"
+            f"{shares}"
         )
 
 
