@@ -224,6 +224,24 @@ def test_a_worker_dies_and_the_run_is_that_of_one_machine(
     assert _hashes(spread) == _hashes(local)
 
 
+def test_what_all_items_share_outlives_its_workers(tmp_path: Path) -> None:
+    """Both first workers are killed, the one after the other's successor came: all is done."""
+    cluster = Cluster(tmp_path)
+    try:
+        with each_of(_on(cluster)) as each:
+            done = []
+            for result in each(Heavy(tmp_path), range(200)):
+                done.append(result)
+                if len(done) == 20:
+                    cluster.processes["one"].kill()
+                    cluster.work("three")
+                elif len(done) == 100:
+                    cluster.processes["two"].kill()
+        assert done == list(range(0, 400, 2))
+    finally:
+        cluster.stop()
+
+
 def _killing(process: subprocess.Popen[bytes]) -> Iterator[int]:
     """Items without end, in the middle of which a process is killed."""
     for number in itertools.count():
