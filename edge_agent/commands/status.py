@@ -93,7 +93,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         "device": runtime.config.device.full_id,
         "state_folder": str(runtime.state),
         "release": None if installed is None else installed.manifest.release,
-        "tuned": sorted(tuning.corrections) if tuning else [],
+        "tuned": sorted(tuning.corrections) if tuning else None,
         "channel": runtime.config.depot.channel,
         "observations": {
             source: {"newest": at, "age_h": round((now - at) / timedelta(hours=1), 1)}

@@ -140,7 +140,7 @@ def test_release_tells_which_and_why(farm: Path) -> None:
 def test_a_farms_own_correction_is_used_and_told(farm: Path) -> None:
     """On its own sensors half a degree more; `release` and `status` say what is corrected."""
     state = farm.parent / "state"
-    assert document(status, farm)["tuned"] == []
+    assert document(status, farm)["tuned"] is None
     db = connect(state / DATABASE)
     store = Store(db)
     store.put_hourly("sensor:outdoor", store.hourly("station:108", NOW - timedelta(days=8), NOW))
