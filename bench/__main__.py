@@ -52,6 +52,9 @@ BENCHES = {
     "footprint": Bench(
         ("footprint.py",), "size, start, memory beside two peers; after `make binary`", "mosquitto"
     ),
+    "reload": Bench(
+        ("reload.py",), "what reloads leave in the service's memory; after `make demo`"
+    ),
     "web": Bench(("web.py",), "what the page costs: memory, and cycles under 1,000 requests/s"),
     "depot": Bench(("depot_load.py", "1000", "5"), "1,000 agents polling nginx", "nginx"),
     "fleet": Bench(("fleet.py",), "10,000 devices on one broker that goes away", "mosquitto"),
