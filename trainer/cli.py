@@ -30,6 +30,7 @@ _COMMANDS = {
     "serve": "trainer.commands.serve:serve",
     "status": "trainer.commands.status:status",
     "train": "trainer.commands.train:train",
+    "tune": "trainer.commands.tune:tune",
 }
 
 

@@ -20,7 +20,7 @@ from edge_agent.errors import BadData, GateRefused, InputMissing, NothingNew
 from edge_agent.inference import load_predictors
 from trainer import candidate, evidence
 from trainer.attempts import Attempt, alpha_of, count, quarter_of
-from trainer.depot import RUN
+from trainer.depot import FARMS, RUN
 from trainer.evidence import CHALLENGER, CHAMPION
 from trainer.release import open_depot
 from trainer.verdict import Decision, Terms, conclude
@@ -263,12 +263,13 @@ def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -
     path, reference = candidate.golden_file(windows)
     composed = msgspec.structs.replace(
         manifest,
+        tuned=(),
         models=models,
         golden=reference,
         residuals={t: (manifest if t in winners else reigning).residuals[t] for t in TARGETS},
         scores={t: (manifest if t in winners else reigning).scores[t] for t in TARGETS},
         lineage={
-            **manifest.lineage,
+            **{key: text for key, text in manifest.lineage.items() if key != FARMS},
             **{f"kept_{t}": f"release {reigning.release}" for t in TARGETS if t not in winners},
         },
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 REPORT: Final = "report.html"
+WITH_FARMS: Final = "-with-farms-"
+"""In the name of a run that is another one with corrections for single farms."""
 
 
 class RunStore(Protocol):

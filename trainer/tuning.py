@@ -22,6 +22,7 @@ from trainer.depot import FARMS
 from trainer.farms import farm, farms
 from trainer.parallel import each_of
 from trainer.release import open_depot
+from trainer.run_store import WITH_FARMS
 from trainer.tuning_farm import Shared, Tried, attempt
 from trainer.verdict import Terms
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 CHANNEL: Final = "farms"
 """Under which attempts are counted: one a run and day, however many farms are tried."""
 
-WITH_FARMS: Final = "-with-farms-"
 _TOLD: Final = 100
 """Farms between two words on progress."""
 
@@ -108,7 +108,7 @@ def tune(
     outcome = record.outcome(tuple(sorted(live.keys() - corrected.keys())))
     if not kept:
         return Tuned(folder, outcome)
-    made = _compose(workspace, run, corrected) if corrected else folder
+    made = _compose(workspace, run, corrected, outcome) if corrected else folder
     if chosen:
         workspace.run_store.add(made.name, tuning_record.NAME, record.content())
     return Tuned(made, outcome)
@@ -189,7 +189,9 @@ def _count(workspace: Workspace, run: Run, until: datetime, clock: Clock) -> int
     return count(workspace.records, made)
 
 
-def _compose(workspace: Workspace, run: Run, corrected: Mapping[str, Tuning]) -> Path:
+def _compose(
+    workspace: Workspace, run: Run, corrected: Mapping[str, Tuning], outcome: Outcome
+) -> Path:
     """The run with corrections, in a folder of its own."""
     refs, shards = tuning_shards.pack(corrected)
     digest = sha256("".join(ref.sha256 for ref in refs).encode()).hexdigest()
@@ -197,7 +199,8 @@ def _compose(workspace: Workspace, run: Run, corrected: Mapping[str, Tuning]) ->
     runs = workspace.run_store
     folder = runs.folder(name)
     if not (folder / candidate.MANIFEST).exists():
-        lineage = {**run.manifest.lineage, FARMS: f"{len(corrected)} corrected"}
+        told = f"{len(corrected)} corrected; {outcome.counts()}"
+        lineage = {**run.manifest.lineage, FARMS: told}
         composed = msgspec.structs.replace(run.manifest, tuned=refs, lineage=lineage)
         candidate.write(folder, composed, {**run.files, **shards}, run.metrics)
     return runs.folder(name)

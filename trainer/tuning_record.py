@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME: Final = "farms.jsonl.gz"
+_NAMED: Final = 10
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,13 +42,19 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_out: dict[str, str]
     lost: tuple[str, ...]
 
-    def text(self) -> str:
-        """One line."""
-        told = (
-            f"{self.better} of {self.tried} farms corrected, {self.refused} as good without, "
+    def counts(self) -> str:
+        """How many of each."""
+        return (
+            f"{self.tried} tried, {self.better} better, {self.refused} as good without, "
             f"{len(self.left_out)} not judged"
         )
-        return f"{told}; no longer corrected: {', '.join(self.lost)}" if self.lost else told
+
+    def text(self) -> str:
+        """One line that names whoever loses a correction."""
+        if not self.lost:
+            return self.counts()
+        more = f" and {len(self.lost) - _NAMED} more" if len(self.lost) > _NAMED else ""
+        return f"{self.counts()}; corrected no more: {', '.join(self.lost[:_NAMED])}{more}"
 
 
 class Record:

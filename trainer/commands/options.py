@@ -51,8 +51,12 @@ def chosen_run(workspace: Workspace, run: str | None) -> Path:
     Raises:
         InputMissing: There is none yet.
     """
+    from trainer.run_store import WITH_FARMS
+
     runs = workspace.run_store
-    run = run or max(runs.listing(), default=None)
+    # With corrections for farms it is the same run again.
+    own = (name for name in runs.listing() if WITH_FARMS not in name)
+    run = run or max(own, default=None)
     if run is None:
         raise InputMissing(
             f"{workspace.config.runs_path}: no candidate run; make one with `trainer train`"

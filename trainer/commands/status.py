@@ -57,6 +57,8 @@ def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
             f"{channel}: release {live['release']} of {live['created_at']}, run {live['run']}: "
             f"{live['reason']}"
         )
+        if live["farms"]:
+            click.echo(f"  farms: {live['farms']}")
         click.echo(f"  report: {live['report'] or 'none; write it: trainer report ' + live['run']}")
     if not document["channels"]:
         click.echo("nothing is published: run `trainer daily`, or `trainer train` and `promote`")
@@ -84,7 +86,8 @@ def runs(config_path: Path | None, as_json: bool) -> None:
         print_json(found)
         return
     for run in found:
-        click.echo(f"{run['run']}  gate: {run['gate'] or 'not asked'}")
+        told = f"farms: {run['farms']}" if run["farms"] else f"gate: {run['gate'] or 'not asked'}"
+        click.echo(f"{run['run']}  {told}")
         click.echo(score_table(run["scores"]))
     if not found:
         click.echo("no runs yet: run `trainer train`")
@@ -110,6 +113,7 @@ def _roles(workspace: Workspace) -> tuple[RoleReport, ...]:
 
 
 def _channels(workspace: Workspace) -> dict[str, Any]:
+    from trainer.depot import FARMS
     from trainer.release import open_depot
 
     return {
@@ -119,6 +123,7 @@ def _channels(workspace: Workspace) -> dict[str, Any]:
             "run": live.manifest.lineage.get("run", ""),
             "reason": live.manifest.reason,
             "scores": live.manifest.scores,
+            "farms": live.manifest.lineage.get(FARMS, ""),
             "report": _report(workspace, live.manifest.lineage.get("run", "")),
         }
         for channel, live in sorted(open_depot(workspace, SystemClock()).live().items())
@@ -140,6 +145,7 @@ def _runs(workspace: Workspace) -> list[dict[str, Any]]:
 
 def _run(runs: RunStore, run: str, names: Sequence[str]) -> dict[str, Any]:
     from edge_agent.contract import manifest
+    from trainer.depot import FARMS
     from trainer.run_store import MANIFEST
 
     decisions = {
@@ -153,5 +159,11 @@ def _run(runs: RunStore, run: str, names: Sequence[str]) -> dict[str, Any]:
         f"{channel} {'passed' if one['passed'] else 'refused'}"
         for channel, one in decisions.items()
     )
-    scores = manifest.decode(runs.read(run, MANIFEST) or b"").scores
-    return {"run": run, "gate": gate, "scores": scores, "decisions": decisions}
+    held = manifest.decode(runs.read(run, MANIFEST) or b"")
+    return {
+        "run": run,
+        "gate": gate,
+        "scores": held.scores,
+        "decisions": decisions,
+        "farms": held.lineage.get(FARMS, ""),
+    }

@@ -1,0 +1,66 @@
+"""`trainer tune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from edge_agent.clock import SystemClock
+from edge_agent.console import print_json, verbosity_options
+from trainer import roles
+from trainer.commands.options import config_option, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.option("--channel", type=click.Choice(roles.CHANNELS), help="Default: from the settings.")
+@click.option(
+    "--farm", "names", multiple=True, metavar="SITE/DEVICE", help="Only this one (may repeat)."
+)
+@click.option("--dry-run", is_flag=True, help="Only tell; nothing is written or published.")
+@config_option
+@json_option
+@verbosity_options
+def tune(
+    channel: str | None,
+    names: tuple[str, ...],
+    dry_run: bool,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Correct the live models for single farms, by each farm's own history in the lake.
+
+    What is better by the gate is published: the same models in a new release. `trainer daily` does
+    it for the models of the day.
+
+    Exit 11: the release has these corrections already.
+
+    Example: trainer tune --farm hill/edge-1 --dry-run
+    """
+    from trainer.commands.steps import told
+    from trainer.places import FarmId
+    from trainer.retune import retune
+    from trainer.tracking import mirrored
+    from trainer.workspace import Workspace
+
+    workspace = Workspace.open(config_path)
+    target = channel or workspace.config.depot.default_channel
+    only = tuple(FarmId.of(name) for name in names)
+    with mirrored(workspace), told("tune") as say:
+        say("farms")
+        done = retune(
+            workspace, target, SystemClock(), only=only, publish=not dry_run, progress=say
+        )
+    if as_json:
+        document = {"release": done.release, "channel": target}
+        print_json(document | msgspec.to_builtins(done.outcome))
+        return
+    for name, why in done.outcome.left_out.items():
+        click.echo(f"{name}: not judged: {why}")
+    click.echo(done.outcome.text())
+    if done.release is not None:
+        click.echo(f"release {done.release} is published on {target}")
