@@ -61,8 +61,8 @@ def install_release(state: Path, tuned_for: str | None = None) -> None:
     slots.switch(slots.stage(content, files))
 
 
-def fill_weather(state: Path, *, degrees: float = 34.0) -> None:
-    """A week of hot hours up to now, by the machine's own clock."""
+def fill_weather(state: Path, *, degrees: float = 34.0, source: str = "station:108") -> None:
+    """A week of hot hours of a source up to now, by the machine's own clock."""
     now = datetime.now(UTC)  # noqa: TID251 - the process under test reads the real clock
     last = now.replace(minute=0, second=0, microsecond=0)
     hours = [last - timedelta(hours=back) for back in range(170)]
@@ -72,7 +72,7 @@ def fill_weather(state: Path, *, degrees: float = 34.0) -> None:
     }
     frame = pl.DataFrame({TIME: hours} | values, schema_overrides={TIME: TIME_DTYPE})
     connection = connect(state / DATABASE)
-    Store(connection).put_hourly("station:108", frame)
+    Store(connection).put_hourly(source, frame)
     connection.close()
 
 

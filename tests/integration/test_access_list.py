@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.commands.doctor import doctor
 from edge_agent.commands.status import status
+from edge_agent.observations import own
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
 from tests.fakes.mosquitto import Mosquitto
 
@@ -92,8 +93,11 @@ def test_everybody_has_what_is_theirs_and_no_more(tmp_path: Path, broker: Mosqui
     """No message of the agent is refused; commands are for those who may give them."""
     install_release(tmp_path / "state")
     fill_weather(tmp_path / "state")
+    fill_weather(tmp_path / "state", source=own.SOURCE)
     (tmp_path / "password").write_text("edge-1")
-    user = 'username = "edge-1"\npassword_file = "password"\n[irrigation]\ncrop = "tomato"\n'
+    user = 'username = "edge-1"\npassword_file = "password"\nshare_history = true\n'
+    user += '[irrigation]\ncrop = "tomato"\n[[sensors]]\ntopic = "zigbee2mqtt/roof"\n'
+    user += 'quantity = "air_temperature_c"\nunit = "C"\n'
     path = write_config(tmp_path, broker.port, user)
     people = {name: _Person(broker.port, name) for name in USERS[1:]}
     with ServiceProcess(path, tmp_path) as service:
@@ -119,6 +123,7 @@ def test_everybody_has_what_is_theirs_and_no_more(tmp_path: Path, broker: Mosqui
     assert told["outbox"]["refused"] == {}
     assert told["outbox"]["waiting"] == {}
     said = {"availability", "fresh", "model", "health", "forecast/temperature", "alert/heat/event"}
+    said.add("history")
     assert {f"{ROOT}/{topic}" for topic in said} <= people["display"].topics()
     assert not [topic for topic in people["stranger"].topics() if topic.startswith(ROOT)]
     assert "homeassistant/device/farm-edge-farm-edge-1/config" in people["homeassistant"].topics()

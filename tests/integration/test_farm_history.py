@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.clock import SystemClock
 from edge_agent.commands.cycle import once
 from edge_agent.commands.history import history
 from edge_agent.contract.schema import AIR_TEMPERATURE
-from edge_agent.database import connect
 from edge_agent.errors import BadData, InputMissing, NothingNew, TryLater, UsageError
 from edge_agent.observations import own
-from edge_agent.observations.store import Store
-from edge_agent.runtime import DATABASE
 from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.farm import fill_weather, write_config
 from tests.fakes.mosquitto import Mosquitto
@@ -48,13 +43,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def device(tmp_path: Path, broker: Mosquitto) -> Path:
     """Configuration of a device that measures itself and shares it."""
     (tmp_path / "device").mkdir()
-    state = tmp_path / "device" / "state"
-    fill_weather(state)
-    now = SystemClock().now()
-    db = connect(state / DATABASE)
-    store = Store(db)
-    store.put_hourly(own.SOURCE, store.hourly("station:108", now - timedelta(days=9), now))
-    db.close()
+    fill_weather(tmp_path / "device" / "state", source=own.SOURCE)
     return write_config(tmp_path / "device", broker.port, f"share_history = true\n{SENSOR}")
 
 
