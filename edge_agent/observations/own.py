@@ -49,9 +49,10 @@ def hours(store: Store, start: datetime, end: datetime) -> pl.DataFrame:
     """
     frame = store.hourly(SOURCE, start, end)
     known = [name for name in OBSERVED if knows(frame, name)]
-    return frame.select(TIME, pl.col(known).round(_DIGITS)).filter(
-        pl.any_horizontal(pl.col(name).is_not_null() for name in known) if known else False
-    )
+    if not known:
+        return frame.select(TIME).clear()
+    told = frame.select(TIME, pl.col(known).round(_DIGITS))
+    return told.filter(pl.any_horizontal(pl.col(known).is_not_null()))
 
 
 def series(frame: pl.DataFrame) -> dict[str, tuple[float | None, ...]]:
