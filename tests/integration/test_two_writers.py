@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from trainer.depot_store import Store
 
 ROOT = Path(__file__).parents[2]
-PLACE = "s3://farm/work"
 DAY, NEXT = "2022-01-06", "2022-01-07"
 PATIENCE_S = 120
 HOLDER = """
@@ -95,6 +94,7 @@ class Machine:
     """A folder with settings and keys, on which commands are run."""
 
     folder: Path
+    place: str
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
@@ -125,9 +125,9 @@ def machine(
         monkeypatch.setenv(name, value)
     shrink(monkeypatch)
     lower_floor(monkeypatch)
-    made = Machine(tmp_path / "one", monkeypatch, capsys)
+    made = Machine(tmp_path / "one", f"s3://farm/{tmp_path.name}", monkeypatch, capsys)
     monkeypatch.setattr(
-        sys, "argv", ["trainer", "init", str(made.folder), "--single-key", "--bucket", PLACE]
+        sys, "argv", ["trainer", "init", str(made.folder), "--single-key", "--bucket", made.place]
     )
     assert cli.entry() == 0
     return made
@@ -142,7 +142,7 @@ def test_of_two_daily_runs_one_goes_on(
     works the next date, and the first one finds that done.
     """
     one, two = machine, machine.copy(tmp_path / "two")
-    store = s3_store.S3Store(f"{PLACE}/depot", s3)
+    store = s3_store.S3Store(f"{machine.place}/depot", s3)
     with Patient(kma_record(), key=KEY) as server:
         for name, value in settings(server).items():
             monkeypatch.setenv(name, value)
@@ -152,7 +152,7 @@ def test_of_two_daily_runs_one_goes_on(
             second = _daily(two.folder, {})
             _, told = second.communicate(timeout=PATIENCE_S)
             assert second.returncode == 75, told
-            assert f"{PLACE}/depot: another process is at work here" in told
+            assert f"{machine.place}/depot: another process is at work here" in told
             assert first.poll() is None
         finally:
             server.go.set()
@@ -176,14 +176,14 @@ def test_of_two_daily_runs_one_goes_on(
             assert one.run(*words)[:2] == two.run(*words)[:2], words
         assert two.run("report")[0] == 0
         (run,) = json.loads(one.run("runs", "--json")[1])
-        page = f"{PLACE}/runs/{run['run']}/report.html"
+        page = f"{machine.place}/runs/{run['run']}/report.html"
         assert json.loads(one.run("status", "--json")[1])["channels"]["stable"]["report"] == page
         code, _, told = two.run("daily", "--date", NEXT)
         assert code in {0, 10}, told
         assert one.run("daily", "--date", NEXT)[0] == 11
     assert two.run("rollback", "--to", "1", "--channel", "staging", "--reason", "trial")[0] == 0
     assert "staging" in json.loads(one.run("status", "--json")[1])["channels"]
-    records = s3_store.S3Store(f"{PLACE}/runs", s3)
+    records = s3_store.S3Store(f"{machine.place}/runs", s3)
     assert json.loads(records.read(f"state/daily/{NEXT}.json") or b"")["drift"]
     logged = [entry.release for entry in ReleaseLog(records).entries()]
     assert logged == list(range(1, len(logged) + 1))
@@ -199,6 +199,35 @@ def test_of_two_daily_runs_one_goes_on(
     pinned = (one.folder / "root.json").read_bytes()
     device = Device(tmp_path / "device", pinned, clock, digest=features.digest())
     assert device.sync(_copy(store, tmp_path / "published")) in {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("place", "endpoint", "code", "told"),
+    [
+        ("", None, 0, ": signed by another machine; copy its keys/ to"),
+        ("s3://absent/work", None, 78, "there is no such bucket"),
+        ("s3://farm/new", "http://127.0.0.1:9", 75, "no answer: try again later"),
+        ("farm", None, 64, "not an address like s3://bucket/prefix"),
+    ],
+)
+def test_another_init(
+    tmp_path: Path, machine: Machine, place: str, endpoint: str | None, code: int, told: str
+) -> None:
+    """On a bucket that has its depot no keys are made; a bucket that fails is named, once."""
+    if endpoint:
+        machine.monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    folder = tmp_path / "other"
+    machine.monkeypatch.setattr(
+        sys, "argv", ["trainer", "init", str(folder), "--bucket", place or machine.place]
+    )
+    machine.capsys.readouterr()
+    assert cli.entry() == code
+    said = machine.capsys.readouterr()
+    assert told in said.out + said.err
+    assert (folder / "trainer.toml").exists() == (code == 0)
+    if code == 0:
+        assert not (folder / "keys").exists()
+        assert (folder / "root.json").read_bytes() == (machine.folder / "root.json").read_bytes()
 
 
 def test_a_killed_holder_is_passed_over(s3: dict[str, str]) -> None:
