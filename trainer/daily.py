@@ -1,4 +1,4 @@
-"""The day's work, by logical date: ingest, relay, canary, train, gate, publish. Idempotent.
+"""The day's work by date: ingest, relay, canary, train, gate, farms, publish. Idempotent.
 
 The logical date D (Korean) stands for what is known when D begins: hours up to 24:00 of the day
 before. Each step finds what an earlier, killed run of the same date left and goes on from there;
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from edge_agent.errors import (
     BadData,
+    FarmError,
     GateRefused,
     InputMissing,
     NothingNew,
@@ -27,9 +28,11 @@ from trainer.journal import Journal, Page
 from trainer.relay import relay
 from trainer.release import publish_run, reconcile
 from trainer.roles import CANARY
+from trainer.tuning import tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from edge_agent.ports import Clock
     from trainer.drift import Drift
@@ -120,6 +123,11 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     steps.step("gate")
     try:
         winner = gate.decide(workspace, folder, channel, clock)
+        steps.step("farms")
+        winner, told = _correct(
+            workspace, winner, channel, midnight.astimezone(UTC), clock, step=steps.step
+        )
+        journal = replace(journal, farms=told)
         steps.step("sign and publish")
         release = publish_run(workspace, winner, channel, f"daily {when}", clock)
     except GateRefused as refusal:
@@ -132,6 +140,30 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     journal = replace(journal, release=release)
     page.write(journal)
     return journal
+
+
+def _correct(
+    workspace: Workspace,
+    winner: Path,
+    channel: str,
+    until: datetime,
+    clock: Clock,
+    *,
+    step: Callable[[str], None],
+) -> tuple[Path, str]:
+    """The run with corrections for the farms of the lake, and what became of them."""
+    try:
+        made = tune(workspace, winner, channel, until, clock, progress=step)
+    except FarmError as fault:
+        # The day's own release does not depend on it, and old corrections fit no new model.
+        told = f"none is corrected in this release: {fault}"
+        step(f"farms: {told}")
+        return winner, told
+    outcome = made.outcome
+    if not outcome.tried and not outcome.lost:
+        return winner, ""
+    step(f"farms: {outcome.text()}")
+    return made.folder, outcome.text()
 
 
 def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tuple[int, ...]:

@@ -52,6 +52,17 @@ def farms(lake: Lake) -> tuple[Farm, ...]:
     return tuple(sorted(_farm(_read(lake, name)) for name in names if name.endswith(".json")))
 
 
+def farm_ids(lake: Lake) -> tuple[FarmId, ...]:
+    """Every farm of a lake by its name alone, ascending; what is kept of them is not read."""
+    names = lake.store.names(_FOLDER)
+    texts = (
+        name.removeprefix(f"{_FOLDER}/").removesuffix(".json")
+        for name in names
+        if name.endswith(".json")
+    )
+    return tuple(sorted(FarmId.of(text) for text in texts))
+
+
 def farm(lake: Lake, farm_id: FarmId) -> Farm:
     """One farm.
 

@@ -25,6 +25,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         canary: What became of the canary, or empty where there is none.
         drift: Verified error of the release that was live, against the gate's; see `drift`.
         laggards: Stations of several without an hour of the day before; the others went on.
+        farms: What became of the corrections for single farms, or empty where there are none.
     """
 
     date: str
@@ -34,6 +35,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     canary: str = ""
     drift: tuple[Drift, ...] = ()
     laggards: tuple[int, ...] = ()
+    farms: str = ""
 
     def outcome(self) -> str:
         """In a few words."""

@@ -19,7 +19,7 @@ from edge_agent.errors import InputMissing
 from trainer import candidate, gate, tuning_record, tuning_shards
 from trainer.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.depot import FARMS
-from trainer.farms import farm, farms
+from trainer.farms import farm, farm_ids
 from trainer.parallel import each_of
 from trainer.release import open_depot
 from trainer.run_store import WITH_FARMS
@@ -27,7 +27,7 @@ from trainer.tuning_farm import Shared, Tried, attempt
 from trainer.verdict import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from edge_agent.contract.tuning import Tuning
@@ -89,22 +89,21 @@ def tune(
         TryLater: See `parallel.each_of`.
     """
     run = gate.load(folder)
-    chosen = tuple(farm(workspace.lake, one) for one in only) or farms(workspace.lake)
-    number = _count(workspace, run, until, clock) if kept else 1
+    chosen = tuple(farm(workspace.lake, one).id for one in only) or farm_ids(workspace.lake)
+    number = _count(workspace, run, until, clock) if kept and chosen else 1
     shared = shared_of(workspace, run, terms_of(run, until, number), until)
     live = live_tunings(workspace, channel, clock)
     held = tuning_shards.fitting(live, run.manifest)
     corrected = dict(held) if only else {}
     record = tuning_record.Record()
-    with each_of(workspace.config.compute) as each:
-        for number, tried in enumerate(each(partial(attempt, shared), chosen), start=1):
-            record.add(tried)
-            corrected.pop(tried.farm, None)
-            now = tried.tuning if tried.decision else held.get(tried.farm)
-            if now is not None:
-                corrected[tried.farm] = now
-            if number % _TOLD == 0:
-                progress(f"farms: {number} of {len(chosen)}")
+    for done, tried in enumerate(_attempts(shared, chosen), start=1):
+        record.add(tried)
+        corrected.pop(tried.farm, None)
+        now = tried.tuning if tried.decision else held.get(tried.farm)
+        if now is not None:
+            corrected[tried.farm] = now
+        if done % _TOLD == 0:
+            progress(f"farms: {done} of {len(chosen)}")
     outcome = record.outcome(tuple(sorted(live.keys() - corrected.keys())))
     if not kept:
         return Tuned(folder, outcome)
@@ -112,6 +111,12 @@ def tune(
     if chosen:
         workspace.run_store.add(made.name, tuning_record.NAME, record.content())
     return Tuned(made, outcome)
+
+
+def _attempts(shared: Shared, chosen: Sequence[FarmId]) -> Iterator[Tried]:
+    if chosen:
+        with each_of(shared.workspace.config.compute) as each:
+            yield from each(partial(attempt, shared), chosen)
 
 
 def live_tunings(workspace: Workspace, channel: str, clock: Clock) -> dict[str, Tuning]:
@@ -136,7 +141,7 @@ def recompute(workspace: Workspace, folder: Path, farm_id: FarmId) -> tuple[Trie
         farm_id: One of its farms.
 
     Raises:
-        InputMissing: The run has no record of the farm, or the farm is not in the lake any more.
+        InputMissing: The run has no record of the farm.
         BadData: The record is damaged.
     """
     content = workspace.run_store.read(folder.name, tuning_record.NAME)
@@ -144,7 +149,7 @@ def recompute(workspace: Workspace, folder: Path, farm_id: FarmId) -> tuple[Trie
         if one.farm == str(farm_id) and one.decision is not None:
             until = datetime.fromisoformat(one.until)
             shared = shared_of(workspace, gate.load(folder), one.decision.terms, until)
-            return one, attempt(shared, farm(workspace.lake, farm_id))
+            return one, attempt(shared, farm_id)
     raise InputMissing(f"{folder.name}: {farm_id} was not judged with it")
 
 

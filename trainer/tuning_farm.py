@@ -21,12 +21,13 @@ from edge_agent.contract import inputs, residuals, tuning
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.contract.tuning import KNOTS, Correction, Shard, Tuning
-from edge_agent.errors import BadData, StorageError
+from edge_agent.errors import BadData, InputMissing, StorageError
 from edge_agent.forecast import place_of
 from edge_agent.inference import load_predictors
 from trainer import tuning_fit
 from trainer.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times, truth
 from trainer.evidence import CHALLENGER, CHAMPION, LOSSES, Evidence, lead_slice, to_bytes
+from trainer.farms import farm
 from trainer.judged import Judged, Said
 from trainer.rules_champion import Route
 from trainer.rules_floor import LEAST_DAYS
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from edge_agent.ports import Predictor
     from trainer.dataset import Pairs, StationSeries
     from trainer.farms import Farm
+    from trainer.places import FarmId
     from trainer.workspace import Workspace
 
 EVERY: Final = 5
@@ -93,7 +95,7 @@ class Tried(msgspec.Struct, frozen=True):
     fault: str = ""
 
 
-def attempt(shared: Shared, farm: Farm) -> Tried:
+def attempt(shared: Shared, farm_id: FarmId) -> Tried:
     """Fit, judge and, where it is better, make the farm's corrections.
 
     A history that is damaged or too short is told in `fault`: it keeps no other farm.
@@ -102,34 +104,34 @@ def attempt(shared: Shared, farm: Farm) -> Tried:
         FarmError: What concerns every farm, like a bucket that does not answer.
     """
     try:
-        return _attempt(shared, farm)
-    except (BadData, StorageError) as fault:
-        return Tried(str(farm.id), _text(shared.until), fault=str(fault))
+        return _attempt(shared, farm(shared.workspace.lake, farm_id))
+    except (BadData, InputMissing, StorageError) as fault:
+        return Tried(str(farm_id), _text(shared.until), fault=str(fault))
 
 
-def _attempt(shared: Shared, farm: Farm) -> Tried:
-    history = _history(shared, farm)
+def _attempt(shared: Shared, known: Farm) -> Tried:
+    history = _history(shared, known)
     predictors = load_predictors(shared.models, len(NAMES))
     cases = {
         target: _case(history, target, predictors[target], shared.manifest) for target in TARGETS
     }
     evidence, first, last = _evidence(history, cases, shared)
     terms = msgspec.structs.replace(
-        shared.terms, farm=str(farm.id), holdout_from=_text(first), holdout_to=_text(last)
+        shared.terms, farm=str(known.id), holdout_from=_text(first), holdout_to=_text(last)
     )
     decision = conclude(terms, to_bytes(evidence))
     better = [t for t in decision.winners if decision.routes[t] is Route.BETTER]
     if not better:
-        return Tried(str(farm.id), _text(shared.until), decision=decision)
+        return Tried(str(known.id), _text(shared.until), decision=decision)
     made = Tuning(
         corrections={t: cases[t].correction(shared.manifest.models[t].file.sha256) for t in better},
         scores={t: _scores(evidence, t) for t in better},
         trained_to=_text(history.last),
     )
     # What no agent would take must not be published.
-    shard = Shard(tuning.FORMAT, {str(farm.id): made})
+    shard = Shard(tuning.FORMAT, {str(known.id): made})
     tuning.decode(tuning.encode(shard), shared.manifest)
-    return Tried(str(farm.id), _text(shared.until), made, decision)
+    return Tried(str(known.id), _text(shared.until), made, decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class _Case:
         )
 
 
-def _history(shared: Shared, farm: Farm) -> _History:
+def _history(shared: Shared, known: Farm) -> _History:
     """The hours that count.
 
     Raises:
@@ -182,12 +184,12 @@ def _history(shared: Shared, farm: Farm) -> _History:
         hours=shared.terms.embargo_hours
     )
     frame = shared.workspace.lake.observations(
-        farm.id, begin - timedelta(hours=WARM_UP_HOURS), shared.until
+        known.id, begin - timedelta(hours=WARM_UP_HOURS), shared.until
     )
     if frame.is_empty():
         raise BadData(_too_few(0))
-    place = place_of(farm.site, shared.manifest.sites)
-    one = prepare(0, frame, farm.site, place.normals)
+    place = place_of(known.site, shared.manifest.sites)
+    one = prepare(0, frame, known.site, place.normals)
     pairs = scoring_pairs([one], begin, shared.until, KNOTS, EVERY)
     if len(pairs) == 0:
         raise BadData(_too_few(0))

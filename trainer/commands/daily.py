@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @json_option
 @verbosity_options
 def daily(when: date | None, channel: str | None, config_path: Path | None, as_json: bool) -> None:
-    """Ingest, relay, train, gate and publish for one date; a second run of a date exits 11.
+    """Ingest, relay, train, gate, correct for farms and publish for one date; again exits 11.
 
     Exit 10: the gate refused. Exit 75: the day before is not out yet, or KMA does not answer; from
     noon (Korean time) on, one of several stations that has the day is enough.
@@ -53,3 +53,5 @@ def daily(when: date | None, channel: str | None, config_path: Path | None, as_j
         if journal.laggards:
             late = ", ".join(map(str, journal.laggards))
             click.echo(f"  without the newest day of stations {late}")
+        if journal.farms:
+            click.echo(f"  farms: {journal.farms}")

@@ -14,10 +14,11 @@ import pytest
 
 from edge_agent.errors import GateRefused, NothingNew, TryLater, UsageError
 from tests.fakes.clock import FakeClock
+from tests.fakes.own_hours import Character, hours, settle, shared_run
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import make_workspace
 from tests.fakes.weather import STATION, record
-from trainer import candidate, daily, gate
+from trainer import candidate, daily, gate, tuning
 from trainer.journal import Journal, Page
 from trainer.release_log import ReleaseLog
 from trainer.workspace import Workspace
@@ -58,12 +59,13 @@ def work(
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
     fault: Exception | None = None,
+    when: date = WHEN,
 ) -> Journal:
     """The date's work, where training comes to `folder`."""
     monkeypatch.setattr(candidate, "train", lambda *_, **__: folder)
     fetched: Any = _Fetched(fault)
     steps = daily.Steps(lambda _: None, lambda _: fetched)
-    return daily.run(bench.workspace, WHEN, "stable", bench.clock, steps)
+    return daily.run(bench.workspace, when, "stable", bench.clock, steps)
 
 
 def _tree(root: Path) -> dict[str, str]:
@@ -225,3 +227,61 @@ def test_one_station_alone_is_waited_for_all_day(
     """A single station's incomplete ingest leaves the date open at any hour."""
     with pytest.raises(TryLater):
         work(bench, monkeypatch, bench.run("one", GOOD), INCOMPLETE)
+
+
+LATER = date(2022, 8, 6)
+
+
+def _year_later(bench: Bench) -> Bench:
+    """At a time at which a farm of `tests.fakes.own_hours` has a year of hours."""
+    return Bench(bench.workspace, FakeClock(datetime(2022, 8, 6, 4, tzinfo=UTC)))
+
+
+def _settle(bench: Bench, folder: Path) -> None:
+    """A farm that is two degrees colder than the models of this run say."""
+    like = Character({"air_temperature_c": -2.0, "relative_humidity_pct": 9.0}, swing=1.5, seed=5)
+    settle(bench.workspace.lake, "hill", hours(like, gate.load(folder).manifest))
+
+
+def _corrected(bench: Bench) -> set[str]:
+    return set(tuning.live_tunings(bench.workspace, "stable", bench.clock))
+
+
+def test_farms_are_corrected_for_the_models_of_the_day(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes live carries the corrections that are better for it, and the journal says so."""
+    bench = _year_later(bench)
+    folder = shared_run(bench, "one")
+    _settle(bench, folder)
+    done = work(bench, monkeypatch, folder, when=LATER)
+    assert (done.run, done.release) == ("one", 1)
+    assert done.farms == "1 tried, 1 better, 0 as good without, 0 not judged"
+    assert _corrected(bench) == {"hill/edge-1"}
+
+
+def test_a_fault_among_farms_does_not_keep_the_release(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day's models go out without corrections, and that is said; the old ones fit no more."""
+    bench = _year_later(bench)
+    old = shared_run(bench, "old")
+    _settle(bench, old)
+    bench.publish(
+        tuning.tune(
+            bench.workspace, old, "stable", bench.clock.now(), bench.clock, progress=lambda _: None
+        ).folder
+    )
+    assert _corrected(bench) == {"hill/edge-1"}
+
+    def lost(*_: object, **__: object) -> None:
+        raise TryLater("tcp://127.0.0.1:1: no Dask scheduler answers")
+
+    monkeypatch.setattr(tuning, "each_of", lost)
+    monkeypatch.setattr(gate, "decide", lambda _, run, *__: run)
+    done = work(bench, monkeypatch, bench.run("one", GOOD), when=LATER)
+    assert done.release == 2
+    assert done.farms == (
+        "none is corrected in this release: tcp://127.0.0.1:1: no Dask scheduler answers"
+    )
+    assert _corrected(bench) == set()

@@ -39,7 +39,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 def tried(shared: Shared, name: str, like: Character) -> Tried:
     """A farm of this character, tried."""
     frame = hours(like, shared.manifest)
-    return attempt(shared, settle(shared.workspace.lake, name, frame))
+    return attempt(shared, settle(shared.workspace.lake, name, frame).id)
 
 
 def test_a_farm_that_differs_is_corrected(shared: Shared) -> None:
@@ -77,7 +77,7 @@ def test_what_a_broken_sensor_told_does_no_harm(shared: Shared) -> None:
     broken = sound.with_columns(
         pl.when(spoilt).then(pl.col(AIR_TEMPERATURE) + 9.0).otherwise(pl.col(AIR_TEMPERATURE))
     )
-    found = attempt(shared, settle(shared.workspace.lake, "sunny", broken))
+    found = attempt(shared, settle(shared.workspace.lake, "sunny", broken).id)
     assert found.decision is not None
     assert found.tuning is None or AIR_TEMPERATURE not in found.tuning.corrections
 
@@ -98,9 +98,9 @@ def test_hours_that_the_models_may_know_count_for_nothing(shared: Shared) -> Non
     counted = datetime.fromisoformat(TRAINED_TO) + timedelta(hours=168 - WARM_UP_HOURS)
     older = frame.filter(pl.col(TIME) < counted).with_columns(pl.col(*TARGETS) * 0.5)
     lake = shared.workspace.lake
-    one = attempt(shared, settle(lake, "plainly", frame))
+    one = attempt(shared, settle(lake, "plainly", frame).id)
     spoilt = pl.concat([older, frame.filter(pl.col(TIME) >= counted)])
-    other = attempt(shared, settle(lake, "spoilt", spoilt))
+    other = attempt(shared, settle(lake, "spoilt", spoilt).id)
     assert one.tuning == other.tuning
 
 
@@ -109,7 +109,7 @@ def test_a_farm_without_a_hygrometer_is_said(shared: Shared) -> None:
     frame = hours(WARMER, shared.manifest).with_columns(
         pl.lit(None, pl.Float64).alias(RELATIVE_HUMIDITY)
     )
-    found = attempt(shared, settle(shared.workspace.lake, "dry", frame))
+    found = attempt(shared, settle(shared.workspace.lake, "dry", frame).id)
     assert found.fault.startswith("0 days with temperature and humidity can be judged")
 
 
@@ -118,7 +118,7 @@ def test_a_damaged_file_is_said(shared: Shared) -> None:
     one = settle(shared.workspace.lake, "broken", hours(replace(PLAIN, days=3), shared.manifest))
     path = next((shared.workspace.root / "lake").glob("observations/farm=broken*/*"))
     path.write_bytes(b"PAR1 and nothing more")
-    assert "farm=broken+edge-1/year=2021.parquet is damaged" in attempt(shared, one).fault
+    assert "farm=broken+edge-1/year=2021.parquet is damaged" in attempt(shared, one.id).fault
 
 
 def test_the_same_hours_give_the_same_decision(shared: Shared) -> None:
