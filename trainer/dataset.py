@@ -76,7 +76,7 @@ class StationSeries:
         frame: Clean hourly observations.
         table: `features.compute(frame, place)`.
         truth: Per target, observed values by row of `table`; NaN = none.
-        own: Targets whose normals are of this record, and not lent by another place.
+        lent: Whether its normals are another place's, and none of its hours is in them.
     """
 
     number: int
@@ -84,7 +84,7 @@ class StationSeries:
     frame: pl.DataFrame
     table: pl.DataFrame
     truth: Mapping[str, np.ndarray]
-    own: Sequence[str] = TARGETS
+    lent: bool = False
 
     @property
     def first(self) -> datetime:
@@ -145,36 +145,28 @@ def fit_normals(frame: pl.DataFrame, train_end: datetime) -> dict[str, tuple[flo
     Raises:
         BadData: Too few values.
     """
-    return normals_of(clean(frame.filter(pl.col(TIME) < train_end)))
+    return _normals(clean(frame.filter(pl.col(TIME) < train_end)))
 
 
 def without(series: StationSeries, first: datetime, last: datetime, end: datetime) -> StationSeries:
     """The station as it would be known had its hours from `first` to `last` never been seen.
 
-    Its own normals are fitted anew on the other hours before `end`; where these are fewer than a
-    year, the series is returned as it is.
+    Its normals are fitted anew on the other hours before `end`; where these are fewer than a year,
+    or the normals are lent, the series is returned as it is.
     """
     time = pl.col(TIME)
     others = series.frame.filter((time < end) & ~time.is_between(first, last))
-    if others.height < HOURS_OF_YEAR:
+    if series.lent or others.height < HOURS_OF_YEAR:
         return series
-    normals = {**series.place.normals, **normals_of(others, series.own)}
-    place = features.Place(series.place.site, normals)
+    place = features.Place(series.place.site, _normals(others))
     return replace(series, place=place, table=features.compute(series.frame, place))
 
 
-def normals_of(
-    frame: pl.DataFrame, targets: Iterable[str] = TARGETS
-) -> dict[str, tuple[float, ...]]:
-    """Harmonic normals of `targets` from checked hours.
-
-    Raises:
-        BadData: Too few values.
-    """
+def _normals(frame: pl.DataFrame) -> dict[str, tuple[float, ...]]:
     day = frame[TIME].dt.ordinal_day().to_numpy().astype(np.float64)
     hour = frame[TIME].dt.hour().to_numpy().astype(np.float64)
     normals = {}
-    for target in targets:
+    for target in TARGETS:
         try:
             normals[target] = climatology.fit(day, hour, frame[target].to_numpy())
         except ValueError as fault:
@@ -187,7 +179,8 @@ def prepare(
     frame: pl.DataFrame,
     site: Site,
     normals: Mapping[str, tuple[float, ...]],
-    own: Sequence[str] = TARGETS,
+    *,
+    lent: bool = False,
 ) -> StationSeries:
     """Feature table and truth of one place; `frame` is cleaned here. See `StationSeries`."""
     cleaned = clean(frame)
@@ -198,7 +191,7 @@ def prepare(
         target: np.concatenate([cleaned[target].to_numpy().astype(np.float64), ahead])
         for target in TARGETS
     }
-    return StationSeries(number, place, cleaned, table, truth, own)
+    return StationSeries(number, place, cleaned, table, truth, lent)
 
 
 def row_of(source: Source, time: datetime) -> int:

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from edge_agent.contract import features
-from edge_agent.contract.quality import clean
-from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.contract.schema import TIME
 from edge_agent.errors import InputMissing
 from edge_agent.forecast import place_of
-from trainer.dataset import HOURS_OF_YEAR, fit_normals, normals_of, prepare
+from trainer.dataset import HOURS_OF_YEAR, fit_normals, prepare
 from trainer.farms import farms
 from trainer.places import FarmId
 from trainer.stations import station as station_of
@@ -24,6 +21,8 @@ from trainer.stations import station as station_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+
+    import polars as pl
 
     from edge_agent.contract.manifest import SiteNormals
     from edge_agent.contract.schema import Site
@@ -53,8 +52,6 @@ class LakeSource:
 
     record: LakeRecord
     place: features.Place
-    own: tuple[str, ...] = TARGETS
-    """Targets whose normals are of its own record."""
 
     @property
     def number(self) -> int:
@@ -73,8 +70,9 @@ class LakeSource:
 
     def load(self) -> StationSeries:
         """Read and prepare."""
-        rows = self.record.observations()
-        return prepare(self.number, rows, self.place.site, self.place.normals, self.own)
+        rows, place = self.record.observations(), self.place
+        lent = isinstance(self.record.id, FarmId)
+        return prepare(self.number, rows, place.site, place.normals, lent=lent)
 
 
 def stations_until(workspace: Workspace, until: datetime) -> list[LakeRecord]:
@@ -135,8 +133,8 @@ def ready_farms(
 ) -> list[LakeSource]:
     """Farms that are trained on beside the stations, by name.
 
-    A farm is new as a station is. Its normals are its own where it has a year of values before
-    the training ends, else those of the nearest station, as a device there would take them.
+    A farm is new as a station is. Its normals are those of the nearest station, as its device
+    takes them: with normals of its own it would be trained on other inputs than it forecasts from.
 
     Args:
         workspace: Its lake has the farms.
@@ -155,17 +153,8 @@ def ready_farms(
             progress(f"farm {farm.id}: left out, it has too few hours before the training ends")
             continue
         record = LakeRecord(workspace, farm.id, farm.site, until, rows[TIME][0], rows[TIME][-1])
-        found.append(_farm_source(record, rows, borders, stations))
+        found.append(LakeSource(record, place_of(farm.site, stations)))
     return found
-
-
-def _farm_source(
-    record: LakeRecord, rows: pl.DataFrame, borders: Split, stations: Mapping[str, SiteNormals]
-) -> LakeSource:
-    seen = clean(rows.filter(pl.col(TIME) < borders.train_end))
-    own = tuple(target for target in TARGETS if seen[target].count() >= HOURS_OF_YEAR)
-    normals = {**place_of(record.site, stations).normals, **normals_of(seen, own)}
-    return LakeSource(record, features.Place(record.site, normals), own)
 
 
 def _latest_start(borders: Split) -> datetime:
