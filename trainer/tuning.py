@@ -23,7 +23,8 @@ from trainer.farms import farm, farm_ids
 from trainer.parallel import each_of
 from trainer.release import open_depot
 from trainer.run_store import WITH_FARMS
-from trainer.tuning_farm import Shared, Tried, attempt
+from trainer.tuning_case import Shared
+from trainer.tuning_farm import Tried, attempt
 from trainer.verdict import Terms
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from tests.fakes.runs import TRAINED_TO, Bench
 from trainer import gate, tuning, workspace
 from trainer.dataset import WARM_UP_HOURS
 from trainer.rules_champion import Route
-from trainer.tuning_farm import Shared, attempt
+from trainer.tuning_farm import attempt
 
 if TYPE_CHECKING:
+    from trainer.tuning_case import Shared
     from trainer.tuning_farm import Tried
 
 UNTIL = FIRST + timedelta(days=1000)
