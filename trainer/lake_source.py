@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.contract import features
-from edge_agent.contract.schema import TIME
+from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.errors import InputMissing
 from edge_agent.forecast import place_of
 from trainer.dataset import HOURS_OF_YEAR, fit_normals, prepare
@@ -133,8 +133,10 @@ def ready_farms(
 ) -> list[LakeSource]:
     """Farms that are trained on beside the stations, by name.
 
-    A farm is new as a station is. Its normals are those of the nearest station, as its device
-    takes them: with normals of its own it would be trained on other inputs than it forecasts from.
+    A farm is new as a station is; one that lacks temperature or humidity in more than half of its
+    hours is left out too, as what is drawn of it would teach little. Its normals are those of the
+    nearest station, as its device takes them: with normals of its own it would be trained on other
+    inputs than it forecasts from.
 
     Args:
         workspace: Its lake has the farms.
@@ -149,12 +151,24 @@ def ready_farms(
     found = []
     for farm in farms(workspace.lake):
         rows = workspace.lake.observations(farm.id, borders.first, until)
-        if rows.is_empty() or rows[TIME][0] > _latest_start(borders):
-            progress(f"farm {farm.id}: left out, it has too few hours before the training ends")
+        lacking = _lacking(rows, borders)
+        if lacking:
+            progress(f"farm {farm.id}: left out, {lacking}")
             continue
         record = LakeRecord(workspace, farm.id, farm.site, until, rows[TIME][0], rows[TIME][-1])
         found.append(LakeSource(record, place_of(farm.site, stations)))
     return found
+
+
+def _lacking(rows: pl.DataFrame, borders: Split) -> str:
+    """What a farm's record lacks to be trained on; empty = nothing."""
+    if rows.is_empty() or rows[TIME][0] > _latest_start(borders):
+        return "it has too few hours before the training ends"
+    span = (rows[TIME][-1] - rows[TIME][0]) / timedelta(hours=1) + 1
+    for target in TARGETS:
+        if rows[target].count() < span / 2:
+            return f"most of its hours lack {target}"
+    return ""
 
 
 def _latest_start(borders: Split) -> datetime:

@@ -6,13 +6,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edge_agent.contract import schema
 from edge_agent.contract.farm import Identity
 from tests.fakes.weather import FIRST, STATION, record
 from trainer import baselines, candidate, training, workspace
 from trainer.farms import admit
 from trainer.model import Recipe
+from trainer.tables import ours
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pytest
@@ -41,8 +44,13 @@ def make_workspace(root: Path, days: int = 740) -> Workspace:
     return workspace.Workspace.open(root, {})
 
 
-def add_farm(made: Workspace, name: str = "hill/edge-1", days: int = 740) -> None:
-    """Newest days of a farm near the station, with its own weather."""
+def add_farm(
+    made: Workspace,
+    name: str = "hill/edge-1",
+    days: int = 740,
+    names: Sequence[str] = schema.OBSERVED,
+) -> None:
+    """Newest days of a farm near the station, with its own weather; `names` is what it measures."""
     site, _, device = name.partition("/")
     whose = Identity(
         site=site,
@@ -52,7 +60,8 @@ def add_farm(made: Workspace, name: str = "hill/edge-1", days: int = 740) -> Non
         elevation_m=120.0,
         source="sensor:outdoor",
     )
-    admit(made.lake, whose, record(seed=9)[-days * 24 :], "parquet", WHEN)
+    rows = ours(record(seed=9)[-days * 24 :].select(schema.TIME, *names))
+    admit(made.lake, whose, rows, "parquet", WHEN)
 
 
 def train(made: Workspace, as_of: datetime = AS_OF, champion: Manifest | None = None) -> Path:

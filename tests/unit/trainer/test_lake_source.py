@@ -177,18 +177,22 @@ def _loaded(sources: list[LakeSource]) -> list[dataset.StationSeries]:
 def test_farms_with_a_year_are_trained_on(
     made: Workspace, split: dataset.Split, sources: list[LakeSource]
 ) -> None:
-    """By name, with the nearest station's normals; too little before the end is named.
+    """By name, with the nearest station's normals; who brings too little is named.
 
     What is left out of such a farm's hours to see unseen errors does not change its normals.
     """
     add_farm(made, "vale/a")
     add_farm(made, "hill/edge-1")
     add_farm(made, "hill/new", days=200)
+    add_farm(made, "hill/warm", names=(AIR_TEMPERATURE,))
     stations = _normals(sources)
     told: list[str] = []
     found = ready_farms(made, split, AS_OF, stations, told.append)
     assert [str(one.record.id) for one in found] == ["hill/edge-1", "vale/a"]
-    assert told == ["farm hill/new: left out, it has too few hours before the training ends"]
+    assert told == [
+        "farm hill/new: left out, it has too few hours before the training ends",
+        "farm hill/warm: left out, most of its hours lack relative_humidity_pct",
+    ]
     first = found[0]
     assert first.place == place_of(first.record.site, stations)
     assert len({one.number for one in (*found, *sources)}) == 4
