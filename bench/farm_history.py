@@ -10,7 +10,7 @@ beside that of the workspace's newest run.
 
 The farm's calendar is moved back by four years at a time until its history lies before the end of
 the training: it adds what it measured, and not the stations' weather of the hours it is tried on.
-The stations' own holdout is told too; it flatters where the farm's hours, unmoved, are of that time.
+The stations' own holdout is told too; it flatters where the farm's hours are, unmoved, of its time.
 """
 
 from __future__ import annotations
