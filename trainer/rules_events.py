@@ -89,15 +89,12 @@ def _slope(own: Sums, theirs: Sums) -> tuple[bool, str]:
 
 def _served(own: Sums, theirs: Sums, limits: Limits) -> list[tuple[bool, str]]:
     mine, live = table_of(own), table_of(theirs)
-    fair = limits.frequency_bias is None or all(
-        limits.frequency_bias[0] <= one.bias <= limits.frequency_bias[1] for one in (mine, live)
-    )
     found = []
-    for words, value, other, told in (
+    for words, value, other, asked in (
         ("CSI", mine.csi, live.csi, True),
-        ("SEDI", mine.sedi, live.sedi, fair),
+        ("SEDI", mine.sedi, live.sedi, limits.sedi),
     ):
-        known = told and math.isfinite(value) and math.isfinite(other)
+        known = asked and math.isfinite(value) and math.isfinite(other)
         found.append(
             (
                 not known or value >= other - DROP,
