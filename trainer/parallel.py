@@ -11,7 +11,9 @@ import logging
 import platform
 from collections import deque
 from contextlib import contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING, Protocol, TypeVar
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -84,14 +86,27 @@ class _Cluster:
         self._client = client
 
     def __call__(self, work: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        from dask.utils import funcname
+
         # A task of its own, so that what all items share (a `partial` may hold models) reaches a
         # worker once. Not `scatter`: what is lost with a worker would not be made again.
         shared = self._client.submit(_same, work, pure=False)
-        most = _IN_HAND * sum(self._client.ncores().values())
+        threads = [name for name, count in self._client.ncores().items() for _ in range(count)]
         waiting: deque[Future[R]] = deque()
-        for item in items:
-            waiting.append(self._client.submit(_checked, _code(), shared, item, pure=False))
-            if len(waiting) >= most:
+        for item, worker in zip(items, cycle(threads), strict=False):
+            task = self._client.submit(
+                _checked,
+                _code(),
+                shared,
+                item,
+                # Dask takes tasks of one name to last alike when it moves them between workers.
+                key=f"{funcname(work)}-{uuid4()}",
+                # In turn: left to itself Dask sends the first ones to the worker that has `shared`.
+                workers=[worker],
+                allow_other_workers=True,
+            )
+            waiting.append(task)
+            if len(waiting) >= _IN_HAND * len(threads):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -41,6 +41,12 @@ def _arrived(folder: Path, ballast: bytes) -> Heavy:
     return Heavy(folder, ballast)
 
 
+def where(_item: int) -> int:
+    """The process that worked it."""
+    time.sleep(_PAUSE_S)
+    return os.getpid()
+
+
 def refuse(item: int) -> int:
     """Refuses the third item."""
     if item == 2:

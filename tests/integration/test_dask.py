@@ -20,7 +20,7 @@ import pytest
 
 from edge_agent.errors import BadData, ConfigError, TryLater
 from tests.fakes.trained import AS_OF, WHEN, add_farm, make_workspace, shrink, train
-from tests.fakes.travelled import Heavy, refuse
+from tests.fakes.travelled import Heavy, refuse, where
 from tests.fakes.weather import record
 from trainer import candidate, parallel
 from trainer.backtest import backtest
@@ -163,6 +163,12 @@ def test_a_thousand_items_are_not_sent_at_once(cluster: Cluster) -> None:
         assert len(drawn) == 2 * parallel._IN_HAND + 2
 
 
+def test_few_items_are_shared_out(cluster: Cluster) -> None:
+    """Two workers take one of two each, though one of them has what they share already."""
+    with each_of(_on(cluster)) as each:
+        assert len(set(each(where, range(2)))) == 2
+
+
 def test_what_all_items_share_travels_once(cluster: Cluster, tmp_path: Path) -> None:
     """A worker unpickles the work once, however many items it gets."""
     with each_of(_on(cluster)) as each:
@@ -185,13 +191,14 @@ def test_folds_of_a_backtest_are_the_local_ones(
             said,
         )
 
-    local = folds(local_farm := _farm(tmp_path / "local"))
+    here, there = make_workspace(tmp_path / "local"), make_workspace(tmp_path / "spread")
+    local = folds(here)
     with distributed.Client(cluster.address, set_as_default=False) as client:
         client.run(shrink, pytest.MonkeyPatch(), rounds=2)
     monkeypatch.setattr(candidate, "train", None)  # Nothing is left that could train here.
-    spread = folds(spread_farm := _farm(tmp_path / "spread", cluster.address))
-    assert spread == local
-    assert _hashes(spread_farm.runs) == _hashes(local_farm.runs)
+    config = msgspec.structs.replace(there.config, compute=_on(cluster))
+    assert folds(Workspace(there.root, config)) == local
+    assert _hashes(there.runs) == _hashes(here.runs)
 
 
 def test_a_worker_dies_and_the_run_is_that_of_one_machine(
