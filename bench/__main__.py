@@ -41,6 +41,10 @@ BENCHES = {
     ),
     "skill": Bench(("skill.py", WORKSPACE), "skill and cover at every lead; after training"),
     "alerts": Bench(("alerts.py", WORKSPACE), "alerts of the whole cycle on unseen hours, flaps"),
+    "farms": Bench(
+        ("farms.py", "many", WORKSPACE, f"{WORKSPACE}-farms", "--farms", "100"),
+        "corrections of 100 farms in one run; after training",
+    ),
     "shards": Bench(("shards.py", WORKSPACE), "bytes of corrections of farms; after training"),
     "drift": Bench(("drift.py", DATA), "false and true alarms of the drift rule"),
     "canary": Bench(("canary.py", DATA), "the canary's trial of good and bad retrains"),

@@ -19,6 +19,7 @@ class Limits:
         proven: Whether G6 asks for the bound of a slice with many days, and not for its value.
         coverage: Least and largest share of hours inside an interval, by column of the evidence.
         season_coverage: The same of the 80 % interval in one season.
+        slope: Least and largest reliability slope of warnings.
         sedi: Whether SEDI counts in G9, beside Brier skill, slope and CSI.
     """
 
@@ -27,6 +28,7 @@ class Limits:
     proven: bool
     coverage: Mapping[str, tuple[float, float]]
     season_coverage: tuple[float, float]
+    slope: tuple[float, float]
     sedi: bool
 
 
@@ -36,6 +38,7 @@ RELEASE: Final = Limits(
     proven=True,
     coverage={"inside_80": (0.77, 0.83), "inside_90": (0.87, 0.93)},
     season_coverage=(0.70, 0.90),
+    slope=(0.8, 1.2),
     sedi=True,
 )
 
@@ -50,7 +53,8 @@ FARM: Final = Limits(
     # One place and year: sound corrections of Yeonggwang hold 0.80 within 0.026 (one sigma).
     coverage={"inside_80": (0.74, 0.86), "inside_90": (0.85, 0.95)},
     season_coverage=(0.65, 0.95),
-    # With one place and year a few warnings decide it.
+    slope=(0.7, 1.3),
+    # A few warnings decide it.
     sedi=False,
 )
 """For one farm; each choice has its reason beside it."""

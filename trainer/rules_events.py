@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from trainer.limits import Limits
 
 LEAST_DAYS: Final = 30
-SLOPE: Final = (0.8, 1.2)
 SLOPE_SLACK: Final = 0.05
 SKILL_SLACK: Final = 0.02
 DROP: Final = 0.03
@@ -37,7 +36,7 @@ def events(board: Board, target: str, limits: Limits) -> list[Finding]:
             Finding("G9", target, event.name, passed or not counted, counted, text)
             for passed, text in (
                 _skill(own, theirs),
-                _slope(own, theirs),
+                _slope(own, theirs, limits),
                 *_served(own, theirs, limits),
             )
         ]
@@ -77,9 +76,9 @@ def _skill(own: Sums, theirs: Sums) -> tuple[bool, str]:
     )
 
 
-def _slope(own: Sums, theirs: Sums) -> tuple[bool, str]:
+def _slope(own: Sums, theirs: Sums, limits: Limits) -> tuple[bool, str]:
     value, live = slope_of(own), slope_of(theirs)
-    low, high = SLOPE
+    low, high = limits.slope
     inside = low <= value <= high
     as_live = not low <= live <= high and abs(value - 1.0) <= abs(live - 1.0) + SLOPE_SLACK
     return inside or as_live, (
