@@ -112,7 +112,8 @@ def _cdf(x: float, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     rows = np.arange(len(quantiles))
     low, high = quantiles[rows, upper - 1], quantiles[rows, upper]
     width = np.where(high > low, high - low, 1.0)
-    inner = levels[upper - 1] + (levels[upper] - levels[upper - 1]) / width * (x - low)
+    share = np.clip(x - low, 0.0, width) / width
+    inner = levels[upper - 1] + (levels[upper] - levels[upper - 1]) * share
     first_width = np.maximum(quantiles[:, 1] - quantiles[:, 0], 1e-6)
     last_width = np.maximum(quantiles[:, -1] - quantiles[:, -2], 1e-6)
     scale = first_width / (levels[1] - levels[0]) * levels[0]

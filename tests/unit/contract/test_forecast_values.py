@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_agent.contract.forecast import Operator, TargetForecast, hours_after
@@ -72,6 +72,7 @@ def test_equal_quantiles_put_their_probability_on_that_value() -> None:
     quantiles=st.lists(st.floats(-50, 60), min_size=5, max_size=5).map(sorted),
     thresholds=st.lists(st.floats(-90, 90), min_size=2, max_size=2).map(sorted),
 )
+@example(quantiles=[0.0, 0.0, 0.0, 0.0, 5e-324], thresholds=[0.0, 0.0])
 def test_probability_is_a_distribution(quantiles: list[float], thresholds: list[float]) -> None:
     """Within 0 and 1, growing with the threshold, and operators of a pair sum to 1."""
     one = made(quantiles)
