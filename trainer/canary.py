@@ -21,6 +21,7 @@ from trainer.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times
 from trainer.depot import RUN
 from trainer.release_log import ReleaseLog
 from trainer.roles import CANARY, STABLE
+from trainer.run_store import plain_name
 from trainer.scoring import SCORED_LEADS
 from trainer.stations import station as station_of
 from trainer.trial import judge, losses_of
@@ -162,7 +163,8 @@ def _since(workspace: Workspace, canary: Manifest) -> datetime:
     for entry in reversed(ReleaseLog(workspace.records).entries()):
         if entry.channel != CANARY:
             continue
-        if entry.run != canary.lineage.get(RUN, ""):
+        # Other corrections for farms are no other models.
+        if plain_name(entry.run) != plain_name(canary.lineage.get(RUN, "")):
             break
         began = min(began, entry.at)
     at = datetime.fromisoformat(began).astimezone(UTC)

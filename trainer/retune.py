@@ -9,7 +9,7 @@ from edge_agent.errors import BadData, InputMissing
 from trainer import gate
 from trainer.depot import RUN
 from trainer.release import publish_run
-from trainer.run_store import WITH_FARMS
+from trainer.run_store import plain_name
 from trainer.tuning import tune
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def retune(
 
 def _run_of(workspace: Workspace, live: Manifest) -> Path:
     """The run with the live models and without corrections."""
-    name = live.lineage.get(RUN, "").partition(WITH_FARMS)[0]
+    name = plain_name(live.lineage.get(RUN, ""))
     folder = workspace.run_store.folder(name)
     if gate.load(folder).manifest.models != live.models:
         raise BadData(f"{name}: not the models of release {live.release}")

@@ -24,6 +24,11 @@ WITH_FARMS: Final = "-with-farms-"
 """In the name of a run that is another one with corrections for single farms."""
 
 
+def plain_name(run: str) -> str:
+    """Name of the same run without corrections for single farms."""
+    return run.partition(WITH_FARMS)[0]
+
+
 class RunStore(Protocol):
     """All runs of a trainer. Every method raises `StorageError`."""
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
 from edge_agent.errors import BadData, FarmError
 from trainer.release_log import ReleaseLog
+from trainer.run_store import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,14 +109,17 @@ def _mirror(workspace: Workspace, client: Any, experiment: str) -> None:  # noqa
     logged = _logged(client, experiment)
     runs = workspace.run_store
     for name in runs.listing():
-        if name in logged:
+        # With corrections for farms it is the same run again.
+        if name in logged or name != plain_name(name):
             continue
         try:
             logged[name] = _log_run(client, experiment, runs.folder(name))
         except BadData as fault:
             # An older format, or a damaged folder: no reason to keep the others back.
             _log.info("tracking: %s is left out: %s", name, fault)
-    live = {entry.channel: entry.run for entry in ReleaseLog(workspace.records).entries()}
+    live = {
+        entry.channel: plain_name(entry.run) for entry in ReleaseLog(workspace.records).entries()
+    }
     for channel, name in live.items():
         if name in logged:
             _point(client, ALIASES[channel], logged[name])

@@ -51,11 +51,11 @@ def chosen_run(workspace: Workspace, run: str | None) -> Path:
     Raises:
         InputMissing: There is none yet.
     """
-    from trainer.run_store import WITH_FARMS
+    from trainer.run_store import plain_name
 
     runs = workspace.run_store
     # With corrections for farms it is the same run again.
-    own = (name for name in runs.listing() if WITH_FARMS not in name)
+    own = (name for name in runs.listing() if plain_name(name) == name)
     run = run or max(own, default=None)
     if run is None:
         raise InputMissing(

@@ -132,9 +132,9 @@ def _channels(workspace: Workspace) -> dict[str, Any]:
 
 def _report(workspace: Workspace, run: str) -> str | None:
     """Where the page about a run lies, None where it was not written."""
-    from trainer.run_store import REPORT
+    from trainer.run_store import REPORT, plain_name
 
-    runs = workspace.run_store
+    runs, run = workspace.run_store, plain_name(run)
     return runs.place(run, REPORT) if run and runs.read(run, REPORT) is not None else None
 
 

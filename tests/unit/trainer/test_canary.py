@@ -19,11 +19,13 @@ from edge_agent.errors import BadData, ConfigError, InputMissing, NothingNew, Tr
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, POOR, Bench
 from tests.fakes.trained import make_workspace
+from tests.fakes.tuned import tuning_of
 from tests.fakes.weather import record
-from trainer import canary, candidate, cli, config, daily, gate
+from trainer import canary, candidate, cli, config, daily, gate, tuning_shards
 from trainer.journal import Journal
 from trainer.release import publish_run, restage
 from trainer.release_log import ReleaseLog
+from trainer.tuning import live_tunings
 from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -143,6 +145,22 @@ def test_more_devices_begin_no_new_trial(bench: Bench) -> None:
     live = gate.champion_of(bench.workspace, "stable", bench.clock)
     assert live is not None
     assert live.rollout is None
+
+
+def test_corrections_for_farms_begin_no_new_trial_and_go_along(bench: Bench) -> None:
+    """The same models with other corrections: their hours go on counting, and stable gets both."""
+    _start(bench, BAD, GOOD, days=10)
+    manifest, files, metrics = candidate.load(bench.workspace.runs / "new")
+    refs, shards = tuning_shards.pack({"hill/edge-1": tuning_of(manifest)})
+    folder = bench.workspace.runs / "new-with-farms-0a1b"
+    tuned = msgspec.structs.replace(manifest, tuned=refs)
+    candidate.write(folder, tuned, {**files, **shards}, metrics)
+    publish_run(bench.workspace, folder, "canary", "farms", bench.clock)
+    bench.clock.advance(timedelta(days=7).total_seconds())
+    trial = canary.assess(bench.workspace, bench.clock)
+    assert (trial.canary, trial.since, trial.outcome) == (3, "2021-11-01T01:00Z", "promote")
+    canary.act(bench.workspace, trial, bench.clock)
+    assert set(live_tunings(bench.workspace, "stable", bench.clock)) == {"hill/edge-1"}
 
 
 def test_what_cannot_be_judged_says_why(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
