@@ -40,7 +40,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         run: The candidate.
         channel: Where it is to go.
-        champion: Release it is held against, or None.
+        champion: Release it is held against, or None; 0 = the run's own models, for a farm.
         trained_to: End of its training targets, UTC.
         embargo_hours: Hours kept free between training and holdout.
         holdout_from: First origin, UTC; after the champion's training as well.

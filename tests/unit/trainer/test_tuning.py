@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ import pytest
 from edge_agent.contract import tuning as agent
 from edge_agent.contract.manifest import Rollout
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
-from edge_agent.errors import InputMissing, NothingNew
+from edge_agent.errors import BadData, InputMissing, NothingNew
 from tests.fakes.clock import FakeClock
 from tests.fakes.loaded import manifest as loaded
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
@@ -25,6 +26,7 @@ from trainer.depot import FARMS
 from trainer.places import FarmId
 from trainer.release import open_depot, publish_run
 from trainer.retune import retune
+from trainer.tuning_farm import Tried
 from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -228,3 +230,21 @@ def test_shards_grow_with_the_root_of_the_farms(farms: int, shards: int) -> None
         ref = agent.shard_of(release, device)
         assert ref is not None
         assert agent.decode(content[ref.path], release).tunings[device] == one
+
+
+def test_a_damaged_record_is_said() -> None:
+    """Cut short, or other bytes: one error that names the file."""
+    record = tuning_record.Record()
+    record.add(Tried("hill/edge-1", "2026-01-01T00:00Z", fault="no hours"))
+    whole = record.content()
+    assert [one.fault for one in tuning_record.read(whole)] == ["no hours"]
+    for damaged in (whole[:-9], b"no gzip", gzip.compress(b"{")):
+        with pytest.raises(BadData, match=r"farms\.jsonl\.gz: damaged"):
+            list(tuning_record.read(damaged))
+
+
+def test_many_lost_corrections_are_one_line() -> None:
+    """Ten farms are named, the others counted."""
+    record = tuning_record.Record()
+    told = record.outcome(tuple(f"farm-{n}/edge-1" for n in range(12))).text()
+    assert told.endswith("farm-9/edge-1 and 2 more")
