@@ -128,7 +128,7 @@ def live_tunings(workspace: Workspace, channel: str, clock: Clock) -> dict[str, 
     """
     depot = open_depot(workspace, clock)
     live = depot.live().get(channel)
-    if live is None:
+    if live is None or not live.manifest.tuned:
         return {}
     return tuning_shards.unpack(live.manifest, depot.content(live.manifest))
 
