@@ -202,11 +202,12 @@ def many(chosen: argparse.Namespace) -> None:
     corrected = tuning_shards.unpack(manifest, files).values()
     record = workspace.run_store.read(made.folder.name, NAME) or b""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    theirs = children.ru_utime + children.ru_stime
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{made.outcome.text()}; targets: {sum(len(one.corrections) for one in corrected)}")
     print(
-        f"{wall:.0f} s, CPU {own:.0f} s here and {children.ru_utime + children.ru_stime:.0f} s in "
-        f"workers, {(own + children.ru_utime) / chosen.farms:.2f} s a farm; peak {peak:.0f} MB "
+        f"{wall:.0f} s, CPU {own:.0f} s here and {theirs:.0f} s in "
+        f"workers, {(own + theirs) / chosen.farms:.2f} s a farm; peak {peak:.0f} MB "
         f"here and {children.ru_maxrss / 1024:.0f} MB in the largest worker"
     )
     print(
