@@ -40,7 +40,7 @@ _WITH = "-with-"
 TRAINED_TO = "trained_to"
 """Key of the lineage: end of the training targets, UTC."""
 
-_RECIPE = ("parameters", "features_digest", "code_version")
+RECIPE = ("parameters", "features_digest", "code_version")
 """Keys of the lineage that are equal where only data and seeds differ."""
 
 SEED = 1
@@ -220,7 +220,7 @@ def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
         attempt=1,
         alpha=alpha_of(1),
         same_recipe=champion is not None
-        and all(lineage.get(key) == champion.manifest.lineage.get(key) for key in _RECIPE),
+        and all(lineage.get(key) == champion.manifest.lineage.get(key) for key in RECIPE),
         same_normals=champion is not None and _compatible(run.manifest, champion.manifest),
         seed=SEED,
         parity=run.metrics.parity,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.errors import InputMissing
-from trainer import candidate, gate, tuning_record, tuning_shards
+from trainer import candidate, gate, tuning_fit, tuning_record, tuning_shards
 from trainer.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.depot import FARMS
 from trainer.farms import farm, farm_ids
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from trainer.workspace import Workspace
 
 CHANNEL: Final = "farms"
-"""Under which attempts are counted: one a run and day, however many farms are tried."""
+"""Under which attempts are counted, however many farms are tried."""
 
 _TOLD: Final = 100
 """Farms between two words on progress."""
@@ -188,9 +188,15 @@ def terms_of(run: Run, until: datetime, number: int) -> Terms:
 
 
 def _count(workspace: Workspace, run: Run, until: datetime, clock: Clock) -> int:
-    """Number of this attempt; the hours of another day are another one."""
+    """Number of this attempt: another recipe is another one.
+
+    The same recipe on another day is not: each day's decision takes the place of the one before, so
+    at any time a farm has one chance to be called better by luck.
+    """
+    recipe = {key: run.manifest.lineage.get(key, "") for key in gate.RECIPE}
+    content = msgspec.json.encode([recipe, tuning_fit.PARAMETERS], order="deterministic")
+    name = f"recipe-{sha256(content).hexdigest()[:12]}"
     at = f"{clock.now():%Y-%m-%dT%H:%M:%SZ}"
-    name = f"{run.folder.name} {until:%Y-%m-%d}"
     made = Attempt(at, CHANNEL, quarter_of(until), name, champion=0)
     return count(workspace.records, made)
 

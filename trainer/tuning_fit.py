@@ -33,6 +33,17 @@ other, as the longest lead is two days."""
 
 LEAST_SPREAD, MOST_SPREAD = 0.5, 2.0
 
+PARAMETERS: Final = {
+    "penalty": PENALTY,
+    "slow_penalty": SLOW_PENALTY,
+    "first_days": FIRST_DAYS,
+    "block_days": BLOCK_DAYS,
+    "guard_days": GUARD_DAYS,
+    "least_spread": LEAST_SPREAD,
+    "most_spread": MOST_SPREAD,
+}
+"""What makes two ways of fitting different."""
+
 _NEAR: Final = np.array(
     [[abs(lead - knot) <= (0.5 * knot if knot > 2 else 0.0) for lead in KNOTS] for knot in KNOTS]
 )

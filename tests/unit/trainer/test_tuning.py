@@ -21,7 +21,7 @@ from tests.fakes.loaded import manifest as loaded
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
 from tests.fakes.runs import POOR, Bench
 from tests.fakes.tuned import tuning_of
-from trainer import gate, tuning, tuning_record, tuning_shards, workspace
+from trainer import gate, tuning, tuning_fit, tuning_record, tuning_shards, workspace
 from trainer.depot import FARMS
 from trainer.places import FarmId
 from trainer.release import open_depot, publish_run
@@ -114,14 +114,20 @@ def test_a_run_gets_the_corrections_that_are_better(bench: Bench) -> None:
     assert gate.run_of(bench.workspace, live(bench)) == own.folder
 
 
-def test_the_same_hours_give_the_same_bytes_and_one_attempt(bench: Bench) -> None:
-    """A second try of the day finds its own work; another day is another attempt."""
+def test_the_same_hours_give_the_same_bytes_and_one_attempt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second try finds its own work; another day is no other attempt, another recipe is."""
     first = tune(bench)
     before = files(bench.workspace.root)
     assert tune(bench) == first
     assert files(bench.workspace.root) == before
+    attempts = bench.workspace.root / "attempts.jsonl"
     tune(bench, until=NOW + timedelta(days=1))
-    assert len((bench.workspace.root / "attempts.jsonl").read_text().splitlines()) == 2
+    assert len(attempts.read_text().splitlines()) == 1
+    monkeypatch.setitem(tuning_fit.PARAMETERS, "penalty", 0.2)
+    tune(bench, until=NOW + timedelta(days=1))
+    assert len(attempts.read_text().splitlines()) == 2
 
 
 def test_nothing_to_correct_is_the_run_itself(bench: Bench) -> None:
