@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import FileRef, Manifest
 
 SEED = "channels/stable/manifest.json"
-ENDLESS = 6_000_000
+ENDLESS = 60_000_000
+"""Bytes; more than the buffers of a connection can swallow before anyone reads."""
 
 
 @pytest.fixture
