@@ -24,10 +24,12 @@ from edge_agent.errors import (
     UsageError,
 )
 from trainer import canary, candidate, drift, gate, heal, plan
+from trainer.depot import FARMS
 from trainer.journal import Journal, Page
 from trainer.relay import relay
 from trainer.release import publish_run, reconcile
 from trainer.roles import CANARY
+from trainer.s3_faults import BucketFault
 from trainer.tuning import tune
 
 if TYPE_CHECKING:
@@ -117,7 +119,8 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     if champion is not None and gate.stems_from(champion, folder):
         # A killed run of this date published before it could say so.
         reconcile(workspace, clock)
-        journal = replace(journal, release=champion.release)
+        farms = champion.lineage.get(FARMS, "")
+        journal = replace(journal, release=champion.release, farms=farms)
         page.write(journal)
         return journal
     steps.step("gate")
@@ -154,6 +157,9 @@ def _correct(
     """The run with corrections for the farms of the lake, and what became of them."""
     try:
         made = tune(workspace, winner, channel, until, clock, progress=step)
+    except BucketFault:
+        # The date stays open, and its next run goes on here.
+        raise
     except FarmError as fault:
         # The day's own release does not depend on it, and old corrections fit no new model.
         told = f"none is corrected in this release: {fault}"

@@ -25,19 +25,23 @@ _NO_ROLE: Final = "169.254.169.254"
 """Where a machine in the cloud is asked for its role."""
 
 
-class Away(StorageError):  # noqa: N818 - named by treatment
+class BucketFault(StorageError):  # noqa: N818 - named by treatment
+    """Of the bucket as a whole: the next object will fare no better."""
+
+
+class Away(BucketFault):
     """The bucket does not answer, or is overloaded."""
 
     exit_code = TryLater.exit_code
 
 
-class Denied(StorageError):  # noqa: N818 - named by treatment
+class Denied(BucketFault):
     """The bucket does not know the key, or does not allow it this."""
 
     exit_code = Refused.exit_code
 
 
-class NoBucket(StorageError):  # noqa: N818 - named by treatment
+class NoBucket(BucketFault):
     """There is no bucket of that name."""
 
     exit_code = ConfigError.exit_code

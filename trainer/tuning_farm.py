@@ -22,6 +22,7 @@ from trainer.farms import farm
 from trainer.judged import Judged
 from trainer.rules_champion import Route
 from trainer.rules_floor import LEAST_DAYS
+from trainer.s3_faults import BucketFault
 from trainer.scoring import HEADLINE_LEAD, SCORED_LEADS
 from trainer.tuning_case import History, too_few
 from trainer.verdict import Decision, conclude
@@ -64,6 +65,8 @@ def attempt(shared: Shared, farm_id: FarmId) -> Tried:
     """
     try:
         return _attempt(shared, farm(shared.workspace.lake, farm_id))
+    except BucketFault:
+        raise
     except (BadData, InputMissing, StorageError) as fault:
         return Tried(str(farm_id), _text(shared.until), fault=str(fault))
 

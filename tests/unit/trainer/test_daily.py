@@ -21,6 +21,7 @@ from tests.fakes.weather import STATION, record
 from trainer import candidate, daily, gate, tuning
 from trainer.journal import Journal, Page
 from trainer.release_log import ReleaseLog
+from trainer.s3_faults import Away
 from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -258,6 +259,25 @@ def test_farms_are_corrected_for_the_models_of_the_day(
     assert (done.run, done.release) == ("one", 1)
     assert done.farms == "1 tried, 1 better, 0 as good without, 0 not judged"
     assert _corrected(bench) == {"hill/edge-1"}
+    (bench.workspace.state / "daily" / f"{LATER}.json").unlink()
+    assert work(bench, monkeypatch, folder, when=LATER).farms == f"1 corrected; {done.farms}"
+
+
+def test_a_bucket_that_is_away_leaves_the_date_open(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No release without the farms' corrections because nobody could look: tried again later."""
+
+    def away(*_: object, **__: object) -> None:
+        raise Away("s3://bucket/lake: cannot be listed: no answer: try again later")
+
+    folder = bench.run("one", GOOD)
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "farm_ids", away)
+        with pytest.raises(Away, match="no answer"):
+            work(bench, patch, folder)
+    assert gate.champion_of(bench.workspace, "stable", bench.clock) is None
+    assert work(bench, monkeypatch, folder).release == 1
 
 
 def test_a_fault_among_farms_does_not_keep_the_release(

@@ -17,7 +17,10 @@ from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
 from tests.fakes.runs import TRAINED_TO, Bench
 from trainer import gate, tuning, workspace
 from trainer.dataset import WARM_UP_HOURS
+from trainer.depot_store import FolderStore
+from trainer.places import FarmId
 from trainer.rules_champion import Route
+from trainer.s3_faults import Away
 from trainer.tuning_farm import attempt
 
 if TYPE_CHECKING:
@@ -120,6 +123,19 @@ def test_a_damaged_file_is_said(shared: Shared) -> None:
     path = next((shared.workspace.root / "lake").glob("observations/farm=broken*/*"))
     path.write_bytes(b"PAR1 and nothing more")
     assert "farm=broken+edge-1/year=2021.parquet is damaged" in attempt(shared, one.id).fault
+
+
+def test_a_bucket_that_is_away_is_no_fault_of_the_farm(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It concerns all farms, so it is raised: none may lose its correction for it."""
+
+    def away(*_: object) -> None:
+        raise Away("s3://bucket/lake: cannot be read: no answer: try again later")
+
+    monkeypatch.setattr(FolderStore, "read", away)
+    with pytest.raises(Away, match="no answer"):
+        attempt(shared, FarmId("hill", "edge-1"))
 
 
 def test_the_same_hours_give_the_same_decision(shared: Shared) -> None:
