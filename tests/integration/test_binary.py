@@ -94,7 +94,11 @@ def test_a_read_only_home_and_a_tmp_without_exec_do_not_matter(tmp_path: Path) -
         pytest.skip("mounting a /tmp needs root")
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
-    script = f"mount -t tmpfs -o noexec tmpfs /tmp && exec {FILE} --version"
+    # The project itself may lie in /tmp.
+    script = (
+        f"mount --bind {FILE.parent} /mnt && mount -t tmpfs -o noexec tmpfs /tmp"
+        f" && exec /mnt/{FILE.name} --version"
+    )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-ec", script],
         env=os.environ | {"HOME": str(home)},
