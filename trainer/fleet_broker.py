@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST: Final = 100_000
-"""Messages taken at most: a broker that floods ends there."""
+MOST_BYTES: Final = 1_000_000_000
+"""Topics and bytes taken at most: a broker that floods ends there."""
 LARGEST: Final = 65_536
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
@@ -54,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Newest payload of each topic, and topics whose payload is longer than `LARGEST`."""
+    """Retained payload of each topic, and topics whose payload is longer than `LARGEST`."""
 
     messages: dict[str, bytes]
     too_long: tuple[str, ...]
@@ -85,11 +86,7 @@ def retained(
     """
     came: queue.Queue[MQTTMessage | Refused | Unavailable] = queue.Queue()
     wanted = tuple(kinds)
-    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv311)
-    if place.username:
-        client.username_pw_set(place.username, password)
-    if place.tls:
-        client.tls_set_context(ssl.create_default_context(cafile=None if ca is None else str(ca)))
+    client = _client(place, password, ca)
     where = f"{place.host}:{place.port}"
 
     def on_connect(_: Client, __: object, ___: object, code: Any, *____: object) -> None:  # noqa: ANN401 - paho's own
@@ -102,13 +99,18 @@ def retained(
         if all(code.is_failure for code in codes):
             came.put(Refused(f"{where}: may not listen to {base}/#: check its access list"))
 
+    def on_message(_: Client, __: object, message: MQTTMessage) -> None:
+        # What is said while we listen is not retained; a fleet that speaks all the time has no end.
+        if message.retain:
+            came.put(message)
+
     def on_disconnect(*_: object) -> None:
         came.put(Unavailable(f"{where}: the broker hung up"))
 
     client.on_connect = on_connect
     client.on_subscribe = on_subscribe
     client.on_disconnect = on_disconnect
-    client.on_message = lambda _, __, message: came.put(message)
+    client.on_message = on_message
     try:
         client.connect(place.host, place.port)
     except (OSError, ValueError) as fault:
@@ -121,11 +123,21 @@ def retained(
         client.loop_stop()
 
 
+def _client(place: Place, password: str | None, ca: Path | None) -> Client:
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv311)
+    if place.username:
+        client.username_pw_set(place.username, password)
+    if place.tls:
+        client.tls_set_context(ssl.create_default_context(cafile=None if ca is None else str(ca)))
+    return client
+
+
 def _gathered(came: queue.Queue[MQTTMessage | Refused | Unavailable], wait_s: float) -> Heard:
     found: dict[str, bytes] = {}
     too_long: set[str] = set()
+    size = 0
     patience_s = 10 * wait_s
-    while len(found) < MOST:
+    while len(found) + len(too_long) < MOST and size < MOST_BYTES:
         try:
             item = came.get(timeout=patience_s)
         except queue.Empty:
@@ -133,6 +145,7 @@ def _gathered(came: queue.Queue[MQTTMessage | Refused | Unavailable], wait_s: fl
         if not isinstance(item, MQTTMessage):
             raise item
         patience_s = wait_s
+        size += len(item.payload)
         if len(item.payload) <= LARGEST:
             found[item.topic] = bytes(item.payload)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,6 +116,27 @@ def test_what_is_not_a_history_is_named(broker: Mosquitto, workspace: Path) -> N
     assert isinstance(done.exception, BadData)
     assert "passed over: farm/v1/hill/a/history: Object missing" in done.stderr
     assert "passed over: farm/v1/hill/b/history: too long" in done.stderr
+
+
+def test_what_is_said_meanwhile_keeps_nobody_listening(broker: Mosquitto, workspace: Path) -> None:
+    """Only what is retained counts; a fleet that speaks without a pause does not hold it up."""
+    heard = threading.Event()
+
+    def speak() -> None:
+        for _ in range(100):
+            stranger.publish("farm/v1/hill/a/history", b"{}")
+            if heard.wait(0.05):
+                break
+
+    with Subscriber(broker.port, "none") as stranger:
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        try:
+            with pytest.raises(NothingNew, match="no farm shares its history"):
+                collect(broker, workspace)
+        finally:
+            heard.set()
+            speaker.join()
 
 
 def test_a_table_without_a_name_is_named_by_options(workspace: Path, tmp_path: Path) -> None:
