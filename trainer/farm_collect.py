@@ -15,7 +15,7 @@ import polars as pl
 from msgspec import Meta
 
 from edge_agent.contract import schema
-from edge_agent.contract.farm import Elevation, Identity, Latitude, Longitude, Slug
+from edge_agent.contract.farm import Elevation, Identity, Latitude, Longitude, Origin, Slug
 from edge_agent.errors import BadData
 from trainer.farms import admit
 from trainer.sources.kma import YEARS
@@ -43,7 +43,7 @@ class _History(msgspec.Struct):
     latitude: Latitude
     longitude: Longitude
     elevation_m: Elevation
-    source: Annotated[str, Meta(max_length=100)]
+    source: Origin
     start: Annotated[datetime, Meta(tz=True)]
     step_s: int
     values: dict[str, Annotated[tuple[float | None, ...], Meta(max_length=_MOST_HOURS)]]

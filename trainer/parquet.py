@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from edge_agent.errors import BadData
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
-def decode(content: bytes, rows: int | None = None) -> pl.DataFrame:
-    """Frame from Parquet bytes; its first `rows`, or all of them.
+
+def decode(
+    content: bytes, rows: int | None = None, columns: Collection[str] | None = None
+) -> pl.DataFrame:
+    """Frame from Parquet bytes.
+
+    Args:
+        content: The file.
+        rows: So many of the first ones; None = all.
+        columns: Those of these names that it has; None = all.
 
     Raises:
         BadData: Not Parquet, or damaged.
     """
     try:
-        return pl.read_parquet(io.BytesIO(content), n_rows=rows)
+        known = pl.read_parquet_schema(io.BytesIO(content)) if columns is not None else ()
+        wanted = None if columns is None else [name for name in known if name in columns]
+        return pl.read_parquet(io.BytesIO(content), n_rows=rows, columns=wanted)
     # A damaged page makes polars panic, and a panic is no `Exception`.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
         raise BadData("not a readable Parquet file") from fault

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -15,6 +15,9 @@ from trainer.sources import kma
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_OURS: Final = frozenset({TIME, *schema.OBSERVED, *map(flag_column, schema.OBSERVED)})
 
 
 def content_of(path: Path, most: int | None = None) -> bytes:
@@ -47,14 +50,15 @@ def table(name: str, content: bytes, rows: int | None = None) -> pl.DataFrame:
     Args:
         name: File name; its ending tells the kind.
         content: The file.
-        rows: Most that it may have; None = any.
+        rows: Most that it may have; None = any. With a limit only columns in our names are read
+            of a Parquet file, whose others cost a stranger few bytes and us as many as we let them.
 
     Raises:
         BadData: Not readable as what the name says, or more than `rows`.
     """
     most = None if rows is None else rows + 1
     if name.lower().endswith(".parquet"):
-        frame = parquet.decode(content, most)
+        frame = parquet.decode(content, most, None if rows is None else _OURS)
     elif name.lower().endswith(".csv"):
         frame = _csv(content, most)
     else:
@@ -82,12 +86,17 @@ def ours(frame: pl.DataFrame, *, lines: int | None = None) -> pl.DataFrame:
         lines: Of the file before the first row, so that errors name a line; None: they name a row.
 
     Raises:
-        BadData: No time or quantity, or a time that is no full hour; the text says where.
+        BadData: No time or quantity, one that is of no numbers, or a time that is no full hour;
+            the text says where.
     """
     if TIME not in frame.columns:
         raise BadData(f"no column {TIME}")
     if not set(schema.OBSERVED) & set(frame.columns):
         raise BadData(f"no column of {', '.join(schema.OBSERVED[:3])}, ...")
+    for name in sorted(_OURS & set(frame.columns) - {TIME}):
+        dtype = frame.schema[name]
+        if not dtype.is_numeric() and dtype not in {pl.String, pl.Null}:
+            raise BadData(f"column {name} is of {dtype}: numbers are needed")
     columns: list[pl.Expr] = [pl.lit(_times(frame[TIME], lines)).alias(TIME)]
     for name in schema.OBSERVED:
         given = pl.col(name) if name in frame.columns else pl.lit(None, pl.Float64)

@@ -112,9 +112,19 @@ def bad_files() -> dict[str, tuple[str, bytes, str]]:
             head.replace(b"hill", b"../x") + b"\n" + columns + good,
             "who the hours are of",
         ),
+        "a tale": (
+            "a.csv",
+            head.replace(b'"source":"', b'"source":"' + b"x" * 101) + b"\n" + columns + good,
+            "who the hours are of",
+        ),
         "nothing": ("a.csv", head + b"\n" + columns, "has no hours"),
         "to come": ("a.csv", own.to_csv(ahead, WHOSE), "2026-07-01T06:00Z is still to come"),
         "no zone": ("a.parquet", naive.getvalue(), "time must be UTC"),
+        "no numbers": (
+            "a.parquet",
+            own.to_parquet(HOURS.with_columns(pl.concat_list(schema.AIR_TEMPERATURE)), WHOSE),
+            r"column air_temperature_c is of List\(Float64\): numbers are needed",
+        ),
         "cut off": ("a.parquet", own.to_parquet(HOURS, WHOSE)[:-9], "not a readable Parquet"),
         "no table": ("a.csv", head + b"\n" + columns + b"1,2,3\n", "not a readable CSV file"),
         "no ending": ("a.txt", b"", "unknown kind of file"),
@@ -146,6 +156,21 @@ def test_files_have_limits(workspace: Workspace, monkeypatch: pytest.MonkeyPatch
         bring(workspace, "a.csv", own.to_csv(HOURS, WHOSE))
     with pytest.raises(InputMissing, match="no such file"):
         farm_import.bring(workspace, FakeClock(NOW), workspace.root / "none.csv")
+
+
+def test_columns_that_are_nobodys_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column of one value costs a Parquet file some bytes, and 4 MB where it is unpacked."""
+    read, wanted = pl.read_parquet, []
+
+    def watched(*args: object, columns: list[str], **others: object) -> pl.DataFrame:
+        wanted.extend(columns)
+        return read(*args, columns=columns, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pl, "read_parquet", watched)
+    wide = HOURS.with_columns(pl.lit(1).alias(f"x{number}") for number in range(20))
+    _, frame, _ = farm_import.read("a.parquet", own.to_parquet(wide, WHOSE))
+    assert wanted == HOURS.columns
+    assert frame.height == HOURS.height
 
 
 def test_what_is_no_number_is_said_wrong() -> None:
