@@ -15,7 +15,7 @@ import polars as pl
 from msgspec import Meta
 
 from edge_agent.contract import schema
-from edge_agent.contract.farm import Elevation, Identity, Latitude, Longitude, Origin, Slug
+from edge_agent.contract.farm import Identity
 from edge_agent.errors import BadData
 from trainer.farms import admit
 from trainer.sources.kma import YEARS
@@ -34,16 +34,10 @@ _STEP_S: Final = 3600
 _MOST_HOURS: Final = 24 * 31
 
 
-class _History(msgspec.Struct):
+class _History(Identity, frozen=True, forbid_unknown_fields=False, kw_only=True):
     """What is needed of the message; docs/mqtt has all of it, and newer agents may say more."""
 
     schema: str
-    site: Slug
-    device: Slug
-    latitude: Latitude
-    longitude: Longitude
-    elevation_m: Elevation
-    source: Origin
     start: Annotated[datetime, Meta(tz=True)]
     step_s: int
     values: dict[str, Annotated[tuple[float | None, ...], Meta(max_length=_MOST_HOURS)]]
@@ -105,12 +99,5 @@ def read(topic: str, payload: bytes, base: str) -> tuple[Identity, pl.DataFrame]
         {schema.TIME: times} | columns,
         schema={schema.TIME: schema.TIME_DTYPE} | dict.fromkeys(columns, pl.Float64),
     )
-    whose = Identity(
-        site=told.site,
-        device=told.device,
-        latitude=told.latitude,
-        longitude=told.longitude,
-        elevation_m=told.elevation_m,
-        source=told.source,
-    )
+    whose = msgspec.convert(told, Identity, from_attributes=True)
     return whose, ours(frame)

@@ -22,8 +22,6 @@ Slug = Annotated[str, Meta(pattern=SLUG)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Elevation = Annotated[float, Meta(ge=-430, le=9000)]
-Origin = Annotated[str, Meta(max_length=100)]
-"""What measured, such as `sensor:outdoor`."""
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,7 +41,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     latitude: Latitude
     longitude: Longitude
     elevation_m: Elevation
-    source: Origin
+    source: Annotated[str, Meta(max_length=100)]
 
 
 def encode(identity: Identity) -> str:

@@ -37,6 +37,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspac
         yield made, train(made)
 
 
+@pytest.fixture(scope="module")
+def elsewhere(
+    trained: tuple[Workspace, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Workspace, Path]]:
+    """The same data in another folder, where the lake has a farm as well; and its candidate."""
+    del trained
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch)
+        made = make_workspace(tmp_path_factory.mktemp("two") / "farm")
+        add_farm(made)
+        yield made, train(made)
+
+
 def _hashes(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -46,30 +59,26 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def test_same_lineage_same_name_same_bytes(
-    trained: tuple[Workspace, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[Workspace, Path], elsewhere: tuple[Workspace, Path]
 ) -> None:
-    """Another folder, the same data: models, windows, manifest and scores, byte for byte."""
-    shrink(monkeypatch)
-    _, first = trained
-    again = train(make_workspace(tmp_path / "elsewhere"))
+    """Another folder, the same data: models, windows, manifest and scores, byte for byte.
+
+    A farm in the lake changes nothing unless it is asked for.
+    """
+    (_, first), (_, again) = trained, elsewhere
     assert again.name == first.name
     assert {candidate.MANIFEST, candidate.METRICS} < _hashes(first).keys()
     assert _hashes(again) == _hashes(first)
 
 
-def test_farms_in_the_lake_change_nothing_unless_asked_for(
-    trained: tuple[Workspace, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_with_farms_tells_how_many_and_not_whose(
+    trained: tuple[Workspace, Path],
+    elsewhere: tuple[Workspace, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Off: the same run, byte for byte. On: another one, which tells how many farms and not whose.
-
-    Normals, holdout and scores stay those of the stations.
-    """
+    """Other models; normals, holdout and scores stay those of the stations."""
     shrink(monkeypatch)
-    _, first = trained
-    made = make_workspace(tmp_path / "with a farm")
-    add_farm(made)
-    again = train(made)
-    assert (again.name, _hashes(again)) == (first.name, _hashes(first))
+    (_, first), (made, _) = trained, elsewhere
     training = msgspec.structs.replace(made.config.training, farms=True)
     asking = Workspace(made.root, msgspec.structs.replace(made.config, training=training))
     beside = train(asking)
