@@ -176,7 +176,8 @@ def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
         metrics = msgspec.json.decode((folder / METRICS).read_bytes(), type=Metrics)
     except FileNotFoundError as fault:
         raise InputMissing(
-            f"{fault.filename}: missing, so {folder.name} is no candidate"
+            f"{fault.filename}: missing, so {folder.name} is no candidate; "
+            "`trainer runs` lists those that are here"
         ) from fault
     except msgspec.DecodeError as fault:
         raise BadData(f"{folder / METRICS}: {fault}") from fault

@@ -6,9 +6,13 @@ is found where all hours are checked, by `contract.quality`.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from edge_agent.contract.farm import EXPORT, decode
+from edge_agent.contract.schema import OBSERVED, QUANTITIES, Flag, flag_column
 from edge_agent.errors import BadData, UsageError
 from trainer import parquet
 from trainer.farms import admit
@@ -16,8 +20,6 @@ from trainer.tables import content_of, ours, table
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import polars as pl
 
     from edge_agent.contract.farm import Identity
     from edge_agent.ports import Clock
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 100_000_000
 MAX_ROWS: Final = 24 * 366 * 60
+_DOUBTFUL: Final = 0.1
+"""A larger share of values out of range is no fault of a sensor."""
 _MARK: Final = f"# {EXPORT} ".encode()
+_log = logging.getLogger(__name__)
 
 
 def bring(
@@ -51,9 +56,32 @@ def bring(
     try:
         whose, frame, source = read(path.name, content, given)
         with workspace.lake_lock():
-            return admit(workspace.lake, whose, frame, source, clock.now())
+            brought = admit(workspace.lake, whose, frame, source, clock.now())
     except (BadData, UsageError) as fault:
         raise type(fault)(f"{path}: {fault}") from fault
+    for doubt in doubts(frame):
+        _log.warning("%s: %s", path, doubt)
+    return brought
+
+
+def doubts(frame: pl.DataFrame) -> tuple[str, ...]:
+    """What speaks for another unit or a wrong column, a line for each such quantity. Pure.
+
+    Args:
+        frame: As `tables.ours` returns.
+    """
+    told = []
+    for name in OBSERVED:
+        quantity = QUANTITIES[name]
+        given = pl.col(name).is_not_null() | (pl.col(flag_column(name)) == Flag.SOURCE)
+        good = pl.col(name).is_between(quantity.low, quantity.high)
+        count, usable = frame.select(given.sum(), good.sum().alias("usable")).row(0)
+        if count - usable > _DOUBTFUL * count:
+            told.append(
+                f"{1 - usable / count:.0%} of {name} lie outside {quantity.low:g} to "
+                f"{quantity.high:g} {quantity.unit} and will not be used: check unit and column"
+            )
+    return tuple(told)
 
 
 def read(

@@ -86,7 +86,10 @@ def publish_run(
         manifest = contract.decode((run / "manifest.json").read_bytes())
         files = {ref.path: (run / "files" / ref.path).read_bytes() for ref in manifest.all_files()}
     except FileNotFoundError as fault:
-        raise InputMissing(f"{fault.filename}: missing, so {run.name} is no candidate") from fault
+        raise InputMissing(
+            f"{fault.filename}: missing, so {run.name} is no candidate; `trainer runs` lists those "
+            "that are here"
+        ) from fault
     named = msgspec.structs.replace(
         manifest, lineage={**manifest.lineage, RUN: run.name}, rollout=rollout
     )

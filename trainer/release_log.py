@@ -64,7 +64,7 @@ class ReleaseLog:
         for entry in self.entries():
             if entry.release == release:
                 return entry
-        raise InputMissing(f"{NAME}: no release {release}; `trainer runs` lists them")
+        raise InputMissing(f"{NAME}: no release {release}: its lines tell which there were")
 
     def add(self, entry: Entry) -> None:
         """Add a publication, unless somebody has logged its number already.

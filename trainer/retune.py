@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_agent.errors import BadData, InputMissing
+from edge_agent.errors import BadData, InputMissing, NothingNew
 from trainer import gate
 from trainer.depot import RUN
+from trainer.farms import farm_ids
 from trainer.release import publish_run
 from trainer.run_store import plain_name
 from trainer.tuning import tune
@@ -51,7 +52,7 @@ def retune(
         progress: Told how far it is.
 
     Raises:
-        NothingNew: The release has these corrections.
+        NothingNew: The release has these corrections, or there is no farm.
         InputMissing: Nothing is live, its run is not here, or there is no such farm.
         BadData: The run is damaged or not that of the live models.
         Refused: A signing key is not on this machine.
@@ -61,6 +62,11 @@ def retune(
         live = gate.champion_of(workspace, channel, clock)
         if live is None:
             raise InputMissing(f"channel {channel} has no release; publish one with `promote`")
+        if not (live.tuned or farm_ids(workspace.lake)):
+            raise NothingNew(
+                "the lake has no farm to correct for: bring hours in with `trainer farm import` "
+                "or `trainer farm collect`"
+            )
         folder = _run_of(workspace, live)
         until = clock.now().replace(minute=0, second=0, microsecond=0)
         tuned = tune(
@@ -75,7 +81,8 @@ def retune(
         )
         if not publish:
             return Retuned(None, tuned.outcome)
-        reason = f"farms: {tuned.outcome.text()}"
+        # Every device is told the reason: it names no farm.
+        reason = f"farms: {tuned.outcome.counts()}"
         number = publish_run(workspace, tuned.folder, channel, reason, clock, rollout=live.rollout)
         return Retuned(number, tuned.outcome)
 

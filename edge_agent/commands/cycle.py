@@ -10,7 +10,7 @@ import msgspec
 
 from edge_agent.commands.config import config_option, json_option
 from edge_agent.console import print_json, verbosity_options
-from edge_agent.contract.forecast import P10, P90, Forecast
+from edge_agent.contract.forecast import P10, P90, Forecast, Source
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -138,7 +138,9 @@ def _lines(decision: Decision) -> list[str]:
     if not isinstance(forecast, Forecast):
         return [f"no forecast: {forecast.reason}"]
     where = f"{forecast.source.value} ({decision.origin_source}), release {forecast.release}"
-    lines = [f"forecast from {where}, newest observation {forecast.origin:%Y-%m-%d %H:%M} UTC"]
+    # Climatology rests on no observation: its origin is the present hour.
+    since = "" if forecast.source is Source.CLIMATOLOGY else "newest observation "
+    lines = [f"forecast from {where}, {since}{forecast.origin:%Y-%m-%d %H:%M} UTC"]
     lines.extend(f"  note: {note}" for note in forecast.notes)
     names = list(forecast.targets)
     lines.append("  hour (UTC)        " + "".join(f"{_short(name):>28}" for name in names))

@@ -177,7 +177,7 @@ def _flat(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - plain values 
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _flat(item, f"{at}.{key}" if at else key)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         yield f"{at}: {', '.join(map(str, value))}"
     else:
         yield f"{at}: {'-' if value is None else value}"

@@ -12,7 +12,14 @@ from click.testing import CliRunner
 from edge_agent.commands.cycle import once
 from edge_agent.commands.history import history
 from edge_agent.contract.schema import AIR_TEMPERATURE
-from edge_agent.errors import BadData, InputMissing, NothingNew, TryLater, UsageError
+from edge_agent.errors import (
+    BadData,
+    InputMissing,
+    NothingNew,
+    StorageError,
+    TryLater,
+    UsageError,
+)
 from edge_agent.observations import own
 from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.farm import fill_weather, write_config
@@ -190,3 +197,17 @@ def test_farms_live_in_a_bucket(
         (listed,) = call(farm, "ls", "--config", str(workspace))
         assert listed["farm"] == "farm/edge-1"
         assert lake_rows(workspace).equals(local)
+
+
+def test_a_damaged_farm_hides_no_other(device: Path, workspace: Path, tmp_path: Path) -> None:
+    """`farm ls` lists the others, names the file, and ends with its exit code."""
+    exported = tmp_path / "out.csv"
+    call(history, "export", str(exported), "--config", str(device))
+    for name in ("edge-1", "edge-2"):
+        exported.write_text(exported.read_text("utf-8").replace("edge-1", name), "utf-8")
+        call(farm, "import", str(exported), "--config", str(workspace))
+    (tmp_path / "work" / "lake" / "farms" / "farm" / "edge-1.json").write_bytes(b"{")
+    done = CliRunner().invoke(farm, ["ls", "--config", str(workspace)])
+    assert done.exit_code == StorageError.exit_code
+    assert "farms/farm/edge-1.json is damaged: remove it" in done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["farm", "farm/edge-2"]

@@ -18,6 +18,7 @@ from trainer.commands.options import config_option, json_option
 if TYPE_CHECKING:
     from edge_agent.contract.farm import Identity
     from trainer.commands.broker import Broker
+    from trainer.farms import Extent
     from trainer.lake import Merge
     from trainer.places import FarmId
 
@@ -133,17 +134,30 @@ def ls(config_path: Path | None, as_json: bool) -> None:
 
     Example: trainer farm ls --json
     """
-    from trainer.farms import extent, farms
+    from trainer import farms
     from trainer.workspace import Workspace
 
     lake = Workspace.open(config_path).lake
-    known = {one.id: extent(lake, one.id) for one in farms(lake)}
+    known: dict[FarmId, Extent] = {}
+    fault: FarmError | None = None
+    for name in farms.farm_ids(lake):
+        try:
+            known[name] = farms.extent(lake, farms.farm(lake, name).id)
+        except FarmError as problem:
+            # The other farms are still good; the first fault decides the exit code.
+            click.echo(f"trainer: {problem}", err=True)
+            fault = fault or problem
     if as_json:
         print_json([{"farm": str(i), **msgspec.to_builtins(found)} for i, found in known.items()])
-        return
-    if not known:
+    elif known:
+        _list(known)
+    elif fault is None:
         click.echo("no farm yet: see trainer farm import --help")
-        return
+    if fault is not None:
+        click.get_current_context().exit(fault.exit_code)
+
+
+def _list(known: dict[FarmId, Extent]) -> None:
     # Of the hours between, those without temperature, and those without humidity.
     click.echo(f"{'farm':30} {'hours':>7} {'from':10} {'to (UTC)':16} {'no T':>6} {'no RH':>6}")
     for name, found in known.items():

@@ -37,7 +37,7 @@ def tune(
     What is better by the gate is published: the same models in a new release. `trainer daily` does
     it for the models of the day.
 
-    Exit 11: the release has these corrections already.
+    Exit 11: the release has these corrections already, or the lake has no farm.
 
     Example: trainer tune --farm hill/edge-1 --dry-run
     """

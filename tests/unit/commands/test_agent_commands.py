@@ -156,7 +156,15 @@ def test_a_farms_own_correction_is_used_and_told(farm: Path) -> None:
     said = document(release, farm)["tuned"]
     assert said["targets"] == [AIR_TEMPERATURE, RELATIVE_HUMIDITY]
     assert said["trained_to"] == "2026-05-31T23:00:00Z"
+    assert "tuned.targets: air_temperature_c, relative_humidity_pct\n" in call(release, farm)
     assert document(status, farm)["tuned"] == [AIR_TEMPERATURE, RELATIVE_HUMIDITY]
+
+
+def test_climatology_claims_no_observation(farm: Path) -> None:
+    """A year on nothing is known of the weather, and the line does not say otherwise."""
+    said = call(once, farm, "--dry-run", "--at", (NOW + timedelta(days=365)).isoformat())
+    assert said.startswith("forecast from climatology")
+    assert "newest observation" not in said.splitlines()[0]
 
 
 def test_release_before_the_first_install(tmp_path: Path) -> None:

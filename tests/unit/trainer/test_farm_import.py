@@ -126,6 +126,11 @@ def bad_files() -> dict[str, tuple[str, bytes, str]]:
             r"column air_temperature_c is of List\(Float64\): numbers are needed",
         ),
         "cut off": ("a.parquet", own.to_parquet(HOURS, WHOSE)[:-9], "not a readable Parquet"),
+        "wide": (
+            "a.csv",
+            head + b"\ntime,air_temperature_c" + b",a" * 5000 + b"\n",
+            "first line is longer than 10000 bytes",
+        ),
         "no table": ("a.csv", head + b"\n" + columns + b"1,2,3\n", "not a readable CSV file"),
         "no ending": ("a.txt", b"", "unknown kind of file"),
     }
@@ -179,6 +184,16 @@ def test_what_is_no_number_is_said_wrong() -> None:
     _, frame, _ = farm_import.read("a.csv", content)
     flags = frame[flag_column(schema.AIR_TEMPERATURE)].to_list()
     assert flags == [Flag.SOURCE, Flag.MISSING, Flag.GOOD]
+
+
+def test_another_unit_is_doubted(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
+    """Degrees Fahrenheit come in, as values out of range do, but not without a word."""
+    bring(workspace, "a.csv", own.to_csv(HOURS, WHOSE))
+    assert not caplog.records
+    fahrenheit = HOURS.with_columns(pl.col(schema.AIR_TEMPERATURE) * 1.8 + 32)
+    bring(workspace, "a.csv", own.to_csv(fahrenheit, WHOSE))
+    (record,) = caplog.records
+    assert "a.csv: 100% of air_temperature_c lie outside -40 to 45 °C" in record.getMessage()
 
 
 def test_faults_are_of_this_project() -> None:

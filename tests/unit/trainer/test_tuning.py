@@ -203,6 +203,24 @@ def test_retuning_needs_a_release(bench: Bench) -> None:
         retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
 
 
+def test_a_release_names_no_farm_that_lost_its_correction(bench: Bench) -> None:
+    """The trainer's people are told which; the reason, which every device shows, is not for them."""
+    publish_run(bench.workspace, bench.workspace.runs / "shared", "stable", "first", bench.clock)
+    retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+    shutil.rmtree(bench.workspace.root / "lake" / "farms" / "hill")
+    done = retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+    assert done.outcome.lost == (HILL,)
+    assert HILL not in live(bench).reason
+
+
+def test_without_a_farm_nothing_is_retuned(bench: Bench) -> None:
+    """The lake has none and the release corrects none: the error says how to bring hours in."""
+    publish_run(bench.workspace, bench.workspace.runs / "shared", "stable", "first", bench.clock)
+    shutil.rmtree(bench.workspace.root / "lake" / "farms")
+    with pytest.raises(NothingNew, match=r"no farm to correct for: .*`trainer farm import`"):
+        retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+
+
 def test_a_decision_can_be_computed_again(bench: Bench) -> None:
     """From run and lake alone; hours that were changed since show in the evidence."""
     folder = tune(bench).folder
