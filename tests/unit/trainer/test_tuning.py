@@ -204,7 +204,7 @@ def test_retuning_needs_a_release(bench: Bench) -> None:
 
 
 def test_a_release_names_no_farm_that_lost_its_correction(bench: Bench) -> None:
-    """The trainer's people are told which; the reason, which every device shows, is not for them."""
+    """The trainer's people are told which; the reason, which every device shows, is silent."""
     publish_run(bench.workspace, bench.workspace.runs / "shared", "stable", "first", bench.clock)
     retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
     shutil.rmtree(bench.workspace.root / "lake" / "farms" / "hill")
