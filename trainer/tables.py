@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_HEADER: Final = 10_000
+"""Longest first line of a stranger's CSV file, in bytes: a column costs two of them, and 1 kB."""
 _OURS: Final = frozenset({TIME, *schema.OBSERVED, *map(flag_column, schema.OBSERVED)})
 
 
@@ -50,8 +52,8 @@ def table(name: str, content: bytes, rows: int | None = None) -> pl.DataFrame:
     Args:
         name: File name; its ending tells the kind.
         content: The file.
-        rows: Most that it may have; None = any. With a limit only columns in our names are read
-            of a Parquet file, whose others cost a stranger few bytes and us as many as we let them.
+        rows: Most that it may have; None = any. With a limit the columns are bounded as well:
+            by the first line of CSV, and of Parquet only those in our names are read.
 
     Raises:
         BadData: Not readable as what the name says, or more than `rows`.
@@ -69,6 +71,8 @@ def table(name: str, content: bytes, rows: int | None = None) -> pl.DataFrame:
 
 
 def _csv(content: bytes, most: int | None) -> pl.DataFrame:
+    if most is not None and b"\n" not in content[:_HEADER] and len(content) > _HEADER:
+        raise BadData(f"its first line is longer than {_HEADER} bytes")
     try:
         # Everything as text: the translation decides what a number is, and drops nothing silently.
         return pl.read_csv(
