@@ -287,7 +287,7 @@ def _farms_lineage(farms: Sequence[LakeSource]) -> dict[str, str]:
         return {}
     places = {str(one.record.id): msgspec.to_builtins(one.place) for one in farms}
     both = f"{_data_digest(farms)}{_digest(places)}"
-    return {"farms": str(len(farms)), "farms_sha256": _sha256(both.encode())}
+    return {"trained_farms": str(len(farms)), "trained_farms_sha256": _sha256(both.encode())}
 
 
 def _data_digest(sources: Sequence[LakeSource]) -> str:

@@ -17,6 +17,7 @@ from edge_agent.inference import load_predictors
 from tests.fakes.trained import AS_OF, add_farm, make_workspace, shrink, train
 from tests.fakes.weather import SITE, STATION, record
 from trainer import candidate, dataset, training
+from trainer.depot import FARMS
 from trainer.scoring import SCORED_LEADS
 from trainer.workspace import Workspace
 
@@ -84,7 +85,8 @@ def test_a_run_with_farms_tells_how_many_and_not_whose(
     beside = train(asking)
     manifest, _, metrics = candidate.load(beside)
     plain, _, before = candidate.load(first)
-    assert manifest.lineage["farms"] == "1"
+    assert manifest.lineage["trained_farms"] == "1"
+    assert FARMS not in manifest.lineage
     assert manifest.lineage["stations"] == "108"
     assert manifest.sites == plain.sites
     assert manifest.models != plain.models
