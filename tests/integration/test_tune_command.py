@@ -21,7 +21,7 @@ from edge_agent.loaded import Loaded, load_release
 from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Device
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
-from tests.fakes.runs import Bench
+from tests.fakes.runs import GOOD, Bench
 from tests.fakes.weather import SITE
 from trainer import cli, gate, workspace
 from trainer.release import publish_run
@@ -105,6 +105,16 @@ def test_a_farm_hears_what_its_history_taught(
     assert code == 11, said
     code, out, _ = _trainer(capsys, monkeypatch, "status", *config)
     assert "farms: 1 corrected; 1 tried, 1 better, 0 as good without, 0 not judged" in out
+    monkeypatch.setattr(gate, "decide", lambda _, folder, *__: folder)
+    newer = Bench(central, FakeClock(SystemClock().now())).run("newer", GOOD)
+    code, _, said = _trainer(
+        capsys, monkeypatch, "promote", newer.name, "--channel", "stable", *config
+    )
+    assert (code, "of release 2 fitted its models alone: `trainer tune" in said) == (0, True)
+    code, _, said = _trainer(
+        capsys, monkeypatch, "promote", "shared", "--channel", "stable", *config
+    )
+    assert (code, "trainer tune" in said) == (0, False)
 
 
 def test_an_unknown_farm_and_a_bad_name_are_said(

@@ -58,14 +58,21 @@ def promote(  # noqa: PLR0917 - click passes them by name
     from trainer.tracking import mirrored
     from trainer.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
+    workspace, clock = Workspace.open(config_path), SystemClock()
     folder = chosen_run(workspace, run)
     with mirrored(workspace):
-        folder = gate.decide(workspace, folder, channel, SystemClock())
+        before = gate.champion_of(workspace, channel, clock)
+        folder = gate.decide(workspace, folder, channel, clock)
         staged = percent < 100
         rollout = Rollout(percent, folder.name, devices) if staged else None
-        number = publish_run(workspace, folder, channel, reason, SystemClock(), rollout=rollout)
+        number = publish_run(workspace, folder, channel, reason, clock, rollout=rollout)
     _say(number, channel, folder.name, as_json)
+    if before is not None and before.tuned:
+        click.echo(
+            f"trainer: the corrections for farms of release {before.release} fitted its models "
+            f"alone: `trainer tune --channel {channel}` fits new ones",
+            err=True,
+        )
 
 
 @click.command()
