@@ -11,38 +11,34 @@ code and parameters give the same name and the same bytes. The folder appears wh
 from __future__ import annotations
 
 import hashlib
-import platform
 import shutil
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import polars as pl
 
-from edge_agent import __version__
 from edge_agent.contract import features, golden
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
 from edge_agent.errors import BadData, InputMissing
 from edge_agent.files import make_folder, sync_folder, write_atomic
 from edge_agent.inference import load_predictors
-from trainer import export, linear, model, parity, run_store, stack, training
+from trainer import export, parity, run_store, training
 from trainer.dataset import split
 from trainer.holdout import Holdout
 from trainer.lake_source import ready, ready_farms, stations_until
+from trainer.lineage import digest, lineage_of
 from trainer.parallel import each_of
 from trainer.scoring import SCORED_LEADS, Metrics, score_holdout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest, SiteNormals
     from trainer.dataset import Source, Split, StationSeries
-    from trainer.lake_source import LakeSource
     from trainer.workspace import Workspace
 
 METRICS = "metrics.json"
@@ -87,8 +83,8 @@ def train(
     sources = ready(records, borders, champion.sites if champion else {}, progress)
     sites = {str(one.number): _normals(one) for one in sources}
     farms = ready_farms(workspace, borders, as_of, sites, progress) if options.farms else []
-    lineage = _lineage(workspace, sources, farms, borders)
-    name = f"{as_of + timedelta(hours=9):%Y%m%d}-{_digest(lineage)[:12]}"
+    lineage = lineage_of(workspace.config.training, sources, farms, borders)
+    name = f"{as_of + timedelta(hours=9):%Y%m%d}-{digest(lineage)[:12]}"
     folder = workspace.run_store.folder(name)
     if (folder / MANIFEST).exists():
         return folder
@@ -229,77 +225,6 @@ def _golden_windows(
     return (*windows, (one.place, gaps))
 
 
-def _lineage(
-    workspace: Workspace,
-    sources: Sequence[LakeSource],
-    farms: Sequence[LakeSource],
-    borders: Split,
-) -> dict[str, str]:
-    options = workspace.config.training
-    newest = max(one.record.last for one in sources)
-    oldest = min(one.first for one in sources)
-    normals = {str(one.number): one.place.normals for one in sources}
-    return {
-        "stations": ",".join(str(one.number) for one in sources),
-        "data_sha256": _data_digest(sources),
-        "data_from": f"{oldest:%Y-%m-%dT%H:%M}Z",
-        "data_to": f"{newest:%Y-%m-%dT%H:%M}Z",
-        "trained_to": f"{borders.train_end:%Y-%m-%dT%H:%M}Z",
-        "normals_sha256": _digest(normals),
-        "code_version": __version__,
-        "features_digest": features.digest(),
-        "seed": str(options.seed),
-        "holdout_share": str(options.holdout_share),
-        "embargo_hours": str(options.embargo_hours),
-        "parameters": msgspec.json.encode(
-            {
-                "trees": dict(model.TREES),
-                "rounds": model.ROUNDS,
-                "pairs": training.PAIRS,
-                "parts": training.PARTS,
-                "linear_rows": training.LINEAR_ROWS,
-                "ridge": linear.PENALTY,
-                "drop_share": training.DROP_SHARE,
-                "bare_share": training.BARE_SHARE,
-                "probed": training.PROBED,
-                "knots_averaged": 2 * stack.NEIGHBOURS + 1,
-            },
-            order="deterministic",
-        ).decode(),
-        "libraries": msgspec.json.encode(
-            {
-                "polars": pl.__version__,
-                "numpy": np.__version__,
-                **model.versions(),
-                **export.versions(),
-                "python": platform.python_version(),
-            },
-            order="deterministic",
-        ).decode(),
-        "machine": f"{platform.machine()} {sys.platform}",
-        **_farms_lineage(farms),
-    }
-
-
-def _farms_lineage(farms: Sequence[LakeSource]) -> dict[str, str]:
-    """How many took part, and a digest of what they brought; who and where they are stays here."""
-    if not farms:
-        return {}
-    places = {str(one.record.id): msgspec.to_builtins(one.place) for one in farms}
-    both = f"{_data_digest(farms)}{_digest(places)}"
-    return {"trained_farms": str(len(farms)), "trained_farms_sha256": _sha256(both.encode())}
-
-
-def _data_digest(sources: Sequence[LakeSource]) -> str:
-    data = hashlib.sha256()
-    for one in sources:
-        frame = one.record.observations()
-        data.update(f"{one.record.id}:{frame.height}:".encode())
-        numbers = frame.select(TIME, *OBSERVED).cast({TIME: pl.Int64}).cast(pl.Float64)
-        data.update(numbers.fill_null(float("nan")).to_numpy().tobytes())
-    return data.hexdigest()
-
-
 def _ref(path: str, body: bytes) -> contract.FileRef:
     return contract.FileRef(path=path, sha256=_sha256(body), length=len(body))
 
@@ -310,7 +235,3 @@ def _model_path(target: str, body: bytes) -> str:
 
 def _sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
-
-
-def _digest(document: Mapping[str, object]) -> str:
-    return _sha256(msgspec.json.encode(document, order="deterministic"))
