@@ -21,7 +21,7 @@ import polars as pl
 from edge_agent.contract import features, golden
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
-from edge_agent.errors import BadData, InputMissing
+from edge_agent.errors import BadData, InputMissing, StorageError
 from edge_agent.files import make_folder, sync_folder, write_atomic
 from edge_agent.inference import load_predictors
 from trainer import export, parity, run_store, training
@@ -162,7 +162,7 @@ def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
         BadData: It is damaged.
     """
     try:
-        manifest = contract.decode((folder / MANIFEST).read_bytes())
+        manifest = _manifest(folder)
         files = {
             ref.path: (folder / "files" / ref.path).read_bytes() for ref in manifest.all_files()
         }
@@ -180,17 +180,33 @@ def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
     return manifest, files, metrics
 
 
+def _manifest(folder: Path) -> Manifest:
+    content = (folder / MANIFEST).read_bytes()
+    try:
+        return contract.decode(content)
+    except BadData as fault:
+        raise BadData(f"{folder.name}: {fault}") from fault
+
+
 def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes], metrics: Metrics) -> None:
-    """Write a run's folder; it appears whole or not at all."""
+    """Write a run's folder; it appears whole or not at all.
+
+    Raises:
+        StorageError: The disk refused.
+    """
     staging = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
-    for path, body in files.items():
-        write_atomic(staging / "files" / path, body)
-    write_atomic(staging / METRICS, msgspec.json.format(msgspec.json.encode(metrics), indent=1))
-    write_atomic(staging / MANIFEST, contract.encode(manifest))
-    make_folder(folder.parent)
-    staging.rename(folder)
-    sync_folder(folder.parent)
+    try:
+        for path, body in files.items():
+            write_atomic(staging / "files" / path, body)
+        write_atomic(staging / METRICS, msgspec.json.format(msgspec.json.encode(metrics), indent=1))
+        write_atomic(staging / MANIFEST, contract.encode(manifest))
+        make_folder(folder.parent)
+        staging.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as fault:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise StorageError(f"{folder}: cannot be written: {fault.strerror}") from fault
 
 
 def golden_file(windows: bytes) -> tuple[str, contract.FileRef]:
