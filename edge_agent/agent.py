@@ -282,8 +282,7 @@ class Agent:
         if runtime.config.mqtt.share_history:
             return
         topic = runtime.topics.history
-        runtime.outbox.withdraw(topic)
-        told = runtime.outbox.last_said(topic)
+        told = runtime.outbox.withdraw(topic) or runtime.outbox.last_said(topic)
         if told:
             name = f"{topic}/forget/{sha256(told).hexdigest()[:12]}"
             runtime.outbox.put(envelope.forget(topic, name))

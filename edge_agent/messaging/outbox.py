@@ -203,10 +203,21 @@ class Outbox:
                 self._insert(message)
         return len(current)
 
-    def withdraw(self, topic: str) -> None:
-        """Forget what waits on a topic; it was not to be said after all, and is not counted."""
+    def withdraw(self, topic: str) -> bytes:
+        """Forget what waits on a topic; it was not to be said after all, and is not counted.
+
+        Returns:
+            Newest payload of it, which the broker may have without its PUBACK; empty where none
+            was. An empty one that waits takes back what is retained, and stays.
+        """
         with transaction(self._db) as db:
-            db.execute("DELETE FROM outbox WHERE topic = ?", (topic,))
+            row = db.execute(
+                "SELECT payload FROM outbox WHERE topic = ? AND length(payload) > 0 "
+                "ORDER BY seq DESC LIMIT 1",
+                (topic,),
+            ).fetchone()
+            db.execute("DELETE FROM outbox WHERE topic = ? AND length(payload) > 0", (topic,))
+        return row[0] if row else b""
 
     def last_said(self, topic: str) -> bytes:
         """Payload of the last delivered retained message of a topic; empty where none was."""

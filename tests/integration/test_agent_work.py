@@ -165,6 +165,15 @@ def test_own_hours_are_told_where_that_is_asked_for(case: _Case) -> None:
     case.deliver()
     case.agent.reload()
     assert "history" not in case.topics()
+    # What was on its way may have arrived: it is taken back as well, until that is delivered.
+    case.path.write_text(sharing, "utf-8")
+    case.agent.reload()
+    case.agent.cycle(NOW + timedelta(hours=3))
+    case.path.write_text(plain, "utf-8")
+    for _ in range(2):
+        case.agent.reload()
+        (entry,) = (e for e in case.waiting() if e.message.topic == f"{ROOT}/history")
+        assert entry.message.payload == b""
 
 
 def test_a_bad_reload_keeps_everything(case: _Case) -> None:
