@@ -5,7 +5,8 @@ error names the file and the reason:
 
 A1 the manifest is of this project, in a format this agent reads;
 A2 it was signed for the channel it was found on, so no one can move it to another;
-A3 its number is higher than any this device ever ran (a rollback is a new, higher release);
+A3 its number is higher than any this device ever ran (a rollback is a new, higher release), or it
+   is the very release that was installed last, whose files were damaged here since;
 A4 this agent is new enough;
 A5 the feature code it was trained with is the feature code on this device;
 A6 its files lie where models lie, under names that cannot leave a folder, each name once, and none
@@ -47,6 +48,7 @@ class Device:
         highest: Highest release number it ever ran; 0 for none.
         current_sha256: Of the live manifest, hex; empty for none.
         current_release: Number of the live release; 0 for none.
+        installed_sha256: Of the manifest that was installed last, hex, its files whole or not.
         id: "site/id", for staged rollouts and the device's own corrections.
         pinned: The only release number that this device takes; 0 for any.
         left: The release it went back from, or None.
@@ -58,6 +60,7 @@ class Device:
     highest: int
     current_sha256: str = ""
     current_release: int = 0
+    installed_sha256: str = ""
     id: str = ""
     pinned: int = 0
     left: Left | None = None
@@ -87,7 +90,7 @@ def admit(content: bytes, digest: str, device: Device) -> Manifest:
         manifest = contract.decode(content)
     except BadData as fault:
         raise Refused(f"{name}: {fault}") from fault
-    _fits(manifest, device, name)
+    _fits(manifest, device, name, again=digest == device.installed_sha256)
     _files(manifest, device.id, name)
     if device.pinned and manifest.release != device.pinned:
         raise NothingNew(
@@ -114,7 +117,7 @@ def included(rollout: Rollout, device_id: str) -> bool:
     return int.from_bytes(digest[:8], "big") / 2**64 * 100.0 < rollout.percent
 
 
-def _fits(manifest: Manifest, device: Device, name: str) -> None:
+def _fits(manifest: Manifest, device: Device, name: str, *, again: bool) -> None:
     if manifest.project != contract.PROJECT:
         raise Refused(
             f"{name}: made for project {manifest.project!r}, this is {contract.PROJECT!r}"
@@ -124,7 +127,7 @@ def _fits(manifest: Manifest, device: Device, name: str) -> None:
             f"{name}: signed for channel {manifest.channel!r}, this device follows "
             f"{device.channel!r}"
         )
-    if manifest.release <= device.highest:
+    if manifest.release <= device.highest and not again:
         raise Refused(
             f"{name}: release {manifest.release} is not newer than {device.highest}, which ran "
             "here: publish going back as a new release (`trainer rollback`)"

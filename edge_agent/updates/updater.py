@@ -169,6 +169,7 @@ class Updater:
             highest=pointer.highest,
             current_sha256="" if live is None else live.sha256,
             current_release=0 if live is None else live.manifest.release,
+            installed_sha256="" if pointer.current is None else pointer.current.sha256,
             id=self._id,
             pinned=self._pinned,
             left=pointer.left,

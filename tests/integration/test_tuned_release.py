@@ -115,7 +115,7 @@ def test_another_name_means_no_correction_until_the_next_install(
 
 
 def test_a_damaged_or_lost_shard_is_a_damaged_release(tmp_path: Path, yard: Yard) -> None:
-    """As with any file: the previous release steps in, with its own correction."""
+    """As with any file: the previous release steps in with its own correction, until a sync."""
     _publish(yard, "one")
     device = _device(tmp_path, yard, FARMS[3])
     device.sync(yard.depot)
@@ -127,8 +127,23 @@ def test_a_damaged_or_lost_shard_is_a_damaged_release(tmp_path: Path, yard: Yard
     assert (device.live(), _offset(device)) == (1, 0.3)
     shard.unlink()
     assert (device.live(), _offset(device)) == (1, 0.3)
-    shard.write_bytes(content)
+    assert device.sync(yard.depot) == 2
     assert (device.live(), _offset(device)) == (2, 0.3)
+    assert shard.read_bytes() == content
+    with pytest.raises(NothingNew):
+        device.sync(yard.depot)
+
+
+def test_a_device_whose_only_release_is_damaged_is_mended(tmp_path: Path, yard: Yard) -> None:
+    """Without another release to go back to it would forecast nothing until the next one."""
+    _publish(yard, "one")
+    device = _device(tmp_path, yard, FARMS[3])
+    device.sync(yard.depot)
+    for file in (device.state / "releases/1/files").rglob("*.*"):
+        file.write_bytes(b"")
+    assert device.live() == 0
+    assert device.sync(yard.depot) == 1
+    assert (device.live(), _offset(device)) == (1, 0.3)
 
 
 def test_going_back_takes_the_correction_along(tmp_path: Path, yard: Yard) -> None:

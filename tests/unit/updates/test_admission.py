@@ -36,6 +36,14 @@ def test_the_live_release_is_nothing_new() -> None:
         admit(_content(), "5a", device)
 
 
+def test_a_release_that_was_damaged_here_is_installed_again() -> None:
+    """The very one that was installed last comes anew; no other of its number does (A3)."""
+    device = Device("stable", "0.1.0", DIGEST, highest=5, installed_sha256="5a")
+    assert admit(_content(), "5a", device).release == 5
+    with pytest.raises(Refused, match="release 5 is not newer than 5, which ran here"):
+        admit(_content(), "5b", device)
+
+
 @pytest.mark.parametrize("version", ["", "1", "1.2", "1.2.x", "-1.0.0", "1.0.0.0", "9999999.0.0"])
 def test_a_version_that_is_none_is_refused(version: str) -> None:
     """Only three numbers make a version."""
