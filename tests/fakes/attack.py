@@ -184,7 +184,7 @@ def numbers(_: Scene, patch: pytest.MonkeyPatch) -> None:
 
 def fitness(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """Rules A1 to A5 are not applied."""
-    patch.setattr(admission, "_fits", lambda *_: None)
+    patch.setattr(admission, "_fits", lambda *_, **__: None)
 
 
 def paths(_: Scene, patch: pytest.MonkeyPatch) -> None:
