@@ -214,8 +214,13 @@ def _model(patient: Patient) -> Iterator[Finding]:
     manifest = installed.manifest
     age = patient.clock.now() - datetime.fromisoformat(str(manifest.created_at))
     seen = f"release {manifest.release} ({manifest.channel}), made {age.days} days ago"
-    left = slots.pointer().left
-    if left is None:
+    current, left = slots.pointer().current, slots.pointer().left
+    if current is not None and current.sha256 != installed.sha256:
+        yield Finding(
+            "model", Outcome.WARN, f"{seen}; release {current.release} is damaged on this disk",
+            "edge-agent sync pulls it anew; look at the disk",
+        )  # fmt: skip
+    elif left is None:
         yield Finding("model", Outcome.OK, seen)
     else:
         yield Finding(

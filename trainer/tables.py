@@ -141,6 +141,7 @@ def _times(given: pl.Series, lines: int | None) -> pl.Series:
     if wrong is not None and not good[wrong]:
         where = f"row {wrong + 1}" if lines is None else f"line {lines + wrong + 1}"
         raise BadData(
-            f"{where}: {TIME} {str(given[wrong])[:40]!r} is no full hour like 2024-01-31T04:00:00Z"
+            f"{where}: {TIME} {str(given[wrong])[:40]!r} is no full hour like "
+            "2024-01-31T04:00:00Z or 2024-01-31T13:00:00+09:00"
         )
     return time

@@ -8,6 +8,7 @@ import tarfile
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -15,11 +16,13 @@ from edge_agent import certificates, config
 from edge_agent.clock import SystemClock
 from edge_agent.commands.doctor import doctor, support_bundle
 from edge_agent.config_structs import Tls
+from edge_agent.contract import manifest as contract
 from edge_agent.runtime import Runtime
+from edge_agent.updates.slots import Slots
 from tests.fakes.certificates import Authority
 from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Yard
-from tests.fakes.farm import ROOT, fill_weather, install_release, write_config
+from tests.fakes.farm import ROOT, fill_weather, install_release, whole_release, write_config
 from tests.fakes.mosquitto import Mosquitto, free_port
 from trainer import keys
 
@@ -142,6 +145,22 @@ def test_a_damaged_database_is_told_and_left_where_it_is(tmp_path: Path) -> None
     database.write_bytes(content)
     assert _findings(path, "--offline")["database"][0] == "FAIL"
     assert database.read_bytes() == content
+
+
+def test_a_damaged_release_is_told(tmp_path: Path) -> None:
+    """The one before it is at work, and that is a warning."""
+    install_release(tmp_path / "state")
+    slots = Slots(tmp_path / "state")
+    content, files = whole_release()
+    newer = msgspec.structs.replace(contract.decode(content), release=4)
+    installed = slots.switch(slots.stage(contract.encode(newer), files))
+    path = _config(tmp_path, free_port())
+    assert _findings(path, "--offline")["model"][0] == "OK"
+    installed.path(newer.golden).write_bytes(b"")
+    outcome, seen, advice = _findings(path, "--offline")["model"]
+    assert (outcome, seen[:9]) == ("WARN", "release 3")
+    assert "release 4 is damaged on this disk" in seen
+    assert "edge-agent sync" in advice
 
 
 def test_the_bundle_holds_no_secret(tmp_path: Path, broker: Mosquitto) -> None:
