@@ -105,6 +105,8 @@ def test_a_farm_hears_what_its_history_taught(
     assert code == 11, said
     code, out, _ = _trainer(capsys, monkeypatch, "status", *config)
     assert "farms: 1 corrected; 1 tried, 1 better, 0 as good without, 0 not judged" in out
+    # The page is about the models; written for the run with farms it would not be found.
+    assert "report: none; write it: trainer report shared\n" in out
     monkeypatch.setattr(gate, "decide", lambda _, folder, *__: folder)
     newer = Bench(central, FakeClock(SystemClock().now())).run("newer", GOOD)
     code, _, said = _trainer(

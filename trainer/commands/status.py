@@ -30,6 +30,7 @@ def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
 
     Example: trainer status --json
     """
+    from trainer.run_store import plain_name
     from trainer.workspace import Workspace
 
     workspace = Workspace.open(config_path)
@@ -59,7 +60,8 @@ def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
         )
         if live["farms"]:
             click.echo(f"  farms: {live['farms']}")
-        click.echo(f"  report: {live['report'] or 'none; write it: trainer report ' + live['run']}")
+        todo = f"none; write it: trainer report {plain_name(live['run'])}"
+        click.echo(f"  report: {live['report'] or todo}")
     if not document["channels"]:
         click.echo("nothing is published: run `trainer daily`, or `trainer train` and `promote`")
     ends = ", ".join(f"{role.role} {role.expires:%Y-%m-%d}" for role in roles)
