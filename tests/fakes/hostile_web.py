@@ -96,8 +96,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self, content: bytes) -> None:
         """A piece of the body."""
-        self.wfile.write(content)
+        # Counted first: whoever has read it may look at the count at once.
         self.server.sent += len(content)
+        self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""
