@@ -178,7 +178,10 @@ class _Case:
         self.inbox: _Inbox | None = None
 
     def run(
-        self, seconds: float, plan: dict[float, Item | Callable[[], None]] | None = None
+        self,
+        seconds: float,
+        plan: dict[float, Item | Callable[[], None]] | None = None,
+        start_thread: Callable[[Callable[[], None]], None] = lambda target: target(),
     ) -> None:
         self.inbox = _Inbox(self.clock, {**(plan or {}), seconds: Signal.STOP})
         Service(
@@ -189,7 +192,7 @@ class _Case:
             clock=self.clock,
             random=lambda: 0.5,
             poll_interval_s=3600.0,
-            start_thread=lambda target: target(),
+            start_thread=start_thread,
         ).run()
 
 
@@ -311,17 +314,7 @@ def test_only_one_update_at_a_time() -> None:
     """Rule 4: while one runs no second is started."""
     case = _Case()
     started: list[int] = []
-    case.inbox = _Inbox(case.clock, {20_000: Signal.STOP})
-    Service(
-        case.work,
-        case.mail,
-        case.inbox,
-        words=case.words,
-        clock=case.clock,
-        random=lambda: 0.5,
-        poll_interval_s=3600.0,
-        start_thread=lambda _target: started.append(1),
-    ).run()
+    case.run(20_000, start_thread=lambda _target: started.append(1))
     assert started == [1]
 
 
@@ -334,18 +327,12 @@ def test_an_update_asked_for_during_one_comes_after_it(
     case = _Case()
     started: list[float] = []
     end = Fetched(news=False, fault=fault)
-    case.inbox = _Inbox(case.clock, {10: wish, 20: wish, 30: end, 40: end, 200: Signal.STOP})
     begin = case.clock.monotonic()
-    Service(
-        case.work,
-        case.mail,
-        case.inbox,
-        words=case.words,
-        clock=case.clock,
-        random=lambda: 0.5,
-        poll_interval_s=3600.0,
+    case.run(
+        200,
+        {10: wish, 20: wish, 30: end, 40: end},
         start_thread=lambda _target: started.append(case.clock.monotonic() - begin),
-    ).run()
+    )
     assert started == [0, 30]
 
 
