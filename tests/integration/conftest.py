@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.mosquitto import Mosquitto
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that has heard nothing yet."""
+    with Mosquitto(tmp_path / "broker") as server:
+        yield server
 
 
 @pytest.fixture

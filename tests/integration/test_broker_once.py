@@ -10,21 +10,14 @@ from click.testing import CliRunner
 
 from edge_agent.commands.cycle import once
 from edge_agent.sole import Sole
-from tests.fakes.mosquitto import Mosquitto
 from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fakes.mosquitto import Mosquitto
+
 BASE = "farm/v1/farm/edge-1"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as server:
-        yield server
 
 
 @pytest.fixture

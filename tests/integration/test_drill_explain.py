@@ -20,7 +20,6 @@ from tests.fakes.mosquitto import Mosquitto, free_port
 from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import click
@@ -34,13 +33,6 @@ threshold = 30.0
 [rules.action]
 command = "vent_open"
 """
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as server:
-        yield server
 
 
 def farm(folder: Path, port: int) -> Path:

@@ -23,28 +23,21 @@ from edge_agent.errors import (
 from edge_agent.observations import own
 from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.farm import fill_weather, write_config
-from tests.fakes.mosquitto import Mosquitto
 from tests.fakes.subscriber import Subscriber
 from trainer.commands.farm import farm
 from trainer.places import FarmId
 from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import click
     import polars as pl
 
+    from tests.fakes.mosquitto import Mosquitto
+
 EDGE = FarmId("farm", "edge-1")
 SENSOR = '[[sensors]]\ntopic = "roof"\nquantity = "air_temperature_c"\nunit = "C"\n'
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker that has heard nothing yet."""
-    with Mosquitto(tmp_path / "broker") as server:
-        yield server
 
 
 @pytest.fixture
