@@ -88,8 +88,8 @@ class _Cluster:
     def __call__(self, work: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
         from dask.utils import funcname
 
-        # A task of its own, so that what all items share (a `partial` may hold models) reaches a
-        # worker once. Not `scatter`: what is lost with a worker would not be made again.
+        # A task of its own, so that what all items share (a `partial` may hold models) does not
+        # travel with each. Not `scatter`: what is lost with a worker would not be made again.
         shared = self._client.submit(_same, work, pure=False)
         threads = [name for name, count in self._client.ncores().items() for _ in range(count)]
         waiting: deque[Future[R]] = deque()

