@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from edge_agent import __version__, config, cycle, learning, locations
 from edge_agent.account import work_as_owner
 from edge_agent.agronomy.irrigation import NoAdvice
-from edge_agent.alerts import message
+from edge_agent.alerts import backfill, message
 from edge_agent.alerts.envelope import Voice
 from edge_agent.alerts.history import AlertLog
 from edge_agent.alerts.latches import Latches
@@ -317,7 +317,7 @@ class Runtime:
             return about
         oldest = timedelta(hours=self.config.limits.advice_max_age_h)
         fresh = message.fresh_message(agents, known.origin if known else None, oldest)
-        return (*about, fresh, *self._history(voice))
+        return (*about, fresh, *self._history(voice), *self._untold(voice))
 
     def _history(self, voice: Voice) -> tuple[Message, ...]:
         """The newest hours of the farm's own sensors, where they are to be shared.
@@ -330,6 +330,22 @@ class Runtime:
         if frame.is_empty():
             return ()
         return (message.history_message(voice, own.identity(self.config.device), frame),)
+
+    def _untold(self, voice: Voice) -> list[Message]:
+        """Hours of forecasts that passed while the broker was away, see `backfill`."""
+        begins = {}
+        for name, topic in message.TARGET_TOPICS.items():
+            begin = backfill.since(
+                self.outbox.waiting(self.topics.forecast(topic)),
+                self.outbox.waiting(self.topics.backfill(topic)),
+            )
+            if begin is not None:
+                begins[name] = max(begin, voice.now - backfill.REACH)
+        if not begins or voice.clock == "untrusted":
+            return []
+        kept = self.store.forecasts(min(begins.values()), voice.now)
+        made = (backfill.message_of(voice, name, at, kept) for name, at in begins.items())
+        return [told for told in made if told is not None]
 
     def _load(self, installed: InstalledRelease) -> Loaded:
         return load_release(installed, self.config.device.full_id)

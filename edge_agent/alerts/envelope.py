@@ -88,11 +88,18 @@ def base(
 
 def state(topic: str, payload: Base, kind: Kind) -> Message:
     """Retained state, told apart from others of its hour by what it says and not by when."""
+    return retained(topic, _marked(payload), kind)
+
+
+def late(topic: str, payload: Base) -> Message:
+    """What is told afterwards: told apart as a state is, and not kept by the broker."""
+    return replace(passing(topic, _marked(payload), Kind.TELEMETRY), collapse=topic)
+
+
+def _marked(payload: Base) -> Base:
     plain = msgspec.to_builtins(payload)
     said = {key: value for key, value in plain.items() if key not in _PASSING}
-    return retained(
-        topic, msgspec.structs.replace(payload, id=f"{payload.id}-{digest(said)}"), kind
-    )
+    return msgspec.structs.replace(payload, id=f"{payload.id}-{digest(said)}")
 
 
 def digest(said: object) -> str:

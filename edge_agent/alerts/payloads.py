@@ -30,7 +30,7 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         source: Rung of the forecast ladder, `sensor`, or `agent`.
         model_release: Release that took part; null where none did.
         clock: How far the device's clock can be trusted.
-        historical: True when it speaks of the past, sent late on purpose.
+        historical: True when it speaks of the past, sent late on purpose: never act on it.
     """
 
     schema: str
@@ -77,6 +77,17 @@ class ForecastPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     notes: tuple[str, ...]
     adjusted: tuple[str, ...]
     inputs: tuple[Input, ...]
+
+
+class BackfillPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hours that passed since `valid_from` while no forecast could be delivered.
+
+    Each by the newest forecast that was made before it; an hour that none foresaw is absent.
+    """
+
+    quantity: str
+    unit: str
+    hours: tuple[ForecastHour, ...]
 
 
 class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -234,6 +245,7 @@ SCHEMAS: Final[dict[str, type[Base]]] = {
     "health": HealthPayload,
     "fresh": FreshPayload,
     "history": HistoryPayload,
+    "backfill": BackfillPayload,
 }
 """Message kind -> struct; the kind names docs/mqtt/<kind>.schema.json."""
 

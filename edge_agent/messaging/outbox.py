@@ -211,12 +211,18 @@ class Outbox:
             was. An empty one that waits takes back what is retained, and stays.
         """
         with transaction(self._db) as db:
-            row = db.execute(
+            newest = self.waiting(topic)
+            db.execute("DELETE FROM outbox WHERE topic = ? AND length(payload) > 0", (topic,))
+        return newest
+
+    def waiting(self, topic: str) -> bytes:
+        """Newest payload, not an empty one, that waits on a topic; empty where none does."""
+        with faults_told(self._db):
+            row = self._db.execute(
                 "SELECT payload FROM outbox WHERE topic = ? AND length(payload) > 0 "
                 "ORDER BY seq DESC LIMIT 1",
                 (topic,),
             ).fetchone()
-            db.execute("DELETE FROM outbox WHERE topic = ? AND length(payload) > 0", (topic,))
         return row[0] if row else b""
 
     def last_said(self, topic: str) -> bytes:

@@ -76,6 +76,10 @@ class Topics:
         """Forecast of one target, retained with expiry."""
         return self._of("forecast", target)
 
+    def backfill(self, target: str) -> str:
+        """Hours of a forecast that passed untold, not retained."""
+        return self._of("history", target)
+
     def alert_state(self, rule: str) -> str:
         """Level of a rule now, retained with expiry."""
         return self._of("alert", rule, "state")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,12 @@ from click.testing import CliRunner
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge_agent import config
 from edge_agent.commands.doctor import doctor
 from edge_agent.commands.status import status
 from edge_agent.observations import own
+from edge_agent.runtime import Runtime
+from tests.fakes.clock import FakeClock
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
 from tests.fakes.mosquitto import Mosquitto
 
@@ -75,6 +80,15 @@ def _wait(enough: object, timeout_s: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def _work_hours_unheard(path: Path, state: Path) -> None:
+    """So that there are hours to be told afterwards."""
+    now = datetime.now(UTC)  # noqa: TID251 - the weather ends at the machine's now
+    for back in (2, 1):
+        clock = FakeClock(now - timedelta(hours=back))
+        with closing(Runtime(config.load(path, {}), state, clock, lambda: True)) as runtime:
+            runtime.run_cycle()
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker with the access list that is shipped, and a password for each of its users."""
@@ -99,6 +113,7 @@ def test_everybody_has_what_is_theirs_and_no_more(tmp_path: Path, broker: Mosqui
     user += '[irrigation]\ncrop = "tomato"\n[[sensors]]\ntopic = "zigbee2mqtt/roof"\n'
     user += 'quantity = "air_temperature_c"\nunit = "C"\n'
     path = write_config(tmp_path, broker.port, user)
+    _work_hours_unheard(path, tmp_path / "state")
     people = {name: _Person(broker.port, name) for name in USERS[1:]}
     with ServiceProcess(path, tmp_path) as service:
         service.wait_for_line("mqtt 5")
@@ -123,7 +138,7 @@ def test_everybody_has_what_is_theirs_and_no_more(tmp_path: Path, broker: Mosqui
     assert told["outbox"]["refused"] == {}
     assert told["outbox"]["waiting"] == {}
     said = {"availability", "fresh", "model", "health", "forecast/temperature", "alert/heat/event"}
-    said.add("history")
+    said |= {"history", "history/temperature"}
     assert {f"{ROOT}/{topic}" for topic in said} <= people["display"].topics()
     assert not [topic for topic in people["stranger"].topics() if topic.startswith(ROOT)]
     assert "homeassistant/device/farm-edge-farm-edge-1/config" in people["homeassistant"].topics()

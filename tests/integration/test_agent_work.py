@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edge_agent.messaging.outbox import Entry
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the weather ends at the machine's now
+HOUR = timedelta(hours=1)
 
 
 class _Case:
@@ -174,6 +175,26 @@ def test_own_hours_are_told_where_that_is_asked_for(case: _Case) -> None:
         case.agent.reload()
         (entry,) = (e for e in case.waiting() if e.message.topic == f"{ROOT}/history")
         assert entry.message.payload == b""
+
+
+def test_hours_that_passed_untold_follow_an_outage(case: _Case) -> None:
+    """Nothing while all is delivered; then each hour once, apart from the values of now."""
+    case.agent.cycle(NOW)
+    case.deliver()
+    case.agent.cycle(NOW + HOUR)
+    assert "history/temperature" not in case.topics()
+    for hours in (2, 3, 4):
+        case.agent.cycle(NOW + hours * HOUR)
+    (entry,) = (e for e in case.waiting() if e.message.topic == f"{ROOT}/history/temperature")
+    told = json.loads(entry.message.payload)
+    full = (NOW + HOUR).replace(minute=0, second=0)
+    missed = [datetime.fromisoformat(hour["valid_at"]) for hour in told["hours"]]
+    assert missed == [full + hours * HOUR for hours in (1, 2, 3)]
+    assert told["historical"]
+    assert "history/humidity" in case.topics()
+    case.deliver()
+    case.agent.cycle(NOW + 5 * HOUR)
+    assert "history/temperature" not in case.topics()
 
 
 def test_a_bad_reload_keeps_everything(case: _Case) -> None:

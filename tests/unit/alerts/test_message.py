@@ -6,44 +6,36 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import polars as pl
 import pytest
 
 from edge_agent.agronomy.irrigation import Advice
-from edge_agent.alerts import message, payloads, wording
+from edge_agent.alerts import backfill, message, payloads, wording
 from edge_agent.alerts.case import Verdict
-from edge_agent.alerts.envelope import Voice
 from edge_agent.alerts.evidence import Evidence
-from edge_agent.alerts.payloads import Input
 from edge_agent.alerts.rules import Edge, Latch, Level
 from edge_agent.alerts.wording import Speaker
 from edge_agent.config_structs import Action, Device, Rule
 from edge_agent.contract import schema
 from edge_agent.messaging.message import Kind, Message
-from edge_agent.messaging.topics import Topics
 from edge_agent.observations import own
 from edge_agent.updates.slots import Left
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import manifest
 from tests.fakes.tuned import tuning_of
+from tests.fakes.voice import SEOUL, VOICE
+
+if TYPE_CHECKING:
+    from edge_agent.alerts.envelope import Voice
 
 DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
-SEOUL = ZoneInfo("Asia/Seoul")
-VOICE = Voice(
-    topics=Topics.of("farm", "edge-1"),
-    speaker=Speaker("ko", SEOUL),
-    now=NOW + timedelta(minutes=3, seconds=7, microseconds=9),
-    clock="trusted",
-    source="model",
-    release=7,
-    inputs=(Input(name="air_temperature_c", at=NOW, age_s=187),),
-)
 RELEASE = manifest()
 TUNING = tuning_of(RELEASE)
+BEFORE = NOW - timedelta(hours=2)
+EARLIER = forecast([20.0, None], now=BEFORE)
 LEFT = Left(6, "0" * 64, "it gave no forecast")
 RULE = Rule(
     name="heat",
@@ -106,7 +98,10 @@ def every_message() -> list[tuple[str, Message]]:
         "advice_reason": None,
         "problems": ("no observation",),
     }
+    past = backfill.message_of(VOICE, schema.AIR_TEMPERATURE, BEFORE, [EARLIER])
+    assert past is not None
     return [
+        ("backfill", past),
         *(("forecast", m) for m in message.forecast_messages(VOICE, forecast([20.0, None]))),
         ("alert-state", message.state_message(VOICE, RULE, latch, MET)),
         ("alert-state", message.state_message(VOICE, RULE, Latch(rule="heat"), Evidence())),

@@ -1,0 +1,23 @@
+"""Who speaks in tests of messages: a Korean device, three minutes past the forecasts' hour."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from edge_agent.alerts.envelope import Voice
+from edge_agent.alerts.payloads import Input
+from edge_agent.alerts.wording import Speaker
+from edge_agent.messaging.topics import Topics
+from tests.fakes.forecasts import NOW
+
+SEOUL = ZoneInfo("Asia/Seoul")
+VOICE = Voice(
+    topics=Topics.of("farm", "edge-1"),
+    speaker=Speaker("ko", SEOUL),
+    now=NOW + timedelta(minutes=3, seconds=7, microseconds=9),
+    clock="trusted",
+    source="model",
+    release=7,
+    inputs=(Input(name="air_temperature_c", at=NOW, age_s=187),),
+)
