@@ -20,8 +20,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## Run the whole line end to end (DATA=file.parquet for real observations)
 	$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
 
+# By file: what a file's tests share is made once, and they keep their order.
 test: $(READY) system axe lint ## Everything that must hold: style, types, all tests
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 test-mlflow: $(READY) ## Tracking against a real MLflow, in an environment of its own (1.5 GB)
 	$(PYTHON) -m venv build/mlflow

@@ -31,7 +31,6 @@ FIRST, LATER = "2022-01-03", "2022-01-12"
 pytestmark = [
     pytest.mark.skipif(not AIRFLOW.exists(), reason="Airflow: run `make test-airflow`"),
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("airflow"),
 ]
 
 

@@ -57,10 +57,9 @@ def _stale() -> bool:
     return not FILE.exists() or FILE.stat().st_mtime < max(p.stat().st_mtime for p in sources)
 
 
-pytestmark = [
-    pytest.mark.skipif(_stale(), reason="no program was built of this source: make test-binary"),
-    pytest.mark.xdist_group("binary"),
-]
+pytestmark = pytest.mark.skipif(
+    _stale(), reason="no program was built of this source: make test-binary"
+)
 
 
 def _names() -> set[str]:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # One worker trains once for all of them.
-pytestmark = pytest.mark.xdist_group("gate-trained")
 
 
 @pytest.fixture(scope="module")

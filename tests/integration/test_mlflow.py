@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.xdist_group("mlflow"),
-    pytest.mark.filterwarnings("default"),  # MLflow's own warnings are not this project's
-]
+pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own warnings are not this project's
 VARIABLE = "TRAINER__TRACKING__MLFLOW_URI"
 
 

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 AXE = Path(__file__).parents[2] / "build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 TOKEN = "tomatoes are red"
-pytestmark = [
-    pytest.mark.skipif(PROGRAM is None, reason="chromium is missing: run `make system`"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="chromium is missing: run `make system`")
 
 
 class Shop:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # One worker trains once for all of them.
-pytestmark = pytest.mark.xdist_group("candidate")
 
 
 @pytest.fixture(scope="module")
