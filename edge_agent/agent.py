@@ -23,6 +23,7 @@ from edge_agent.messaging.push import Pusher, PushQueue
 from edge_agent.messaging.quiet import QuietOutbox
 from edge_agent.reserve import Reserve
 from edge_agent.runtime import DATABASE, Runtime
+from edge_agent.service_seams import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,9 +73,10 @@ class Agent:
         self._say_again = False
 
     @property
-    def poll_interval_s(self) -> float:
-        """Mean time between two updates."""
-        return float(self._runtime.config.depot.poll_interval_s)
+    def pace(self) -> Pace:
+        """As the configuration has it now."""
+        settings = self._runtime.config
+        return Pace(settings.depot.poll_interval_s, settings.mqtt.spread_s)
 
     def mail(self) -> Courier:
         """A courier for the runtime's outbox; nothing is connected yet."""

@@ -91,6 +91,8 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
     reconnect_s: Annotated[float, Meta(ge=1, le=3600)] = 1.0
     """Within this time a device comes back to a broker that dropped it, at a random moment."""
+    spread_s: Annotated[int, Meta(ge=0, le=1800)] = 0
+    """Devices that share a broker work their hour within this time, each at a moment of its own."""
     tls: Tls = field(default_factory=Tls)
 
 

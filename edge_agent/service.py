@@ -6,7 +6,8 @@ Rules (tests name the numbers):
 2. READY once configuration, database and release are good. Until the first release is there,
    systemd is told to be patient.
 3. One cycle at the start and one whenever the wall clock's hour has changed, whatever the clock
-   did meanwhile: after a day of sleep or a jump, once. New data or a new release: once more.
+   did meanwhile: after a day of sleep or a jump, once. New data or a new release: once more. Of a
+   fleet each device has its own moment after the full hour.
 4. Updates are fetched beside the loop, at jittered intervals; it reads what they brought. One that
    is asked for while another runs comes after it, once.
 5. A fault in one job is said and counted; the others go on.
@@ -67,8 +68,7 @@ class Service:
         inbox: Where events come from.
         words: systemd.
         clock: Time.
-        random: Uniform numbers in [0, 1), for jitter.
-        poll_interval_s: Mean time between two updates.
+        random: Uniform numbers in [0, 1), for jitter; the first is this device's place in a fleet.
         start_thread: Runs the update beside the loop.
         tell: Hears after each turn how the service stands.
     """
@@ -82,7 +82,6 @@ class Service:
         words: Words,
         clock: Clock,
         random: Callable[[], float],
-        poll_interval_s: float,
         start_thread: Callable[[Callable[[], None]], None] | None = None,
         tell: Callable[[Condition], None] = lambda _: None,
     ) -> None:
@@ -92,7 +91,7 @@ class Service:
         self._words = words
         self._clock = clock
         self._random = random
-        self._poll_interval_s = poll_interval_s
+        self._place = random()
         self._start_thread = start_thread or _daemon
         self._tell = tell
 
@@ -182,11 +181,14 @@ class Service:
         return [*faults, *concerns, *over]
 
     def _hour_of(self, now: datetime) -> datetime:
-        return (now - CYCLE_DELAY).replace(minute=0, second=0, microsecond=0)
+        return (now - self._delay()).replace(minute=0, second=0, microsecond=0)
+
+    def _delay(self) -> timedelta:
+        return CYCLE_DELAY + timedelta(seconds=self._place * self._work.pace.spread_s)
 
     def _until_the_hour(self) -> float:
         now = self._clock.now()
-        due = self._hour_of(now) + timedelta(hours=1) + CYCLE_DELAY
+        due = self._hour_of(now) + timedelta(hours=1) + self._delay()
         return (due - now).total_seconds()
 
     def _fetch(self) -> None:
@@ -228,7 +230,8 @@ class Service:
         if not failed:
             self._updated_at = self._clock.now()
         if not self._fetch_wanted:
-            mean_s = min(RETRY_S, self._poll_interval_s) if failed else self._poll_interval_s
+            interval_s = self._work.pace.poll_interval_s
+            mean_s = min(RETRY_S, interval_s) if failed else interval_s
             self._fetch_at = self._clock.monotonic() + mean_s * (0.8 + 0.4 * self._random())
         self._cycle_wanted = self._cycle_wanted or bool(news)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,8 +14,26 @@ if TYPE_CHECKING:
     from edge_agent.messaging.link import Event, Received
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When regular work is done.
+
+    Attributes:
+        poll_interval_s: Mean time between two updates.
+        spread_s: Each device of a fleet works its hour up to so much later, at a moment of its own.
+    """
+
+    poll_interval_s: float
+    spread_s: float = 0.0
+
+
 class Work(Protocol):
     """What the service does, on the loop's thread unless it says otherwise."""
+
+    @property
+    def pace(self) -> Pace:
+        """As the configuration has it now."""
+        ...
 
     def ready(self) -> bool:
         """Whether a good release is installed."""

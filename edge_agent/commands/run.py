@@ -116,7 +116,6 @@ def run_service(log_format: str, config_path: Path | None) -> None:
                 words=Notifier(os.environ),
                 clock=clock,
                 random=random.random,
-                poll_interval_s=agent.poll_interval_s,
                 tell=board.tell,
             ).run()
 

@@ -123,7 +123,7 @@ def live(
         written = _status("io", "wchar:")
         Service(
             agent, courier, days_of, words=Notifier({}), clock=clock, random=lambda: 0.5,
-            poll_interval_s=3600.0, start_thread=lambda target: target(),
+            start_thread=lambda target: target(),
         ).run()  # fmt: skip
         written = _status("io", "wchar:") - written
         sent = days_of.sweep()

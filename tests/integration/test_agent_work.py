@@ -18,6 +18,7 @@ from edge_agent.inbox import Item, Signal
 from edge_agent.messaging.link import Received
 from edge_agent.observations import own
 from edge_agent.runtime import Runtime
+from edge_agent.service_seams import Pace
 from tests.fakes.certificates import Authority
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import ROOT, fill_weather, install_release, write_config
@@ -205,9 +206,10 @@ def test_a_bad_reload_keeps_everything(case: _Case) -> None:
         case.agent.reload()
     before = case.agent._runtime
     assert "alerts: heat" in case.agent.cycle(NOW)
-    case.path.write_text(good + "keepalive_s = 30\n", "utf-8")
+    case.path.write_text(good + "spread_s = 600\n", "utf-8")
     case.agent.reload()
     assert case.agent._runtime is not before
+    assert case.agent.pace == Pace(3600, 600)
     case.agent.settle()
     assert case.agent.cycle(NOW + timedelta(hours=1))
 

@@ -70,7 +70,6 @@ def test_a_flood_of_readings(tmp_path: Path, seconds: int) -> None:
                 words=Notifier({}),
                 clock=clock,
                 random=Random(1).random,
-                poll_interval_s=3600,
             )
             sent: list[int] = []
             memory: list[int] = []

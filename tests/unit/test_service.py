@@ -14,6 +14,7 @@ from edge_agent.messaging.courier import LinkState
 from edge_agent.messaging.link import Acknowledged, Down, Event, Received, Up
 from edge_agent.notify import Notifier
 from edge_agent.service import Service
+from edge_agent.service_seams import Pace
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class _Inbox:
 class _Work:
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
+        self.pace = Pace(3600.0)
         self.is_ready = True
         self.cycles: list[datetime] = []
         self.watched = 0
@@ -191,7 +193,6 @@ class _Case:
             words=self.words,
             clock=self.clock,
             random=lambda: 0.5,
-            poll_interval_s=3600.0,
             start_thread=start_thread,
         ).run()
 
@@ -213,6 +214,15 @@ def test_a_day_of_sleep_is_caught_up_with_one_cycle() -> None:
     case = _Case()
     case.run(26 * 3600, {600: lambda: case.clock.advance(24 * 3600)})
     assert _hours(case) == ["01 12:20", "02 12:30", "02 13:01", "02 14:01"]
+
+
+def test_devices_of_a_fleet_work_the_hour_one_after_the_other() -> None:
+    """Rule 3: in the middle of ten minutes by this device's draw, each hour; live rules as ever."""
+    case = _Case()
+    case.work.pace = Pace(3600.0, spread_s=600.0)
+    case.run(3 * 3600)
+    assert _hours(case) == ["01 12:20", "01 13:06", "01 14:06", "01 15:06"]
+    assert case.work.watched == 3 * 60 - 1
 
 
 @pytest.mark.parametrize("jump_h", [-2, 72])
@@ -291,6 +301,17 @@ def test_updates_come_jittered_and_again_sooner_after_a_fault() -> None:
     failing.run(3660)
     assert failing.work.fetches == 13
     assert any("update: depot: no answer" in line for line in failing.words.said)
+
+
+def test_a_reload_changes_the_pace() -> None:
+    """Rules 4 and 7: from then on updates come as often as the configuration now says."""
+    case = _Case()
+
+    def change() -> None:
+        case.work.pace = Pace(600.0)
+
+    case.run(3660, {30: change, 40: Signal.RELOAD})
+    assert case.work.fetches == 8
 
 
 def test_nothing_new_is_no_fault() -> None:
