@@ -86,7 +86,8 @@ def test_a_week_goes_from_the_cycle_into_the_lake(
     call(once, "--config", str(device))
     done = collect(broker, workspace)
     assert [row["farm"] for row in done["farms"]] == ["farm/edge-1"]
-    assert done["farms"][0]["added"] in {168, 169}
+    # By whether the cycle is on the hour, and whether one began after the weather was made.
+    assert done["farms"][0]["added"] in {167, 168, 169}
     with pytest.raises(NothingNew, match="the lake has all that the farms tell"):
         collect(broker, workspace)
     week = lake_rows(workspace)
