@@ -11,9 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 import pytest
@@ -42,20 +43,28 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 class Cluster:
-    """A scheduler and two workers, each a process."""
+    """A scheduler and two workers, each a process; they have reported once it is entered."""
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "scheduler.log"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.start("scheduler", "--port", "0")
-        self.address = self._told(self.log, r"Scheduler at:\s+(tcp://\S+)")
-        for name in ("one", "two"):
-            self.work(name)
-        with distributed.Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=PATIENCE_S)
 
-    def start(self, what: str, *words: str, name: str = "scheduler") -> None:
-        """Start a process of the cluster."""
+    def __enter__(self) -> Self:
+        with ExitStack() as failed:
+            failed.callback(self._stop)
+            self._start("scheduler", "--port", "0")
+            self.address = self._told(self.log, r"Scheduler at:\s+(tcp://\S+)")
+            for name in ("one", "two"):
+                self.work(name)
+            with distributed.Client(self.address, set_as_default=False) as client:
+                client.wait_for_workers(2, timeout=PATIENCE_S)
+            failed.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _start(self, what: str, *words: str, name: str = "scheduler") -> None:
         command = [sys.executable, "-m", "distributed.cli.dask_" + what, *words, *HOST]
         with self.log.with_name(f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
@@ -68,7 +77,7 @@ class Cluster:
 
     def work(self, name: str) -> None:
         """Start a worker."""
-        self.start(
+        self._start(
             "worker", self.address, "--no-nanny", "--nthreads", "1", "--name", name, name=name
         )
 
@@ -80,8 +89,7 @@ class Cluster:
             time.sleep(0.1)
         raise AssertionError(log.read_text())
 
-    def stop(self) -> None:
-        """End every process."""
+    def _stop(self) -> None:
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -90,9 +98,8 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two workers that have reported."""
-    made = Cluster(tmp_path_factory.mktemp("dask"))
-    yield made
-    made.stop()
+    with Cluster(tmp_path_factory.mktemp("dask")) as made:
+        yield made
 
 
 def _on(cluster: Cluster) -> Compute:
@@ -234,20 +241,16 @@ def test_a_worker_dies_and_the_run_is_that_of_one_machine(
 
 def test_what_all_items_share_outlives_its_workers(tmp_path: Path) -> None:
     """Both first workers are killed, the one after the other's successor came: all is done."""
-    cluster = Cluster(tmp_path)
-    try:
-        with each_of(_on(cluster)) as each:
-            done = []
-            for result in each(Heavy(tmp_path), range(200)):
-                done.append(result)
-                if len(done) == 20:
-                    cluster.processes["one"].kill()
-                    cluster.work("three")
-                elif len(done) == 100:
-                    cluster.processes["two"].kill()
-        assert done == list(range(0, 400, 2))
-    finally:
-        cluster.stop()
+    with Cluster(tmp_path) as cluster, each_of(_on(cluster)) as each:
+        done = []
+        for result in each(Heavy(tmp_path), range(200)):
+            done.append(result)
+            if len(done) == 20:
+                cluster.processes["one"].kill()
+                cluster.work("three")
+            elif len(done) == 100:
+                cluster.processes["two"].kill()
+    assert done == list(range(0, 400, 2))
 
 
 def _killing(process: subprocess.Popen[bytes]) -> Iterator[int]:
@@ -260,15 +263,12 @@ def _killing(process: subprocess.Popen[bytes]) -> Iterator[int]:
 
 def test_a_scheduler_that_is_lost_is_tried_again_later(tmp_path: Path) -> None:
     """In the middle of the work: exit 75 as well."""
-    cluster = Cluster(tmp_path)
-    try:
-        with (
-            pytest.raises(TryLater, match="the Dask scheduler was lost"),
-            each_of(_on(cluster)) as each,
-        ):
-            list(each(Heavy(tmp_path), _killing(cluster.processes["scheduler"])))
-    finally:
-        cluster.stop()
+    with (
+        Cluster(tmp_path) as cluster,
+        pytest.raises(TryLater, match="the Dask scheduler was lost"),
+        each_of(_on(cluster)) as each,
+    ):
+        list(each(Heavy(tmp_path), _killing(cluster.processes["scheduler"])))
 
 
 def test_no_scheduler_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,10 +58,7 @@ def test_farms_on_a_cluster_are_corrected_as_here(tmp_path: Path) -> None:
     here, record = _tune(tmp_path / "here", Compute())
     assert here.outcome.better == 2
     assert "broken/edge-1.json is damaged" in here.outcome.left_out["broken/edge-1"]
-    cluster = Cluster(tmp_path)
-    try:
+    with Cluster(tmp_path) as cluster:
         address = Compute(backend="dask", scheduler=cluster.address)
         there, same = _tune(tmp_path / "there", address)
-    finally:
-        cluster.stop()
     assert (there.folder.name, there.outcome, same) == (here.folder.name, here.outcome, record)
