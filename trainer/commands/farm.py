@@ -11,8 +11,9 @@ import msgspec
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, verbosity_options
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import BadData, FarmError, NothingNew, UsageError
+from edge_agent.errors import BadData, NothingNew, UsageError
 from trainer.commands.broker import broker_options
+from trainer.commands.faults import Faults
 from trainer.commands.options import config_option, json_option
 
 if TYPE_CHECKING:
@@ -65,22 +66,16 @@ def import_files(
     workspace, clock = Workspace.open(config_path), SystemClock()
     given = _given(site, device, latitude, longitude, elevation)
     done: list[dict[str, Any]] = []
-    fault: FarmError | None = None
+    faults = Faults()
     for path in files:
-        try:
+        with faults.told():
             found, merge = farm_import.bring(workspace, clock, path, given)
-        except FarmError as problem:
-            # The other files are still good; the first fault decides the exit code.
-            click.echo(f"trainer: {problem}", err=True)
-            fault = fault or problem
-            continue
-        done.append({"file": str(path), **_row(found, merge)})
-        if not as_json:
-            click.echo(f"{path.name}: {_line(found, merge)}")
+            done.append({"file": str(path), **_row(found, merge)})
+            if not as_json:
+                click.echo(f"{path.name}: {_line(found, merge)}")
     if as_json:
         print_json(done)
-    if fault is not None:
-        click.get_current_context().exit(fault.exit_code)
+    faults.end()
 
 
 @farm.command()
@@ -139,22 +134,17 @@ def ls(config_path: Path | None, as_json: bool) -> None:
 
     lake = Workspace.open(config_path).lake
     known: dict[FarmId, Extent] = {}
-    fault: FarmError | None = None
+    faults = Faults()
     for name in farms.farm_ids(lake):
-        try:
+        with faults.told():
             known[name] = farms.extent(lake, farms.farm(lake, name).id)
-        except FarmError as problem:
-            # The other farms are still good; the first fault decides the exit code.
-            click.echo(f"trainer: {problem}", err=True)
-            fault = fault or problem
     if as_json:
         print_json([{"farm": str(i), **msgspec.to_builtins(found)} for i, found in known.items()])
     elif known:
         _list(known)
-    elif fault is None:
+    elif faults.first is None:
         click.echo("no farm yet: see trainer farm import --help")
-    if fault is not None:
-        click.get_current_context().exit(fault.exit_code)
+    faults.end()
 
 
 def _list(known: dict[FarmId, Extent]) -> None:

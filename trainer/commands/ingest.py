@@ -11,7 +11,8 @@ import click
 
 from edge_agent.clock import SystemClock
 from edge_agent.console import print_json, set_up_logging, verbosity_options
-from edge_agent.errors import FarmError, NothingNew, UsageError
+from edge_agent.errors import NothingNew, UsageError
+from trainer.commands.faults import Faults
 from trainer.commands.options import config_option, day_type, json_option
 
 if TYPE_CHECKING:
@@ -230,17 +231,13 @@ def import_files(
     workspace = Workspace.open(config_path)
     importer = Import(workspace, SystemClock())
     done: list[dict[str, Any]] = []
-    fault: FarmError | None = None
+    faults = Faults()
     for path in files:
-        try:
+        with faults.told():
             result = importer.bring(path, station)
-        except FarmError as problem:
-            # The other files are still good; the first fault decides the exit code.
-            click.echo(f"trainer: {problem}", err=True)
-            fault = fault or problem
-            continue
-        done += [{"file": str(path), **row} for row in result]
-        if not as_json:
+            done += [{"file": str(path), **row} for row in result]
+            if as_json:
+                continue
             for row in result:
                 click.echo(
                     f"{path.name}: station {row['station']}: {row['rows']} rows, "
@@ -248,5 +245,4 @@ def import_files(
                 )
     if as_json:
         print_json(done)
-    if fault is not None:
-        click.get_current_context().exit(fault.exit_code)
+    faults.end()
