@@ -21,7 +21,7 @@ import polars as pl
 from edge_agent.contract import features, golden
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
-from edge_agent.errors import BadData, InputMissing, StorageError
+from edge_agent.errors import BadData, StorageError
 from edge_agent.files import make_folder, sync_folder, write_atomic
 from edge_agent.inference import load_predictors
 from trainer import export, parity, run_store, training
@@ -161,31 +161,17 @@ def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
         InputMissing: The folder is not a candidate run.
         BadData: It is damaged.
     """
+    manifest, files = run_store.content_of(folder)
+    for ref in manifest.all_files():
+        if _ref(ref.path, files[ref.path]) != ref:
+            raise BadData(f"{folder.name}: {ref.path} is not the file of its manifest")
     try:
-        manifest = _manifest(folder)
-        files = {
-            ref.path: (folder / "files" / ref.path).read_bytes() for ref in manifest.all_files()
-        }
-        for ref in manifest.all_files():
-            if _ref(ref.path, files[ref.path]) != ref:
-                raise BadData(f"{folder.name}: {ref.path} is not the file of its manifest")
         metrics = msgspec.json.decode((folder / METRICS).read_bytes(), type=Metrics)
     except FileNotFoundError as fault:
-        raise InputMissing(
-            f"{fault.filename}: missing, so {folder.name} is no candidate; "
-            "`trainer runs` lists those that are here"
-        ) from fault
+        raise run_store.no_candidate(folder, fault) from fault
     except msgspec.DecodeError as fault:
         raise BadData(f"{folder / METRICS}: {fault}") from fault
     return manifest, files, metrics
-
-
-def _manifest(folder: Path) -> Manifest:
-    content = (folder / MANIFEST).read_bytes()
-    try:
-        return contract.decode(content)
-    except BadData as fault:
-        raise BadData(f"{folder.name}: {fault}") from fault
 
 
 def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes], metrics: Metrics) -> None:

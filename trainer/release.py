@@ -13,6 +13,7 @@ import msgspec
 
 from edge_agent.contract import manifest as contract
 from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
+from trainer import run_store
 from trainer.depot import ROLLBACK, RUN, Depot
 from trainer.keyring import KeyRing, no_passphrase
 from trainer.release_log import NAME, Entry, ReleaseLog
@@ -82,14 +83,7 @@ def publish_run(
         Refused: A signing key is not on this machine.
         TryLater: Another process is publishing.
     """
-    try:
-        manifest = contract.decode((run / "manifest.json").read_bytes())
-        files = {ref.path: (run / "files" / ref.path).read_bytes() for ref in manifest.all_files()}
-    except FileNotFoundError as fault:
-        raise InputMissing(
-            f"{fault.filename}: missing, so {run.name} is no candidate; `trainer runs` lists those "
-            "that are here"
-        ) from fault
+    manifest, files = run_store.content_of(run)
     named = msgspec.structs.replace(
         manifest, lineage={**manifest.lineage, RUN: run.name}, rollout=rollout
     )

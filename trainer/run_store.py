@@ -10,18 +10,47 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Final, Protocol
 
-from edge_agent.errors import TryLater
+from edge_agent.contract import manifest as contract
+from edge_agent.errors import BadData, InputMissing, TryLater
 from trainer.depot_store import FolderStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edge_agent.contract.manifest import Manifest
     from trainer.depot_store import Store
 
 MANIFEST: Final = "manifest.json"
 REPORT: Final = "report.html"
 WITH_FARMS: Final = "-with-farms-"
 """In the name of a run that is another one with corrections for single farms."""
+
+
+def content_of(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """Manifest of a run and its files by path; whether they are the manifest's is not looked at.
+
+    Raises:
+        InputMissing: The folder is not a candidate run.
+        BadData: The manifest is damaged.
+    """
+    try:
+        manifest = contract.decode((folder / MANIFEST).read_bytes())
+        files = {
+            ref.path: (folder / "files" / ref.path).read_bytes() for ref in manifest.all_files()
+        }
+    except FileNotFoundError as fault:
+        raise no_candidate(folder, fault) from fault
+    except BadData as fault:
+        raise BadData(f"{folder.name}: {fault}") from fault
+    return manifest, files
+
+
+def no_candidate(folder: Path, fault: FileNotFoundError) -> InputMissing:
+    """What is said of a run's folder that lacks a file."""
+    return InputMissing(
+        f"{fault.filename}: missing, so {folder.name} is no candidate; "
+        "`trainer runs` lists those that are here"
+    )
 
 
 def plain_name(run: str) -> str:
