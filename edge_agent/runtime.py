@@ -317,14 +317,14 @@ class Runtime:
             return about
         oldest = timedelta(hours=self.config.limits.advice_max_age_h)
         fresh = message.fresh_message(agents, known.origin if known else None, oldest)
+        if voice.clock == "untrusted":
+            # Hours of a clock that nobody vouches for are nobody's history.
+            return (*about, fresh)
         return (*about, fresh, *self._history(voice), *self._untold(voice))
 
     def _history(self, voice: Voice) -> tuple[Message, ...]:
-        """The newest hours of the farm's own sensors, where they are to be shared.
-
-        Hours of a clock that nobody vouches for are nobody's history.
-        """
-        if not self.config.mqtt.share_history or voice.clock == "untrusted":
+        """The newest hours of the farm's own sensors, where they are to be shared."""
+        if not self.config.mqtt.share_history:
             return ()
         frame = own.hours(self.store, voice.now - _SHARED, voice.now)
         if frame.is_empty():
@@ -341,7 +341,7 @@ class Runtime:
             )
             if begin is not None:
                 begins[name] = max(begin, voice.now - backfill.REACH)
-        if not begins or voice.clock == "untrusted":
+        if not begins:
             return []
         kept = self.store.forecasts(min(begins.values()), voice.now)
         made = (backfill.message_of(voice, name, at, kept) for name, at in begins.items())
