@@ -176,14 +176,17 @@ def test_few_items_are_shared_out(cluster: Cluster) -> None:
         assert len(set(each(where, range(2)))) == 2
 
 
-def test_what_all_items_share_travels_apart_from_them(cluster: Cluster, tmp_path: Path) -> None:
-    """A worker unpickles the work for all its items, not for each."""
-    with each_of(_on(cluster)) as each:
-        assert list(each(Heavy(tmp_path), range(60))) == list(range(0, 120, 2))
+def test_what_all_items_share_travels_once(cluster: Cluster, tmp_path: Path) -> None:
+    """A worker unpickles the work once, however many items it gets."""
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        # Every two seconds it lets go of copies that no item at their worker waits for just then.
+        client.amm.stop()
+        with each_of(_on(cluster)) as each:
+            assert list(each(Heavy(tmp_path), range(60))) == list(range(0, 120, 2))
+        client.amm.start()
     times = {int(note.name): len(note.read_text()) for note in tmp_path.iterdir()}
-    assert {cluster.processes[name].pid for name in ("one", "two")} <= set(times)
-    # Once a worker; every two seconds Dask lets go of a copy that no item at that worker waits for.
-    assert sum(times.values()) < 12
+    workers = [cluster.processes[name].pid for name in ("one", "two")]
+    assert [times.get(pid) for pid in workers] == [1, 1]
 
 
 def test_folds_of_a_backtest_are_the_local_ones(
