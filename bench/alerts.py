@@ -22,12 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import polars as pl
 
-from edge_agent import cycle, replay
-from edge_agent.config_structs import Config, Device
 from edge_agent.contract.schema import OBSERVED, TARGETS, TIME
-from edge_agent.inference import load_predictors
-from edge_agent.loaded import Loaded
-from edge_agent.replay_score import Scorer
+from edge_agent.core import cycle
+from edge_agent.core.loaded_release import Loaded
+from edge_agent.forecasting.inference import load_predictors
+from edge_agent.replay import replay
+from edge_agent.replay.alert_scores import Scorer
+from edge_agent.settings import Config, Device
 from trainer import baselines, candidate
 from trainer.dataset import gather, prepare, scoring_pairs, split, times, truth
 from trainer.scoring import HEADLINE_LEAD

@@ -29,9 +29,9 @@ import polars as pl
 
 from bench.drift import OFFSET_C
 from bench.training import make_workspace
-from edge_agent.console import calm_threads
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import AIR_TEMPERATURE
+from edge_agent.system.console import calm_threads
 from tests.fakes.clock import FakeClock
 from trainer import canary, candidate
 from trainer.roles import CANARY, STABLE

@@ -30,12 +30,12 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
-from edge_agent import forecast
-from edge_agent.clock import SystemClock
-from edge_agent.config_structs import Config
-from edge_agent.observations import local
-from edge_agent.runtime import DATABASE, Runtime
-from edge_agent.weather import site_of
+from edge_agent.core.runtime import DATABASE, Runtime
+from edge_agent.core.stored_weather import site_of
+from edge_agent.forecasting import forecaster
+from edge_agent.observations import source_choice
+from edge_agent.settings import Config
+from edge_agent.system.clock import SystemClock
 
 ROOT = Path(__file__).parents[1]
 WARM_UP = 20
@@ -105,11 +105,11 @@ def measure(runtime: Runtime, last: datetime, hours: int) -> None:
 def foretell(runtime: Runtime, last: datetime, times: int) -> None:
     """What the peer P1 of footprint.py does of it: raw hours in, 48 leads with intervals out."""
     device = runtime.config.device
-    raw, rung, _ = local.observe(runtime.store, device, last, forecast.HISTORY_HOURS)
+    raw, rung, _ = source_choice.observe(runtime.store, device, last, forecaster.HISTORY_HOURS)
     release, spent = runtime.release(), []
     for _ in range(times + WARM_UP):
         start = time.process_time()
-        forecast.make(raw, site_of(device), release, last, source=rung)
+        forecaster.make(raw, site_of(device), release, last, source=rung)
         spent.append((time.process_time() - start) * 1000)
     print(f"  checks to intervals alone, CPU: mean {np.mean(spent[WARM_UP:]):.1f} ms")
 

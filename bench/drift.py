@@ -24,8 +24,8 @@ import numpy as np
 import polars as pl
 
 from bench.training import make_workspace
-from edge_agent.console import calm_threads
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
+from edge_agent.system.console import calm_threads
 from trainer import candidate, drift, evidence, gate
 from trainer.evidence import CHALLENGER, LOSSES, Evidence
 from trainer.lake import Lake

@@ -29,9 +29,9 @@ import polars as pl
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.skill import Hours, Run, rmse
-from edge_agent.contract.farm import Identity
+from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import TARGETS, TIME, Site
-from edge_agent.forecast import place_of
+from edge_agent.forecasting.forecaster import place_of
 from trainer import candidate
 from trainer.dataset import prepare, split
 from trainer.farms import admit

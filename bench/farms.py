@@ -38,11 +38,8 @@ from bench.alerts import newest
 from bench.rooftop import DAY, HOUR, LEADS, ROOF, SEASONS, errors, hours_of, rmse
 from demo.climate import generate
 from demo.places import SEOUL, Place
-from edge_agent import replay
-from edge_agent.clock import SystemClock
-from edge_agent.config_structs import Config
 from edge_agent.contract import schema
-from edge_agent.contract.farm import Identity
+from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     RELATIVE_HUMIDITY,
@@ -52,7 +49,10 @@ from edge_agent.contract.schema import (
     Site,
     flag_column,
 )
-from edge_agent.observations.local import names
+from edge_agent.observations.source_choice import names
+from edge_agent.replay import replay
+from edge_agent.settings import Config
+from edge_agent.system.clock import SystemClock
 from trainer import farms, gate, tuning, tuning_shards
 from trainer.candidate import load
 from trainer.config import Compute
@@ -68,9 +68,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.contract.tuning import Correction
-    from edge_agent.loaded import Loaded
-    from edge_agent.ports import Predictor
+    from edge_agent.contract.site_correction import Correction
+    from edge_agent.core.loaded_release import Loaded
+    from edge_agent.system.ports import Predictor
     from trainer.lake import Lake
     from trainer.tuning_case import Shared
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402 - the path is set above
 import polars as pl  # noqa: E402 - the path is set above
 
-from edge_agent.contract import windows  # noqa: E402 - the path is set above
+from edge_agent.contract import rolling as rolling_windows  # noqa: E402 - the path is set above
 from edge_agent.contract.feature_table import ORIGIN_WINDOWS  # noqa: E402 - the path is set above
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ CHOSEN = tuple(w for w in ORIGIN_WINDOWS if w.series == "temperature" and w.kind
 def ours(values: np.ndarray) -> Callable[[], list[np.ndarray]]:
     """`contract.windows`, as `features.compute` calls it: a station at a time, one thread."""
     frames = [pl.DataFrame({"value": one}) for one in values]
-    return lambda: [windows.statistics(f["value"].to_numpy(), CHOSEN) for f in frames]
+    return lambda: [rolling_windows.statistics(f["value"].to_numpy(), CHOSEN) for f in frames]
 
 
 def polars_rolling(values: np.ndarray) -> Callable[[], list[pl.DataFrame]]:
@@ -144,7 +144,7 @@ def main() -> None:
     )
     noise = random.normal(0.0, 3.0, (chosen.stations, len(hours)))
     # A tenth of a degree is what a station reports; ours wants the nearest of its own units.
-    values = np.round(np.round(daily + noise, 1) * windows.UNITS) / windows.UNITS
+    values = np.round(np.round(daily + noise, 1) * rolling_windows.UNITS) / rolling_windows.UNITS
     print(f"largest difference of any two engines: {agree(values):.1e}")
     engines = {
         "ours": ours(values),

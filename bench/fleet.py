@@ -37,8 +37,8 @@ sys.path.insert(0, str(ROOT))
 
 from bench import reconnects  # noqa: E402 - the path is set above
 from bench.depot_load import cpu_s, nginx  # noqa: E402
-from edge_agent.errors import NothingNew  # noqa: E402
-from edge_agent.messaging.backoff import Backoff  # noqa: E402
+from edge_agent.contract.errors import NothingNew  # noqa: E402
+from edge_agent.mqtt.backoff import Backoff  # noqa: E402
 from edge_agent.updates.http_source import Pace  # noqa: E402
 from tests.fakes import farm  # noqa: E402
 from tests.fakes.certificates import Authority  # noqa: E402

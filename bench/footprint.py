@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from edge_agent.clock import SystemClock
+from edge_agent.system.clock import SystemClock
 from tests.fakes.farm import ROOT as TOPIC
 from tests.fakes.farm import ServiceProcess, write_config
 from tests.fakes.mosquitto import Mosquitto, free_port
@@ -47,7 +47,7 @@ PEERS = {
 HOUR_S = 3600
 HURRIED = """
 import sys
-from edge_agent.messaging import commands
+from edge_agent.mqtt import commands
 commands.PACE_S = 1e-6
 sys.argv[0] = "edge-agent"
 from edge_agent.cli import main

@@ -60,7 +60,7 @@ def serve(pipe: Connection, years: int) -> None:
 
 def ingest(url: str, stations: int, years: int, folder: str) -> dict[str, float]:
     """One run; figures of this process."""
-    from edge_agent.clock import SystemClock
+    from edge_agent.system.clock import SystemClock
     from trainer import heal
     from trainer.config import Config, Kma
     from trainer.stations import stations as all_of_them
@@ -89,7 +89,7 @@ def without_http(url: str, years: int, folder: str) -> dict[str, float]:
     """One station with answers handed over in this process: everything but the network."""
     import httpx
 
-    from edge_agent.clock import SystemClock
+    from edge_agent.system.clock import SystemClock
     from trainer import heal
     from trainer.config import Config, Kma
     from trainer.workspace import Workspace

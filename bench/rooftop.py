@@ -24,18 +24,18 @@ import numpy as np
 import polars as pl
 
 from bench.alerts import newest
-from edge_agent import replay
-from edge_agent.config_structs import Config, Device, Sensor
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME
-from edge_agent.database import connect
+from edge_agent.forecasting.verification import PARTS
 from edge_agent.observations.intake import Intake
-from edge_agent.observations.local import aggregate, names
+from edge_agent.observations.source_choice import aggregate, names
 from edge_agent.observations.store import Store
-from edge_agent.verify import PARTS
+from edge_agent.replay import replay
+from edge_agent.settings import Config, Device, Sensor
+from edge_agent.system.database import connect
 from trainer.workspace import Workspace
 
 if TYPE_CHECKING:
-    from edge_agent.cycle import Decision
+    from edge_agent.core.cycle import Decision
 
 KST = timedelta(hours=9)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

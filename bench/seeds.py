@@ -26,8 +26,8 @@ import msgspec
 import numpy as np
 
 from bench.training import make_workspace
-from edge_agent.console import calm_threads
 from edge_agent.contract.schema import TARGETS
+from edge_agent.system.console import calm_threads
 from trainer import candidate, evidence, gate, training
 from trainer.board import Board, rmse_ratio
 from trainer.evidence import CHALLENGER, CHAMPION, REFERENCES, Evidence, lead_slice

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import msgspec
 import numpy as np
 
-from edge_agent.contract import packing, tuning
-from edge_agent.contract.tuning import KNOTS, TERMS, Correction, Tuning
+from edge_agent.contract import compression, site_correction
+from edge_agent.contract.site_correction import KNOTS, TERMS, Correction, Tuning
 from tests.fakes.depot import Device, Yard
 from tests.fakes.served import counted, served
 from trainer import candidate, tuning_shards
@@ -61,14 +61,14 @@ def _row(
             pulled.append(sum(counts))
             counts.clear()
     tuned, shards = both[-1]
-    shard = tuning.shard_of(tuned, DEVICE)
+    shard = site_correction.shard_of(tuned, DEVICE)
     if shard is None:
         return farms, 0, *pulled, 0, 0, 0
     content = shards[shard.path]
     began = time.perf_counter()
-    tuning.decode(content, tuned)
+    site_correction.decode(content, tuned)
     spent = f"{1000 * (time.perf_counter() - began):.1f}"
-    packed = packing.pack(content) or content
+    packed = compression.pack(content) or content
     return farms, len(tuned.tuned), *pulled, len(content), len(packed), spent
 
 

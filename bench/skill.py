@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from typing import TYPE_CHECKING
 
-from edge_agent.contract import inputs, residuals
+from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS, TIME
-from edge_agent.inference import OnnxPredictor, load_predictors
+from edge_agent.forecasting.inference import OnnxPredictor, load_predictors
 from trainer import baselines, candidate
 from trainer.dataset import (
     StationSeries,
@@ -188,13 +188,13 @@ def _lacking(run: Run, target: str, hours: Hours) -> None:
     table = run.manifest.residuals[target]
     around = residuals.spread(table, hours.valid, hours.leads)
     whole = rmse(run.predictors[target].predict(hours.matrix), observed)
-    cases: dict[str, tuple[str, ...]] = {group: (group,) for group in inputs.GROUPS}
-    cases[ALL_BUT_HUMIDITY] = inputs.ALL_BUT_HUMIDITY
+    cases: dict[str, tuple[str, ...]] = {group: (group,) for group in missing_inputs.GROUPS}
+    cases[ALL_BUT_HUMIDITY] = missing_inputs.ALL_BUT_HUMIDITY
     told = []
     for name, groups in cases.items():
-        own = run.predictors[target].predict(inputs.blanked(hours.matrix, groups))
+        own = run.predictors[target].predict(missing_inputs.blanked(hours.matrix, groups))
         factors = run.manifest.widening[target]
-        widened = inputs.widening(factors, groups, table.leads, hours.leads)
+        widened = missing_inputs.widening(factors, groups, table.leads, hours.leads)
         reach = residuals.reach(around * widened[:, None], observed - own)
         inside = np.mean(reach[~np.isnan(reach)] <= 1.0)
         lost = rmse(own, observed) / whole - 1

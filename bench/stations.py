@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from demo.climate import generate
 from demo.places import place_of
-from edge_agent.clock import SystemClock
+from edge_agent.system.clock import SystemClock
 from trainer import workspace
 from trainer.importer import Import
 from trainer.stations import stations

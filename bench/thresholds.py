@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from edge_agent.contract import residuals
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from trainer import baselines, candidate
 from trainer.dataset import Split, fit_normals, gather, prepare, scoring_pairs, split, times, truth
 from trainer.events import Event

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import polars as pl
 
-from edge_agent.console import calm_threads
-from edge_agent.contract.packing import pack
+from edge_agent.contract.compression import pack
+from edge_agent.system.console import calm_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ def _forecasts(workspace: Workspace, manifest: Manifest, models: dict[str, bytes
     from edge_agent.contract import features
     from edge_agent.contract.quality import clean
     from edge_agent.contract.schema import LEADS
-    from edge_agent.inference import load_predictors
+    from edge_agent.forecasting.inference import load_predictors
     from trainer.stations import station
 
     predictors = load_predictors(models, len(manifest.features.names))

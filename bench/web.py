@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from edge_agent.clock import SystemClock
-from edge_agent.runtime import DATABASE
+from edge_agent.core.runtime import DATABASE
+from edge_agent.system.clock import SystemClock
 from tests.fakes.shown_farm import ShownFarm
 
 PATHS = (
@@ -68,7 +68,7 @@ def main(seconds: float, rate: float) -> None:
         for _ in range(20):
             _cycle_s(farm)
         before = _rss_mb()
-        from edge_agent.config_structs import Web
+        from edge_agent.settings import Web
         from edge_agent.web.server import serving
 
         with serving(

@@ -11,8 +11,8 @@ import click
 
 from demo import source
 from demo.run import run
-from edge_agent.clock import SystemClock
-from edge_agent.console import run as run_command
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import run as run_command
 from trainer.config import SERVICE_KEY
 from trainer.plan import KST
 

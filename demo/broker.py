@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from amqtt.broker import Broker
 
-from edge_agent.errors import Unavailable
+from edge_agent.contract.errors import Unavailable
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -20,8 +20,8 @@ from demo import show
 from demo.broker import EmbeddedBroker
 from demo.kma import KmaStandIn
 from demo.listener import Listener
-from edge_agent.clock import SystemClock
-from edge_agent.errors import FarmError, TryLater
+from edge_agent.contract.errors import FarmError, TryLater
+from edge_agent.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

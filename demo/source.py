@@ -10,7 +10,7 @@ import polars as pl
 
 from demo.climate import generate
 from demo.places import SEOUL
-from edge_agent.errors import BadData, InputMissing
+from edge_agent.contract.errors import BadData, InputMissing
 from trainer.plan import KST
 from trainer.stations import Station, station
 

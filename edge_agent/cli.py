@@ -7,7 +7,7 @@ import sys
 import click
 
 from edge_agent import __version__
-from edge_agent.console import LazyGroup, run
+from edge_agent.system.console import LazyGroup, run
 
 _COMMANDS = {
     "check-config": "edge_agent.commands.config:check_config",

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from edge_agent import config_checks, locations, strict
-from edge_agent.config_structs import Config
-from edge_agent.errors import ConfigError
-from edge_agent.toml_lines import line_of
+from edge_agent import config_checks
+from edge_agent.contract.errors import ConfigError
+from edge_agent.settings import Config
+from edge_agent.system import locations, struct_decoder
+from edge_agent.system.toml_lines import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ MAX_BYTES: Final = 1_000_000
 class InvalidConfig(ConfigError):  # noqa: N818 - named by treatment
     """Every fault of a file at once, in `problems`; the text has them all on one line."""
 
-    def __init__(self, where: str, problems: tuple[strict.Problem, ...]) -> None:
+    def __init__(self, where: str, problems: tuple[struct_decoder.Problem, ...]) -> None:
         super().__init__(f"{where}: {'; '.join(map(str, problems))}")
         self.problems = problems
 
@@ -36,15 +37,15 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
         InvalidConfig: Not TOML, or unknown keys, wrong values or values that do not fit together.
     """
     if len(content) > MAX_BYTES:
-        raise InvalidConfig(where, (strict.Problem("", f"longer than {MAX_BYTES} bytes"),))
+        raise InvalidConfig(where, (struct_decoder.Problem("", f"longer than {MAX_BYTES} bytes"),))
     try:
         text = content.decode("utf-8-sig")
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise InvalidConfig(where, (strict.Problem("", f"not TOML: {fault}"),)) from fault
-    problems: list[strict.Problem] = []
-    strict.override(document, env or {}, PREFIX, problems)
-    config = strict.build(document, Config, problems)
+        raise InvalidConfig(where, (struct_decoder.Problem("", f"not TOML: {fault}"),)) from fault
+    problems: list[struct_decoder.Problem] = []
+    struct_decoder.override(document, env or {}, PREFIX, problems)
+    config = struct_decoder.build(document, Config, problems)
     if not problems:
         problems.extend(config_checks.check(config))
     if problems:

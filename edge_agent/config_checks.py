@@ -13,13 +13,13 @@ from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.development import BUD_FROST_C
 from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.contract import schema
-from edge_agent.observations.units import UNITS
-from edge_agent.strict import Problem
+from edge_agent.contract.units import UNITS
+from edge_agent.system.struct_decoder import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.config_structs import Config, Push, Rule, Sensor
+    from edge_agent.settings import Config, Push, Rule, Sensor
 
 FORECAST_QUANTITIES: Final = (*schema.TARGETS, VPD)
 LIVE_QUANTITIES: Final = (*UNITS, VPD)

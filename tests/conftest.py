@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-from edge_agent.console import calm_threads
+from edge_agent.system.console import calm_threads
 
 calm_threads()
 # A slow example says how busy the machine is, and nothing about the code.

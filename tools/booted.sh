@@ -73,7 +73,7 @@ say "upgrade to a build whose service cannot start: back by itself"
 cp -r "$root/srv/edge-agent-tree" "$root/srv/broken"
 printf 'raise SystemExit(3)\n' > "$root/srv/broken.py"
 .venv/bin/python -m compileall -q -b "$root/srv/broken.py" > /dev/null
-mv "$root/srv/broken.pyc" "$root/srv/broken/_internal/edge_agent/service.pyc"
+mv "$root/srv/broken.pyc" "$root/srv/broken/_internal/edge_agent/core/loop.pyc"
 before=$(inside readlink /opt/edge-agent/current)
 code=0; inside /srv/broken/edge-agent install || code=$?
 is "$code" 69 "exit of a failed upgrade"

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final
 import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["edge_agent", "trainer"]):
-    from edge_agent.config_structs import Sensor
-    from edge_agent.contract import manifest, packing, tuning
-    from edge_agent.errors import FarmError
-    from edge_agent.observations import archive, relay, sensors
+    from edge_agent.contract import compression, forecast_json, manifest, site_correction
+    from edge_agent.contract.errors import FarmError
+    from edge_agent.observations import bundles, sensors
+    from edge_agent.settings import Sensor
     from edge_agent.updates import onnx_guard
     from tests.fakes import loaded
     from trainer import farm_collect, farm_import, importer
@@ -59,8 +59,8 @@ def _village(body: bytes) -> None:
 
 
 def _bundle(body: bytes) -> None:
-    relay.read(body, "bundle")
-    relay.read_guidance(body, "guidance")
+    bundles.read(body, "bundle")
+    bundles.read_guidance(body, "guidance")
 
 
 def _history(body: bytes) -> None:
@@ -68,7 +68,7 @@ def _history(body: bytes) -> None:
 
 
 def _shard(body: bytes) -> None:
-    tuning.decode(body, loaded.manifest())
+    site_correction.decode(body, loaded.manifest())
 
 
 _WHOSE: Final = (
@@ -107,12 +107,12 @@ TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] =
     "manifest": (manifest.decode, (b'{"schema":1,"project":"farm-edge"}',)),
     "tuning": (_shard, (b'{"schema":"farm-edge/tuning/1","tunings":{"farm/edge-1":{}}}',)),
     "onnx": (lambda body: onnx_guard.check(body, "model.onnx"), ()),
-    "packed": (lambda body: packing.unpack(body, 100), (packing.pack(b"x" * 5000) or b"",)),
-    "forecast": (archive.from_bytes, (b'{"issued_at":"2024-01-01T00:00:00Z"}',)),
+    "packed": (lambda body: compression.unpack(body, 100), (compression.pack(b"x" * 5000) or b"",)),
+    "forecast": (forecast_json.from_bytes, (b'{"issued_at":"2024-01-01T00:00:00Z"}',)),
 }
 """Name -> parser and examples to start from; the samples beside the project join them."""
 NATIVE: Final = ("parquet", "bundle")
-"""Only when named: polars' own decoder can be made to end the process (see `edge_agent.pull`)."""
+"""Only when named: polars' own decoder can end the process (see `edge_agent.core.pull`)."""
 
 
 def _seeds(name: str) -> Path:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import structs
 
+from edge_agent.contract.errors import InputMissing
 from edge_agent.contract.schema import TIME
-from edge_agent.errors import InputMissing
 from trainer import candidate
 from trainer.config import Compute
 from trainer.evidence import REFERENCES

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.errors import StorageError
-from edge_agent.files import write_atomic
+from edge_agent.contract.errors import StorageError
+from edge_agent.system.files import write_atomic
 from trainer.plan import KST
 from trainer.sources.http import QuotaSpent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
 
 _AHEAD: Final = 25
 """Requests written down before they are made: one file write for so many, at most so many lost

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract import features
+from edge_agent.contract.errors import BadData, InputMissing, NothingNew, TryLater
 from edge_agent.contract.feature_table import KOREA_OFFSET_H
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import BadData, InputMissing, NothingNew, TryLater
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from trainer import release
 from trainer.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times, truth
 from trainer.depot import RUN
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.dataset import StationSeries
     from trainer.trial import Losses, Trial
     from trainer.workspace import Workspace

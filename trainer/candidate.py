@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from edge_agent.contract import features, golden
+from edge_agent.contract import features, golden_windows
 from edge_agent.contract import manifest as contract
+from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
-from edge_agent.errors import BadData, StorageError
-from edge_agent.files import make_folder, sync_folder, write_atomic
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
+from edge_agent.system.files import make_folder, sync_folder, write_atomic
 from trainer import export, parity, run_store, training
 from trainer.dataset import split
 from trainer.holdout import Holdout
@@ -113,7 +113,7 @@ def train(
         metrics, parity={target: one.maximum for target, one in checked.items()}
     )
     files = {_model_path(target, body): body for target, body in content.items()}
-    windows = golden.build(
+    windows = golden_windows.build(
         _golden_windows(sources[0].load(), borders),
         GOLDEN_LEADS,
         {target: predictor.predict for target, predictor in predictors.items()},

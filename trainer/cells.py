@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.dfs_grid import cell_of
+from edge_agent.contract.errors import FarmError, StorageError
 from edge_agent.contract.schema import TIME
-from edge_agent.errors import FarmError, StorageError
 from trainer import plan, secrets
 from trainer.access import open_service
 from trainer.config import SERVICE_KEY
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import httpx
 
     from edge_agent.contract.dfs_grid import Cell
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.sources.http import Service
     from trainer.workspace import Workspace
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from edge_agent import strict
 from edge_agent.contract.dfs_grid import cell_of
-from edge_agent.contract.farm import Latitude, Longitude
-from edge_agent.errors import ConfigError, UsageError
-from edge_agent.toml_lines import line_of
+from edge_agent.contract.errors import ConfigError, UsageError
+from edge_agent.contract.farm_identity import Latitude, Longitude
+from edge_agent.system import struct_decoder
+from edge_agent.system.toml_lines import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,19 +111,21 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise ConfigError(f"{where}: not TOML: {fault}") from fault
-    problems: list[strict.Problem] = []
-    strict.override(document, env or {}, PREFIX, problems)
-    config = strict.build(document, Config, problems)
+    problems: list[struct_decoder.Problem] = []
+    struct_decoder.override(document, env or {}, PREFIX, problems)
+    config = struct_decoder.build(document, Config, problems)
     if not problems and not _is_day(config.start):
-        problems.append(strict.Problem("start", f"{config.start!r} is not a day like 2014-01-01"))
+        problems.append(
+            struct_decoder.Problem("start", f"{config.start!r} is not a day like 2014-01-01")
+        )
     if not problems and 0 < config.depot.canary_days < LEAST_CANARY_DAYS:
         told = (
             f"{config.depot.canary_days} days decide nothing: 0 (off) or {LEAST_CANARY_DAYS} to 365"
         )
-        problems.append(strict.Problem("depot.canary_days", told))
+        problems.append(struct_decoder.Problem("depot.canary_days", told))
     if not problems and config.compute.backend == "dask" and not config.compute.scheduler:
         told = 'backend = "dask" needs the address of a scheduler, like tcp://host:8786'
-        problems.append(strict.Problem("compute.scheduler", told))
+        problems.append(struct_decoder.Problem("compute.scheduler", told))
     problems += [] if problems else _places(config)
     if problems:
         lined = (replace(problem, line=line_of(text, problem.path)) for problem in problems)
@@ -131,13 +133,13 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
     return config
 
 
-def _places(config: Config) -> list[strict.Problem]:
+def _places(config: Config) -> list[struct_decoder.Problem]:
     found = []
     for number, place in enumerate(config.farms):
         try:
             cell_of(*place)
         except UsageError as fault:
-            found.append(strict.Problem(f"farms[{number}]", str(fault)))
+            found.append(struct_decoder.Problem(f"farms[{number}]", str(fault)))
     return found
 
 

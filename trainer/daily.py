@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from edge_agent.errors import (
+from edge_agent.contract.errors import (
     BadData,
     FarmError,
     GateRefused,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.drift import Drift
     from trainer.trial import Outcome
     from trainer.workspace import Workspace

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import climatology, features, inputs
+from edge_agent.contract import climatology, features, missing_inputs
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import LEADS, TARGETS, TIME, Site
-from edge_agent.errors import BadData
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -300,12 +300,12 @@ def drop_inputs(matrix: np.ndarray, share: float, seed: int, bare: float = 0.0) 
     """
     random = np.random.default_rng(seed)
     out = matrix.copy()
-    for group in inputs.GROUPS:
+    for group in missing_inputs.GROUPS:
         rows = np.flatnonzero(random.random(len(out)) < share)
-        out[rows[:, None], inputs.columns_of(group)] = np.nan
+        out[rows[:, None], missing_inputs.columns_of(group)] = np.nan
     rows = np.flatnonzero(random.random(len(out)) < bare)
-    for group in inputs.ALL_BUT_HUMIDITY:
-        out[rows[:, None], inputs.columns_of(group)] = np.nan
-    for column in inputs.MEASURED_COLUMNS:
+    for group in missing_inputs.ALL_BUT_HUMIDITY:
+        out[rows[:, None], missing_inputs.columns_of(group)] = np.nan
+    for column in missing_inputs.MEASURED_COLUMNS:
         out[random.random(len(out)) < share / 10.0, column] = np.nan
     return out

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from tuf.api.metadata import MetaFile, TargetFile, Targets
 
+from edge_agent.contract import compression
 from edge_agent.contract import manifest as contract
-from edge_agent.contract import packing
-from edge_agent.contract.relayed import station_path
-from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
+from edge_agent.contract.bundles import station_path
+from edge_agent.contract.errors import BadData, InputMissing, NothingNew, UsageError
 from trainer import metadata, roles
 from trainer.sweep import sweep
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.depot_store import Store
     from trainer.keyring import KeyRing
     from trainer.metadata import Current
@@ -104,9 +104,9 @@ class Depot:
             # The manifest last: files are there before anything names them.
             for name, data in (*files.items(), (path, content)):
                 added[name] = self._put(name, data)
-                packed = packing.pack(data)
+                packed = compression.pack(data)
                 if packed is not None:
-                    beside = packing.packed_path(name)
+                    beside = compression.packed_path(name)
                     added[beside] = self._put(beside, packed)
             wanted = {path, *files} | {
                 name
@@ -114,7 +114,7 @@ class Depot:
                 if other != channel
                 for name in (manifest_path(other), *(ref.path for ref in one.manifest.all_files()))
             }
-            wanted |= {packing.packed_path(name) for name in wanted}
+            wanted |= {compression.packed_path(name) for name in wanted}
             targets = {
                 name: line for name, line in (models.targets | added).items() if name in wanted
             }

@@ -7,8 +7,8 @@ import os
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
-from edge_agent.errors import StorageError, TryLater
-from edge_agent.files import make_folder, sync_folder, write_atomic
+from edge_agent.contract.errors import StorageError, TryLater
+from edge_agent.system.files import make_folder, sync_folder, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract import features
+from edge_agent.contract.errors import InputMissing
 from edge_agent.contract.schema import LEADS, QUANTITIES, TARGETS
-from edge_agent.errors import InputMissing
 from trainer import candidate, gate
 from trainer.evidence import CHALLENGER, CHAMPION, DAMPED, LOSSES, from_bytes, lead_slice
 from trainer.release import open_depot
@@ -25,7 +25,7 @@ from trainer.scoring import HEADLINE_LEAD, SCORED_LEADS
 from trainer.witness import Candidate, Period, collect
 
 if TYPE_CHECKING:
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.evidence import Evidence
     from trainer.workspace import Workspace
 

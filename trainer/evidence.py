@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import KOREA_OFFSET_H
-from edge_agent.errors import BadData
 from trainer.parquet import decode, encode
 
 if TYPE_CHECKING:

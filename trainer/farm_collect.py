@@ -15,8 +15,8 @@ import polars as pl
 from msgspec import Meta
 
 from edge_agent.contract import schema
-from edge_agent.contract.farm import Identity
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.farm_identity import Identity
 from trainer.farms import admit
 from trainer.sources.kma import YEARS
 from trainer.tables import ours

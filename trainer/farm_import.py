@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.farm import EXPORT, decode
+from edge_agent.contract.errors import BadData, UsageError
+from edge_agent.contract.farm_identity import EXPORT, decode
 from edge_agent.contract.schema import OBSERVED, QUANTITIES, Flag, flag_column
-from edge_agent.errors import BadData, UsageError
 from trainer import parquet
 from trainer.farms import admit
 from trainer.tables import content_of, ours, table
@@ -21,8 +21,8 @@ from trainer.tables import content_of, ours, table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_agent.contract.farm import Identity
-    from edge_agent.ports import Clock
+    from edge_agent.contract.farm_identity import Identity
+    from edge_agent.system.ports import Clock
     from trainer.lake import Merge
     from trainer.places import FarmId
     from trainer.workspace import Workspace

@@ -12,9 +12,9 @@ from datetime import timedelta
 from math import cos, hypot, radians
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.contract.farm import decode, encode
+from edge_agent.contract.errors import BadData, InputMissing, StorageError
+from edge_agent.contract.farm_identity import decode, encode
 from edge_agent.contract.schema import TARGETS, TIME, Site
-from edge_agent.errors import BadData, InputMissing, StorageError
 from trainer.places import FarmId
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from edge_agent.contract.farm import Identity
+    from edge_agent.contract.farm_identity import Identity
     from trainer.lake import Lake, Merge
 
 _FOLDER: Final = "farms"

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.errors import Refused, Unavailable, UsageError
+from edge_agent.contract.errors import Refused, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.contract import features, golden
+from edge_agent.contract import features, golden_windows
+from edge_agent.contract.errors import BadData, GateRefused, InputMissing, NothingNew
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import BadData, GateRefused, InputMissing, NothingNew
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from trainer import candidate, evidence
 from trainer.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.depot import FARMS, RUN
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.run_store import RunStore
     from trainer.scoring import Metrics
     from trainer.workspace import Workspace
@@ -257,7 +257,7 @@ def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -
         {target: content[one.file.path] for target, one in models.items()},
         len(manifest.features.names),
     )
-    windows = golden.with_predictions(
+    windows = golden_windows.with_predictions(
         run.files[manifest.golden.path], {t: p.predict for t, p in predictors.items()}
     )
     path, reference = candidate.golden_file(windows)

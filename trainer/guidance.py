@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from edge_agent.contract import schema
-from edge_agent.errors import BadData, StorageError
+from edge_agent.contract.errors import BadData, StorageError
 from trainer import parquet
 from trainer.sources.village_table import COLUMNS, ISSUED, VALID
 

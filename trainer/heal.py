@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.errors import NothingNew, TryLater, UsageError
+from edge_agent.contract.errors import NothingNew, TryLater, UsageError
 from trainer import plan
 from trainer.access import open_service
 from trainer.budget import Budget
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.lake import Merge
     from trainer.workspace import Workspace
 

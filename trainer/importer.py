@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import polars as pl
 
+from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import TIME
-from edge_agent.errors import BadData, UsageError
 from trainer.raw_store import SEVERAL, pack
 from trainer.sources import kma
 from trainer.stations import station as station_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.workspace import Workspace
 
 STATION: Final = "station"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from edge_agent.contract.errors import ConfigError, FarmError, Refused, StorageError
 from edge_agent.contract.schema import TIME
-from edge_agent.errors import ConfigError, FarmError, Refused, StorageError
 from trainer import ledger, plan
 from trainer.lake import Merge
 from trainer.raw_store import pack
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import date
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.plan import Window
     from trainer.sources.asos import Page
     from trainer.sources.http import Service

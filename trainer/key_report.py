@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.errors import FarmError
+from edge_agent.contract.errors import FarmError
 from trainer import metadata, roles
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
-from edge_agent.errors import BadData, InputMissing, Refused
-from edge_agent.files import make_folder, write_atomic
+from edge_agent.contract.errors import BadData, InputMissing, Refused
+from edge_agent.system.files import make_folder, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tuf.api.metadata import DelegatedRole, Delegations, Key, Root, Targets
 
-from edge_agent.clock import SystemClock
-from edge_agent.errors import CannotCreate
-from edge_agent.files import write_atomic
+from edge_agent.contract.errors import CannotCreate
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.files import write_atomic
 from trainer import metadata, roles
 from trainer.keyring import KeyRing, no_passphrase
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from securesystemslib.signer import CryptoSigner
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.depot_store import Store
 
 ROOT_KEYS: Final = 3

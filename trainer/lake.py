@@ -24,8 +24,8 @@ import msgspec
 import polars as pl
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.contract.schema import TIME, Flag, flag_column
-from edge_agent.errors import BadData, StorageError
 from trainer import parquet
 from trainer.places import FarmId, folder
 

@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.contract import features
+from edge_agent.contract.errors import InputMissing
 from edge_agent.contract.schema import TARGETS, TIME
-from edge_agent.errors import InputMissing
-from edge_agent.forecast import place_of
+from edge_agent.forecasting.forecaster import place_of
 from trainer.dataset import HOURS_OF_YEAR, fit_normals, prepare
 from trainer.farms import farms
 from trainer.places import FarmId

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from edge_agent.errors import StorageError, TryLater
+from edge_agent.contract.errors import StorageError, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.errors import StorageError
+from edge_agent.contract.errors import StorageError
 from trainer import plan
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
-from edge_agent.errors import BadData, TryLater
+from edge_agent.contract.errors import BadData, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
-from edge_agent.errors import BadData, InputMissing, Refused
+from edge_agent.contract.errors import BadData, InputMissing, Refused
 from trainer import roles
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.sources.http import Service
     from trainer.workspace import Workspace
 

@@ -20,7 +20,7 @@ import polars as pl
 
 from edge_agent import __version__
 from edge_agent.contract import features
-from edge_agent.errors import ConfigError, TryLater
+from edge_agent.contract.errors import ConfigError, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

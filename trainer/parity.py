@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
-from edge_agent.errors import BadData
-from edge_agent.inference import OnnxPredictor
+from edge_agent.forecasting.inference import OnnxPredictor
 from trainer.dataset import drop_inputs
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from edge_agent.errors import InputMissing, UsageError
+from edge_agent.contract.errors import InputMissing, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

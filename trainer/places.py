@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 from zlib import crc32
 
 from edge_agent.contract.dfs_grid import Cell
-from edge_agent.contract.farm import SLUG
-from edge_agent.errors import UsageError
+from edge_agent.contract.errors import UsageError
+from edge_agent.contract.farm_identity import SLUG
 
 FARM: Final = "farm="
 """What the name of a farm's folder begins with."""

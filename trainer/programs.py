@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tuf.api.metadata import TargetFile
 
-from edge_agent.errors import BadData, NothingNew
+from edge_agent.contract.errors import BadData, NothingNew
 from trainer import metadata, roles
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.errors import StorageError
+from edge_agent.contract.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,8 +24,8 @@ import msgspec
 import polars as pl
 
 from edge_agent.contract.dfs_grid import Cell
+from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import TIME
-from edge_agent.errors import BadData, InputMissing
 from trainer import importer, parquet
 from trainer.cells import FORECASTS, NOWCASTS
 from trainer.depot_store import MemoryStore

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.dfs_grid import Cell
-from edge_agent.contract.quality import KEPT
-from edge_agent.contract.relayed import (
+from edge_agent.contract.bundles import (
     GUIDANCE,
     ISSUED,
     VALID,
@@ -26,8 +24,10 @@ from edge_agent.contract.relayed import (
     guidance_path,
     station_path,
 )
+from edge_agent.contract.dfs_grid import Cell
+from edge_agent.contract.errors import FarmError, InputMissing
+from edge_agent.contract.quality import KEPT
 from edge_agent.contract.schema import OBSERVED, TIME, flag_column
-from edge_agent.errors import FarmError, InputMissing
 from trainer import parquet
 from trainer.cells import cells_of, collect
 from trainer.config import HUB_KEY, SERVICE_KEY
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.workspace import Workspace
 
 

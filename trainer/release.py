@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from edge_agent.contract import manifest as contract
-from edge_agent.errors import BadData, InputMissing, NothingNew, UsageError
+from edge_agent.contract.errors import BadData, InputMissing, NothingNew, UsageError
 from trainer import run_store
 from trainer.depot import ROLLBACK, RUN, Depot
 from trainer.keyring import KeyRing, no_passphrase
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.depot_store import Store
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.errors import InputMissing
+from edge_agent.contract.errors import InputMissing
 from trainer.line_log import LineLog
 
 if TYPE_CHECKING:

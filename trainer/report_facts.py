@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract import features, residuals
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import BadData
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from trainer import candidate
 from trainer.dataset import gather, prepare, scoring_pairs, stride, times
 from trainer.dataset import truth as truth_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.forecast import TargetForecast
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.inference import OnnxPredictor
+    from edge_agent.forecasting.inference import OnnxPredictor
     from trainer.dataset import Pairs, StationSeries
     from trainer.release_log import Entry
     from trainer.run_store import RunStore

@@ -15,7 +15,7 @@ from edge_agent.contract.feature_table import NAMES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_agent.ports import Predictor
+    from edge_agent.system.ports import Predictor
 
 
 def interval_coverage(

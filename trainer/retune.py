@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_agent.errors import BadData, InputMissing, NothingNew
+from edge_agent.contract.errors import BadData, InputMissing, NothingNew
 from trainer import gate
 from trainer.depot import RUN
 from trainer.farms import farm_ids
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.places import FarmId
     from trainer.tuning_record import Outcome
     from trainer.workspace import Workspace

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from edge_agent.errors import FarmError, InputMissing, Refused, UsageError
-from edge_agent.files import write_atomic
+from edge_agent.contract.errors import FarmError, InputMissing, Refused, UsageError
+from edge_agent.system.files import write_atomic
 from trainer import metadata, roles
 from trainer.keyring import KeyRing, no_passphrase
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
     from tuf.api.metadata import MetaFile, Root, Targets
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
     from trainer.keys import Places
 
 

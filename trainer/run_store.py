@@ -11,7 +11,7 @@ import shutil
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge_agent.contract import manifest as contract
-from edge_agent.errors import BadData, InputMissing, TryLater
+from edge_agent.contract.errors import BadData, InputMissing, TryLater
 from trainer.depot_store import FolderStore
 
 if TYPE_CHECKING:

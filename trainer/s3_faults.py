@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from edge_agent.errors import ConfigError, Refused, StorageError, TryLater
+from edge_agent.contract.errors import ConfigError, Refused, StorageError, TryLater
 
 RIGHTS: Final = {
     "read": "s3:GetObject and s3:ListBucket",

@@ -13,8 +13,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import S3Store as Bucket
 
-from edge_agent.clock import SystemClock
-from edge_agent.errors import ConfigError, TryLater
+from edge_agent.contract.errors import ConfigError, TryLater
+from edge_agent.system.clock import SystemClock
 from trainer.lease import Lease, Seen, held
 from trainer.s3_faults import NoBucket, fault_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from obstore import PutMode
 
-    from edge_agent.errors import StorageError
+    from edge_agent.contract.errors import StorageError
 
 _VARIABLES: Final = (
     "AWS_ACCESS_KEY_ID",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edge_agent.contract import inputs, residuals
+from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.schema import TARGETS
 from trainer import baselines, detail
 from trainer.detail import Detail, Spread, Warned
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_agent.contract.forecast import TargetForecast
-    from edge_agent.ports import Predictor
+    from edge_agent.system.ports import Predictor
     from trainer.dataset import Split
     from trainer.holdout import Holdout
     from trainer.training import Fitted
@@ -156,11 +156,11 @@ def lacking(
     matrix = holdout.matrix[rows]
     truth = holdout.truth[target][rows]
     known = np.isfinite(truth)
-    cases: dict[str, tuple[str, ...]] = {group: (group,) for group in inputs.GROUPS}
-    cases[ALL_BUT_HUMIDITY] = inputs.ALL_BUT_HUMIDITY
+    cases: dict[str, tuple[str, ...]] = {group: (group,) for group in missing_inputs.GROUPS}
+    cases[ALL_BUT_HUMIDITY] = missing_inputs.ALL_BUT_HUMIDITY
     found = {}
     for name, groups in cases.items():
-        error = predictor.predict(inputs.blanked(matrix, groups)) - truth
+        error = predictor.predict(missing_inputs.blanked(matrix, groups)) - truth
         found[name] = round(float(np.sqrt(np.mean(error[known] ** 2))), 4)
     return found
 

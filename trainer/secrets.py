@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.errors import ConfigError
+from edge_agent.contract.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

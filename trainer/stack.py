@@ -8,9 +8,9 @@ import numpy as np
 from scipy.optimize import lsq_linear
 
 from edge_agent.contract import residuals
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.residuals import KNOTS
 from edge_agent.contract.schema import LEADS
-from edge_agent.errors import BadData
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,8 +13,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.contract.errors import UsageError
 from edge_agent.contract.schema import Site
-from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

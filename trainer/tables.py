@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData, InputMissing, StorageError
 from edge_agent.contract.schema import TIME, Flag, flag_column
-from edge_agent.errors import BadData, InputMissing, StorageError
 from trainer import parquet
 from trainer.sources import kma
 

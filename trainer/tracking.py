@@ -20,8 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edge_agent.contract.errors import BadData, FarmError
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
-from edge_agent.errors import BadData, FarmError
 from trainer.release_log import ReleaseLog
 from trainer.run_store import plain_name
 

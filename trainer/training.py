@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import inputs, residuals
+from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.schema import TARGETS
 from trainer import baselines, stack
 from trainer.dataset import Pairs, drop_inputs, row_of, training_pairs
@@ -228,7 +228,9 @@ def _unseen(task: _Task, progress: Callable[[str], None]) -> _Unseen:
     record = task.record
     probed = np.arange(0, len(record.block), PROBED)
     members = np.full((len(record.block), stack.MEMBERS), np.nan)
-    lacking = {group: np.full((len(probed), stack.MEMBERS), np.nan) for group in inputs.GROUPS}
+    lacking = {
+        group: np.full((len(probed), stack.MEMBERS), np.nan) for group in missing_inputs.GROUPS
+    }
     for part in range(PARTS):
         progress(f"{task.target}: unseen errors, part {part + 1} of {PARTS}")
         model = task.fit(part)
@@ -236,7 +238,9 @@ def _unseen(task: _Task, progress: Callable[[str], None]) -> _Unseen:
         members[rows] = model.members(record.unseen[rows])
         here = record.block[probed] == part
         for group, found in lacking.items():
-            found[here] = model.members(inputs.blanked(record.unseen[probed[here]], [group]))
+            found[here] = model.members(
+                missing_inputs.blanked(record.unseen[probed[here]], [group])
+            )
     return _Unseen(members, lacking)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.errors import InputMissing
+from edge_agent.contract.errors import InputMissing
 from trainer import candidate, gate, tuning_fit, tuning_record, tuning_shards
 from trainer.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.depot import FARMS
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from edge_agent.contract.tuning import Tuning
-    from edge_agent.ports import Clock
+    from edge_agent.contract.site_correction import Tuning
+    from edge_agent.system.ports import Clock
     from trainer.gate import Run
     from trainer.places import FarmId
     from trainer.tuning_record import Outcome

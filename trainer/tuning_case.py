@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.contract import inputs, residuals, tuning
+from edge_agent.contract import missing_inputs, residuals, site_correction
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import TARGETS, TIME
-from edge_agent.contract.tuning import KNOTS, Correction
-from edge_agent.errors import BadData
-from edge_agent.forecast import place_of
-from edge_agent.inference import load_predictors
+from edge_agent.contract.site_correction import KNOTS, Correction
+from edge_agent.forecasting.forecaster import place_of
+from edge_agent.forecasting.inference import load_predictors
 from trainer import tuning_fit
 from trainer.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times, truth
 from trainer.judged import Said
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.ports import Predictor
+    from edge_agent.system.ports import Predictor
     from trainer.dataset import Pairs, StationSeries
     from trainer.farms import Farm
     from trainer.verdict import Terms
@@ -85,8 +85,11 @@ class Case:
         """Forecast and forward-chain one target."""
         table, leads = manifest.residuals[target], history.pairs.leads
         # As the agent widens them, for instruments that the farm never had.
-        widened = inputs.widening(
-            manifest.widening.get(target, {}), inputs.missing(history.matrix), table.leads, leads
+        widened = missing_inputs.widening(
+            manifest.widening.get(target, {}),
+            missing_inputs.missing(history.matrix),
+            table.leads,
+            leads,
         )
         values = predictor.predict(history.matrix).astype(np.float64)
         lack = Lack(
@@ -153,7 +156,7 @@ class History:
         if len(pairs) == 0:
             raise too_few(0)
         matrix = gather([one], pairs)
-        return cls(one, pairs, matrix, tuning.terms(matrix), times([one], pairs))
+        return cls(one, pairs, matrix, site_correction.terms(matrix), times([one], pairs))
 
     @property
     def last(self) -> datetime:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from edge_agent.contract import tuning
+from edge_agent.contract import site_correction
+from edge_agent.contract.errors import BadData, InputMissing, StorageError
 from edge_agent.contract.schema import TARGETS
-from edge_agent.contract.tuning import Shard, Tuning
-from edge_agent.errors import BadData, InputMissing, StorageError
+from edge_agent.contract.site_correction import Shard, Tuning
 from trainer.evidence import CHALLENGER, CHAMPION, LOSSES, Evidence, lead_slice, to_bytes
 from trainer.farms import farm
 from trainer.judged import Judged
@@ -88,8 +88,8 @@ def _attempt(shared: Shared, known: Farm) -> Tried:
         trained_to=_text(history.last),
     )
     # What no agent would take must not be published.
-    shard = Shard(tuning.FORMAT, {str(known.id): made})
-    tuning.decode(tuning.encode(shard), shared.manifest)
+    shard = Shard(site_correction.FORMAT, {str(known.id): made})
+    site_correction.decode(site_correction.encode(shard), shared.manifest)
     return Tried(str(known.id), _text(shared.until), made, decision)
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from edge_agent.contract import residuals
-from edge_agent.contract.tuning import KNOTS, TERMS
+from edge_agent.contract.site_correction import KNOTS, TERMS
 
 PENALTY: Final = 0.3
 SLOW_PENALTY: Final = 0.1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
 from trainer.tuning_farm import Tried
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import math
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from edge_agent.contract import tuning
+from edge_agent.contract import site_correction
 from edge_agent.contract.manifest import FileRef
-from edge_agent.contract.tuning import Shard, Tuning
+from edge_agent.contract.site_correction import Shard, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,8 @@ def pack(tunings: Mapping[str, Tuning]) -> tuple[tuple[FileRef, ...], dict[str, 
     number = 1 << math.isqrt(len(tunings) - 1).bit_length()
     held: list[dict[str, Tuning]] = [{} for _ in range(number)]
     for device, one in tunings.items():
-        held[tuning.shard_number(device, number)][device] = one
-    contents = [tuning.encode(Shard(tuning.FORMAT, part)) for part in held]
+        held[site_correction.shard_number(device, number)][device] = one
+    contents = [site_correction.encode(Shard(site_correction.FORMAT, part)) for part in held]
     refs = tuple(_ref(content) for content in contents)
     return refs, dict(zip((ref.path for ref in refs), contents, strict=True))
 
@@ -47,7 +47,7 @@ def unpack(manifest: Manifest, content: Mapping[str, bytes]) -> dict[str, Tuning
     Raises:
         BadData: A shard cannot be used with this release.
     """
-    shards = (tuning.decode(content[ref.path], manifest) for ref in manifest.tuned)
+    shards = (site_correction.decode(content[ref.path], manifest) for ref in manifest.tuned)
     return {device: one for shard in shards for device, one in shard.tunings.items()}
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import BadData
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from trainer.dataset import gather, prepare, scoring_pairs
 from trainer.evidence import CHALLENGER, Evidence
 from trainer.holdout import origin_step
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.schema import Site
-    from edge_agent.ports import Predictor
+    from edge_agent.system.ports import Predictor
     from trainer.dataset import StationSeries
     from trainer.lake import Lake
 

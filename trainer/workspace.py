@@ -16,8 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.errors import CannotCreate, ConfigError, InputMissing, UsageError
-from edge_agent.files import make_folder, write_atomic
+from edge_agent.contract.errors import CannotCreate, ConfigError, InputMissing, UsageError
+from edge_agent.system.files import make_folder, write_atomic
 from trainer import config as settings
 from trainer import release_log
 from trainer.depot_store import FolderStore

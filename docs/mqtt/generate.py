@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.alerts import payloads
-from edge_agent.messaging import commands
+from edge_agent.messages import payloads
+from edge_agent.mqtt import commands
 
 FOLDER = Path(__file__).parent
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from edge_agent.agronomy.psychrometrics import Array
-    from edge_agent.config_structs import Irrigation
     from edge_agent.contract.schema import Site
+    from edge_agent.settings import Irrigation
 
 HISTORY_DAYS: Final = 14
 MIN_KNOWN: Final = 0.75

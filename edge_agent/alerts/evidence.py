@@ -26,8 +26,8 @@ from edge_agent.contract.forecast import Source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_agent.config_structs import Rule
     from edge_agent.contract.forecast import Forecast, Operator, TargetForecast
+    from edge_agent.settings import Rule
 
 _MEETS: Final = {
     ">=": operator.ge,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.alerts.rules import Latch
-from edge_agent.database import faults_told, migrate, transaction
+from edge_agent.alerts.state_machine import Latch
+from edge_agent.system.database import faults_told, migrate, transaction
 
 if TYPE_CHECKING:
     import sqlite3

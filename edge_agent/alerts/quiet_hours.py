@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.alerts.rules import Edge, Latch, Level
+from edge_agent.alerts.state_machine import Edge, Latch, Level
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from edge_agent.alerts.evidence import Evidence
-    from edge_agent.config_structs import QuietHours, Rule
-    from edge_agent.timekeeping import ClockState
+    from edge_agent.settings import QuietHours, Rule
+    from edge_agent.system.clock_trust import ClockState
 
 
 def quiet(hours: QuietHours, rule: Rule, now: datetime, zone: tzinfo, clock: ClockState) -> bool:

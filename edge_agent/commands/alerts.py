@@ -9,15 +9,15 @@ import click
 import msgspec
 
 from edge_agent.commands.config import config_option
-from edge_agent.console import verbosity_options
-from edge_agent.errors import TryLater, UsageError
+from edge_agent.contract.errors import TryLater, UsageError
+from edge_agent.system.console import verbosity_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edge_agent.alerts.explain import Explanation, Step
-    from edge_agent.runtime import Runtime
+    from edge_agent.core.runtime import Runtime
+    from edge_agent.replay.explain import Explanation, Step
 
 
 @click.command()
@@ -41,7 +41,7 @@ def drill(rule: str, wait_s: float, config_path: Path | None) -> None:
     Example: edge-agent drill frost
     """
     from edge_agent.commands.cycle import publish
-    from edge_agent.runtime import opened
+    from edge_agent.core.runtime import opened
 
     with opened(config_path) as runtime:
         _queue(runtime, rule)
@@ -52,12 +52,12 @@ def drill(rule: str, wait_s: float, config_path: Path | None) -> None:
 
 
 def _queue(runtime: Runtime, name: str) -> None:
-    from edge_agent import cycle
-    from edge_agent.alerts.case import Verdict
+    from edge_agent.alerts.evaluation import Verdict
     from edge_agent.alerts.evidence import Evidence
-    from edge_agent.alerts.message import event_message
-    from edge_agent.alerts.rules import Edge, Latch
+    from edge_agent.alerts.messages import event_message
+    from edge_agent.alerts.state_machine import Edge, Latch
     from edge_agent.contract.forecast import NoForecast
+    from edge_agent.core import cycle
 
     rules = {rule.name: rule for rule in cycle.rules_of(runtime.config)}
     if name not in rules:

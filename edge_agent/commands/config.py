@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edge_agent import config, locations
-from edge_agent.alerts import builtin
-from edge_agent.console import is_quiet, print_json, verbosity_options
-from edge_agent.masking import PASSWORD_CREDENTIAL, masked
+from edge_agent import config
+from edge_agent.alerts import default_rules
+from edge_agent.core.masking import PASSWORD_CREDENTIAL, masked
+from edge_agent.system import locations
+from edge_agent.system.console import is_quiet, print_json, verbosity_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     effective = masked(loaded)
     effective["mqtt"]["password"] = "***" if password else ""
     if not loaded.rules:
-        effective["rules"] = msgspec.to_builtins(builtin.rules(loaded))
+        effective["rules"] = msgspec.to_builtins(default_rules.rules(loaded))
     if as_json:
         print_json({"file": str(place), "ok": True, "errors": [], "config": effective})
         return

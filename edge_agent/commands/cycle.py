@@ -9,15 +9,15 @@ import click
 import msgspec
 
 from edge_agent.commands.config import config_option, json_option
-from edge_agent.console import print_json, verbosity_options
+from edge_agent.contract.errors import UsageError
 from edge_agent.contract.forecast import P10, P90, Forecast, Source
-from edge_agent.errors import UsageError
+from edge_agent.system.console import print_json, verbosity_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_agent.cycle import Decision
-    from edge_agent.runtime import Runtime
+    from edge_agent.core.cycle import Decision
+    from edge_agent.core.runtime import Runtime
 
 _SHOWN_LEADS: Final = (1, 3, 6, 9, 12, 18, 24, 30, 36, 42, 48)
 
@@ -46,7 +46,7 @@ def once(
 
     Example: edge-agent once --dry-run --json
     """
-    from edge_agent.runtime import opened
+    from edge_agent.core.runtime import opened
 
     now = _time(at) if at else None
     with opened(config_path) as runtime:
@@ -75,8 +75,8 @@ def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
         at: Hour that was worked, None for that of the clock.
         wait_s: Longest time to try the broker.
     """
-    from edge_agent import mail
-    from edge_agent.sole import Sole
+    from edge_agent.core import delivery_setup
+    from edge_agent.system.instance_lock import Sole
 
     # An hour of another day is delivered by that day's clock: its messages would all be too old.
     shift = at - runtime.clock.now() if at else timedelta(0)
@@ -88,7 +88,7 @@ def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
     with Sole(runtime.state) as sole:
         if not sole.held():
             return "`edge-agent run` delivers them"
-        return mail.deliver(
+        return delivery_setup.deliver(
             runtime.config,
             runtime.outbox,
             runtime.topics,

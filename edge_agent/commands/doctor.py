@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config, locations
+from edge_agent import config
 from edge_agent.commands.config import config_option, json_option
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import ConfigError
+from edge_agent.contract.errors import ConfigError
+from edge_agent.system import locations
+from edge_agent.system.console import print_json, verbosity_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.doctor import Finding, Patient
+    from edge_agent.ops.doctor import Finding, Patient
 
 EXIT_FOUND_ERRORS = 1
 
@@ -35,7 +36,7 @@ def doctor(offline: bool, config_path: Path | None, as_json: bool) -> None:
 
     Example: edge-agent doctor --config /etc/edge-agent/config.toml
     """
-    from edge_agent.doctor import Outcome
+    from edge_agent.ops.doctor import Outcome
 
     found = []
     for finding in _examined(config_path, offline=offline):
@@ -61,15 +62,15 @@ def support_bundle(target: Path, config_path: Path | None) -> None:
 
     Example: edge-agent support-bundle farm-support.tar.gz
     """
-    from edge_agent import support
+    from edge_agent.ops import support_bundle as bundle_module
 
     patient = _patient(config_path)
-    names = support.write(target, patient, list(_findings(patient, offline=False)))
+    names = bundle_module.write(target, patient, list(_findings(patient, offline=False)))
     click.echo(f"{target}: {', '.join(names)}")
 
 
 def _examined(config_path: Path | None, *, offline: bool) -> Iterator[Finding]:
-    from edge_agent.doctor import Finding, Outcome
+    from edge_agent.ops.doctor import Finding, Outcome
 
     try:
         patient = _patient(config_path)
@@ -81,8 +82,8 @@ def _examined(config_path: Path | None, *, offline: bool) -> Iterator[Finding]:
 
 
 def _patient(config_path: Path | None) -> Patient:
-    from edge_agent.clock import SystemClock
-    from edge_agent.doctor import Patient
+    from edge_agent.ops.doctor import Patient
+    from edge_agent.system.clock import SystemClock
 
     loaded = config.load(config_path, os.environ)
     root = os.geteuid() == 0
@@ -91,8 +92,8 @@ def _patient(config_path: Path | None) -> Patient:
 
 
 def _findings(patient: Patient, *, offline: bool) -> Iterator[Finding]:
-    from edge_agent import doctor as device
-    from edge_agent import doctor_links as links
+    from edge_agent.ops import doctor as device
+    from edge_agent.ops import doctor_links as links
 
     yield device.Finding("configuration", device.Outcome.OK, "good")
     yield from device.examine(patient)

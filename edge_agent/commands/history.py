@@ -12,16 +12,17 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
-from edge_agent import config, locations
+from edge_agent import config
 from edge_agent.commands.config import config_option, json_option
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import CannotCreate, InputMissing, UsageError
-from edge_agent.files import write_atomic
+from edge_agent.contract.errors import CannotCreate, InputMissing, UsageError
+from edge_agent.system import locations
+from edge_agent.system.console import print_json, verbosity_options
+from edge_agent.system.files import write_atomic
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from edge_agent.config_structs import Config
+    from edge_agent.settings import Config
 
 _day = click.DateTime(["%Y-%m-%d"])
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +39,7 @@ def history(context: click.Context, count: int, config_path: Path | None, as_jso
 
     Example: edge-agent history --count 50
     """
-    from edge_agent.runtime import opened
+    from edge_agent.core.runtime import opened
 
     if context.invoked_subcommand:
         return
@@ -75,9 +76,11 @@ def export(
 
     Example: edge-agent history export /media/usb/farm.parquet
     """
-    from edge_agent.observations import own
+    from edge_agent.observations import export as history_export
 
-    encoder = {".parquet": own.to_parquet, ".csv": own.to_csv}.get(file.suffix.lower())
+    encoder = {".parquet": history_export.to_parquet, ".csv": history_export.to_csv}.get(
+        file.suffix.lower()
+    )
     if encoder is None:
         raise UsageError(f"{file}: name a .parquet or a .csv file")
     settings = config.load(config_path, os.environ)
@@ -91,7 +94,7 @@ def export(
             "nothing is stored of the farm's own outdoor sensors in that time: see "
             "`edge-agent status` for how old their newest hour is"
         )
-    _write_new(file, encoder(frame, own.identity(settings.device)))
+    _write_new(file, encoder(frame, history_export.identity(settings.device)))
     done = {
         "file": str(file),
         "hours": frame.height,
@@ -109,12 +112,12 @@ def export(
 
 
 def _read(settings: Config, first: datetime | None, last: datetime | None) -> pl.DataFrame:
-    from edge_agent.account import work_as_owner
-    from edge_agent.clock import SystemClock
-    from edge_agent.database import connect_to_read
-    from edge_agent.observations import own
+    from edge_agent.core.runtime import DATABASE
+    from edge_agent.observations import export as history_export
     from edge_agent.observations.store import Store
-    from edge_agent.runtime import DATABASE
+    from edge_agent.system.clock import SystemClock
+    from edge_agent.system.database import connect_to_read
+    from edge_agent.system.privileges import work_as_owner
 
     zone = ZoneInfo(settings.device.timezone)
     start = first.replace(tzinfo=zone) if first else _NEVER
@@ -129,7 +132,7 @@ def _read(settings: Config, first: datetime | None, last: datetime | None) -> pl
     if not place.is_file():
         raise InputMissing(f"{place}: no such file; the agent has not run yet, or look elsewhere")
     with closing(connect_to_read(place)) as db:
-        return own.hours(Store(db), start, end)
+        return history_export.hours(Store(db), start, end)
 
 
 def _write_new(path: Path, content: bytes) -> None:

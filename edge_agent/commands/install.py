@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from edge_agent.console import verbosity_options
-from edge_agent.errors import CannotCreate, Refused, StorageError, TryLater, UsageError
-from edge_agent.installation.children import outer_environment
-from edge_agent.installation.installer import Installer
-from edge_agent.installation.layout import Layout
-from edge_agent.installation.processor import missing_features
-from edge_agent.installation.tree import own_tree
-from edge_agent.installation.units import OfflineSystemctl, Systemctl
-from edge_agent.locations import NAME
+from edge_agent.contract.errors import CannotCreate, Refused, StorageError, TryLater, UsageError
+from edge_agent.ops.installation.child_env import outer_environment
+from edge_agent.ops.installation.installer import Installer
+from edge_agent.ops.installation.layout import Layout
+from edge_agent.ops.installation.processor import missing_features
+from edge_agent.ops.installation.program_tree import own_tree
+from edge_agent.ops.installation.units import OfflineSystemctl, Systemctl
+from edge_agent.system.console import verbosity_options
+from edge_agent.system.locations import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config, locations
+from edge_agent import config
 from edge_agent.commands.config import config_option, json_option
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import UsageError
+from edge_agent.contract.errors import UsageError
+from edge_agent.system import locations
+from edge_agent.system.console import print_json, verbosity_options
 
 if TYPE_CHECKING:
-    from edge_agent.messaging.inspection import Row
+    from edge_agent.mqtt.outbox_inspection import Row
 
 _KINDS = ("alert", "state", "telemetry")
 _database_option = click.option(
@@ -43,13 +44,13 @@ def ls(database: Path | None, config_path: Path | None, as_json: bool) -> None:
 
     Example: edge-agent queue ls --json
     """
-    from edge_agent.messaging import inspection
+    from edge_agent.mqtt import outbox_inspection
 
-    with closing(inspection.open_existing(_place(database, config_path))) as db:
-        rows = list(inspection.rows(db))
-        counted = inspection.counters(db)
+    with closing(outbox_inspection.open_existing(_place(database, config_path))) as db:
+        rows = list(outbox_inspection.rows(db))
+        counted = outbox_inspection.counters(db)
     if as_json:
-        print_json({"messages": [inspection.plain(row) for row in rows], "counts": counted})
+        print_json({"messages": [outbox_inspection.plain(row) for row in rows], "counts": counted})
         return
     for row in rows:
         click.echo(_line(row))
@@ -70,10 +71,10 @@ def verify(database: Path | None, config_path: Path | None, as_json: bool) -> No
 
     Example: edge-agent queue verify
     """
-    from edge_agent.messaging import inspection
+    from edge_agent.mqtt import outbox_inspection
 
-    with closing(inspection.open_existing(_place(database, config_path))) as db:
-        problems = inspection.problems(db)
+    with closing(outbox_inspection.open_existing(_place(database, config_path))) as db:
+        problems = outbox_inspection.problems(db)
     if as_json:
         print_json({"ok": not problems, "problems": problems})
     else:
@@ -98,11 +99,11 @@ def export(database: Path | None, config_path: Path | None) -> None:
     """
     import msgspec
 
-    from edge_agent.messaging import inspection
+    from edge_agent.mqtt import outbox_inspection
 
-    with closing(inspection.open_existing(_place(database, config_path))) as db:
-        for row in inspection.rows(db):
-            click.echo(msgspec.json.encode(inspection.plain(row)).decode())
+    with closing(outbox_inspection.open_existing(_place(database, config_path))) as db:
+        for row in outbox_inspection.rows(db):
+            click.echo(msgspec.json.encode(outbox_inspection.plain(row)).decode())
 
 
 @queue.command()
@@ -123,19 +124,19 @@ def drop(
 
     Example: edge-agent queue drop --kind telemetry
     """
-    from edge_agent.messaging import inspection
+    from edge_agent.mqtt import outbox_inspection
 
     if not (ids or kind or dead or everything):
         raise UsageError("say which: --id ID, --kind KIND, --dead or --everything")
-    with closing(inspection.open_existing(_place(None, config_path))) as db:
+    with closing(outbox_inspection.open_existing(_place(None, config_path))) as db:
         kinds = _KINDS if everything else (kind,) if kind else ()
-        gone = inspection.drop(db, ids, kinds, dead=dead or everything)
+        gone = outbox_inspection.drop(db, ids, kinds, dead=dead or everything)
     click.echo(f"{gone} dropped")
 
 
 def _place(database: Path | None, config_path: Path | None) -> Path:
-    from edge_agent.account import work_as_owner
-    from edge_agent.runtime import DATABASE
+    from edge_agent.core.runtime import DATABASE
+    from edge_agent.system.privileges import work_as_owner
 
     if database is not None:
         return database

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from edge_agent import config, locations
+from edge_agent import config
 from edge_agent.commands.config import config_option, json_option
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import InputMissing, UsageError
+from edge_agent.contract.errors import InputMissing, UsageError
+from edge_agent.system import locations
+from edge_agent.system.console import print_json, verbosity_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,11 +83,11 @@ def replay(
         return
     if not (files or own) or start is None or end is None:
         raise UsageError("replay needs --observations or --own, --from and --to; or --explain ID")
-    from edge_agent import cycle
-    from edge_agent import replay as player
-    from edge_agent.loaded import load_release
-    from edge_agent.observations import local
-    from edge_agent.replay_score import Scorer
+    from edge_agent.core import cycle
+    from edge_agent.core.loaded_release import load_release
+    from edge_agent.observations import source_choice
+    from edge_agent.replay import replay as player
+    from edge_agent.replay.alert_scores import Scorer
     from edge_agent.updates.slots import Slots
 
     settings = config.load(config_path, os.environ)
@@ -96,7 +97,7 @@ def replay(
         raise InputMissing("no release is installed: run `edge-agent sync`")
     first, last = _hour(start, "--from"), _hour(end, "--to")
     begin, stop = first - _HISTORY, last + _AFTER
-    mine, station, *_ = local.names(settings.device)
+    mine, station, *_ = source_choice.names(settings.device)
     frames = {
         source: _read(paths, begin, stop)
         for source, paths in ((mine, own), (station, files))
@@ -125,9 +126,9 @@ def replay(
 
 
 def _explain(alert: str, config_path: Path | None, *, as_json: bool) -> None:
-    from edge_agent.alerts.explain import explain
     from edge_agent.commands.alerts import document, lines
-    from edge_agent.runtime import opened
+    from edge_agent.core.runtime import opened
+    from edge_agent.replay.explain import explain
 
     with opened(config_path) as runtime:
         found = explain(runtime.log.find(alert))
@@ -153,7 +154,7 @@ def _read(files: Sequence[Path], start: datetime, end: datetime) -> pl.DataFrame
     import polars as pl
 
     from edge_agent.contract.schema import TIME
-    from edge_agent.observations import relay
+    from edge_agent.observations import bundles
 
     frames = []
     for path in files:
@@ -162,7 +163,7 @@ def _read(files: Sequence[Path], start: datetime, end: datetime) -> pl.DataFrame
         except OSError as fault:
             raise InputMissing(f"{path}: {fault.strerror}; name a Parquet file") from fault
         frames.append(
-            relay.read(content, str(path), max_bytes=MAX_FILE_BYTES, max_rows=MAX_FILE_ROWS)
+            bundles.read(content, str(path), max_bytes=MAX_FILE_BYTES, max_rows=MAX_FILE_ROWS)
         )
     whole = pl.concat(frames).unique(TIME, keep="last").sort(TIME)
     kept = whole.filter(pl.col(TIME).is_between(start, end))

@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config, locations
-from edge_agent.account import work_as_owner
+from edge_agent import config
 from edge_agent.commands.config import config_option
-from edge_agent.console import set_up_logging, verbosity_options
-from edge_agent.errors import StorageError, Unavailable
+from edge_agent.contract.errors import StorageError, Unavailable
+from edge_agent.system import locations
+from edge_agent.system.console import set_up_logging, verbosity_options
+from edge_agent.system.privileges import work_as_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edge_agent.config_structs import Web
-    from edge_agent.cycle import Decision
-    from edge_agent.inbox import Item
-    from edge_agent.ports import Clock
-    from edge_agent.runtime import Runtime
+    from edge_agent.core.cycle import Decision
+    from edge_agent.core.events import Item
+    from edge_agent.core.runtime import Runtime
+    from edge_agent.settings import Web
+    from edge_agent.system.ports import Clock
     from edge_agent.web.app import Ask
-    from edge_agent.web.view import Board
+    from edge_agent.web.snapshot import Board
 
 _log = logging.getLogger(__name__)
 
@@ -52,17 +53,17 @@ def run_service(log_format: str, config_path: Path | None) -> None:
 
     Example: edge-agent run --config /etc/edge-agent/config.toml
     """
-    from edge_agent.agent import Agent
-    from edge_agent.clock import SystemClock
-    from edge_agent.inbox import Inbox, Signal
-    from edge_agent.logfmt import use_logfmt
-    from edge_agent.notify import Notifier
-    from edge_agent.runtime import DATABASE, Runtime
-    from edge_agent.service import Service
-    from edge_agent.shelter import read_into_memory
-    from edge_agent.sole import Sole
-    from edge_agent.update_process import update
-    from edge_agent.web.view import Board
+    from edge_agent.core.events import Inbox, Signal
+    from edge_agent.core.loop import Service
+    from edge_agent.core.pull_process import update
+    from edge_agent.core.runtime import DATABASE, Runtime
+    from edge_agent.core.worker import Agent
+    from edge_agent.system.clock import SystemClock
+    from edge_agent.system.instance_lock import Sole
+    from edge_agent.system.logfmt import use_logfmt
+    from edge_agent.system.memory_fallback import read_into_memory
+    from edge_agent.system.sd_notify import Notifier
+    from edge_agent.web.snapshot import Board
 
     set_up_logging(0)
     if log_format == "logfmt":
@@ -136,8 +137,8 @@ def _web(
     if not settings.port:
         return nullcontext()
     # Nothing of it is loaded where it is switched off.
-    from edge_agent.masking import WEB_CREDENTIAL
-    from edge_agent.runtime import DATABASE
+    from edge_agent.core.masking import WEB_CREDENTIAL
+    from edge_agent.core.runtime import DATABASE
     from edge_agent.web.server import asker, serving
 
     return serving(

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config, locations, selftest
+from edge_agent import config
 from edge_agent.commands.config import config_option, json_option
-from edge_agent.config_structs import Config
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import InputMissing
+from edge_agent.contract.errors import InputMissing
+from edge_agent.ops import self_test as self_tests
+from edge_agent.settings import Config
+from edge_agent.system import locations
+from edge_agent.system.console import print_json, verbosity_options
 from edge_agent.updates.slots import Slots
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def self_test(config_path: Path | None, as_json: bool) -> None:
     settings = _settings(config_path)
     root = os.geteuid() == 0
     state = locations.state_folder(settings.storage.path, os.environ, root=root)
-    for check in selftest.run(Slots(state).load(), settings.device.full_id):
+    for check in self_tests.run(Slots(state).load(), settings.device.full_id):
         checks.append(check)
         if not as_json:
             click.echo(f"{check.outcome:<8}{check.name}: {check.detail}")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from edge_agent.commands.config import config_option
-from edge_agent.console import verbosity_options
-from edge_agent.errors import Refused, TryLater
+from edge_agent.contract.errors import Refused, TryLater
+from edge_agent.system.console import verbosity_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +33,10 @@ def self_update(config_path: Path | None) -> None:
     Example: sudo systemctl enable --now edge-agent-update.timer
     """
     from edge_agent import config
-    from edge_agent.clock import SystemClock
-    from edge_agent.timekeeping import Timekeeper
-    from edge_agent.updates.assemble import open_depot
-    from edge_agent.updates.program import update_program
+    from edge_agent.core.update_setup import open_depot
+    from edge_agent.system.clock import SystemClock
+    from edge_agent.system.clock_trust import Timekeeper
+    from edge_agent.updates.agent_program import update_program
 
     if os.geteuid() != 0:
         raise Refused("this needs root: run it with sudo")
@@ -57,7 +57,7 @@ def _folder(env: Mapping[str, str]) -> Path:
 
 
 def _install(program: Path) -> int:
-    from edge_agent.installation.children import outer_environment
+    from edge_agent.ops.installation.child_env import outer_environment
 
     return subprocess.run(  # noqa: S603 - verified bytes in root's own folder
         [str(program), "install"], env=outer_environment(os.environ), check=False

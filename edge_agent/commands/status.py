@@ -11,8 +11,8 @@ import msgspec
 
 from edge_agent import __version__
 from edge_agent.commands.config import config_option, json_option
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import InputMissing
+from edge_agent.contract.errors import InputMissing
+from edge_agent.system.console import print_json, verbosity_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.runtime import Runtime
+    from edge_agent.core.runtime import Runtime
 
 
 @click.command()
@@ -33,7 +33,7 @@ def status(config_path: Path | None, as_json: bool) -> None:
 
     Example: edge-agent status --json
     """
-    from edge_agent.runtime import opened
+    from edge_agent.core.runtime import opened
 
     with opened(config_path) as runtime:
         found = _status(runtime)
@@ -53,8 +53,8 @@ def release(config_path: Path | None, as_json: bool) -> None:
 
     Example: edge-agent release --json
     """
-    from edge_agent.alerts.message import tuned_of
-    from edge_agent.runtime import opened
+    from edge_agent.alerts.messages import tuned_of
+    from edge_agent.core.runtime import opened
 
     with opened(config_path) as runtime:
         installed = runtime.slots.load()
@@ -77,7 +77,7 @@ def release(config_path: Path | None, as_json: bool) -> None:
 
 
 def _status(runtime: Runtime) -> dict[str, Any]:
-    from edge_agent import learning
+    from edge_agent.forecasting import online_correction
 
     now, clock = runtime.time.judge()
     kept = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
@@ -105,11 +105,11 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         else {"issued_at": last.issued_at, "origin": last.origin, "source": last.source.value},
         "skill_of_30_days": {
             f"{made.quantity} {made.lead_h} h": msgspec.to_builtins(made)
-            for made in learning.skill(runtime.track, now)
+            for made in online_correction.skill(runtime.track, now)
         },
         "chances_of_30_days": {
             made.event: msgspec.to_builtins(made)
-            for made in learning.chance_scores(runtime.track, now)
+            for made in online_correction.chance_scores(runtime.track, now)
         },
         "growth": _growth(runtime, now),
         "alerts": {
@@ -130,7 +130,7 @@ def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
     from edge_agent.agronomy.crops import CROPS
     from edge_agent.agronomy.development import BUD_FROST_C, chill_hours, degree_days_of
     from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
-    from edge_agent.observations import local
+    from edge_agent.observations import source_choice
 
     settings, device = runtime.config.irrigation, runtime.config.device
     crop = CROPS.get(settings.crop)
@@ -142,7 +142,7 @@ def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
         start = datetime(day.year, day.month, day.day, tzinfo=zone)
         frames = [
             runtime.store.hourly(source, start, now).select(TIME, AIR_TEMPERATURE)
-            for source in local.names(device)
+            for source in source_choice.names(device)
         ]
         return max(frames, key=lambda frame: frame[AIR_TEMPERATURE].count())
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from edge_agent.commands.config import config_option, json_option
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import NothingNew
+from edge_agent.contract.errors import NothingNew
+from edge_agent.system.console import print_json, verbosity_options
 
 
 @click.command()
@@ -36,8 +36,8 @@ def sync(place: str | None, state: Path | None, config_path: Path | None, as_jso
 
     Example: edge-agent sync --from /media/usb/depot
     """
-    from edge_agent.runtime import opened
-    from edge_agent.update_process import work_for_the_service
+    from edge_agent.core.pull_process import work_for_the_service
+    from edge_agent.core.runtime import opened
 
     if state is not None:
         work_for_the_service()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import cos, floor, log, pi, radians, sin, tan
 from typing import Final
 
-from edge_agent.errors import UsageError
+from edge_agent.contract.errors import UsageError
 
 _RADIUS: Final = 6371.00877 / 5.0  # of the earth, in cells
 _SOUTH, _NORTH = radians(30.0), radians(60.0)

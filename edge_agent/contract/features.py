@@ -26,7 +26,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import climatology, feature_table, solar, windows
+from edge_agent.contract import climatology, feature_table, rolling, solar
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import (
     AHEAD,
     AT_ORIGIN,
@@ -51,7 +52,6 @@ from edge_agent.contract.schema import (
     WIND_SPEED,
     Site,
 )
-from edge_agent.errors import BadData
 
 FEATURE_HOURS: Final = 24 * 7 + 24
 """Longest window (7 days) of the oldest same-hour value (up to 23 h back), rounded up."""
@@ -216,7 +216,7 @@ _OBSERVED: Final = (
 
 def _snap(value: pl.Expr) -> pl.Expr:
     """Nearest of the values that `windows` sums exactly."""
-    return (value * windows.UNITS).round() / windows.UNITS
+    return (value * rolling.UNITS).round() / rolling.UNITS
 
 
 def _calendar(times: pl.Series, place: Place) -> list[pl.Series]:
@@ -289,5 +289,5 @@ def _windows(series: pl.DataFrame) -> list[pl.Series]:
     found: dict[Window, np.ndarray] = {}
     for name in dict.fromkeys(window.series for window in ORIGIN_WINDOWS):
         here = [window for window in ORIGIN_WINDOWS if window.series == name]
-        found |= zip(here, windows.statistics(series[name].to_numpy(), here), strict=True)
+        found |= zip(here, rolling.statistics(series[name].to_numpy(), here), strict=True)
     return [pl.Series(window.name, found[window]) for window in ORIGIN_WINDOWS]

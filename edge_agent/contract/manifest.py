@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
 
 FORMAT: Final = "farm-edge/manifest/1"
 PROJECT: Final = "farm-edge"

@@ -27,8 +27,8 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import QUANTITIES, TIME, Flag, flag_column
-from edge_agent.errors import BadData
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import KOREA_OFFSET_H
 from edge_agent.contract.manifest import ResidualTable
 from edge_agent.contract.schema import QUANTITIES
-from edge_agent.errors import BadData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,16 +8,16 @@ from collections.abc import Hashable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
 from edge_agent.observations import sensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from edge_agent.config_structs import Sensor
     from edge_agent.observations.sensors import Sample
     from edge_agent.observations.store import Store
+    from edge_agent.settings import Sensor
 
 _log = logging.getLogger(__name__)
 MAX_WAITING: Final = 200_000

@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent.contract import schema
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.units import convert
 from edge_agent.observations.json_path import find
-from edge_agent.observations.units import convert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_agent.config_structs import Sensor
+    from edge_agent.settings import Sensor
 
 MAX_BYTES: Final = 65_536
 AHEAD: Final = timedelta(minutes=5)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.relayed import GUIDANCE, ISSUED, RAIN_CHANCE, VALID
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, VALID
+from edge_agent.contract.forecast_json import from_bytes, to_bytes
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     QUANTITIES,
@@ -22,9 +23,8 @@ from edge_agent.contract.schema import (
     TIME,
     TIME_DTYPE,
 )
-from edge_agent.database import faults_told, migrate, transaction
-from edge_agent.observations.archive import from_bytes, to_bytes
 from edge_agent.observations.sensors import Sample
+from edge_agent.system.database import faults_told, migrate, transaction
 
 if TYPE_CHECKING:
     import sqlite3

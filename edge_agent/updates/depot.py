@@ -12,10 +12,10 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from edge_agent.contract import packing
-from edge_agent.errors import BadData, FarmError, Refused, StorageError, TryLater
-from edge_agent.files import make_folder, write_atomic
-from edge_agent.updates.sources import NotThere
+from edge_agent.contract import compression
+from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
+from edge_agent.system.files import make_folder, write_atomic
+from edge_agent.updates.source import NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import TargetFile
     from tuf.ngclient import FetcherInterface, Updater
 
-    from edge_agent.updates.sources import Source
+    from edge_agent.updates.source import Source
 
 _METADATA: Final = "metadata/"
 _TARGETS: Final = "targets/"
@@ -105,7 +105,7 @@ class TufDepot:
                 )
             if have is not None and _still(info, have):
                 return have
-            packed = self._client.get_targetinfo(packing.packed_path(path))
+            packed = self._client.get_targetinfo(compression.packed_path(path))
             if packed is None or packed.length >= info.length:
                 return self._download(info)
             content = _unpacked(self._download(packed), info, packed.path)
@@ -181,7 +181,7 @@ def _still(info: TargetFile, have: bytes) -> bool:
 
 def _unpacked(packed: bytes, info: TargetFile, path: str) -> bytes:
     try:
-        return packing.unpack(packed, info.length)
+        return compression.unpack(packed, info.length)
     except BadData as fault:
         raise Refused(f"{path}: {fault}") from fault
 

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 from edge_agent import __version__
-from edge_agent.errors import TryLater
-from edge_agent.updates.sources import NotThere
+from edge_agent.contract.errors import TryLater
+from edge_agent.updates.source import NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.ports import Clock
+    from edge_agent.system.ports import Clock
 
 _log = logging.getLogger(__name__)
 _REMEMBERED: Final = "timestamp.json"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.errors import Refused
+from edge_agent.contract.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

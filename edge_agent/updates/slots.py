@@ -29,16 +29,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract import manifest as contract
-from edge_agent.contract import tuning
-from edge_agent.errors import BadData, FarmError, InputMissing, StorageError
-from edge_agent.files import make_folder, sync_folder, write_atomic
+from edge_agent.contract import site_correction
+from edge_agent.contract.errors import BadData, FarmError, InputMissing, StorageError
+from edge_agent.system.files import make_folder, sync_folder, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from edge_agent.contract.manifest import FileRef, Manifest
-    from edge_agent.contract.tuning import Tuning
+    from edge_agent.contract.site_correction import Tuning
 
 _log = logging.getLogger(__name__)
 _MANIFEST: Final = "manifest.json"
@@ -81,10 +81,10 @@ class InstalledRelease:
         Raises:
             BadData: See `contract.tuning.decode`; refused at the install by the same agent.
         """
-        shard = tuning.shard_of(self.manifest, device)
+        shard = site_correction.shard_of(self.manifest, device)
         if shard is None or not self.path(shard).exists():
             return None
-        return tuning.decode(self.read(shard), self.manifest).tunings.get(device)
+        return site_correction.decode(self.read(shard), self.manifest).tunings.get(device)
 
 
 class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

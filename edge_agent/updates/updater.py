@@ -14,19 +14,19 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge_agent import __version__
-from edge_agent.contract import tuning
+from edge_agent.contract import site_correction
+from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
 from edge_agent.contract.manifest import MAX_BYTES
-from edge_agent.errors import BadData, FarmError, Refused, StorageError, TryLater
-from edge_agent.files import make_folder, write_atomic
+from edge_agent.system.files import make_folder, write_atomic
 from edge_agent.updates import onnx_guard, slots
-from edge_agent.updates.admission import Device, admit
+from edge_agent.updates.policy import Device, admit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.timekeeping import Timekeeper
+    from edge_agent.system.clock_trust import Timekeeper
     from edge_agent.updates.depot import Depot
     from edge_agent.updates.slots import InstalledRelease, Slots
 
@@ -190,7 +190,7 @@ class Updater:
         live = self._slots.load()
         # A rollout or a kept model names files that are here already.
         here = {} if live is None else {ref.sha256: live.read(ref) for ref in live.files()}
-        for file in tuning.files_of(manifest, self._id):
+        for file in site_correction.files_of(manifest, self._id):
             content = self._depot.fetch(file.path, file.length, here.get(file.sha256))
             if content is None:
                 raise Refused(
@@ -206,7 +206,7 @@ class Updater:
             files[file.path] = content
         for model in manifest.models.values():
             onnx_guard.check(files[model.file.path], model.file.path)
-        shard = tuning.shard_of(manifest, self._id)
+        shard = site_correction.shard_of(manifest, self._id)
         if shard is not None:
             _check_shard(files[shard.path], shard.path, manifest)
         return files
@@ -243,7 +243,7 @@ def _keep(path: Path, content: bytes) -> None:
 
 def _check_shard(content: bytes, path: str, manifest: Manifest) -> None:
     try:
-        tuning.decode(content, manifest)
+        site_correction.decode(content, manifest)
     except BadData as fault:
         raise Refused(f"{path}: {fault}") from fault
 

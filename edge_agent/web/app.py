@@ -12,18 +12,20 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from edge_agent.errors import BadData, FarmError, StorageError
-from edge_agent.web import access, answers, site
-from edge_agent.web.records import Records
-from edge_agent.web.routes import COMMANDS, JSON, ROUTES, NotYet, Route
+from edge_agent.contract.errors import BadData, FarmError, StorageError
+from edge_agent.web import auth
+from edge_agent.web.api import schemas
+from edge_agent.web.api.queries import Records
+from edge_agent.web.api.routes import COMMANDS, JSON, ROUTES, NotYet, Route
+from edge_agent.web.page import routes as page_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from edge_agent.ports import Clock
-    from edge_agent.web.view import Board
+    from edge_agent.system.ports import Clock
+    from edge_agent.web.snapshot import Board
 
     Start = Callable[[str, list[tuple[str, str]]], object]
     Ask = Callable[[str, bytes], tuple[bool, str] | None]
@@ -43,7 +45,7 @@ _GUARDS: Final = (
 )  # fmt: skip
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
 _COMMAND: Final = "/api/commands/"
-_BY_PATH: Final = {route.path: route for route in (*ROUTES, *site.ROUTES)}
+_BY_PATH: Final = {route.path: route for route in (*ROUTES, *page_routes.ROUTES)}
 _RETRY: Final = ("Retry-After", "10")
 
 
@@ -95,13 +97,13 @@ class Application:
     token: Callable[[], str | None]
     ask: Ask
     records: Records = field(init=False)
-    _reads: access.Paces = field(init=False)
-    _tries: access.Paces = field(init=False)
+    _reads: auth.Paces = field(init=False)
+    _tries: auth.Paces = field(init=False)
 
     def __post_init__(self) -> None:
         self.records = Records(self.database)
-        self._reads = access.Paces(access.BURST, access.RATE)
-        self._tries = access.Paces(access.TRIES, 1 / access.TRY_S)
+        self._reads = auth.Paces(auth.BURST, auth.RATE)
+        self._tries = auth.Paces(auth.TRIES, 1 / auth.TRY_S)
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         """WSGI."""
@@ -140,17 +142,17 @@ class Application:
     def _allowed(self, asked: _Asked) -> Response | None:
         """What to answer to who may not ask; None for who may."""
         moment = self.clock.monotonic()
-        if not access.is_here(asked.address) and not self._reads.take(asked.address, moment):
+        if not auth.is_here(asked.address) and not self._reads.take(asked.address, moment):
             return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", ("Retry-After", "1"))
         route = _BY_PATH.get(asked.path)
-        if (route is not None and route.open) or asked.path == site.LOGIN:
+        if (route is not None and route.open) or asked.path == page_routes.LOGIN:
             return None
         changes = asked.path.startswith(_COMMAND)
         token = self._token()
         if token is None:
             if changes:
                 return _fault(HTTPStatus.FORBIDDEN, "set web.token_file to change anything")
-            if access.is_here(asked.headers.get("host", "")):
+            if auth.is_here(asked.headers.get("host", "")):
                 return None
             return _fault(HTTPStatus.FORBIDDEN, "without web.token_file only as localhost")
         return self._with_token(asked, token, changes=changes)
@@ -160,21 +162,21 @@ class Application:
         sent = "authorization" in asked.headers
         if sent and self._tries.left(asked.address, moment) < 1:
             return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens", _RETRY)
-        if access.bearer(token, asked.headers):
+        if auth.bearer(token, asked.headers):
             return None
-        if access.by_cookie(token, asked.headers):
-            if not changes or access.from_the_page(asked.headers):
+        if auth.by_cookie(token, asked.headers):
+            if not changes or auth.from_the_page(asked.headers):
                 return None
             return _fault(HTTPStatus.FORBIDDEN, "not from this device's own page")
         if sent:
             self._tries.take(asked.address, moment)
-        if asked.path == site.PAGE:
-            return _page(HTTPStatus.UNAUTHORIZED, site.login(_language(asked)))
+        if asked.path == page_routes.PAGE:
+            return _page(HTTPStatus.UNAUTHORIZED, page_routes.login(_language(asked)))
         asking = ("WWW-Authenticate", 'Bearer realm="farm-edge"')
         return _fault(HTTPStatus.UNAUTHORIZED, "a token is needed", asking)
 
     def _routed(self, asked: _Asked) -> Response:
-        if asked.path == site.LOGIN:
+        if asked.path == page_routes.LOGIN:
             return self._login(asked) if asked.method == "POST" else _not_allowed("POST")
         name = asked.path.removeprefix(_COMMAND)
         if name != asked.path and name in COMMANDS:
@@ -210,27 +212,27 @@ class Application:
         try:
             answer = self.ask(name, content)
         except Busy:
-            done = answers.Done(ok=True, text=f"{name} is done as soon as the device is free")
+            done = schemas.Done(ok=True, text=f"{name} is done as soon as the device is free")
             return Response(HTTPStatus.ACCEPTED, msgspec.json.encode(done))
         if answer is None:
             return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", _RETRY)
         ok, text = answer
         status = HTTPStatus.OK if ok else HTTPStatus.CONFLICT
-        return Response(status, msgspec.json.encode(answers.Done(ok=ok, text=text)))
+        return Response(status, msgspec.json.encode(schemas.Done(ok=ok, text=text)))
 
     def _login(self, asked: _Asked) -> Response:
         moment, token = self.clock.monotonic(), self._token()
         if self._tries.left(asked.address, moment) < 1:
             return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens", _RETRY)
         sent = dict(parse_qsl(asked.read().decode("utf-8", "replace"))).get("token", "").strip()
-        if token is None or not access.bearer(token, {"authorization": f"Bearer {sent}"}):
+        if token is None or not auth.bearer(token, {"authorization": f"Bearer {sent}"}):
             self._tries.take(asked.address, moment)
-            return _page(HTTPStatus.UNAUTHORIZED, site.login(_language(asked), wrong=True))
+            return _page(HTTPStatus.UNAUTHORIZED, page_routes.login(_language(asked), wrong=True))
         cookie = (
-            f"{access.COOKIE}={access.session(token)}; Path=/; Max-Age=31536000; "
+            f"{auth.COOKIE}={auth.session(token)}; Path=/; Max-Age=31536000; "
             "HttpOnly; SameSite=Strict"
         )
-        where = f"{site.PAGE}?lang={_language(asked)}"
+        where = f"{page_routes.PAGE}?lang={_language(asked)}"
         return Response(HTTPStatus.SEE_OTHER, headers=(("Set-Cookie", cookie), ("Location", where)))
 
     def _token(self) -> str | None:
@@ -277,11 +279,11 @@ def _language(asked: _Asked) -> str:
 
 
 def _page(status: HTTPStatus, content: bytes) -> Response:
-    return Response(status, content, site.HTML, (("Cache-Control", "no-store"),))
+    return Response(status, content, page_routes.HTML, (("Cache-Control", "no-store"),))
 
 
 def _fault(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Response:
-    return Response(status, msgspec.json.encode(answers.Fault(error=text)), JSON, headers)
+    return Response(status, msgspec.json.encode(schemas.Fault(error=text)), JSON, headers)
 
 
 def _not_allowed(methods: str) -> Response:

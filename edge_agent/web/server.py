@@ -21,18 +21,18 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from edge_agent.inbox import Errand
+from edge_agent.core.events import Errand
 from edge_agent.web.app import Application, Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from edge_agent.config_structs import Web
-    from edge_agent.inbox import Item
-    from edge_agent.ports import Clock
+    from edge_agent.core.events import Item
+    from edge_agent.settings import Web
+    from edge_agent.system.ports import Clock
     from edge_agent.web.app import Ask
-    from edge_agent.web.view import Board
+    from edge_agent.web.snapshot import Board
 
 _log = logging.getLogger(__name__)
 

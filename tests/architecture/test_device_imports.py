@@ -57,7 +57,11 @@ def _run(body: str) -> list[str]:
 def test_every_module_imports_without_the_trainers_libraries() -> None:
     """A device with the base dependencies alone can import all of the agent."""
     names = json.loads(_run(_EVERY_MODULE)[-1])
-    assert {"edge_agent.inference", "edge_agent.contract.features", "edge_agent.cli"} <= set(names)
+    assert {
+        "edge_agent.forecasting.inference",
+        "edge_agent.contract.features",
+        "edge_agent.cli",
+    } <= set(names)
 
 
 def test_the_block_blocks() -> None:

@@ -26,19 +26,19 @@ FORBIDDEN_ON_DEVICE = {
 }
 SHARED_WITH_TRAINER = (
     "edge_agent",
-    "edge_agent.clock",
-    "edge_agent.console",
+    "edge_agent.system.clock",
+    "edge_agent.system.console",
     "edge_agent.contract",
-    "edge_agent.errors",
-    "edge_agent.files",
-    "edge_agent.ports",
-    "edge_agent.strict",
-    "edge_agent.toml_lines",
+    "edge_agent.contract.errors",
+    "edge_agent.system.files",
+    "edge_agent.system.ports",
+    "edge_agent.system.struct_decoder",
+    "edge_agent.system.toml_lines",
 )
-REPLAYED_BY_TRAINER = ("edge_agent.inference", "edge_agent.forecast")
+REPLAYED_BY_TRAINER = ("edge_agent.forecasting.inference", "edge_agent.forecasting.forecaster")
 OWNERS = {
-    "onnxruntime": {"edge_agent.inference"},
-    "paho": {"edge_agent.messaging.client", "trainer.fleet_broker"},
+    "onnxruntime": {"edge_agent.forecasting.inference"},
+    "paho": {"edge_agent.mqtt.client", "trainer.fleet_broker"},
     "tuf": {
         "edge_agent.updates.depot",
         "trainer.depot",
@@ -104,7 +104,7 @@ def test_contract_is_pure(name: str) -> None:
     """The contract imports itself, errors, the standard library and three data libraries."""
     for found in _imports(name):
         if found.startswith("edge_agent"):
-            assert _within(found, ("edge_agent.contract", "edge_agent.errors")), found
+            assert _within(found, ("edge_agent.contract", "edge_agent.contract.errors")), found
         else:
             top = found.split(".")[0]
             assert top in CONTRACT_MAY_USE or top in _standard_library(), found

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from edge_agent.alerts.evidence import Evidence, from_forecast
 from edge_agent.alerts.quiet_hours import quiet, tell
-from edge_agent.alerts.rules import Edge, Latch, Level, step
-from edge_agent.config_structs import QuietHours, Rule
+from edge_agent.alerts.state_machine import Edge, Latch, Level, step
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Source
+from edge_agent.settings import QuietHours, Rule
 from tests.fakes.forecasts import NOW, forecast
 
 HOUR = timedelta(hours=1)

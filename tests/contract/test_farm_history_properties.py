@@ -12,21 +12,21 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edge_agent.alerts import message
-from edge_agent.alerts.envelope import Voice
-from edge_agent.alerts.wording import Speaker
-from edge_agent.config_structs import Device
+from edge_agent.alerts import messages
+from edge_agent.alerts.texts import Speaker
+from edge_agent.contract.errors import FarmError
 from edge_agent.contract.schema import OBSERVED, QUANTITIES, TIME, TIME_DTYPE
-from edge_agent.errors import FarmError
-from edge_agent.messaging.topics import Topics
-from edge_agent.observations import own
+from edge_agent.messages.envelope import Voice
+from edge_agent.messages.topics import Topics
+from edge_agent.observations import export
 from edge_agent.observations.store import Store
+from edge_agent.settings import Device
 from tests.fakes.mutation import mutated
 from trainer import farm_collect, farm_import
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=20)
-WHOSE = own.identity(Device(site="hill", id="edge-1"))
+WHOSE = export.identity(Device(site="hill", id="edge-1"))
 VOICE = Voice(
     Topics.of("hill", "edge-1"), Speaker("ko", ZoneInfo("Asia/Seoul")), END, "trusted", "model", 1
 )
@@ -56,8 +56,8 @@ def stored(draw: st.DrawFn) -> pl.DataFrame:
 def handed_on(frame: pl.DataFrame) -> pl.DataFrame:
     """What the agent tells of such hours."""
     store = Store(sqlite3.connect(":memory:", isolation_level=None))
-    store.put_hourly(own.SOURCE, frame)
-    return own.hours(store, START, END)
+    store.put_hourly(export.SOURCE, frame)
+    return export.hours(store, START, END)
 
 
 def whole_columns(frame: pl.DataFrame) -> pl.DataFrame:
@@ -77,8 +77,8 @@ def test_files_return_every_value_that_went_out(frame: pl.DataFrame) -> None:
     told = handed_on(frame)
     assume(told.height > 0)
     for name, content in (
-        ("a.parquet", own.to_parquet(told, WHOSE)),
-        ("a.csv", own.to_csv(told, WHOSE)),
+        ("a.parquet", export.to_parquet(told, WHOSE)),
+        ("a.csv", export.to_csv(told, WHOSE)),
     ):
         whose, got, _ = farm_import.read(name, content)
         assert whose == WHOSE
@@ -90,7 +90,7 @@ def test_a_message_returns_every_value_of_a_file(frame: pl.DataFrame) -> None:
     """An hour told both ways is the same number, so that neither revises the other."""
     told = handed_on(frame)
     assume(told.height > 0)
-    made = message.history_message(VOICE, WHOSE, told)
+    made = messages.history_message(VOICE, WHOSE, told)
     whose, got = farm_collect.read(made.topic, made.payload, "farm/v1")
     assert whose == WHOSE
     assert got.join(told, on=TIME, how="semi").select(TIME, *OBSERVED).equals(whole_columns(told))
@@ -105,8 +105,8 @@ def test_damage_is_told_in_a_line(seed: int) -> None:
         schema_overrides={TIME: TIME_DTYPE},
     )
     dice = random.Random(seed)
-    made = message.history_message(VOICE, WHOSE, frame)
-    body, table = mutated(made.payload, dice), mutated(own.to_csv(frame, WHOSE), dice)
+    made = messages.history_message(VOICE, WHOSE, frame)
+    body, table = mutated(made.payload, dice), mutated(export.to_csv(frame, WHOSE), dice)
     for read in (
         lambda: farm_collect.read(made.topic, body, "farm/v1"),
         lambda: farm_import.read("a.csv", table),

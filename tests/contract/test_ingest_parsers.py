@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from edge_agent.contract.errors import FarmError
 from edge_agent.contract.schema import RAIN, SOLAR, SUNSHINE, Flag, flag_column
-from edge_agent.errors import FarmError
 from tests.fakes.mutation import mutated
 from trainer import importer, parquet
 from trainer.sources import asos, kma

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.database import connect
-from edge_agent.messaging.message import Kind, Message
-from edge_agent.messaging.outbox import Caps, Outbox
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.outbox import Caps, Outbox
+from edge_agent.system.database import connect
 from tests.fakes.outbox import MemoryOutbox
 
 START = datetime(2026, 7, 1, tzinfo=UTC)

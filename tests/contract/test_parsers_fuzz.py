@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demo.kma_hub import _line, _ruler
-from edge_agent.errors import FarmError
+from edge_agent.contract.errors import FarmError
 from tests.fakes.mutation import mutated
 from tests.fakes.portal_file import COLUMNS, download
 from trainer import importer

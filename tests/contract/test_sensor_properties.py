@@ -10,12 +10,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config_structs import Sensor
 from edge_agent.contract import schema
-from edge_agent.database import connect
 from edge_agent.observations.intake import Intake
-from edge_agent.observations.local import aggregate
+from edge_agent.observations.source_choice import aggregate
 from edge_agent.observations.store import Store
+from edge_agent.settings import Sensor
+from edge_agent.system.database import connect
 from tests.fakes.forecasts import NOW
 
 SENSORS = tuple(

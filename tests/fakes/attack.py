@@ -13,11 +13,11 @@ from tuf.api.metadata import TargetFile
 from tuf.ngclient import FetcherInterface
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 
-from edge_agent import timekeeping
 from edge_agent.contract import manifest as contract
-from edge_agent.contract import tuning
-from edge_agent.errors import FarmError, Refused
-from edge_agent.updates import admission, depot, onnx_guard, slots, updater
+from edge_agent.contract import site_correction
+from edge_agent.contract.errors import FarmError, Refused
+from edge_agent.system import clock_trust
+from edge_agent.updates import depot, onnx_guard, policy, slots, updater
 from tests.fakes.depot import Yard, release
 from tests.fakes.forger import Forger
 
@@ -174,7 +174,7 @@ def numbers(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """The device forgets which releases it ran."""
     honest = updater.Updater._device
 
-    def forgetful(self: updater.Updater) -> admission.Device:
+    def forgetful(self: updater.Updater) -> policy.Device:
         import dataclasses
 
         return dataclasses.replace(honest(self), highest=0)
@@ -184,12 +184,12 @@ def numbers(_: Scene, patch: pytest.MonkeyPatch) -> None:
 
 def fitness(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """Rules A1 to A5 are not applied."""
-    patch.setattr(admission, "_fits", lambda *_, **__: None)
+    patch.setattr(policy, "_fits", lambda *_, **__: None)
 
 
 def paths(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """Rule A6 is not applied."""
-    patch.setattr(admission, "_files", lambda *_: None)
+    patch.setattr(policy, "_files", lambda *_: None)
 
 
 def sizes(_: Scene, patch: pytest.MonkeyPatch) -> None:
@@ -216,18 +216,18 @@ def operators(_: Scene, patch: pytest.MonkeyPatch) -> None:
 
 def shards(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """Corrections of farms are not looked through."""
-    patch.setattr(tuning, "decode", lambda *_: None)
+    patch.setattr(site_correction, "decode", lambda *_: None)
 
 
 def links(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """Symbolic links are followed."""
-    patch.setattr("edge_agent.updates.sources.os.O_NOFOLLOW", 0)
+    patch.setattr("edge_agent.updates.source.os.O_NOFOLLOW", 0)
     patch.setattr("pathlib.Path.is_symlink", lambda _: False)
 
 
 def floor(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """The clock is believed, whatever it shows."""
-    patch.setattr(timekeeping.Timekeeper, "floor", lambda _: timekeeping.MADE)
+    patch.setattr(clock_trust.Timekeeper, "floor", lambda _: clock_trust.MADE)
 
 
 def future(_: Scene, patch: pytest.MonkeyPatch) -> None:

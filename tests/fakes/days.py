@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from edge_agent import config
-from edge_agent.agent import Agent
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
-from edge_agent.inbox import Item, Signal
-from edge_agent.messaging.courier import Courier
-from edge_agent.messaging.link import Received
-from edge_agent.notify import Notifier
-from edge_agent.runtime import Runtime
-from edge_agent.service import Service
+from edge_agent.core.events import Item, Signal
+from edge_agent.core.loop import Service
+from edge_agent.core.runtime import Runtime
+from edge_agent.core.worker import Agent
+from edge_agent.mqtt.connection import Received
+from edge_agent.mqtt.delivery import Courier
+from edge_agent.system.sd_notify import Notifier
 from tests.fakes.farm import ROOT, fill_weather, install_release, no_update, write_config
 from tests.fakes.publisher import FakeLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edge_agent.messaging.link import Outgoing
-    from edge_agent.messaging.outbox import Counts
+    from edge_agent.mqtt.connection import Outgoing
+    from edge_agent.mqtt.outbox import Counts
     from edge_agent.observations.store import Store
     from tests.fakes.clock import FakeClock
 

@@ -12,11 +12,11 @@ import msgspec
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.manifest import FeatureContract, FileRef, Manifest, ModelRef
-from edge_agent.timekeeping import Timekeeper
+from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.updates.depot import TufDepot
 from edge_agent.updates.http_source import HttpSource, Pace
 from edge_agent.updates.slots import Slots
-from edge_agent.updates.sources import FolderSource, Source
+from edge_agent.updates.source import FolderSource, Source
 from edge_agent.updates.updater import Updater
 from tests.fakes.clock import FakeClock
 from trainer import keys
@@ -210,7 +210,7 @@ class Device:
         """Pull from an address or a folder; the release that is live then."""
         if isinstance(place, Path):
             return self.updater(FolderSource(place)).sync().manifest.release
-        from edge_agent.clock import SystemClock
+        from edge_agent.system.clock import SystemClock
 
         with HttpSource(place, SystemClock(), self.pace) as source:
             return self.updater(source).sync().manifest.release

@@ -16,9 +16,9 @@ import polars as pl
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
-from edge_agent.database import connect
+from edge_agent.core.runtime import DATABASE
 from edge_agent.observations.store import Store
-from edge_agent.runtime import DATABASE
+from edge_agent.system.database import connect
 from edge_agent.updates.slots import Slots
 from tests.fakes.loaded import manifest as normals
 from tests.fakes.tiny_release import tiny_release

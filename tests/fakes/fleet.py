@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from edge_agent.messaging.backoff import Backoff
+from edge_agent.mqtt.backoff import Backoff
 
 
 def returns(devices: int, away_s: float, first_pause_s: float, seed: int = 1) -> list[float]:

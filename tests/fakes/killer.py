@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from edge_agent.errors import NothingNew
+from edge_agent.contract.errors import NothingNew
 from tests.fakes.depot import Device, Yard
 
 

@@ -17,7 +17,7 @@ from tests.fakes.depot import release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_agent.contract.tuning import Correction, Tuning
+    from edge_agent.contract.site_correction import Correction, Tuning
 
 
 @dataclass

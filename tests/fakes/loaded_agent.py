@@ -13,14 +13,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.clock import SystemClock
-from edge_agent.database import connect, migrate, transaction
-from edge_agent.inbox import Inbox
-from edge_agent.messaging.client import Broker, MqttLink
-from edge_agent.messaging.courier import Courier
-from edge_agent.messaging.link import Event, Outgoing
-from edge_agent.messaging.message import Kind, Message
-from edge_agent.messaging.outbox import Outbox
+from edge_agent.core.events import Inbox
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.connection import Event, Outgoing
+from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.outbox import Outbox
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.database import connect, migrate, transaction
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.messaging.message import Kind, Message
-from edge_agent.messaging.outbox import Caps, Counts, Entry
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.outbox import Caps, Counts, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract import climatology, schema
-from edge_agent.contract.farm import Identity
+from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     RELATIVE_HUMIDITY,
@@ -20,7 +20,7 @@ from edge_agent.contract.schema import (
     Flag,
     flag_column,
 )
-from edge_agent.forecast import place_of
+from edge_agent.forecasting.forecaster import place_of
 from tests.fakes.loaded import table
 from tests.fakes.weather import SITE
 from trainer import farms

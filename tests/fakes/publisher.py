@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from edge_agent.messaging.link import Acknowledged, Event, Outgoing, Up
+from edge_agent.mqtt.connection import Acknowledged, Event, Outgoing, Up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edge_agent.messaging.link import Subscription, Version
+    from edge_agent.mqtt.connection import Subscription, Version
 
 
 class FakeLink:

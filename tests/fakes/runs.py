@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_agent.contract import features, golden
+from edge_agent.contract import features, golden_windows
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.depot import ref
 from tests.fakes.loaded import manifest as loaded
 from tests.fakes.weather import SITE, STATION, place, record, values_only
@@ -90,7 +90,9 @@ class Bench:
         """Candidate whose models are these columns."""
         bodies = {t: column_model(c) for t, c in columns.items()}
         predictors = {t: p.predict for t, p in load_predictors(bodies, len(NAMES)).items()}
-        windows = golden.build(((place(), values_only(record()[5000:5240])),), (24,), predictors)
+        windows = golden_windows.build(
+            ((place(), values_only(record()[5000:5240])),), (24,), predictors
+        )
         path, golden_ref = candidate.golden_file(windows)
         files = {f"models/{t}/{columns[t]}/model.onnx": body for t, body in bodies.items()}
         site = msgspec.structs.replace(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.contract import tuning
+from edge_agent.contract import site_correction
 from edge_agent.contract.schema import AIR_TEMPERATURE
-from edge_agent.contract.tuning import Shard
+from edge_agent.contract.site_correction import Shard
 from tests.fakes import attack
 from tests.fakes.attack import Attack
 from tests.fakes.depot import release
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_agent.contract.manifest import FileRef, Manifest
-    from edge_agent.contract.tuning import Correction
+    from edge_agent.contract.site_correction import Correction
     from tests.fakes.attack import Scene
 
 OVERLONG = 33_000_000
@@ -82,8 +82,11 @@ def _of(
         corrections = made.corrections | {
             AIR_TEMPERATURE: change(made.corrections[AIR_TEMPERATURE])
         }
-        return tuning.encode(
-            Shard(tuning.FORMAT, {device: msgspec.structs.replace(made, corrections=corrections)})
+        return site_correction.encode(
+            Shard(
+                site_correction.FORMAT,
+                {device: msgspec.structs.replace(made, corrections=corrections)},
+            )
         )
 
     return content

@@ -10,15 +10,15 @@ import numpy as np
 import polars as pl
 
 from edge_agent import config
-from edge_agent.condition import Condition
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
-from edge_agent.messaging.commands import CommandDesk, Request
-from edge_agent.messaging.courier import LinkState
-from edge_agent.messaging.outbox import Caps
-from edge_agent.messaging.quiet import QuietOutbox
-from edge_agent.runtime import Runtime
-from edge_agent.web.routes import COMMANDS
-from edge_agent.web.view import Board
+from edge_agent.core.runtime import Runtime
+from edge_agent.core.service_state import Condition
+from edge_agent.mqtt.commands import CommandDesk, Request
+from edge_agent.mqtt.delivery import LinkState
+from edge_agent.mqtt.outbox import Caps
+from edge_agent.mqtt.snooze import QuietOutbox
+from edge_agent.web.api.routes import COMMANDS
+from edge_agent.web.snapshot import Board
 from tests.fakes.clock import FakeClock
 from tests.fakes.loaded import FakeRelease
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edge_agent.cycle import Decision
+    from edge_agent.core.cycle import Decision
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 7, 18, 3, 10, tzinfo=UTC)

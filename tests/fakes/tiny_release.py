@@ -11,11 +11,11 @@ import onnx
 import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_agent.contract import features, golden
+from edge_agent.contract import features, golden_windows
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.manifest import FeatureContract, Manifest, ModelRef
 from edge_agent.contract.schema import TIME, TIME_DTYPE, Site
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.depot import ref, release
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def tiny_release(
     limits = (blind_above, _NEVER)
     models = {target: _model(column, limits[column]) for column, target in enumerate(TARGETS)}
     predictors = load_predictors(models, len(NAMES))
-    windows = golden.build(
+    windows = golden_windows.build(
         ((features.Place(Site(37.57, 126.97, 86.0), _normals()), _weather()),),
         (1, 24, 48),
         {name: _plain(predictor.predict) for name, predictor in predictors.items()},

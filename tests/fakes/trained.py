@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_agent.contract import schema
-from edge_agent.contract.farm import Identity
+from edge_agent.contract.farm_identity import Identity
 from tests.fakes.weather import FIRST, STATION, record
 from trainer import baselines, candidate, training, workspace
 from trainer.farms import admit

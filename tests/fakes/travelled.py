@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.contract import tuning
+from edge_agent.contract import site_correction
 from edge_agent.contract.manifest import FileRef
-from edge_agent.contract.tuning import KNOTS, TERMS, Correction, Shard, Tuning
+from edge_agent.contract.site_correction import KNOTS, TERMS, Correction, Shard, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +41,10 @@ def with_tunings(
     """The release with corrections of farms ("site/id"), and its shards by target path."""
     held: list[dict[str, Tuning]] = [{} for _ in range(shards)]
     for device, one in tunings.items():
-        held[tuning.shard_number(device, shards)][device] = one
-    return with_shards(manifest, *(tuning.encode(Shard(tuning.FORMAT, one)) for one in held))
+        held[site_correction.shard_number(device, shards)][device] = one
+    return with_shards(
+        manifest, *(site_correction.encode(Shard(site_correction.FORMAT, one)) for one in held)
+    )
 
 
 def with_shards(manifest: Manifest, *contents: bytes) -> tuple[Manifest, dict[str, bytes]]:

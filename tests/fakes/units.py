@@ -8,11 +8,11 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING
 
-from edge_agent.installation.layout import UNIT
-from edge_agent.installation.units import UnitState
+from edge_agent.ops.installation.layout import UNIT
+from edge_agent.ops.installation.units import UnitState
 
 if TYPE_CHECKING:
-    from edge_agent.installation.layout import Layout
+    from edge_agent.ops.installation.layout import Layout
 
 
 class ProcessManager:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from edge_agent.alerts.envelope import Voice
-from edge_agent.alerts.payloads import Input
-from edge_agent.alerts.wording import Speaker
-from edge_agent.messaging.topics import Topics
+from edge_agent.alerts.texts import Speaker
+from edge_agent.messages.envelope import Voice
+from edge_agent.messages.payloads import Input
+from edge_agent.messages.topics import Topics
 from tests.fakes.forecasts import NOW
 
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -18,8 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge_agent import config
 from edge_agent.commands.doctor import doctor
 from edge_agent.commands.status import status
-from edge_agent.observations import own
-from edge_agent.runtime import Runtime
+from edge_agent.core.runtime import Runtime
+from edge_agent.observations import export
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
 from tests.fakes.mosquitto import Mosquitto
@@ -107,7 +107,7 @@ def test_everybody_has_what_is_theirs_and_no_more(tmp_path: Path, broker: Mosqui
     """No message of the agent is refused; commands are for those who may give them."""
     install_release(tmp_path / "state")
     fill_weather(tmp_path / "state")
-    fill_weather(tmp_path / "state", source=own.SOURCE)
+    fill_weather(tmp_path / "state", source=export.SOURCE)
     (tmp_path / "password").write_text("edge-1")
     user = 'username = "edge-1"\npassword_file = "password"\nshare_history = true\n'
     user += '[irrigation]\ncrop = "tomato"\n[[sensors]]\ntopic = "zigbee2mqtt/roof"\n'

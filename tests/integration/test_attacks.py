@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from tuf.api.metadata import Metadata
 
-from edge_agent.errors import BadData, FarmError, TryLater
+from edge_agent.contract.errors import BadData, FarmError, TryLater
 from edge_agent.updates import http_source
 from tests.fakes import attack
 from tests.fakes.attack import Attack, Scene

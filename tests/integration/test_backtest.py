@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import LEADS, TARGETS
-from edge_agent.errors import BadData, InputMissing
 from tests.fakes.trained import AS_OF, make_workspace, shrink
 from trainer import backtest, workspace
 from trainer.cli import cli

@@ -12,7 +12,7 @@ import msgspec
 from edge_agent import config
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.forecast import Forecast, Source
-from edge_agent.runtime import Runtime
+from edge_agent.core.runtime import Runtime
 from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Yard
 from tests.fakes.farm import fill_weather, whole_release, write_config

@@ -12,13 +12,13 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge_agent.clock import SystemClock
-from edge_agent.database import connect
-from edge_agent.messaging.client import Broker, MqttLink
-from edge_agent.messaging.courier import Courier
-from edge_agent.messaging.link import Event, Outgoing, Received, Subscription
-from edge_agent.messaging.message import Kind, Message
-from edge_agent.messaging.outbox import Outbox
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.connection import Event, Outgoing, Received, Subscription
+from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.outbox import Outbox
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.database import connect
 from tests.fakes.mosquitto import Mosquitto, free_port
 from tests.fakes.subscriber import Subscriber
 

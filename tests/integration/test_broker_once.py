@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.clock import SystemClock
 from edge_agent.commands.cycle import once
-from edge_agent.sole import Sole
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.instance_lock import Sole
 from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.clock import SystemClock
-from edge_agent.messaging.client import Broker, MqttLink
-from edge_agent.messaging.link import Down, Event, Outgoing, Up
-from edge_agent.messaging.tls import TlsFiles
+from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.connection import Down, Event, Outgoing, Up
+from edge_agent.mqtt.tls import TlsFiles
+from edge_agent.system.clock import SystemClock
 from tests.fakes.certificates import Authority
 from tests.fakes.mosquitto import Mosquitto
 

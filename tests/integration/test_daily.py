@@ -76,8 +76,8 @@ def test_killed_at_any_moment_it_completes_and_a_second_run_changes_nothing(
 
 
 def _device(tmp_path: Path, root: Path) -> Device:
-    from edge_agent.clock import SystemClock
     from edge_agent.contract import features
+    from edge_agent.system.clock import SystemClock
 
     clock = set_clock()
     clock.jump((SystemClock().now() - clock.now()).total_seconds())

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import pytest
 
-from edge_agent.errors import BadData, ConfigError, TryLater
+from edge_agent.contract.errors import BadData, ConfigError, TryLater
 from tests.fakes.trained import AS_OF, WHEN, add_farm, make_workspace, shrink, train
 from tests.fakes.travelled import Heavy, refuse, where
 from tests.fakes.weather import record

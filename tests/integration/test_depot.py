@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.clock import SystemClock
-from edge_agent.contract.relayed import station_path
-from edge_agent.errors import InputMissing, NothingNew, Refused, TryLater
+from edge_agent.contract.bundles import station_path
+from edge_agent.contract.errors import InputMissing, NothingNew, Refused, TryLater
+from edge_agent.system.clock import SystemClock
 from edge_agent.updates.http_source import HttpSource
 from tests.fakes.depot import IMPATIENT, Device, Yard
 from tests.fakes.served import served

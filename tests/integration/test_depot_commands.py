@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from edge_agent import cli as agent_cli
-from edge_agent.clock import SystemClock
-from edge_agent.console import run
 from edge_agent.contract.schema import TIME, TIME_DTYPE
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import run
 from tests.fakes.depot import Yard, release
 from tests.fakes.tiny_release import tiny_release
 from trainer import cli as trainer_cli

@@ -12,12 +12,12 @@ import httpx
 import msgspec
 import pytest
 
-from edge_agent.clock import SystemClock
-from edge_agent.contract import packing
-from edge_agent.contract.relayed import station_path
-from edge_agent.errors import NothingNew, Refused, TryLater
+from edge_agent.contract import compression
+from edge_agent.contract.bundles import station_path
+from edge_agent.contract.errors import NothingNew, Refused, TryLater
+from edge_agent.system.clock import SystemClock
 from edge_agent.updates.http_source import HttpSource
-from edge_agent.updates.sources import FolderSource, NotThere
+from edge_agent.updates.source import FolderSource, NotThere
 from tests.fakes.depot import IMPATIENT, Device, Yard, onnx_bytes, ref, release, varint
 from tests.fakes.hostile_web import Handler, HostileWeb
 from tests.fakes.served import counted, served
@@ -313,7 +313,7 @@ def test_a_packed_file_that_holds_something_else_is_refused(
         (gzip.compress(bytes(50_000_000)), "does not unpack to exactly"),
         (b"no gzip", "not a gzip file"),
     ):
-        monkeypatch.setattr(packing, "pack", lambda _, packed=packed: packed)
+        monkeypatch.setattr(compression, "pack", lambda _, packed=packed: packed)
         manifest, files = release(f"bad{len(packed)}")
         for path in files:
             if path.endswith("model.onnx"):

@@ -6,8 +6,8 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import run
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import run
 from tests.fakes.clock import FakeClock
 from trainer import cli
 

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.contract.relayed import station_path
-from edge_agent.errors import CannotCreate, InputMissing, NothingNew, Refused, TryLater, UsageError
+from edge_agent.contract.bundles import station_path
+from edge_agent.contract.errors import (
+    CannotCreate,
+    InputMissing,
+    NothingNew,
+    Refused,
+    TryLater,
+    UsageError,
+)
 from tests.fakes.depot import Device, Yard, release
 from trainer import keys, roles
 from trainer.depot import Depot
@@ -163,7 +170,7 @@ def test_a_relay_publishes_weather_and_no_model(yard: Yard, device: Device, tmp_
     depot = Depot(FolderStore(yard.depot), KeyRing(relay.keys), yard.clock)
     assert depot.publish_observations(108, b"weather") is True
     assert depot.publish_observations(108, b"weather") is False
-    from edge_agent.updates.sources import FolderSource
+    from edge_agent.updates.source import FolderSource
 
     updater = device.updater(FolderSource(yard.depot))
     assert updater.fetch_relayed(station_path(108)) == b"weather"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.contract.relayed import station_path
-from edge_agent.errors import NothingNew, Refused, TryLater
-from edge_agent.updates.sources import FolderSource
+from edge_agent.contract.bundles import station_path
+from edge_agent.contract.errors import NothingNew, Refused, TryLater
+from edge_agent.updates.source import FolderSource
 from tests.fakes.depot import Device, Yard
 from tests.fakes.served import served
 

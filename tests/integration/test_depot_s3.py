@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.errors import NothingNew
+from edge_agent.contract.errors import NothingNew
 from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.depot import Device, Yard, release
 from trainer.depot import Depot

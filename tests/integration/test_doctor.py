@@ -12,12 +12,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from edge_agent import certificates, config
-from edge_agent.clock import SystemClock
+from edge_agent import config
 from edge_agent.commands.doctor import doctor, support_bundle
-from edge_agent.config_structs import Tls
 from edge_agent.contract import manifest as contract
-from edge_agent.runtime import Runtime
+from edge_agent.core import certificates
+from edge_agent.core.runtime import Runtime
+from edge_agent.settings import Tls
+from edge_agent.system.clock import SystemClock
 from edge_agent.updates.slots import Slots
 from tests.fakes.certificates import Authority
 from tests.fakes.clock import FakeClock

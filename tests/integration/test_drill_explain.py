@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from edge_agent.commands.alerts import drill
 from edge_agent.commands.cycle import once
 from edge_agent.commands.replay import replay
-from edge_agent.errors import FarmError, InputMissing, TryLater, UsageError
-from edge_agent.runtime import DATABASE
+from edge_agent.contract.errors import FarmError, InputMissing, TryLater, UsageError
+from edge_agent.core.runtime import DATABASE
 from tests.fakes.farm import ROOT, fill_weather, install_release
 from tests.fakes.mosquitto import Mosquitto, free_port
 from tests.fakes.subscriber import Subscriber

@@ -12,7 +12,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from demo.broker import EmbeddedBroker
-from edge_agent.errors import Unavailable
+from edge_agent.contract.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,16 +18,16 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL
-from edge_agent.config_structs import Config, Depot, Device
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.dfs_grid import Cell
+from edge_agent.contract.errors import ConfigError, TryLater
 from edge_agent.contract.forecast import Source
-from edge_agent.contract.relayed import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
-from edge_agent.database import connect
-from edge_agent.errors import ConfigError, TryLater
-from edge_agent.observations.local import observe
+from edge_agent.core.pull import pull
+from edge_agent.observations.source_choice import observe
 from edge_agent.observations.store import Store
-from edge_agent.pull import pull
+from edge_agent.settings import Config, Depot, Device
+from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
 from tests.fakes.served import served
 from trainer.guidance import Archive

@@ -12,9 +12,7 @@ from click.testing import CliRunner
 
 from edge_agent.commands.cycle import once
 from edge_agent.commands.history import history
-from edge_agent.contract.schema import AIR_TEMPERATURE
-from edge_agent.database import connect
-from edge_agent.errors import (
+from edge_agent.contract.errors import (
     BadData,
     InputMissing,
     NothingNew,
@@ -22,9 +20,11 @@ from edge_agent.errors import (
     TryLater,
     UsageError,
 )
-from edge_agent.observations import own
+from edge_agent.contract.schema import AIR_TEMPERATURE
+from edge_agent.core.runtime import DATABASE
+from edge_agent.observations import export as history_export
 from edge_agent.observations.store import Store
-from edge_agent.runtime import DATABASE
+from edge_agent.system.database import connect
 from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.farm import fill_weather, write_config
 from tests.fakes.subscriber import Subscriber
@@ -48,7 +48,7 @@ SENSOR = '[[sensors]]\ntopic = "roof"\nquantity = "air_temperature_c"\nunit = "C
 def device(tmp_path: Path, broker: Mosquitto) -> Path:
     """Configuration of a device that measures itself and shares it."""
     (tmp_path / "device").mkdir()
-    fill_weather(tmp_path / "device" / "state", source=own.SOURCE)
+    fill_weather(tmp_path / "device" / "state", source=history_export.SOURCE)
     return write_config(tmp_path / "device", broker.port, f"share_history = true\n{SENSOR}")
 
 
@@ -88,7 +88,7 @@ def test_a_week_goes_from_the_cycle_into_the_lake(
     with pytest.raises(NothingNew, match="no farm shares its history below farm/v1"):
         collect(broker, workspace)
     with closing(connect(device.parent / "state" / DATABASE)) as db:
-        hour = Store(db).newest(own.SOURCE)  # The machine's may be the next one by now.
+        hour = Store(db).newest(history_export.SOURCE)  # The machine's may be the next one by now.
     call(once, "--config", str(device), "--at", f"{hour:%Y-%m-%dT%H:%MZ}")
     done = collect(broker, workspace)
     assert [row["farm"] for row in done["farms"]] == ["farm/edge-1"]

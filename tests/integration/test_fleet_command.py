@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.clock import SystemClock
-from edge_agent.errors import Unavailable
+from edge_agent.contract.errors import Unavailable
+from edge_agent.system.clock import SystemClock
 from tests.fakes.mosquitto import Mosquitto, free_port
 from tests.fakes.subscriber import Subscriber
 from trainer.commands.fleet import fleet

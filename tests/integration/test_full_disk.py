@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent import config
-from edge_agent.agent import Agent
-from edge_agent.errors import StorageError
-from edge_agent.reserve import NAME, Reserve
-from edge_agent.runtime import Runtime
+from edge_agent.contract.errors import StorageError
+from edge_agent.core.runtime import Runtime
+from edge_agent.core.worker import Agent
+from edge_agent.system.disk_reserve import NAME, Reserve
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import fill_weather, install_release, no_update, write_config
-from tests.integration.test_agent_work import NOW
+from tests.integration.test_worker import NOW
 
 if TYPE_CHECKING:
     from pathlib import Path

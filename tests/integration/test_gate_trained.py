@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.contract import features
+from edge_agent.contract.errors import GateRefused
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
-from edge_agent.errors import GateRefused
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import lower_floor
 from tests.fakes.trained import AS_OF, make_workspace, shrink, train

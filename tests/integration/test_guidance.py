@@ -13,8 +13,8 @@ from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL, Place
 from edge_agent.contract.dfs_grid import Cell
+from edge_agent.contract.errors import ConfigError, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
-from edge_agent.errors import ConfigError, Refused
 from tests.fakes.clock import FakeClock
 from trainer.cells import collect, hours_out, issues_out
 from trainer.guidance import Archive

@@ -14,7 +14,7 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL
-from edge_agent.errors import FarmError, NothingNew, ProtocolFault, Refused, TryLater
+from edge_agent.contract.errors import FarmError, NothingNew, ProtocolFault, Refused, TryLater
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
 from tests.fakes.observed import assert_equals_source

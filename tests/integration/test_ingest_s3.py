@@ -10,7 +10,7 @@ import pytest
 from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.places import SEOUL
-from edge_agent.errors import ConfigError, StorageError
+from edge_agent.contract.errors import ConfigError, StorageError
 from tests.fakes.bucket import SECRET, bucket
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace

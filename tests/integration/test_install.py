@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.commands.install import _self_test
-from edge_agent.errors import BadData, Unavailable
-from edge_agent.installation.installer import Installer
-from edge_agent.installation.layout import ACCOUNT, UNIT, UPDATE_UNITS, Layout
-from edge_agent.installation.tree import Tree, digest, installed_tree
-from edge_agent.installation.versions import Versions
+from edge_agent.contract.errors import BadData, Unavailable
+from edge_agent.ops.installation.installer import Installer
+from edge_agent.ops.installation.layout import ACCOUNT, UNIT, UPDATE_UNITS, Layout
+from edge_agent.ops.installation.program_tree import Tree, digest, installed_tree
+from edge_agent.ops.installation.versions import Versions
 from tests.fakes.units import ProcessManager
 
 if TYPE_CHECKING:
@@ -192,10 +192,10 @@ def test_uninstall_leaves_configuration_and_state(
 KILLED = """
 import sys
 from pathlib import Path
-from edge_agent.installation.installer import Installer
-from edge_agent.installation.layout import Layout
-from edge_agent.installation.tree import installed_tree
-from edge_agent.installation.units import OfflineSystemctl
+from edge_agent.ops.installation.installer import Installer
+from edge_agent.ops.installation.layout import Layout
+from edge_agent.ops.installation.program_tree import installed_tree
+from edge_agent.ops.installation.units import OfflineSystemctl
 
 class Quiet(OfflineSystemctl):
     def take_up(self): pass

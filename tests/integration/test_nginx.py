@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from edge_agent.clock import SystemClock
-from edge_agent.errors import NothingNew
+from edge_agent.contract.errors import NothingNew
+from edge_agent.system.clock import SystemClock
 from edge_agent.updates.http_source import HttpSource
 from tests.fakes.depot import IMPATIENT, Device, Yard
 

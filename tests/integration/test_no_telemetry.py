@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LOADS = """
 import time
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.tiny_release import tiny_release
 tiny_release()
 time.sleep(1)

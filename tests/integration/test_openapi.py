@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from edge_agent.runtime import DATABASE
+from edge_agent.core.runtime import DATABASE
+from edge_agent.web.api.openapi import document
 from edge_agent.web.app import Application
-from edge_agent.web.openapi import document
 from tests.fakes.clock import FakeClock
 from tests.fakes.shown_farm import NOON, ShownFarm
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from edge_agent.config_structs import Web
-from edge_agent.inbox import Errand, Inbox
-from edge_agent.runtime import DATABASE
+from edge_agent.core.events import Errand, Inbox
+from edge_agent.core.runtime import DATABASE
+from edge_agent.settings import Web
 from edge_agent.web.server import asker, serving
 from tests.fakes.browser import PROGRAM, Browser
 from tests.fakes.shown_farm import ShownFarm

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.errors import NothingNew
+from edge_agent.contract.errors import NothingNew
 from tests.fakes.depot import Device, Yard
 from tests.fakes.power import Power, PowerCut
 

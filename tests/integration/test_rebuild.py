@@ -18,7 +18,7 @@ from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL, Place
 from edge_agent.contract.dfs_grid import Cell
-from edge_agent.errors import FarmError, InputMissing, NothingNew, StorageError
+from edge_agent.contract.errors import FarmError, InputMissing, NothingNew, StorageError
 from tests.fakes.clock import FakeClock
 from trainer import heal, rebuild
 from trainer.cells import collect

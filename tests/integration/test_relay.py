@@ -13,9 +13,9 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL, Place
+from edge_agent.contract.errors import InputMissing, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, OBSERVED, RAIN, SOLAR, TIME
-from edge_agent.errors import InputMissing, Refused
-from edge_agent.observations.relay import read
+from edge_agent.observations.bundles import read
 from tests.fakes.clock import FakeClock
 from trainer.relay import relay
 from trainer.sources import kma

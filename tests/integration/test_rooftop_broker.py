@@ -14,13 +14,13 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent import config
-from edge_agent.agent import Agent
-from edge_agent.clock import SystemClock
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, WIND_SPEED
-from edge_agent.inbox import Inbox
-from edge_agent.messaging.link import Received
-from edge_agent.observations.local import aggregate
-from edge_agent.runtime import Runtime
+from edge_agent.core.events import Inbox
+from edge_agent.core.runtime import Runtime
+from edge_agent.core.worker import Agent
+from edge_agent.mqtt.connection import Received
+from edge_agent.observations.source_choice import aggregate
+from edge_agent.system.clock import SystemClock
 from tests.fakes.farm import no_update
 from tests.fakes.mosquitto import Mosquitto
 

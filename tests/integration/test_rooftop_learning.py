@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from bench import rooftop
-from edge_agent import replay
-from edge_agent.config_structs import Config
 from edge_agent.contract.feature_table import REFERENCES
 from edge_agent.contract.features import FEATURES
 from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.replay import replay
+from edge_agent.settings import Config
 from tests.fakes.loaded import FakeRelease, Says
 
 DATA = Path(__file__).parents[3] / "shared/data/farm_sensor/rooftop_aws_1min_2023_2024.parquet"

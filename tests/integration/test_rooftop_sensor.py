@@ -8,12 +8,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from edge_agent.config_structs import Sensor
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, WIND_SPEED
-from edge_agent.database import connect
 from edge_agent.observations.intake import Intake
-from edge_agent.observations.local import aggregate
+from edge_agent.observations.source_choice import aggregate
 from edge_agent.observations.store import Store
+from edge_agent.settings import Sensor
+from edge_agent.system.database import connect
 
 DATA = Path(__file__).parents[3] / "shared/data/farm_sensor/rooftop_aws_1min_2023_2024.parquet"
 COLUMNS = {"ta": (AIR_TEMPERATURE, "C"), "hm": (RELATIVE_HUMIDITY, "%"), "ws": (WIND_SPEED, "m/s")}

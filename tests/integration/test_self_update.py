@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.errors import BadData, NothingNew, Refused, TryLater
+from edge_agent.contract.errors import BadData, NothingNew, Refused, TryLater
+from edge_agent.updates.agent_program import program_path, update_program
 from edge_agent.updates.depot import TufDepot
-from edge_agent.updates.program import program_path, update_program
-from edge_agent.updates.sources import FolderSource
+from edge_agent.updates.source import FolderSource
 from tests.fakes.depot import Yard
 from trainer import roles
 from trainer.programs import publish_program

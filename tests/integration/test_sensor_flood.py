@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent import config
-from edge_agent.agent import Agent
-from edge_agent.clock import SystemClock
-from edge_agent.inbox import Inbox, Signal
-from edge_agent.notify import Notifier
-from edge_agent.runtime import Runtime
-from edge_agent.service import Service
+from edge_agent.core.events import Inbox, Signal
+from edge_agent.core.loop import Service
+from edge_agent.core.runtime import Runtime
+from edge_agent.core.worker import Agent
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.sd_notify import Notifier
 from tests.fakes.farm import fill_weather, install_release, no_update
 from tests.fakes.mosquitto import Mosquitto
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.runtime import DATABASE
+from edge_agent.core.runtime import DATABASE
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
 from tests.fakes.gate import Gate
 from tests.fakes.home_assistant import faults

@@ -12,8 +12,8 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_answer import kst
 from demo.places import SEOUL
-from edge_agent.clock import SystemClock
-from edge_agent.console import run
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import run
 from trainer.cli import cli
 from trainer.workspace import Workspace, create
 

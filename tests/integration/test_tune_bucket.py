@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import run
 from edge_agent.contract import features
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import run
 from tests.fakes.bucket import bucket
 from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Device

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge_agent import forecast
-from edge_agent.clock import SystemClock
-from edge_agent.console import run
-from edge_agent.contract import features, tuning
+from edge_agent.contract import features, site_correction
 from edge_agent.contract.forecast import NoForecast
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TARGETS
-from edge_agent.forecast import Series, place_of
-from edge_agent.loaded import Loaded, load_release
+from edge_agent.core.loaded_release import Loaded, load_release
+from edge_agent.forecasting import forecaster
+from edge_agent.forecasting.forecaster import Series, place_of
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import run
 from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Device
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
@@ -68,7 +68,7 @@ def _loaded(tmp_path: Path, central: Workspace, name: str) -> Loaded:
 
 
 def _forecast(loaded: Loaded) -> Forecast:
-    made = forecast.make(hours(COLD, loaded.manifest), SITE, loaded, AT)
+    made = forecaster.make(hours(COLD, loaded.manifest), SITE, loaded, AT)
     assert not isinstance(made, NoForecast)
     return made
 
@@ -95,7 +95,7 @@ def test_a_farm_hears_what_its_history_taught(
     leads = np.array(LEADS)
     matrix = features.matrix(series.table, np.full(len(leads), int(series.usable[-1])), leads)
     for target in TARGETS:
-        change = tuning.change(loaded.tuning[target], matrix, leads)
+        change = site_correction.change(loaded.tuning[target], matrix, leads)
         moved = own.targets[target].values - plain.targets[target].values
         assert moved == pytest.approx(change[-len(moved) :], abs=1e-4)
     assert _forecast(loaded).targets[AIR_TEMPERATURE].values.mean() == pytest.approx(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.contract import packing, tuning
+from edge_agent.contract import compression, site_correction
+from edge_agent.contract.errors import NothingNew
 from edge_agent.contract.schema import AIR_TEMPERATURE
-from edge_agent.errors import NothingNew
 from tests.fakes.depot import Device, Yard, release
 from tests.fakes.hostile_web import HostileWeb
 from tests.fakes.tuned import tuning_of, with_tunings
@@ -60,14 +60,14 @@ def test_each_device_takes_its_own_shard_packed_and_once(tmp_path: Path, yard: Y
     with HostileWeb(yard.depot) as web:
         for name in (FARMS[3], FARMS[7], "farm/stranger"):
             device = _device(tmp_path, yard, name)
-            own = tuning.shard_of(tuned, name)
+            own = site_correction.shard_of(tuned, name)
             assert own is not None
             web.asked.clear()
             assert device.sync(web.url) == 1
             taken = [asked for asked, _ in web.asked if "tuning" in asked]
             assert len(taken) == 1
             assert taken[0].startswith(f"targets/models/tuning/{own.sha256[:12]}/")
-            assert taken[0].endswith(packing.packed_path("farms.json"))
+            assert taken[0].endswith(compression.packed_path("farms.json"))
             assert _offset(device) == (_tenths(name) if name in FARMS else None)
             web.asked.clear()
             with pytest.raises(NothingNew):
@@ -91,8 +91,8 @@ def test_a_shard_that_did_not_change_is_not_pulled_again(tmp_path: Path, yard: Y
 
 def _elsewhere(tuned: Manifest, name: str) -> str:
     """A farm of another shard."""
-    there = tuning.shard_of(tuned, name)
-    return next(farm for farm in FARMS if tuning.shard_of(tuned, farm) != there)
+    there = site_correction.shard_of(tuned, name)
+    return next(farm for farm in FARMS if site_correction.shard_of(tuned, farm) != there)
 
 
 def test_another_name_means_no_correction_until_the_next_install(

@@ -18,9 +18,9 @@ import msgspec
 import pytest
 
 from demo.kma import KmaStandIn
-from edge_agent.clock import SystemClock
 from edge_agent.contract import features
-from edge_agent.errors import StorageError, TryLater
+from edge_agent.contract.errors import StorageError, TryLater
+from edge_agent.system.clock import SystemClock
 from tests.fakes.bucket import bucket
 from tests.fakes.depot import Device, Yard, release, set_clock
 from tests.fakes.runs import lower_floor

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from edge_agent.clock import SystemClock
-from edge_agent.config_structs import Web
-from edge_agent.inbox import Errand, Inbox
-from edge_agent.runtime import DATABASE
+from edge_agent.core.events import Errand, Inbox
+from edge_agent.core.runtime import DATABASE
+from edge_agent.settings import Web
+from edge_agent.system.clock import SystemClock
 from edge_agent.web import server
 from edge_agent.web.app import Busy
 from tests.fakes.shown_farm import ShownFarm

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.database import set_aside_files
+from edge_agent.system.database import set_aside_files
 from tests.fakes.gate import Gate
 from tests.fakes.loaded_agent import ROOT, RULES
 from tests.fakes.mosquitto import Mosquitto

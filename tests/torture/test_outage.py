@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.database import connect
-from edge_agent.messaging.courier import Courier
-from edge_agent.messaging.link import Acknowledged, Down, Up
-from edge_agent.messaging.message import Kind, Message
-from edge_agent.messaging.outbox import Caps, Outbox
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.connection import Acknowledged, Down, Up
+from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.outbox import Caps, Outbox
+from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
 from tests.fakes.publisher import FakeLink
 

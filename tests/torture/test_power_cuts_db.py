@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.database import connect, migrate, set_aside_files, transaction
-from edge_agent.messaging.message import Kind, Message
-from edge_agent.messaging.outbox import Outbox
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.outbox import Outbox
+from edge_agent.system.database import connect, migrate, set_aside_files, transaction
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent import config
-from edge_agent.agent import Agent
-from edge_agent.messaging.commands import NAMES
-from edge_agent.messaging.link import Received
-from edge_agent.runtime import Runtime
+from edge_agent.core.runtime import Runtime
+from edge_agent.core.worker import Agent
+from edge_agent.mqtt.commands import NAMES
+from edge_agent.mqtt.connection import Received
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import ROOT, no_update, write_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_agent.inbox import Item
+    from edge_agent.core.events import Item
 
 SENSOR = """[[sensors]]
 topic = "g/1"

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from edge_agent import config
-from edge_agent.config_structs import Config, Rule, Sensor
-from edge_agent.errors import ConfigError, InputMissing
+from edge_agent.contract.errors import ConfigError, InputMissing
+from edge_agent.settings import Config, Rule, Sensor
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "config.example.toml").read_text("utf-8")

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent import forecast
-from edge_agent.contract import features, tuning
+from edge_agent.contract import features, site_correction
 from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TARGETS, TIME
-from edge_agent.contract.tuning import KNOTS, TERMS, Correction
-from edge_agent.forecast import Series, place_of
+from edge_agent.contract.site_correction import KNOTS, TERMS, Correction
+from edge_agent.forecasting import forecaster
+from edge_agent.forecasting.forecaster import Series, place_of
 from tests.fakes.loaded import FakeRelease, Says
 from tests.fakes.tuned import correction
 from tests.fakes.weather import SITE, record, values_only
@@ -31,7 +31,7 @@ SERIES = Series.of(clean(FRAME), PLACE)
 
 def made(release: FakeRelease, now: datetime = NOW, source: Source = Source.MODEL) -> Forecast:
     """Forecast that must be one."""
-    found = forecast.continued(SERIES, release, now, source=source)
+    found = forecaster.continued(SERIES, release, now, source=source)
     assert isinstance(found, Forecast)
     return found
 
@@ -62,7 +62,7 @@ def test_a_correction_reads_the_rows_of_the_models() -> None:
     leads = np.array(LEADS)
     row = SERIES.usable[-1]
     matrix = features.matrix(SERIES.table, np.full(len(leads), row), leads)
-    expected = 20.0 + tuning.change(made_of, matrix, leads)[5:]
+    expected = 20.0 + site_correction.change(made_of, matrix, leads)[5:]
     assert moved.targets[AIR_TEMPERATURE].values == pytest.approx(expected)
 
 
@@ -73,7 +73,7 @@ def test_missing_inputs_and_a_correction_both_widen() -> None:
     factors = {AIR_TEMPERATURE: {"cloud": (2.0,) * knots}}
     release.manifest = msgspec.structs.replace(release.manifest, widening=factors)
     blind = FRAME.with_columns(pl.lit(None, pl.Float64).alias("cloud_tenths"))
-    found = forecast.continued(Series.of(clean(blind), PLACE), release, NOW, source=Source.MODEL)
+    found = forecaster.continued(Series.of(clean(blind), PLACE), release, NOW, source=Source.MODEL)
     assert isinstance(found, Forecast)
     # The fake's errors spread to 2: 80 % lie within 1.6 to either side.
     assert found.targets[AIR_TEMPERATURE].quantile(0.9) == pytest.approx([20.0 + 1.6 * 3.0] * 48)
@@ -92,7 +92,7 @@ def test_rungs_below_the_models_are_not_corrected(hours: int) -> None:
     """Persistence and normals are no model's values."""
     now = NEWEST + timedelta(hours=hours)
     release = tuned(air_temperature_c=correction("", offset=1.5))
-    plain, moved = (forecast.make(FRAME, SITE, one, now) for one in (FakeRelease(), release))
+    plain, moved = (forecaster.make(FRAME, SITE, one, now) for one in (FakeRelease(), release))
     assert isinstance(plain, Forecast)
     assert isinstance(moved, Forecast)
     assert moved.source in {Source.PERSISTENCE, Source.CLIMATOLOGY}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.errors import ConfigError
+from edge_agent.contract.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import print_json, verbosity_options
+from edge_agent.contract.errors import GateRefused, NothingNew
 from edge_agent.contract.schema import QUANTITIES
-from edge_agent.errors import GateRefused, NothingNew
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.options import config_option, json_option
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import print_json, verbosity_options
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import print_json, verbosity_options
 from trainer import roles
 from trainer.commands.options import config_option, day_type, json_option
 

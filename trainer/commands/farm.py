@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import print_json, verbosity_options
+from edge_agent.contract.errors import BadData, NothingNew, UsageError
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import BadData, NothingNew, UsageError
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.broker import broker_options
 from trainer.commands.faults import Faults
 from trainer.commands.options import config_option, json_option
 
 if TYPE_CHECKING:
-    from edge_agent.contract.farm import Identity
+    from edge_agent.contract.farm_identity import Identity
     from trainer.commands.broker import Broker
     from trainer.farms import Extent
     from trainer.lake import Merge
@@ -168,7 +168,7 @@ def _given(
     longitude: float | None,
     elevation: float | None,
 ) -> Identity | None:
-    from edge_agent.contract.farm import decode
+    from edge_agent.contract.farm_identity import decode
 
     told = {
         "site": site,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.errors import FarmError
+from edge_agent.contract.errors import FarmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import CannotCreate
+from edge_agent.contract.errors import CannotCreate
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.broker import broker_options
 from trainer.commands.options import json_option
 
@@ -59,7 +59,7 @@ def fleet(
 
 
 def _write(path: Path, text: str) -> None:
-    from edge_agent.files import write_atomic
+    from edge_agent.system.files import write_atomic
 
     try:
         write_atomic(path, text.encode())

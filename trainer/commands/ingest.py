@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import print_json, set_up_logging, verbosity_options
-from edge_agent.errors import NothingNew, UsageError
+from edge_agent.contract.errors import NothingNew, UsageError
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import print_json, set_up_logging, verbosity_options
 from trainer.commands.faults import Faults
 from trainer.commands.options import config_option, day_type, json_option
 

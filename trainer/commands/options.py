@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.errors import InputMissing
+from edge_agent.contract.errors import InputMissing
 
 if TYPE_CHECKING:
     from trainer.workspace import Workspace

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import verbosity_options
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import verbosity_options
 from trainer.commands.options import config_option
 
 

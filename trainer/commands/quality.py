@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import polars as pl
 
-from edge_agent.console import print_json
+from edge_agent.system.console import print_json
 from trainer.quality_report import report
 from trainer.stations import stations
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from edge_agent.console import print_json, verbosity_options
-from edge_agent.errors import CannotCreate, ConfigError
+from edge_agent.contract.errors import CannotCreate, ConfigError
+from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.options import chosen_run, config_option, json_option
 
 
@@ -53,7 +53,7 @@ def report(run: str | None, out: Path | None, config_path: Path | None, as_json:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from edge_agent.files import write_atomic
+    from edge_agent.system.files import write_atomic
 
     try:
         write_atomic(path, content)

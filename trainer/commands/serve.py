@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.console import verbosity_options
-from edge_agent.errors import Unavailable
+from edge_agent.contract.errors import Unavailable
+from edge_agent.system.console import verbosity_options
 from trainer.commands.options import config_option
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import print_json
-from edge_agent.errors import ConfigError, NothingNew, UsageError
+from edge_agent.contract.errors import ConfigError, NothingNew, UsageError
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import print_json
 from trainer.config import HUB_KEY
 from trainer.heal import minutes
 from trainer.plan import KST

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edge_agent.clock import SystemClock
-from edge_agent.console import print_json, verbosity_options
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.options import config_option, json_option
 
 if TYPE_CHECKING:

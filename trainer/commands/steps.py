@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.clock import SystemClock
 from edge_agent.contract.schema import QUANTITIES
+from edge_agent.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

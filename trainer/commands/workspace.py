@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edge_agent.console import verbosity_options
+from edge_agent.system.console import verbosity_options
 
 
 @click.command()

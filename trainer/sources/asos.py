@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import polars as pl
 
-from edge_agent.errors import BadData, ProtocolFault
+from edge_agent.contract.errors import BadData, ProtocolFault
 from trainer.sources import envelope
 from trainer.sources.kma import NAMES, QC_FIELDS, TIME_FIELD, read_time
 

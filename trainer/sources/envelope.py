@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from edge_agent.errors import FarmError, ProtocolFault, Refused
+from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
 from trainer.sources.http import NotPublished, QuotaSpent, Transient, Truncated
 
 T = TypeVar("T")

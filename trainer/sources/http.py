@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus, unquote
 import httpx
 
 from edge_agent import __version__
-from edge_agent.errors import ConfigError, FarmError, ProtocolFault, TryLater
+from edge_agent.contract.errors import ConfigError, FarmError, ProtocolFault, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 import polars as pl
 
-from edge_agent.errors import ProtocolFault, Refused
+from edge_agent.contract.errors import ProtocolFault, Refused
 from trainer.sources.envelope import clean
 from trainer.sources.http import QuotaSpent, Transient, Truncated
 from trainer.sources.kma import QC_FIELDS, TIME_FIELD, YEARS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from edge_agent.errors import FarmError
+    from edge_agent.contract.errors import FarmError
     from trainer.sources.http import Reply, Service
 
 NAME: Final = "hub"

@@ -31,9 +31,9 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.contract.solar import cos_zenith_table
-from edge_agent.errors import BadData
 
 if TYPE_CHECKING:
     from edge_agent.contract.schema import Site

@@ -18,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
 from trainer.sources.kma import QC_FIELDS, TIME_FIELD
 
 STATION_FIELD: Final = "stnId"

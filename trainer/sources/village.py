@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from edge_agent.contract.dfs_grid import Cell
-from edge_agent.errors import ProtocolFault
+from edge_agent.contract.errors import ProtocolFault
 from trainer.sources import envelope
 from trainer.sources.kma import YEARS
 

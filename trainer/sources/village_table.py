@@ -17,8 +17,8 @@ from typing import Final
 import polars as pl
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import ProtocolFault
 from edge_agent.contract.schema import TIME, Flag, flag_column
-from edge_agent.errors import ProtocolFault
 from trainer.sources.envelope import clean
 
 ISSUED: Final = "issued_at"

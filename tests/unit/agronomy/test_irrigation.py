@@ -13,10 +13,10 @@ import pytest
 from edge_agent.agronomy import crops, irrigation
 from edge_agent.agronomy.demand import hourly_et0
 from edge_agent.agronomy.irrigation import Advice, NoAdvice, Shower
-from edge_agent.config_structs import Irrigation
 from edge_agent.contract.forecast import NoForecast, Source
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TIME, TIME_DTYPE, Site
+from edge_agent.settings import Irrigation
 from tests.fakes.forecasts import NOW, forecast
 
 if TYPE_CHECKING:

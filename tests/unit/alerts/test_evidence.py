@@ -10,9 +10,9 @@ import pytest
 
 from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
-from edge_agent.config_structs import Rule
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Source
+from edge_agent.settings import Rule
 from tests.fakes.forecasts import NOW, forecast
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from edge_agent.alerts.case import Case, Verdict, judge
+from edge_agent.alerts.evaluation import Case, Verdict, judge
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.quiet_hours import quiet
-from edge_agent.alerts.rules import Edge, Latch, Level
-from edge_agent.config_structs import Action, QuietHours, Rule
+from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract import schema
+from edge_agent.settings import Action, QuietHours, Rule
 
 SEOUL = ZoneInfo("Asia/Seoul")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -14,11 +14,11 @@ from edge_agent.commands.cycle import once
 from edge_agent.commands.history import history
 from edge_agent.commands.selftest import self_test
 from edge_agent.commands.status import release, status
+from edge_agent.contract.errors import FarmError, UsageError
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
-from edge_agent.database import connect
-from edge_agent.errors import FarmError, UsageError
+from edge_agent.core.runtime import DATABASE
 from edge_agent.observations.store import Store
-from edge_agent.runtime import DATABASE
+from edge_agent.system.database import connect
 from tests.fakes.farm import install_release
 from tests.fakes.forecasts import NOW
 from tests.fakes.mosquitto import free_port
@@ -199,15 +199,15 @@ def test_self_test_finds_a_model_that_computes_otherwise(
     farm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that gives other numbers than where it was made fails the test, exit 1."""
-    import edge_agent.inference
+    import edge_agent.forecasting.inference
 
-    load = edge_agent.inference.load_predictors
+    load = edge_agent.forecasting.inference.load_predictors
 
     def swapped(*args: Any) -> Any:  # noqa: ANN401 - stands in for the real loader
         good = load(*args)
         return {AIR_TEMPERATURE: good[RELATIVE_HUMIDITY], RELATIVE_HUMIDITY: good[AIR_TEMPERATURE]}
 
-    monkeypatch.setattr(edge_agent.inference, "load_predictors", swapped)
+    monkeypatch.setattr(edge_agent.forecasting.inference, "load_predictors", swapped)
     result = CliRunner().invoke(self_test, ["--config", str(farm), "--json"])
     assert result.exit_code == 1
     outcome = {c["name"]: c["outcome"] for c in json.loads(result.stdout)["checks"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_agent.contract.dfs_grid import Cell, cell_of
-from edge_agent.errors import UsageError
+from edge_agent.contract.errors import UsageError
 from trainer.stations import station, stations
 
 

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import feature_table, features, quality, schema
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import ORIGIN_WINDOWS, SERIES, Kind
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TIME
-from edge_agent.errors import BadData
 from tests.fakes.weather import FIRST, hourly, place, record, without
 
 DIGEST = "2ee86c7f88ca6e9a05afc1740325b629e22902c22bcadab8e3421f245f8ea3b7"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from edge_agent.contract import manifest as contract
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
 from tests.fakes.loaded import manifest
 
 

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
@@ -21,7 +22,6 @@ from edge_agent.contract.schema import (
     Flag,
     flag_column,
 )
-from edge_agent.errors import BadData
 from tests.fakes.weather import FIRST, hourly
 
 G, M, R, S, U, I = Flag.GOOD, Flag.MISSING, Flag.RANGE, Flag.STEP, Flag.STUCK, Flag.INCONSISTENT  # noqa: E741 - reads as a table

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import residuals
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.residuals import FEWEST, KNOTS, LEVELS
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY
-from edge_agent.errors import BadData
 from tests.fakes.loaded import table
 
 if TYPE_CHECKING:

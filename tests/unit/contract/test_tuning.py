@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_agent.contract import tuning
+from edge_agent.contract import site_correction
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.manifest import FileRef
 from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS
-from edge_agent.contract.tuning import KNOTS, TERMS, Correction, Shard
-from edge_agent.errors import BadData
+from edge_agent.contract.site_correction import KNOTS, TERMS, Correction, Shard
 from tests.fakes.loaded import manifest
 from tests.fakes.tuned import correction, tuning_of, with_tunings
 
@@ -71,7 +71,7 @@ def test_terms_stand_in_their_order() -> None:
         "season_cos_hour_cos": np.cos(season) * np.cos(hour),
         **ANOMALIES,
     }
-    made = tuning.terms(at_three_in_may(**ANOMALIES))
+    made = site_correction.terms(at_three_in_may(**ANOMALIES))
     assert made.dtype == np.float64
     assert dict(zip(TERMS, made[0], strict=True)) == pytest.approx(expected, abs=1e-6)
 
@@ -79,8 +79,10 @@ def test_terms_stand_in_their_order() -> None:
 @pytest.mark.parametrize("name", ANOMALIES)
 def test_an_anomaly_that_is_not_known_counts_as_none(name: str) -> None:
     """It adds nothing, and leaves the other terms as they are."""
-    known = tuning.terms(at_three_in_may(**ANOMALIES))
-    less = tuning.terms(at_three_in_may(**{k: v for k, v in ANOMALIES.items() if k != name}))
+    known = site_correction.terms(at_three_in_may(**ANOMALIES))
+    less = site_correction.terms(
+        at_three_in_may(**{k: v for k, v in ANOMALIES.items() if k != name})
+    )
     expected = known.copy()
     expected[0, TERMS.index(name)] = 0.0
     assert (less == expected).all()
@@ -98,8 +100,8 @@ def test_numbers_are_linear_between_knots_and_hold_beyond() -> None:
     leads = np.array([0, *range(1, 49), 60])
     expected = np.clip(leads, KNOTS[0], KNOTS[-1])
     rows = np.repeat(at_three_in_may(), len(leads), axis=0)
-    assert tuning.change(_sloped(), rows, leads) == pytest.approx(expected)
-    assert tuning.spread(_sloped(), leads) == pytest.approx(expected)
+    assert site_correction.change(_sloped(), rows, leads) == pytest.approx(expected)
+    assert site_correction.spread(_sloped(), leads) == pytest.approx(expected)
 
 
 def test_a_change_is_the_sum_of_weighted_terms() -> None:
@@ -107,8 +109,8 @@ def test_a_change_is_the_sum_of_weighted_terms() -> None:
     weights = tuple(float(w) for w in np.linspace(-1, 1, len(TERMS)))
     made = Correction(MODEL, (weights,) * len(KNOTS), (1.0,) * len(KNOTS))
     row = at_three_in_may(**ANOMALIES)
-    assert tuning.change(made, row, np.array([5])) == pytest.approx(
-        [float(tuning.terms(row)[0] @ weights)]
+    assert site_correction.change(made, row, np.array([5])) == pytest.approx(
+        [float(site_correction.terms(row)[0] @ weights)]
     )
 
 
@@ -121,16 +123,16 @@ def test_a_name_always_falls_into_the_same_shard() -> None:
     """Known ahead for good: a device and the trainer must agree, whatever their versions."""
     release = _release_of(8)
     names = ("farm/edge-1", "farm/edge-2", "서울/온실-1", "")
-    found = [tuning.shard_of(release, name) for name in names]
+    found = [site_correction.shard_of(release, name) for name in names]
     places = [release.tuned.index(one) for one in found]
     assert places == [4, 1, 6, 4]
-    assert tuning.shard_of(RELEASE, DEVICE) is None
+    assert site_correction.shard_of(RELEASE, DEVICE) is None
 
 
 def test_names_spread_evenly_over_shards() -> None:
     """1,000 farms in 32 shards: none holds more than twice its share."""
     release = _release_of(32)
-    held = [tuning.shard_of(release, f"farm-{n}/edge-1") for n in range(1000)]
+    held = [site_correction.shard_of(release, f"farm-{n}/edge-1") for n in range(1000)]
     counts = [held.count(one) for one in release.tuned]
     assert min(counts) > 0
     assert max(counts) <= 2 * 1000 / 32
@@ -139,18 +141,18 @@ def test_names_spread_evenly_over_shards() -> None:
 def test_a_device_takes_what_all_need_and_its_own_shard() -> None:
     """Nothing of the other shards; without tunings just the models and golden windows."""
     release = _release_of(4)
-    own = tuning.shard_of(release, DEVICE)
-    assert tuning.files_of(release, DEVICE) == (*release.files(), own)
-    assert tuning.files_of(RELEASE, DEVICE) == RELEASE.files()
+    own = site_correction.shard_of(release, DEVICE)
+    assert site_correction.files_of(release, DEVICE) == (*release.files(), own)
+    assert site_correction.files_of(RELEASE, DEVICE) == RELEASE.files()
 
 
 def test_round_trip_and_canonical_bytes() -> None:
     """Bytes give the shard back to the last bit, equal shards give equal bytes."""
     one, two = (tuning_of(RELEASE, offset=offset) for offset in (0.1 + 0.2, 1e-17))
-    shard = Shard(tuning.FORMAT, {DEVICE: one, "farm/edge-2": two})
-    turned = Shard(tuning.FORMAT, {"farm/edge-2": two, DEVICE: one})
-    assert tuning.encode(shard) == tuning.encode(turned)
-    assert tuning.decode(tuning.encode(shard), RELEASE) == shard
+    shard = Shard(site_correction.FORMAT, {DEVICE: one, "farm/edge-2": two})
+    turned = Shard(site_correction.FORMAT, {"farm/edge-2": two, DEVICE: one})
+    assert site_correction.encode(shard) == site_correction.encode(turned)
+    assert site_correction.decode(site_correction.encode(shard), RELEASE) == shard
 
 
 def test_the_shard_of_a_device_holds_its_tuning() -> None:
@@ -158,9 +160,9 @@ def test_the_shard_of_a_device_holds_its_tuning() -> None:
     tunings = {f"farm/edge-{n}": tuning_of(RELEASE, offset=n / 10) for n in range(30)}
     release, files = with_tunings(RELEASE, tunings, 8)
     for device, made in tunings.items():
-        ref = tuning.shard_of(release, device)
+        ref = site_correction.shard_of(release, device)
         assert ref is not None
-        assert tuning.decode(files[ref.path], release).tunings[device] == made
+        assert site_correction.decode(files[ref.path], release).tunings[device] == made
 
 
 def _with(**changes: object) -> Callable[[Correction], Correction]:
@@ -189,20 +191,20 @@ def test_a_correction_that_does_not_fit_is_refused(name: str) -> None:
     change, says = FAULTS[name]
     corrections = {AIR_TEMPERATURE: change(correction(MODEL))}
     made = msgspec.structs.replace(tuning_of(RELEASE), corrections=corrections)
-    content = tuning.encode(Shard(tuning.FORMAT, {DEVICE: made}))
+    content = site_correction.encode(Shard(site_correction.FORMAT, {DEVICE: made}))
     with pytest.raises(BadData, match=rf"tuning of {DEVICE}: {AIR_TEMPERATURE}: .*{says}"):
-        tuning.decode(content, RELEASE)
+        site_correction.decode(content, RELEASE)
 
 
 def test_the_limits_themselves_pass() -> None:
     """Largest weight, both ends of the spread."""
-    weights = ((tuning.LARGEST_WEIGHT, *ROW[1:]), *(ROW,) * 7)
-    made = Correction(MODEL, weights, (*tuning.SPREADS, *(1.0,) * 6))
+    weights = ((site_correction.LARGEST_WEIGHT, *ROW[1:]), *(ROW,) * 7)
+    made = Correction(MODEL, weights, (*site_correction.SPREADS, *(1.0,) * 6))
     shard = Shard(
-        tuning.FORMAT,
+        site_correction.FORMAT,
         {DEVICE: msgspec.structs.replace(tuning_of(RELEASE), corrections={AIR_TEMPERATURE: made})},
     )
-    assert tuning.decode(tuning.encode(shard), RELEASE) == shard
+    assert site_correction.decode(site_correction.encode(shard), RELEASE) == shard
 
 
 @pytest.mark.parametrize("target", ["soil_temperature_c", "rain_mm"])
@@ -210,16 +212,18 @@ def test_a_correction_of_no_model_is_refused(target: str) -> None:
     """A release has models of its targets only."""
     made = msgspec.structs.replace(tuning_of(RELEASE), corrections={target: correction(MODEL)})
     with pytest.raises(BadData, match=f"{target}: the release has no such model"):
-        tuning.decode(tuning.encode(Shard(tuning.FORMAT, {DEVICE: made})), RELEASE)
+        site_correction.decode(
+            site_correction.encode(Shard(site_correction.FORMAT, {DEVICE: made})), RELEASE
+        )
     less = msgspec.structs.replace(RELEASE, models={})
-    whole = tuning.encode(Shard(tuning.FORMAT, {DEVICE: tuning_of(RELEASE)}))
+    whole = site_correction.encode(Shard(site_correction.FORMAT, {DEVICE: tuning_of(RELEASE)}))
     with pytest.raises(BadData, match="the release has no such model"):
-        tuning.decode(whole, less)
+        site_correction.decode(whole, less)
 
 
 def _document() -> dict[str, Any]:
-    shard = Shard(tuning.FORMAT, {DEVICE: tuning_of(RELEASE)})
-    document: dict[str, Any] = json.loads(tuning.encode(shard))
+    shard = Shard(site_correction.FORMAT, {DEVICE: tuning_of(RELEASE)})
+    document: dict[str, Any] = json.loads(site_correction.encode(shard))
     return document
 
 
@@ -230,7 +234,7 @@ def test_what_is_no_number_is_refused(number: str) -> None:
     document["tunings"][DEVICE]["corrections"][TARGETS[0]]["weights"][0][0] = "HERE"
     content = json.dumps(document).replace('"HERE"', number).encode()
     with pytest.raises(BadData, match=r"^tuning: "):
-        tuning.decode(content, RELEASE)
+        site_correction.decode(content, RELEASE)
 
 
 @pytest.mark.parametrize("text", ["", "June", "2026-05-31T23:00:00", "2026-05-31T23:00:00+09:00"])
@@ -239,7 +243,7 @@ def test_the_end_of_the_history_is_a_time_in_utc(text: str) -> None:
     document = _document()
     document["tunings"][DEVICE]["trained_to"] = text
     with pytest.raises(BadData, match=f"tuning of {DEVICE}: trained_to .* is no time in UTC"):
-        tuning.decode(json.dumps(document).encode(), RELEASE)
+        site_correction.decode(json.dumps(document).encode(), RELEASE)
 
 
 @pytest.mark.parametrize("place", ["", "tunings/{}", "tunings/{}/corrections/{}"])
@@ -251,14 +255,14 @@ def test_unknown_fields_are_refused_everywhere(place: str) -> None:
         part = part[next(names) if key == "{}" else key]
     part["surprise"] = 1
     with pytest.raises(BadData, match="surprise"):
-        tuning.decode(json.dumps(document).encode(), RELEASE)
+        site_correction.decode(json.dumps(document).encode(), RELEASE)
 
 
 def test_another_format_asks_for_another_agent() -> None:
     """A shard of the future is not guessed at."""
     content = json.dumps(_document() | {"schema": "farm-edge/tuning/2"}).encode()
     with pytest.raises(BadData, match="this agent reads 'farm-edge/tuning/1': update the agent"):
-        tuning.decode(content, RELEASE)
+        site_correction.decode(content, RELEASE)
 
 
 @pytest.mark.parametrize(
@@ -267,4 +271,4 @@ def test_another_format_asks_for_another_agent() -> None:
 def test_other_bytes_are_refused(content: bytes) -> None:
     """What is not a JSON object of this form is bad data, never another error."""
     with pytest.raises(BadData, match=r"^tuning: "):
-        tuning.decode(content, RELEASE)
+        site_correction.decode(content, RELEASE)

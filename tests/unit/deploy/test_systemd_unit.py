@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import ConfigError, UsageError
-from edge_agent.masking import PASSWORD_CREDENTIAL, PUSH_CREDENTIAL, WEB_CREDENTIAL
-from edge_agent.service import PING_S, STOP_S
+from edge_agent.contract.errors import ConfigError, UsageError
+from edge_agent.core.loop import PING_S, STOP_S
+from edge_agent.core.masking import PASSWORD_CREDENTIAL, PUSH_CREDENTIAL, WEB_CREDENTIAL
 from trainer.config import HUB_KEY, SERVICE_KEY
 
 ROOT = Path(__file__).parents[3]

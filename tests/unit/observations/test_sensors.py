@@ -7,13 +7,13 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from edge_agent.config_structs import Sensor
 from edge_agent.contract import schema
-from edge_agent.errors import BadData
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.units import UNITS, convert
 from edge_agent.observations import sensors
 from edge_agent.observations.json_path import find
 from edge_agent.observations.sensors import Sample
-from edge_agent.observations.units import UNITS, convert
+from edge_agent.settings import Sensor
 from tests.fakes.forecasts import NOW
 
 HOUR = timedelta(hours=1)

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from edge_agent.contract.relayed import GUIDANCE
+from edge_agent.contract.bundles import GUIDANCE
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.forecast_json import from_bytes, to_bytes
 from edge_agent.contract.schema import TIME, TIME_DTYPE
-from edge_agent.database import connect
-from edge_agent.errors import BadData
-from edge_agent.observations.archive import from_bytes, to_bytes
 from edge_agent.observations.sensors import Sample
 from edge_agent.observations.store import Store
+from edge_agent.system.database import connect
 from tests.fakes.forecasts import NOW, forecast
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_agent.console import run
 from edge_agent.contract import features
+from edge_agent.contract.errors import BadData, ConfigError, InputMissing, NothingNew, TryLater
 from edge_agent.contract.manifest import Rollout
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
-from edge_agent.errors import BadData, ConfigError, InputMissing, NothingNew, TryLater
+from edge_agent.system.console import run
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, POOR, Bench
 from tests.fakes.trained import make_workspace

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_agent.contract import features, golden
+from edge_agent.contract import features, golden_windows
+from edge_agent.contract.errors import InputMissing
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
-from edge_agent.errors import InputMissing
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.trained import AS_OF, add_farm, make_workspace, shrink, train
 from tests.fakes.weather import SITE, STATION, record
 from trainer import candidate, dataset, training
@@ -112,7 +112,9 @@ def test_the_run_is_whole_and_says_what_it_is(trained: tuple[Workspace, Path]) -
     assert manifest.features.digest == features.digest()
     bodies = {t: files[one.file.path] for t, one in manifest.models.items()}
     predictors = load_predictors(bodies, len(NAMES))
-    golden.replay(files[manifest.golden.path], {t: p.predict for t, p in predictors.items()})
+    golden_windows.replay(
+        files[manifest.golden.path], {t: p.predict for t, p in predictors.items()}
+    )
     for target in TARGETS:
         assert set(metrics.scores[target]["model"]) == set(SCORED_LEADS)
         assert set(metrics.scores[target]["seed_recipe"]) == {24}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.errors import BadData, StorageError
-from edge_agent.files import write_atomic
+from edge_agent.contract.errors import BadData, StorageError
+from edge_agent.system.files import write_atomic
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, Bench
 from trainer import candidate, workspace

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from edge_agent.errors import GateRefused, NothingNew, TryLater, UsageError
+from edge_agent.contract.errors import GateRefused, NothingNew, TryLater, UsageError
 from tests.fakes.clock import FakeClock
 from tests.fakes.own_hours import Character, hours, settle, shared_run
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor

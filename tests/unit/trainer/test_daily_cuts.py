@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from edge_agent.errors import NothingNew
+from edge_agent.contract.errors import NothingNew
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import make_workspace

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.contract import climatology
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TIME
-from edge_agent.errors import BadData
 from tests.fakes.weather import FIRST, SITE, STATION, Damage, place, record, spoil
 from trainer import dataset
 from trainer.dataset import WARM_UP_HOURS, Pairs, StationSeries

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from edge_agent.contract.errors import InputMissing
 from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS, TIME
-from edge_agent.errors import InputMissing
 from tests.fakes.clock import FakeClock
 from tests.fakes.records import pair
 from tests.fakes.runs import GOOD, Bench, lower_floor

@@ -12,10 +12,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES, REFERENCES
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY
-from edge_agent.errors import BadData
-from edge_agent.inference import OnnxPredictor
+from edge_agent.forecasting.inference import OnnxPredictor
 from trainer import export, model, parity
 from trainer.export import ForecastModel
 from trainer.linear import Linear

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from edge_agent.alerts import message
-from edge_agent.alerts.envelope import Voice
-from edge_agent.alerts.wording import Speaker
-from edge_agent.config_structs import Device
+from edge_agent.alerts import messages as alert_messages
+from edge_agent.alerts.texts import Speaker
 from edge_agent.contract import schema
-from edge_agent.messaging.topics import Topics
-from edge_agent.observations import own
+from edge_agent.messages.envelope import Voice
+from edge_agent.messages.topics import Topics
+from edge_agent.observations import export
+from edge_agent.settings import Device
 from trainer.depot_store import FolderStore
 from trainer.farm_collect import collect
 from trainer.farms import Extent, extent, farm
@@ -48,7 +48,7 @@ def told(**changes: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key of the 
     """Topic and payload as an agent makes them, with changes to the payload."""
     topics = Topics.of("hill", "edge-1")
     voice = Voice(topics, Speaker("ko", ZoneInfo("Asia/Seoul")), NOW, "trusted", "model", 7)
-    made = message.history_message(voice, own.identity(Device(site="hill")), HOURS)
+    made = alert_messages.history_message(voice, export.identity(Device(site="hill")), HOURS)
     return made.topic, json.dumps(json.loads(made.payload) | changes).encode()
 
 

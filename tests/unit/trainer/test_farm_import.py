@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import schema
-from edge_agent.contract.farm import Identity
+from edge_agent.contract.errors import BadData, FarmError, InputMissing, UsageError
+from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import Flag, flag_column
-from edge_agent.errors import BadData, FarmError, InputMissing, UsageError
-from edge_agent.observations import own
+from edge_agent.observations import export
 from tests.fakes.clock import FakeClock
 from trainer import farm_import, farms
 from trainer.config import Config
@@ -54,7 +54,9 @@ def bring(
     return farm_import.bring(workspace, FakeClock(NOW), workspace.root / name, given)
 
 
-@pytest.mark.parametrize(("name", "encode"), [("a.parquet", own.to_parquet), ("a.csv", own.to_csv)])
+@pytest.mark.parametrize(
+    ("name", "encode"), [("a.parquet", export.to_parquet), ("a.csv", export.to_csv)]
+)
 def test_an_export_comes_in_as_it_went_out(
     workspace: Workspace, name: str, encode: type[object]
 ) -> None:
@@ -76,13 +78,13 @@ def test_an_export_comes_in_as_it_went_out(
 
 def test_a_table_from_elsewhere_needs_to_be_named(workspace: Workspace) -> None:
     """Its hours come in with the caller's word; a file that speaks for itself takes none."""
-    plain = own.to_csv(HOURS, WHOSE).partition(b"\n")[2]
+    plain = export.to_csv(HOURS, WHOSE).partition(b"\n")[2]
     with pytest.raises(UsageError, match=r"a\.csv: it does not say whose.*--elevation"):
         bring(workspace, "a.csv", plain)
     assert bring(workspace, "a.csv", b"\xef\xbb\xbf" + plain, WHOSE) == (HILL, Merge(added=3))
     for name, content in (
-        ("b.csv", own.to_csv(HOURS, WHOSE)),
-        ("b.parquet", own.to_parquet(HOURS, WHOSE)),
+        ("b.csv", export.to_csv(HOURS, WHOSE)),
+        ("b.parquet", export.to_parquet(HOURS, WHOSE)),
     ):
         with pytest.raises(UsageError, match="it says itself whose hours"):
             bring(workspace, name, content, WHOSE)
@@ -90,7 +92,7 @@ def test_a_table_from_elsewhere_needs_to_be_named(workspace: Workspace) -> None:
 
 def bad_files() -> dict[str, tuple[str, bytes, str]]:
     """What is wrong: file name, bytes, what the error says."""
-    head = own.to_csv(HOURS, WHOSE).partition(b"\n")[0]
+    head = export.to_csv(HOURS, WHOSE).partition(b"\n")[0]
     columns = b"time,air_temperature_c\n"
     good = b"2026-07-01T01:00:00Z,20.5\n"
     ahead = HOURS.with_columns(pl.col("time") + timedelta(hours=1))
@@ -118,14 +120,14 @@ def bad_files() -> dict[str, tuple[str, bytes, str]]:
             "who the hours are of",
         ),
         "nothing": ("a.csv", head + b"\n" + columns, "has no hours"),
-        "to come": ("a.csv", own.to_csv(ahead, WHOSE), "2026-07-01T06:00Z is still to come"),
+        "to come": ("a.csv", export.to_csv(ahead, WHOSE), "2026-07-01T06:00Z is still to come"),
         "no zone": ("a.parquet", naive.getvalue(), "time must be UTC"),
         "no numbers": (
             "a.parquet",
-            own.to_parquet(HOURS.with_columns(pl.concat_list(schema.AIR_TEMPERATURE)), WHOSE),
+            export.to_parquet(HOURS.with_columns(pl.concat_list(schema.AIR_TEMPERATURE)), WHOSE),
             r"column air_temperature_c is of List\(Float64\): numbers are needed",
         ),
-        "cut off": ("a.parquet", own.to_parquet(HOURS, WHOSE)[:-9], "not a readable Parquet"),
+        "cut off": ("a.parquet", export.to_parquet(HOURS, WHOSE)[:-9], "not a readable Parquet"),
         "wide": (
             "a.csv",
             head + b"\ntime,air_temperature_c" + b",a" * 5000 + b"\n",
@@ -151,14 +153,14 @@ def test_files_have_limits(workspace: Workspace, monkeypatch: pytest.MonkeyPatch
     """More bytes or rows than any farm has are refused; a file that is not there is said so."""
     monkeypatch.setattr(farm_import, "MAX_ROWS", 2)
     for name, content in (
-        ("a.csv", own.to_csv(HOURS, WHOSE)),
-        ("a.parquet", own.to_parquet(HOURS, WHOSE)),
+        ("a.csv", export.to_csv(HOURS, WHOSE)),
+        ("a.parquet", export.to_parquet(HOURS, WHOSE)),
     ):
         with pytest.raises(BadData, match="more than 2 rows"):
             bring(workspace, name, content)
     monkeypatch.setattr(farm_import, "MAX_BYTES", 100)
     with pytest.raises(BadData, match="more than 100 bytes"):
-        bring(workspace, "a.csv", own.to_csv(HOURS, WHOSE))
+        bring(workspace, "a.csv", export.to_csv(HOURS, WHOSE))
     with pytest.raises(InputMissing, match="no such file"):
         farm_import.bring(workspace, FakeClock(NOW), workspace.root / "none.csv")
 
@@ -173,14 +175,14 @@ def test_columns_that_are_nobodys_are_not_read(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(pl, "read_parquet", watched)
     wide = HOURS.with_columns(pl.lit(1).alias(f"x{number}") for number in range(20))
-    _, frame, _ = farm_import.read("a.parquet", own.to_parquet(wide, WHOSE))
+    _, frame, _ = farm_import.read("a.parquet", export.to_parquet(wide, WHOSE))
     assert wanted == HOURS.columns
     assert frame.height == HOURS.height
 
 
 def test_what_is_no_number_is_said_wrong() -> None:
     """As in all imports: null with the source's flag, and the hour stays."""
-    content = own.to_csv(HOURS, WHOSE).replace(b"20.5", b"warm")
+    content = export.to_csv(HOURS, WHOSE).replace(b"20.5", b"warm")
     _, frame, _ = farm_import.read("a.csv", content)
     flags = frame[flag_column(schema.AIR_TEMPERATURE)].to_list()
     assert flags == [Flag.SOURCE, Flag.MISSING, Flag.GOOD]
@@ -188,10 +190,10 @@ def test_what_is_no_number_is_said_wrong() -> None:
 
 def test_another_unit_is_doubted(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
     """Degrees Fahrenheit come in, as values out of range do, but not without a word."""
-    bring(workspace, "a.csv", own.to_csv(HOURS, WHOSE))
+    bring(workspace, "a.csv", export.to_csv(HOURS, WHOSE))
     assert not caplog.records
     fahrenheit = HOURS.with_columns(pl.col(schema.AIR_TEMPERATURE) * 1.8 + 32)
-    bring(workspace, "a.csv", own.to_csv(fahrenheit, WHOSE))
+    bring(workspace, "a.csv", export.to_csv(fahrenheit, WHOSE))
     (record,) = caplog.records
     assert "a.csv: 100% of air_temperature_c lie outside -40 to 45 °C" in record.getMessage()
 

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import schema
-from edge_agent.contract.farm import Identity
+from edge_agent.contract.errors import BadData, InputMissing, StorageError, UsageError
+from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import Flag, Site, flag_column
-from edge_agent.errors import BadData, InputMissing, StorageError, UsageError
 from trainer.depot_store import FolderStore
 from trainer.farms import Farm, enrol, farm, farms
 from trainer.lake import Lake, Merge

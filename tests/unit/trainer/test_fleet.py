@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from edge_agent.errors import UsageError
+from edge_agent.contract.errors import UsageError
 from trainer.fleet import COLUMNS, devices, to_csv, to_html, to_text
 from trainer.fleet_broker import Place
 

@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_agent.contract import features, golden
+from edge_agent.contract import features, golden_windows
+from edge_agent.contract.errors import BadData, GateRefused, InputMissing, NothingNew
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
-from edge_agent.errors import BadData, GateRefused, InputMissing, NothingNew
-from edge_agent.inference import load_predictors
+from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.clock import FakeClock
 from tests.fakes.loaded import manifest as loaded
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
@@ -226,7 +226,9 @@ def test_g3_winner_and_kept_model_stand_in_one_release(low: Bench) -> None:
     assert manifest.lineage["kept_relative_humidity_pct"] == "release 1"
     bodies = {t: files[one.file.path] for t, one in manifest.models.items()}
     predictors = load_predictors(bodies, len(NAMES))
-    golden.replay(files[manifest.golden.path], {t: p.predict for t, p in predictors.items()})
+    golden_windows.replay(
+        files[manifest.golden.path], {t: p.predict for t, p in predictors.items()}
+    )
     assert low.decide(folder) == composed
     low.publish(composed)
     live = gate.champion_of(low.workspace, "stable", low.clock)

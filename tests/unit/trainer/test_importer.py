@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData, InputMissing, UsageError
 from edge_agent.contract.schema import Flag, flag_column
-from edge_agent.errors import BadData, InputMissing, UsageError
 from tests.fakes.clock import FakeClock
 from trainer import importer
 from trainer.config import Config

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from edge_agent.errors import TryLater
+from edge_agent.contract.errors import TryLater
 from trainer.depot_store import MemoryStore
 from trainer.journal import Journal, Page
 

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.contract.schema import Flag, flag_column
-from edge_agent.errors import BadData, StorageError
 from trainer.depot_store import FolderStore
 from trainer.lake import COLUMNS, Lake, Merge
 

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from edge_agent.contract.errors import InputMissing
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.features import LOOKBACK_HOURS
 from edge_agent.contract.manifest import SiteNormals
 from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS
-from edge_agent.errors import InputMissing
-from edge_agent.forecast import place_of
+from edge_agent.forecasting.forecaster import place_of
 from tests.fakes.trained import AS_OF, WHEN, add_farm, make_workspace
 from tests.fakes.weather import FIRST, STATION, record
 from trainer import dataset, holdout, shares, training

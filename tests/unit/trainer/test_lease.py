@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from edge_agent.errors import StorageError, TryLater
+from edge_agent.contract.errors import StorageError, TryLater
 from trainer.lease import Lease, Seen, held
 
 TERM = 120.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.errors import StorageError
+from edge_agent.contract.errors import StorageError
 from trainer import ledger, plan
 from trainer.depot_store import MemoryStore
 from trainer.ledger import Ledger

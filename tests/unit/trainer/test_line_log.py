@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from edge_agent.errors import BadData, TryLater
+from edge_agent.contract.errors import BadData, TryLater
 from trainer.depot_store import FolderStore, MemoryStore
 from trainer.line_log import LineLog
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from edge_agent.errors import StorageError
+from edge_agent.contract.errors import StorageError
 from trainer.depot_store import MemoryStore
 from trainer.raw_store import RawStore, pack
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.contract.errors import BadData, InputMissing, NothingNew, Refused, UsageError
 from edge_agent.contract.manifest import Rollout
-from edge_agent.errors import BadData, InputMissing, NothingNew, Refused, UsageError
 from tests.fakes.depot import Device, Yard, ref, release
 from trainer import roles
 from trainer.metadata import Current

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import BadData, InputMissing
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, Bench
 from tests.fakes.trained import AS_OF, make_workspace

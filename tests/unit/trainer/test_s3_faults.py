@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent.errors import StorageError
+from edge_agent.contract.errors import StorageError
 from trainer.s3_faults import RIGHTS, fault_of
 
 WHERE = "s3://farm/runs/a"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.contract.relayed import station_path
-from edge_agent.errors import NothingNew
-from edge_agent.updates.sources import FolderSource
+from edge_agent.contract.bundles import station_path
+from edge_agent.contract.errors import NothingNew
+from edge_agent.updates.source import FolderSource
 from tests.fakes.depot import Device, Yard
 from trainer.depot import Depot
 from trainer.depot_store import FolderStore

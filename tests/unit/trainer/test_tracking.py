@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.contract.errors import ConfigError, GateRefused
 from edge_agent.contract.schema import TARGETS
-from edge_agent.errors import ConfigError, GateRefused
 from tests.fakes.trained import make_workspace
 from trainer import tracking
 from trainer.config import decode

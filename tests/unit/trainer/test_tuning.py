@@ -12,10 +12,10 @@ import msgspec
 import polars as pl
 import pytest
 
-from edge_agent.contract import tuning as agent
+from edge_agent.contract import site_correction as agent
+from edge_agent.contract.errors import BadData, InputMissing, NothingNew
 from edge_agent.contract.manifest import Rollout
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
-from edge_agent.errors import BadData, InputMissing, NothingNew
 from tests.fakes.clock import FakeClock
 from tests.fakes.loaded import manifest as loaded
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_agent.contract.residuals import LEVELS
-from edge_agent.contract.tuning import KNOTS, TERMS
+from edge_agent.contract.site_correction import KNOTS, TERMS
 from trainer import tuning_fit
 from trainer.tuning_fit import BLOCK_DAYS, FIRST_DAYS, GUARD_DAYS, Lack
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.errors import CannotCreate, ConfigError, InputMissing, UsageError
+from edge_agent.contract.errors import CannotCreate, ConfigError, InputMissing, UsageError
 from trainer import config, workspace
 from trainer.config import Config
 from trainer.secrets import kma_key

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import FarmError, ProtocolFault, Refused, TryLater
+from edge_agent.contract.errors import FarmError, ProtocolFault, Refused, TryLater
 from trainer.sources import asos, envelope
 from trainer.sources.http import NotPublished, QuotaSpent, Transient, Truncated
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from edge_agent.errors import ConfigError, ProtocolFault, Refused
+from edge_agent.contract.errors import ConfigError, ProtocolFault, Refused
 from tests.fakes.clock import FakeClock
 from trainer.config import Kma
 from trainer.sources.http import Pace, QuotaSpent, Service, Transient, Truncated, plain_key

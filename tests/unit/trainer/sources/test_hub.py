@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from demo.kma_hub import _line, _ruler, refusal
+from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
 from edge_agent.contract.schema import RAIN, TIME, Flag, flag_column
-from edge_agent.errors import FarmError, ProtocolFault, Refused
 from trainer.config import Kma
 from trainer.sources import hub, kma
 from trainer.sources.http import QuotaSpent, Service, Transient, Truncated

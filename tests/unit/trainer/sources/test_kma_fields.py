@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import Flag, flag_column
-from edge_agent.errors import BadData
 from trainer.sources import kma
 from trainer.stations import station
 

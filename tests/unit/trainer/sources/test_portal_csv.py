@@ -9,8 +9,8 @@ import pytest
 
 from demo.climate import generate
 from demo.places import SEOUL
+from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import RAIN, SOLAR, TIME, Flag, flag_column
-from edge_agent.errors import BadData, UsageError
 from tests.fakes.portal_file import COLUMNS, download
 from trainer import importer
 from trainer.sources import kma, portal_csv

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from edge_agent.contract.dfs_grid import Cell
+from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
 from edge_agent.contract.schema import RAIN, RELATIVE_HUMIDITY, TIME, Flag, flag_column
-from edge_agent.errors import FarmError, ProtocolFault, Refused
 from trainer.sources import kma, village, village_table
 from trainer.sources.http import QuotaSpent, Transient, Truncated
 from trainer.sources.village_table import CATEGORIES, COLUMNS, ISSUED, VALID

@@ -1,0 +1,120 @@
+"""Every alert edge that was said and what it rested on, kept after the message has gone out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge_agent.contract.errors import InputMissing
+from edge_agent.messages.payloads import AlertEvent
+from edge_agent.system.database import faults_told, migrate, transaction
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from edge_agent.messages.message import Message
+
+KEPT: Final = 2_000
+_STEPS: Final = (
+    """CREATE TABLE alert_log (seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,
+  rule TEXT NOT NULL, edge TEXT NOT NULL, text TEXT NOT NULL, id TEXT NOT NULL) STRICT""",
+    """ALTER TABLE alert_log ADD COLUMN event BLOB;
+ALTER TABLE alert_log ADD COLUMN inputs BLOB""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One edge: when, which rule, what happened, the text for people, the id of its message."""
+
+    at: datetime
+    rule: str
+    edge: str
+    text: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An edge as it was sent, and its frozen case; None where a rule was taken out."""
+
+    event: AlertEvent
+    inputs: bytes | None
+
+
+class AlertLog:
+    """The newest `KEPT` edges. Every method raises `StorageError` when the disk refuses.
+
+    Args:
+        connection: From `database.connect`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        migrate(connection, "alert_log", _STEPS)
+
+    def add(self, event: Message, inputs: bytes | None = None) -> None:
+        """Keep an edge from its message, with its frozen inputs; part of the caller's transaction.
+
+        Args:
+            event: Its message.
+            inputs: What it rested on.
+        """
+        said = msgspec.json.decode(event.payload, type=AlertEvent)
+        with transaction(self._db) as db:
+            db.execute(
+                "INSERT INTO alert_log (at, rule, edge, text, id, event, inputs) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    int(said.issued_at.timestamp()),
+                    said.rule,
+                    said.event_type,
+                    said.text,
+                    said.id,
+                    event.payload,
+                    inputs,
+                ),
+            )
+            db.execute(
+                "DELETE FROM alert_log WHERE seq <= (SELECT max(seq) FROM alert_log) - ?", (KEPT,)
+            )
+
+    def newest(self, count: int) -> list[Said]:
+        """The last `count` edges, oldest first."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT at, rule, edge, text, id FROM alert_log ORDER BY seq DESC LIMIT ?",
+                (count,),
+            ).fetchall()
+        return [Said(datetime.fromtimestamp(at, UTC), *rest) for at, *rest in reversed(rows)]
+
+    def before(self, number: int | None, most: int) -> list[tuple[int, Said]]:
+        """The newest `most` edges with a smaller number than that, newest first."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT seq, at, rule, edge, text, id FROM alert_log "
+                "WHERE seq < coalesce(?, seq + 1) ORDER BY seq DESC LIMIT ?",
+                (number, most),
+            ).fetchall()
+        return [(seq, Said(datetime.fromtimestamp(at, UTC), *rest)) for seq, at, *rest in rows]
+
+    def find(self, name: str) -> Kept:
+        """The newest edge whose id is `name` or ends with it.
+
+        Raises:
+            InputMissing: There is none, or it was kept by an agent that froze no inputs.
+        """
+        with faults_told(self._db):
+            row = self._db.execute(
+                "SELECT event, inputs FROM alert_log "
+                "WHERE substr(id, -length(?)) = ? ORDER BY seq DESC LIMIT 1",
+                (name, name),
+            ).fetchone()
+        if row is None or row[0] is None:
+            raise InputMissing(
+                f"alert {name}: not among the last {KEPT}; `edge-agent history --json` lists ids"
+            )
+        return Kept(msgspec.json.decode(row[0], type=AlertEvent), row[1])

@@ -1,0 +1,97 @@
+"""A forecast as bytes and back, for the store. Pure; JSON, NaN as null."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+import msgspec
+import numpy as np
+
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.forecast import Forecast, Source, TargetForecast
+
+Number = float | None
+
+
+class _Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    unit: str
+    values: list[Number]
+    levels: tuple[float, ...]
+    quantiles: tuple[list[Number], ...]
+
+
+class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    issued_at: datetime
+    origin: datetime
+    valid_at: tuple[datetime, ...]
+    targets: dict[str, _Target]
+    source: Source
+    release: int | None
+    notes: tuple[str, ...]
+    # Forecasts that older agents kept have none.
+    adjusted: tuple[str, ...] = ()
+
+
+def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
+    """Forecast as JSON, numbers to a thousandth: finer than any sensor, and half the bytes.
+
+    Args:
+        forecast: What to keep.
+        digits: After the point; None keeps every bit.
+    """
+    return msgspec.json.encode(
+        _Forecast(
+            forecast.issued_at,
+            forecast.origin,
+            tuple(forecast.valid_at),
+            {
+                name: _Target(
+                    target.unit,
+                    _numbers(target.values, digits),
+                    tuple(target.levels.tolist()),
+                    tuple(_numbers(row, digits) for row in target.quantiles),
+                )
+                for name, target in forecast.targets.items()
+            },
+            forecast.source,
+            forecast.release,
+            tuple(forecast.notes),
+            tuple(forecast.adjusted),
+        )
+    )
+
+
+def from_bytes(content: bytes) -> Forecast:
+    """Forecast from what `to_bytes` made.
+
+    Raises:
+        BadData: Not that.
+    """
+    try:
+        kept = msgspec.json.decode(content, type=_Forecast)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise BadData(f"kept forecast: {fault}") from fault
+    return Forecast(
+        kept.issued_at,
+        kept.origin,
+        kept.valid_at,
+        {
+            name: TargetForecast(
+                target.unit,
+                np.array(target.values, dtype=np.float64),
+                np.array(target.levels, dtype=np.float64),
+                np.array(target.quantiles, dtype=np.float64),
+            )
+            for name, target in kept.targets.items()
+        },
+        kept.source,
+        kept.release,
+        kept.notes,
+        kept.adjusted,
+    )
+
+
+def _numbers(values: np.ndarray, digits: int | None) -> list[Number]:
+    plain: list[float] = (values if digits is None else np.round(values, digits)).tolist()
+    return [number if math.isfinite(number) else None for number in plain]

@@ -1,0 +1,223 @@
+"""Golden windows: a few real stretches of weather with what features and models make of them.
+
+The trainer writes them into every release; the agent replays them on its own processor before it
+switches to the release. Features are compared with a tolerance, since the last bit of a logarithm
+may differ between mathematics libraries; predictions are then made from the *expected* features,
+so that a hair's difference in a feature cannot excuse or hide a model that computes wrongly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from edge_agent.contract import features
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.quality import clean
+from edge_agent.contract.schema import OBSERVED, TIME, TIME_DTYPE, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FORMAT: Final = "farm-edge/golden/1"
+FEATURE_TOLERANCE: Final = 1e-4
+"""Largest accepted difference of a feature, relative to 1 or its size if that is larger."""
+
+PREDICTION_TOLERANCE: Final = 1e-3
+"""Largest accepted difference of a prediction, in the target's unit."""
+
+
+class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One stretch of weather and what must come out.
+
+    Attributes:
+        latitude: Degrees north.
+        longitude: Degrees east.
+        elevation_m: Metres.
+        normals: Per target, harmonic coefficients.
+        first: First hour, UTC, ISO 8601.
+        observations: Per quantity one value an hour, null = missing.
+        features: Expected matrix, one row a lead; null = missing.
+        predictions: Per target, expected forecast for each lead.
+    """
+
+    latitude: float
+    longitude: float
+    elevation_m: float
+    normals: dict[str, tuple[float, ...]]
+    first: str
+    observations: dict[str, tuple[float | None, ...]]
+    features: tuple[tuple[float | None, ...], ...]
+    predictions: dict[str, tuple[float, ...]]
+
+
+class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All windows of a release."""
+
+    schema: str
+    leads: tuple[int, ...]
+    windows: tuple[Window, ...]
+
+
+def build(
+    frames: tuple[tuple[features.Place, pl.DataFrame], ...],
+    leads: tuple[int, ...],
+    predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+) -> bytes:
+    """Golden file from observation windows.
+
+    Args:
+        frames: Place and raw hourly observations that end at the origin.
+        leads: Hours ahead to tabulate.
+        predictors: Per target, float32 matrix -> vector.
+
+    Returns:
+        JSON; equal input gives equal bytes.
+    """
+    windows = []
+    for place, frame in frames:
+        matrix = _matrix(place, frame, leads)
+        windows.append(
+            Window(
+                latitude=place.site.latitude,
+                longitude=place.site.longitude,
+                elevation_m=place.site.elevation_m,
+                normals=place.normals,
+                first=frame[TIME][0].isoformat(),
+                observations={
+                    name: tuple(frame[name].to_list())
+                    for name in OBSERVED
+                    if name in frame.columns and frame[name].null_count() < frame.height
+                },
+                features=tuple(
+                    tuple(None if np.isnan(v) else float(v) for v in row) for row in matrix
+                ),
+                predictions={
+                    target: tuple(float(v) for v in predict(matrix))
+                    for target, predict in predictors.items()
+                },
+            )
+        )
+    document = Golden(schema=FORMAT, leads=leads, windows=tuple(windows))
+    return msgspec.json.encode(document, order="deterministic")
+
+
+def replay(content: bytes, predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]]) -> None:
+    """Recompute every window and compare.
+
+    Args:
+        content: Golden file of the release.
+        predictors: Per target, float32 matrix -> vector; the models of the same release.
+
+    Raises:
+        BadData: Not a golden file, a window that cannot be computed, or something differs; the
+            text names window, feature or target, and both numbers.
+    """
+    golden = _decode(content)
+    if not golden.windows:
+        raise BadData("golden windows: the file holds none")
+    for number, window in enumerate(golden.windows, 1):
+        where = f"golden window {number}"
+        try:
+            _replay_window(where, window, golden.leads, predictors)
+        except (ValueError, KeyError, pl.exceptions.PolarsError) as fault:
+            line = str(fault).partition("\n")[0]
+            raise BadData(f"{where}: cannot be computed: {line}") from fault
+
+
+def with_predictions(
+    content: bytes, predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]]
+) -> bytes:
+    """The same windows with the predictions of other models.
+
+    Raises:
+        BadData: Not a golden file.
+    """
+    golden = _decode(content)
+    windows = tuple(
+        msgspec.structs.replace(
+            window,
+            predictions={
+                target: tuple(float(v) for v in predict(_expected(window)))
+                for target, predict in predictors.items()
+            },
+        )
+        for window in golden.windows
+    )
+    return msgspec.json.encode(
+        msgspec.structs.replace(golden, windows=windows), order="deterministic"
+    )
+
+
+def _decode(content: bytes) -> Golden:
+    try:
+        golden = msgspec.json.decode(content, type=Golden)
+    except (msgspec.DecodeError, msgspec.ValidationError) as fault:
+        raise BadData(f"golden windows: {fault}") from fault
+    if golden.schema != FORMAT:
+        raise BadData(f"golden windows: format {golden.schema!r}, expected {FORMAT!r}")
+    return golden
+
+
+def _expected(window: Window) -> np.ndarray:
+    return np.array(window.features, dtype=np.float32)
+
+
+def _replay_window(
+    where: str,
+    window: Window,
+    leads: tuple[int, ...],
+    predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+) -> None:
+    hours = max((len(values) for values in window.observations.values()), default=0)
+    if hours == 0:
+        raise BadData(f"{where}: holds no observations")
+    first = pl.Series([window.first]).str.to_datetime(time_unit="us", time_zone="UTC")[0]
+    frame = pl.DataFrame(
+        {
+            TIME: pl.datetime_range(
+                first, pl.lit(first).dt.offset_by(f"{hours - 1}h"), "1h", eager=True
+            ).cast(TIME_DTYPE),
+            **{name: list(values) for name, values in window.observations.items()},
+        }
+    )
+    site = Site(window.latitude, window.longitude, window.elevation_m)
+    computed = _matrix(features.Place(site, window.normals), frame, leads)
+    expected = _expected(window)
+    if computed.shape != expected.shape:
+        raise BadData(f"{where}: {computed.shape} features, expected {expected.shape}")
+    scale = np.maximum(1.0, np.abs(np.nan_to_num(expected)))
+    missing = np.isnan(computed) != np.isnan(expected)
+    wrong = missing | (np.abs(np.nan_to_num(computed - expected)) > FEATURE_TOLERANCE * scale)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise BadData(
+            f"{where}: feature {features.FEATURES[column]} at lead {leads[row]} h is "
+            f"{computed[row, column]}, expected {expected[row, column]}"
+        )
+    if window.predictions.keys() != predictors.keys():
+        raise BadData(
+            f"{where}: predictions of {sorted(window.predictions)}, "
+            f"but the release has models of {sorted(predictors)}"
+        )
+    for target, values in window.predictions.items():
+        if len(values) != len(leads):
+            raise BadData(f"{where}: {len(values)} predictions of {target} at {len(leads)} leads")
+        predicted = predictors[target](expected)
+        difference = np.abs(predicted - np.array(values))
+        if not (difference <= PREDICTION_TOLERANCE).all():
+            row = int(np.argmax(np.nan_to_num(difference, nan=np.inf)))
+            raise BadData(
+                f"{where}: {target} at lead {leads[row]} h is {predicted[row]}, "
+                f"expected {values[row]}"
+            )
+
+
+def _matrix(place: features.Place, frame: pl.DataFrame, leads: tuple[int, ...]) -> np.ndarray:
+    cleaned = clean(frame)
+    table = features.compute(cleaned, place)
+    origins = np.full(len(leads), cleaned.height - 1)
+    return features.matrix(table, origins, np.array(leads))

@@ -1,0 +1,133 @@
+"""Builds the courier from the configuration, and carries the outbox to the broker once."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.core.events import Inbox
+from edge_agent.core.masking import PASSWORD_CREDENTIAL
+from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.connection import Down, Event, Outgoing
+from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.tls import TlsFiles
+from edge_agent.system import locations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from edge_agent.messages.topics import Topics
+    from edge_agent.mqtt.connection import Subscription
+    from edge_agent.mqtt.outbox import Outbox
+    from edge_agent.settings import Config, Tls
+    from edge_agent.system.ports import Clock
+
+_HANG_UP_S: Final = 3.0
+_TURN_S: Final = 0.2
+_FAILURES: Final = 2
+"""The first may be a broker of the older protocol; the second says that nobody is there."""
+
+
+def open_courier(
+    config: Config,
+    outbox: Outbox,
+    topics: Topics,
+    report: Callable[[Event], None],
+    clock: Clock,
+    *,
+    subscriptions: Sequence[Subscription] = (),
+    ping: str = "",
+    env: Mapping[str, str] = os.environ,
+) -> Courier:
+    """Courier to the configured broker; nothing is connected yet.
+
+    Args:
+        config: `[mqtt]` and `[device]` are read.
+        outbox: What it carries.
+        topics: Topics of this device.
+        report: Where events of the network thread go.
+        clock: Time.
+        subscriptions: What to listen to.
+        ping: Topic of pings to oneself; empty = none.
+        env: Where systemd names its credentials.
+    """
+    return Courier(
+        MqttLink(broker_of(config, topics, env), report, clock),
+        outbox,
+        availability=topics.availability,
+        subscriptions=subscriptions,
+        protocol=config.mqtt.protocol,
+        clock=clock,
+        random=random.random,
+        first_pause_s=config.mqtt.reconnect_s,
+        ping=ping,
+    )
+
+
+def broker_of(config: Config, topics: Topics, env: Mapping[str, str] = os.environ) -> Broker:
+    """Where and as whom this device connects."""
+    mqtt = config.mqtt
+    return Broker(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=mqtt.client_id or f"farm-edge-{config.device.site}-{config.device.id}",
+        will=Outgoing(topics.availability, b"offline", retain=True, json=False),
+        username=mqtt.username,
+        password=lambda: locations.secret(mqtt.password_file, PASSWORD_CREDENTIAL, env),
+        tls=_tls(mqtt.tls) if mqtt.tls.enabled else None,
+        keepalive_s=mqtt.keepalive_s,
+    )
+
+
+def deliver(
+    config: Config,
+    outbox: Outbox,
+    topics: Topics,
+    clock: Clock,
+    *,
+    now: Callable[[], datetime | None],
+    timeout_s: float,
+) -> str:
+    """Carry what waits to the broker and hang up; why something still waits, or an empty text.
+
+    Args:
+        config: `[mqtt]` and `[device]` are read.
+        outbox: The queue.
+        topics: Topics of this device.
+        clock: Measures the time-out.
+        now: UTC for expiry, or None while the clock is not trusted.
+        timeout_s: Longest time to try.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    inbox = Inbox()
+    courier = open_courier(config, outbox, topics, inbox.put, clock)
+    end = clock.monotonic() + timeout_s
+    failures = 0
+    try:
+        while failures < _FAILURES and clock.monotonic() < end and _waiting(outbox):
+            courier.tick(now())
+            item = inbox.get(min(_TURN_S, max(end - clock.monotonic(), 0.0)))
+            while item is not None:
+                if isinstance(item, Event):
+                    failures += isinstance(item, Down)
+                    courier.handle(item, now())
+                item = inbox.get(0.0)
+        problem = courier.state.problem
+    finally:
+        courier.hang_up(_HANG_UP_S)
+        courier.write_down()
+    return problem or f"no answer within {timeout_s:g} s" if _waiting(outbox) else ""
+
+
+def _waiting(outbox: Outbox) -> int:
+    return sum(outbox.counts().waiting.values())
+
+
+def _tls(tls: Tls) -> TlsFiles:
+    paths = [Path(name) if name else None for name in (tls.ca, tls.cert, tls.key)]
+    return TlsFiles(*paths)

@@ -1,0 +1,65 @@
+"""What reaches the service's loop from other threads and from signal handlers."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from edge_agent.mqtt.connection import Event, Received
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Signal(Enum):
+    """What a person or systemd wants."""
+
+    STOP = "stop"
+    RELOAD = "reload"
+    CYCLE = "cycle"
+    FETCH = "fetch"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An update is over: whether it brought anything, or why it failed."""
+
+    news: bool
+    fault: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something another thread wants done on the loop's thread; `call` answers by itself."""
+
+    call: Callable[[], None]
+
+
+Item = Event | Signal | Fetched | Errand
+
+
+class Inbox:
+    """Where other threads and signal handlers leave what the loop must see."""
+
+    def __init__(self, most_received: int = 5_000) -> None:
+        # SimpleQueue may be used inside a signal handler, Queue may not.
+        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._most_received = most_received
+        self.dropped = 0
+        """Messages of others that came faster than they could be worked."""
+
+    def put(self, item: Item) -> None:
+        """Never blocks; drops and counts messages of others when too many wait."""
+        if isinstance(item, Received) and self._items.qsize() >= self._most_received:
+            self.dropped += 1
+            return
+        self._items.put(item)
+
+    def get(self, timeout_s: float) -> Item | None:
+        """The next item, or None when none came in time."""
+        try:
+            return self._items.get(timeout=max(timeout_s, 0.0))
+        except queue.Empty:
+            return None

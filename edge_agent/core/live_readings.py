@@ -1,0 +1,86 @@
+"""What live rules look at: hourly values of a role's sensors, then its newest reading."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
+from edge_agent.alerts.evidence import Measured
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, SOIL_MOISTURE, TIME
+from edge_agent.observations import sensors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from edge_agent.observations.intake import Intake
+    from edge_agent.observations.sensors import Sample
+    from edge_agent.observations.store import Store
+    from edge_agent.settings import Rule, Sensor
+
+
+class Live:
+    """Readings for live rules, from what has just come in and from the store.
+
+    Args:
+        configured: The sensors of the configuration.
+        intake: Messages since the start.
+        store: What was written down before.
+    """
+
+    def __init__(self, configured: Sequence[Sensor], intake: Intake, store: Store) -> None:
+        self._sensors = tuple(configured)
+        self._intake = intake
+        self._store = store
+
+    def readings(self, rule: Rule, now: datetime) -> list[Measured]:
+        """The `for_h` newest values for a rule, oldest first; null where there is none."""
+        if rule.quantity != VPD:
+            return self._of(rule, rule.quantity, now)
+        both = zip(
+            self._of(rule, AIR_TEMPERATURE, now),
+            self._of(rule, RELATIVE_HUMIDITY, now),
+            strict=True,
+        )
+        return [
+            Measured(
+                min(warm.at, damp.at),
+                None
+                if warm.value is None or damp.value is None
+                else float(deficit_kpa(warm.value, damp.value)),
+            )
+            for warm, damp in both
+        ]
+
+    def soil_moisture(self, now: datetime) -> float | None:
+        """Median of the soil moisture sensors in percent, None where none speaks."""
+        return self._newest("soil", SOIL_MOISTURE, now).value
+
+    def _of(self, rule: Rule, quantity: str, now: datetime) -> list[Measured]:
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        hours = [hour - timedelta(hours=back) for back in range(rule.for_h - 2, -1, -1)]
+        if not hours:
+            return [self._newest(rule.role, quantity, now)]
+        frame = self._store.hourly(sensors.source_of(rule.role), hours[0], hours[-1])
+        known = dict(frame.select(TIME, quantity).iter_rows())
+        before = [Measured(at, known.get(at)) for at in hours]
+        return [*before, self._newest(rule.role, quantity, now)]
+
+    def _newest(self, role: str, quantity: str, now: datetime) -> Measured:
+        found: list[Sample] = []
+        for sensor in self._sensors:
+            if (sensor.role, sensor.quantity) != (role, quantity):
+                continue
+            oldest = now - timedelta(seconds=sensor.max_age_s)
+            sample = self._intake.newest(sensor)
+            if sample is None:
+                kept = self._store.samples(sensors.key_of(sensor), oldest, now)
+                sample = sensors.settled(quantity, kept)
+            # A reading older than its limit is no reading.
+            if sample is not None and oldest <= sample.at <= now + sensors.AHEAD:
+                found.append(sample)
+        if not found:
+            return Measured(now, None)
+        value = sensors.together(quantity, [sample.value for sample in found])
+        return Measured(min(sample.at for sample in found), value)

@@ -1,0 +1,52 @@
+"""A release in memory: its models, and what is this device's own in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.contract.site_correction import Correction, Tuning
+    from edge_agent.system.ports import Predictor
+    from edge_agent.updates.slots import InstalledRelease
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A `forecast.LoadedRelease`.
+
+    Attributes:
+        manifest: The release's description.
+        predictors: One per target.
+        tuned: Corrections for this device with their figures, or None.
+    """
+
+    manifest: Manifest
+    predictors: Mapping[str, Predictor]
+    tuned: Tuning | None = None
+
+    @property
+    def tuning(self) -> Mapping[str, Correction]:
+        """This device's corrections by target."""
+        return {} if self.tuned is None else self.tuned.corrections
+
+
+def load_release(installed: InstalledRelease, device: str) -> Loaded:
+    """An installed release in memory.
+
+    Args:
+        installed: The release.
+        device: "site/id", whose corrections are wanted.
+
+    Raises:
+        BadData: A model or the device's corrections cannot be loaded.
+    """
+    from edge_agent.forecasting.inference import load_predictors
+
+    manifest = installed.manifest
+    models = {target: installed.read(model.file) for target, model in manifest.models.items()}
+    predictors = load_predictors(models, len(manifest.features.names))
+    return Loaded(manifest, predictors, installed.tuning(device))

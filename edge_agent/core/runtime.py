@@ -1,0 +1,395 @@
+"""Builds the agent's real parts from its configuration: used by the commands and the service.
+
+Not thread-safe: the database connection belongs to the thread that opened it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from edge_agent import __version__, config
+from edge_agent.agronomy.irrigation import NoAdvice
+from edge_agent.alerts import messages as alert_messages
+from edge_agent.alerts.latches import Latches
+from edge_agent.alerts.log import AlertLog
+from edge_agent.alerts.texts import Speaker
+from edge_agent.contract.forecast import Forecast, NoForecast
+from edge_agent.core import cycle
+from edge_agent.core.auto_rollback import Probation
+from edge_agent.core.live_readings import Live
+from edge_agent.core.loaded_release import Loaded, load_release
+from edge_agent.core.stored_weather import StoredWeather
+from edge_agent.forecasting import online_correction
+from edge_agent.forecasting.online_correction import Teacher
+from edge_agent.forecasting.verification_store import Track
+from edge_agent.messages import backfill
+from edge_agent.messages.envelope import Voice
+from edge_agent.messages.topics import Topics
+from edge_agent.mqtt.outbox import Caps, Outbox
+from edge_agent.observations import export, source_choice
+from edge_agent.observations.intake import Intake
+from edge_agent.observations.store import Store
+from edge_agent.system import locations
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.clock_trust import Timekeeper
+from edge_agent.system.database import connect
+from edge_agent.system.files import free_bytes
+from edge_agent.system.privileges import work_as_owner
+from edge_agent.updates.slots import Slots
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from edge_agent.core.cycle import Decision
+    from edge_agent.core.pull import Pulled
+    from edge_agent.forecasting.forecaster import LoadedRelease
+    from edge_agent.messages.message import Message
+    from edge_agent.messages.payloads import Input
+    from edge_agent.settings import Config
+    from edge_agent.system.clock_trust import ClockState
+    from edge_agent.system.ports import Clock
+    from edge_agent.updates.slots import InstalledRelease
+
+DATABASE: Final = "agent.db"
+_LIVE: Final = timedelta(hours=2)
+"""A cycle asked for an hour longer ago speaks of history, and says so."""
+WRITE_S: Final = 1800.0
+"""Sensor samples are written this often between cycles: a power cut costs no more of them."""
+_LATE: Final = timedelta(hours=6)
+"""Hours that are worked out again each cycle, for readings that came late."""
+_SHARED: Final = timedelta(days=7)
+"""Hours in the message of the farm's history: a trainer that asks once a week misses none."""
+_SAMPLES_LIVE: Final = timedelta(days=3)
+"""Nothing older is worked out: a board that wakes up in 1970 would have 56 years to do."""
+
+
+class Runtime:
+    """The agent without its network: what one hour needs.
+
+    Args:
+        settings: The configuration.
+        state: State folder.
+        clock: Time.
+        synchronised: Whether a time service vouches for the clock; the system says by default.
+        db: A database in memory instead of the one in the state folder; see `shelter`.
+
+    Attributes:
+        on_disk: Whether the database is the one in the state folder.
+        config: The configuration.
+        time: Judges the clock.
+        state: State folder.
+        db: The database.
+        store: Observations and kept forecasts.
+        outbox: Messages that wait.
+        latches: What rules remember.
+        log: Every alert edge that was said.
+        track: What was foreseen and how it came out.
+        intake: Sensor messages.
+        topics: Topics of this device.
+        slots: Installed releases.
+    """
+
+    def __init__(
+        self,
+        settings: Config,
+        state: Path,
+        clock: Clock,
+        synchronised: Callable[[], bool] | None = None,
+        db: sqlite3.Connection | None = None,
+    ) -> None:
+        self.config = settings
+        self.state = state
+        self.clock = clock
+        self.time = Timekeeper(state, clock, synchronised)
+        self.on_disk = db is None
+        self.db: sqlite3.Connection = connect(state / DATABASE) if db is None else db
+        self.store = Store(self.db)
+        self.latches = Latches(self.db)
+        self.log = AlertLog(self.db)
+        self.track = Track(self.db)
+        self._teacher = Teacher(self.track, self.store, settings.learning)
+        kept = settings.storage
+        self.outbox = Outbox(
+            self.db,
+            Caps(kept.outbox_alerts_bytes, kept.outbox_states_bytes, kept.outbox_telemetry_bytes),
+        )
+        self.intake = Intake(settings.sensors)
+        self._live = Live(settings.sensors, self.intake, self.store)
+        device = settings.device
+        self.topics = Topics.of(device.site, device.id, settings.mqtt.base_topic)
+        self.slots = Slots(state)
+        # Looked up at each call, so that a runtime whose release is stood in for keeps its trial.
+        self._probation = Probation(self.slots, lambda: self.release(), self._load)  # noqa: PLW0108 - see above
+        self._speaker = Speaker(device.language, ZoneInfo(device.timezone))
+        self._loaded: tuple[str, Loaded] | None = None
+        self._written_at = clock.monotonic()
+        self._oldest: datetime | None = None
+
+    def take_over(self, before: Runtime) -> None:
+        """From the runtime that this one replaces: models in memory, samples not yet written."""
+        # Under another name another farm's corrections would come along.
+        if self.config.device.full_id == before.config.device.full_id:
+            self._loaded = self._loaded or before._loaded
+        self._oldest = before.intake.flush(self.store)
+
+    def close(self) -> None:
+        """Write what waits, close the database and let go of the models."""
+        try:
+            self.intake.flush(self.store)
+        finally:
+            self.db.close()
+            # The probation knows this object, which without this would keep its models, megabytes
+            # that the collector does not see, until a full collection.
+            self._loaded = None
+
+    def release(self) -> Loaded | None:
+        """The live release with its models, loaded anew when another went live."""
+        installed = self.slots.load() if self._stale() else None
+        if installed is not None:
+            self._loaded = (installed.sha256, self._load(installed))
+        return self._loaded[1] if self._loaded else None
+
+    def parts(self) -> cycle.Parts:
+        """What a cycle works with now."""
+        return self._parts(self.release())
+
+    def _parts(self, release: LoadedRelease | None) -> cycle.Parts:
+        return cycle.Parts(
+            config=self.config,
+            db=self.db,
+            store=self.store,
+            weather=StoredWeather(self.store, self.config.device),
+            latches=self.latches,
+            log=self.log,
+            queue=self.outbox,
+            track=self.track,
+            teacher=self._teacher,
+            release=release,
+            readings=self._live.readings,
+            soil_moisture=self._live.soil_moisture,
+            voice=self._voice,
+        )
+
+    def decide(self, now: datetime | None = None) -> Decision:
+        """Work out the hour of `now` (the clock's by default) without saying anything.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        return self._decide(now or self.clock.now(), self.release())
+
+    def _decide(self, moment: datetime, release: LoadedRelease | None) -> Decision:
+        self._write_samples()
+        since = max(min(moment - _LATE, self._oldest or moment), moment - _SAMPLES_LIVE)
+        source_choice.aggregate(self.store, self.config.sensors, since, moment)
+        self._oldest = None
+        return cycle.decide(self._parts(release), moment, self.time.judge()[1])
+
+    def run_cycle(
+        self, now: datetime | None = None, problems: Sequence[str] = ()
+    ) -> tuple[Decision, int]:
+        """One hour, written down; the decision and the number of new messages.
+
+        Args:
+            now: The clock's time by default.
+            problems: More for `/health` to tell.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        moment = now or self.clock.now()
+        if self.on_disk:
+            decision = self._probation.decide(lambda release: self._decide(moment, release))
+        else:  # A trial is written down before each of its cycles, which this disk refuses.
+            decision = self._decide(moment, self.release())
+        new = cycle.commit(self.parts(), decision, *self._about(decision, problems))
+        self.store.prune(
+            decision.at,
+            observations_days=self.config.storage.observations_days,
+            forecasts_days=self.config.storage.forecasts_days,
+        )
+        self.track.prune(decision.at)
+        return decision, new
+
+    def run_watch(self, now: datetime | None = None) -> int:
+        """Live rules between two hours; number of new messages.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        if self.clock.monotonic() - self._written_at >= WRITE_S:
+            self._write_samples()
+        if not any(rule.now for rule in cycle.rules_of(self.config)):
+            return 0
+        moment = now or self.clock.now()
+        parts = self.parts()
+        decision = cycle.watch(parts, moment, self.time.judge()[1])
+        return cycle.commit(parts, decision) if decision.latches else 0
+
+    def fetch(self, place: str | None = None) -> Callable[[], Pulled]:
+        """Pull release and relayed bundles, from `place` or the configured depot: see `pull`."""
+        from edge_agent.core.pull import pull
+
+        return pull(self.config, self.state, self.clock, self.store, place=place)
+
+    def ready(self) -> bool:
+        """Whether a good release is installed."""
+        return self.release() is not None
+
+    def known_time(self) -> datetime | None:
+        """UTC, or None while the clock cannot be trusted."""
+        now, state = self.time.judge()
+        return None if state == "untrusted" else now
+
+    def _write_samples(self) -> None:
+        self._written_at = self.clock.monotonic()
+        earliest = self.intake.flush(self.store)
+        if earliest is not None:
+            self._oldest = min(earliest, self._oldest or earliest)
+
+    def _voice(
+        self,
+        now: datetime,
+        clock: ClockState,
+        forecast: Forecast | NoForecast,
+        inputs: tuple[Input, ...],
+    ) -> Voice:
+        known = forecast if isinstance(forecast, Forecast) else None
+        return Voice(
+            topics=self.topics,
+            speaker=self._speaker,
+            now=now,
+            clock=clock,
+            source=known.source.value if known else "agent",
+            release=known.release if known else None,
+            inputs=inputs,
+            state_valid=timedelta(hours=self.config.limits.forecast_valid_h),
+            historical=now < self.clock.now() - _LIVE,
+        )
+
+    def _about(self, decision: Decision, more: Sequence[str]) -> Sequence[Message]:
+        """Messages about the agent itself: model and health."""
+        forecast = decision.forecast
+        known = forecast if isinstance(forecast, Forecast) else None
+        why = forecast.reason if isinstance(forecast, NoForecast) else None
+        clock = self.time.judge()[1]
+        voice = self._voice(decision.at, clock, forecast, ())
+        problems = list(known.notes) if known else [why or ""]
+        if clock == "untrusted":
+            problems.append("the clock is behind times that have surely passed")
+        left = self.slots.pointer().left
+        if left is not None:
+            problems.append(f"release {left.release} was left: {left.why}")
+        problems.extend(more)
+        age = int((decision.at - known.origin).total_seconds()) if known else None
+        counts = self.outbox.counts()
+        health = alert_messages.health_message(
+            voice,
+            forecast_source=known.source.value if known else None,
+            forecast_reason=why,
+            data_age_s=age,
+            disk_free_bytes=free_bytes(self.state),
+            outbox={
+                **{f"waiting_{kind}": n for kind, n in counts.waiting.items()},
+                **{f"dropped_{kind}": n for kind, n in counts.dropped_for_room.items()},
+                **{f"expired_{kind}": n for kind, n in counts.dropped_expired.items()},
+                **{f"refused_{kind}": n for kind, n in counts.refused.items()},
+            },
+            alerts_raised=cycle.raised(decision),
+            rules_unknown=decision.unknown,
+            advice_reason=decision.advice.reason if isinstance(decision.advice, NoAdvice) else None,
+            problems=tuple(problems),
+            skill=online_correction.skill(self.track, decision.at),
+            chances=online_correction.chance_scores(self.track, decision.at),
+        )
+        loaded = self._loaded[1] if self._loaded else None
+        manifest = loaded.manifest if loaded else None
+        tuning = loaded.tuned if loaded else None
+        agents = replace(voice, source="agent", release=manifest.release if manifest else None)
+        about = (
+            alert_messages.model_message(agents, manifest, __version__, tuning=tuning, left=left),
+            health,
+        )
+        if voice.historical:
+            return about
+        oldest = timedelta(hours=self.config.limits.advice_max_age_h)
+        fresh = alert_messages.fresh_message(agents, known.origin if known else None, oldest)
+        if voice.clock == "untrusted":
+            # Hours of a clock that nobody vouches for are nobody's history.
+            return (*about, fresh)
+        return (*about, fresh, *self._history(voice), *self._untold(voice))
+
+    def _history(self, voice: Voice) -> tuple[Message, ...]:
+        """The newest hours of the farm's own sensors, where they are to be shared."""
+        if not self.config.mqtt.share_history:
+            return ()
+        frame = export.hours(self.store, voice.now - _SHARED, voice.now)
+        if frame.is_empty():
+            return ()
+        return (alert_messages.history_message(voice, export.identity(self.config.device), frame),)
+
+    def _untold(self, voice: Voice) -> list[Message]:
+        """Hours of forecasts that passed while the broker was away, see `backfill`."""
+        begins = {}
+        for name, topic in alert_messages.TARGET_TOPICS.items():
+            begin = backfill.since(
+                self.outbox.waiting(self.topics.forecast(topic)),
+                self.outbox.waiting(self.topics.backfill(topic)),
+            )
+            if begin is not None:
+                begins[name] = max(begin, voice.now - backfill.REACH)
+        if not begins:
+            return []
+        kept = self.store.forecasts(min(begins.values()), voice.now)
+        made = (backfill.message_of(voice, name, at, kept) for name, at in begins.items())
+        return [told for told in made if told is not None]
+
+    def _load(self, installed: InstalledRelease) -> Loaded:
+        return load_release(installed, self.config.device.full_id)
+
+    def _stale(self) -> bool:
+        current = self.slots.pointer().current
+        return self._loaded is None or current is None or current.sha256 != self._loaded[0]
+
+
+def open_runtime(
+    config_path: Path | None,
+    clock: Clock,
+    env: Mapping[str, str] = os.environ,
+    state: Path | None = None,
+) -> Runtime:
+    """Runtime from the configuration file and on its state folder, found as `locations` says.
+
+    Args:
+        config_path: The configuration file, where it is known.
+        clock: Time.
+        env: Environment.
+        state: A state folder instead of the configuration's.
+
+    Raises:
+        InputMissing: There is no configuration.
+        ConfigError: It is wrong.
+        StorageError: The state folder cannot be used.
+    """
+    settings = config.load(config_path, env)
+    if state is None:
+        state = locations.state_folder(settings.storage.path, env, root=os.geteuid() == 0)
+    work_as_owner(state)
+    return Runtime(settings, state, clock)
+
+
+@contextlib.contextmanager
+def opened(config_path: Path | None, state: Path | None = None) -> Iterator[Runtime]:
+    """Runtime on the system's clock, closed at the end; for commands. Raises as `open_runtime`."""
+    runtime = open_runtime(config_path, SystemClock(), state=state)
+    try:
+        yield runtime
+    finally:
+        runtime.close()

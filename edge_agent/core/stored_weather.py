@@ -1,0 +1,77 @@
+"""What the hours were and what the models make of them, from the store: see `cycle.Weather`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from edge_agent.contract import quality
+from edge_agent.contract.schema import TARGETS, TIME, Site
+from edge_agent.forecasting import forecaster
+from edge_agent.observations import source_choice
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edge_agent.contract.forecast import Forecast, NoForecast
+    from edge_agent.forecasting.forecaster import LoadedRelease
+    from edge_agent.observations.store import Store
+    from edge_agent.settings import Device
+
+
+class StoredWeather:
+    """A `cycle.Weather` that reads the store anew at each call.
+
+    Args:
+        store: Observations.
+        device: Which sources, and where.
+    """
+
+    def __init__(self, store: Store, device: Device) -> None:
+        self._store = store
+        self._device = device
+
+    def forecast(
+        self, release: LoadedRelease | None, now: datetime
+    ) -> tuple[Forecast | NoForecast, str]:
+        """See `cycle.Weather`."""
+        frame, rung, source = source_choice.observe(
+            self._store, self._device, now, forecaster.HISTORY_HOURS
+        )
+        return forecaster.make(frame, site_of(self._device), release, now, source=rung), source
+
+    def checked(self, now: datetime, hours: int) -> pl.DataFrame:
+        """See `cycle.Weather`."""
+        more = hours + quality.LOOKBACK_HOURS
+        frame, _, _ = source_choice.observe(self._store, self._device, now, more)
+        return last_hours(frame, now, hours)
+
+    def truth(self, now: datetime, hours: int) -> pl.DataFrame:
+        """See `cycle.Weather`."""
+        more = hours + quality.LOOKBACK_HOURS
+        own = source_choice.names(self._device)[0]
+        frame = self._store.hourly(own, now - timedelta(hours=more), now)
+        if all(source_choice.knows(frame, name) for name in TARGETS):
+            return last_hours(frame, now, hours)
+        return self.checked(now, hours)
+
+
+def site_of(device: Device) -> Site:
+    """Where a device is."""
+    return Site(device.latitude, device.longitude, device.elevation_m)
+
+
+def last_hours(frame: pl.DataFrame, now: datetime, hours: int) -> pl.DataFrame:
+    """The `hours` newest hours up to `now`, checked with those before them.
+
+    Args:
+        frame: Raw hours, `quality.LOOKBACK_HOURS` more than are wanted.
+        now: UTC.
+        hours: How many.
+    """
+    end = now.replace(minute=0, second=0, microsecond=0)
+    start = end - timedelta(hours=hours + quality.LOOKBACK_HOURS - 1)
+    kept = frame.filter(pl.col(TIME).is_between(start, end))
+    return quality.clean(kept, start=start, end=end).tail(hours)

@@ -1,0 +1,117 @@
+"""Builds a real updater from the configuration: where the seams of this package meet the world."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_agent.contract import features, golden_windows
+from edge_agent.contract.errors import ConfigError
+from edge_agent.system.clock_trust import Timekeeper
+from edge_agent.updates.depot import TufDepot
+from edge_agent.updates.slots import Slots
+from edge_agent.updates.source import FolderSource
+from edge_agent.updates.updater import Updater
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.settings import Config
+    from edge_agent.system.ports import Clock
+    from edge_agent.updates.source import Source
+
+
+@contextlib.contextmanager
+def open_updater(
+    config: Config, state: Path, clock: Clock, *, place: str | None = None
+) -> Iterator[Updater]:
+    """Updater on the configured depot, or on another place with the very same checks.
+
+    Args:
+        config: `[depot]` and `[device]` are read.
+        state: The agent's state folder.
+        clock: Judges expiry, measures speed.
+        place: Address (http, https) or folder to pull from instead of the configured one.
+
+    Raises:
+        ConfigError: Neither a depot nor a place, or no readable root_file.
+    """
+    with open_depot(config, state / "tuf", clock, place=place) as depot:
+        yield Updater(
+            depot,
+            Slots(state),
+            channel=config.depot.channel,
+            digest=features.digest(),
+            self_check=golden_check,
+            timekeeper=Timekeeper(state, clock),
+            lock=state / "sync.lock",
+            device_id=config.device.full_id,
+            pinned=config.depot.pinned_release,
+        )
+
+
+@contextlib.contextmanager
+def open_depot(
+    config: Config, trust: Path, clock: Clock, *, place: str | None = None
+) -> Iterator[TufDepot]:
+    """The configured depot, or another place.
+
+    Args:
+        config: `[depot]` is read.
+        trust: Folder of the verified metadata.
+        clock: Measures speed.
+        place: As for `open_updater`.
+
+    Raises:
+        ConfigError: Neither a depot nor a place, or no readable root_file.
+    """
+    root = _root(config.depot.root_file)
+    with _source(place or config.depot.url or config.depot.path, clock) as source:
+        yield TufDepot(source, trust, root)
+
+
+def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Load the models and replay the golden windows on this processor.
+
+    Raises:
+        BadData: A model does not load, or computes something else than where it was made.
+    """
+    from edge_agent.forecasting.inference import load_predictors
+
+    predictors = load_predictors(
+        {target: files[model.file.path] for target, model in manifest.models.items()},
+        len(manifest.features.names),
+    )
+    golden_windows.replay(
+        files[manifest.golden.path],
+        {target: predictor.predict for target, predictor in predictors.items()},
+    )
+
+
+def _root(root_file: str) -> bytes:
+    if not root_file:
+        raise ConfigError(
+            "[depot] root_file is not set: copy root.json from the trainer's workspace by hand "
+            "and name it there; without it no release can be trusted"
+        )
+    try:
+        return Path(root_file).read_bytes()
+    except OSError as fault:
+        raise ConfigError(f"[depot] root_file {root_file}: {fault.strerror}") from fault
+
+
+@contextlib.contextmanager
+def _source(place: str, clock: Clock) -> Iterator[Source]:
+    if not place:
+        raise ConfigError(
+            "[depot] has neither url nor path: set one, or name a place with `sync --from`"
+        )
+    if not place.startswith(("http://", "https://")):
+        yield FolderSource(Path(place))
+        return
+    from edge_agent.updates.http_source import HttpSource
+
+    with HttpSource(place, clock) as source:
+        yield source

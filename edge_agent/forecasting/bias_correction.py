@@ -1,0 +1,162 @@
+"""A forecast moved by what the farm itself has verified: bias taken off, KMA's guidance blended in.
+
+A1  The bias is the mean error of the last weeks, weighted by exp(-age / `MEMORY_DAYS`), by group of
+    leads and quarter of the UTC day.
+A2  Of a mean m with standard error s the part m^3 / (m^2 + `DOUBT` s^2) is believed: a bias that
+    may be chance is left alone (shrinkage as in empirical Bayes, Efron and Morris 1973,
+    doi 10.1080/01621459.1973.10481350). Hours of one day count as one case, as they err together.
+A3  Never more than `MOST`, and nothing from fewer than `FEWEST_DAYS` days.
+A4  Guidance has its own bias taken off in the same way, and a weight in inverse proportion to its
+    mean squared error beside the models', measured on the same hours; none from fewer than
+    `FEWEST_DAYS` days.
+A5  The interval moves with the value. Where guidance takes part its width is multiplied by the
+    ratio of the blend's error to the models', never by more than 1 or less than `NARROWEST`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edge_agent.contract.forecast import Forecast, TargetForecast
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    LEADS,
+    QUANTITIES,
+    RELATIVE_HUMIDITY,
+    TARGETS,
+)
+from edge_agent.forecasting.verification import BLOCK_H, SUMS, hour_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+MEMORY_DAYS: Final = 30.0
+DOUBT: Final = 3.0
+FEWEST_DAYS: Final = 4.0
+NARROWEST: Final = 0.5
+MOST: Final = {AIR_TEMPERATURE: 5.0, RELATIVE_HUMIDITY: 20.0}
+"""Largest bias taken off, in the unit of the target."""
+GROUPS: Final = ((1, 1), (2, 3), (4, 6), (7, 12), (13, 18), (19, 24), (25, 36), (37, 48))
+"""Leads that are judged together: first and last hour ahead."""
+_GROUP_OF: Final = np.array(
+    [next(g for g, (a, b) in enumerate(GROUPS) if a <= lead <= b) for lead in LEADS]
+)
+_SIZES: Final = np.bincount(_GROUP_OF)[None, :, None]
+_QUARTERS: Final = 24 // BLOCK_H
+_HOUR: Final = timedelta(hours=1)
+_SUM: Final = {name: position for position, name in enumerate(SUMS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the record teaches; every array has the shape (target, group of leads, quarter).
+
+    Attributes:
+        bias: To add to the models' value.
+        guidance_bias: To add to KMA's value.
+        guidance_weight: Share of guidance, 0..1.
+        width: Factor for the interval where guidance takes part.
+    """
+
+    bias: np.ndarray
+    guidance_bias: np.ndarray
+    guidance_weight: np.ndarray
+    width: np.ndarray
+
+
+def learn(
+    tallies: Mapping[int, np.ndarray], now: datetime, *, bias: bool = True, blend: bool = True
+) -> Learned:
+    """What the tallies of one source teach by now (A1 to A4).
+
+    Args:
+        tallies: By block, none of it later than `now`: see `verify.tally`.
+        now: UTC.
+        bias: Take the models' bias off.
+        blend: Blend guidance in.
+    """
+    sums = np.zeros((len(TARGETS), len(GROUPS), _QUARTERS, len(SUMS)))
+    newest = hour_of(now) // BLOCK_H
+    for block, tally in tallies.items():
+        age_days = (newest - block) * BLOCK_H / 24
+        grouped = np.add.reduceat(tally, [first - 1 for first, _ in GROUPS], axis=1)
+        sums[:, :, block % _QUARTERS] += np.exp(-age_days / MEMORY_DAYS) * grouped
+    most = np.array([MOST[name] for name in TARGETS])[:, None, None]
+    own = _believed(sums, "count", "model", "model_squared", most) * bias
+    theirs = _believed(sums, "pairs", "guidance", "guidance_squared", most)
+    weight, width = _shares(sums, own, theirs)
+    return Learned(own, theirs, weight * blend, width)
+
+
+def adjust(forecast: Forecast, learned: Learned, guidance: Mapping[str, np.ndarray]) -> Forecast:
+    """The forecast moved by what was learned (A5); `adjusted` names what was done.
+
+    Args:
+        forecast: By the models, from observations of the source that was learned from.
+        learned: See `learn`.
+        guidance: KMA's value at each hour, by target, shape (N,); NaN = none.
+    """
+    cells = (
+        _GROUP_OF[[(at - forecast.origin) // _HOUR - 1 for at in forecast.valid_at]],
+        np.array([hour_of(at) // BLOCK_H % _QUARTERS for at in forecast.valid_at]),
+    )
+    targets, done = {}, set()
+    for index, name in enumerate(TARGETS):
+        target = forecast.targets[name]
+        bias = learned.bias[index][cells]
+        points = target.values + bias
+        theirs = guidance[name] + learned.guidance_bias[index][cells]
+        there = np.isfinite(theirs)
+        share = np.where(there, learned.guidance_weight[index][cells], 0.0)
+        points = points + share * (np.where(there, theirs, points) - points)
+        width = np.where(share > 0, learned.width[index][cells], 1.0)
+        done |= {word for word, part in (("bias", bias), ("guidance", share)) if part.any()}
+        targets[name] = _moved(name, target, points, width)
+    return replace(forecast, targets=targets, adjusted=(*forecast.adjusted, *sorted(done)))
+
+
+def _moved(
+    name: str, target: TargetForecast, points: np.ndarray, width: np.ndarray
+) -> TargetForecast:
+    quantity = QUANTITIES[name]
+    low, high = (0.0, 100.0) if name == RELATIVE_HUMIDITY else (quantity.low, quantity.high)
+    around = (target.quantiles - target.values[:, None]) * width[:, None]
+    return TargetForecast(
+        unit=target.unit,
+        values=np.clip(points, low, high),
+        levels=target.levels,
+        quantiles=np.clip(points[:, None] + around, low, high),
+    )
+
+
+def _believed(
+    sums: np.ndarray, count: str, total: str, squared: str, most: np.ndarray
+) -> np.ndarray:
+    """Mean error as far as it is believed (A2, A3), shape (target, group, quarter)."""
+    n = np.maximum(sums[..., _SUM[count]], 1e-9)
+    days = n / (_SIZES * BLOCK_H)
+    mean = sums[..., _SUM[total]] / n
+    variance = np.maximum(sums[..., _SUM[squared]] / n - mean**2, 1e-9)
+    believed = mean**3 / (mean**2 + DOUBT * variance / np.maximum(days, 1e-9))
+    limited: np.ndarray = np.clip(np.where(days >= FEWEST_DAYS, believed, 0.0), -most, most)
+    return limited
+
+
+def _shares(sums: np.ndarray, own: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of guidance, and error of the blend relative to that of the models (A4, A5)."""
+    n = np.maximum(sums[..., _SUM["pairs"]], 1e-9)
+    enough = n / (_SIZES * BLOCK_H) >= FEWEST_DAYS
+    # Mean errors of both, then mean squares after each has its bias taken off.
+    m, g = (sums[..., _SUM[name]] / n for name in ("pair", "guidance"))
+    mine = np.maximum(sums[..., _SUM["pair_squared"]] / n - 2 * m * own + own**2, 1e-6)
+    kma = np.maximum(sums[..., _SUM["guidance_squared"]] / n - 2 * g * theirs + theirs**2, 1e-6)
+    both = sums[..., _SUM["product"]] / n - m * theirs - g * own + own * theirs
+    weight = np.where(enough, mine / (mine + kma), 0.0)
+    blended = weight**2 * kma + (1 - weight) ** 2 * mine + 2 * weight * (1 - weight) * both
+    width = np.sqrt(np.clip(blended / mine, NARROWEST**2, 1.0))
+    return weight, np.where(enough, width, 1.0)

@@ -1,0 +1,140 @@
+"""What was foreseen and how it came out, kept in SQLite: about two megabytes for two months."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from edge_agent.forecasting.verification import BLOCK_H, SHAPE, TALLY_SHAPE, Foreseen, hour_of
+from edge_agent.system.database import faults_told, migrate, transaction
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+
+FORESEEN_H: Final = 5 * 24
+"""Hours that forecasts are kept for scoring: the longest window, and days to come in late."""
+TALLIES_DAYS: Final = 60
+_VALUES: Final = "<f4"
+_SUMS: Final = "<f4"
+_STEPS: Final = (
+    """CREATE TABLE foreseen (origin INTEGER PRIMARY KEY, issued INTEGER NOT NULL,
+  source TEXT NOT NULL, body BLOB NOT NULL, chances TEXT NOT NULL) STRICT;
+CREATE TABLE tallies (block INTEGER, source TEXT, body BLOB NOT NULL,
+  PRIMARY KEY (block, source)) STRICT, WITHOUT ROWID;
+CREATE TABLE rule_scores (issued INTEGER, rule TEXT, squared REAL NOT NULL,
+  happened INTEGER NOT NULL, PRIMARY KEY (issued, rule)) STRICT, WITHOUT ROWID""",
+)
+
+
+class Track:
+    """The device's own record. Every method raises `StorageError` when the disk refuses.
+
+    Args:
+        connection: From `database.connect`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        migrate(connection, "track", _STEPS)
+
+    def put_foreseen(self, foreseen: Foreseen) -> None:
+        """Keep a forecast for scoring, unless there is one of the same origin (rule V2)."""
+        with transaction(self._db) as db:
+            db.execute(
+                "INSERT OR IGNORE INTO foreseen VALUES (?, ?, ?, ?, ?)",
+                (
+                    _seconds(foreseen.origin),
+                    _seconds(foreseen.issued_at),
+                    foreseen.source,
+                    foreseen.values.astype(_VALUES).tobytes(),
+                    msgspec.json.encode(foreseen.chances).decode(),
+                ),
+            )
+
+    def foreseen(self, since: datetime) -> list[Foreseen]:
+        """Kept forecasts from origins at `since` or later, oldest first."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT issued, origin, source, body, chances FROM foreseen "
+                "WHERE origin >= ? ORDER BY origin",
+                (_seconds(since),),
+            ).fetchall()
+        return [
+            Foreseen(
+                _time(issued),
+                _time(origin),
+                source,
+                np.frombuffer(body, _VALUES).reshape(SHAPE),
+                msgspec.json.decode(chances, type=dict[str, float]),
+            )
+            for issued, origin, source, body, chances in rows
+        ]
+
+    def put_tallies(self, tallies: Mapping[tuple[int, str], np.ndarray]) -> None:
+        """Write sums by block and source, in place of what was there."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO tallies VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
+                [
+                    (block, source, sums.astype(_SUMS).tobytes())
+                    for (block, source), sums in tallies.items()
+                ],
+            )
+
+    def tallies(self, since: datetime) -> dict[tuple[int, str], np.ndarray]:
+        """Sums by block and source, of the block of `since` and later ones."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT block, source, body FROM tallies WHERE block >= ? ORDER BY block",
+                (hour_of(since) // BLOCK_H,),
+            ).fetchall()
+        return {
+            (block, source): np.frombuffer(body, _SUMS).astype(np.float64).reshape(TALLY_SHAPE)
+            for block, source, body in rows
+        }
+
+    def put_rule_scores(self, scores: Mapping[tuple[datetime, str], tuple[float, bool]]) -> None:
+        """Write squared error of a chance and whether the event came, by decision and meaning."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO rule_scores VALUES (?, ?, ?, ?)",
+                [
+                    (_seconds(issued), rule, squared, int(happened))
+                    for (issued, rule), (squared, happened) in scores.items()
+                ],
+            )
+
+    def rule_scores(self, since: datetime) -> dict[str, tuple[int, float, float]]:
+        """Meaning -> decisions scored, Brier score, share in which the event came."""
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT rule, count(*), avg(squared), avg(happened) FROM rule_scores "
+                "WHERE issued >= ? GROUP BY rule ORDER BY rule",
+                (_seconds(since),),
+            ).fetchall()
+        return {rule: (count, brier, share) for rule, count, brier, share in rows}
+
+    def prune(self, now: datetime) -> None:
+        """Drop what is too old."""
+        oldest = now - timedelta(days=TALLIES_DAYS)
+        with transaction(self._db) as db:
+            db.execute(
+                "DELETE FROM foreseen WHERE origin < ?",
+                (_seconds(now - timedelta(hours=FORESEEN_H)),),
+            )
+            db.execute("DELETE FROM tallies WHERE block < ?", (hour_of(oldest) // BLOCK_H,))
+            db.execute("DELETE FROM rule_scores WHERE issued < ?", (_seconds(oldest),))
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

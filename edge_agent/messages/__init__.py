@@ -1,0 +1,4 @@
+"""What is said over MQTT and REST: message values, topics, payload structs, status messages.
+
+Pure. Imports `contract` and `system`.
+"""

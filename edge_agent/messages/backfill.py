@@ -1,0 +1,84 @@
+"""What forecasts said of hours that have passed while nobody could be reached. Pure.
+
+Forecasts that wait replace each other, so after an outage only the newest is told. The hours that
+went by meanwhile follow on a topic of their own, with their own times, never as values of now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge_agent.alerts.messages import TARGET_TOPICS, hours_of
+from edge_agent.messages import envelope
+from edge_agent.messages.payloads import BackfillPayload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_agent.contract.forecast import Forecast
+    from edge_agent.messages.envelope import Voice
+    from edge_agent.messages.message import Message
+    from edge_agent.messages.payloads import ForecastHour
+
+REACH: Final = timedelta(days=7)
+"""Nothing older is told, and a message that waits so long is dropped."""
+
+
+class _Waiting(msgspec.Struct):
+    valid_from: datetime
+
+
+def since(forecast: bytes, backfill: bytes) -> datetime | None:
+    """From when on forecasts of a target are untold; None where the last one was delivered.
+
+    Args:
+        forecast: Payload of the forecast that waits; empty where none does.
+        backfill: The same of the hours before it.
+    """
+    waiting = backfill or forecast
+    return msgspec.json.decode(waiting, type=_Waiting).valid_from if waiting else None
+
+
+def message_of(
+    voice: Voice, name: str, begin: datetime, kept: Sequence[Forecast]
+) -> Message | None:
+    """The hours after `begin` that have passed, each by the newest forecast made before it.
+
+    Args:
+        voice: Who speaks, and when.
+        name: The target.
+        begin: UTC.
+        kept: Forecasts since then, oldest first.
+
+    Returns:
+        A message that takes the place of one that waits; None where no hour has passed, or none
+        was foreseen.
+    """
+    hours: dict[datetime, ForecastHour] = {}
+    unit = ""
+    for forecast in kept:
+        target = forecast.targets.get(name)
+        if target is None:
+            continue
+        unit = target.unit
+        hours |= {
+            hour.valid_at: hour
+            for hour in hours_of(forecast, target)
+            if max(begin, forecast.issued_at) < hour.valid_at <= voice.now
+        }
+    if not hours:
+        return None
+    speaking = replace(voice, source="agent", release=None, historical=True)
+    topic = TARGET_TOPICS[name]
+    payload = BackfillPayload(
+        **envelope.base(speaking, "backfill", f"history/{topic}", valid=REACH)
+        | {"valid_from": begin},
+        quantity=name,
+        unit=unit,
+        hours=tuple(hours[at] for at in sorted(hours)),
+    )
+    return envelope.late(voice.topics.backfill(topic), payload)

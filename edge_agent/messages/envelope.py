@@ -1,0 +1,133 @@
+"""What every payload of a cycle shares: who speaks, ids, times, how it is kept and sent. Pure.
+
+An id is made of what a message says and of its hour, never of chance: the same hour worked twice
+gives the same ids, and the outbox takes each id once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from edge_agent.messages.message import Kind, Message
+from edge_agent.messages.payloads import schema_name
+
+if TYPE_CHECKING:
+    from edge_agent.alerts.texts import Speaker
+    from edge_agent.messages.payloads import Base, Input
+    from edge_agent.messages.topics import Topics
+    from edge_agent.system.clock_trust import ClockState
+
+_PASSING: Final = {"issued_at", "valid_from", "valid_until", "inputs"}
+"""What tells two sayings of the same thing apart by time alone: times, and ages of inputs."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who speaks, when, and on what ground: the same for every message of one cycle.
+
+    Attributes:
+        topics: Topics of this device.
+        speaker: Language and zone of texts.
+        now: Aware UTC time of the cycle.
+        clock: How far `now` can be trusted.
+        source: Rung of the forecast ladder.
+        release: Model release that took part.
+        inputs: What the decision rests on.
+        state_valid: How long a state counts as current.
+        historical: The cycle was worked late, for an hour long gone.
+    """
+
+    topics: Topics
+    speaker: Speaker
+    now: datetime
+    clock: ClockState
+    source: str
+    release: int | None
+    inputs: tuple[Input, ...] = ()
+    state_valid: timedelta = timedelta(hours=3)
+    historical: bool = False
+
+
+def base(
+    voice: Voice,
+    kind: str,
+    key: str,
+    *,
+    valid: timedelta | None = None,
+    every: timedelta = timedelta(hours=1),
+) -> dict[str, Any]:
+    """The keys of `payloads.Base`.
+
+    Args:
+        voice: Who speaks.
+        kind: Of the message, see `payloads.SCHEMAS`.
+        key: What it is about: part of its id.
+        valid: From now on; the voice's `state_valid` by default.
+        every: Span within which the id stays the same.
+    """
+    now = voice.now.replace(microsecond=0)
+    moment = now - (now - _EPOCH) % every
+    return {
+        "schema": schema_name(kind),
+        "id": f"{voice.topics.root}/{key}/{moment:%Y%m%dT%H%M%SZ}",
+        "issued_at": now,
+        "valid_from": now,
+        "valid_until": now + (valid or voice.state_valid),
+        "source": voice.source,
+        "model_release": voice.release,
+        "clock": voice.clock,
+        "historical": voice.historical,
+    }
+
+
+def state(topic: str, payload: Base, kind: Kind) -> Message:
+    """Retained state, told apart from others of its hour by what it says and not by when."""
+    return retained(topic, _marked(payload), kind)
+
+
+def late(topic: str, payload: Base) -> Message:
+    """What is told afterwards: told apart as a state is, and not kept by the broker."""
+    return replace(passing(topic, _marked(payload), Kind.TELEMETRY), collapse=topic)
+
+
+def _marked(payload: Base) -> Base:
+    plain = msgspec.to_builtins(payload)
+    said = {key: value for key, value in plain.items() if key not in _PASSING}
+    return msgspec.structs.replace(payload, id=f"{payload.id}-{digest(said)}")
+
+
+def digest(said: object) -> str:
+    """Short mark of what is said."""
+    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:12]
+
+
+def retained(topic: str, payload: Base, kind: Kind) -> Message:
+    """A message that the broker keeps; the newest of a topic replaces one that waits."""
+    return replace(passing(topic, payload, kind), retain=True, collapse=topic)
+
+
+def passing(topic: str, payload: Base, kind: Kind) -> Message:
+    """A message that the broker hands on and forgets."""
+    # For those who sort messages without reading them.
+    release = payload.model_release
+    known = {"schema": payload.schema} | ({} if release is None else {"release": str(release)})
+    return Message(
+        id=payload.id,
+        topic=topic,
+        payload=msgspec.json.encode(payload),
+        kind=kind,
+        expires_at=payload.valid_until,
+        headers=tuple(known.items()),
+    )
+
+
+def forget(topic: str, name: str) -> Message:
+    """Take back what is retained on a topic; `name` is the message's id."""
+    # An empty retained payload makes the broker forget the topic (MQTT 5, 3.3.1.3).
+    return Message(id=name, topic=topic, payload=b"", kind=Kind.STATE, retain=True, collapse=topic)

@@ -1,0 +1,274 @@
+"""What goes out on MQTT: one struct per message, from which docs/mqtt/*.schema.json are made. Pure.
+
+Times are UTC with Z. `id` is stable over resends. null = not known; a key is never left out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edge_agent.forecasting.verification import ChanceScore, Skill
+from edge_agent.system.clock_trust import ClockState
+
+Utc = Annotated[datetime, Meta(tz=True)]
+Chance = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of every payload.
+
+    Attributes:
+        schema: Name and version of this form of message.
+        id: The same for the same message however often it is sent.
+        issued_at: When it was made.
+        valid_from: From when it speaks.
+        valid_until: Do not act on it at or after this time.
+        source: Rung of the forecast ladder, `sensor`, or `agent`.
+        model_release: Release that took part; null where none did.
+        clock: How far the device's clock can be trusted.
+        historical: True when it speaks of the past, sent late on purpose: never act on it.
+    """
+
+    schema: str
+    id: str
+    issued_at: Utc
+    valid_from: Utc
+    valid_until: Utc
+    source: str
+    model_release: int | None
+    clock: ClockState
+    historical: bool
+
+
+class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something a decision rests on, and how old it was."""
+
+    name: str
+    at: Utc
+    age_s: int
+
+
+class ForecastHour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One hour: point value and the value not exceeded with chance 0.1 and 0.9."""
+
+    valid_at: Utc
+    lead_h: int
+    value: float | None
+    p10: float | None
+    p90: float | None
+
+
+class ForecastPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Forecast of one quantity; `origin` is the hour of the newest observation behind it.
+
+    `adjusted` names what moved the models' values on the device: `tuning`, what the release says
+    of this farm alone; `bias` learned from its own verified forecasts; `guidance` of KMA blended in
+    by its recent error.
+    """
+
+    quantity: str
+    unit: str
+    origin: Utc
+    hours: tuple[ForecastHour, ...]
+    notes: tuple[str, ...]
+    adjusted: tuple[str, ...]
+    inputs: tuple[Input, ...]
+
+
+class BackfillPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hours that passed since `valid_from` while no forecast could be delivered.
+
+    Each by the newest forecast that was made before it; an hour that none foresaw is absent.
+    """
+
+    quantity: str
+    unit: str
+    hours: tuple[ForecastHour, ...]
+
+
+class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Level of a rule now."""
+
+    rule: str
+    level: Literal["clear", "raised"]
+    severity: Literal["info", "warning", "critical"]
+    since: Utc | None
+    quantity: str
+    unit: str
+    operator: Literal[">=", ">", "<=", "<"]
+    threshold: float
+    value: float | None
+    probability: Chance | None
+    first_hour: Utc | None
+
+
+class ActionOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a controller may do; not after `expires_at`, and never longer than `max_run_s`."""
+
+    command: str
+    value: str | float | bool
+    expires_at: Utc
+    max_run_s: int
+
+
+class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An edge of a rule. `text` is for people, `reason` says how it was decided.
+
+    `drill` marks a message that was sent to try the chain: nothing has happened, nothing is to do.
+    """
+
+    event_type: Literal["raised", "updated", "cleared"]
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    text: str
+    reason: str
+    quantity: str
+    unit: str
+    operator: Literal[">=", ">", "<=", "<"]
+    threshold: float
+    value: float | None
+    probability: Chance | None
+    first_hour: Utc | None
+    lasted_s: int | None
+    inputs: tuple[Input, ...]
+    action: ActionOrder | None
+    drill: bool
+
+
+class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Watering advice for the next 24 hours; not sent when its inputs are too old.
+
+    `start` to `end` are the best hours. `depletion_mm` is what is missing in the root zone now,
+    `readily_mm` what may be missing without harm, `demand_mm` what the crop will use, `rain_mm` the
+    likely rain, 0 under a roof (null: no forecast of rain is at hand); `measured` says that a soil
+    moisture reading stands behind it.
+    """
+
+    crop: str
+    need_mm: float
+    volume_l: float | None
+    start: Utc | None
+    end: Utc | None
+    depletion_mm: float
+    readily_mm: float
+    demand_mm: float
+    rain_mm: float | None
+    measured: bool
+    text: str
+    inputs: tuple[Input, ...]
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the release holds for this farm alone: whose models' values are corrected.
+
+    `trained_to` is the newest hour of the farm's history that was used, UTC; `scores` are figures
+    of the gate by target and name.
+    """
+
+    targets: tuple[str, ...]
+    trained_to: str
+    scores: dict[str, dict[str, float]]
+
+
+class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Release that runs; `release` is null before the first install.
+
+    `left_release` is one that this device went back from, `left_reason` why; null where none was
+    left since the last install. `tuned` is null where the release holds nothing for this farm.
+    """
+
+    release: int | None
+    channel: str | None
+    created_at: str | None
+    feature_digest: str | None
+    versions: dict[str, str]
+    scores: dict[str, dict[str, float]]
+    reason: str | None
+    agent_version: str
+    left_release: int | None
+    left_reason: str | None
+    tuned: Tuned | None
+
+
+class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the agent is. `problems` are texts for people; empty is well.
+
+    `skill` and `chances` tell how its forecasts of the last 30 days came out on this farm.
+    """
+
+    forecast_source: str | None
+    forecast_reason: str | None
+    data_age_s: int | None
+    disk_free_bytes: int | None
+    outbox: dict[str, int]
+    alerts_raised: tuple[str, ...]
+    rules_unknown: tuple[str, ...]
+    advice_reason: str | None
+    problems: tuple[str, ...]
+    skill: tuple[Skill, ...] = ()
+    chances: tuple[ChanceScore, ...] = ()
+
+
+class FreshPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the values of now rest on data that are new enough; `offline` = do not trust them."""
+
+    state: Literal["online", "offline"]
+    data_age_s: int | None
+
+
+class HistoryPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the farm's own outdoor sensors measured: a value every `step_s` from `start` on.
+
+    `values` has the quantities that were measured at all, all of one length; null = missing.
+    """
+
+    site: str
+    device: str
+    latitude: float
+    longitude: float
+    elevation_m: float
+    start: Utc
+    step_s: int
+    values: dict[str, tuple[float | None, ...]]
+
+
+SCHEMAS: Final[dict[str, type[Base]]] = {
+    "forecast": ForecastPayload,
+    "alert-state": AlertState,
+    "alert-event": AlertEvent,
+    "advice": AdvicePayload,
+    "model": ModelPayload,
+    "health": HealthPayload,
+    "fresh": FreshPayload,
+    "history": HistoryPayload,
+    "backfill": BackfillPayload,
+}
+"""Message kind -> struct; the kind names docs/mqtt/<kind>.schema.json."""
+
+
+def schema_name(kind: str) -> str:
+    """Value of `schema` in messages of `kind`."""
+    return f"farm-edge/{kind}/1"
+
+
+def json_schema(kind: str) -> bytes:
+    """JSON Schema (draft 2020-12) of one kind of message, as docs/mqtt/<kind>.schema.json has it.
+
+    Raises:
+        KeyError: There is no such kind.
+    """
+    struct = SCHEMAS[kind]
+    made = msgspec.json.schema(struct)
+    definitions = made["$defs"]
+    whole = definitions.pop(struct.__name__)
+    whole["properties"]["schema"] = {"const": schema_name(kind)}
+    whole |= {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": schema_name(kind),
+        "$defs": definitions,
+    }
+    return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"

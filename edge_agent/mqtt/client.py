@@ -1,0 +1,370 @@
+"""MQTT over paho, the only module that imports it. Policy lives in `messaging.courier`."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from paho.mqtt.client import Client, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge_agent.contract.errors import FarmError
+from edge_agent.mqtt.connection import (
+    Acknowledged,
+    Down,
+    Event,
+    Outgoing,
+    Received,
+    Subscribed,
+    Subscription,
+    Up,
+    Version,
+)
+from edge_agent.mqtt.tls import TlsContext, TlsFiles, tls_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from edge_agent.system.ports import Clock
+
+_log = logging.getLogger(__name__)
+
+WINDOW: Final = 10
+LARGEST_IN: Final = 65_536
+"""Longer messages are not for this agent: dropped, and under MQTT 5 not even sent to it."""
+_CONNECT_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where and as whom to connect.
+
+    Attributes:
+        password: Called at every attempt; None = no password.
+        session_expiry_s: How long the broker keeps the session; 0 = not at all. With 3.1.1 any
+            other number means for ever.
+        will_delay_s: How long the broker waits with the last will, so that a short drop shows no
+            `offline` (MQTT 5).
+    """
+
+    host: str
+    port: int
+    client_id: str
+    will: Outgoing
+    username: str = ""
+    password: Callable[[], str | None] = lambda: None
+    tls: TlsFiles | None = None
+    keepalive_s: int = 60
+    session_expiry_s: int = 7 * 24 * 3600
+    will_delay_s: int = 30
+
+
+class MqttLink:
+    """`link.Link` over TCP or TLS.
+
+    Each attempt has its own paho client and its own thread: renewed certificates, another
+    protocol and a half-dead socket need no special case.
+
+    Args:
+        broker: Where to.
+        report: Called with every event, from the network thread; must not block.
+        clock: Stamps what comes in.
+    """
+
+    def __init__(self, broker: Broker, report: Callable[[Event], None], clock: Clock) -> None:
+        self._broker = broker
+        self._report = report
+        self._clock = clock
+        self._numbers = count(1)
+        self._attempt: _Attempt | None = None
+
+    def dial(self, version: Version) -> None:
+        """See `link.Link`."""
+        number = next(self._numbers)
+        self._attempt = _Attempt(self._broker, version, number, self._report, self._clock)
+        self._attempt.start()
+
+    def publish(self, message: Outgoing) -> int | None:
+        """See `link.Link`."""
+        return None if self._attempt is None else self._attempt.publish(message)
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """See `link.Link`."""
+        if self._attempt is not None:
+            self._attempt.subscribe(subscriptions)
+
+    def drop(self) -> None:
+        """See `link.Link`."""
+        if self._attempt is not None:
+            self._attempt.drop()
+
+    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
+        """See `link.Link`."""
+        if self._attempt is not None:
+            self._attempt.hang_up(last, timeout_s)
+            self._attempt = None
+
+
+class _Attempt:
+    """One paho client from dialling to the end of its connection."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        version: Version,
+        number: int,
+        report: Callable[[Event], None],
+        clock: Clock,
+    ) -> None:
+        self._broker = broker
+        self._version: Version = version
+        self._number = number
+        self._report = report
+        self._clock = clock
+        self._reached = False
+        self._silent = False
+        self._tls: TlsContext | None = None
+        self._end: Down | None = None
+        self._client: Client | None = None
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def publish(self, message: Outgoing) -> int | None:
+        client = self._client
+        if client is None:
+            return None
+        info = client.publish(
+            message.topic,
+            message.payload,
+            qos=1,
+            retain=message.retain,
+            properties=self._publish_properties(message),
+        )
+        return self._token(info.mid) if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        client = self._client
+        if client is not None and subscriptions:
+            filters: list[Any] = [(wanted.topic, self._how(wanted)) for wanted in subscriptions]
+            client.subscribe(filters)
+
+    def drop(self) -> None:
+        # Wakes the network thread, which closes the socket.
+        connection = None if self._client is None else self._client.socket()
+        if isinstance(connection, socket.socket):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
+        client = self._client
+        if client is not None and last is not None:
+            try:
+                properties = self._publish_properties(last)
+                info = client.publish(
+                    last.topic, last.payload, qos=1, retain=last.retain, properties=properties
+                )
+                info.wait_for_publish(timeout_s / 2)
+            except (RuntimeError, ValueError) as fault:
+                _log.debug("last message not sent: %s", fault)
+            client.disconnect()
+            self._thread.join(timeout_s / 2)
+        self._silent = True
+        self.drop()
+
+    def _run(self) -> None:
+        end = Down("connection lost")
+        client = None
+        try:
+            client = self._make_client()
+            client.connect(
+                self._broker.host,
+                self._broker.port,
+                keepalive=self._broker.keepalive_s,
+                **self._connect_options(),
+            )
+            self._reached = True
+            self._client = client
+            while client.loop(timeout=1.0) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                pass
+        except FarmError as fault:
+            end = Down(str(fault))
+        except Exception as fault:  # noqa: BLE001 - paho raises on malformed packets too; the link just ends
+            end = Down(f"{type(fault).__name__}: {fault}")
+        finally:
+            self._client = None
+            rest = None if client is None else client.socket()
+            if rest is not None:
+                rest.close()
+            if self._tls is not None and self._tls.made is not None:
+                self._tls.made.close()
+            final = self._end or end
+            self._tell(Down(final.reason, final.code, self._reached))
+
+    def _make_client(self) -> Client:
+        broker = self._broker
+        five = self._version == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=broker.client_id,
+            clean_session=None if five else not self._broker.session_expiry_s,
+            protocol=MQTTv5 if five else MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(0)  # the courier keeps the window
+        client.will_set(
+            broker.will.topic,
+            broker.will.payload,
+            qos=1,
+            retain=broker.will.retain,
+            properties=self._will_properties(),
+        )
+        if broker.username:
+            client.username_pw_set(broker.username, broker.password())
+        if broker.tls is not None:
+            self._tls = tls_context(broker.tls)
+            client.tls_set_context(self._tls)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        # With this callback set, publish() from another thread never writes to the socket itself.
+        client.on_socket_register_write = lambda *_: None
+        return client
+
+    def _connect_options(self) -> dict[str, Any]:
+        if self._version != "5":
+            return {}
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._broker.session_expiry_s
+        properties.ReceiveMaximum = WINDOW
+        properties.MaximumPacketSize = LARGEST_IN
+        return {"clean_start": False, "properties": properties}
+
+    def _will_properties(self) -> Properties | None:
+        if self._version != "5":
+            return None
+        properties = _properties(PacketTypes.WILLMESSAGE)
+        properties.WillDelayInterval = self._broker.will_delay_s
+        return properties
+
+    def _publish_properties(self, message: Outgoing) -> Properties | None:
+        if self._version != "5":
+            return None
+        properties = _properties(PacketTypes.PUBLISH)
+        properties.PayloadFormatIndicator = 1
+        if message.json:
+            properties.ContentType = "application/json"
+        if message.expiry_s is not None:
+            properties.MessageExpiryInterval = message.expiry_s
+        if message.correlation is not None:
+            properties.CorrelationData = message.correlation
+        for pair in message.headers:
+            properties.UserProperty = pair
+        return properties
+
+    def _how(self, wanted: Subscription) -> SubscribeOptions | int:
+        if self._version != "5":
+            return 1
+        handling = (
+            SubscribeOptions.RETAIN_DO_NOT_SEND
+            if wanted.commands
+            else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        )
+        return SubscribeOptions(
+            qos=1, noLocal=not wanted.own, retainAsPublished=True, retainHandling=handling
+        )
+
+    def _on_connect(
+        self,
+        _client: Client,
+        _data: object,
+        flags: ConnectFlags,
+        code: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if code.is_failure:
+            self._end = Down(f"broker refuses: {code.getName()}", code.value)
+            return
+        window = getattr(properties, "ReceiveMaximum", WINDOW)
+        largest = getattr(properties, "MaximumPacketSize", None)
+        self._tell(Up(self._version, flags.session_present, min(WINDOW, window), largest))
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _data: object,
+        flags: DisconnectFlags,
+        code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if self._end is None:
+            from_broker = flags.is_disconnect_packet_from_server
+            self._end = Down(
+                f"broker disconnects: {code.getName()}" if from_broker else "connection lost",
+                code.value if from_broker else None,
+            )
+
+    def _on_publish(
+        self,
+        _client: Client,
+        _data: object,
+        mid: int,
+        code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._tell(Acknowledged(self._token(mid), code.value, code.getName()))
+
+    def _on_subscribe(
+        self,
+        _client: Client,
+        _data: object,
+        _mid: int,
+        codes: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        self._tell(Subscribed(tuple(n for n, code in enumerate(codes) if code.is_failure)))
+
+    def _tell(self, event: Event) -> None:
+        if not self._silent:
+            self._report(event)
+
+    def _token(self, mid: int) -> int:
+        # Packet ids have 16 bits and start again with every attempt.
+        return self._number << 16 | mid
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        if len(message.payload) > LARGEST_IN:
+            return
+        self._tell(
+            Received(
+                topic,
+                bytes(message.payload),
+                message.retain,
+                self._clock.now(),
+                getattr(message.properties, "ResponseTopic", None),
+                getattr(message.properties, "CorrelationData", None),
+            )
+        )
+
+
+def _properties(packet: int) -> Properties:
+    return Properties(packet)  # type: ignore[no-untyped-call] # paho's own is untyped

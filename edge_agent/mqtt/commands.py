@@ -1,0 +1,226 @@
+"""Requests that come by MQTT: checked, paced, answered. What they do is given by the service.
+
+Rules (tests name the numbers):
+
+1. A retained request is ignored: nobody knows when it was meant.
+2. A request is an empty payload or a JSON object of the known fields; anything else is answered
+   with what is wrong, and does nothing.
+3. No more than `BURST` at once and one every `PACE_S` seconds; the rest is counted, not answered.
+4. A request id is worked once; a broker may hand the same one out twice.
+5. A command that is switched off is answered as such.
+6. An answer goes to `cmd/<name>/result`, or to the request's response topic where that lies below
+   it; a stranger cannot make the agent write elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import msgspec
+
+from edge_agent.contract.errors import BadData, FarmError
+from edge_agent.messages.message import Kind, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from edge_agent.messages.topics import Topics
+    from edge_agent.mqtt.connection import Received
+    from edge_agent.system.ports import Clock
+
+_log = logging.getLogger(__name__)
+
+NAMES: Final = ("predict", "sync", "reload", "ack", "snooze", "republish")
+BURST: Final = 10
+PACE_S: Final = 6.0
+MAX_BYTES: Final = 4096
+ANSWER_VALID: Final = timedelta(minutes=5)
+_REMEMBERED: Final = 256
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A request's payload.
+
+    Attributes:
+        id: Chosen by the sender, comes back in the answer.
+        rule: For `ack` and `snooze`.
+        minutes: For `snooze`.
+    """
+
+    id: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    rule: Annotated[str, msgspec.Meta(max_length=63)] = ""
+    minutes: Annotated[int, msgspec.Meta(ge=1, le=7 * 24 * 60)] = 60
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An answer's payload: `ok`, and a text for people."""
+
+    schema: Literal["farm-edge/command-result/1"]
+    id: str
+    issued_at: datetime
+    command: str
+    request_id: str
+    ok: bool
+    text: str
+
+
+FORMS: Final[dict[str, type[msgspec.Struct]]] = {"command": Request, "command-result": Result}
+"""Kind -> struct; the kind names docs/mqtt/<kind>.schema.json."""
+
+
+def json_schema(kind: str) -> bytes:
+    """JSON Schema (draft 2020-12) of a request or an answer, as docs/mqtt has it.
+
+    Raises:
+        KeyError: There is no such kind.
+    """
+    struct = FORMS[kind]
+    whole = msgspec.json.schema(struct)["$defs"][struct.__name__]
+    whole |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": kind}
+    return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"
+
+
+class CommandDesk:
+    """Takes requests, calls what they ask for, puts the answers into the outbox.
+
+    Args:
+        topics: Topics of this device.
+        actions: Command name -> what it does; returns a text, raises `FarmError` when it cannot.
+        allowed: Names that are switched on.
+        put: The outbox.
+        clock: Time.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        actions: Mapping[str, Callable[[Request], str]],
+        allowed: Collection[str],
+        put: Callable[[Message], object],
+        clock: Clock,
+    ) -> None:
+        self._topics = topics
+        self._actions = actions
+        self._allowed = allowed
+        self._put = put
+        self._clock = clock
+        self._tokens = float(BURST)
+        self._counted_at = clock.monotonic()
+        self._answers = 0
+        self._known: deque[str] = deque(maxlen=_REMEMBERED)
+        self._names = {topics.command(name): name for name in NAMES}
+        self.ignored = 0
+        """Requests that were retained, repeated or too many."""
+
+    def take(self, message: Received) -> bool:
+        """Work a request; False when the topic is none of a command.
+
+        Raises:
+            StorageError: The answer cannot be kept.
+        """
+        name = self._names.get(message.topic)
+        if name is None:
+            return False
+        if message.retain or not self._in_time():
+            self.ignored += 1
+            return True
+        request = Request()
+        try:
+            request = _read(message.payload)
+            if request.id and f"{name} {request.id}" in self._known:
+                self.ignored += 1
+                return True
+            self._known.append(f"{name} {request.id}")
+            if name in self._allowed:
+                ok, text = self._work(name, request)
+            else:
+                ok, text = False, f"{name} is switched off in mqtt.commands"
+        except BadData as fault:
+            ok, text = False, str(fault)
+        self._answer(name, message, request, ok=ok, text=text)
+        return True
+
+    def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
+        """Work a request that did not come by MQTT, and so is answered to whoever asks.
+
+        Args:
+            name: One of the actions, switched on for MQTT or not.
+            payload: As rule 2 has it.
+
+        Returns:
+            Whether it was done, and a text for people; None when there were too many (rule 3).
+
+        Raises:
+            BadData: Not a request.
+        """
+        request = _read(payload)
+        if not self._in_time():
+            self.ignored += 1
+            return None
+        return self._work(name, request)
+
+    def _work(self, name: str, request: Request) -> tuple[bool, str]:
+        try:
+            ok, text = True, self._actions[name](request)
+        except FarmError as fault:
+            ok, text = False, str(fault)
+        _log.info("command %s: %s", name, text)
+        return ok, text
+
+    def _in_time(self) -> bool:
+        moment = self._clock.monotonic()
+        self._tokens = min(BURST, self._tokens + (moment - self._counted_at) / PACE_S)
+        self._counted_at = moment
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _answer(
+        self, name: str, message: Received, request: Request, *, ok: bool, text: str
+    ) -> None:
+        now = self._clock.now()
+        self._answers += 1
+        result = Result(
+            schema="farm-edge/command-result/1",
+            id=f"result-{now.timestamp():.6f}-{self._answers}",
+            issued_at=now,
+            command=name,
+            request_id=request.id,
+            ok=ok,
+            text=text,
+        )
+        home = self._topics.command_result(name)
+        wanted = message.response_topic or ""
+        below = wanted.startswith(f"{home}/") and not set(wanted) & set("+#\0")
+        self._put(
+            Message(
+                result.id,
+                wanted if below else home,
+                msgspec.json.encode(result),
+                Kind.TELEMETRY,
+                expires_at=now + ANSWER_VALID,
+                correlation=message.correlation,
+            )
+        )
+
+
+def _read(payload: bytes) -> Request:
+    if len(payload) > MAX_BYTES:
+        raise BadData(f"request of {len(payload)} bytes, more than {MAX_BYTES}")
+    if not payload.strip():
+        return Request()
+    try:
+        given = msgspec.json.decode(payload)
+        if isinstance(given, dict):
+            # JSON does not tell 60.0 from 60.
+            given = {
+                key: int(value) if isinstance(value, float) and value.is_integer() else value
+                for key, value in given.items()
+            }
+        return msgspec.convert(given, Request)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise BadData(f"request: {fault}") from fault

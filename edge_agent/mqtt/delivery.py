@@ -1,0 +1,373 @@
+"""Carries messages from the outbox to the broker and keeps the connection: all policy, no sockets.
+
+Rules (tests name the numbers):
+
+1. A broker that is away is normal: dial again after a pause (`messaging.backoff`).
+2. Why a connection ended is said with what a person can do; so is a suspected second client with
+   this id.
+3. With protocol `auto` every round begins with MQTT 5; a broker that refuses it, or hangs up
+   before an answer, is asked in 3.1.1 at once.
+4. After the broker's yes: `online` retained, subscriptions, then the outbox from its oldest
+   message, never more unacknowledged ones than the broker takes.
+5. A message leaves the outbox at its PUBACK. A refusal makes it a dead letter, except that an
+   exceeded quota only slows down. One too long for this broker is a dead letter at once.
+6. A broker that has forgotten the session may have forgotten retained messages: say them again.
+7. A connection on which nothing is acknowledged for a minute, or a ping to oneself does not come
+   back any more (`messaging.pulse`), is dropped: connected but silent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from edge_agent.mqtt.backoff import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    STABLE_S,
+    Backoff,
+    hint,
+)
+from edge_agent.mqtt.connection import (
+    Acknowledged,
+    Down,
+    Event,
+    Link,
+    Outgoing,
+    Received,
+    Subscribed,
+    Subscription,
+    Up,
+    Version,
+)
+from edge_agent.mqtt.loopback import PATIENCE_S, Do, Pulse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from edge_agent.messages.message import Message
+    from edge_agent.mqtt.outbox import Entry
+    from edge_agent.system.ports import Clock
+
+_log = logging.getLogger(__name__)
+
+SILENT_S: Final = 60.0
+ANSWER_S: Final = 8.0
+"""How long an attempt may take until the broker's yes or no."""
+
+_REFUSAL: Final = 0x80
+_UNSUPPORTED_VERSION: Final = 0x84
+_TOO_LARGE: Final = 0x95
+_QUOTA: Final = 0x97
+_ENVELOPE_BYTES: Final = 256
+"""Room for the parts of a PUBLISH packet around topic and payload."""
+
+
+class Queue(Protocol):
+    """What the courier needs of an outbox."""
+
+    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[Entry]:
+        """Oldest messages behind a place."""
+        ...
+
+    def delivered(self, ids: Iterable[str]) -> None:
+        """The broker has these."""
+        ...
+
+    def refused(self, name: str, reason: str) -> None:
+        """The broker will never take this one."""
+        ...
+
+    def say_again(self, now: datetime | None) -> int:
+        """Queue retained messages once more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """For status and health.
+
+    Attributes:
+        connected: Whether the broker has said yes and the connection stands.
+        version: Protocol spoken, while connected.
+        problem: Why it is not connected, with a hint; empty while connected.
+        connections: How often it was connected since the start.
+        refused_topics: Subscriptions the broker does not allow.
+        concerns: What is wrong though it is connected, for people.
+    """
+
+    connected: bool
+    version: str
+    problem: str
+    connections: int
+    refused_topics: tuple[str, ...]
+    concerns: tuple[str, ...] = ()
+
+
+class Courier:
+    """Give it every event of the link and call `tick` often; it never blocks.
+
+    Args:
+        link: The connection.
+        outbox: The queue.
+        availability: Topic of `online` and `offline`.
+        subscriptions: What to listen to.
+        protocol: `auto`, or one version only.
+        clock: Pauses are measured on its monotonic side.
+        random: Uniform numbers in [0, 1).
+        first_pause_s: Upper end of the first pause of rule 1.
+        longest_pause_s: Upper end of the later ones.
+        ping: Topic of the pings of rule 7; empty = none.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        outbox: Queue,
+        *,
+        availability: str,
+        subscriptions: Sequence[Subscription],
+        protocol: Literal["auto", "5", "3.1.1"],
+        clock: Clock,
+        random: Callable[[], float],
+        first_pause_s: float = FIRST_PAUSE_S,
+        longest_pause_s: float = LONGEST_PAUSE_S,
+        ping: str = "",
+    ) -> None:
+        self._link = link
+        self._outbox = outbox
+        self._availability = availability
+        self._ping = ping
+        own = [Subscription(ping, own=True)] if ping else []
+        self._subscriptions = (*subscriptions, *own)
+        self._auto = protocol == "auto"
+        self._version: Version = "5" if protocol == "auto" else protocol
+        self._clock = clock
+        self._backoff = Backoff(random, first_pause_s, longest_pause_s)
+
+        self._dialled_at: float | None = None
+        self._dial_at = clock.monotonic()
+        self._up: Up | None = None
+        self._up_since = 0.0
+        self._problem = "not connected yet"
+        self._connections = 0
+        self._refused_topics: tuple[str, ...] = ()
+        self._pulse = Pulse()
+
+        self._in_flight: dict[int, Message] = {}
+        self._acknowledged: deque[str] = deque()
+        self._heard_at = 0.0
+        self._last_seq = 0
+
+    @property
+    def state(self) -> LinkState:
+        """How the connection stands."""
+        up = self._up
+        return LinkState(
+            connected=up is not None,
+            version="" if up is None else up.version,
+            problem="" if up is not None else self._problem,
+            connections=self._connections,
+            refused_topics=self._refused_topics,
+            concerns=tuple(self._concerns()),
+        )
+
+    def tick(self, now: datetime | None) -> float:
+        """Dial, send what waits, write down what arrived.
+
+        Args:
+            now: UTC for expiry, or None while the clock is not trusted.
+
+        Returns:
+            Seconds after which to call again if no event comes before.
+
+        Raises:
+            StorageError: The disk refused; the connection is kept, call again.
+        """
+        moment = self._clock.monotonic()
+        if self._up is not None:
+            return self._carry(now, moment)
+        if self._dialled_at is None:
+            if moment < self._dial_at:
+                return self._dial_at - moment
+            self._dialled_at = moment
+            self._link.dial(self._version)
+            return ANSWER_S
+        if moment - self._dialled_at >= ANSWER_S:
+            self._link.drop()
+        return ANSWER_S
+
+    def handle(self, event: Event, now: datetime | None) -> bool:
+        """Take in what the link reports; False where it is not for the courier."""
+        match event:
+            case Up():
+                self._on_up(event, now)
+            case Down():
+                self._on_down(event)
+            case Acknowledged():
+                self._on_acknowledged(event)
+            case Subscribed():
+                self._refused_topics = tuple(self._subscriptions[n].topic for n in event.refused)
+                if self._refused_topics:
+                    _log.warning(
+                        "mqtt: broker does not allow listening to %s: check its access list",
+                        ", ".join(self._refused_topics),
+                    )
+            case Received():
+                if event.topic != self._ping:
+                    return False
+                self._pulse.hear(event.payload, self._clock.monotonic())
+        return True
+
+    def hang_up(self, timeout_s: float) -> None:
+        """Say `offline` and disconnect cleanly. Returns in time; events may still follow."""
+        self._link.hang_up(self._presence(b"offline") if self._up else None, timeout_s)
+        self._up = None
+
+    def write_down(self) -> None:
+        """Remove from the outbox what the broker has acknowledged.
+
+        Raises:
+            StorageError: The disk refused; call again.
+        """
+        if self._acknowledged:
+            self._outbox.delivered(tuple(self._acknowledged))
+            self._acknowledged.clear()
+
+    def _on_up(self, up: Up, now: datetime | None) -> None:
+        moment = self._clock.monotonic()
+        self._up, self._up_since, self._heard_at = up, moment, moment
+        self._dialled_at = None
+        self._connections += 1
+        self._last_seq = 0
+        self._link.publish(self._presence(b"online"))
+        self._link.subscribe(self._subscriptions)
+        self._pulse.connected(moment)
+        _log.info("mqtt: connected, protocol %s", up.version)
+        if not up.session_present:
+            self._outbox.say_again(now)
+
+    def _on_down(self, down: Down) -> None:
+        moment = self._clock.monotonic()
+        was_up, self._up = self._up, None
+        self._dialled_at = None
+        if was_up is not None:
+            self._backoff.broken(moment - self._up_since)
+        if down.code == _TOO_LARGE and self._in_flight:
+            largest = max(self._in_flight.values(), key=lambda message: len(message.payload))
+            self._outbox.refused(largest.id, down.reason)
+        self._in_flight.clear()
+        advice = self._backoff.twin(down.code) or hint(down.code)
+        problem = f"{down.reason}; {advice}" if advice else down.reason
+        if problem != self._problem or was_up is not None:
+            _log.warning("mqtt: %s", problem)
+        self._problem = problem
+        refused_5 = was_up is None and self._version == "5" and _blames_version(down)
+        if self._auto:
+            self._version = "3.1.1" if refused_5 else "5"
+            if refused_5:
+                self._dial_at = moment
+                return
+        self._dial_at = moment + self._backoff.pause(down.code)
+
+    def _on_acknowledged(self, event: Acknowledged) -> None:
+        self._heard_at = self._clock.monotonic()
+        message = self._in_flight.pop(event.token, None)
+        if message is None:
+            return
+        if event.code == _QUOTA:
+            self._link.drop()
+        elif event.code >= _REFUSAL:
+            _log.warning("mqtt: broker refuses %s on %s", message.id, message.topic)
+            self._outbox.refused(message.id, event.reason)
+        else:
+            self._acknowledged.append(message.id)
+
+    def _carry(self, now: datetime | None, moment: float) -> float:
+        self.write_down()
+        up = self._up
+        assert up is not None
+        if not self._in_flight:
+            self._heard_at = moment
+        elif moment - self._heard_at >= SILENT_S:
+            _log.warning("mqtt: nothing acknowledged for %.0f s: connecting anew", SILENT_S)
+            self._link.drop()
+            return SILENT_S
+        room = up.window - len(self._in_flight)
+        if room > 0:
+            for entry in self._outbox.due(now, after=self._last_seq, limit=room):
+                if not self._send(entry.message, now, up):
+                    break
+                self._last_seq = entry.seq
+        return min(SILENT_S, self._feel_the_pulse(moment))
+
+    def _feel_the_pulse(self, moment: float) -> float:
+        if not self._ping:
+            return SILENT_S
+        was_deaf = self._pulse.deaf
+        match self._pulse.judge(moment):
+            case Do.DROP:
+                _log.warning("mqtt: own messages do not come back any more: connecting anew")
+                self._link.drop()
+                return SILENT_S
+            case Do.SUBSCRIBE:
+                self._link.subscribe(self._subscriptions)
+                self._send_ping(moment)
+            case Do.PING:
+                self._send_ping(moment)
+            case Do.NOTHING:
+                pass
+        if self._pulse.deaf and not was_deaf:
+            _log.warning("mqtt: %s", self._deafness())
+        return self._pulse.due_in(moment)
+
+    def _send_ping(self, moment: float) -> None:
+        payload = self._pulse.next_payload(moment)
+        self._link.publish(Outgoing(self._ping, payload, expiry_s=int(PATIENCE_S)))
+
+    def _deafness(self) -> str:
+        return f"own messages do not come back: let this client write and read {self._ping}"
+
+    def _concerns(self) -> Iterator[str]:
+        if self._refused_topics:
+            topics = ", ".join(self._refused_topics)
+            yield f"broker does not allow listening to {topics}: check its access list"
+        if self._pulse.deaf:
+            yield self._deafness()
+        young = self._clock.monotonic() - self._up_since < STABLE_S
+        if young and (twin := self._backoff.twin(None)):
+            yield f"the last connections broke {twin}"
+
+    def _send(self, message: Message, now: datetime | None, up: Up) -> bool:
+        size = len(message.payload) + len(message.topic.encode()) + _ENVELOPE_BYTES
+        if up.largest is not None and size > up.largest:
+            self._outbox.refused(message.id, f"longer than the broker takes ({up.largest} bytes)")
+            return True
+        expiry_s = None
+        if now is not None and message.expires_at is not None:
+            expiry_s = max(1, math.ceil((message.expires_at - now).total_seconds()))
+        token = self._link.publish(
+            Outgoing(
+                message.topic,
+                message.payload,
+                retain=message.retain,
+                expiry_s=expiry_s,
+                correlation=message.correlation,
+                headers=message.headers,
+            )
+        )
+        if token is None:
+            return False
+        self._in_flight[token] = message
+        return True
+
+    def _presence(self, word: bytes) -> Outgoing:
+        return Outgoing(self._availability, word, retain=True, json=False)
+
+
+def _blames_version(down: Down) -> bool:
+    return down.code == _UNSUPPORTED_VERSION or (down.code is None and down.reached)

@@ -1,0 +1,337 @@
+"""The queue of messages between the cycle and the broker, kept in the agent's SQLite file.
+
+Rules (tests name the numbers):
+
+1. An id is taken once: as long as it waits, is dead, or is among the last delivered ones.
+2. Messages leave in the order they came; one leaves the queue only by PUBACK, expiry, lack of
+   room, a broker's refusal, a person's `queue drop`, or because it is not to be said any more
+   (`withdraw`). Everything but the PUBACK and the last is counted.
+3. A newer message with the same collapse key replaces one that still waits.
+4. A message is not handed out at or after its `expires_at`. While the clock is not trusted
+   nothing expires.
+5. Room: each class has its own and loses its oldest beyond it. Alerts also use what telemetry
+   leaves, and push its oldest out. States are few, for they collapse, and what is true now must
+   outlive a flood of alerts: their room is theirs alone.
+6. A message the broker refuses for good goes to the dead letters.
+7. The last delivered retained message of a topic is kept, so that it can be said again to a
+   broker that has forgotten it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from edge_agent.messages.message import Kind, Message
+from edge_agent.system.database import faults_told, migrate, transaction
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+DELIVERED_KEPT: Final = 5_000
+DEAD_KEPT: Final = 1_000
+_OVERHEAD_BYTES: Final = 120
+"""What a row costs beside its texts, so that many small messages count too."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RANKS: Final = tuple(Kind)
+COLUMNS: Final = "id, kind, topic, payload, retain, expires_ms, collapse, correlation, headers"
+_FIELDS: Final = f"""
+  id TEXT NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  payload BLOB NOT NULL,
+  retain INTEGER NOT NULL,
+  expires_ms INTEGER,
+  collapse TEXT,
+  correlation BLOB,
+  headers TEXT NOT NULL,
+  size INTEGER NOT NULL GENERATED ALWAYS AS
+    (length(payload) + 2 * length(id) + length(topic) + length(headers) + {_OVERHEAD_BYTES}) STORED
+"""
+_STEPS: Final = (
+    f"""CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, {_FIELDS}) STRICT;
+CREATE INDEX outbox_room ON outbox (kind, size);
+CREATE INDEX outbox_collapse ON outbox (collapse) WHERE collapse IS NOT NULL;
+CREATE INDEX outbox_expiry ON outbox (expires_ms) WHERE expires_ms IS NOT NULL;
+CREATE TABLE outbox_dead (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, {_FIELDS}) STRICT;
+CREATE TABLE outbox_retained (seq INTEGER PRIMARY KEY AUTOINCREMENT, {_FIELDS}) STRICT;
+CREATE UNIQUE INDEX outbox_retained_topic ON outbox_retained (topic);
+CREATE TABLE outbox_delivered (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE) STRICT;
+CREATE TABLE outbox_counts (
+  what TEXT, kind INTEGER, n INTEGER NOT NULL, PRIMARY KEY (what, kind)) STRICT""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Room in bytes, see rule 5."""
+
+    alerts_bytes: int = 20_000_000
+    states_bytes: int = 5_000_000
+    telemetry_bytes: int = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message with its place in the queue; places only grow."""
+
+    seq: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How the queue stands, by class name; the others count since the file was made."""
+
+    waiting: dict[str, int] = field(default_factory=dict)
+    waiting_bytes: dict[str, int] = field(default_factory=dict)
+    delivered: dict[str, int] = field(default_factory=dict)
+    dropped_for_room: dict[str, int] = field(default_factory=dict)
+    dropped_expired: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    dropped_by_hand: dict[str, int] = field(default_factory=dict)
+
+
+class Outbox:
+    """The queue. Each method is one transaction, or part of the caller's.
+
+    Args:
+        connection: From `database.connect`; the caller's, so that messages and what caused them
+            are committed together.
+        caps: Room per class.
+
+    Every method raises `StorageError` when the disk refuses.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, caps: Caps | None = None) -> None:
+        self._db = connection
+        room = caps or Caps()
+        self._caps = (room.alerts_bytes, room.states_bytes, room.telemetry_bytes)
+        migrate(connection, "outbox", _STEPS)
+
+    def put(self, message: Message) -> bool:
+        """Add a message at the end.
+
+        Returns:
+            False when the id is known already (rule 1): nothing was done.
+        """
+        with transaction(self._db) as db:
+            known = db.execute(
+                "SELECT 1 FROM outbox WHERE id = :id UNION ALL SELECT 1 FROM outbox_delivered "
+                "WHERE id = :id UNION ALL SELECT 1 FROM outbox_dead WHERE id = :id",
+                {"id": message.id},
+            ).fetchone()
+            if known:
+                return False
+            self._insert(message)
+        return True
+
+    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[Entry]:
+        """The oldest messages behind place `after`; drops and counts the expired ones (rule 4).
+
+        Args:
+            now: UTC, or None while the clock is not trusted.
+            after: Place of the last message that is on its way already.
+            limit: At most so many.
+        """
+        if now is not None:
+            self._expire(_ms(now))
+        with faults_told(self._db):
+            rows = self._db.execute(
+                f"SELECT seq, {COLUMNS} FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - fixed column names
+                (after, limit),
+            ).fetchall()
+        return [Entry(row[0], message_of(row[1:])) for row in rows]
+
+    def delivered(self, ids: Iterable[str]) -> None:
+        """The broker has these: remove them, remember their ids and the retained ones (rule 7)."""
+        with transaction(self._db) as db:
+            for name in ids:
+                if not self._count_one("delivered", name):
+                    continue
+                db.execute(
+                    f"INSERT OR REPLACE INTO outbox_retained ({COLUMNS}) "  # noqa: S608 - fixed column names
+                    f"SELECT {COLUMNS} FROM outbox WHERE id = ? AND retain",
+                    (name,),
+                )
+                db.execute("INSERT OR REPLACE INTO outbox_delivered (id) VALUES (?)", (name,))
+                db.execute("DELETE FROM outbox WHERE id = ?", (name,))
+            db.execute(
+                "DELETE FROM outbox_delivered WHERE seq <= "
+                "(SELECT max(seq) FROM outbox_delivered) - ?",
+                (DELIVERED_KEPT,),
+            )
+
+    def refused(self, name: str, reason: str) -> None:
+        """The broker will never take this one: to the dead letters (rule 6)."""
+        with transaction(self._db) as db:
+            if not self._count_one("refused", name):
+                return
+            db.execute(
+                f"INSERT OR REPLACE INTO outbox_dead (reason, {COLUMNS}) "  # noqa: S608 - fixed column names
+                f"SELECT ?, {COLUMNS} FROM outbox WHERE id = ?",
+                (reason, name),
+            )
+            db.execute("DELETE FROM outbox WHERE id = ?", (name,))
+            db.execute(
+                "DELETE FROM outbox_dead WHERE seq <= (SELECT max(seq) FROM outbox_dead) - ?",
+                (DEAD_KEPT,),
+            )
+
+    def say_again(self, now: datetime | None) -> int:
+        """Queue the last delivered retained message of every topic, unless a newer one waits.
+
+        Returns:
+            How many were queued.
+        """
+        with transaction(self._db) as db:
+            rows = db.execute(
+                f"SELECT {COLUMNS} FROM outbox_retained AS said WHERE NOT EXISTS "  # noqa: S608 - fixed column names
+                "(SELECT 1 FROM outbox WHERE topic = said.topic) ORDER BY seq"
+            ).fetchall()
+            current = [
+                message
+                for message in map(message_of, rows)
+                if now is None or message.expires_at is None or message.expires_at > now
+            ]
+            for message in current:
+                self._insert(message)
+        return len(current)
+
+    def withdraw(self, topic: str) -> bytes:
+        """Forget what waits on a topic; it was not to be said after all, and is not counted.
+
+        Returns:
+            Newest payload of it, which the broker may have without its PUBACK; empty where none
+            was. An empty one that waits takes back what is retained, and stays.
+        """
+        with transaction(self._db) as db:
+            newest = self.waiting(topic)
+            db.execute("DELETE FROM outbox WHERE topic = ? AND length(payload) > 0", (topic,))
+        return newest
+
+    def waiting(self, topic: str) -> bytes:
+        """Newest payload, not an empty one, that waits on a topic; empty where none does."""
+        with faults_told(self._db):
+            row = self._db.execute(
+                "SELECT payload FROM outbox WHERE topic = ? AND length(payload) > 0 "
+                "ORDER BY seq DESC LIMIT 1",
+                (topic,),
+            ).fetchone()
+        return row[0] if row else b""
+
+    def last_said(self, topic: str) -> bytes:
+        """Payload of the last delivered retained message of a topic; empty where none was."""
+        with faults_told(self._db):
+            row = self._db.execute(
+                "SELECT payload FROM outbox_retained WHERE topic = ?", (topic,)
+            ).fetchone()
+        return row[0] if row else b""
+
+    def counts(self) -> Counts:
+        """How the queue stands."""
+        with faults_told(self._db):
+            waiting = self._db.execute(
+                "SELECT kind, count(*), sum(size) FROM outbox GROUP BY kind"
+            ).fetchall()
+            rows = self._db.execute("SELECT what, kind, n FROM outbox_counts").fetchall()
+        totals: dict[str, dict[str, int]] = {}
+        for what, kind, number in rows:
+            totals.setdefault(what, {})[_RANKS[kind].value] = number
+        return Counts(
+            waiting={_RANKS[kind].value: number for kind, number, _ in waiting},
+            waiting_bytes={_RANKS[kind].value: size for kind, _, size in waiting},
+            **totals,
+        )
+
+    def _insert(self, message: Message) -> None:
+        if message.collapse is not None:
+            self._db.execute("DELETE FROM outbox WHERE collapse = ?", (message.collapse,))
+        places = ", ".join("?" * len(COLUMNS.split(",")))
+        self._db.execute(
+            f"INSERT INTO outbox ({COLUMNS}) VALUES ({places})",  # noqa: S608 - fixed column names
+            _row(message),
+        )
+        self._make_room()
+
+    def _make_room(self) -> None:
+        used = [0] * len(_RANKS)
+        for kind, size in self._db.execute("SELECT kind, sum(size) FROM outbox GROUP BY kind"):
+            used[kind] = size
+        alerts, states, telemetry = self._caps
+        for ranks, cap in (((2,), telemetry), ((1,), states), ((2, 0), alerts + telemetry)):
+            for rank in ranks:
+                while used[rank] and sum(used[r] for r in ranks) > cap:
+                    seq, size = self._db.execute(
+                        "SELECT seq, size FROM outbox WHERE kind = ? ORDER BY seq LIMIT 1", (rank,)
+                    ).fetchone()
+                    self._db.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
+                    count(self._db, "dropped_for_room", rank, 1)
+                    used[rank] -= size
+
+    def _expire(self, now_ms: int) -> None:
+        with faults_told(self._db):
+            rows = self._db.execute(
+                "SELECT kind, count(*) FROM outbox WHERE expires_ms <= ? GROUP BY kind", (now_ms,)
+            ).fetchall()
+        if not rows:
+            return
+        with transaction(self._db) as db:
+            for kind, number in rows:
+                count(self._db, "dropped_expired", kind, number)
+            db.execute("DELETE FROM outbox WHERE expires_ms <= ?", (now_ms,))
+
+    def _count_one(self, what: str, name: str) -> bool:
+        row = self._db.execute("SELECT kind FROM outbox WHERE id = ?", (name,)).fetchone()
+        if row is None:  # collapsed or expired while it was on its way
+            return False
+        count(self._db, what, row[0], 1)
+        return True
+
+
+def count(connection: sqlite3.Connection, what: str, rank: int, number: int) -> None:
+    """Add to a counter of a class, which is named by its rank."""
+    connection.execute(
+        "INSERT INTO outbox_counts VALUES (?, ?, ?) "
+        "ON CONFLICT (what, kind) DO UPDATE SET n = n + excluded.n",
+        (what, rank, number),
+    )
+
+
+def _ms(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _row(message: Message) -> tuple[object, ...]:
+    return (
+        message.id,
+        _RANKS.index(message.kind),
+        message.topic,
+        message.payload,
+        message.retain,
+        None if message.expires_at is None else _ms(message.expires_at),
+        message.collapse,
+        message.correlation,
+        msgspec.json.encode(message.headers).decode(),
+    )
+
+
+def message_of(row: tuple[Any, ...]) -> Message:
+    """Message from a row of `COLUMNS`."""
+    name, kind, topic, payload, retain, expires_ms, collapse, correlation, headers = row
+    return Message(
+        id=name,
+        topic=topic,
+        payload=payload,
+        kind=_RANKS[kind],
+        retain=bool(retain),
+        expires_at=None if expires_ms is None else _EPOCH + timedelta(milliseconds=expires_ms),
+        collapse=collapse,
+        correlation=correlation,
+        headers=msgspec.json.decode(headers, type=tuple[tuple[str, str], ...]),
+    )

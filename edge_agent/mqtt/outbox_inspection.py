@@ -1,0 +1,139 @@
+"""The outbox read from beside the service, or from a file that was set aside as damaged."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edge_agent.contract.errors import InputMissing, StorageError
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.outbox import COLUMNS, count, message_of
+from edge_agent.system.database import faults_told, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message that waits, or a dead letter with the broker's reason."""
+
+    message: Message
+    refused: str | None
+
+
+def open_existing(path: Path) -> sqlite3.Connection:
+    """Connection to a file that must be there; nothing is made, repaired or set aside.
+
+    Raises:
+        InputMissing: There is no such file.
+        StorageError: It is no database, or has no outbox.
+    """
+    if not path.is_file():
+        raise InputMissing(f"{path}: no such file; the agent has not run yet, or look elsewhere")
+    try:
+        connection = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+        try:
+            connection.execute("SELECT count(*) FROM outbox_counts").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as fault:
+        raise StorageError(f"{path}: not readable as an outbox: {fault}") from fault
+    return connection
+
+
+def rows(db: sqlite3.Connection) -> Iterator[Row]:
+    """Messages that wait, oldest first, then the dead letters.
+
+    Raises:
+        StorageError: The file is damaged from here on.
+    """
+    with faults_told(db):
+        for row in db.execute(f"SELECT {COLUMNS} FROM outbox ORDER BY seq"):  # noqa: S608 - fixed column names
+            yield Row(message_of(row), None)
+        for row in db.execute(f"SELECT {COLUMNS}, reason FROM outbox_dead ORDER BY seq"):  # noqa: S608 - fixed column names
+            yield Row(message_of(row[:-1]), row[-1])
+
+
+def counters(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """What was delivered, dropped and refused since the file was made, by class."""
+    found: dict[str, dict[str, int]] = {}
+    with faults_told(db):
+        for what, kind, number in db.execute("SELECT what, kind, n FROM outbox_counts"):
+            found.setdefault(what, {})[tuple(Kind)[kind].value] = number
+    return found
+
+
+def problems(db: sqlite3.Connection) -> list[str]:
+    """Everything wrong with the file and its messages; empty is good."""
+    try:
+        found = [
+            f"file: {verdict}"
+            for (verdict,) in db.execute("PRAGMA integrity_check(20)")
+            if verdict != "ok"
+        ]
+        for row in rows(db):
+            found.extend(f"{row.message.id}: {fault}" for fault in _faults(row.message))
+    except (sqlite3.DatabaseError, StorageError) as fault:
+        return [f"file: {fault}"]
+    return found
+
+
+def drop(db: sqlite3.Connection, ids: Sequence[str], kinds: Sequence[str], *, dead: bool) -> int:
+    """Delete messages by id and class, dead letters as a whole; how many went.
+
+    Raises:
+        StorageError: The disk refused; nothing was deleted.
+    """
+    ranks = [tuple(Kind).index(Kind(kind)) for kind in kinds]
+    gone = 0
+    with transaction(db):
+        for rank in range(len(Kind)):
+            if rank in ranks:
+                number = db.execute("DELETE FROM outbox WHERE kind = ?", (rank,)).rowcount
+            else:
+                wanted = ((name, rank) for name in ids)
+                number = db.executemany(
+                    "DELETE FROM outbox WHERE id = ? AND kind = ?", wanted
+                ).rowcount
+            if number > 0:
+                count(db, "dropped_by_hand", rank, number)
+                gone += number
+        if dead:
+            gone += db.execute("DELETE FROM outbox_dead").rowcount
+    return gone
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """A row as JSON values; a payload that is no JSON is given in base64."""
+    message = row.message
+    made: dict[str, Any] = {
+        "id": message.id,
+        "kind": message.kind.value,
+        "topic": message.topic,
+        "retain": message.retain,
+        "expires_at": message.expires_at,
+    }
+    if row.refused is not None:
+        made["refused"] = row.refused
+    try:
+        made["payload"] = msgspec.json.decode(message.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        made["payload_base64"] = base64.b64encode(message.payload).decode()
+    return made
+
+
+def _faults(message: Message) -> Iterator[str]:
+    if not message.topic or any(sign in message.topic for sign in "+#\0"):
+        yield f"topic {message.topic!r} cannot be published to"
+    try:
+        if message.payload:
+            msgspec.json.decode(message.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        yield f"payload is no JSON: {fault}"

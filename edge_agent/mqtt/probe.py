@@ -1,0 +1,168 @@
+"""Tries the broker step by step as the service would use it, under a name of its own.
+
+reach     a TCP connection
+TLS       the broker proves itself; until when its certificate speaks
+login     CONNECT with the configured user and protocol
+loop      subscribe to the ping's topic, publish to it, hear it
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import ssl
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.mqtt.backoff import hint
+from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.connection import (
+    Acknowledged,
+    Down,
+    Outgoing,
+    Received,
+    Subscribed,
+    Subscription,
+    Up,
+    Version,
+)
+from edge_agent.mqtt.tls import tls_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_agent.mqtt.connection import Event
+    from edge_agent.system.ports import Clock
+
+WAIT_S: Final = 8.0
+_REFUSAL: Final = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: whether it went well, what was seen, what to do where it did not.
+
+    Attributes:
+        ends: End of the broker's certificate (UTC); only of the step `TLS`.
+    """
+
+    name: str
+    good: bool
+    seen: str
+    advice: str = ""
+    ends: datetime | None = None
+
+
+def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[Step]:
+    """The steps, up to and with the first that fails.
+
+    Args:
+        broker: As the service connects; the client id gets an ending, so that a running service
+            keeps its session, and the broker remembers nothing of the visit.
+        topic: The ping's topic.
+        protocol: `auto`, `5` or `3.1.1`.
+        clock: Stamps what comes in.
+    """
+    for step in _reach(broker):
+        yield step
+        if not step.good:
+            return
+    guest = replace(
+        broker,
+        client_id=f"{broker.client_id}-doctor",
+        will=Outgoing(topic, b"doctor", json=False),
+        session_expiry_s=0,
+        will_delay_s=0,
+    )
+    events: queue.Queue[Event] = queue.Queue()
+    link = MqttLink(guest, events.put, clock)
+    versions: tuple[Version, ...] = ("5", "3.1.1") if protocol == "auto" else (_version(protocol),)
+    answer: Event | None = None
+    for version in versions:
+        link.dial(version)
+        answer = _next(events, Up, Down)
+        if isinstance(answer, Up):
+            break
+    if not isinstance(answer, Up):
+        link.hang_up(None, 1.0)
+        yield _turned_away(answer)
+        return
+    yield Step("broker login", good=True, seen=f"MQTT {answer.version} as {guest.client_id}")
+    try:
+        yield _loop(link, topic, events)
+    finally:
+        link.hang_up(Outgoing(topic, b"doctor", expiry_s=1, json=False), 4.0)
+
+
+def _reach(broker: Broker) -> Iterator[Step]:
+    place = f"{broker.host}:{broker.port}"
+    try:
+        with socket.create_connection((broker.host, broker.port), WAIT_S) as connection:
+            yield Step("broker reach", good=True, seen=place)
+            if broker.tls is None:
+                return
+            context = tls_context(broker.tls)
+            with context.wrap_socket(connection, server_hostname=broker.host) as secure:
+                peer = secure.getpeercert() or {}
+                seconds = ssl.cert_time_to_seconds(str(peer["notAfter"]))
+                end = datetime.fromtimestamp(seconds, UTC)
+                seen = f"{secure.version()}, the broker's certificate ends {end:%Y-%m-%d}"
+                yield Step("broker TLS", good=True, seen=seen, ends=end)
+    except ssl.SSLError as fault:
+        yield Step(
+            "broker TLS", good=False, seen=f"{fault.reason or fault}: {place}",
+            advice="check mqtt.tls.ca, the name in the broker's certificate and this clock",
+        )  # fmt: skip
+    except OSError as fault:
+        yield Step(
+            "broker reach", good=False, seen=f"{place}: {fault.strerror or fault}",
+            advice="check mqtt.host, mqtt.port, the network and whether the broker runs",
+        )  # fmt: skip
+
+
+def _turned_away(answer: Event | None) -> Step:
+    seen, code = (answer.reason, answer.code) if isinstance(answer, Down) else ("no answer", None)
+    advice = hint(code) or "look into the broker's log"
+    return Step("broker login", good=False, seen=seen, advice=advice)
+
+
+def _loop(link: MqttLink, topic: str, events: queue.Queue[Event]) -> Step:
+    link.subscribe([Subscription(topic, own=True)])
+    subscribed = _next(events, Subscribed)
+    if not isinstance(subscribed, Subscribed) or subscribed.refused:
+        return _not_allowed(topic, "the broker does not let this client read")
+    payload = b'{"ping": "doctor"}'
+    link.publish(Outgoing(topic, payload, expiry_s=int(WAIT_S)))
+    said = heard = False
+    while not (said and heard):
+        event = _next(events, Acknowledged, Received)
+        if event is None:
+            return _not_allowed(topic, "published, and nothing came back" if said else "no PUBACK")
+        if isinstance(event, Acknowledged):
+            if event.code >= _REFUSAL:
+                return _not_allowed(topic, f"the broker refuses to take: {event.reason}")
+            said = True
+        elif isinstance(event, Received):
+            heard = heard or event.payload == payload
+    return Step("broker loop", good=True, seen=f"published and heard on {topic}")
+
+
+def _not_allowed(topic: str, seen: str) -> Step:
+    advice = f"let this client write and read {topic} (docs/mqtt.md has an access list)"
+    return Step("broker loop", good=False, seen=seen, advice=advice)
+
+
+def _next(events: queue.Queue[Event], *kinds: type[Event]) -> Event | None:
+    """The next event of these kinds within the time; the end of the connection counts as none."""
+    try:
+        while not isinstance(event := events.get(timeout=WAIT_S), kinds):
+            if isinstance(event, Down):
+                return None
+    except queue.Empty:
+        return None
+    return event
+
+
+def _version(protocol: str) -> Version:
+    return "5" if protocol == "5" else "3.1.1"

@@ -1,0 +1,169 @@
+"""What the depot relays to a farm: which bundles, and Parquet bytes -> frames. Pure.
+
+The bytes come signed; what is checked here is that they are what was agreed.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from edge_agent.contract.bundles import (
+    GUIDANCE,
+    ISSUED,
+    RAIN_CHANCE,
+    VALID,
+    cell_path,
+    station_path,
+)
+from edge_agent.contract.dfs_grid import Cell, cell_of
+from edge_agent.contract.errors import BadData, UsageError
+from edge_agent.contract.quality import KEPT
+from edge_agent.contract.schema import OBSERVED, QUANTITIES, TIME, TIME_DTYPE, flag_column
+
+if TYPE_CHECKING:
+    from edge_agent.settings import Device
+
+MAX_BYTES: Final = 8_000_000
+MAX_ROWS: Final = 24 * 400
+"""More than a year of hours has no place in a bundle of the newest ones."""
+
+
+def cell(device: Device) -> Cell | None:
+    """The cell of KMA's forecast grid that a farm lies in; None outside Korea."""
+    try:
+        return cell_of(device.latitude, device.longitude)
+    except UsageError:
+        return None
+
+
+def sources(device: Device) -> dict[str, str]:
+    """Relayed sources of a farm, the better first: name in the store -> target path in the depot.
+
+    The station measures, the cell's nowcast is an analysis; with station 0 the farm has only that.
+    """
+    found = {}
+    here = cell(device)
+    if device.station or here is None:
+        found[f"station:{device.station}"] = station_path(device.station)
+    if here is not None:
+        found[f"cell:{here}"] = cell_path(here)
+    return found
+
+
+_GUIDANCE_RANGES: Final = {
+    **{
+        name: (QUANTITIES[name].low, QUANTITIES[name].high)
+        for name in GUIDANCE
+        if name in QUANTITIES
+    },
+    RAIN_CHANCE: (0.0, 100.0),
+}
+
+
+def read(
+    content: bytes, name: str, *, max_bytes: int = MAX_BYTES, max_rows: int = MAX_ROWS
+) -> pl.DataFrame:
+    """Hourly frame of a bundle.
+
+    Args:
+        content: Parquet with `time` and quantities of `contract.schema`; a column
+            `<quantity>_flag` marks values that the sender does not trust, which become null.
+        name: What to call the bundle in errors.
+        max_bytes: Longer content is refused unread.
+        max_rows: More rows are refused.
+
+    Returns:
+        `time` and every quantity of `schema.OBSERVED`, ascending, one row an hour.
+
+    Raises:
+        BadData: Not Parquet, too large, without `time`, or with times that are no full hours.
+    """
+    frame = _parquet(content, name, max_bytes, max_rows)
+    if TIME not in frame.columns:
+        raise BadData(f"{name}: has no column {TIME}")
+    try:
+        frame = frame.select(
+            pl.col(TIME).cast(TIME_DTYPE), *(_value(frame, quantity) for quantity in OBSERVED)
+        )
+    except pl.exceptions.PolarsError as fault:
+        raise _not_agreed(name, fault) from fault
+    _check_hours(frame, (TIME,), name)
+    return frame.unique(TIME, keep="last", maintain_order=True).sort(TIME)
+
+
+def read_guidance(content: bytes, name: str) -> pl.DataFrame:
+    """Forecasts of a bundle of guidance.
+
+    Args:
+        content: Parquet with columns of `contract.relayed.GUIDANCE`; others are left aside, and a
+            value's column that is not there is null.
+        name: What to call the bundle in errors.
+
+    Returns:
+        Those columns, ascending, one row an issue and valid hour; what is no number, or lies
+        outside of the quantity's plausible range, is null: the relay's key signs any number.
+
+    Raises:
+        BadData: Not Parquet, too large, without issue or hour, or with times that are no full
+            hours.
+    """
+    frame = _parquet(content, name, MAX_BYTES, MAX_ROWS)
+    try:
+        frame = frame.select(
+            pl.col(ISSUED, VALID),
+            *(_value(frame, name) for name in GUIDANCE.names() if name not in {ISSUED, VALID}),
+        ).cast(GUIDANCE)
+    except pl.exceptions.PolarsError as fault:
+        raise _not_agreed(name, fault) from fault
+    _check_hours(frame, (ISSUED, VALID), name)
+    plausible = (
+        pl.when(pl.col(name).is_between(low, high)).then(pl.col(name)).alias(name)
+        for name, (low, high) in _GUIDANCE_RANGES.items()
+    )
+    return (
+        frame.with_columns(plausible)
+        .unique((ISSUED, VALID), keep="last", maintain_order=True)
+        .sort(ISSUED, VALID)
+    )
+
+
+def _parquet(content: bytes, name: str, max_bytes: int, max_rows: int) -> pl.DataFrame:
+    if len(content) > max_bytes:
+        raise BadData(f"{name}: {len(content)} bytes, more than the limit of {max_bytes}")
+    try:
+        frame = pl.read_parquet(io.BytesIO(content), n_rows=max_rows + 1)
+    # A damaged page makes polars panic, and a panic is no `Exception`.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
+        raise _not_agreed(name, fault) from fault
+    if frame.height > max_rows:
+        raise BadData(f"{name}: more than {max_rows} rows")
+    return frame
+
+
+def _check_hours(frame: pl.DataFrame, times: tuple[str, ...], name: str) -> None:
+    time = pl.col(times)
+    wrong = time.is_null() | (time.dt.truncate("1h") != time)
+    if frame.select(pl.any_horizontal(wrong).any()).item():
+        raise BadData(f"{name}: a time is missing or not a full hour")
+
+
+def _not_agreed(name: str, fault: BaseException) -> BadData:
+    return BadData(f"{name}: not the Parquet that was agreed: {_line(fault)}")
+
+
+def _value(frame: pl.DataFrame, quantity: str) -> pl.Expr:
+    if quantity not in frame.columns:
+        return pl.lit(None, pl.Float64).alias(quantity)
+    value = pl.col(quantity).cast(pl.Float64)
+    trusted = value.is_finite()
+    if flag_column(quantity) in frame.columns:
+        flag = pl.col(flag_column(quantity))
+        trusted = trusted & (flag.is_null() | flag.is_in(KEPT))
+    return pl.when(trusted).then(value).alias(quantity)
+
+
+def _line(fault: BaseException) -> str:
+    return (str(fault).strip().splitlines() or [type(fault).__name__])[0][:200]

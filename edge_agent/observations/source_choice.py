@@ -1,0 +1,157 @@
+"""The farm's own samples -> hours in the store, and the frame a forecast rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from edge_agent.contract.forecast import Source
+from edge_agent.contract.schema import OBSERVED, TARGETS, TIME, TIME_DTYPE
+from edge_agent.observations import bundles, sensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge_agent.observations.store import Store
+    from edge_agent.settings import Device, Sensor
+
+_HOUR: Final = timedelta(hours=1)
+MAX_SILENCE: Final = timedelta(hours=3)
+"""A source that is silent for longer gives way to the next."""
+MIN_HOURS: Final = 18
+"""Of the last 24 hours, so many must be known before a forecast rests on a source."""
+
+
+def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: datetime) -> int:
+    """Work out the hours that end after `start` and at or before `end`; number of rows changed.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    first = start.replace(minute=0, second=0, microsecond=0) + _HOUR
+    hours = [first + step * _HOUR for step in range(max(int((end - first) / _HOUR) + 1, 0))]
+    changed = 0
+    for role in sorted({sensor.role for sensor in configured}):
+        columns: dict[str, list[float | None]] = {}
+        mine = [sensor for sensor in configured if sensor.role == role]
+        for quantity in sorted({sensor.quantity for sensor in mine}):
+            series = [
+                _series(store, sensor, hours) for sensor in mine if sensor.quantity == quantity
+            ]
+            columns[quantity] = [
+                sensors.together(quantity, values) for values in zip(*series, strict=True)
+            ]
+        frame = pl.DataFrame(
+            {TIME: hours} | columns,
+            schema={TIME: TIME_DTYPE} | dict.fromkeys(columns, pl.Float64),
+        )
+        changed += store.put_hourly(sensors.source_of(role), frame)
+    return changed
+
+
+def _series(store: Store, sensor: Sensor, hours: Sequence[datetime]) -> list[float | None]:
+    if not hours:
+        return []
+    # One hour more in front: a running total starts from the last sample before.
+    samples = store.samples(sensors.key_of(sensor), hours[0] - 2 * _HOUR, hours[-1])
+    values = []
+    for hour in hours:
+        before = [sample for sample in samples if sample.at <= hour - _HOUR]
+        values.append(sensors.hour_value(sensor, samples, hour, before[-1] if before else None))
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which sources stand behind a forecast: one for all, and others for what it does not measure.
+
+    Attributes:
+        source: Name in the store.
+        rung: What a forecast on it is called.
+        lent: Quantity and the source that it is taken from instead.
+    """
+
+    source: str
+    rung: Source
+    lent: tuple[tuple[str, str], ...]
+
+
+def names(device: Device) -> tuple[str, ...]:
+    """Sources that may stand behind a farm's forecast, the better first."""
+    return (sensors.source_of("outdoor"), *bundles.sources(device))
+
+
+def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
+    """Sources for a forecast.
+
+    O1  The first that is steady counts: the farm's own outdoor sensors, the relayed station, the
+        nowcasts of the farm's grid cell. Steady: temperature and humidity are there for most of
+        the last day, and were not `MAX_SILENCE` ago for the last time.
+    O2  Where none is, the relayed source that knows the newest hour.
+    O3  A quantity that it knows nothing of is taken from the best relayed source that does. A gap
+        in a series is never filled with another's value: that would be a jump in the weather.
+
+    Args:
+        frames: Hours of the lookback by source, in the order of `names`.
+        now: Time of the decision, UTC.
+    """
+    own, *relayed = frames
+    steady = [name for name, frame in frames.items() if _steady(frame, now)]
+    source = steady[0] if steady else max(relayed, key=lambda name: _newest(frames[name]))
+    lent: list[tuple[str, str]] = []
+    for quantity in OBSERVED:
+        if not knows(frames[source], quantity):
+            others = (o for o in relayed if o != source and knows(frames[o], quantity))
+            lent.extend((quantity, other) for other in list(others)[:1])
+    rung = Source.MODEL if source == own else Source.MODEL_RELAYED
+    return Choice(source, rung, tuple(lent))
+
+
+def join(frames: Mapping[str, pl.DataFrame], choice: Choice) -> pl.DataFrame:
+    """Hours of the chosen source, with what the others lend: `time` and `schema.OBSERVED`."""
+    frame = frames[choice.source]
+    for quantity, other in choice.lent:
+        frame = frame.drop(quantity).join(
+            frames[other].select(TIME, quantity), on=TIME, how="left", maintain_order="left"
+        )
+    return frame.select(TIME, *OBSERVED)
+
+
+def observe(
+    store: Store, device: Device, now: datetime, history_hours: int
+) -> tuple[pl.DataFrame, Source, str]:
+    """Raw hours up to `now` for a forecast, its rung, and their source: see `choose`.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    start = now - timedelta(hours=history_hours)
+    frames = {name: store.hourly(name, start, now) for name in names(device)}
+    choice = choose(frames, now)
+    return join(frames, choice), choice.rung, choice.source
+
+
+def knows(frame: pl.DataFrame, quantity: str) -> bool:
+    """Whether any hour has the quantity."""
+    return frame[quantity].null_count() < frame.height
+
+
+def _usable(frame: pl.DataFrame) -> pl.Series:
+    return frame.drop_nulls(TARGETS)[TIME]
+
+
+def _steady(frame: pl.DataFrame, now: datetime) -> bool:
+    times = _usable(frame)
+    return (
+        len(times) >= MIN_HOURS
+        and times[-MIN_HOURS] > now - 24 * _HOUR
+        and now - times[-1] <= MAX_SILENCE
+    )
+
+
+def _newest(frame: pl.DataFrame) -> datetime:
+    times = _usable(frame)
+    return times[-1] if len(times) else datetime.min.replace(tzinfo=UTC)

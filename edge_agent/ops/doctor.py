@@ -1,0 +1,248 @@
+"""What ails this device, in the style of `iotedge check`: each finding says what to do about it.
+
+Looks and tries, changes nothing but what it tries out: the service may run beside it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract.errors import ConfigError, FarmError, InputMissing
+from edge_agent.core import certificates, masking
+from edge_agent.core.runtime import DATABASE
+from edge_agent.mqtt import outbox_inspection
+from edge_agent.observations.store import Store
+from edge_agent.system import files, locations
+from edge_agent.system.clock_trust import Timekeeper
+from edge_agent.system.database import connect, set_aside_files
+from edge_agent.updates.slots import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from edge_agent.settings import Config
+    from edge_agent.system.ports import Clock
+
+_TIGHT_BYTES: Final = 20_000_000
+_HOUR: Final = timedelta(hours=1)
+_COLD: Final = timedelta(hours=48)
+"""With data older than this the models have nothing to go by."""
+
+
+class Outcome(StrEnum):
+    """How a finding is."""
+
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's.
+
+    Attributes:
+        seen: What was found.
+        advice: What to do; empty where nothing is to be done.
+    """
+
+    check: str
+    outcome: Outcome
+    seen: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is looked at."""
+
+    config: Config
+    state: Path
+    clock: Clock
+    env: Mapping[str, str]
+
+
+def examine(patient: Patient) -> Iterator[Finding]:
+    """Every finding on the device itself; broker and depot are `doctor_links.examine`'s.
+
+    A fault inside one check is that check's finding.
+    """
+    checks: tuple[tuple[str, Callable[[Patient], Iterator[Finding]]], ...] = (
+        ("secrets", _secrets),
+        ("clock", _clock),
+        ("disk", _disk),
+        ("database", _database),
+        ("model", _model),
+        ("certificates", _certificates),
+    )
+    for name, check in checks:
+        yield from guarded(name, lambda check=check: check(patient))  # type: ignore[misc] # bound per round
+
+
+def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Findings of a check; a foreseeable fault in it is a finding as well."""
+    try:
+        yield from check()
+    except (FarmError, OSError) as fault:
+        yield Finding(name, Outcome.FAIL, str(fault))
+
+
+def _secrets(patient: Patient) -> Iterator[Finding]:
+    wanted = patient.config.mqtt.password_file
+    credential = masking.PASSWORD_CREDENTIAL
+    try:
+        known = locations.secret(wanted, credential, patient.env)
+    except ConfigError as fault:
+        yield Finding("secrets", Outcome.FAIL, str(fault), "write the password on one line there")
+        return
+    if patient.config.mqtt.username and known is None:
+        yield Finding(
+            "secrets", Outcome.WARN, "mqtt.username without a password",
+            f"set mqtt.password_file or the systemd credential {credential}",
+        )  # fmt: skip
+        return
+    yield Finding("secrets", Outcome.OK, "readable" if known else "none is used")
+
+
+def _clock(patient: Patient) -> Iterator[Finding]:
+    now, state = Timekeeper(patient.state, patient.clock).judge()
+    seen = f"{now:%Y-%m-%d %H:%M} UTC, {state}"
+    if state == "trusted":
+        yield Finding("clock", Outcome.OK, seen)
+    elif state == "holdover":
+        yield Finding(
+            "clock", Outcome.WARN, f"{seen}: no time service vouches for it",
+            "switch on systemd-timesyncd or chrony; without a network set the clock by hand",
+        )  # fmt: skip
+    else:
+        yield Finding(
+            "clock", Outcome.FAIL, f"{seen}: earlier than a time that has surely passed",
+            "set the clock; until then nothing is installed and nothing expires",
+        )  # fmt: skip
+
+
+def _disk(patient: Patient) -> Iterator[Finding]:
+    state = patient.state
+    if not state.is_dir():
+        yield Finding("disk", Outcome.WARN, f"{state}: not there", "the service makes it")
+        return
+    free = shutil.disk_usage(state).free
+    seen = f"{free / 1e6:,.0f} MB free at {state}"
+    try:
+        probe = state / ".doctor"
+        files.write_atomic(probe, b"probe")
+        probe.unlink()
+    except OSError as fault:
+        yield Finding(
+            "disk", Outcome.FAIL, f"{state}: cannot be written: {fault.strerror}",
+            "check mount options, permissions and the disk's health; until then alerts are kept "
+            "in memory",
+        )  # fmt: skip
+        return
+    if free < _TIGHT_BYTES:
+        advice = "make room: alerts use the reserve, and then memory"
+        yield Finding("disk", Outcome.WARN, seen, advice)
+    else:
+        yield Finding("disk", Outcome.OK, seen)
+
+
+def _database(patient: Patient) -> Iterator[Finding]:
+    path = patient.state / DATABASE
+    try:
+        with closing(outbox_inspection.open_existing(path)) as db:
+            problems = outbox_inspection.problems(db)
+            dead = (
+                sum(1 for row in outbox_inspection.rows(db) if row.refused) if not problems else 0
+            )
+    except InputMissing:
+        yield Finding("database", Outcome.WARN, f"{path}: not there yet", "start the service")
+        return
+    if problems:
+        yield Finding(
+            "database", Outcome.FAIL, f"{path}: {problems[0]}",
+            "nothing: the service sets the file aside and goes on with a new one; if this comes "
+            "again the disk is failing",
+        )  # fmt: skip
+        return
+    aside = set_aside_files(path)
+    if aside:
+        yield Finding(
+            "database", Outcome.WARN, f"damaged files were set aside: {aside[-1].name}",
+            f"edge-agent queue export --database {aside[-1]}, then delete it",
+        )  # fmt: skip
+    else:
+        yield Finding("database", Outcome.OK, "sound")
+    if dead:
+        yield Finding(
+            "queue", Outcome.WARN, f"{dead} messages were refused by the broker",
+            "edge-agent queue ls says why; edge-agent queue drop --dead forgets them",
+        )  # fmt: skip
+    with closing(connect(path)) as db:
+        yield _data_age(patient, Store(db))
+
+
+def _data_age(patient: Patient, store: Store) -> Finding:
+    now = patient.clock.now()
+    found = [(at, name) for name in store.sources() if (at := store.newest(name)) is not None]
+    if not found:
+        return Finding(
+            "data age", Outcome.FAIL, "no observation at all",
+            "configure [[sensors]], or a [depot] that relays a station",
+        )  # fmt: skip
+    at, name = max(found)
+    age = now - at
+    seen = f"newest hour {at:%Y-%m-%d %H:%M} UTC from {name}, {age / _HOUR:.1f} h old"
+    limit = timedelta(hours=patient.config.limits.advice_max_age_h)
+    if age <= limit:
+        return Finding("data age", Outcome.OK, seen)
+    outcome = Outcome.FAIL if age > _COLD else Outcome.WARN
+    return Finding("data age", outcome, seen, "see the findings on broker and depot")
+
+
+def _model(patient: Patient) -> Iterator[Finding]:
+    slots = Slots(patient.state)
+    installed = slots.load()
+    if installed is None:
+        yield Finding(
+            "model", Outcome.FAIL, "no release is installed",
+            "edge-agent sync, or edge-agent sync --from a USB stick's folder",
+        )  # fmt: skip
+        return
+    manifest = installed.manifest
+    age = patient.clock.now() - datetime.fromisoformat(str(manifest.created_at))
+    seen = f"release {manifest.release} ({manifest.channel}), made {age.days} days ago"
+    current, left = slots.pointer().current, slots.pointer().left
+    if current is not None and current.sha256 != installed.sha256:
+        yield Finding(
+            "model", Outcome.WARN, f"{seen}; release {current.release} is damaged on this disk",
+            "edge-agent sync pulls it anew; look at the disk",
+        )  # fmt: skip
+    elif left is None:
+        yield Finding("model", Outcome.OK, seen)
+    else:
+        yield Finding(
+            "model", Outcome.WARN, f"{seen}; release {left.release} was left: {left.why}",
+            "tell whoever runs the trainer",
+        )  # fmt: skip
+
+
+def _certificates(patient: Patient) -> Iterator[Finding]:
+    tls = patient.config.mqtt.tls
+    if not tls.enabled:
+        yield Finding("certificates", Outcome.OK, "no TLS to the broker")
+        return
+    now = patient.clock.now()
+    known = tuple(certificates.ends(tls))
+    said = certificates.warnings(tls, now)
+    outcome = Outcome.FAIL if any(now >= end for _, end in known) else Outcome.WARN
+    for warning in said:
+        yield Finding("certificates", outcome, warning)
+    if not said:
+        text = ", ".join(f"{key} until {end:%Y-%m-%d}" for key, end in known)
+        yield Finding("certificates", Outcome.OK, text or "the system's authorities")

@@ -1,0 +1,90 @@
+"""The doctor's look at what lies outside the device: the broker and the depot."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge_agent.contract.errors import Refused, TryLater
+from edge_agent.core import certificates, delivery_setup
+from edge_agent.core.update_setup import open_depot
+from edge_agent.messages.topics import Topics
+from edge_agent.mqtt.probe import Step, probe
+from edge_agent.ops.doctor import Finding, Outcome, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_agent.ops.doctor import Patient
+
+_UNRENEWED: Final = timedelta(days=3)
+"""A depot's timestamp is good for two weeks; with less than this left nobody renews it."""
+
+
+class _Signed(msgspec.Struct):
+    expires: datetime
+
+
+class _Timestamp(msgspec.Struct):
+    signed: _Signed
+
+
+def examine(patient: Patient) -> Iterator[Finding]:
+    """Findings on broker and depot; takes some seconds for each that does not answer."""
+    yield from guarded("broker", lambda: _broker(patient))
+    yield from guarded("depot", lambda: _depot(patient))
+
+
+def _broker(patient: Patient) -> Iterator[Finding]:
+    config = patient.config
+    topics = Topics.of(config.device.site, config.device.id, config.mqtt.base_topic)
+    broker = delivery_setup.broker_of(config, topics, patient.env)
+    for step in probe(broker, topics.ping, config.mqtt.protocol, patient.clock):
+        yield _finding(step, patient.clock.now())
+
+
+def _finding(step: Step, now: datetime) -> Finding:
+    if not step.good:
+        return Finding(step.name, Outcome.FAIL, step.seen, step.advice)
+    if step.ends is not None and now >= step.ends - certificates.SOON:
+        return Finding(step.name, Outcome.WARN, step.seen, "renew the broker's certificate")
+    return Finding(step.name, Outcome.OK, step.seen)
+
+
+def _depot(patient: Patient) -> Iterator[Finding]:
+    depot = patient.config.depot
+    if not (depot.url or depot.path):
+        yield Finding(
+            "depot", Outcome.WARN, "none is configured",
+            "set [depot] url, or bring releases by edge-agent sync --from",
+        )  # fmt: skip
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        # A copy: what the device has learned of the depot is not for the doctor to change.
+        trust = Path(folder) / "tuf"
+        if (patient.state / "tuf").is_dir():
+            shutil.copytree(patient.state / "tuf", trust, symlinks=True)
+        now = patient.clock.now()
+        try:
+            with open_depot(patient.config, trust, patient.clock) as opened:
+                opened.refresh(now)
+        except TryLater as fault:
+            yield Finding("depot", Outcome.FAIL, str(fault), "what is installed goes on")
+            return
+        except Refused as fault:
+            advice = "ask whoever runs the depot; nothing is taken from it until then"
+            yield Finding("depot", Outcome.FAIL, str(fault), advice)
+            return
+        timestamp = msgspec.json.decode((trust / "timestamp.json").read_bytes(), type=_Timestamp)
+    end = timestamp.signed.expires
+    seen = f"{'reached' if depot.url else depot.path}, signed until {end:%Y-%m-%d %H:%M} UTC"
+    if end - now < _UNRENEWED:
+        advice = "nobody has renewed it for days: look after the trainer's relay"
+        yield Finding("depot", Outcome.WARN, seen, advice)
+    else:
+        yield Finding("depot", Outcome.OK, seen)

@@ -1,0 +1,92 @@
+"""An alert worked out again from what it rested on, hour by hour. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_agent.agronomy.derived import target_of
+from edge_agent.alerts import decision_record
+from edge_agent.alerts.evaluation import judge
+from edge_agent.alerts.messages import rounded
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.forecast import P10, P90
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edge_agent.alerts.evaluation import Case, Verdict
+    from edge_agent.alerts.log import Kept
+    from edge_agent.messages.payloads import AlertEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One hour or reading that the rule looked at; None = not known, or not a forecast."""
+
+    at: datetime
+    value: float | None
+    p10: float | None
+    p90: float | None
+    probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an alert was told.
+
+    Attributes:
+        event: As it was sent.
+        case: What it rested on.
+        verdict: What that comes to now.
+        steps: Hours of the window, or readings.
+        differences: Keys in which the verdict is another than what was sent; empty = the same.
+    """
+
+    event: AlertEvent
+    case: Case
+    verdict: Verdict
+    steps: tuple[Step, ...]
+    differences: tuple[str, ...]
+
+
+def explain(kept: Kept) -> Explanation:
+    """Work an alert out again.
+
+    Raises:
+        BadData: Its rule was taken out of the configuration, or its inputs are damaged.
+    """
+    event = kept.event
+    if kept.inputs is None:
+        raise BadData(f"{event.id}: nothing was worked out: {event.reason}")
+    case = decision_record.from_bytes(kept.inputs)
+    verdict = judge(case)
+    evidence = verdict.evidence
+    lasted = int(verdict.lasted.total_seconds()) if event.event_type == "cleared" else None
+    again = {
+        "event_type": verdict.edge.value if verdict.edge else None,
+        "value": rounded(evidence.value),
+        "probability": rounded(evidence.probability, 3),
+        "first_hour": evidence.hour,
+        "lasted_s": lasted,
+    }
+    differences = tuple(
+        f"{key}: {getattr(event, key)} was said, {value} comes out"
+        for key, value in again.items()
+        if getattr(event, key) != value
+    )
+    return Explanation(event, case, verdict, _steps(case), differences)
+
+
+def _steps(case: Case) -> tuple[Step, ...]:
+    if case.rule.now:
+        return tuple(Step(one.at, rounded(one.value), None, None, None) for one in case.readings)
+    target = None if case.forecast is None else target_of(case.forecast, case.rule.quantity)
+    if case.forecast is None or target is None:
+        return ()
+    chance = target.probability(case.rule.operator, case.rule.threshold)
+    columns = (target.values, target.quantile(P10), target.quantile(P90), chance)
+    return tuple(
+        Step(at, rounded(value), rounded(low), rounded(high), rounded(p, 3))
+        for at, value, low, high, p in zip(case.forecast.valid_at, *columns, strict=True)
+    )

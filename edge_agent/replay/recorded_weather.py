@@ -1,0 +1,122 @@
+"""Recorded hours for a replay: checked and turned into features once a block, read hour by hour.
+
+Checks and features are window-exact: an hour has the same flags and the same features in a long
+frame as in the last hours that a device reads, so a replay decides what the device would have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edge_agent.contract import quality
+from edge_agent.contract.forecast import Source
+from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.core.stored_weather import site_of
+from edge_agent.forecasting import forecaster
+from edge_agent.observations import source_choice
+from edge_agent.observations.source_choice import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from edge_agent.contract.forecast import Forecast, NoForecast
+    from edge_agent.forecasting.forecaster import LoadedRelease
+    from edge_agent.settings import Device
+
+_HOUR: Final = timedelta(hours=1)
+BLOCK: Final = timedelta(days=28)
+"""Hours whose features are worked out together: a few megabytes."""
+BEFORE: Final = timedelta(days=40)
+"""History in front of a block: more than anybody asks for."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class RecordedWeather:
+    """A `cycle.Weather` over recorded hours.
+
+    Args:
+        frames: Raw hours by source, ascending by time, in the order of `local.names`.
+        device: Which sources, and where.
+    """
+
+    frames: Mapping[str, pl.DataFrame]
+    device: Device
+    _times: dict[str, np.ndarray] = field(init=False)
+    _block: int = field(init=False, default=-1)
+    _checked: dict[Choice, pl.DataFrame] = field(init=False, default_factory=dict)
+    _series: dict[Choice, forecaster.Series] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._times = {name: frame[TIME].to_numpy() for name, frame in self.frames.items()}
+
+    def forecast(
+        self, release: LoadedRelease | None, now: datetime
+    ) -> tuple[Forecast | NoForecast, str]:
+        """See `cycle.Weather`."""
+        choice = self._choose(now, forecaster.HISTORY_HOURS)
+        if release is None:
+            return forecaster.no_release(now), choice.source
+        series = self._series.get(choice)
+        if series is None:
+            place = forecaster.place_of(site_of(self.device), release.manifest.sites)
+            series = forecaster.Series.of(self._whole(choice), place)
+            self._series[choice] = series
+        return forecaster.continued(series, release, now, source=choice.rung), choice.source
+
+    def checked(self, now: datetime, hours: int) -> pl.DataFrame:
+        """See `cycle.Weather`."""
+        return self._last(self._choose(now, hours + quality.LOOKBACK_HOURS), now, hours)
+
+    def truth(self, now: datetime, hours: int) -> pl.DataFrame:
+        """See `cycle.Weather`."""
+        self._enter(now)
+        own = next(iter(self.frames))
+        more = (hours + quality.LOOKBACK_HOURS) * _HOUR
+        mine = self._between(now - more, now)[own]
+        if all(source_choice.knows(mine, name) for name in TARGETS):
+            return self._last(Choice(own, Source.MODEL, ()), now, hours)
+        return self.checked(now, hours)
+
+    def _last(self, choice: Choice, now: datetime, hours: int) -> pl.DataFrame:
+        whole = self._whole(choice)
+        first: datetime = whole[TIME][0]
+        end = int((now - first) / _HOUR) + 1
+        return whole[end - hours : end]
+
+    def _choose(self, now: datetime, hours: int) -> Choice:
+        self._enter(now)
+        start = now - hours * _HOUR
+        return source_choice.choose(self._between(start, now), now)
+
+    def _enter(self, now: datetime) -> None:
+        block = (now - _EPOCH) // BLOCK
+        if block != self._block:
+            self._block = block
+            self._checked.clear()
+            self._series.clear()
+
+    def _whole(self, choice: Choice) -> pl.DataFrame:
+        """Checked hours of the block and of what lies before it."""
+        if choice not in self._checked:
+            start = _EPOCH + self._block * BLOCK - BEFORE
+            end = start + BEFORE + BLOCK - _HOUR
+            raw = source_choice.join(self._between(start, end), choice)
+            made = quality.clean(raw, start=start, end=end)
+            self._checked[choice] = made
+        return self._checked[choice]
+
+    def _between(self, start: datetime, end: datetime) -> dict[str, pl.DataFrame]:
+        first, last = (np.datetime64(time.replace(tzinfo=None), "us") for time in (start, end))
+        found = {}
+        for name, frame in self.frames.items():
+            times = self._times[name]
+            rows = slice(times.searchsorted(first), times.searchsorted(last, "right"))
+            found[name] = frame[rows]
+        return found

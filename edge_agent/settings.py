@@ -1,0 +1,224 @@
+"""What config.toml may hold: frozen, strict structs with every default. No I/O.
+
+Every key has a default, so that an empty file is a valid configuration; config.example.toml lists
+them all. An empty string means "not set". Relative paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from edge_agent.contract.farm_identity import Elevation, Latitude, Longitude, Slug
+from edge_agent.contract.forecast import Operator
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+ClockTime = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
+Severity = Literal["info", "warning", "critical"]
+Seconds = Annotated[int, Meta(ge=0, le=31_622_400)]
+Bytes = Annotated[int, Meta(ge=10_000)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every section."""
+
+
+class Device(_Section, frozen=True, kw_only=True):
+    """Who and where. Degrees north and east; `station` is the nearest ASOS station, 0: none."""
+
+    site: Slug = "farm"
+    id: Slug = "edge-1"
+    name: str = ""
+    latitude: Latitude = 37.5714
+    longitude: Longitude = 126.9658
+    elevation_m: Elevation = 86.0
+    station: Annotated[int, Meta(ge=0, le=999)] = 108
+    timezone: str = "Asia/Seoul"
+    language: Literal["ko", "en"] = "ko"
+
+    @property
+    def full_id(self) -> str:
+        """Name of the device among all: "site/id"."""
+        return f"{self.site}/{self.id}"
+
+
+class Depot(_Section, frozen=True, kw_only=True):
+    """Where releases come from: a web address or a folder. Neither: `sync --from` only."""
+
+    url: str = ""
+    path: str = ""
+    channel: Slug = "stable"
+    poll_interval_s: Annotated[int, Meta(ge=10, le=604_800)] = 3600
+    root_file: str = ""
+    pinned_release: Annotated[int, Meta(ge=0)] = 0
+
+
+class Tls(_Section, frozen=True, kw_only=True):
+    """TLS to the broker. Without `ca` the system's authorities are used."""
+
+    enabled: bool = False
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+
+class Mqtt(_Section, frozen=True, kw_only=True):
+    """The broker. The password comes from `password_file` or the credential mqtt-password."""
+
+    host: str = "localhost"
+    port: Port = 1883
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    username: str = ""
+    password_file: str = ""
+    client_id: str = ""
+    base_topic: Annotated[str, Meta(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$")] = "farm/v1"
+    commands: tuple[Literal["predict", "sync", "reload", "ack", "snooze", "republish"], ...] = (
+        "predict",
+        "sync",
+        "reload",
+        "ack",
+        "snooze",
+        "republish",
+    )
+    discovery: bool = True
+    discovery_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = (
+        "homeassistant"
+    )
+    share_history: bool = False
+    """Tell the last week's hours of the farm's own sensors, and where they stand, retained."""
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    reconnect_s: Annotated[float, Meta(ge=1, le=3600)] = 1.0
+    """Within this time a device comes back to a broker that dropped it, at a random moment."""
+    spread_s: Annotated[int, Meta(ge=0, le=1800)] = 0
+    """Devices that share a broker work their hour within this time, each at a moment of its own."""
+    tls: Tls = field(default_factory=Tls)
+
+
+class Sensor(_Section, frozen=True, kw_only=True):
+    """One number of one topic. `field` is a path into JSON; empty: the payload is the number.
+
+    `time_field` is the path of the event's own time; empty: the time of arrival counts.
+    """
+
+    topic: Annotated[str, Meta(pattern=r"^[^#+\x00]+$", max_length=500)]
+    field: str = ""
+    time_field: str = ""
+    quantity: str
+    unit: str
+    role: Literal["outdoor", "indoor", "soil"] = "outdoor"
+    max_age_s: Annotated[int, Meta(ge=10, le=86_400)] = 900
+
+
+class Action(_Section, frozen=True, kw_only=True):
+    """What a controller may do when the rule is raised, and when it must stop by itself."""
+
+    command: Slug
+    value: str | float | bool = ""
+    expires_s: Annotated[int, Meta(ge=60, le=86_400)] = 3600
+    max_run_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
+
+
+class Rule(_Section, frozen=True, kw_only=True):
+    """One rule; the words are defined in `alerts.rules`."""
+
+    name: Slug
+    quantity: str
+    operator: Operator
+    threshold: float
+    within_h: Annotated[int, Meta(ge=1, le=48)] = 24
+    now: bool = False
+    role: Literal["outdoor", "indoor", "soil"] = "outdoor"
+    probability: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    for_h: Annotated[int, Meta(ge=1, le=48)] = 1
+    clear: float | None = None
+    hold_s: Seconds = 0
+    cooldown_s: Seconds = 3600
+    severity: Severity = "warning"
+    message: str = ""
+    action: Action | None = None
+
+
+class QuietHours(_Section, frozen=True, kw_only=True):
+    """When people are not told, by local time; off without `start`. See `alerts.quiet_hours`."""
+
+    start: ClockTime = ""
+    end: ClockTime = ""
+    break_through: tuple[Severity, ...] = ("critical",)
+
+
+class Learning(_Section, frozen=True, kw_only=True):
+    """What the device may do to a forecast by what it has verified itself: see `adjust`."""
+
+    bias: bool = True
+    guidance: bool = True
+
+
+class Irrigation(_Section, frozen=True, kw_only=True):
+    """Watering advice; off without a crop. 0 means: the crop's own depth, advice without litres."""
+
+    crop: str = ""
+    soil: Literal["sand", "loamy_sand", "sandy_loam", "loam", "silt_loam", "clay_loam", "clay"] = (
+        "loam"
+    )
+    root_depth_m: Annotated[float, Meta(ge=0, le=3)] = 0.0
+    covered: bool = False
+    area_m2: Annotated[float, Meta(ge=0, le=10_000_000)] = 0.0
+    planted_on: str = ""
+    bud_stage: str = ""
+    efficiency: Annotated[float, Meta(ge=0.3, le=1)] = 0.9
+
+
+class Storage(_Section, frozen=True, kw_only=True):
+    """State folder and how much it may hold."""
+
+    path: str = ""
+    observations_days: Annotated[int, Meta(ge=30, le=36_500)] = 1100
+    forecasts_days: Annotated[int, Meta(ge=3, le=3650)] = 60
+    outbox_alerts_bytes: Bytes = 20_000_000
+    outbox_states_bytes: Bytes = 5_000_000
+    outbox_telemetry_bytes: Bytes = 5_000_000
+    reserve_bytes: Annotated[int, Meta(ge=0)] = 50_000_000
+
+
+class Web(_Section, frozen=True, kw_only=True):
+    """Local status page; port 0 switches it off."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    token_file: str = ""
+
+
+class Push(_Section, frozen=True, kw_only=True):
+    """A second way out for alerts: a web address that takes each as a POST; off without `url`."""
+
+    url: str = ""
+    severities: tuple[Severity, ...] = ("critical",)
+    template: Annotated[str, Meta(max_length=2000)] = ""
+    token_file: str = ""
+
+
+class Limits(_Section, frozen=True, kw_only=True):
+    """When the agent stops trusting, or stops talking."""
+
+    forecast_valid_h: Annotated[int, Meta(ge=1, le=48)] = 3
+    advice_max_age_h: Annotated[int, Meta(ge=1, le=72)] = 6
+    alerts_per_day: Annotated[int, Meta(ge=1, le=1000)] = 24
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    device: Device = field(default_factory=Device)
+    depot: Depot = field(default_factory=Depot)
+    mqtt: Mqtt = field(default_factory=Mqtt)
+    sensors: tuple[Sensor, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    quiet_hours: QuietHours = field(default_factory=QuietHours)
+    learning: Learning = field(default_factory=Learning)
+    irrigation: Irrigation = field(default_factory=Irrigation)
+    storage: Storage = field(default_factory=Storage)
+    web: Web = field(default_factory=Web)
+    push: Push = field(default_factory=Push)
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,108 @@
+"""A newer program of the agent itself, from the same depot, under the offline `targets` key.
+
+P1 Only what the `targets` role itself lists is taken: keys that live on a server sign weather and
+   models, never code.
+P2 The same bytes are tried once: a program that was gone back from is not installed each day.
+P3 What was verified is what is run: a file that nobody else may write to, flushed, then started.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from edge_agent.contract.errors import NothingNew, TryLater
+from edge_agent.system.files import make_folder, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+MAX_BYTES: Final = 200_000_000
+
+
+class Programs(Protocol):
+    """What is asked of a depot: see `updates.depot.TufDepot`."""
+
+    def refresh(self, now: datetime) -> None:
+        """Learn what is current."""
+        ...
+
+    def offered(self, path: str) -> str | None:
+        """SHA-256 (hex) of a target that the top-level role lists, or None."""
+        ...
+
+    def fetch(self, path: str, limit: int, have: bytes | None = None) -> bytes | None:
+        """Verified content of a target."""
+        ...
+
+
+class Tried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last program that was tried: SHA-256 (hex), and how its installer ended."""
+
+    sha256: str
+    code: int
+
+
+def program_path(machine: str) -> str:
+    """Target path of the program for a machine as `uname -m` names it."""
+    return f"agent/{machine}/edge-agent"
+
+
+def update_program(
+    depot: Programs,
+    folder: Path,
+    machine: str,
+    now: datetime,
+    install: Callable[[Path], int],
+) -> int:
+    """Fetch, verify and install the program that the depot offers.
+
+    Args:
+        depot: The depot.
+        folder: Only root writes here; remembers what was tried.
+        machine: As `uname -m` says.
+        now: Judges expiry, aware UTC.
+        install: Runs a program's own installer, which goes back by itself; its exit code.
+
+    Returns:
+        The installer's exit code.
+
+    Raises:
+        NothingNew: The depot has no program for this machine, or this one was tried.
+        Refused: It is not what was signed, or too long.
+        TryLater: The depot cannot be reached.
+        StorageError: The disk failed.
+    """
+    depot.refresh(now)
+    path = program_path(machine)
+    wanted = depot.offered(path)
+    if wanted is None:
+        raise NothingNew(f"the depot offers no program for {machine}")
+    record = folder / "tried.json"
+    tried = _tried(record)
+    if tried is not None and tried.sha256 == wanted:
+        how = "is installed" if tried.code == 0 else f"was tried and failed (exit {tried.code})"
+        raise NothingNew(f"the depot's program {wanted[:12]} {how}")
+    content = depot.fetch(path, MAX_BYTES)
+    if content is None:
+        raise TryLater(f"{path}: changed while it was asked for: try again")
+    make_folder(folder)
+    program = folder / "edge-agent"
+    write_atomic(program, content, mode=0o700)
+    del content  # as large as all the rest of the process
+    try:
+        code = install(program)
+    finally:
+        program.unlink()
+    write_atomic(record, msgspec.json.encode(Tried(wanted, code)))
+    return code
+
+
+def _tried(record: Path) -> Tried | None:
+    try:
+        return msgspec.json.decode(record.read_bytes(), type=Tried)
+    except (OSError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,168 @@
+"""Whether a release that the depot vouches for may run on this device. Pure.
+
+Signatures say who made a release; these rules say whether it fits here. Each is numbered, and the
+error names the file and the reason:
+
+A1 the manifest is of this project, in a format this agent reads;
+A2 it was signed for the channel it was found on, so no one can move it to another;
+A3 its number is higher than any this device ever ran (a rollback is a new, higher release), or it
+   is the very release that was installed last, whose files were damaged here since;
+A4 this agent is new enough;
+A5 the feature code it was trained with is the feature code on this device;
+A6 its files lie where models lie, under names that cannot leave a folder, each name once, and none
+   is too large, nor are those that this device takes in all;
+A7 it is rolled out to this device, and this device is not pinned to another release.
+
+A release that A7 keeps away is no fault: there is nothing new for this device. Nor is one that the
+device ran and went back from: it waits for a higher one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract import manifest as contract
+from edge_agent.contract import site_correction
+from edge_agent.contract.errors import BadData, NothingNew, Refused
+
+if TYPE_CHECKING:
+    from edge_agent.contract.manifest import FileRef, Manifest, Rollout
+    from edge_agent.updates.slots import Left
+
+MAX_FILE_BYTES: Final = 32_000_000
+MAX_RELEASE_BYTES: Final = 64_000_000
+_VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What this device is.
+
+    Attributes:
+        channel: The one it follows.
+        agent_version: Such as "0.1.0".
+        digest: Of the feature code on this device.
+        highest: Highest release number it ever ran; 0 for none.
+        current_sha256: Of the live manifest, hex; empty for none.
+        current_release: Number of the live release; 0 for none.
+        installed_sha256: Of the manifest that was installed last, hex, its files whole or not.
+        id: "site/id", for staged rollouts and the device's own corrections.
+        pinned: The only release number that this device takes; 0 for any.
+        left: The release it went back from, or None.
+    """
+
+    channel: str
+    agent_version: str
+    digest: str
+    highest: int
+    current_sha256: str = ""
+    current_release: int = 0
+    installed_sha256: str = ""
+    id: str = ""
+    pinned: int = 0
+    left: Left | None = None
+
+
+def admit(content: bytes, digest: str, device: Device) -> Manifest:
+    """Manifest from its verified bytes, if this device may run it.
+
+    Args:
+        content: The manifest's bytes.
+        digest: SHA-256 of those bytes, hex.
+        device: This device.
+
+    Raises:
+        NothingNew: It is the release that is live, or one that is not for this device.
+        Refused: A rule is broken.
+    """
+    name = f"channels/{device.channel}/manifest.json"
+    if digest == device.current_sha256:
+        raise NothingNew(f"{name}: release {device.current_release} is the newest and is installed")
+    if device.left is not None and digest == device.left.sha256:
+        raise NothingNew(
+            f"{name}: release {device.left.release} was left by this device ({device.left.why}); "
+            "a higher one is awaited"
+        )
+    try:
+        manifest = contract.decode(content)
+    except BadData as fault:
+        raise Refused(f"{name}: {fault}") from fault
+    _fits(manifest, device, name, again=digest == device.installed_sha256)
+    _files(manifest, device.id, name)
+    if device.pinned and manifest.release != device.pinned:
+        raise NothingNew(
+            f"{name}: release {manifest.release} is left aside: this device is pinned to "
+            f"{device.pinned}"
+        )
+    if manifest.rollout is not None and not included(manifest.rollout, device.id):
+        raise NothingNew(
+            f"{name}: release {manifest.release} is rolled out to {manifest.rollout.percent:g} % "
+            "of the devices, and this one is not among them yet"
+        )
+    return manifest
+
+
+def included(rollout: Rollout, device_id: str) -> bool:
+    """Whether a device takes part: its share of the line is below the percentage.
+
+    The share is SHA-256 of salt and id as a number in [0, 100). It does not depend on the
+    percentage, so whoever takes part at 10 % takes part at 50 %.
+    """
+    if device_id in rollout.devices:
+        return True
+    digest = sha256(f"{rollout.salt}\0{device_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 * 100.0 < rollout.percent
+
+
+def _fits(manifest: Manifest, device: Device, name: str, *, again: bool) -> None:
+    if manifest.project != contract.PROJECT:
+        raise Refused(
+            f"{name}: made for project {manifest.project!r}, this is {contract.PROJECT!r}"
+        )
+    if manifest.channel != device.channel:
+        raise Refused(
+            f"{name}: signed for channel {manifest.channel!r}, this device follows "
+            f"{device.channel!r}"
+        )
+    if manifest.release <= device.highest and not again:
+        raise Refused(
+            f"{name}: release {manifest.release} is not newer than {device.highest}, which ran "
+            "here: publish going back as a new release (`trainer rollback`)"
+        )
+    if _version(manifest.min_agent, name) > _version(device.agent_version, name):
+        raise Refused(
+            f"{name}: release {manifest.release} needs agent {manifest.min_agent}, this is "
+            f"{device.agent_version}: update the agent"
+        )
+    if manifest.features.digest != device.digest:
+        raise Refused(
+            f"{name}: release {manifest.release} was trained with feature code "
+            f"{manifest.features.digest[:12]}, this agent has {device.digest[:12]}: update the "
+            "agent, or retrain with its version"
+        )
+
+
+def _files(manifest: Manifest, device_id: str, name: str) -> None:
+    named: dict[str, FileRef] = {}
+    for file in manifest.all_files():
+        if not contract.safe_path(file.path) or not file.path.startswith(contract.FILE_ROOTS):
+            raise Refused(f"{name}: {file.path!r} is not a path that a release may use")
+        if not 0 < file.length <= MAX_FILE_BYTES:
+            raise Refused(
+                f"{name}: {file.path}: {file.length} bytes, allowed are 1 to {MAX_FILE_BYTES}"
+            )
+        if named.setdefault(file.path, file) != file:
+            raise Refused(f"{name}: {file.path} stands for two files")
+    total = sum(file.length for file in set(site_correction.files_of(manifest, device_id)))
+    if total > MAX_RELEASE_BYTES:
+        raise Refused(f"{name}: {total} bytes in all, more than the limit of {MAX_RELEASE_BYTES}")
+
+
+def _version(text: str, name: str) -> tuple[int, ...]:
+    found = _VERSION.fullmatch(text)
+    if found is None:
+        raise Refused(f"{name}: {text!r} is not a version such as 1.2.3")
+    return tuple(int(part) for part in found.groups())

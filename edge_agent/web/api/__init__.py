@@ -1,0 +1,1 @@
+"""The REST interface: addresses, answers, OpenAPI document, Prometheus metrics."""

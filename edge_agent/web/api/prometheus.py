@@ -1,0 +1,170 @@
+"""View and condition -> metrics as Prometheus reads them. The only user of prometheus_client."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from edge_agent import __version__
+from edge_agent.alerts.messages import TARGET_TOPICS
+from edge_agent.alerts.state_machine import Level
+from edge_agent.web.api import serialize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from prometheus_client.core import Metric
+
+    from edge_agent.core.service_state import Condition
+    from edge_agent.web.snapshot import View
+
+_Labels = TypeVar("_Labels", bound=tuple[str, ...])
+_PREFIX: Final = "farm_edge_"
+_LEADS: Final = (1, 6, 12, 24, 48)
+_CLOCKS: Final = ("trusted", "holdover", "untrusted")
+_IO: Final = Path("/proc/self/io")
+_STATM: Final = Path("/proc/self/statm")
+
+
+def text(view: View | None, condition: Condition | None, now: datetime) -> bytes:
+    """Prometheus' text format 0.0.4; what is not known is left out, never 0."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Agent(view, condition, now))
+    return generate_latest(registry)
+
+
+class _Agent(Collector):
+    def __init__(self, view: View | None, condition: Condition | None, now: datetime) -> None:
+        self._view = view
+        self._condition = condition
+        self._now = now
+
+    def collect(self) -> Iterable[Metric]:
+        yield _gauge("info", "Always 1; the version is a label.", {(__version__,): 1.0}, "version")
+        yield from _process()
+        if self._condition is not None:
+            yield from _service(self._condition)
+        if self._view is not None:
+            yield from _weather(self._view, self._now)
+            yield from _alerts(self._view)
+            yield from _verified(self._view)
+            yield from _keeping(self._view)
+
+
+def _process() -> Iterator[Metric]:
+    pages = int(_STATM.read_text("ascii").split()[1])
+    size = pages * os.sysconf("SC_PAGE_SIZE")
+    yield _gauge("memory_bytes", "Resident memory of the agent.", {(): float(size)})
+    try:
+        lines = dict(line.split(": ") for line in _IO.read_text("ascii").splitlines())
+    except OSError:  # hidden by some sandboxes
+        return
+    written = float(lines["write_bytes"])
+    yield _counter("written_bytes", "Bytes handed to the disk since the start.", {(): written})
+
+
+def _service(condition: Condition) -> Iterator[Metric]:
+    link = condition.link
+    yield _gauge("mqtt_connected", "1 while the broker is there.", {(): float(link.connected)})
+    yield _counter("mqtt_connections", "Connections since the start.", {(): link.connections})
+    if condition.cycle_s is not None:
+        yield _gauge("cycle_seconds", "How long the last cycle took.", {(): condition.cycle_s})
+    if condition.updated_at is not None:
+        at = condition.updated_at.timestamp()
+        yield _gauge("sync_timestamp_seconds", "When the last sync went through.", {(): at})
+    jobs = {(job,): 1.0 for job in condition.faults}
+    yield _gauge("job_failing", "1 for each job with a fault.", jobs, "job")
+
+
+def _weather(view: View, now: datetime) -> Iterator[Metric]:
+    forecast = view.forecast
+    source = forecast.source.value if forecast else "none"
+    yield _gauge("forecast_source", "1 for the rung that speaks.", {(source,): 1.0}, "source")
+    if forecast is None:
+        return
+    age = serialize.data_age_s(view, now)
+    if age is not None:
+        yield _gauge("data_age_seconds", "Age of the newest observation used.", {(): float(age)})
+    values: dict[tuple[str, ...], float] = {}
+    for name, word in TARGET_TOPICS.items():
+        target = forecast.targets[name]
+        for lead in _LEADS:
+            at = forecast.origin + timedelta(hours=lead)
+            if at in forecast.valid_at:
+                index = list(forecast.valid_at).index(at)
+                values[word, str(lead)] = float(target.values[index])
+    about = "Point forecast in degrees C or percent, by hours after the newest observation."
+    yield _gauge("forecast", about, values, "target", "lead_h")
+
+
+def _alerts(view: View) -> Iterator[Metric]:
+    raised = {
+        (shown.rule.name, shown.rule.severity): float(shown.latch.level is Level.RAISED)
+        for shown in view.rules
+    }
+    yield _gauge("alert_raised", "1 while an alert stands.", raised, "rule", "severity")
+    chances = {
+        (shown.rule.name,): shown.evidence.probability
+        for shown in view.rules
+        if shown.evidence.probability is not None
+    }
+    yield _gauge("alert_probability", "Chance of a rule's event now.", chances, "rule")
+    unknown = {(shown.rule.name,): float(shown.evidence.met is None) for shown in view.rules}
+    yield _gauge("alert_unknown", "1 where nothing is known about a rule.", unknown, "rule")
+
+
+def _verified(view: View) -> Iterator[Metric]:
+    by_lead = {(TARGET_TOPICS[s.quantity], str(s.lead_h)): s for s in view.skill}
+    about = "Root mean square error of the last 30 days' forecasts, by lead."
+    rmse = {key: skill.rmse for key, skill in by_lead.items()}
+    yield _gauge("forecast_rmse", about, rmse, "target", "lead_h")
+    about = "Mean of observed less forecast in the last 30 days, by lead."
+    bias = {key: skill.bias for key, skill in by_lead.items()}
+    yield _gauge("forecast_bias", about, bias, "target", "lead_h")
+    about = "Share of the last 30 days' hours within their 10-90 % interval, by lead."
+    inside = {key: skill.coverage for key, skill in by_lead.items()}
+    yield _gauge("interval_coverage", about, inside, "target", "lead_h")
+
+
+def _keeping(view: View) -> Iterator[Metric]:
+    counts = view.outbox
+    kinds = ("alert", "state", "telemetry")
+    waiting = {(kind,): float(counts.waiting.get(kind, 0)) for kind in kinds}
+    yield _gauge("outbox_waiting", "Messages that wait for the broker.", waiting, "kind")
+    fates = {
+        "delivered": counts.delivered,
+        "no_room": counts.dropped_for_room,
+        "expired": counts.dropped_expired,
+        "refused": counts.refused,
+    }
+    gone = {(kind, fate): float(n.get(kind, 0)) for fate, n in fates.items() for kind in kinds}
+    yield _counter("outbox_messages", "Messages that left the queue.", gone, "kind", "fate")
+    clock = {(state,): float(state == view.clock) for state in _CLOCKS}
+    yield _gauge("clock_state", "1 for how the clock is trusted.", clock, "state")
+    yield _gauge("disk_free_bytes", "Room left for the agent.", {(): float(view.disk_free)})
+    if view.manifest is not None:
+        yield _gauge("release", "Number of the live release.", {(): float(view.manifest.release)})
+    refused = {(sensor,): float(number) for sensor, number in view.refused.items()}
+    yield _counter("sensor_refused", "Sensor messages that were refused.", refused, "sensor")
+
+
+def _gauge(name: str, about: str, values: Mapping[_Labels, float], *labels: str) -> Metric:
+    family = GaugeMetricFamily(_PREFIX + name, about, labels=labels)
+    for given, value in values.items():
+        family.add_metric(given, value)
+    return family
+
+
+def _counter(name: str, about: str, values: Mapping[_Labels, float], *labels: str) -> Metric:
+    family = CounterMetricFamily(_PREFIX + name, about, labels=labels)
+    for given, value in values.items():
+        family.add_metric(given, value)
+    return family

@@ -1,0 +1,167 @@
+"""What is read from the database beside the agent: earlier forecasts, alert edges, observations.
+
+Every call opens a connection of its own that cannot write, and closes it.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+import polars as pl
+
+from edge_agent.alerts.log import AlertLog
+from edge_agent.contract.schema import QUANTITIES, TIME, TIME_DTYPE
+from edge_agent.observations.store import Store
+from edge_agent.system.database import connect_to_read
+from edge_agent.web.api import schemas, serialize
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edge_agent.contract.forecast import Forecast
+
+Format = Literal["csv", "parquet"]
+_WINDOW: Final = timedelta(days=2)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_HOUR: Final = timedelta(hours=1)
+
+
+class Records:
+    """The database, to be looked at. Every method raises `StorageError` when the disk refuses.
+
+    Args:
+        path: The agent's database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def forecasts(self, query: schemas.KeptQuery, now: datetime) -> schemas.KeptPage:
+        """Earlier forecasts, newest first."""
+        with self._opened() as db:
+            found = Store(db).last_forecasts(query.before or now + _HOUR, query.limit + 1)
+        shown = found[: query.limit]
+        return schemas.KeptPage(
+            forecasts=tuple(serialize.kept(forecast) for forecast in shown),
+            next=shown[-1].issued_at if len(found) > query.limit else None,
+        )
+
+    def edges(self, query: schemas.EdgeQuery) -> schemas.EdgePage:
+        """What happened to rules, newest first."""
+        with self._opened() as db:
+            found = AlertLog(db).before(query.before, query.limit + 1)
+        shown = found[: query.limit]
+        return schemas.EdgePage(
+            edges=tuple(
+                schemas.Edge(
+                    number=number,
+                    at=said.at,
+                    rule=said.rule,
+                    edge=said.edge,  # type: ignore[arg-type] # the log holds these words alone
+                    text=said.text,
+                    id=said.id,
+                )
+                for number, said in shown
+            ),
+            next=shown[-1][0] if len(found) > query.limit else None,
+        )
+
+    def observations(self, query: schemas.ObservedQuery, now: datetime) -> schemas.ObservedPage:
+        """Hours of one source or of all, oldest first."""
+        end = query.to or now
+        start = query.start or _plus(end, -_WINDOW)
+        with self._opened() as db:
+            store = Store(db)
+            sources = store.sources()
+            rows = [
+                (row[TIME], source, row)
+                for source in _wanted(query.source, sources)
+                for row in store.hourly(source, start, end, query.limit + 1).iter_rows(named=True)
+            ]
+        rows.sort(key=lambda row: row[:2])
+        shown, rest = rows[: query.limit], rows[query.limit :]
+        if rest:
+            # A page ends between two hours, so that the next one begins with a whole hour.
+            shown = [row for row in shown if row[0] < rest[0][0]] or shown
+        return schemas.ObservedPage(
+            sources=sources,
+            hours=tuple(
+                schemas.Observed(
+                    source=source, at=at, values={name: row[name] for name in QUANTITIES}
+                )
+                for at, source, row in shown
+            ),
+            next=max(rest[0][0], shown[-1][0] + timedelta(seconds=1)) if rest else None,
+        )
+
+    def export(self, query: schemas.ExportQuery, now: datetime, form: Format) -> bytes:
+        """Hours as a file: `source`, `time` and every quantity."""
+        length = timedelta(days=query.days)
+        start = query.start or now - length
+        with self._opened() as db:
+            store = Store(db)
+            frames = [
+                store.hourly(source, start, _plus(start, length)).select(
+                    pl.lit(source).alias("source"), pl.all()
+                )
+                for source in _wanted(query.source, store.sources()) or ("",)
+            ]
+        return to_file(pl.concat(frames), form)
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        with closing(connect_to_read(self._path)) as connection:
+            yield connection
+
+
+def forecast_file(forecast: Forecast | None, form: Format) -> bytes:
+    """A forecast as a file: `valid_at`, `quantity`, `unit`, `value` and its quantiles."""
+    levels = [] if forecast is None else next(iter(forecast.targets.values())).levels.tolist()
+    names = [f"p{100 * level:g}" for level in levels]
+    rows = (
+        []
+        if forecast is None
+        else [
+            (at, name, target.unit, target.values[i].item(), *target.quantiles[i].tolist())
+            for name, target in forecast.targets.items()
+            for i, at in enumerate(forecast.valid_at)
+        ]
+    )
+    schema: dict[str, pl.DataType] = {
+        "valid_at": TIME_DTYPE,
+        "quantity": pl.String(),
+        "unit": pl.String(),
+        "value": pl.Float64(),
+    }
+    schema |= dict.fromkeys(names, pl.Float64())
+    return to_file(pl.DataFrame(rows, schema=schema, orient="row"), form)
+
+
+def to_file(frame: pl.DataFrame, form: Format) -> bytes:
+    """A frame as CSV (times as ISO 8601 with Z, null empty) or Parquet."""
+    buffer = io.BytesIO()
+    if form == "csv":
+        frame.write_csv(buffer, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    else:
+        frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _plus(at: datetime, length: timedelta) -> datetime:
+    """At a distance, or as far as times go."""
+    try:
+        return at + length
+    except OverflowError:
+        return _LAST if length > timedelta(0) else _FIRST
+
+
+def _wanted(source: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    if source is None:
+        return known
+    return (source,) if source in known else ()

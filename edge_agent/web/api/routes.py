@@ -1,0 +1,169 @@
+"""Every address of the interface: what it takes, what it answers, who makes the answer.
+
+The one table both for the requests that come in and for docs/openapi.json.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from edge_agent.mqtt.commands import NAMES
+from edge_agent.web.api import queries, schemas, serialize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import msgspec
+
+    from edge_agent.web.api.queries import Format, Records
+    from edge_agent.web.snapshot import Board, View
+
+JSON: Final = "application/json"
+CSV: Final = "text/csv; charset=utf-8"
+PARQUET: Final = "application/vnd.apache.parquet"
+METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+COMMANDS: Final = {
+    "predict": "Work a cycle now",
+    "sync": "Fetch release and observations now",
+    "reload": "Read the configuration anew, and the release with it",
+    "ack": "Say that the alert of `rule` was seen: no more updates of it",
+    "snooze": "Hold back the news of `rule` for `minutes`",
+    "republish": "Say all retained messages again",
+    "rollback": "Go back to the release before; the one left is not taken again",
+}
+"""Command -> what it does. All that MQTT has, and `rollback`."""
+assert set(COMMANDS) == {*NAMES, "rollback"}
+
+
+class Place(Protocol):
+    """Where handlers look."""
+
+    @property
+    def board(self) -> Board:
+        """Newest view and condition."""
+        ...
+
+    @property
+    def records(self) -> Records:
+        """The database."""
+        ...
+
+    @property
+    def acts(self) -> bool:
+        """Whether changes may be asked for at all."""
+        ...
+
+    def now(self) -> datetime:
+        """UTC."""
+        ...
+
+
+class NotYet(Exception):  # noqa: N818 - named by treatment
+    """There is no view before the first hour is worked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address to read from.
+
+    Attributes:
+        path: Under the server's root.
+        summary: For the document.
+        make: Makes the answer from where to look and the query.
+        query: Struct of the query.
+        answer: Struct of the answer; None where it is bytes of another `media` type.
+        media: Content type.
+        fresh: Until when an answer counts: the next view, the next second, or never.
+        open: Answered without a token.
+    """
+
+    path: str
+    summary: str
+    make: Callable[[Place, msgspec.Struct], msgspec.Struct | bytes]
+    query: type[msgspec.Struct] = schemas.Nothing
+    answer: type[msgspec.Struct] | None = None
+    media: str = JSON
+    fresh: Literal["view", "second", "never"] = "view"
+    open: bool = False
+
+
+def _view(place: Place) -> View:
+    view = place.board.view
+    if view is None:
+        raise NotYet
+    return view
+
+
+def _of_view(make: Callable[[View], msgspec.Struct]) -> Callable[..., msgspec.Struct]:
+    return lambda place, _: make(_view(place))
+
+
+def _health(place: Place, _: object) -> msgspec.Struct:
+    return serialize.health(_view(place), place.board.condition, place.now())
+
+
+def _alive(place: Place, _: object) -> msgspec.Struct:
+    return schemas.Alive(ok=place.board.view is not None)
+
+
+def _metrics(place: Place, _: object) -> bytes:
+    from edge_agent.web.api.prometheus import text
+
+    return text(place.board.view, place.board.condition, place.now())
+
+
+def _forecasts(place: Place, query: msgspec.Struct) -> msgspec.Struct:
+    assert isinstance(query, schemas.KeptQuery)
+    return place.records.forecasts(query, place.now())
+
+
+def _edges(place: Place, query: msgspec.Struct) -> msgspec.Struct:
+    assert isinstance(query, schemas.EdgeQuery)
+    return place.records.edges(query)
+
+
+def _observations(place: Place, query: msgspec.Struct) -> msgspec.Struct:
+    assert isinstance(query, schemas.ObservedQuery)
+    return place.records.observations(query, place.now())
+
+
+def _export(form: Format) -> Callable[..., bytes]:
+    def make(place: Place, query: msgspec.Struct) -> bytes:
+        assert isinstance(query, schemas.ExportQuery)
+        return place.records.export(query, place.now(), form)
+
+    return make
+
+
+def _forecast_file(form: Format) -> Callable[..., bytes]:
+    return lambda place, _: queries.forecast_file(_view(place).forecast, form)
+
+
+ROUTES: Final = (
+    Route("/health", "Whether the agent works", _alive, answer=schemas.Alive, fresh="never",
+          open=True),
+    Route("/metrics", "Metrics for Prometheus", _metrics, media=METRICS, fresh="second"),
+    Route("/api/latest", "The forecast that counts now", _of_view(serialize.latest),
+          answer=schemas.Latest),
+    Route("/api/forecasts", "Forecasts made earlier", _forecasts, schemas.KeptQuery,
+          schemas.KeptPage, fresh="never"),
+    Route("/api/forecast.csv", "The forecast with all its quantiles", _forecast_file("csv"),
+          media=CSV),
+    Route("/api/forecast.parquet", "The same as Parquet", _forecast_file("parquet"),
+          media=PARQUET),
+    Route("/api/alerts", "Every rule, where it stands and why", _of_view(serialize.alerts),
+          answer=schemas.Alerts),
+    Route("/api/alerts/history", "What happened to rules", _edges, schemas.EdgeQuery,
+          schemas.EdgePage, fresh="never"),
+    Route("/api/observations", "Hours observed", _observations, schemas.ObservedQuery,
+          schemas.ObservedPage, fresh="never"),
+    Route("/api/observations.csv", "Hours observed, as CSV", _export("csv"), schemas.ExportQuery,
+          media=CSV, fresh="never"),
+    Route("/api/observations.parquet", "The same as Parquet", _export("parquet"),
+          schemas.ExportQuery, media=PARQUET, fresh="never"),
+    Route("/api/release", "The live release and its neighbours", _of_view(serialize.release),
+          answer=schemas.Release),
+    Route("/api/health", "How the agent is", _health, answer=schemas.Health, fresh="second"),
+)  # fmt: skip

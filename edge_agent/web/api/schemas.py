@@ -1,0 +1,285 @@
+"""What the REST interface answers: structs from which docs/openapi.json is made. Pure.
+
+Times are UTC with Z. null = not known; a key is never left out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from edge_agent.messages.payloads import Chance, ForecastHour, Tuned, Utc
+from edge_agent.system.clock_trust import ClockState
+
+Severity = Literal["info", "warning", "critical"]
+Level = Literal["clear", "raised"]
+Operator = Literal[">=", ">", "<=", "<"]
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """Base of every answer."""
+
+
+class Series(Answer, frozen=True, kw_only=True):
+    """Forecast of one quantity, hour by hour."""
+
+    quantity: str
+    unit: str
+    hours: tuple[ForecastHour, ...]
+
+
+class Advice(Answer, frozen=True, kw_only=True):
+    """Watering advice. `reason` says why there is none; then every number is null."""
+
+    crop: str
+    reason: str | None
+    need_mm: float | None
+    volume_l: float | None
+    start: Utc | None
+    end: Utc | None
+    depletion_mm: float | None
+    readily_mm: float | None
+    demand_mm: float | None
+    measured: bool
+
+
+class Latest(Answer, frozen=True, kw_only=True):
+    """The forecast that counts now; `reason` says why there is none, then `forecast` is empty."""
+
+    site: str
+    device: str
+    issued_at: Utc
+    origin: Utc | None
+    source: str | None
+    model_release: int | None
+    reason: str | None
+    notes: tuple[str, ...]
+    clock: ClockState
+    forecast: dict[str, Series]
+    alerts_raised: tuple[str, ...]
+    advice: Advice | None
+
+
+class Kept(Answer, frozen=True, kw_only=True):
+    """A forecast that was made earlier."""
+
+    issued_at: Utc
+    origin: Utc
+    source: str
+    model_release: int | None
+    forecast: dict[str, Series]
+
+
+class KeptPage(Answer, frozen=True, kw_only=True):
+    """Forecasts, newest first; ask again with `before` = `next` until it is null."""
+
+    forecasts: tuple[Kept, ...]
+    next: Utc | None
+
+
+class Why(Answer, frozen=True, kw_only=True):
+    """What a decision about a rule rests on.
+
+    `probability` is that of the event within the window; `hour` the first hour that meets the
+    rule, else the most probable one; `inputs` names the observations and `origin` their hour.
+    """
+
+    value: float | None
+    unit: str
+    probability: Chance | None
+    needed: Chance | None
+    hour: Utc | None
+    window_h: int | None
+    inputs: str | None
+    origin: Utc | None
+    source: str | None
+    model_release: int | None
+
+
+class Alert(Answer, frozen=True, kw_only=True):
+    """One rule and where it stands; `known` is false where nothing can be said about it."""
+
+    rule: str
+    level: Level
+    known: bool
+    severity: Severity
+    since: Utc | None
+    quantity: str
+    operator: Operator
+    threshold: float
+    text: str
+    why: Why
+    seen: bool
+    snoozed_until: Utc | None
+
+
+class Alerts(Answer, frozen=True, kw_only=True):
+    """Every rule."""
+
+    alerts: tuple[Alert, ...]
+
+
+class Edge(Answer, frozen=True, kw_only=True):
+    """Something that happened to a rule."""
+
+    number: int
+    at: Utc
+    rule: str
+    edge: Literal["raised", "updated", "cleared"]
+    text: str
+    id: str
+
+
+class EdgePage(Answer, frozen=True, kw_only=True):
+    """Edges, newest first; ask again with `before` = `next` until it is null."""
+
+    edges: tuple[Edge, ...]
+    next: int | None
+
+
+class Observed(Answer, frozen=True, kw_only=True):
+    """One hour of one source; values by quantity, null = missing."""
+
+    source: str
+    at: Utc
+    values: dict[str, float | None]
+
+
+class ObservedPage(Answer, frozen=True, kw_only=True):
+    """Hours, oldest first; ask again with `from` = `next` until it is null."""
+
+    sources: tuple[str, ...]
+    hours: tuple[Observed, ...]
+    next: Utc | None
+
+
+class Sensor(Answer, frozen=True, kw_only=True):
+    """A configured sensor and its newest reading; `fresh` is false where it is missing or old."""
+
+    topic: str
+    role: str
+    quantity: str
+    unit: str
+    value: float | None
+    at: Utc | None
+    fresh: bool
+    refused: int
+
+
+class Slot(Answer, frozen=True, kw_only=True):
+    """A release on this device's disk."""
+
+    release: int
+    manifest_sha256: str
+
+
+class Release(Answer, frozen=True, kw_only=True):
+    """The live release, the one before it, and one that this device went back from.
+
+    `tuned` is what the release holds for this farm alone; null where that is nothing.
+    """
+
+    release: int | None
+    channel: str | None
+    created_at: str | None
+    reason: str | None
+    versions: dict[str, str]
+    scores: dict[str, dict[str, float]]
+    lineage: dict[str, str]
+    current: Slot | None
+    previous: Slot | None
+    left_release: int | None
+    left_reason: str | None
+    on_trial: bool
+    tuned: Tuned | None
+
+
+class Mqtt(Answer, frozen=True, kw_only=True):
+    """The connection to the broker."""
+
+    connected: bool
+    version: str
+    problem: str
+    connections: int
+
+
+class Health(Answer, frozen=True, kw_only=True):
+    """How the agent is. `problems` are texts for people; empty is well."""
+
+    at: Utc
+    clock: ClockState
+    agent_version: str
+    forecast_source: str | None
+    data_age_s: int | None
+    cycle_s: float | None
+    updated_at: Utc | None
+    mqtt: Mqtt
+    outbox: dict[str, int]
+    disk_free_bytes: int
+    sensors: tuple[Sensor, ...]
+    rules_unknown: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+class Alive(Answer, frozen=True, kw_only=True):
+    """`ok` once the first hour is worked; nothing about the farm, so no token is asked for."""
+
+    ok: bool
+
+
+class Done(Answer, frozen=True, kw_only=True):
+    """What came of a request."""
+
+    ok: bool
+    text: str
+
+
+class Fault(Answer, frozen=True, kw_only=True):
+    """Why a request was not answered."""
+
+    error: str
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """A query without keys."""
+
+
+class KeptQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which earlier forecasts."""
+
+    before: Annotated[datetime, Meta(tz=True, description="Issued before this time")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=100, description="At most so many")] = 24
+
+
+class EdgeQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which edges."""
+
+    before: (
+        Annotated[int, Meta(ge=1, le=2**53, description="Those with a smaller number")] | None
+    ) = None
+    limit: Annotated[int, Meta(ge=1, le=500, description="At most so many")] = 50
+
+
+class ObservedQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from"}):
+    """Which observations; without times the last two days."""
+
+    source: (
+        Annotated[str, Meta(pattern=r"^[a-z]+:[a-z0-9_.-]{1,40}$", description="One source only")]
+        | None
+    ) = None
+    start: Annotated[datetime, Meta(tz=True, description="From this hour on")] | None = None
+    to: Annotated[datetime, Meta(tz=True, description="Up to this hour")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=2000, description="At most so many")] = 500
+
+
+class ExportQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from"}):
+    """Which observations; without a time the last days."""
+
+    source: (
+        Annotated[str, Meta(pattern=r"^[a-z]+:[a-z0-9_.-]{1,40}$", description="One source only")]
+        | None
+    ) = None
+    start: Annotated[datetime, Meta(tz=True, description="From this hour on")] | None = None
+    days: Annotated[int, Meta(ge=1, le=400, description="So many days")] = 31

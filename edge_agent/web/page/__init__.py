@@ -1,0 +1,1 @@
+"""The farm's page: sections, chart and texts, Korean and English. Pure."""

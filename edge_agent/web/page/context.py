@@ -1,0 +1,84 @@
+"""What every section of the page looks at, and how sections are built. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from edge_agent.contract.schema import Site
+from edge_agent.web.page.html import Markup, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from edge_agent.core.service_state import Condition
+    from edge_agent.web.api import schemas
+    from edge_agent.web.page.texts import Words
+    from edge_agent.web.snapshot import View
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything a section looks at.
+
+    Attributes:
+        view: The agent.
+        condition: The service, or None before its first turn.
+        edges: Newest alert edges, newest first.
+        now: UTC.
+        words: Language.
+        acts: Whether the page may ask for changes.
+    """
+
+    view: View
+    condition: Condition | None
+    edges: tuple[schemas.Edge, ...]
+    now: datetime
+    words: Words
+    acts: bool
+
+    def time(self, at: datetime) -> str:
+        """Day and hour in the farm's zone."""
+        return self.words.time(at.astimezone(self.zone))
+
+    def ago(self, at: datetime) -> str:
+        """How long ago."""
+        length = self.now - at
+        fresh = length < timedelta(minutes=1)
+        return self.words("just_now") if fresh else self.words("ago", self.words.span(length))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The farm's zone."""
+        return ZoneInfo(self.view.config.device.timezone)
+
+    @property
+    def site(self) -> Site:
+        """Where the farm is."""
+        device = self.view.config.device
+        return Site(device.latitude, device.longitude, device.elevation_m)
+
+
+def section(name: str, title: str, *children: Markup | None) -> Markup:
+    """A section with its heading."""
+    heading = tag("h2", title, id=f"{name}-h")
+    return tag("section", heading, *children, id=name, aria_labelledby=f"{name}-h")
+
+
+def facts(pairs: Iterable[tuple[str, str | None]]) -> Markup:
+    """A list of names and values; pairs without a value are left out."""
+    return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in pairs if v))
+
+
+def table(heads: Iterable[str], rows: Iterable[Markup], caption: str | None = None) -> Markup:
+    """A table that scrolls by itself where it is too wide."""
+    made = tag(
+        "table",
+        tag("caption", caption) if caption else None,
+        tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
+        tag("tbody", *rows),
+    )
+    return tag("div", made, class_="scroll", tabindex="0", role="group", aria_label=caption)

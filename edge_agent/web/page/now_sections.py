@@ -1,0 +1,257 @@
+"""What the page says about alerts, the air now, and water. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
+from edge_agent.alerts import texts
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
+from edge_agent.web.api import serialize
+from edge_agent.web.page.context import facts, section, table
+from edge_agent.web.page.html import Markup, tag
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edge_agent.web.api import schemas
+    from edge_agent.web.page.context import Scene
+    from edge_agent.web.page.texts import Words
+    from edge_agent.web.snapshot import RuleView
+
+_SHORT: Final = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "damp", VPD: "vpd"}
+"""What a tile calls a quantity, where it is shorter than its name."""
+
+
+def chance_text(probability: float) -> str:
+    """A chance in percent; none is ever called certain."""
+    if probability > 0.99:
+        return "> 99%"
+    return "< 1%" if probability < 0.01 else f"{100 * probability:.0f}%"
+
+
+def alerts(scene: Scene) -> Markup:
+    """What stands raised, each with its why, then the other rules."""
+    words, rules = scene.words, scene.view.rules
+    said = serialize.alerts(scene.view, words.language).alerts
+    both = list(zip(rules, said, strict=True))
+    raised = [_alert(scene, shown, alert) for shown, alert in both if alert.level == "raised"]
+    others = [(shown, alert) for shown, alert in both if alert.level != "raised"]
+    body = raised or [tag("p", words("no_alerts"), class_="calm")]
+    return section("alerts", words("alerts"), *body, _others(scene, others))
+
+
+def _alert(scene: Scene, shown: RuleView, alert: schemas.Alert) -> Markup:
+    words, rule = scene.words, shown.rule
+    notes = []
+    if alert.since:
+        notes.append(words("since", scene.time(alert.since)))
+    if alert.seen:
+        notes.append(words("seen"))
+    if alert.snoozed_until:
+        notes.append(words("quiet_until", scene.time(alert.snoozed_until)))
+    severity = texts.severity_of(words.language, rule.severity)
+    title = texts.title_of(words.language, rule.name)
+    return tag(
+        "article",
+        tag("h3", tag("span", severity, class_="badge"), " ", title),
+        tag("p", _without_head(alert.text) or words("unknown"), class_="said"),
+        tag("p", " · ".join(notes), class_="note") if notes else None,
+        _actions(scene, rule.name),
+        tag(
+            "details",
+            tag("summary", words("why"), id=f"why-{rule.name}"),
+            _why(scene, shown, alert),
+            class_="why",
+        ),
+        class_=f"alert {rule.severity}",
+    )
+
+
+def _without_head(text: str) -> str:
+    """A built-in text without the severity and title that the card shows already."""
+    head, colon, rest = text.partition(": ")
+    return rest if colon and head.startswith("[") else text
+
+
+def _actions(scene: Scene, rule: str) -> Markup | None:
+    if not scene.acts:
+        return None
+    words = scene.words
+    return tag(
+        "p",
+        tag("button", words("ack"), type_="button", data_command="ack", data_rule=rule),
+        tag("button", words("snooze"), type_="button", data_command="snooze", data_rule=rule,
+            data_minutes="180"),
+        class_="actions",
+    )  # fmt: skip
+
+
+def _why(scene: Scene, shown: RuleView, alert: schemas.Alert) -> Markup:
+    words, why, rule = scene.words, alert.why, shown.rule
+    origin = scene.time(why.origin) if why.origin else None
+    chance = None if why.probability is None else chance_text(why.probability)
+    return facts(
+        [
+            (words("condition"), condition(words, shown)),
+            (
+                words("chance"),
+                words("chance_of", chance, f"{100 * why.needed:.0f}%")
+                if chance and why.needed
+                else None,
+            ),
+            (
+                words("measured" if rule.now else "expected"),
+                None if why.value is None else f"{why.value:.1f}{why.unit}",
+            ),
+            (words("when"), scene.time(why.hour) if why.hour else None),
+            (
+                words("rests_on"),
+                words("data_of", words.inputs(why.inputs), origin)
+                if why.inputs and origin
+                else words.inputs(why.inputs or ""),
+            ),
+            (
+                words("made_by"),
+                words.source(why.source)
+                + (f", {words('release_n', why.model_release)}" if why.model_release else "")
+                if why.source
+                else None,
+            ),
+        ]
+    )
+
+
+def condition(words: Words, shown: RuleView) -> str:
+    """What a rule waits for."""
+    rule = shown.rule
+    name = texts.quantity_of(words.language, rule.quantity)
+    limit = texts.limit_of(words.language, rule)
+    return (
+        words("measured_now", name, limit)
+        if rule.now
+        else words("within", rule.within_h, name, limit)
+    )
+
+
+def _others(scene: Scene, others: list[tuple[RuleView, schemas.Alert]]) -> Markup | None:
+    if not others:
+        return None
+    words = scene.words
+    rows = [
+        tag(
+            "tr",
+            tag("th", texts.title_of(words.language, shown.rule.name), scope="row"),
+            tag("td", _chance_now(words, alert), class_="number"),
+            tag("td", condition(words, shown)),
+        )
+        for shown, alert in others
+    ]
+    heads = (words("rule"), words("chance"), words("condition"))
+    return tag(
+        "details",
+        tag("summary", words("other_rules", len(others)), id="other-rules"),
+        table(heads, rows, words("alerts")),
+    )
+
+
+def _chance_now(words: Words, alert: schemas.Alert) -> str:
+    if not alert.known:
+        return words("unknown")
+    chance = alert.why.probability
+    # A live rule is met or not: there is no chance to speak of.
+    return words("calm") if chance is None or alert.why.needed is None else chance_text(chance)
+
+
+def now(scene: Scene) -> Markup:
+    """The newest readings, each with its age."""
+    words, view = scene.words, scene.view
+    tiles: list[Markup] = []
+    station = view.station
+    sensors = [serialize.sensor(reading, view, scene.now) for reading in view.readings]
+    if station is not None and not any(s.role == "outdoor" and s.fresh for s in sensors):
+        values = dict(station.values)
+        if {AIR_TEMPERATURE, RELATIVE_HUMIDITY} <= values.keys():
+            dry = deficit_kpa(values[AIR_TEMPERATURE], values[RELATIVE_HUMIDITY])
+            values[VPD] = float(dry)
+        where = words.inputs(station.source)
+        tiles += [
+            _tile(scene, where, name, values[name], unit=texts.unit_of(name), at=station.at)
+            for name in (AIR_TEMPERATURE, RELATIVE_HUMIDITY, VPD)
+            if name in values
+        ]
+    tiles += [
+        _tile(scene, words(s.role), s.quantity, s.value, unit=s.unit, at=s.at, fresh=s.fresh)
+        for s in sensors
+    ]
+    body = tag("div", *tiles, class_="tiles") if tiles else tag("p", words("nothing_now"))
+    return section("now", words("now"), body)
+
+
+def _short(words: Words, quantity: str) -> str:
+    key = _SHORT.get(quantity)
+    return words(key) if key else texts.quantity_of(words.language, quantity)
+
+
+def _tile(
+    scene: Scene,
+    where: str,
+    quantity: str,
+    value: float | None,
+    *,
+    unit: str,
+    at: datetime | None,
+    fresh: bool = True,
+) -> Markup:
+    words = scene.words
+    digits = 2 if quantity == VPD else 0 if unit == "%" else 1
+    shown = words("no_reading") if value is None else f"{value:.{digits}f}"
+    age = scene.ago(at) if at else None
+    note = " · ".join(t for t in (age, None if fresh else words("stale")) if t)
+    return tag(
+        "div",
+        tag("p", where, class_="where"),
+        tag("p", _short(words, quantity), class_="what"),
+        tag(
+            "p",
+            shown,
+            tag("span", unit, class_="unit") if value is not None else None,
+            class_="big" if value is not None else "none",
+        ),
+        tag("p", note, class_="note"),
+        class_="tile" if fresh else "tile stale",
+    )
+
+
+def water(scene: Scene) -> Markup | None:
+    """Watering advice with its reckoning; None where it is not asked for."""
+    words, advice = scene.words, serialize.advice(scene.view)
+    if advice is None:
+        return None
+    title = words("water")
+    if advice.reason is not None:
+        return section(
+            "water", title, tag("p", words("water_refused", words.reason(advice.reason)))
+        )
+    if not advice.need_mm:
+        said = [tag("p", words("water_none"), class_="calm")]
+    else:
+        litres = "" if advice.volume_l is None else f" ({advice.volume_l:,.0f} L)"
+        said = [tag("p", words("water_need", f"{advice.need_mm:.1f}"), litres, class_="said")]
+        if advice.start and advice.end:
+            said.append(
+                tag("p", words("water_when", scene.time(advice.start), scene.time(advice.end)))
+            )
+        else:
+            said.append(tag("p", words("water_never")))
+    reckoning = facts(
+        [
+            (words("crop"), advice.crop),
+            (words("depletion"), f"{advice.depletion_mm:.1f} mm"),
+            (words("readily"), f"{advice.readily_mm:.1f} mm"),
+            (words("demand"), f"{advice.demand_mm:.1f} mm"),
+            (words("basis"), words("by_probe" if advice.measured else "by_balance")),
+        ]
+    )
+    why = tag("details", tag("summary", words("water_why"), id="water-why"), reckoning)
+    return section("water", title, *said, why)

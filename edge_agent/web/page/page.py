@@ -1,0 +1,100 @@
+"""The page as a whole, and the one that asks for the token. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_agent.web.page import forecast_section, history_sections, now_sections
+from edge_agent.web.page.context import Scene
+from edge_agent.web.page.html import Markup, join, tag
+from edge_agent.web.page.texts import Words
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edge_agent.core.service_state import Condition
+    from edge_agent.web.api import schemas
+    from edge_agent.web.snapshot import View
+
+
+def page(
+    view: View | None,
+    condition: Condition | None,
+    edges: tuple[schemas.Edge, ...],
+    now: datetime,
+    *,
+    language: str,
+    acts: bool,
+) -> str:
+    """The page in one language.
+
+    Args:
+        view: The agent; None before its first hour is worked.
+        condition: The service.
+        edges: Newest alert edges, newest first.
+        now: UTC.
+        language: "ko" or "en".
+        acts: Whether changes may be asked for.
+    """
+    words = Words(language)
+    if view is None:
+        waiting = tag("p", words("starting"), class_="calm", id="starting")
+        return _document(words, words("title"), waiting)
+    scene = Scene(view, condition, edges, now, words, acts)
+    name = history_sections.name_of(scene)
+    at = tag("p", words("as_of", scene.time(now)), class_="as-of", id="as-of")
+    body = join(
+        at,
+        now_sections.alerts(scene),
+        now_sections.now(scene),
+        forecast_section.ahead(scene),
+        now_sections.water(scene),
+        history_sections.yesterday(scene),
+        history_sections.model(scene),
+        history_sections.device(scene),
+    )
+    return _document(words, name, body)
+
+
+def login_page(language: str, *, wrong: bool) -> str:
+    """The page that asks for the token."""
+    words = Words(language)
+    form = tag(
+        "form",
+        tag("label", words("token"), for_="token"),
+        tag("input", id="token", name="token", type_="password", required=True,
+            autocomplete="current-password", aria_describedby="token-help"),
+        tag("button", words("enter"), type_="submit"),
+        tag("p", words("token_help"), id="token-help", class_="note"),
+        tag("p", words("token_wrong"), role="alert", class_="wrong") if wrong else None,
+        method="post",
+        action=f"/login?lang={language}",
+        class_="login",
+    )  # fmt: skip
+    return _document(words, words("title"), form, live=False)
+
+
+def _document(words: Words, title: str, body: Markup, *, live: bool = True) -> str:
+    other, label = ("en", "English") if words.language == "ko" else ("ko", "한국어")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light"),
+        tag("title", f"{title} · {words('title')}" if title != words("title") else title),
+        tag("link", rel="icon", href="/icon.svg", type_="image/svg+xml"),
+        tag("link", rel="stylesheet", href="/page.css"),
+        tag("script", src="/page.js", defer=True) if live else None,
+    )
+    top = tag(
+        "header",
+        tag("a", words("skip"), href="#content", class_="skip"),
+        tag("h1", title),
+        tag("a", label, href=f"/?lang={other}", hreflang=other, lang=other, class_="language"),
+    )
+    status = tag("p", role="status", id="status", data_lost=words("lost"),
+                 data_done=words("done"), data_failed=words("failed"))  # fmt: skip
+    foot = tag("footer", tag("p", words("offline_note")))
+    main = tag("main", body, id="content", tabindex="-1")
+    whole = tag("html", head, tag("body", top, status, main, foot), lang=words.language)
+    return f"<!doctype html>\n{whole}\n"

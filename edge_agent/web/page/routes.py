@@ -1,0 +1,71 @@
+"""Addresses beside the interface: page, style, script, login, document. Pure but for its files."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from edge_agent.web.api.routes import Place, Route
+from edge_agent.web.api.schemas import EdgeQuery
+
+HTML: Final = "text/html; charset=utf-8"
+_CSS: Final = "text/css; charset=utf-8"
+_JS: Final = "text/javascript; charset=utf-8"
+_SVG: Final = "image/svg+xml"
+_EDGES: Final = 12
+PAGE: Final = "/"
+LOGIN: Final = "/login"
+
+
+class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the page is to be shown; without a language as the device is configured."""
+
+    lang: Annotated[Literal["ko", "en"], msgspec.Meta(description="Language")] | None = None
+
+
+def login(language: str, *, wrong: bool = False) -> bytes:
+    """The page that asks for the token."""
+    from edge_agent.web.page.page import login_page
+
+    return login_page(language, wrong=wrong).encode()
+
+
+@cache
+def _file(name: str) -> bytes:
+    return files("edge_agent.web").joinpath(name).read_bytes()
+
+
+def _openapi(_: Place, __: msgspec.Struct) -> bytes:
+    from edge_agent.web.api.openapi import document
+
+    return document()
+
+
+def _page(place: Place, query: msgspec.Struct) -> bytes:
+    from edge_agent.web.page.page import page
+
+    assert isinstance(query, PageQuery)
+    view = place.board.view
+    configured = "ko" if view is None else view.config.device.language
+    made = page(
+        view,
+        place.board.condition,
+        place.records.edges(EdgeQuery(limit=_EDGES)).edges,
+        place.now(),
+        language=query.lang or configured,
+        acts=place.acts,
+    )
+    return made.encode()
+
+
+ROUTES: Final = (
+    Route("/api/openapi.json", "The document of the interface", _openapi),
+    Route(PAGE, "The page", _page, PageQuery, media=HTML, fresh="second"),
+    # These tell nothing about the farm, and the login needs them.
+    Route("/page.css", "Its style", lambda _, __: _file("page.css"), media=_CSS, open=True),
+    Route("/page.js", "Its script", lambda _, __: _file("page.js"), media=_JS, open=True),
+    Route("/icon.svg", "Its sign", lambda _, __: _file("icon.svg"), media=_SVG, open=True),
+)

@@ -1,0 +1,201 @@
+"""Every word of the page, Korean and English. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.web.page.reasons_ko import in_korean
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "title": ("농장 날씨", "Farm weather"),
+    "skip": ("본문으로", "Skip to content"),
+    "as_of": ("{0} 기준", "As of {0}"),
+    "lost": ("기기와 연결이 끊겼습니다. 아래는 마지막으로 받은 내용입니다.",
+             "No connection to the device. What you see is the last that came."),
+    "starting": ("첫 예보를 만들고 있습니다. 잠시 뒤에 저절로 나타납니다.",
+                 "The first forecast is being worked. It will appear here by itself."),
+    "alerts": ("알림", "Alerts"),
+    "no_alerts": ("지금은 알림이 없습니다.", "No alert now."),
+    "since": ("{0}부터", "since {0}"),
+    "seen": ("확인함", "seen"),
+    "quiet_until": ("{0}까지 조용히", "quiet until {0}"),
+    "ack": ("확인했어요", "I have seen it"),
+    "snooze": ("3시간 조용히", "Quiet for 3 h"),
+    "why": ("왜 이런 알림인가요?", "Why this alert?"),
+    "other_rules": ("다른 규칙 {0}개", "{0} other rules"),
+    "rule": ("규칙", "Rule"),
+    "chance": ("확률", "Chance"),
+    "calm": ("해당 없음", "clear"),
+    "unknown": ("알 수 없음", "unknown"),
+    "condition": ("조건", "Condition"),
+    "within": ("{0}시간 안에 {1} {2}", "{1} {2} within {0} h"),
+    "measured_now": ("지금 {0} {1}", "{0} {1} now"),
+    "chance_of": ("{0} (기준 {1} 이상)", "{0} (limit {1} or more)"),
+    "expected": ("예상값", "Expected"),
+    "measured": ("측정값", "Measured"),
+    "when": ("언제", "When"),
+    "rests_on": ("근거 자료", "Rests on"),
+    "data_of": ("{0}, {1} 관측까지", "{0}, observed up to {1}"),
+    "made_by": ("예보 방법", "Made by"),
+    "fitted": ("이 농장에 맞춤", "Fitted to this farm"),
+    "fitted_on": ("{0} ({1}까지의 관측)", "{0} (observations up to {1})"),
+    "release_n": ("모델 릴리스 {0}", "model release {0}"),
+    "now": ("지금", "Now"),
+    "outdoor": ("바깥", "Outdoors"),
+    "indoor": ("온실 안", "In the house"),
+    "soil": ("흙", "Soil"),
+    "damp": ("습도", "Humidity"),
+    "vpd": ("VPD", "VPD"),
+    "just_now": ("방금", "just now"),
+    "station": ("관측소 {0}", "Station {0}"),
+    "stale": ("오래됨", "old"),
+    "no_reading": ("측정값 없음", "no reading"),
+    "ago": ("{0} 전", "{0} ago"),
+    "nothing_now": ("아직 관측값이 없습니다.", "No observation yet."),
+    "ahead": ("앞으로 48시간", "The next 48 hours"),
+    "no_forecast": ("예보가 없습니다: {0}", "There is no forecast: {0}"),
+    "temperature": ("기온", "Temperature"),
+    "humidity": ("상대습도", "Relative humidity"),
+    "highest": ("최고", "High"),
+    "lowest": ("최저", "Low"),
+    "hour": ("시각", "Hour"),
+    "likely": ("10 중 8은 이 사이", "8 in 10 within"),
+    "table": ("표로 보기", "As a table"),
+    "chart_text": ("{0}부터 {1}까지. 최고 {2}{4}, 최저 {3}{4}. 아래 표에 시각별 값이 있습니다.",
+                   "From {0} to {1}. Highest {2}{4}, lowest {3}{4}. The table has every hour."),
+    "legend_line": ("예상값", "expected"),
+    "legend_band": ("10번 중 8번 이 범위", "8 in 10 times within"),
+    "legend_night": ("밤", "night"),
+    "legend_limit": ("알림 기준", "alert limit"),
+    "legend_comfort": ("작물에 알맞음", "good for the crop"),
+    "legend_seen": ("실제 관측", "observed"),
+    "water": ("물 주기", "Watering"),
+    "water_none": ("지금은 물을 주지 않아도 됩니다.", "No water is needed now."),
+    "water_need": ("물 {0} mm 필요", "{0} mm of water needed"),
+    "water_when": ("좋은 때: {0} – {1}", "Best time: {0} – {1}"),
+    "water_never": ("앞으로 24시간 안에 알맞은 때가 없습니다(서리, 고온 또는 강한 햇볕).",
+                    "No hour of the next 24 is good (frost, heat or strong sun)."),
+    "water_refused": ("지금은 권하지 않습니다: {0}", "No advice now: {0}"),
+    "water_why": ("어떻게 계산했나요?", "How was this worked out?"),
+    "crop": ("작물", "Crop"),
+    "depletion": ("뿌리층 부족량", "Missing in the root zone"),
+    "readily": ("스트레스 없이 비어도 되는 양", "May be missing without stress"),
+    "demand": ("앞으로 24시간 작물이 쓸 양", "The crop uses in 24 h"),
+    "by_probe": ("토양수분 센서로 잼", "measured by a soil probe"),
+    "by_balance": ("비와 증발산으로 계산(FAO-56)", "balance of rain and evaporation (FAO-56)"),
+    "basis": ("바탕", "Basis"),
+    "yesterday": ("어제 예보와 실제", "Yesterday's forecast and what came"),
+    "no_yesterday": ("어제 예보가 아직 없습니다. 하루가 지나면 여기에 나타납니다.",
+                     "There is no forecast of yesterday yet. It appears after a day."),
+    "missed_by": ("평균 {0}{1} 빗나감, {2}시간 중 {3}시간이 범위 안",
+                  "off by {0}{1} on average, {3} of {2} hours within the band"),
+    "month": ("지난 30일 성적", "The last 30 days"),
+    "quantity": ("항목", "Quantity"),
+    "lead": ("앞선 시간", "Ahead"),
+    "rmse": ("오차(RMSE)", "Error (RMSE)"),
+    "bias": ("치우침", "Bias"),
+    "inside": ("범위 안", "Within band"),
+    "model": ("모델과 지난 일", "Model and history"),
+    "runs": ("쓰고 있는 릴리스", "Release in use"),
+    "none": ("없음", "none"),
+    "made_at": ("만든 때", "Made"),
+    "reason": ("이유", "Reason"),
+    "before": ("그 전 릴리스", "The one before"),
+    "left": ("되돌린 릴리스", "Release left"),
+    "history": ("지난 알림", "Past alerts"),
+    "no_history": ("지난 알림이 없습니다.", "No alert so far."),
+    "health": ("기기 상태", "Device"),
+    "broker": ("MQTT 브로커", "MQTT broker"),
+    "connected": ("연결됨", "connected"),
+    "away": ("연결 안 됨", "not connected"),
+    "depot": ("모델 저장소", "Depot"),
+    "synced": ("{0} 전에 맞춤", "synced {0} ago"),
+    "never_synced": ("시작한 뒤로 맞춘 적 없음", "not synced since the start"),
+    "disk": ("디스크 여유", "Disk free"),
+    "clock": ("시계", "Clock"),
+    "trusted": ("맞음", "trusted"),
+    "holdover": ("확인 못 함(인터넷 시간 없음)", "not vouched for (no network time)"),
+    "untrusted": ("틀림", "wrong"),
+    "outbox": ("보낼 메시지", "Messages waiting"),
+    "data": ("관측 자료", "Weather data"),
+    "old_by": ("{0} 지남", "{0} old"),
+    "sensors": ("센서", "Sensors"),
+    "n_of_m": ("{1}개 중 {0}개 정상", "{0} of {1} speak"),
+    "faults": ("문제", "Problems"),
+    "all_well": ("문제 없음", "all well"),
+    "agent": ("프로그램", "Program"),
+    "predict": ("지금 다시 예보", "Forecast again now"),
+    "token": ("접속 토큰", "Access token"),
+    "enter": ("들어가기", "Enter"),
+    "token_help": ("web.token_file 에 적은 토큰을 넣어 주세요. 이 기기에만 보냅니다.",
+                   "The token in web.token_file; it is sent to this device alone."),
+    "token_wrong": ("토큰이 맞지 않습니다.", "That is not the token."),
+    "done": ("했습니다.", "Done."),
+    "failed": ("하지 못했습니다.", "It could not be done."),
+    "minutes": ("{0}분", "{0} min"),
+    "hours": ("{0}시간", "{0} h"),
+    "days": ("{0}일", "{0} days"),
+    "offline_note": ("이 화면은 농장의 기기가 인터넷 없이 만듭니다.",
+                     "Made by the device on the farm, without the internet."),
+    "source_model": ("농장 센서 + 모델", "model on the farm's sensors"),
+    "source_model_relayed_station": ("관측소 자료 + 모델", "model on station data"),
+    "source_cached": ("앞서 만든 예보", "an earlier forecast"),
+    "source_persistence": ("지금 값 유지", "persistence"),
+    "source_climatology": ("평년값", "normals"),
+}  # fmt: skip
+_WEEKDAYS: Final = ("월화수목금토일", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))
+
+
+class Words:
+    """Words of one language.
+
+    Args:
+        language: "ko" or "en".
+    """
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._index = 1 if language == "en" else 0
+
+    def __call__(self, key: str, *values: object) -> str:
+        """The words of a key, `{0}` and on filled in."""
+        text = _WORDS[key][self._index]
+        return text.format(*values) if values else text
+
+    def reason(self, text: str) -> str:
+        """A reason of the agent."""
+        return text if self.language == "en" else in_korean(text)
+
+    def source(self, name: str) -> str:
+        """A rung of the forecast ladder."""
+        return self(f"source_{name}") if f"source_{name}" in _WORDS else name
+
+    def inputs(self, name: str) -> str:
+        """Observations by the name of their source."""
+        kind, _, which = name.partition(":")
+        return (
+            self("station", which)
+            if kind == "station"
+            else self(which)
+            if which in _WORDS
+            else name
+        )
+
+    def span(self, length: timedelta) -> str:
+        """A length of time, roughly."""
+        minutes = max(int(length.total_seconds() // 60), 0)
+        if minutes < 60:
+            return self("minutes", minutes)
+        return self("hours", minutes // 60) if minutes < 48 * 60 else self("days", minutes // 1440)
+
+    def day(self, local: datetime) -> str:
+        """A day by month, day and weekday."""
+        name = _WEEKDAYS[self._index][local.weekday()]
+        return f"{local.month}.{local.day} {name}" if self._index == 0 else f"{name} {local:%d %b}"
+
+    def time(self, local: datetime) -> str:
+        """Day and hour."""
+        return f"{self.day(local)} {local:%H:%M}"

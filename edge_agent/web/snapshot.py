@@ -1,0 +1,243 @@
+"""What the page and the interface show: an immutable look at the agent, taken by its own loop.
+
+The loop hands a `View` over after each cycle, watch and request; other threads read the newest one
+and never touch the agent's parts. What is made of a view is kept with it, so that a thousand
+requests for the same thing cost one rendering.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from edge_agent.alerts.evidence import Evidence, from_forecast, from_readings
+from edge_agent.alerts.state_machine import Latch
+from edge_agent.contract.forecast import Forecast
+from edge_agent.contract.schema import QUANTITIES, TARGETS, TIME
+from edge_agent.core import cycle
+from edge_agent.forecasting import online_correction
+from edge_agent.mqtt.snooze import QuietOutbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.contract.site_correction import Tuning
+    from edge_agent.core.cycle import Decision
+    from edge_agent.core.runtime import Runtime
+    from edge_agent.core.service_state import Condition
+    from edge_agent.forecasting.verification import Skill
+    from edge_agent.mqtt.outbox import Counts
+    from edge_agent.mqtt.snooze import Held
+    from edge_agent.observations.sensors import Sample
+    from edge_agent.observations.store import Store
+    from edge_agent.settings import Config, Rule, Sensor
+    from edge_agent.system.clock_trust import ClockState
+    from edge_agent.updates.slots import Pointer
+
+_T = TypeVar("_T")
+_DAY: Final = timedelta(hours=24)
+_RECENT: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """One rule: where it stands, what is known about it, what is held back."""
+
+    rule: Rule
+    latch: Latch
+    evidence: Evidence
+    held: Held | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A sensor and its newest sample, or None where it has not spoken."""
+
+    sensor: Sensor
+    sample: Sample | None
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """Newest hour of the observations behind the forecast; values by quantity, nulls left out."""
+
+    source: str
+    at: datetime
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A forecast of about a day ago, and what was then observed (by quantity and hour)."""
+
+    forecast: Forecast
+    observed: Mapping[str, Mapping[datetime, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One moment of the agent.
+
+    Attributes:
+        at: When it was taken, UTC.
+        clock: How far that time can be trusted.
+        config: The configuration.
+        decision: What the last cycle came to; None before the first.
+        rules: Every rule.
+        readings: Every configured sensor.
+        station: Newest observations behind the forecast, or None.
+        past: Yesterday's forecast, or None.
+        manifest: The live release, or None.
+        tuning: What it holds for this farm alone, or None.
+        slots: Live, previous and left release.
+        outbox: How the queue stands.
+        refused: Sensor messages refused since the start, by sensor.
+        disk_free: Bytes.
+        skill: How forecasts of the last 30 days came out, by quantity and lead.
+    """
+
+    at: datetime
+    clock: ClockState
+    config: Config
+    decision: Decision | None
+    rules: tuple[RuleView, ...]
+    readings: tuple[Reading, ...]
+    station: Station | None
+    past: Past | None
+    manifest: Manifest | None
+    tuning: Tuning | None
+    slots: Pointer
+    outbox: Counts
+    refused: Mapping[str, int]
+    disk_free: int
+    skill: tuple[Skill, ...]
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """The forecast of the last cycle, or None where there was none."""
+        made = None if self.decision is None else self.decision.forecast
+        return made if isinstance(made, Forecast) else None
+
+
+class Board:
+    """Where the loop leaves the newest view and condition for the threads that answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._view: View | None = None
+        self._condition: Condition | None = None
+        self._made: dict[str, object] = {}
+
+    def look(self, runtime: Runtime, decision: Decision | None) -> None:
+        """Take a new view; on the loop's thread."""
+        before = self._view
+        # It moves once an hour and is summed over a month: not anew at each look.
+        same = before is not None and before.decision is decision
+        self.show(look(runtime, decision, before.skill if before and same else None))
+
+    def show(self, view: View) -> None:
+        """Hand a view over."""
+        with self._lock:
+            self._view = view
+            self._made = {}
+
+    def tell(self, condition: Condition) -> None:
+        """Hand a condition over."""
+        with self._lock:
+            self._condition = condition
+
+    @property
+    def view(self) -> View | None:
+        """The newest view, None before the first cycle is over."""
+        return self._view
+
+    @property
+    def condition(self) -> Condition | None:
+        """The newest condition of the service, None before the first."""
+        return self._condition
+
+    def once(self, key: str, make: Callable[[], _T]) -> _T:
+        """What `make` gives, made once a key and view."""
+        made = self._made
+        if key not in made:
+            made[key] = make()
+        return made[key]  # type: ignore[return-value] # a key stands for one type
+
+
+def look(
+    runtime: Runtime, decision: Decision | None, skill: tuple[Skill, ...] | None = None
+) -> View:
+    """Take a view of a runtime; on the thread that owns it.
+
+    Args:
+        runtime: The agent's parts.
+        decision: What its last cycle came to.
+        skill: What is known of it already, or None.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    parts, release = runtime.parts(), runtime.release()
+    at, clock = runtime.time.judge()
+    latches = runtime.latches.all()
+    outbox = runtime.outbox
+    held = outbox.held() if isinstance(outbox, QuietOutbox) else {}
+    made = None if decision is None else decision.forecast
+    forecast = made if isinstance(made, Forecast) else None
+    rules = []
+    for rule in cycle.rules_of(runtime.config):
+        evidence = (
+            from_readings(rule, parts.readings(rule, at))
+            if rule.now
+            else from_forecast(rule, forecast, at)
+        )
+        latch = latches.get(rule.name, Latch(rule=rule.name))
+        rules.append(RuleView(rule, latch, evidence, held.get(rule.name)))
+    source = "" if decision is None else decision.origin_source
+    return View(
+        at=at,
+        clock=clock,
+        config=runtime.config,
+        decision=decision,
+        rules=tuple(rules),
+        readings=tuple(Reading(s, runtime.intake.newest(s)) for s in runtime.config.sensors),
+        station=_station(runtime.store, source, at),
+        past=_past(runtime.store, source, at),
+        manifest=release.manifest if release else None,
+        tuning=release.tuned if release else None,
+        slots=runtime.slots.pointer(),
+        outbox=outbox.counts(),
+        refused=dict(runtime.intake.refused),
+        disk_free=shutil.disk_usage(runtime.state).free,
+        skill=online_correction.skill(runtime.track, at) if skill is None else skill,
+    )
+
+
+def _station(store: Store, source: str, now: datetime) -> Station | None:
+    frame = store.hourly(source, now - _RECENT, now)
+    if not frame.height:
+        return None
+    row = frame.row(-1, named=True)
+    known = {name: float(row[name]) for name in QUANTITIES if row.get(name) is not None}
+    return Station(source, row[TIME], known)
+
+
+def _past(store: Store, source: str, now: datetime) -> Past | None:
+    kept = store.forecasts(now - _DAY - _RECENT, now - _DAY)
+    if not kept:
+        return None
+    forecast = kept[-1]
+    frame = store.hourly(source, forecast.issued_at, now)
+    observed = {
+        name: {
+            at: float(value)
+            for at, value in frame.select(TIME, name).iter_rows()
+            if value is not None
+        }
+        for name in TARGETS
+    }
+    return Past(forecast, observed)

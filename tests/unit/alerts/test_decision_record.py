@@ -1,0 +1,72 @@
+"""What an alert rested on, kept and worked out again."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import timedelta
+
+import pytest
+
+from edge_agent.agronomy.psychrometrics import VPD
+from edge_agent.alerts import decision_record
+from edge_agent.alerts.evaluation import Case, judge
+from edge_agent.alerts.evidence import Measured
+from edge_agent.alerts.state_machine import Latch, Level
+from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData
+from edge_agent.settings import QuietHours, Rule
+from tests.fakes.forecasts import NOW, forecast
+
+CELSIUS = [20.0 + 0.3 * hour / 0.7 for hour in range(48)]
+HUMIDITY = [70.0 - hour / 0.9 for hour in range(48)]
+
+
+def case(quantity: str = schema.AIR_TEMPERATURE, **keys: object) -> Case:
+    """A forecast rule on weather that gets warmer and drier."""
+    rule = Rule(name="r", quantity=quantity, operator=">=", threshold=1.5, probability=0.3)
+    given: dict[str, object] = {
+        "rule": rule,
+        "latch": Latch(rule="r"),
+        "now": NOW,
+        "clock": "trusted",
+        "zone": "Asia/Seoul",
+        "daily_cap": 24,
+        "quiet_hours": QuietHours(),
+        "forecast": forecast(CELSIUS, HUMIDITY),
+    }
+    return Case(**(given | keys))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("quantity", [*schema.TARGETS, VPD])
+def test_the_same_verdict_from_kept_inputs(quantity: str) -> None:
+    """To the last bit, for plain and for derived quantities."""
+    one = case(quantity)
+    assert judge(one).evidence.probability is not None
+    assert judge(decision_record.from_bytes(decision_record.to_bytes(one))) == judge(one)
+
+
+def test_only_what_the_rule_looks_at_is_kept() -> None:
+    """The hours of the window and the quantity: a small row, though the forecast is large."""
+    kept = decision_record.from_bytes(decision_record.to_bytes(case())).forecast
+    assert kept is not None
+    assert len(kept.valid_at) == 24
+    assert list(kept.targets) == [schema.AIR_TEMPERATURE]
+    assert len(decision_record.to_bytes(case(VPD))) < 12_000
+
+
+def test_a_live_rule_keeps_its_readings() -> None:
+    """And its latch, whatever state it was in."""
+    rule = Rule(
+        name="r", quantity=schema.SOIL_MOISTURE, operator="<=", threshold=20, now=True, for_h=2
+    )
+    latch = Latch(rule="r", level=Level.RAISED, since=NOW - timedelta(hours=2), last_rule=rule)
+    readings = (Measured(NOW - timedelta(hours=1), 19.5), Measured(NOW, None))
+    one = case(rule=rule, latch=latch, forecast=None, readings=readings)
+    assert decision_record.from_bytes(decision_record.to_bytes(one)) == one
+
+
+@pytest.mark.parametrize("content", [b"", b"x", zlib.compress(b"{}"), zlib.compress(b"\xff")])
+def test_damaged_inputs_are_told(content: bytes) -> None:
+    """One line, no traceback."""
+    with pytest.raises(BadData, match="kept inputs of an alert"):
+        decision_record.from_bytes(content)

@@ -1,0 +1,369 @@
+"""Payloads: valid by their published schemas, stable in their ids, clear in their texts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import polars as pl
+import pytest
+
+from edge_agent.agronomy.irrigation import Advice
+from edge_agent.alerts import messages
+from edge_agent.alerts import texts as alert_texts
+from edge_agent.alerts.evaluation import Verdict
+from edge_agent.alerts.evidence import Evidence
+from edge_agent.alerts.state_machine import Edge, Latch, Level
+from edge_agent.alerts.texts import Speaker
+from edge_agent.contract import schema
+from edge_agent.messages import backfill, payloads
+from edge_agent.messages.message import Kind, Message
+from edge_agent.observations import export
+from edge_agent.settings import Action, Device, Rule
+from edge_agent.updates.slots import Left
+from tests.fakes.forecasts import NOW, forecast
+from tests.fakes.loaded import manifest
+from tests.fakes.tuned import tuning_of
+from tests.fakes.voice import SEOUL, VOICE
+
+if TYPE_CHECKING:
+    from edge_agent.messages.envelope import Voice
+
+DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
+RELEASE = manifest()
+TUNING = tuning_of(RELEASE)
+BEFORE = NOW - timedelta(hours=2)
+EARLIER = forecast([20.0, None], now=BEFORE)
+LEFT = Left(6, "0" * 64, "it gave no forecast")
+RULE = Rule(
+    name="heat",
+    quantity=schema.AIR_TEMPERATURE,
+    operator=">=",
+    threshold=30.0,
+    probability=0.4,
+    clear=29.0,
+    action=Action(command="vent_open", value=50.0),
+)
+MET = Evidence(
+    met=True, over=False, probability=0.6243, value=31.23, hour=NOW + timedelta(hours=24)
+)
+
+ADVICE = Advice(
+    need_mm=6.84,
+    volume_l=6840.2,
+    start=NOW + timedelta(hours=15),
+    end=NOW + timedelta(hours=18),
+    depletion_mm=30.12,
+    readily_mm=33.5,
+    demand_mm=5.5,
+    measured=False,
+    rain_mm=None,
+)
+
+OWN = pl.DataFrame(
+    {
+        schema.TIME: [NOW, NOW + timedelta(hours=2)],
+        schema.AIR_TEMPERATURE: [20.5, 19.25],
+        schema.RAIN: [None, 0.2],
+    },
+    schema_overrides={schema.TIME: schema.TIME_DTYPE},
+)
+
+
+def verdict(edge: Edge) -> Verdict:
+    """A met rule's edge; an end after five hours."""
+    return Verdict(MET, Latch(rule="heat"), edge, timedelta(hours=5))
+
+
+def body(made: Message) -> dict[str, Any]:
+    """Payload as plain values."""
+    document = json.loads(made.payload)
+    assert isinstance(document, dict)
+    return document
+
+
+def every_message() -> list[tuple[str, Message]]:
+    """One of each, with everything known and with nothing known."""
+    latch = Latch(rule="heat", level=Level.RAISED, since=NOW, last_rule=RULE)
+    facts: dict[str, Any] = {
+        "forecast_source": None,
+        "forecast_reason": "no observation",
+        "data_age_s": None,
+        "disk_free_bytes": 10,
+        "outbox": {"alert": 1},
+        "alerts_raised": ("heat",),
+        "rules_unknown": (),
+        "advice_reason": None,
+        "problems": ("no observation",),
+    }
+    past = backfill.message_of(VOICE, schema.AIR_TEMPERATURE, BEFORE, [EARLIER])
+    assert past is not None
+    return [
+        ("backfill", past),
+        *(("forecast", m) for m in messages.forecast_messages(VOICE, forecast([20.0, None]))),
+        ("alert-state", messages.state_message(VOICE, RULE, latch, MET)),
+        ("alert-state", messages.state_message(VOICE, RULE, Latch(rule="heat"), Evidence())),
+        *(("alert-event", messages.event_message(VOICE, RULE, verdict(edge))) for edge in Edge),
+        ("alert-event", messages.retired_messages(VOICE, latch)[0]),
+        ("advice", messages.advice_message(VOICE, "tomato", ADVICE)),
+        ("model", messages.model_message(VOICE, None, "0.1.0")),
+        ("model", messages.model_message(VOICE, RELEASE, "0.1.0", tuning=TUNING, left=LEFT)),
+        ("health", messages.health_message(VOICE, **facts)),
+        ("fresh", messages.fresh_message(VOICE, NOW, timedelta(hours=6))),
+        ("fresh", messages.fresh_message(VOICE, None, timedelta(hours=6))),
+        ("history", messages.history_message(VOICE, export.identity(Device()), OWN)),
+    ]
+
+
+def test_the_release_is_told_with_what_is_the_farms_own() -> None:
+    """Targets that are corrected, newest hour of the history, the gate's figures; else null."""
+    told = body(messages.model_message(VOICE, RELEASE, "0.1.0", tuning=TUNING))["tuned"]
+    assert told == {
+        "targets": ["air_temperature_c", "relative_humidity_pct"],
+        "trained_to": "2026-05-31T23:00:00Z",
+        "scores": TUNING.scores,
+    }
+    assert body(messages.model_message(VOICE, RELEASE, "0.1.0"))["tuned"] is None
+
+
+@pytest.mark.parametrize("kind", payloads.SCHEMAS)
+def test_schema_files_are_current(kind: str) -> None:
+    """docs/mqtt is what the structs say; when not: python docs/mqtt/generate.py."""
+    assert (DOCS / f"{kind}.schema.json").read_bytes() == payloads.json_schema(kind)
+
+
+@pytest.mark.parametrize(("kind", "made"), every_message())
+def test_payload_is_valid_by_its_schema(kind: str, made: Message) -> None:
+    """A controller that validates accepts everything that is sent."""
+    published = json.loads((DOCS / f"{kind}.schema.json").read_bytes())
+    checker = jsonschema.Draft202012Validator(
+        published, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    checker.validate(body(made))
+    assert made.id == body(made)["id"]
+    release = body(made)["model_release"]
+    headers = {"schema": body(made)["schema"]} | ({"release": str(release)} if release else {})
+    assert dict(made.headers) == headers
+    assert made.expires_at is not None
+    assert made.expires_at == datetime.fromisoformat(body(made)["valid_until"])
+
+
+@pytest.mark.parametrize(
+    ("age_s", "state"), [(0, "online"), (21_600, "online"), (21_601, "offline"), (None, "offline")]
+)
+def test_fresh_says_what_the_data_are(age_s: int | None, state: str) -> None:
+    """`online` up to the oldest age that is allowed, `offline` beyond and without data."""
+    origin = None if age_s is None else VOICE.now - timedelta(seconds=age_s)
+    made = messages.fresh_message(VOICE, origin, timedelta(hours=6))
+    assert (body(made)["state"], made.retain) == (state, True)
+
+
+def test_history_is_columns_of_the_hours() -> None:
+    """One value an hour from `start`, nulls between; telemetry that is retained for a month."""
+    made = messages.history_message(VOICE, export.identity(Device()), OWN)
+    told = body(made)
+    assert (told["start"], told["step_s"]) == ("2026-07-01T05:00:00Z", 3600)
+    assert told["values"] == {
+        schema.AIR_TEMPERATURE: [20.5, None, 19.25],
+        schema.RAIN: [None, None, 0.2],
+    }
+    assert (told["source"], told["model_release"]) == ("sensor:outdoor", None)
+    assert (made.kind, made.retain, made.collapse) == (Kind.TELEMETRY, True, made.topic)
+    assert made.expires_at == VOICE.now.replace(microsecond=0) + timedelta(days=30)
+
+
+def test_documented_alert_is_valid() -> None:
+    """The example in docs/mqtt.md is what the schema allows."""
+    text = (DOCS.parent / "mqtt.md").read_text("utf-8")
+    example = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    published = json.loads((DOCS / "alert-event.schema.json").read_bytes())
+    jsonschema.validate(example, published)
+
+
+def test_schema_refuses_a_payload_that_lacks_a_key() -> None:
+    """The published schema is strict, not decoration."""
+    made = body(messages.event_message(VOICE, RULE, verdict(Edge.RAISED)))
+    del made["valid_until"]
+    published = json.loads((DOCS / "alert-event.schema.json").read_bytes())
+    assert not jsonschema.Draft202012Validator(published).is_valid(made)
+
+
+def test_alert_event_says_what_a_farmer_needs() -> None:
+    """Rule, reason, value, chance, first hour, inputs with age, release, validity, action."""
+    made = messages.event_message(VOICE, RULE, verdict(Edge.RAISED))
+    said = body(made)
+    assert made.topic == "farm/v1/farm/edge-1/alert/heat/event"
+    assert (made.kind, made.retain) == (Kind.ALERT, False)
+    assert said["text"] == (
+        "[주의] 고온: 내일(2일) 오후 2시쯤부터 기온 30°C 이상일 가능성 62%, 최고 31.2°C 예상."
+    )
+    assert said["reason"] == (
+        "P(air_temperature_c >= 30) within 24 h is 0.62, limit 0.4; first at 2026-07-02T05:00Z"
+    )
+    assert (said["value"], said["probability"]) == (31.23, 0.624)
+    assert said["first_hour"] == "2026-07-02T05:00:00Z"
+    assert said["inputs"] == [
+        {"name": "air_temperature_c", "at": "2026-07-01T05:00:00Z", "age_s": 187}
+    ]
+    assert said["model_release"] == 7
+    assert said["issued_at"] == "2026-07-01T05:03:07Z"
+    assert said["valid_until"] == "2026-07-02T05:03:07Z"
+    assert said["action"] == {
+        "command": "vent_open",
+        "value": 50.0,
+        "expires_at": "2026-07-01T06:03:07Z",
+        "max_run_s": 900,
+    }
+
+
+@pytest.mark.parametrize(
+    ("language", "edge", "live", "text"),
+    [
+        (
+            "en",
+            Edge.RAISED,
+            False,
+            (
+                "[Warning] Heat: from about tomorrow (2 Jul) 14:00 air temperature at or above "
+                "30°C with a chance of 62%, up to 31.2°C."
+            ),
+        ),
+        (
+            "ko",
+            Edge.CLEARED,
+            False,
+            (
+                "[해제] 고온: 앞으로 24시간 안에 기온 30°C 이상일 가능성이 낮아졌습니다. "
+                "5시간 만에 해제합니다."
+            ),
+        ),
+        ("ko", Edge.RAISED, True, "[주의] 고온: 지금 바깥 기온 31.2°C, 기준 30°C 이상입니다."),
+        (
+            "en",
+            Edge.CLEARED,
+            True,
+            "[Ended] Heat: outdoor air temperature is 31.2°C now (it lasted 5 h).",
+        ),
+    ],
+)
+def test_texts(language: str, edge: Edge, live: bool, text: str) -> None:
+    """Each template in each language."""
+    voice = replace(VOICE, speaker=Speaker(language, SEOUL))
+    rule = Rule(
+        name="heat", quantity=schema.AIR_TEMPERATURE, operator=">=", threshold=30.0, now=live
+    )
+    made = messages.event_message(voice, rule, verdict(edge))
+    assert body(made)["text"] == text
+
+
+def test_advice_for_people() -> None:
+    """What to give, how much that is, when and why; or that nothing is needed."""
+    said = body(messages.advice_message(VOICE, "tomato", ADVICE))
+    assert said["text"] == (
+        "[관수] 내일(2일) 새벽 5시부터 오전 8시까지 물 7 mm(약 6,840 L)를 주세요. "
+        "뿌리 둘레에 30 mm가 부족하고, 앞으로 24시간 동안 5.5 mm가 더 쓰입니다. "
+        "비 예보는 들어 있지 않습니다."
+    )
+    assert (said["need_mm"], said["volume_l"]) == (6.8, 6840.0)
+    none = replace(ADVICE, need_mm=0.0, start=None, end=None, rain_mm=12.0)
+    english = replace(VOICE, speaker=Speaker("en", SEOUL))
+    assert body(messages.advice_message(english, "tomato", none))["text"] == (
+        "[Water] None needed today: 30 mm missing around the roots, up to 34 mm may be. "
+        "12 mm of likely rain are reckoned in."
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "korean", "english"),
+    [
+        (1, "오늘(1일) 오후 3시", "today (1 Jul) 15:00"),
+        (10, "내일(2일) 0시(자정)", "tomorrow (2 Jul) 00:00"),
+        (15, "내일(2일) 새벽 5시", "tomorrow (2 Jul) 05:00"),
+        (16, "내일(2일) 오전 6시", "tomorrow (2 Jul) 06:00"),
+        (22, "내일(2일) 낮 12시", "tomorrow (2 Jul) 12:00"),
+        (47, "모레(3일) 오후 1시", "3 Jul 13:00"),
+        (58, "7월 4일 0시(자정)", "4 Jul 00:00"),
+        (-15, "6월 30일 오후 11시", "30 Jun 23:00"),
+    ],
+)
+def test_times_as_people_say_them(hours: int, korean: str, english: str) -> None:
+    """The day by name and date, the hour by its part of the day."""
+    now, at = NOW, NOW + timedelta(hours=hours)
+    assert Speaker("ko", SEOUL).time(at, now) == korean
+    assert Speaker("en", SEOUL).time(at, now) == english
+
+
+def test_numbers_as_people_read_them() -> None:
+    """No tenths of a percent, no chance of 0 or 100 %, days for what lasted days."""
+    assert alert_texts.amount_of(schema.RELATIVE_HUMIDITY, 27.46) == "27%"
+    assert alert_texts.amount_of(schema.WIND_SPEED, 3.44) == "3.4 m/s"
+    assert alert_texts.amount_of(schema.AIR_TEMPERATURE, -0.04) == "0.0°C"
+    sure = replace(MET, probability=0.9996)
+    made = messages.event_message(VOICE, RULE, replace(verdict(Edge.RAISED), evidence=sure))
+    assert "가능성 99%" in body(made)["text"]
+    assert Speaker("ko", SEOUL).duration(timedelta(hours=49)) == "2일"
+
+
+def test_own_text_of_a_rule() -> None:
+    """A rule's template replaces the built-in text."""
+    rule = Rule(
+        name="heat",
+        quantity=schema.AIR_TEMPERATURE,
+        operator=">=",
+        threshold=30.0,
+        message="{time} {value}{unit}, {probability}%, +{lead_h} h",
+    )
+    made = messages.event_message(VOICE, rule, verdict(Edge.RAISED))
+    assert body(made)["text"] == "내일(2일) 오후 2시 31.2°C, 62%, +24 h"
+
+
+def test_action_only_with_the_raise() -> None:
+    """An update or an end orders nothing."""
+    for edge in (Edge.UPDATED, Edge.CLEARED):
+        assert body(messages.event_message(VOICE, RULE, verdict(edge)))["action"] is None
+
+
+def test_a_drill_is_marked_and_orders_nothing() -> None:
+    """The whole chain carries it, and no controller has anything to do."""
+    assert RULE.action is not None
+    said = body(messages.event_message(VOICE, RULE, verdict(Edge.RAISED), drill=True))
+    assert (said["drill"], said["action"]) == (True, None)
+    assert said["text"].startswith("[훈련] 실제 상황이 아닙니다. [")
+    assert body(messages.event_message(VOICE, RULE, verdict(Edge.RAISED)))["drill"] is False
+
+
+def test_same_hour_gives_the_same_ids() -> None:
+    """A second run within the hour adds nothing; the next hour does."""
+    later = replace(VOICE, now=VOICE.now + timedelta(minutes=20))
+    next_hour = replace(VOICE, now=VOICE.now + timedelta(hours=1))
+    weather = forecast([20.0, 21.0])
+
+    def ids(voice: Voice, celsius: float = 20.0) -> list[str]:
+        made = messages.forecast_messages(voice, replace(weather, targets=weather.targets))
+        state = messages.state_message(voice, RULE, Latch(rule="heat"), replace(MET, value=celsius))
+        return [m.id for m in (*made, state)]
+
+    assert ids(VOICE) == ids(later)
+    assert not set(ids(VOICE)) & set(ids(next_hour))
+    assert ids(VOICE)[-1] != ids(VOICE, 21.0)[-1], "another content is another message"
+
+
+def test_missing_hour_is_null_not_zero() -> None:
+    """A forecast hour without a number says so."""
+    made = messages.forecast_messages(VOICE, forecast([20.0, None]))
+    hours = body(made[0])["hours"]
+    assert (hours[0]["value"], hours[0]["p10"], hours[0]["p90"]) == (20.0, 17.6, 22.4)
+    assert (hours[1]["value"], hours[1]["p10"], hours[1]["p90"]) == (None, None, None)
+
+
+def test_retired_rule_takes_its_state_back() -> None:
+    """The retained state of a rule that is gone is deleted at the broker."""
+    latch = Latch(rule="heat", level=Level.RAISED, since=NOW, last_rule=RULE)
+    event, forget = messages.retired_messages(VOICE, latch)
+    assert body(event)["event_type"] == "cleared"
+    assert (forget.payload, forget.retain) == (b"", True)
+    assert forget.topic == "farm/v1/farm/edge-1/alert/heat/state"

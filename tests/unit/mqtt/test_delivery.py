@@ -1,0 +1,333 @@
+"""The courier's rules over a fake link, by hand-turned clock; the numbers are its rules."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.connection import Acknowledged, Down, Subscribed, Subscription, Up
+from edge_agent.mqtt.delivery import Courier
+from tests.fakes.clock import FakeClock
+from tests.fakes.outbox import MemoryOutbox
+from tests.fakes.publisher import FakeLink
+
+if TYPE_CHECKING:
+    from edge_agent.mqtt.connection import Version
+
+UP = Up("5", session_present=True, window=3, largest=None)
+
+
+class _Bench:
+    """A courier with everything around it in reach."""
+
+    def __init__(self, protocol: str = "auto", random: float = 1.0) -> None:
+        self.clock = FakeClock()
+        self.link = FakeLink()
+        self.outbox = MemoryOutbox()
+        self.courier = Courier(
+            self.link,
+            self.outbox,
+            availability="d/availability",
+            subscriptions=[Subscription("d/cmd/+", commands=True), Subscription("s/1")],
+            protocol=protocol,  # type: ignore[arg-type]
+            clock=self.clock,
+            random=lambda: random,
+        )
+
+    def tick(self) -> float:
+        return self.courier.tick(self.clock.now())
+
+    def handle(self, event: object) -> None:
+        self.courier.handle(event, self.clock.now())  # type: ignore[arg-type]
+
+    def connect(self, up: Up = UP) -> None:
+        self.tick()
+        self.handle(up)
+        self.tick()
+
+    def put(self, *names: str) -> None:
+        for name in names:
+            self.outbox.put(Message(name, f"t/{name}", b"{}", Kind.ALERT))
+
+    def acknowledge(self, topic: str, code: int = 0) -> None:
+        token = next(t for t, m in reversed(self.link.sent) if m.topic == topic)
+        self.handle(Acknowledged(token, code, "Not authorized" if code else "Success"))
+
+    def waiting(self) -> list[str]:
+        return [entry.message.id for entry in self.outbox.due(None, limit=100)]
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    """Rule 1: 1, 2, 4 ... 300 s, scaled by the random number."""
+    bench = _Bench(protocol="5", random=0.5)
+    pauses = []
+    for _ in range(12):
+        bench.tick()
+        bench.handle(Down("refused"))
+        pauses.append(bench.tick())
+        bench.clock.advance(pauses[-1])
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 32, 64, 128, 150, 150, 150]
+
+
+def test_nothing_is_dialled_during_a_pause() -> None:
+    """Rule 1: ticks within the pause do nothing."""
+    bench = _Bench(protocol="5")
+    bench.tick()
+    bench.handle(Down("refused"))
+    assert bench.tick() == 1.0
+    bench.clock.advance(0.9)
+    bench.tick()
+    assert len(bench.link.dialled) == 1
+    bench.clock.advance(0.2)
+    bench.tick()
+    assert len(bench.link.dialled) == 2
+
+
+@pytest.mark.parametrize(("stood_s", "pause"), [(59.0, 8.0), (60.0, 1.0)])
+def test_only_a_stable_minute_resets_the_pause(stood_s: float, pause: float) -> None:
+    """Rule 1: a connection that breaks within a minute goes on counting."""
+    bench = _Bench(protocol="5")
+    for _ in range(3):
+        bench.tick()
+        bench.handle(Down("refused"))
+        bench.clock.advance(bench.tick())
+    bench.connect()
+    bench.clock.advance(stood_s)
+    bench.handle(Down("lost"))
+    assert bench.tick() == pause
+
+
+@pytest.mark.parametrize(
+    ("code", "pause", "hint"),
+    [
+        (0x86, 300.0, "check mqtt.username and mqtt.password_file"),
+        (0x87, 300.0, "access list"),
+        (0x8E, 120.0, "another client uses the same mqtt.client_id"),
+        (0x97, 120.0, ""),
+    ],
+)
+def test_some_refusals_pause_longer(
+    code: int, pause: float, hint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rule 2: the pause and a hint for people, by the broker's reason."""
+    bench = _Bench()
+    bench.tick()
+    with caplog.at_level(logging.WARNING):
+        bench.handle(Down("broker refuses", code, reached=True))
+    assert bench.tick() == pause
+    assert hint in bench.courier.state.problem
+    assert hint in caplog.text
+
+
+def test_a_twin_is_suspected_where_the_broker_says_nothing() -> None:
+    """Rule 2: three short connections in a row hint at the client id; a stable one clears it."""
+    bench = _Bench(protocol="5")
+    for short in (1, 2, 3):
+        bench.clock.advance(bench.tick())
+        bench.connect()
+        bench.handle(Down("connection lost", reached=True))
+        assert ("mqtt.client_id" in bench.courier.state.problem) == (short == 3)
+    bench.clock.advance(bench.tick())
+    bench.connect()
+    bench.clock.advance(60)
+    bench.handle(Down("connection lost", reached=True))
+    assert "mqtt.client_id" not in bench.courier.state.problem
+
+
+@pytest.mark.parametrize("down", [Down("v", 0x84, reached=True), Down("lost", reached=True)])
+def test_auto_falls_back_at_once_and_comes_back(down: Down) -> None:
+    """Rule 3: 5, then 3.1.1 without a pause, then a pause and 5 again."""
+    bench = _Bench()
+    bench.tick()
+    bench.handle(down)
+    bench.tick()
+    assert bench.link.dialled == ["5", "3.1.1"]
+    bench.handle(Down("lost", reached=True))
+    bench.clock.advance(bench.tick())
+    bench.tick()
+    assert bench.link.dialled == ["5", "3.1.1", "5"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "down", "second"),
+    [
+        ("5", Down("v", 0x84, reached=True), "5"),
+        ("3.1.1", Down("lost", reached=True), "3.1.1"),
+        ("auto", Down("no route"), "5"),
+        ("auto", Down("login", 0x86, reached=True), "5"),
+    ],
+)
+def test_fallback_only_where_it_helps(protocol: str, down: Down, second: Version) -> None:
+    """Rule 3: a fixed protocol stays, and an absent broker says nothing about versions."""
+    bench = _Bench(protocol)
+    bench.tick()
+    bench.handle(down)
+    bench.clock.advance(bench.tick())
+    bench.tick()
+    assert bench.link.dialled[1] == second
+
+
+def test_presence_then_subscriptions_then_the_queue() -> None:
+    """Rule 4: first `online` retained, then what waits, in order, within the window."""
+    bench = _Bench()
+    bench.put("a", "b", "c", "d")
+    bench.connect()
+    assert bench.link.topics == ["d/availability", "t/a", "t/b", "t/c"]
+    assert bench.link.sent[0][1].payload == b"online"
+    assert bench.link.sent[0][1].retain
+    assert [s.topic for s in bench.link.asked[0]] == ["d/cmd/+", "s/1"]
+    bench.acknowledge("t/a")
+    bench.tick()
+    assert bench.link.topics[-1] == "t/d"
+    assert bench.waiting() == ["b", "c", "d"]
+
+
+def test_unacknowledged_messages_come_again_in_order() -> None:
+    """Rules 4 and 5: after a break the queue starts from its oldest message."""
+    bench = _Bench()
+    bench.put("a", "b", "c", "d")
+    bench.connect()
+    bench.acknowledge("t/b")
+    bench.handle(Down("lost", reached=True))
+    bench.clock.advance(bench.tick())
+    before = len(bench.link.sent)
+    bench.connect()
+    assert bench.link.topics[before:] == ["d/availability", "t/a", "t/c", "t/d"]
+    assert bench.waiting() == ["a", "c", "d"]
+
+
+def test_a_lost_connection_mid_send_skips_nothing() -> None:
+    """Rule 5: what could not be sent stays next in line."""
+    bench = _Bench()
+    bench.connect()
+    bench.put("a", "b")
+    bench.link.gone = True
+    bench.tick()
+    bench.link.gone = False
+    bench.tick()
+    assert bench.link.topics == ["d/availability", "t/a", "t/b"]
+
+
+def test_refusals_become_dead_letters() -> None:
+    """Rule 5: a PUBACK of 0x80 and more ends the message, and it does not come again."""
+    bench = _Bench()
+    bench.put("a", "b")
+    bench.connect()
+    bench.acknowledge("t/a", 0x87)
+    assert bench.waiting() == ["b"]
+    assert bench.outbox.counts().refused == {"alert": 1}
+
+
+def test_an_exceeded_quota_only_slows_down() -> None:
+    """Rule 5: the message is kept and the connection given a rest."""
+    bench = _Bench()
+    bench.put("a")
+    bench.connect()
+    bench.acknowledge("t/a", 0x97)
+    assert bench.link.dropped == 1
+    assert bench.waiting() == ["a"]
+
+
+def test_messages_too_long_for_the_broker_are_never_sent() -> None:
+    """Rule 5: by the broker's own limit, or by its complaint."""
+    bench = _Bench()
+    bench.outbox.put(Message("big", "t/big", b"x" * 1000, Kind.ALERT))
+    bench.put("a")
+    bench.connect(Up("5", session_present=True, window=3, largest=600))
+    assert bench.link.topics == ["d/availability", "t/a"]
+    assert bench.waiting() == ["a"]
+    bench.handle(Down("broker disconnects: Packet too large", 0x95, reached=True))
+    assert bench.waiting() == []
+
+
+def test_time_left_is_computed_when_sent() -> None:
+    """Rule 4: a message that waited has less time left; without a trusted clock none is said."""
+    bench = _Bench()
+    end = bench.clock.now() + timedelta(seconds=100)
+    bench.outbox.put(Message("a", "t/a", b"{}", Kind.STATE, expires_at=end))
+    bench.clock.advance(39.5)
+    bench.connect()
+    assert bench.link.sent[-1][1].expiry_s == 61
+    bench.handle(Down("lost", reached=True))
+    bench.clock.advance(5)
+    bench.courier.tick(None)
+    bench.handle(UP)
+    bench.courier.tick(None)
+    assert bench.link.sent[-1][1].expiry_s is None
+
+
+def test_a_broker_without_memory_hears_retained_messages_again() -> None:
+    """Rule 6: only when the session is gone."""
+    bench = _Bench()
+    bench.outbox.put(Message("m", "t/model", b"{}", Kind.STATE, retain=True))
+    bench.connect()
+    bench.acknowledge("t/model")
+    bench.tick()
+    for present, again in ((True, 1), (False, 2)):
+        bench.handle(Down("lost", reached=True))
+        bench.clock.advance(bench.tick())
+        bench.connect(Up("5", session_present=present, window=3, largest=None))
+        assert bench.link.topics.count("t/model") == again
+
+
+def test_a_silent_connection_is_dropped() -> None:
+    """Rule 7: an unacknowledged message for a minute means a dead connection; idle does not."""
+    bench = _Bench()
+    bench.connect()
+    bench.acknowledge("d/availability")
+    bench.clock.advance(600)
+    bench.tick()
+    assert bench.link.dropped == 0
+    bench.put("a")
+    bench.tick()
+    bench.clock.advance(59)
+    bench.tick()
+    assert bench.link.dropped == 0
+    bench.clock.advance(1)
+    bench.tick()
+    assert bench.link.dropped == 1
+
+
+def test_an_attempt_without_an_answer_is_cut() -> None:
+    """Rule 1: a broker that accepts and says nothing does not hold the agent for ever."""
+    bench = _Bench()
+    bench.clock.advance(bench.tick())
+    bench.tick()
+    assert bench.link.dropped == 1
+
+
+def test_denied_subscriptions_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A filter the broker refuses is named in the state and the log."""
+    bench = _Bench()
+    bench.connect()
+    with caplog.at_level(logging.WARNING):
+        bench.handle(Subscribed((1,)))
+    assert bench.courier.state.refused_topics == ("s/1",)
+    assert "listening to s/1" in caplog.text
+
+
+def test_hanging_up_says_offline_and_keeps_late_acknowledgements() -> None:
+    """A clean stop publishes `offline`; PUBACKs that still came are written down."""
+    bench = _Bench()
+    bench.put("a", "b")
+    bench.connect()
+    bench.courier.hang_up(2.0)
+    (last,) = bench.link.last_words
+    assert last is not None
+    assert last.payload == b"offline"
+    bench.acknowledge("t/a")
+    bench.handle(Down("connection lost", reached=True))
+    bench.courier.write_down()
+    assert bench.waiting() == ["b"]
+
+
+def test_an_attempt_under_way_is_given_up_without_words() -> None:
+    """A stop while dialling says nothing and leaves nothing behind."""
+    bench = _Bench()
+    bench.tick()
+    bench.courier.hang_up(2.0)
+    assert bench.link.last_words == [None]

@@ -1,0 +1,149 @@
+"""Home Assistant's discovery message against its documented rules; the numbers are the module's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge_agent.alerts import default_rules
+from edge_agent.messages.topics import Topics
+from edge_agent.mqtt import discovery
+from edge_agent.settings import Config, Device, Irrigation, Mqtt
+from tests.fakes.home_assistant import faults
+
+CONFIG = Config(irrigation=Irrigation(crop="tomato"))
+TOPICS = Topics.of("farm", "edge-1")
+RULES = default_rules.rules(CONFIG)
+
+
+def _bytes(document: dict[str, Any] | None) -> bytes:
+    return json.dumps(document).encode() if document else b""
+
+
+def _build(config: Config = CONFIG, before: dict[str, Any] | None = None) -> dict[str, Any]:
+    made = discovery.message(config, TOPICS, RULES, "1.2.3", _bytes(before))
+    assert made is not None
+    assert faults(made.topic, made.payload) == []
+    document = json.loads(made.payload)
+    assert isinstance(document, dict)
+    return document
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_home_assistant_accepts_it(language: Any) -> None:  # noqa: ANN401 - a literal of the config
+    """Rule 1: every rule of the discovery format holds, in both languages."""
+    document = _build(msgspec.structs.replace(CONFIG, device=Device(language=language)))
+    platforms = [c["platform"] for c in document["components"].values()]
+    assert {"sensor", "binary_sensor", "event", "update", "button"} == set(platforms)
+
+
+def test_the_validator_finds_faults() -> None:
+    """The rules above can fail: each kind of damage is found."""
+    made = discovery.message(CONFIG, TOPICS, RULES, "1", b"")
+    assert made is not None
+    good = json.loads(made.payload)
+
+    def broken(**change: object) -> list[str]:
+        document = json.loads(made.payload)
+        document["components"]["temperature_24h"] |= change
+        return faults(made.topic, json.dumps(document).encode())
+
+    assert broken(unit_of_measurement="C") == ["temperature_24h: unit of temperature"]
+    assert broken(object_id="x") == ["temperature_24h: key object_id"]
+    assert broken(availability=[{"value_template": "x"}]) == [
+        "temperature_24h: availability without topic"
+    ]
+    assert broken(availability_mode="both") == ["temperature_24h: availability_mode"]
+    assert broken(state_topic="~/x") == ["temperature_24h: topic with ~"]
+    assert broken(entity_category="config") == ["temperature_24h: a sensor cannot be a setting"]
+    assert broken(value_template="{{ value_json.x }}") == [
+        "temperature_24h: value_template has logic"
+    ]
+    assert broken(unique_id=good["components"]["humidity_24h"]["unique_id"]) == [
+        "temperature_24h: unique_id missing or doubled"
+    ]
+    assert faults("homeassistant/x/config", made.payload) == ["topic homeassistant/x/config"]
+
+
+def test_every_rule_has_a_level_and_its_news() -> None:
+    """A binary sensor with the values that the state really has, and an event entity."""
+    components = _build()["components"]
+    for rule in RULES:
+        level, news = components[f"alert_{rule.name}"], components[f"event_{rule.name}"]
+        assert (level["payload_on"], level["payload_off"]) == ("raised", "clear")
+        assert level["state_topic"] == f"farm/v1/farm/edge-1/alert/{rule.name}/state"
+        assert news["state_topic"] == f"farm/v1/farm/edge-1/alert/{rule.name}/event"
+        assert news["event_types"] == ["raised", "updated", "cleared"]
+
+
+def test_values_of_now_need_fresh_data() -> None:
+    """Rule 4: forecasts and levels want agent and data, the rest the agent alone."""
+    components = _build()["components"]
+    there = "farm/v1/farm/edge-1/availability"
+    both = [there, "farm/v1/farm/edge-1/fresh"]
+
+    def wants(key: str) -> list[str]:
+        assert components[key]["availability_mode"] == "all"
+        return [item["topic"] for item in components[key]["availability"]]
+
+    assert wants("temperature_24h") == wants("alert_heat") == wants("irrigation") == both
+    for key in ("data_age", "disk_free", "model", "event_heat", "button_predict"):
+        assert wants(key) == [there]
+
+
+def test_a_sensor_says_all_that_zigbee2mqtts_does() -> None:
+    """Keys of a humidity sensor as Zigbee2MQTT 1.33.2 announced it (domoticz issue 6025)."""
+    recorded = {
+        "availability", "availability_mode", "device", "device_class", "enabled_by_default",
+        "json_attributes_topic", "object_id", "origin", "state_class", "state_topic",
+        "unique_id", "unit_of_measurement", "value_template",
+    }  # fmt: skip
+    document = _build()
+    ours = set(document["components"]["humidity_24h"]) | {"device", "origin"}
+    # True is the default of the one; the other gave way to default_entity_id.
+    assert recorded - ours == {"enabled_by_default", "object_id"}
+    device = {"identifiers", "manufacturer", "model", "name", "sw_version"}
+    assert device <= set(document["device"])
+
+
+def test_ids_stay_whatever_else_changes() -> None:
+    """Rule 2: name and language change no id."""
+    other = msgspec.structs.replace(CONFIG, device=Device(language="en", name="Glasshouse"))
+    one = {key: c["unique_id"] for key, c in _build()["components"].items()}
+    two = {key: c["unique_id"] for key, c in _build(other)["components"].items()}
+    assert one == two
+    assert len(set(one.values())) == len(one)
+
+
+def test_what_is_gone_is_removed_once() -> None:
+    """Rule 3: an orphan is named with its platform only, and not again after that."""
+    before = _build()
+    before["components"]["alert_old"] = {"platform": "binary_sensor", "unique_id": "x"}
+    after = _build(before=before)
+    assert after["components"]["alert_old"] == {"platform": "binary_sensor"}
+    assert "alert_old" not in _build(before=after)["components"]
+
+
+def test_without_discovery_the_device_is_removed() -> None:
+    """Rule 3: an empty retained message, only where something was announced."""
+    config = msgspec.structs.replace(CONFIG, mqtt=Mqtt(discovery=False))
+    assert discovery.message(config, TOPICS, RULES, "1", b"") is None
+    gone = discovery.message(config, TOPICS, RULES, "1", _bytes(_build()))
+    assert gone is not None
+    assert (gone.payload, gone.retain) == (b"", True)
+
+
+def test_an_unchanged_description_is_not_said_again() -> None:
+    """Rule 5: the same twice is nothing; one that comes back after another is news."""
+    first = discovery.message(CONFIG, TOPICS, RULES, "1", b"")
+    assert first is not None
+    assert discovery.message(CONFIG, TOPICS, RULES, "1", first.payload) is None
+    other = discovery.message(CONFIG, TOPICS, RULES, "2", first.payload)
+    assert other is not None
+    back = discovery.message(CONFIG, TOPICS, RULES, "1", other.payload)
+    assert back is not None
+    assert back.payload == first.payload
+    assert len({first.id, other.id, back.id}) == 3

@@ -1,0 +1,133 @@
+"""The ping to oneself, by hand-turned time; the numbers are the module's rules."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from edge_agent.mqtt.connection import Received, Subscription, Up
+from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.loopback import EVERY_S, PATIENCE_S, Do, Pulse
+from tests.fakes.clock import FakeClock
+from tests.fakes.outbox import MemoryOutbox
+from tests.fakes.publisher import FakeLink
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def _beat(pulse: Pulse, moment: float, *, back: bool) -> float:
+    """Wait for the next ping, send it, hear it or not; the time after."""
+    moment += pulse.due_in(moment)
+    assert pulse.judge(moment) is Do.PING
+    payload = pulse.next_payload(moment)
+    assert pulse.judge(moment) is Do.NOTHING
+    if back:
+        pulse.hear(payload, moment + 1)
+        return moment + 1
+    return moment + PATIENCE_S
+
+
+def test_pings_come_at_their_rate() -> None:
+    """Rule 1: one soon after connecting, then one every five minutes while they come back."""
+    pulse = Pulse()
+    pulse.connected(100.0)
+    moment = _beat(pulse, 100.0, back=True)
+    assert moment < 120
+    for _ in range(5):
+        assert pulse.due_in(moment) == EVERY_S
+        moment = _beat(pulse, moment, back=True)
+    assert not pulse.deaf
+
+
+def test_a_missed_ping_asks_for_the_subscription_again() -> None:
+    """Rule 2: the broker may have lost it; one that then comes back is the end of it."""
+    pulse = Pulse()
+    pulse.connected(0.0)
+    moment = _beat(pulse, 0.0, back=False)
+    assert pulse.judge(moment) is Do.SUBSCRIBE
+    pulse.hear(pulse.next_payload(moment), moment + 1)
+    assert pulse.due_in(moment + 1) == EVERY_S
+
+
+def test_a_connection_that_went_silent_is_dropped() -> None:
+    """Rule 3: missed twice, after pings that came back."""
+    pulse = Pulse()
+    pulse.connected(0.0)
+    moment = _beat(pulse, _beat(pulse, 0.0, back=True), back=False)
+    assert pulse.judge(moment) is Do.SUBSCRIBE
+    pulse.next_payload(moment)
+    assert pulse.judge(moment + PATIENCE_S) is Do.DROP
+    assert not pulse.deaf
+
+
+def test_a_topic_that_the_broker_hides_is_said_and_costs_no_connection() -> None:
+    """Rule 3: where no ping ever came back nothing is dropped, also not after connecting anew."""
+    pulse = Pulse()
+    for _ in range(2):
+        pulse.connected(0.0)
+        moment = _beat(pulse, 0.0, back=False)
+        for _ in range(4):
+            assert pulse.judge(moment) in {Do.SUBSCRIBE, Do.NOTHING}
+            pulse.next_payload(moment)
+            moment += PATIENCE_S
+        assert pulse.deaf
+
+
+def test_others_on_the_topic_count_for_nothing() -> None:
+    """Only the payload under way is believed: an old ping or a stranger proves nothing."""
+    pulse = Pulse()
+    pulse.connected(0.0)
+    old = pulse.next_payload(10.0)
+    pulse.hear(old, 11.0)
+    pulse.next_payload(400.0)
+    pulse.hear(old, 401.0)
+    pulse.hear(b"\xff", 402.0)
+    assert pulse.judge(400.0 + PATIENCE_S) is Do.SUBSCRIBE
+
+
+def test_the_courier_drops_a_silent_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """Rule 7 of the courier: keep-alives go on, own messages do not come back: connect anew."""
+    clock, link = FakeClock(), FakeLink()
+    courier = Courier(
+        link, MemoryOutbox(), availability="d/availability", subscriptions=[], protocol="5",
+        clock=clock, random=lambda: 0.5, ping="d/ping",
+    )  # fmt: skip
+    courier.tick(clock.now())
+    courier.handle(Up("5", session_present=True, window=3, largest=None), clock.now())
+    assert link.asked == [(Subscription("d/ping", own=True),)]
+
+    def pings() -> list[bytes]:
+        return [message.payload for _, message in link.sent if message.topic == "d/ping"]
+
+    def pass_time(seconds: float) -> None:
+        end = clock.monotonic() + seconds
+        while clock.monotonic() < end:
+            clock.advance(min(courier.tick(clock.now()), end - clock.monotonic()))
+
+    pass_time(20)
+    echo = Received("d/ping", pings()[-1], retain=False, at=clock.now())
+    assert courier.handle(echo, clock.now())
+    assert not courier.handle(Received("s/1", b"1", retain=False, at=clock.now()), clock.now())
+    with caplog.at_level(logging.WARNING):
+        pass_time(EVERY_S + 3 * PATIENCE_S)
+    assert link.dropped == 1
+    assert len(link.asked) == 2
+    assert "do not come back any more" in caplog.text
+
+
+def test_a_hidden_topic_is_a_concern() -> None:
+    """Connected, and people are told what to allow."""
+    clock, link = FakeClock(), FakeLink()
+    courier = Courier(
+        link, MemoryOutbox(), availability="a", subscriptions=[], protocol="5",
+        clock=clock, random=lambda: 0.5, ping="d/ping",
+    )  # fmt: skip
+    courier.tick(clock.now())
+    courier.handle(Up("5", session_present=True, window=3, largest=None), clock.now())
+    for _ in range(10):
+        clock.advance(courier.tick(clock.now()))
+    assert link.dropped == 0
+    assert courier.state.concerns == (
+        "own messages do not come back: let this client write and read d/ping",
+    )

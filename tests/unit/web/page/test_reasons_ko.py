@@ -1,0 +1,47 @@
+"""Reasons in Korean: every one that the agent's own code gives is known."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from edge_agent.web.page.reasons_ko import in_korean
+
+PACKAGE = Path(__file__).parents[4] / "edge_agent"
+SOURCES = ("forecasting/forecaster.py", "forecasting/fallback.py", "agronomy/irrigation.py")
+
+
+def _reasons() -> list[str]:
+    """Texts of the modules that give reasons, with a 7 in each gap."""
+    found = []
+    for name in SOURCES:
+        tree = ast.parse((PACKAGE / name).read_text("utf-8"))
+        inner = {id(v) for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) for v in ast.walk(n)}
+        docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                parts = (v.value if isinstance(v, ast.Constant) else "7" for v in node.values)
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and id(node) not in inner | docs:
+                found.append(str(node.value))
+    return sorted({text for text in found if len(text.split()) > 3 and ":" not in text})
+
+
+@pytest.mark.parametrize("reason", _reasons())
+def test_every_reason_is_known(reason: str) -> None:
+    """None is shown in English to who reads Korean."""
+    assert re.search("[가-힣]", in_korean(reason)), reason
+
+
+def test_there_are_reasons() -> None:
+    """The test above looks at something."""
+    assert len(_reasons()) >= 9
+
+
+def test_numbers_stay() -> None:
+    """A reason keeps its figures; an unknown one is left alone."""
+    assert in_korean("newest usable observation is 5 h old") == "가장 새 관측값이 5시간 전 것입니다"
+    assert in_korean("update: no such host") == "update: no such host"
