@@ -29,14 +29,15 @@ from edge_agent.forecasting.inference import load_predictors
 from edge_agent.replay import replay
 from edge_agent.replay.alert_scores import Scorer
 from edge_agent.settings import Config, Device
-from trainer import baselines, candidate
-from trainer.dataset import gather, prepare, scoring_pairs, split, times, truth
-from trainer.scoring import HEADLINE_LEAD
-from trainer.stations import station
-from trainer.workspace import Workspace
+from trainer.evaluation import baselines
+from trainer.evaluation.dataset import gather, prepare, scoring_pairs, split, times, truth
+from trainer.evaluation.holdout_scores import HEADLINE_LEAD
+from trainer.training import candidate
+from trainer.workspace.stations import station
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from trainer.dataset import Split
+    from trainer.evaluation.dataset import Split
 
 HISTORY = timedelta(days=20)
 

@@ -33,13 +33,14 @@ from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.system.console import calm_threads
 from tests.fakes.clock import FakeClock
-from trainer import canary, candidate
-from trainer.roles import CANARY, STABLE
-from trainer.trial import EARLY_DAYS
-from trainer.workspace import Workspace, create
+from trainer.depot.roles import CANARY, STABLE
+from trainer.gate import canary
+from trainer.gate.canary_rules import EARLY_DAYS
+from trainer.training import candidate
+from trainer.workspace.workspace import Workspace, create
 
 if TYPE_CHECKING:
-    from trainer.trial import Trial
+    from trainer.gate.canary_rules import Trial
 
 STABLE_DAY = datetime(2017, 6, 1, tzinfo=UTC)
 STARTS = [datetime(2018, 1, 8, tzinfo=UTC) + timedelta(days=32 * step) for step in range(10)]
@@ -130,7 +131,7 @@ def _spoilt(run: Path, offset_c: float, copy: Path) -> Path:
 
 def _try(workspace: Workspace, stable: Path, run: Path, start: datetime, root: Path) -> Trial:
     """One trial in a depot of its own, from a day on until it is decided."""
-    from trainer.release import publish_run
+    from trainer.depot.releases import publish_run
 
     made = create(root, single_key=True)
     lake = str((workspace.root / workspace.config.lake_path).resolve())

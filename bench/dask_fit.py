@@ -23,8 +23,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from edge_agent.contract.feature_table import NAMES
-from trainer.model import ROUNDS, Binned, Recipe, Trees
-from trainer.training import PAIRS
+from trainer.training.fit import PAIRS
+from trainer.training.trees import ROUNDS, Binned, Recipe, Trees
 
 
 def main() -> None:

@@ -4,9 +4,9 @@
 
 FILE: hourly observations of one station in KMA's names, six years or so. A model is trained on the
 first three quarters as `trainer train` would on that day and judged by the gate's evidence of that
-day; then `trainer.drift` is asked on every day of the rest. Faults: every error of the model 10 %
-larger; a thermometer that reads 1 C more from some day on. With --workspace, a training that is
-there is used again.
+day; then `trainer.gate.drift` is asked on every day of the rest. Faults: every error of the model
+10 % larger; a thermometer that reads 1 C more from some day on. With --workspace, a training that
+is there is used again.
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ import polars as pl
 from bench.training import make_workspace
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from edge_agent.system.console import calm_threads
-from trainer import candidate, drift, evidence, gate
-from trainer.evidence import CHALLENGER, LOSSES, Evidence
-from trainer.lake import Lake
-from trainer.witness import Candidate, Period, collect
+from trainer.evaluation import daily_sums
+from trainer.evaluation.daily_sums import CHALLENGER, LOSSES, Evidence
+from trainer.evaluation.hindcast import Candidate, Period, collect
+from trainer.gate import drift, gate
+from trainer.training import candidate
+from trainer.workspace.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trainer.drift import Drift
-    from trainer.places import PlaceId
-    from trainer.workspace import Workspace
+    from trainer.gate.drift import Drift
+    from trainer.workspace.places import PlaceId
+    from trainer.workspace.workspace import Workspace
 
 WINDOW = max(drift.LIMITS) + 1
 WORSE = 1.10
@@ -80,7 +82,7 @@ def _replay(workspace: Workspace) -> None:
     today = first + 0.75 * (last - first)
     folder = candidate.train(workspace, today, champion=None, progress=lambda _: None)
     decision, content = gate.examine(workspace, folder)
-    recorded = evidence.from_bytes(content)
+    recorded = daily_sums.from_bytes(content)
     manifest, files, metrics = candidate.load(folder)
     models = {CHALLENGER: Candidate.of(manifest, files)}
     trained_to = datetime.fromisoformat(decision.terms.trained_to)

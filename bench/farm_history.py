@@ -32,15 +32,15 @@ from bench.skill import Hours, Run, rmse
 from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import TARGETS, TIME, Site
 from edge_agent.forecasting.forecaster import place_of
-from trainer import candidate
-from trainer.dataset import prepare, split
-from trainer.farms import admit
-from trainer.sources import kma
-from trainer.stations import station
-from trainer.workspace import Workspace
+from trainer.evaluation.dataset import prepare, split
+from trainer.ingest.sources import kma
+from trainer.training import candidate
+from trainer.workspace.farms import admit
+from trainer.workspace.stations import station
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from trainer.dataset import Split
+    from trainer.evaluation.dataset import Split
 
 FOUR_YEARS = timedelta(days=1461)
 TOLD = (1, 6, 24, 48)

@@ -53,16 +53,18 @@ from edge_agent.observations.source_choice import names
 from edge_agent.replay import replay
 from edge_agent.settings import Config
 from edge_agent.system.clock import SystemClock
-from trainer import farms, gate, tuning, tuning_shards
-from trainer.candidate import load
-from trainer.config import Compute
-from trainer.farms import Farm
-from trainer.places import FarmId
-from trainer.sources import kma
-from trainer.tuning_case import History
-from trainer.tuning_farm import attempt
-from trainer.tuning_record import NAME
-from trainer.workspace import Workspace
+from trainer.gate import gate
+from trainer.ingest.sources import kma
+from trainer.site_corrections import all_farms, shard_files
+from trainer.site_corrections.farm_history import History
+from trainer.site_corrections.one_farm import attempt
+from trainer.site_corrections.outcomes import NAME
+from trainer.training.candidate import load
+from trainer.workspace import farms
+from trainer.workspace.config import Compute
+from trainer.workspace.farms import Farm
+from trainer.workspace.places import FarmId
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,8 +73,8 @@ if TYPE_CHECKING:
     from edge_agent.contract.site_correction import Correction
     from edge_agent.core.loaded_release import Loaded
     from edge_agent.system.ports import Predictor
-    from trainer.lake import Lake
-    from trainer.tuning_case import Shared
+    from trainer.site_corrections.farm_history import Shared
+    from trainer.workspace.lake import Lake
 
 FIRST_DAYS, BLOCK_DAYS = 62, 30
 ORIGIN = datetime(2018, 1, 1)  # noqa: DTZ001 - the climate's axis is Korean time without a zone
@@ -120,7 +122,7 @@ def roof(chosen: argparse.Namespace) -> None:
         settle(workspace.lake, farm, hours)
         run = gate.load(_newest(workspace))
         until = hours[TIME][-1]
-        shared = tuning.shared_of(workspace, run, tuning.terms_of(run, until, 1), until)
+        shared = all_farms.shared_of(workspace, run, all_farms.terms_of(run, until, 1), until)
         _tell(*_replayed(newest(given), hours, shared, farm))
         said = attempt(shared, farm.id)
     for one in said.decision.findings if said.decision else ():
@@ -188,7 +190,7 @@ def many(chosen: argparse.Namespace) -> None:
     with _compute(dask=chosen.dask) as compute:
         config = msgspec.structs.replace(workspace.config, compute=compute)
         began, used = time.perf_counter(), time.process_time()
-        made = tuning.tune(
+        made = all_farms.tune(
             dataclasses.replace(workspace, config=config),
             folder,
             "stable",
@@ -199,7 +201,7 @@ def many(chosen: argparse.Namespace) -> None:
         wall, own = time.perf_counter() - began, time.process_time() - used
     manifest, files, _ = load(made.folder)
     shards = [len(files[ref.path]) for ref in manifest.tuned]
-    corrected = tuning_shards.unpack(manifest, files).values()
+    corrected = shard_files.unpack(manifest, files).values()
     record = workspace.run_store.read(made.folder.name, NAME) or b""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     theirs = children.ru_utime + children.ru_stime

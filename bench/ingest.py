@@ -61,20 +61,20 @@ def serve(pipe: Connection, years: int) -> None:
 def ingest(url: str, stations: int, years: int, folder: str) -> dict[str, float]:
     """One run; figures of this process."""
     from edge_agent.system.clock import SystemClock
-    from trainer import heal
-    from trainer.config import Config, Kma
-    from trainer.stations import stations as all_of_them
-    from trainer.workspace import Workspace
+    from trainer.ingest import pipeline
+    from trainer.workspace.config import Config, Kma
+    from trainer.workspace.stations import stations as all_of_them
+    from trainer.workspace.workspace import Workspace
 
     manners = Kma(asos_url=url, requests_per_second=1e9, requests_per_day=10**9)
     workspace = Workspace(Path(folder), Config(kma=manners))
     clock = SystemClock()
     numbers = (108, *(n for n in all_of_them() if n != 108))[:stations]
     first = date(LAST.year - years + 1, 1, 1)
-    wanted = heal.request(workspace, clock, stations=numbers, first=first, last=LAST)
+    wanted = pipeline.request(workspace, clock, stations=numbers, first=first, last=LAST)
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
-    summary = heal.heal(workspace, clock, wanted, env={"KMA_SERVICE_KEY": "bench"})
+    summary = pipeline.heal(workspace, clock, wanted, env={"KMA_SERVICE_KEY": "bench"})
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF)
     return {
@@ -90,9 +90,9 @@ def without_http(url: str, years: int, folder: str) -> dict[str, float]:
     import httpx
 
     from edge_agent.system.clock import SystemClock
-    from trainer import heal
-    from trainer.config import Config, Kma
-    from trainer.workspace import Workspace
+    from trainer.ingest import pipeline
+    from trainer.workspace.config import Config, Kma
+    from trainer.workspace.workspace import Workspace
 
     known: dict[str, bytes] = {}
 
@@ -108,9 +108,9 @@ def without_http(url: str, years: int, folder: str) -> dict[str, float]:
         workspace = Workspace(Path(folder) / str(attempt), Config(kma=manners))
         clock = SystemClock()
         first = date(LAST.year - years + 1, 1, 1)
-        wanted = heal.request(workspace, clock, stations=(108,), first=first, last=LAST)
+        wanted = pipeline.request(workspace, clock, stations=(108,), first=first, last=LAST)
         start = time.perf_counter()
-        summary = heal.heal(
+        summary = pipeline.heal(
             workspace,
             clock,
             wanted,

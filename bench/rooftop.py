@@ -32,7 +32,7 @@ from edge_agent.observations.store import Store
 from edge_agent.replay import replay
 from edge_agent.settings import Config, Device, Sensor
 from edge_agent.system.database import connect
-from trainer.workspace import Workspace
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from edge_agent.core.cycle import Decision

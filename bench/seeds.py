@@ -28,18 +28,20 @@ import numpy as np
 from bench.training import make_workspace
 from edge_agent.contract.schema import TARGETS
 from edge_agent.system.console import calm_threads
-from trainer import candidate, evidence, gate, training
-from trainer.board import Board, rmse_ratio
-from trainer.evidence import CHALLENGER, CHAMPION, REFERENCES, Evidence, lead_slice
-from trainer.rules_champion import Route
-from trainer.verdict import conclude
-from trainer.witness import Candidate, Period, collect
-from trainer.workspace import Workspace
+from trainer.evaluation import daily_sums
+from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, REFERENCES, Evidence, lead_slice
+from trainer.evaluation.hindcast import Candidate, Period, collect
+from trainer.gate import gate
+from trainer.gate.decision import conclude
+from trainer.gate.resampled_sums import Board, rmse_ratio
+from trainer.gate.rules_champion import Route
+from trainer.training import candidate, fit
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trainer.verdict import Decision, Terms
+    from trainer.gate.decision import Decision, Terms
 
 HEADLINE = lead_slice(24)
 
@@ -53,14 +55,14 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path)
     chosen = parser.parse_args()
     calm_threads()
-    training.PAIRS = chosen.pairs
+    fit.PAIRS = chosen.pairs
     # One of them must bear the name by which the references are made.
     names = [CHALLENGER, *(f"seed {seed}" for seed in range(2, chosen.seeds + 1))]
     with tempfile.TemporaryDirectory() as folder:
         workspace = make_workspace(chosen.workspace or Path(folder) / "central", chosen.data)
         found, terms = _evidence(workspace, names)
     decisions = [
-        conclude(terms, evidence.to_bytes(_pair(found, *pair)))
+        conclude(terms, daily_sums.to_bytes(_pair(found, *pair)))
         for pair in itertools.permutations(names, 2)
     ]
     _tell(decisions)

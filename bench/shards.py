@@ -26,7 +26,8 @@ from edge_agent.contract import compression, site_correction
 from edge_agent.contract.site_correction import KNOTS, TERMS, Correction, Tuning
 from tests.fakes.depot import Device, Yard
 from tests.fakes.served import counted, served
-from trainer import candidate, tuning_shards
+from trainer.site_corrections import shard_files
+from trainer.training import candidate
 
 if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
@@ -78,7 +79,7 @@ def _tuned(manifest: Manifest, farms: int, seed: int) -> tuple[Manifest, dict[st
         return changed, {}
     draw = np.random.default_rng(seed)
     made = {f"farm-{number}/edge-1": _tuning(manifest, draw) for number in range(farms)}
-    refs, shards = tuning_shards.pack(made)
+    refs, shards = shard_files.pack(made)
     return msgspec.structs.replace(changed, tuned=refs), shards
 
 

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING
 from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS, TIME
 from edge_agent.forecasting.inference import OnnxPredictor, load_predictors
-from trainer import baselines, candidate
-from trainer.dataset import (
+from trainer.evaluation import baselines
+from trainer.evaluation.dataset import (
     StationSeries,
     fit_normals,
     gather,
@@ -41,14 +41,15 @@ from trainer.dataset import (
     training_pairs,
     truth,
 )
-from trainer.scoring import ALL_BUT_HUMIDITY
-from trainer.sources import kma
-from trainer.stations import station
-from trainer.workspace import Workspace
+from trainer.evaluation.holdout_scores import ALL_BUT_HUMIDITY
+from trainer.ingest.sources import kma
+from trainer.training import candidate
+from trainer.workspace.stations import station
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
-    from trainer.dataset import Split
+    from trainer.evaluation.dataset import Split
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 TOLD = (1, 3, 6, 12, 24, 36, 48)

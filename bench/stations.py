@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 from demo.climate import generate
 from demo.places import place_of
 from edge_agent.system.clock import SystemClock
-from trainer import workspace
-from trainer.importer import Import
-from trainer.stations import stations
-from trainer.workspace import Workspace
+from trainer.ingest.importer import Import
+from trainer.workspace import workspace
+from trainer.workspace.stations import stations
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

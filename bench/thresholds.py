@@ -27,21 +27,31 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from edge_agent.contract import residuals
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
 from edge_agent.forecasting.inference import load_predictors
-from trainer import baselines, candidate
-from trainer.dataset import Split, fit_normals, gather, prepare, scoring_pairs, split, times, truth
-from trainer.events import Event
-from trainer.metrics_events import Contingency, contingency
-from trainer.scoring import HEADLINE_LEAD
-from trainer.stations import station
-from trainer.training import fit_candidate
-from trainer.workspace import Workspace
+from trainer.evaluation import baselines
+from trainer.evaluation.dataset import (
+    Split,
+    fit_normals,
+    gather,
+    prepare,
+    scoring_pairs,
+    split,
+    times,
+    truth,
+)
+from trainer.evaluation.event_scores import Contingency, contingency
+from trainer.evaluation.events import Event
+from trainer.evaluation.holdout_scores import HEADLINE_LEAD
+from trainer.training import candidate
+from trainer.training.fit import fit_candidate
+from trainer.workspace.stations import station
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from edge_agent.contract.manifest import ResidualTable
-    from trainer.dataset import StationSeries
+    from trainer.evaluation.dataset import StationSeries
 
 STEPS = np.arange(0.05, 0.61, 0.05).round(2)
 QUARTERS = 4

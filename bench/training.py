@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_agent.contract.manifest import Manifest
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 FORECASTS = 2000
 SETTINGS = "trainer.toml"
@@ -56,9 +56,9 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
         root: Its folder.
         data: Parquet in KMA's names; None = six years of generated climate.
     """
-    from trainer import workspace
-    from trainer.sources import kma
-    from trainer.stations import station
+    from trainer.ingest.sources import kma
+    from trainer.workspace import workspace
+    from trainer.workspace.stations import station
 
     if (root / SETTINGS).exists():
         return workspace.Workspace.open(root, {})
@@ -82,7 +82,7 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
 
 
 def _train(workspace: Workspace) -> None:
-    from trainer import candidate
+    from trainer.training import candidate
 
     fits: list[float] = []
     with _timed_fits(fits):
@@ -130,7 +130,7 @@ def _forecasts(workspace: Workspace, manifest: Manifest, models: dict[str, bytes
     from edge_agent.contract.quality import clean
     from edge_agent.contract.schema import LEADS
     from edge_agent.forecasting.inference import load_predictors
-    from trainer.stations import station
+    from trainer.workspace.stations import station
 
     predictors = load_predictors(models, len(manifest.features.names))
     ((number, normals),) = manifest.sites.items()

@@ -13,8 +13,8 @@ from demo import source
 from demo.run import run
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import run as run_command
-from trainer.config import SERVICE_KEY
-from trainer.plan import KST
+from trainer.ingest.gap_plan import KST
+from trainer.workspace.config import SERVICE_KEY
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

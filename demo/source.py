@@ -11,8 +11,8 @@ import polars as pl
 from demo.climate import generate
 from demo.places import SEOUL
 from edge_agent.contract.errors import BadData, InputMissing
-from trainer.plan import KST
-from trainer.stations import Station, station
+from trainer.ingest.gap_plan import KST
+from trainer.workspace.stations import Station, station
 
 if TYPE_CHECKING:
     from pathlib import Path

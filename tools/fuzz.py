@@ -25,9 +25,10 @@ with atheris.instrument_imports(include=["edge_agent", "trainer"]):
     from edge_agent.settings import Sensor
     from edge_agent.updates import onnx_guard
     from tests.fakes import loaded
-    from trainer import farm_collect, farm_import, importer
-    from trainer.sources import asos, hub, kma, village, village_table
-    from trainer.stations import station
+    from trainer.fleet import farm_histories
+    from trainer.ingest import farm_files, importer
+    from trainer.ingest.sources import asos, hub, kma, village, village_table
+    from trainer.workspace.stations import station
 
 import polars as pl
 
@@ -64,7 +65,7 @@ def _bundle(body: bytes) -> None:
 
 
 def _history(body: bytes) -> None:
-    farm_collect.read("farm/v1/hill/edge-1/history", body, "farm/v1")
+    farm_histories.read("farm/v1/hill/edge-1/history", body, "farm/v1")
 
 
 def _shard(body: bytes) -> None:
@@ -98,7 +99,7 @@ TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] =
         ),
     ),
     "farm": (
-        lambda body: farm_import.read("a.csv", body),
+        lambda body: farm_files.read("a.csv", body),
         (
             f"# farm-edge/history/1 {_WHOSE}}}\ntime,air_temperature_c\n"
             "2024-01-01T01:00:00Z,1.5\n".encode(),

@@ -23,23 +23,25 @@ from edge_agent.contract.errors import (
     TryLater,
     UsageError,
 )
-from trainer import canary, candidate, drift, gate, heal, plan
-from trainer.depot import FARMS
-from trainer.journal import Journal, Page
+from trainer.depot.publisher import FARMS
+from trainer.depot.releases import publish_run, reconcile
+from trainer.depot.roles import CANARY
+from trainer.gate import canary, drift, gate
+from trainer.ingest import gap_plan, pipeline
 from trainer.relay import relay
-from trainer.release import publish_run, reconcile
-from trainer.roles import CANARY
-from trainer.s3_faults import BucketFault
-from trainer.tuning import tune
+from trainer.site_corrections.all_farms import tune
+from trainer.training import candidate
+from trainer.workspace.journal import Journal, Page
+from trainer.workspace.s3_errors import BucketFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from edge_agent.system.ports import Clock
-    from trainer.drift import Drift
-    from trainer.trial import Outcome
-    from trainer.workspace import Workspace
+    from trainer.gate.canary_rules import Outcome
+    from trainer.gate.drift import Drift
+    from trainer.workspace.workspace import Workspace
 
 
 NOON: Final = time(12)
@@ -51,7 +53,7 @@ class Steps:
     """How the caller hears of progress: `step` before each part, `ingest` runs the fetch."""
 
     step: Callable[[str], None]
-    ingest: Callable[[heal.Request], heal.Summary]
+    ingest: Callable[[pipeline.Request], pipeline.Summary]
 
 
 def logical_date(wanted: date | None, clock: Clock) -> date:
@@ -60,7 +62,7 @@ def logical_date(wanted: date | None, clock: Clock) -> date:
     Raises:
         UsageError: It lies in the future.
     """
-    today = clock.now().astimezone(plan.KST).date()
+    today = clock.now().astimezone(gap_plan.KST).date()
     if wanted is not None and wanted > today:
         raise UsageError(f"--date {wanted} lies in the future; today is {today} in Korea")
     return wanted or today
@@ -110,7 +112,7 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
         raise NothingNew(f"{when}: nothing is trained for {CANARY} while one is on trial: {spoken}")
     steps.step("drift")
     journal = replace(journal, drift=_drift(workspace, channel, when, clock, steps))
-    midnight = datetime(when.year, when.month, when.day, tzinfo=plan.KST)
+    midnight = datetime(when.year, when.month, when.day, tzinfo=gap_plan.KST)
     champion = gate.champion_of(workspace, channel, clock)
     folder = candidate.train(
         workspace, midnight.astimezone(UTC), champion=champion, progress=steps.step
@@ -178,7 +180,7 @@ def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tupl
     Raises:
         TryLater: Something is incomplete, and it is not noon yet or no station has the day.
     """
-    wanted = heal.request(workspace, clock, last=when - timedelta(days=1))
+    wanted = pipeline.request(workspace, clock, last=when - timedelta(days=1))
     late: tuple[int, ...] = ()
     if len(wanted.stations) == 1:
         _ingest(wanted, steps)
@@ -188,7 +190,7 @@ def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tupl
         late = _laggards(workspace, wanted)
     except TryLater as fault:
         late = _laggards(workspace, wanted)
-        if clock.now() < datetime.combine(when, NOON, plan.KST) or len(late) == len(
+        if clock.now() < datetime.combine(when, NOON, gap_plan.KST) or len(late) == len(
             wanted.stations
         ):
             raise
@@ -198,17 +200,17 @@ def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tupl
     return late
 
 
-def _ingest(wanted: heal.Request, steps: Steps) -> None:
+def _ingest(wanted: pipeline.Request, steps: Steps) -> None:
     try:
         steps.ingest(wanted).check()
     except NothingNew as told:
         steps.step(f"ingest: {told}")
 
 
-def _laggards(workspace: Workspace, wanted: heal.Request) -> tuple[int, ...]:
+def _laggards(workspace: Workspace, wanted: pipeline.Request) -> tuple[int, ...]:
     """Stations without any hour of the last day."""
-    hours = plan.hours_of(wanted.last, wanted.last)
-    first, last = plan.moment_of(hours[0]), plan.moment_of(hours[-1])
+    hours = gap_plan.hours_of(wanted.last, wanted.last)
+    first, last = gap_plan.moment_of(hours[0]), gap_plan.moment_of(hours[-1])
     newest = {one: workspace.lake.newest(one, last) for one in wanted.stations}
     return tuple(one for one, at in newest.items() if at is None or at < first)
 
@@ -228,7 +230,7 @@ def _drift(
     workspace: Workspace, channel: str, when: date, clock: Clock, steps: Steps
 ) -> tuple[Drift, ...]:
     """Verified error of what is live; an alarm is said, and the day's training answers it."""
-    until = datetime(when.year, when.month, when.day, tzinfo=plan.KST).astimezone(UTC)
+    until = datetime(when.year, when.month, when.day, tzinfo=gap_plan.KST).astimezone(UTC)
     try:
         found = drift.verify(workspace, channel, until, clock)
     except (BadData, InputMissing) as fault:

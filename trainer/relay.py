@@ -28,14 +28,14 @@ from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import FarmError, InputMissing
 from edge_agent.contract.quality import KEPT
 from edge_agent.contract.schema import OBSERVED, TIME, flag_column
-from trainer import parquet
-from trainer.cells import cells_of, collect
-from trainer.config import HUB_KEY, SERVICE_KEY
-from trainer.guidance import Archive
-from trainer.near_time import catch_up, hub_key
-from trainer.release import open_depot
-from trainer.secrets import has_key
-from trainer.sources import village_table
+from trainer.depot.releases import open_depot
+from trainer.ingest.guidance import Archive
+from trainer.ingest.hub import catch_up, hub_key
+from trainer.ingest.secrets import has_key
+from trainer.ingest.sources import village_table
+from trainer.ingest.village import cells_of, collect
+from trainer.workspace import parquet
+from trainer.workspace.config import HUB_KEY, SERVICE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import httpx
 
     from edge_agent.system.ports import Clock
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 
 GUIDANCE_SPAN: Final = timedelta(days=2)

@@ -38,21 +38,21 @@ SHARED_WITH_TRAINER = (
 REPLAYED_BY_TRAINER = ("edge_agent.forecasting.inference", "edge_agent.forecasting.forecaster")
 OWNERS = {
     "onnxruntime": {"edge_agent.forecasting.inference"},
-    "paho": {"edge_agent.mqtt.client", "trainer.fleet_broker"},
+    "paho": {"edge_agent.mqtt.client", "trainer.fleet.retained_messages"},
     "tuf": {
         "edge_agent.updates.depot",
-        "trainer.depot",
-        "trainer.keys",
-        "trainer.metadata",
-        "trainer.programs",
-        "trainer.sweep",
-        "trainer.rotation",
+        "trainer.depot.publisher",
+        "trainer.depot.key_ceremony",
+        "trainer.depot.metadata",
+        "trainer.depot.agent_program",
+        "trainer.depot.cleanup",
+        "trainer.depot.key_rotation",
     },
-    "lightgbm": {"trainer.model"},
-    "onnx": {"trainer.export"},
-    "onnxmltools": {"trainer.export"},
-    "matplotlib": {"trainer.report_charts"},
-    "mlflow": {"trainer.tracking"},
+    "lightgbm": {"trainer.training.trees"},
+    "onnx": {"trainer.training.onnx_export"},
+    "onnxmltools": {"trainer.training.onnx_export"},
+    "matplotlib": {"trainer.report.charts"},
+    "mlflow": {"trainer.report.mlflow_mirror"},
 }
 CONTRACT_MAY_USE = {"numpy", "polars", "msgspec"}
 

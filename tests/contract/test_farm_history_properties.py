@@ -22,7 +22,8 @@ from edge_agent.observations import export
 from edge_agent.observations.store import Store
 from edge_agent.settings import Device
 from tests.fakes.mutation import mutated
-from trainer import farm_collect, farm_import
+from trainer.fleet import farm_histories
+from trainer.ingest import farm_files
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=20)
@@ -80,7 +81,7 @@ def test_files_return_every_value_that_went_out(frame: pl.DataFrame) -> None:
         ("a.parquet", export.to_parquet(told, WHOSE)),
         ("a.csv", export.to_csv(told, WHOSE)),
     ):
-        whose, got, _ = farm_import.read(name, content)
+        whose, got, _ = farm_files.read(name, content)
         assert whose == WHOSE
         assert got.select(TIME, *OBSERVED).equals(whole_columns(told))
 
@@ -91,7 +92,7 @@ def test_a_message_returns_every_value_of_a_file(frame: pl.DataFrame) -> None:
     told = handed_on(frame)
     assume(told.height > 0)
     made = messages.history_message(VOICE, WHOSE, told)
-    whose, got = farm_collect.read(made.topic, made.payload, "farm/v1")
+    whose, got = farm_histories.read(made.topic, made.payload, "farm/v1")
     assert whose == WHOSE
     assert got.join(told, on=TIME, how="semi").select(TIME, *OBSERVED).equals(whole_columns(told))
 
@@ -108,8 +109,8 @@ def test_damage_is_told_in_a_line(seed: int) -> None:
     made = messages.history_message(VOICE, WHOSE, frame)
     body, table = mutated(made.payload, dice), mutated(export.to_csv(frame, WHOSE), dice)
     for read in (
-        lambda: farm_collect.read(made.topic, body, "farm/v1"),
-        lambda: farm_import.read("a.csv", table),
+        lambda: farm_histories.read(made.topic, body, "farm/v1"),
+        lambda: farm_files.read("a.csv", table),
     ):
         try:
             read()

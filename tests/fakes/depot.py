@@ -19,15 +19,15 @@ from edge_agent.updates.slots import Slots
 from edge_agent.updates.source import FolderSource, Source
 from edge_agent.updates.updater import Updater
 from tests.fakes.clock import FakeClock
-from trainer import keys
-from trainer.depot import Depot
-from trainer.depot_store import FolderStore
-from trainer.keyring import KeyRing
+from trainer.depot import key_ceremony
+from trainer.depot.keyring import KeyRing
+from trainer.depot.publisher import Depot
+from trainer.workspace.store import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trainer.depot_store import Store
+    from trainer.workspace.store import Store
 
 START = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 DIGEST = "d1" * 32
@@ -80,7 +80,7 @@ class Yard:
     def make(cls, root: Path, *, single_key: bool = False) -> Yard:
         """A workspace after its key ceremony."""
         yard = cls(root)
-        keys.create(yard, yard.clock, single_key=single_key)
+        key_ceremony.create(yard, yard.clock, single_key=single_key)
         return yard
 
     def open(self) -> Depot:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tuf.api.metadata import Metadata, MetaFile, TargetFile
 
-from trainer import metadata, roles
-from trainer.depot_store import FolderStore
-from trainer.keyring import KeyRing
+from trainer.depot import metadata, roles
+from trainer.depot.keyring import KeyRing
+from trainer.workspace.store import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

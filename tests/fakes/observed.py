@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trainer import plan
-from trainer.sources import kma
+from trainer.ingest import gap_plan
+from trainer.ingest.sources import kma
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from trainer.lake import Lake
+    from trainer.workspace.lake import Lake
 
 
 def assert_equals_source(lake: Lake, frame: pl.DataFrame, first: date, last: date) -> None:
@@ -20,7 +20,7 @@ def assert_equals_source(lake: Lake, frame: pl.DataFrame, first: date, last: dat
     source = frame.filter(pl.col("tm").dt.date().is_between(first, last)).sort("tm")
     rows = lake.observations(108)
     assert rows["time"].to_list() == [
-        naive.replace(tzinfo=plan.KST) for naive in source["tm"].to_list()
+        naive.replace(tzinfo=gap_plan.KST) for naive in source["tm"].to_list()
     ]
     for field, name in kma.NAMES.items():
         sent = source[field].cast(pl.Float64)

@@ -23,8 +23,8 @@ from edge_agent.contract.schema import (
 from edge_agent.forecasting.forecaster import place_of
 from tests.fakes.loaded import table
 from tests.fakes.weather import SITE
-from trainer import farms
-from trainer.places import FarmId
+from trainer.workspace import farms
+from trainer.workspace.places import FarmId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from tests.fakes.runs import Bench
-    from trainer.farms import Farm
-    from trainer.lake import Lake
+    from trainer.workspace.farms import Farm
+    from trainer.workspace.lake import Lake
 
 FIRST = datetime(2021, 5, 22, tzinfo=UTC)
 """Ten days, the warm-up of features, before hours count under the runs of `tests.fakes.runs`."""

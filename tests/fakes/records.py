@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
-from trainer.events import EVENTS
-from trainer.evidence import (
+from trainer.evaluation.daily_sums import (
     CHALLENGER,
     CHAMPION,
     CLIMATOLOGY,
@@ -18,6 +17,7 @@ from trainer.evidence import (
     Evidence,
     lead_slice,
 )
+from trainer.evaluation.events import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,11 +17,12 @@ from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.depot import ref
 from tests.fakes.loaded import manifest as loaded
 from tests.fakes.weather import SITE, STATION, place, record, values_only
-from trainer import candidate, gate, rules_floor
-from trainer.evaluate import Score
-from trainer.evidence import REFERENCES
-from trainer.release import publish_run
-from trainer.scoring import SCORED_LEADS, Metrics
+from trainer.depot.releases import publish_run
+from trainer.evaluation.daily_sums import REFERENCES
+from trainer.evaluation.holdout_scores import SCORED_LEADS, Metrics
+from trainer.evaluation.point_scores import Score
+from trainer.gate import gate, rules_floor
+from trainer.training import candidate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.fakes.clock import FakeClock
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 HOLDOUT_FROM, TRAINED_TO = "2021-06-01T00:00Z", "2021-05-25T00:00Z"
 GOOD = {AIR_TEMPERATURE: "same_hour_temperature_0d", RELATIVE_HUMIDITY: "same_hour_humidity_0d"}

@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from trainer.serve import DepotServer
+from trainer.depot.serve import DepotServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from edge_agent.contract import schema
 from edge_agent.contract.farm_identity import Identity
 from tests.fakes.weather import FIRST, STATION, record
-from trainer import baselines, candidate, training, workspace
-from trainer.farms import admit
-from trainer.model import Recipe
-from trainer.tables import ours
+from trainer.evaluation import baselines
+from trainer.ingest.tables import ours
+from trainer.training import candidate, fit
+from trainer.training.trees import Recipe
+from trainer.workspace import workspace
+from trainer.workspace.farms import admit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import pytest
 
     from edge_agent.contract.manifest import Manifest
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 AS_OF = FIRST + timedelta(days=735)
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,9 +31,9 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def shrink(monkeypatch: pytest.MonkeyPatch, rounds: int = 12) -> None:
     """Few pairs and few trees: the same code in a few seconds; too little for humidity to win."""
-    monkeypatch.setattr(training, "PAIRS", 20_000)
-    monkeypatch.setattr(training, "LINEAR_ROWS", 700)
-    monkeypatch.setattr(training, "Recipe", partial(Recipe, rounds=rounds))
+    monkeypatch.setattr(fit, "PAIRS", 20_000)
+    monkeypatch.setattr(fit, "LINEAR_ROWS", 700)
+    monkeypatch.setattr(fit, "Recipe", partial(Recipe, rounds=rounds))
     monkeypatch.setattr(baselines, "SEED_ROUNDS", 5)
 
 

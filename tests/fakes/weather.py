@@ -20,8 +20,8 @@ from edge_agent.contract.schema import (
     Site,
     flag_column,
 )
-from trainer.dataset import fit_normals
-from trainer.sources.kma import tidy
+from trainer.evaluation.dataset import fit_normals
+from trainer.ingest.sources.kma import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

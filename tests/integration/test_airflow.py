@@ -18,7 +18,7 @@ import pytest
 from demo.kma import KmaStandIn
 from tests.fakes.small_trainer import KEY, PROGRAM, settings, tree
 from tests.fakes.weather import kma_record
-from trainer import workspace
+from trainer.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def journal(folder: Path, date: str) -> dict[str, object]:
 
 def newest_day(folder: Path) -> str:
     """Newest Korean day of the lake."""
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
     lake = Workspace.open(folder / "central" / "trainer.toml").lake
     newest = lake.observations(108)["time"][-1] + timedelta(hours=9)

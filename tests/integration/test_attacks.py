@@ -25,8 +25,8 @@ from tests.fakes.attack import Attack, Scene
 from tests.fakes.depot import Device, Yard, onnx_bytes, ref, varint
 from tests.fakes.hostile_web import Handler, HostileWeb
 from tests.fakes.shard_attacks import SHARDS, publish_tuned
-from trainer.keyring import KeyRing
-from trainer.rotation import Rotation
+from trainer.depot.key_rotation import Rotation
+from trainer.depot.keyring import KeyRing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import LEADS, TARGETS
 from tests.fakes.trained import AS_OF, make_workspace, shrink
-from trainer import backtest, workspace
 from trainer.cli import cli
+from trainer.training import backtest
+from trainer.workspace import workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Yard
 from tests.fakes.farm import fill_weather, whole_release, write_config
 from tests.fakes.tiny_release import tiny_release
-from trainer import keys
+from trainer.depot import key_ceremony
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def _said(runtime: Runtime, topic: str) -> dict[str, Any]:
 def test_back_by_itself(tmp_path: Path) -> None:
     """Golden windows are of winter; the farm is hot, and there the new models give no number."""
     yard = Yard(tmp_path / "yard", FakeClock(NOW))
-    keys.create(yard, yard.clock)
+    key_ceremony.create(yard, yard.clock)
     depot = f'[depot]\npath = "{yard.depot}"\nroot_file = "{yard.root / "root.json"}"\n'
     path = write_config(tmp_path, 1, depot)
     clock = FakeClock(NOW)

@@ -28,7 +28,7 @@ from tests.fakes.mosquitto import Mosquitto
 from tests.fakes.served import served
 from tests.fakes.subscriber import Subscriber
 from tests.fakes.tiny_release import tiny_release
-from trainer import keys
+from trainer.depot import key_ceremony
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +132,7 @@ def test_a_device_lives(farm: Path, tmp_path: Path) -> None:
     """Sync over HTTP, sensors and alerts over TLS with a password, reload, a new model while up."""
     program = str(farm / "opt/edge-agent/current/edge-agent")
     yard = Yard(tmp_path / "yard", FakeClock(NOW))
-    keys.create(yard, yard.clock)
+    key_ceremony.create(yard, yard.clock)
     _publish(yard, "first")
     fill_weather(tmp_path / "state")
     with served(yard.depot) as url, _broker(tmp_path) as (broker, ca):

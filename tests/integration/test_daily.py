@@ -18,7 +18,7 @@ from demo.kma import KmaStandIn
 from tests.fakes.depot import Device, set_clock
 from tests.fakes.small_trainer import KEY, PROGRAM, settings, tree
 from tests.fakes.weather import kma_record
-from trainer import workspace
+from trainer.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

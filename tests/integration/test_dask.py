@@ -23,11 +23,12 @@ from edge_agent.contract.errors import BadData, ConfigError, TryLater
 from tests.fakes.trained import AS_OF, WHEN, add_farm, make_workspace, shrink, train
 from tests.fakes.travelled import Heavy, refuse, where
 from tests.fakes.weather import record
-from trainer import candidate, parallel
-from trainer.backtest import backtest
-from trainer.config import Compute, decode
-from trainer.parallel import each_of
-from trainer.workspace import Workspace
+from trainer.training import candidate
+from trainer.training.backtest import backtest
+from trainer.workspace import parallel
+from trainer.workspace.config import Compute, decode
+from trainer.workspace.parallel import each_of
+from trainer.workspace.workspace import Workspace
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 

@@ -17,10 +17,10 @@ from edge_agent.system.console import run
 from tests.fakes.depot import Yard, release
 from tests.fakes.tiny_release import tiny_release
 from trainer import cli as trainer_cli
-from trainer.depot import Depot
-from trainer.depot_store import FolderStore
-from trainer.keyring import KeyRing
-from trainer.workspace import Workspace, create
+from trainer.depot.keyring import KeyRing
+from trainer.depot.publisher import Depot
+from trainer.workspace.store import FolderStore
+from trainer.workspace.workspace import Workspace, create
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,7 +158,7 @@ def test_rollback_is_a_new_release_with_the_old_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Going back makes release 3 out of release 1, logs why, and the device takes it."""
-    from trainer.release import reconcile
+    from trainer.depot.releases import reconcile
 
     for word in ("one", "two"):
         _publish(workspace, word)

@@ -16,12 +16,12 @@ from edge_agent.contract.errors import (
     UsageError,
 )
 from tests.fakes.depot import Device, Yard, release
-from trainer import keys, roles
-from trainer.depot import Depot
-from trainer.depot_store import FolderStore
-from trainer.key_report import report
-from trainer.keyring import KeyRing
-from trainer.rotation import Rotation
+from trainer.depot import key_ceremony, roles
+from trainer.depot.key_report import report
+from trainer.depot.key_rotation import Rotation
+from trainer.depot.keyring import KeyRing
+from trainer.depot.publisher import Depot
+from trainer.workspace.store import FolderStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -196,7 +196,7 @@ def test_a_key_file_that_others_may_read_is_refused(yard: Yard) -> None:
 def test_offline_keys_take_a_passphrase(tmp_path: Path) -> None:
     """Root and targets are encrypted; daily work needs no passphrase, a rotation does."""
     yard = Yard(tmp_path)
-    keys.create(yard, yard.clock, passphrase=lambda: b"long words")
+    key_ceremony.create(yard, yard.clock, passphrase=lambda: b"long words")
     for path in yard.keys.glob("*.pem"):
         encrypted = b"ENCRYPTED" in path.read_bytes()
         assert encrypted == path.name.startswith(roles.OFFLINE)
@@ -213,5 +213,5 @@ def test_a_depot_is_signed_once(yard: Yard) -> None:
     """A second ceremony is refused; the keys stay."""
     before = {path.name for path in yard.keys.iterdir()}
     with pytest.raises(CannotCreate, match="signed already"):
-        keys.create(yard, yard.clock)
+        key_ceremony.create(yard, yard.clock)
     assert {path.name for path in yard.keys.iterdir()} == before

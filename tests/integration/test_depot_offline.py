@@ -39,7 +39,7 @@ def test_four_hundred_days_offline(tmp_path: Path) -> None:
 
 def test_the_root_changed_twice_meanwhile(tmp_path: Path) -> None:
     """A device that slept through two root rotations follows the chain, expired links included."""
-    from trainer.rotation import Rotation
+    from trainer.depot.key_rotation import Rotation
 
     yard = Yard.make(tmp_path / "yard")
     yard.publish("one")
@@ -56,7 +56,7 @@ def test_the_root_changed_twice_meanwhile(tmp_path: Path) -> None:
 def test_after_a_fast_forward_the_fleet_is_brought_back(tmp_path: Path) -> None:
     """A thief raised the online versions beyond reach; rotating those keys starts them anew."""
     from tests.fakes.forger import Forger
-    from trainer.rotation import Rotation
+    from trainer.depot.key_rotation import Rotation
 
     yard = Yard.make(tmp_path / "yard")
     yard.publish("one")

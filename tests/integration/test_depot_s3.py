@@ -9,17 +9,17 @@ import pytest
 from edge_agent.contract.errors import NothingNew
 from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.depot import Device, Yard, release
-from trainer.depot import Depot
-from trainer.keyring import KeyRing
+from trainer.depot.keyring import KeyRing
+from trainer.depot.publisher import Depot
 
 pytest.importorskip("moto.server", reason="moto is not installed")
-s3_store = pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
+s3_store = pytest.importorskip("trainer.workspace.s3", reason="obstore is not installed")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from trainer.depot_store import Store
+    from trainer.workspace.store import Store
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Yard
 from tests.fakes.farm import ROOT, fill_weather, install_release, whole_release, write_config
 from tests.fakes.mosquitto import Mosquitto, free_port
-from trainer import keys
+from trainer.depot import key_ceremony
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def test_a_device_in_good_health(tmp_path: Path, broker: Mosquitto) -> None:
     install_release(tmp_path / "state")
     fill_weather(tmp_path / "state")
     yard = Yard(tmp_path / "yard", FakeClock(SystemClock().now()))
-    keys.create(yard, yard.clock, single_key=True)
+    key_ceremony.create(yard, yard.clock, single_key=True)
     yard.publish("one")
     (tmp_path / "root.json").write_bytes(yard.pinned)
     depot = f'[depot]\npath = "{yard.depot}"\nroot_file = "root.json"\n'

@@ -30,12 +30,12 @@ from edge_agent.settings import Config, Depot, Device
 from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
 from tests.fakes.served import served
-from trainer.guidance import Archive
+from trainer.ingest.guidance import Archive
+from trainer.ingest.sources import kma
+from trainer.ingest.sources.http import QuotaSpent
 from trainer.relay import GUIDANCE_SPAN, relay
-from trainer.sources import kma
-from trainer.sources.http import QuotaSpent
-from trainer.stations import station
-from trainer.workspace import Workspace, create
+from trainer.workspace.stations import station
+from trainer.workspace.workspace import Workspace, create
 
 if TYPE_CHECKING:
     from pathlib import Path

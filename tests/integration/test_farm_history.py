@@ -29,8 +29,8 @@ from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.farm import fill_weather, write_config
 from tests.fakes.subscriber import Subscriber
 from trainer.commands.farm import farm
-from trainer.places import FarmId
-from trainer.workspace import Workspace
+from trainer.workspace.places import FarmId
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,7 +182,7 @@ def test_farms_live_in_a_bucket(
 ) -> None:
     """Hours and place of a farm come back from a real S3 server as from a folder."""
     pytest.importorskip("moto.server", reason="moto is not installed")
-    pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
+    pytest.importorskip("trainer.workspace.s3", reason="obstore is not installed")
     exported = tmp_path / "out.parquet"
     call(history, "export", str(exported), "--config", str(device))
     call(farm, "import", str(exported), "--config", str(workspace))

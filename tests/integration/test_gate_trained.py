@@ -21,14 +21,16 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGE
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import lower_floor
 from tests.fakes.trained import AS_OF, make_workspace, shrink, train
-from trainer import candidate, dataset, gate
 from trainer.cli import cli
-from trainer.evidence import CHALLENGER, LOSSES, from_bytes
-from trainer.release import publish_run
-from trainer.rules_champion import Route
-from trainer.scoring import SCORED_LEADS
-from trainer.verdict import Decision
-from trainer.workspace import Workspace
+from trainer.depot.releases import publish_run
+from trainer.evaluation import dataset
+from trainer.evaluation.daily_sums import CHALLENGER, LOSSES, from_bytes
+from trainer.evaluation.holdout_scores import SCORED_LEADS
+from trainer.gate import gate
+from trainer.gate.decision import Decision
+from trainer.gate.rules_champion import Route
+from trainer.training import candidate
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,7 +177,7 @@ def test_evaluate_says_what_the_gate_would(farm: tuple[Workspace, list[Path]]) -
     assert "ok   G1 air_temperature_c 24 h: RMSE" in shown.stdout
     assert "ok   G10 air_temperature_c 24 h" in shown.stdout
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.rules_floor.FLOOR", {24: 0.9})
+        patch.setattr("trainer.gate.rules_floor.FLOOR", {24: 0.9})
         refused = CliRunner().invoke(cli, [*arguments, "--json"])
     assert refused.exit_code == 1
     document = json.loads(refused.stdout)

@@ -16,12 +16,12 @@ from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import ConfigError, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from tests.fakes.clock import FakeClock
-from trainer.cells import collect, hours_out, issues_out
-from trainer.guidance import Archive
-from trainer.sources import kma
-from trainer.sources.http import QuotaSpent, Transient
-from trainer.stations import station
-from trainer.workspace import Workspace, create
+from trainer.ingest.guidance import Archive
+from trainer.ingest.sources import kma
+from trainer.ingest.sources.http import QuotaSpent, Transient
+from trainer.ingest.village import collect, hours_out, issues_out
+from trainer.workspace.stations import station
+from trainer.workspace.workspace import Workspace, create
 
 if TYPE_CHECKING:
     from pathlib import Path

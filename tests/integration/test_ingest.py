@@ -18,20 +18,20 @@ from edge_agent.contract.errors import FarmError, NothingNew, ProtocolFault, Ref
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
 from tests.fakes.observed import assert_equals_source
-from trainer import heal, plan
-from trainer.depot_store import FolderStore
-from trainer.lake import Lake
-from trainer.raw_store import RawStore
-from trainer.sources.http import NotPublished, QuotaSpent, Transient
-from trainer.sources.kma import tidy
-from trainer.stations import station
+from trainer.ingest import gap_plan, pipeline
+from trainer.ingest.sources.http import NotPublished, QuotaSpent, Transient
+from trainer.ingest.sources.kma import tidy
+from trainer.workspace.lake import Lake
+from trainer.workspace.raw import RawStore
+from trainer.workspace.stations import station
+from trainer.workspace.store import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from trainer.heal import Summary
-    from trainer.workspace import Workspace
+    from trainer.ingest.pipeline import Summary
+    from trainer.workspace.workspace import Workspace
 
 NOON = datetime(2021, 1, 2, 3, tzinfo=UTC)
 """Noon in Korea of the day after the generated year."""
@@ -59,8 +59,8 @@ def ingest(
 ) -> Summary:
     """One run, without waiting between repeats."""
     clock = FakeClock(now)
-    request = heal.request(workspace, clock, first=first, last=last)
-    return heal.heal(workspace, clock, request, env=ENV, sleep=lambda _seconds: None)
+    request = pipeline.request(workspace, clock, first=first, last=last)
+    return pipeline.heal(workspace, clock, request, env=ENV, sleep=lambda _seconds: None)
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -76,12 +76,12 @@ def test_a_year_arrives_whole_and_only_once(
     summary = ingest(workspace)
     summary.check()
     assert_equals_source(workspace.lake, frame, date(2020, 1, 2), date(2021, 1, 1))
-    assert len(server.requests) == -(-summary.added // plan.WINDOW_HOURS)
+    assert len(server.requests) == -(-summary.added // gap_plan.WINDOW_HOURS)
     assert summary.left == 0
     before = tree(tmp_path)
     again = ingest(workspace)
     assert tree(tmp_path) == before
-    assert len(server.requests) == -(-summary.added // plan.WINDOW_HOURS)
+    assert len(server.requests) == -(-summary.added // gap_plan.WINDOW_HOURS)
     with pytest.raises(NothingNew, match="nothing is missing"):
         again.check()
 
@@ -169,8 +169,8 @@ def test_each_fault_is_one_line_and_leaves_the_lake_as_it_was(
     with KmaStandIn(frame, key=KEY, now=NOON, faults=faults) as server:
         workspace = kma_workspace(tmp_path, server, start="2020-12-01")
         clock = FakeClock(NOON)
-        wanted = heal.request(workspace, clock)
-        summary = heal.heal(
+        wanted = pipeline.request(workspace, clock)
+        summary = pipeline.heal(
             workspace, clock, wanted, env={"KMA_SERVICE_KEY": key}, sleep=lambda _seconds: None
         )
     with pytest.raises(kind, match=text) as caught:
@@ -218,10 +218,10 @@ def test_one_station_does_not_stop_the_rest(tmp_path: Path, frame: pl.DataFrame)
                 return httpx.Response(500, content=b"Unexpected errors")
             return httpx.get(request.url)
 
-        summary = heal.heal(
+        summary = pipeline.heal(
             workspace,
             clock,
-            heal.request(workspace, clock),
+            pipeline.request(workspace, clock),
             env=ENV,
             sleep=lambda _seconds: None,
             transport=httpx.MockTransport(handler),

@@ -20,11 +20,11 @@ from edge_agent.contract.errors import NothingNew, TryLater
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
 from tests.fakes.observed import assert_equals_source
-from trainer import heal, ledger, plan
-from trainer.sources.http import Truncated
+from trainer.ingest import checkpoint, gap_plan, pipeline
+from trainer.ingest.sources.http import Truncated
 
 if TYPE_CHECKING:
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 REAL = Path(__file__).parents[3] / "shared/data/asos/asos_hourly_108_2013_2018.parquet"
 FIRST, LAST = date(2013, 1, 2), date(2018, 12, 31)
@@ -47,12 +47,12 @@ def days_until_whole(workspace: Workspace, server: KmaStandIn) -> set[int]:
     absent: set[int] = set()
     for _ in range(30):
         clock = FakeClock(server.now)
-        wanted = heal.request(workspace, clock, last=LAST)
-        summary = heal.heal(workspace, clock, wanted, env=ENV, sleep=lambda _seconds: None)
+        wanted = pipeline.request(workspace, clock, last=LAST)
+        summary = pipeline.heal(workspace, clock, wanted, env=ENV, sleep=lambda _seconds: None)
         with suppress(TryLater, NothingNew, Truncated):
             summary.check()
-        absent |= set(ledger.load(workspace.store, "asos", 108).absent)
-        if workspace.lake.hours(108).size == len(plan.hours_of(FIRST, LAST)):
+        absent |= set(checkpoint.load(workspace.store, "asos", 108).absent)
+        if workspace.lake.hours(108).size == len(gap_plan.hours_of(FIRST, LAST)):
             return absent
         server.now += timedelta(days=1)
     pytest.fail("not whole after thirty days")
@@ -60,10 +60,10 @@ def days_until_whole(workspace: Workspace, server: KmaStandIn) -> set[int]:
 
 def fewest(late: set[int]) -> int:
     """Requests that a service without faults would have taken: one pass, and the late rows."""
-    hours = np.asarray(plan.hours_of(FIRST, LAST))
+    hours = np.asarray(gap_plan.hours_of(FIRST, LAST))
     rows_a_request = 999
     first_pass = -(-len(hours) // rows_a_request)
-    return first_pass + len(plan.windows(np.array(sorted(late), dtype=np.int64)))
+    return first_pass + len(gap_plan.windows(np.array(sorted(late), dtype=np.int64)))
 
 
 @pytest.mark.timeout(900)

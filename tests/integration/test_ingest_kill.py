@@ -18,8 +18,8 @@ from demo.kma import KmaStandIn
 from demo.places import SEOUL
 from tests.fakes.kma_workspace import KEY
 from tests.fakes.observed import assert_equals_source
-from trainer.config import Config
-from trainer.workspace import Workspace
+from trainer.workspace.config import Config
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,12 +14,12 @@ from edge_agent.contract.errors import ConfigError, StorageError
 from tests.fakes.bucket import SECRET, bucket
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
-from trainer import heal
-from trainer.depot_store import FolderStore
-from trainer.workspace import Workspace
+from trainer.ingest import pipeline
+from trainer.workspace.store import FolderStore
+from trainer.workspace.workspace import Workspace
 
 pytest.importorskip("moto.server", reason="moto is not installed")
-s3_store = pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
+s3_store = pytest.importorskip("trainer.workspace.s3", reason="obstore is not installed")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +81,8 @@ def test_a_lake_in_a_bucket_is_the_lake_in_a_folder(
             )
             for _ in range(2):
                 clock = FakeClock(NOW)
-                wanted = heal.request(workspace, clock)
-                heal.heal(workspace, clock, wanted, env=ENV, sleep=lambda _seconds: None)
+                wanted = pipeline.request(workspace, clock)
+                pipeline.heal(workspace, clock, wanted, env=ENV, sleep=lambda _seconds: None)
             assert len(server.requests) == 3
             store = workspace.store
             names = [n for part in ("observations", "raw", "ledger") for n in store.names(part)]

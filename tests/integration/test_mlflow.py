@@ -18,8 +18,9 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.mosquitto import free_port
 from tests.fakes.runs import GOOD, POOR, Bench
 from tests.fakes.trained import AS_OF, make_workspace
-from trainer import cli, tracking
-from trainer.workspace import Workspace
+from trainer import cli
+from trainer.report import mlflow_mirror
+from trainer.workspace.workspace import Workspace
 
 WANTED = "MLflow with its server is not installed (800 MB): run `make test-mlflow`"
 mlflow: Any = pytest.importorskip("mlflow", reason=WANTED)
@@ -116,8 +117,8 @@ def test_runs_models_and_stages_are_in_mlflow(
     root: Path, server: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Names are those promised; what MLflow's ONNX flavour loads is the file that devices run."""
-    tracking.mirror(_open(root, server))
-    assert [r.message for r in caplog.records if r.name == "trainer.tracking"] == []
+    mlflow_mirror.mirror(_open(root, server))
+    assert [r.message for r in caplog.records if r.name == "trainer.report.mlflow_mirror"] == []
     client = _client(server)
     runs = _runs(client)
     assert set(runs) == {"20211230-first", "20211231-second"}
@@ -137,7 +138,7 @@ def test_runs_models_and_stages_are_in_mlflow(
 def test_mirroring_again_adds_nothing(root: Path, store: str) -> None:
     """The mirror can be called at any time, by any command."""
     for _ in range(2):
-        tracking.mirror(_open(root, store))
+        mlflow_mirror.mirror(_open(root, store))
     client = _client(store)
     assert len(_runs(client)) == 2
     assert len(client.search_model_versions("name='108_humid'")) == 2
@@ -148,9 +149,9 @@ def test_what_was_cut_short_is_logged_again_whole(root: Path, store: str) -> Non
     client = _client(store)
     experiment = client.create_experiment("weather_24h")
     client.create_run(
-        experiment, run_name="20211230-first", tags={tracking.RUN_TAG: "20211230-first"}
+        experiment, run_name="20211230-first", tags={mlflow_mirror.RUN_TAG: "20211230-first"}
     )
-    tracking.mirror(_open(root, store))
+    mlflow_mirror.mirror(_open(root, store))
     assert _runs(client)["20211230-first"].data.metrics["rmse_temp"] == 2.0
 
 
@@ -158,9 +159,9 @@ def test_an_outage_is_one_warning_and_is_made_good(
     root: Path, store: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With nobody at the address nothing breaks, and the next call brings everything."""
-    tracking.mirror(_open(root, f"http://127.0.0.1:{free_port()}"))
-    assert [record.name for record in caplog.records] == ["trainer.tracking"]
-    tracking.mirror(_open(root, store))
+    mlflow_mirror.mirror(_open(root, f"http://127.0.0.1:{free_port()}"))
+    assert [record.name for record in caplog.records] == ["trainer.report.mlflow_mirror"]
+    mlflow_mirror.mirror(_open(root, store))
     assert len(_runs(_client(store))) == 2
 
 
@@ -173,7 +174,7 @@ def test_a_rollback_moves_the_alias_back(
     """After a rollback by the command, production is the older run; stdout is one document."""
     made = Bench(_open(root, server), FakeClock(AS_OF))
     made.publish(root / "runs" / "20211231-second")
-    tracking.mirror(made.workspace)
+    mlflow_mirror.mirror(made.workspace)
     assert _live(_client(server), "production") == "20211231-second"
     monkeypatch.setenv(VARIABLE, server)
     words = ["rollback", "--to", "1", "--reason", "cold", "--json", "--config", str(root)]
@@ -186,7 +187,7 @@ def test_a_rollback_moves_the_alias_back(
 
 def test_a_sqlite_file_needs_no_server(root: Path) -> None:
     """A relative file lies in the workspace, its artefacts beside it."""
-    tracking.mirror(_open(root, "sqlite:///mlflow.db"))
+    mlflow_mirror.mirror(_open(root, "sqlite:///mlflow.db"))
     assert (root / "mlflow.db").is_file()
     assert len(_runs(_client(f"sqlite:///{root}/mlflow.db"))) == 2
     assert list((root / "mlartifacts").rglob("model.onnx"))

@@ -22,7 +22,7 @@ from tests.fakes.depot import Yard
 from tests.fakes.farm import ServiceProcess, fill_weather, whole_release, write_config
 from tests.fakes.mosquitto import free_port
 from tests.fakes.served import served
-from trainer import keys
+from trainer.depot import key_ceremony
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ FOR_UPDATES_ONLY = {"tuf", "securesystemslib", "cryptography", "httpx", "edge_ag
 def yard(tmp_path: Path) -> Yard:
     """A depot with release 1."""
     made = Yard(tmp_path / "yard", FakeClock(NOW))
-    keys.create(made, made.clock)
+    key_ceremony.create(made, made.clock)
     _publish(made, "first")
     return made
 

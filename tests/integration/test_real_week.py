@@ -12,10 +12,10 @@ import pytest
 from demo.kma import KmaStandIn
 from edge_agent.contract.schema import OBSERVED, RAIN, TIME, flag_column
 from tests.fakes.portal_file import download
-from trainer.config import Kma
-from trainer.sources import asos, hub, kma, portal_csv
-from trainer.sources.http import Service
-from trainer.stations import station
+from trainer.ingest.sources import asos, hub, kma, portal_csv
+from trainer.ingest.sources.http import Service
+from trainer.workspace.config import Kma
+from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,14 +20,14 @@ from demo.places import SEOUL, Place
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import FarmError, InputMissing, NothingNew, StorageError
 from tests.fakes.clock import FakeClock
-from trainer import heal, rebuild
-from trainer.cells import collect
-from trainer.config import Kma
-from trainer.guidance import Archive
-from trainer.importer import Import
-from trainer.near_time import catch_up
-from trainer.places import FarmId
-from trainer.workspace import Workspace, create
+from trainer.ingest import pipeline, rebuild
+from trainer.ingest.guidance import Archive
+from trainer.ingest.hub import catch_up
+from trainer.ingest.importer import Import
+from trainer.ingest.village import collect
+from trainer.workspace.config import Kma
+from trainer.workspace.places import FarmId
+from trainer.workspace.workspace import Workspace, create
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,9 +103,9 @@ def _no_wait(_seconds: float) -> None:
 def _ingest(workspace: Workspace, clock: FakeClock) -> None:
     for _ in range(5):
         with contextlib.suppress(NothingNew):
-            wanted = heal.request(workspace, clock)
+            wanted = pipeline.request(workspace, clock)
             try:
-                heal.heal(workspace, clock, wanted, env=ENV, sleep=_no_wait).check()
+                pipeline.heal(workspace, clock, wanted, env=ENV, sleep=_no_wait).check()
             except NothingNew:
                 return
             except FarmError:
@@ -142,8 +142,10 @@ def test_a_rebuilt_lake_is_the_lake_it_was(workspace: Workspace) -> None:
     assert done.read == sum(name.startswith("raw/") for name in raw)
     assert _tree(workspace, "raw", "ledger") == raw
     # What the ledger knows still fits: nothing is asked for twice.
-    wanted = heal.request(workspace, FakeClock(NOW))
-    assert sum(len(job.windows) for job in heal.plan_only(workspace, FakeClock(NOW), wanted)) == 0
+    wanted = pipeline.request(workspace, FakeClock(NOW))
+    assert (
+        sum(len(job.windows) for job in pipeline.plan_only(workspace, FakeClock(NOW), wanted)) == 0
+    )
 
 
 def test_lost_revisions_are_told_anew_and_others_stay(workspace: Workspace) -> None:

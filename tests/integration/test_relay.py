@@ -17,11 +17,11 @@ from edge_agent.contract.errors import InputMissing, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, OBSERVED, RAIN, SOLAR, TIME
 from edge_agent.observations.bundles import read
 from tests.fakes.clock import FakeClock
+from trainer.ingest.sources import kma
+from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
 from trainer.relay import relay
-from trainer.sources import kma
-from trainer.sources.http import QuotaSpent, Transient, Truncated
-from trainer.stations import station
-from trainer.workspace import Workspace, create
+from trainer.workspace.stations import station
+from trainer.workspace.workspace import Workspace, create
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from edge_agent.updates.agent_program import program_path, update_program
 from edge_agent.updates.depot import TufDepot
 from edge_agent.updates.source import FolderSource
 from tests.fakes.depot import Yard
-from trainer import roles
-from trainer.programs import publish_program
-from trainer.rotation import Rotation
+from trainer.depot import roles
+from trainer.depot.agent_program import publish_program
+from trainer.depot.key_rotation import Rotation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,7 @@ def test_a_key_of_the_server_cannot_offer_a_program(yard: Yard, tmp_path: Path) 
     path = program_path("x86_64")
     depot = yard.open()
     content = X86 + b"stolen key"
-    from trainer import metadata
+    from trainer.depot import metadata
 
     with depot.store.lock():
         current = metadata.Current(depot.store)

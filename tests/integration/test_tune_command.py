@@ -23,14 +23,16 @@ from tests.fakes.depot import Device
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
 from tests.fakes.runs import GOOD, Bench
 from tests.fakes.weather import SITE
-from trainer import cli, gate, workspace
-from trainer.release import publish_run
+from trainer import cli
+from trainer.depot.releases import publish_run
+from trainer.gate import gate
+from trainer.workspace import workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.forecast import Forecast
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 COLD = Character({AIR_TEMPERATURE: -2.0, RELATIVE_HUMIDITY: 9.0}, swing=1.5, seed=5)
 HILL, OTHER = "hill/edge-1", "other/edge-1"

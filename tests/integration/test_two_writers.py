@@ -28,30 +28,30 @@ from tests.fakes.small_trainer import KEY, PROGRAM, settings
 from tests.fakes.trained import shrink
 from tests.fakes.weather import kma_record
 from trainer import cli
-from trainer.depot import Depot
-from trainer.keyring import KeyRing
-from trainer.lease import Lease
-from trainer.line_log import LineLog
-from trainer.release_log import ReleaseLog
-from trainer.run_store import BucketRuns
+from trainer.depot.keyring import KeyRing
+from trainer.depot.publisher import Depot
+from trainer.depot.release_log import ReleaseLog
+from trainer.workspace.jsonl import LineLog
+from trainer.workspace.lease import Lease
+from trainer.workspace.runs import BucketRuns
 
 pytest.importorskip("moto.server", reason="moto is not installed")
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
-s3_store = pytest.importorskip("trainer.s3_store", reason="obstore is not installed")
+s3_store = pytest.importorskip("trainer.workspace.s3", reason="obstore is not installed")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from demo.kma_answer import Answer
-    from trainer.depot_store import Store
+    from trainer.workspace.store import Store
 
 ROOT = Path(__file__).parents[2]
 DAY, NEXT = "2022-01-06", "2022-01-07"
 PATIENCE_S = 120
 HOLDER = """
 import os, time
-from trainer.lease import Lease, held
-from trainer.s3_store import open_bucket
+from trainer.workspace.lease import Lease, held
+from trainer.workspace.s3 import open_bucket
 store = open_bucket("s3://farm/kill")
 with held(Lease(store, ".lock", "s3://farm/kill", time.monotonic, term_s=2.0)):
     print("held", flush=True)

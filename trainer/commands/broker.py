@@ -15,7 +15,7 @@ from edge_agent.contract.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from trainer.fleet_broker import Heard
+    from trainer.fleet.retained_messages import Heard
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -32,7 +32,7 @@ class Broker:
 
     def hear(self, kinds: Iterable[str]) -> Heard:
         """What it retains of all devices; raises as `fleet_broker.retained`."""
-        from trainer.fleet_broker import Place, retained
+        from trainer.fleet.retained_messages import Place, retained
 
         return retained(
             Place.of(self.address),

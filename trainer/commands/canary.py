@@ -31,9 +31,9 @@ def canary(dry_run: bool, config_path: Path | None, as_json: bool) -> None:
 
     Example: trainer canary --dry-run --json
     """
-    from trainer.canary import act, assess
-    from trainer.tracking import mirrored
-    from trainer.workspace import Workspace
+    from trainer.gate.canary import act, assess
+    from trainer.report.mlflow_mirror import mirrored
+    from trainer.workspace.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
     with nullcontext() if dry_run else mirrored(workspace):

@@ -8,8 +8,8 @@ import click
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer import roles
 from trainer.commands.options import config_option, day_type, json_option
+from trainer.depot import roles
 
 if TYPE_CHECKING:
     from datetime import date
@@ -33,8 +33,8 @@ def daily(when: date | None, channel: str | None, config_path: Path | None, as_j
     from trainer import daily as work
     from trainer.commands.ingest import run_with_progress
     from trainer.commands.steps import told
-    from trainer.tracking import mirrored
-    from trainer.workspace import Workspace
+    from trainer.report.mlflow_mirror import mirrored
+    from trainer.workspace.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
     target = channel or workspace.config.depot.default_channel

@@ -31,9 +31,9 @@ def evaluate(
 
     Example: trainer evaluate 20240501-0f1c5e33d415
     """
-    from trainer import gate
     from trainer.commands.steps import told
-    from trainer.workspace import Workspace
+    from trainer.gate import gate
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     folder = chosen_run(workspace, run)
@@ -64,9 +64,9 @@ def backtest(*, folds: int, step_days: int, config_path: Path | None, as_json: b
 
     Example: trainer backtest --folds 3
     """
-    from trainer import backtest as rolling
     from trainer.commands.steps import told
-    from trainer.workspace import Workspace
+    from trainer.training import backtest as rolling
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     with told("backtest") as say:

@@ -19,9 +19,9 @@ from trainer.commands.options import config_option, json_option
 if TYPE_CHECKING:
     from edge_agent.contract.farm_identity import Identity
     from trainer.commands.broker import Broker
-    from trainer.farms import Extent
-    from trainer.lake import Merge
-    from trainer.places import FarmId
+    from trainer.workspace.farms import Extent
+    from trainer.workspace.lake import Merge
+    from trainer.workspace.places import FarmId
 
 
 @click.group()
@@ -60,8 +60,8 @@ def import_files(
     Example: trainer farm import hill.parquet; trainer farm import old.csv --site hill --device a
     --latitude 37.5 --longitude 127.0 --elevation 86
     """
-    from trainer import farm_import
-    from trainer.workspace import Workspace
+    from trainer.ingest import farm_files
+    from trainer.workspace.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
     given = _given(site, device, latitude, longitude, elevation)
@@ -69,7 +69,7 @@ def import_files(
     faults = Faults()
     for path in files:
         with faults.told():
-            found, merge = farm_import.bring(workspace, clock, path, given)
+            found, merge = farm_files.bring(workspace, clock, path, given)
             done.append({"file": str(path), **_row(found, merge)})
             if not as_json:
                 click.echo(f"{path.name}: {_line(found, merge)}")
@@ -91,14 +91,14 @@ def collect(*, broker: Broker, config_path: Path | None, as_json: bool) -> None:
 
     Example: trainer farm collect --mqtt mqtts://office@broker.farm --password-file pw
     """
-    from trainer import farm_collect
-    from trainer.workspace import Workspace
+    from trainer.fleet import farm_histories
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
-    heard = broker.hear([farm_collect.KIND])
+    heard = broker.hear([farm_histories.KIND])
     with workspace.lake_lock():
         now = SystemClock().now()
-        done = farm_collect.collect(workspace.lake, heard.messages, broker.base, now)
+        done = farm_histories.collect(workspace.lake, heard.messages, broker.base, now)
     passed_over = [*done.passed_over, *(f"{topic}: too long" for topic in heard.too_long)]
     for text in passed_over:
         click.echo(f"trainer: passed over: {text}", err=True)
@@ -129,8 +129,8 @@ def ls(config_path: Path | None, as_json: bool) -> None:
 
     Example: trainer farm ls --json
     """
-    from trainer import farms
-    from trainer.workspace import Workspace
+    from trainer.workspace import farms
+    from trainer.workspace.workspace import Workspace
 
     lake = Workspace.open(config_path).lake
     known: dict[FarmId, Extent] = {}

@@ -39,7 +39,7 @@ def fleet(
 
     Example: trainer fleet --mqtt mqtts://office@broker.farm --password-file pw --html fleet.html
     """
-    from trainer.fleet import KINDS, devices, to_csv, to_html, to_text
+    from trainer.fleet.table import KINDS, devices, to_csv, to_html, to_text
 
     heard = broker.hear(KINDS)
     for topic in heard.too_long:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
-    from trainer.heal import Request, Summary
-    from trainer.ingest import Job, Outcome
-    from trainer.progress import Progress
-    from trainer.workspace import Workspace
+    from trainer.commands.progress import Progress
+    from trainer.ingest.asos import Job, Outcome
+    from trainer.ingest.pipeline import Request, Summary
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command()
@@ -61,9 +61,9 @@ def ingest(
 
     Example: trainer ingest --station 108 --from 2024-01-01 --to 2024-12-31
     """
-    from trainer import heal
-    from trainer.stations import stations as all_of_them
-    from trainer.workspace import Workspace
+    from trainer.ingest import pipeline
+    from trainer.workspace.stations import stations as all_of_them
+    from trainer.workspace.workspace import Workspace
 
     if not logging.getLogger().handlers:
         set_up_logging(0)
@@ -77,7 +77,7 @@ def ingest(
     if source != "asos":
         _other(source, workspace, chosen, first, last, dry_run=dry_run, as_json=as_json)
         return
-    wanted = heal.request(
+    wanted = pipeline.request(
         workspace,
         clock,
         stations=chosen,
@@ -85,7 +85,7 @@ def ingest(
         last=last,
     )
     if dry_run:
-        _show_plan(heal.plan_only(workspace, clock, wanted), workspace, as_json)
+        _show_plan(pipeline.plan_only(workspace, clock, wanted), workspace, as_json)
         return
     summary = run_with_progress(workspace, clock, wanted)
     if as_json:
@@ -96,7 +96,7 @@ def ingest(
 
 
 def _rebuild(workspace: Workspace, *, as_json: bool) -> None:
-    from trainer.rebuild import rebuild
+    from trainer.ingest.rebuild import rebuild
 
     done = rebuild(workspace)
     if as_json:
@@ -134,8 +134,8 @@ def _other(
 
 def run_with_progress(workspace: Workspace, clock: SystemClock, wanted: Request) -> Summary:
     """Fetch what the lake lacks, with a bar or log lines."""
-    from trainer import heal
-    from trainer.progress import progress
+    from trainer.commands.progress import progress
+    from trainer.ingest import pipeline
 
     with ExitStack() as stack:
         shown: list[tuple[Progress, Callable[[], int]]] = []
@@ -148,7 +148,7 @@ def run_with_progress(workspace: Workspace, clock: SystemClock, wanted: Request)
             steps, left = shown[0]
             steps.advance(f"{_note(station, outcome)}, {left()} requests left today")
 
-        return heal.heal(workspace, clock, wanted, started=started, report=report)
+        return pipeline.heal(workspace, clock, wanted, started=started, report=report)
 
 
 def _note(station: int, outcome: Outcome) -> str:
@@ -156,7 +156,7 @@ def _note(station: int, outcome: Outcome) -> str:
 
 
 def _show_plan(jobs: Sequence[Job], workspace: Workspace, as_json: bool) -> None:
-    from trainer.heal import minutes
+    from trainer.ingest.pipeline import minutes
 
     requests = sum(len(job.windows) for job in jobs)
     hours = sum(len(window.hours) for job in jobs for window in job.windows)
@@ -225,8 +225,8 @@ def import_files(
 
     Example: trainer import asos_108_2013_2018.parquet OBS_ASOS_TIM_2024.csv --station 108
     """
-    from trainer.importer import Import
-    from trainer.workspace import Workspace
+    from trainer.ingest.importer import Import
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     importer = Import(workspace, SystemClock())

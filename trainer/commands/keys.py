@@ -9,13 +9,13 @@ import msgspec
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer import roles
 from trainer.commands.options import config_option, json_option
+from trainer.depot import roles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trainer.rotation import Rotation
+    from trainer.depot.key_rotation import Rotation
 
 
 @click.group()
@@ -35,9 +35,9 @@ def show(config_path: Path | None, as_json: bool) -> None:
 
     Example: trainer keys show --json
     """
-    from trainer.key_report import report
-    from trainer.keyring import KeyRing
-    from trainer.workspace import Workspace
+    from trainer.depot.key_report import report
+    from trainer.depot.keyring import KeyRing
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     found = report(workspace.depot_store, KeyRing(workspace.keys), SystemClock().now())
@@ -95,9 +95,9 @@ def renew(config_path: Path | None) -> None:
 
 
 def _rotation(config_path: Path | None) -> Rotation:
-    from trainer import passphrase
-    from trainer.rotation import Rotation
-    from trainer.workspace import Workspace
+    from trainer.depot import passphrase
+    from trainer.depot.key_rotation import Rotation
+    from trainer.workspace.workspace import Workspace
 
     return Rotation(Workspace.open(config_path), SystemClock(), passphrase.ask)
 

@@ -11,7 +11,7 @@ import click
 from edge_agent.contract.errors import InputMissing
 
 if TYPE_CHECKING:
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 config_option = click.option(
     "--config",
@@ -51,7 +51,7 @@ def chosen_run(workspace: Workspace, run: str | None) -> Path:
     Raises:
         InputMissing: There is none yet.
     """
-    from trainer.run_store import plain_name
+    from trainer.workspace.runs import plain_name
 
     runs = workspace.run_store
     # With corrections for farms it is the same run again.

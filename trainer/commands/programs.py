@@ -23,10 +23,10 @@ def publish_agent(program: Path, config_path: Path | None) -> None:
 
     Example: trainer publish-agent dist/edge-agent
     """
-    from trainer import passphrase
-    from trainer.programs import publish_program
-    from trainer.release import open_depot
-    from trainer.workspace import Workspace
+    from trainer.depot import passphrase
+    from trainer.depot.agent_program import publish_program
+    from trainer.depot.releases import open_depot
+    from trainer.workspace.workspace import Workspace
 
     depot = open_depot(Workspace.open(config_path), clock := SystemClock(), passphrase.ask)
     machine = publish_program(depot, program.read_bytes(), clock.now())

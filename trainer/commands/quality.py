@@ -8,11 +8,11 @@ import click
 import polars as pl
 
 from edge_agent.system.console import print_json
-from trainer.quality_report import report
-from trainer.stations import stations
+from trainer.ingest.quality_report import report
+from trainer.workspace.stations import stations
 
 if TYPE_CHECKING:
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 
 def show(workspace: Workspace, *, as_json: bool) -> None:

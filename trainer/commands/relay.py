@@ -30,7 +30,7 @@ def relay(stations: tuple[int, ...], config_path: Path | None, as_json: bool) ->
     Example: trainer relay --station 108
     """
     from trainer.relay import relay as pass_on
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
     done = pass_on(Workspace.open(config_path), SystemClock(), stations=stations)
     newest = {str(place): f"{at:%Y-%m-%dT%H:%MZ}" for place, at in done.newest.items()}

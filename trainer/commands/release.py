@@ -8,8 +8,8 @@ import click
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer import roles
 from trainer.commands.options import chosen_run, config_option, json_option
+from trainer.depot import roles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,10 +53,10 @@ def promote(  # noqa: PLR0917 - click passes them by name
     Example: trainer promote --channel canary --percent 10 --device farm/edge-1
     """
     from edge_agent.contract.manifest import Rollout
-    from trainer import gate
-    from trainer.release import publish_run
-    from trainer.tracking import mirrored
-    from trainer.workspace import Workspace
+    from trainer.depot.releases import publish_run
+    from trainer.gate import gate
+    from trainer.report.mlflow_mirror import mirrored
+    from trainer.workspace.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
     folder = chosen_run(workspace, run)
@@ -89,9 +89,9 @@ def rollback(
 
     Example: trainer rollback --to 41 --reason "release 42 is 1 degree too warm at dawn"
     """
-    from trainer.release import rollback as go_back
-    from trainer.tracking import mirrored
-    from trainer.workspace import Workspace
+    from trainer.depot.releases import rollback as go_back
+    from trainer.report.mlflow_mirror import mirrored
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     with mirrored(workspace):
@@ -116,8 +116,8 @@ def rollout(
 
     Example: trainer rollout --channel stable --percent 50 --reason "no complaint in 3 days"
     """
-    from trainer.release import restage
-    from trainer.workspace import Workspace
+    from trainer.depot.releases import restage
+    from trainer.workspace.workspace import Workspace
 
     number = restage(Workspace.open(config_path), channel, percent, reason, SystemClock())
     _say(number, channel, f"its live models, for {percent:g} % of the devices", as_json)

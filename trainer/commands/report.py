@@ -27,11 +27,11 @@ def report(run: str | None, out: Path | None, config_path: Path | None, as_json:
 
     Example: trainer report --out report.html
     """
-    from trainer.run_store import REPORT
-    from trainer.workspace import Workspace
+    from trainer.workspace.runs import REPORT
+    from trainer.workspace.workspace import Workspace
 
     try:
-        from trainer.report import build
+        from trainer.report.report import build
     except ModuleNotFoundError as fault:
         raise ConfigError(
             f"trainer report needs one more package: pip install {fault.name}"

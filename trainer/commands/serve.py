@@ -24,8 +24,8 @@ def serve(host: str, port: int, config_path: Path | None) -> None:
 
     Example: trainer serve --host 0.0.0.0 --port 8080
     """
-    from trainer.serve import DepotServer
-    from trainer.workspace import Workspace
+    from trainer.depot.serve import DepotServer
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     try:

@@ -11,17 +11,17 @@ import click
 from edge_agent.contract.errors import ConfigError, NothingNew, UsageError
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json
-from trainer.config import HUB_KEY
-from trainer.heal import minutes
-from trainer.plan import KST
-from trainer.sources.http import QuotaSpent
-from trainer.stations import station
+from trainer.ingest.gap_plan import KST
+from trainer.ingest.pipeline import minutes
+from trainer.ingest.sources.http import QuotaSpent
+from trainer.workspace.config import HUB_KEY
+from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
 
 def ingest_hub(
@@ -34,7 +34,7 @@ def ingest_hub(
     as_json: bool,
 ) -> None:
     """Newest hours, or those of Korean days, from the API hub into the lake."""
-    from trainer.near_time import catch_up, hub_key, plan_only
+    from trainer.ingest.hub import catch_up, hub_key, plan_only
 
     clock = SystemClock()
     for number in stations:
@@ -64,7 +64,7 @@ def ingest_village(
     as_json: bool,
 ) -> None:
     """Every forecast and nowcast that KMA still has of the places' cells."""
-    from trainer.cells import cells_of, collect, plan_only
+    from trainer.ingest.village import cells_of, collect, plan_only
 
     clock, cells = SystemClock(), cells_of(stations, farms)
     if dry_run:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from trainer.key_report import RoleReport
-    from trainer.run_store import RunStore
-    from trainer.workspace import Workspace
+    from trainer.depot.key_report import RoleReport
+    from trainer.workspace.runs import RunStore
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command()
@@ -30,8 +30,8 @@ def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
 
     Example: trainer status --json
     """
-    from trainer.run_store import plain_name
-    from trainer.workspace import Workspace
+    from trainer.workspace.runs import plain_name
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     if quality:
@@ -80,7 +80,7 @@ def runs(config_path: Path | None, as_json: bool) -> None:
     Example: trainer runs
     """
     from trainer.commands.steps import score_table
-    from trainer.workspace import Workspace
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     found = _runs(workspace)
@@ -108,15 +108,15 @@ def _stations(workspace: Workspace) -> dict[str, Any]:
 
 
 def _roles(workspace: Workspace) -> tuple[RoleReport, ...]:
-    from trainer.key_report import report
-    from trainer.keyring import KeyRing
+    from trainer.depot.key_report import report
+    from trainer.depot.keyring import KeyRing
 
     return report(workspace.depot_store, KeyRing(workspace.keys), SystemClock().now())
 
 
 def _channels(workspace: Workspace) -> dict[str, Any]:
-    from trainer.depot import FARMS
-    from trainer.release import open_depot
+    from trainer.depot.publisher import FARMS
+    from trainer.depot.releases import open_depot
 
     return {
         channel: {
@@ -134,7 +134,7 @@ def _channels(workspace: Workspace) -> dict[str, Any]:
 
 def _report(workspace: Workspace, run: str) -> str | None:
     """Where the page about a run lies, None where it was not written."""
-    from trainer.run_store import REPORT, plain_name
+    from trainer.workspace.runs import REPORT, plain_name
 
     runs, run = workspace.run_store, plain_name(run)
     return runs.place(run, REPORT) if run and runs.read(run, REPORT) is not None else None
@@ -147,8 +147,8 @@ def _runs(workspace: Workspace) -> list[dict[str, Any]]:
 
 def _run(runs: RunStore, run: str, names: Sequence[str]) -> dict[str, Any]:
     from edge_agent.contract import manifest
-    from trainer.depot import FARMS
-    from trainer.run_store import MANIFEST
+    from trainer.depot.publisher import FARMS
+    from trainer.workspace.runs import MANIFEST
 
     decisions = {
         name.removeprefix("gate-").removesuffix(".json"): msgspec.json.decode(

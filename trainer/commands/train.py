@@ -9,8 +9,8 @@ import click
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer import roles
 from trainer.commands.options import config_option, day_type, json_option
+from trainer.depot import roles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,14 +35,16 @@ def train(
 
     Example: trainer train --as-of 2024-05-01
     """
-    from trainer import candidate, gate, plan
     from trainer.commands.steps import score_table, told
-    from trainer.tracking import mirrored
-    from trainer.workspace import Workspace
+    from trainer.gate import gate
+    from trainer.ingest import gap_plan
+    from trainer.report.mlflow_mirror import mirrored
+    from trainer.training import candidate
+    from trainer.workspace.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
     target = channel or workspace.config.depot.default_channel
-    until = datetime.combine(as_of, time(), plan.KST).astimezone(UTC) if as_of else clock.now()
+    until = datetime.combine(as_of, time(), gap_plan.KST).astimezone(UTC) if as_of else clock.now()
     with mirrored(workspace), told("train") as say:
         champion = None if new_normals else gate.champion_of(workspace, target, clock)
         folder = candidate.train(workspace, until, champion=champion, progress=say)

@@ -9,8 +9,8 @@ import msgspec
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer import roles
 from trainer.commands.options import config_option, json_option
+from trainer.depot import roles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,10 +42,10 @@ def tune(
     Example: trainer tune --farm hill/edge-1 --dry-run
     """
     from trainer.commands.steps import told
-    from trainer.places import FarmId
-    from trainer.retune import retune
-    from trainer.tracking import mirrored
-    from trainer.workspace import Workspace
+    from trainer.report.mlflow_mirror import mirrored
+    from trainer.site_corrections.republish import retune
+    from trainer.workspace.places import FarmId
+    from trainer.workspace.workspace import Workspace
 
     workspace = Workspace.open(config_path)
     target = channel or workspace.config.depot.default_channel

@@ -8,7 +8,7 @@ from edge_agent import config_checks
 from edge_agent.alerts import default_rules
 from edge_agent.contract import schema
 from edge_agent.settings import Config, Irrigation, Sensor
-from trainer.events import EVENTS, Event
+from trainer.evaluation.events import EVENTS, Event
 
 HOUSE = Config(
     irrigation=Irrigation(crop="strawberry"),

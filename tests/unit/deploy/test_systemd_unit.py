@@ -13,7 +13,7 @@ import pytest
 from edge_agent.contract.errors import ConfigError, UsageError
 from edge_agent.core.loop import PING_S, STOP_S
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, PUSH_CREDENTIAL, WEB_CREDENTIAL
-from trainer.config import HUB_KEY, SERVICE_KEY
+from trainer.workspace.config import HUB_KEY, SERVICE_KEY
 
 ROOT = Path(__file__).parents[3]
 UNITS = ROOT / "deploy" / "systemd"

@@ -18,11 +18,14 @@ from tests.fakes.own_hours import Character, hours, settle, shared_run
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import make_workspace
 from tests.fakes.weather import STATION, record
-from trainer import candidate, daily, gate, tuning
-from trainer.journal import Journal, Page
-from trainer.release_log import ReleaseLog
-from trainer.s3_faults import Away
-from trainer.workspace import Workspace
+from trainer import daily
+from trainer.depot.release_log import ReleaseLog
+from trainer.gate import gate
+from trainer.site_corrections import all_farms
+from trainer.training import candidate
+from trainer.workspace.journal import Journal, Page
+from trainer.workspace.s3_errors import Away
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,7 +211,9 @@ def test_before_noon_all_are_waited_for(bench: Bench, monkeypatch: pytest.Monkey
 
 def test_without_any_station_there_is_no_day(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every station lacks the day, noon changes nothing."""
-    monkeypatch.setattr("trainer.lake.Lake.newest", lambda *_: DAY_BEFORE - timedelta(hours=1))
+    monkeypatch.setattr(
+        "trainer.workspace.lake.Lake.newest", lambda *_: DAY_BEFORE - timedelta(hours=1)
+    )
     two = _two(bench, NOON, None)
     with pytest.raises(TryLater, match="1 of 2"):
         work(two, monkeypatch, two.run("one", GOOD), INCOMPLETE)
@@ -245,7 +250,7 @@ def _settle(bench: Bench, folder: Path) -> None:
 
 
 def _corrected(bench: Bench) -> set[str]:
-    return set(tuning.live_tunings(bench.workspace, "stable", bench.clock))
+    return set(all_farms.live_tunings(bench.workspace, "stable", bench.clock))
 
 
 def test_farms_are_corrected_for_the_models_of_the_day(
@@ -273,7 +278,7 @@ def test_a_bucket_that_is_away_leaves_the_date_open(
 
     folder = bench.run("one", GOOD)
     with monkeypatch.context() as patch:
-        patch.setattr(tuning, "farm_ids", away)
+        patch.setattr(all_farms, "farm_ids", away)
         with pytest.raises(Away, match="no answer"):
             work(bench, patch, folder)
     assert gate.champion_of(bench.workspace, "stable", bench.clock) is None
@@ -288,7 +293,7 @@ def test_a_fault_among_farms_does_not_keep_the_release(
     old = shared_run(bench, "old")
     _settle(bench, old)
     bench.publish(
-        tuning.tune(
+        all_farms.tune(
             bench.workspace, old, "stable", bench.clock.now(), bench.clock, progress=lambda _: None
         ).folder
     )
@@ -297,7 +302,7 @@ def test_a_fault_among_farms_does_not_keep_the_release(
     def lost(*_: object, **__: object) -> None:
         raise TryLater("tcp://127.0.0.1:1: no Dask scheduler answers")
 
-    monkeypatch.setattr(tuning, "each_of", lost)
+    monkeypatch.setattr(all_farms, "each_of", lost)
     monkeypatch.setattr(gate, "decide", lambda _, run, *__: run)
     done = work(bench, monkeypatch, bench.run("one", GOOD), when=LATER)
     assert done.release == 2

@@ -16,12 +16,14 @@ from edge_agent.contract.errors import NothingNew
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import make_workspace
-from trainer import candidate, daily, drift, gate
-from trainer.attempts import Attempt
-from trainer.depot_store import MemoryStore
-from trainer.run_store import MANIFEST
-from trainer.verdict import Terms
-from trainer.workspace import Workspace
+from trainer import daily
+from trainer.gate import drift, gate
+from trainer.gate.attempts import Attempt
+from trainer.gate.decision import Terms
+from trainer.training import candidate
+from trainer.workspace.runs import MANIFEST
+from trainer.workspace.store import MemoryStore
+from trainer.workspace.workspace import Workspace
 
 pytest.importorskip("obstore", reason="obstore is not installed")
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from trainer.journal import Journal
+    from trainer.workspace.journal import Journal
 
 WHEN = date(2022, 1, 6)
 NOW = datetime(2022, 1, 6, 4, tzinfo=UTC)
@@ -75,7 +77,7 @@ class Cloud:
         self.places = {RUNS: Bucket(self._spend), DEPOT: Bucket(self._spend)}
         for path in (seed / "depot" / "metadata").iterdir():
             self.places[DEPOT].files[f"metadata/{path.name}"] = path.read_bytes()
-        patch.setattr("trainer.s3_store.open_bucket", self.places.__getitem__)
+        patch.setattr("trainer.workspace.s3.open_bucket", self.places.__getitem__)
 
     def machine(self, name: str) -> Bench:
         """One with the lake and the keys, and nothing of runs."""

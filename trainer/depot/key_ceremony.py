@@ -1,0 +1,143 @@
+"""The key ceremony: a depot's first root, and the keys behind every role.
+
+The first root is what a device is given by hand; everything later is checked against it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tuf.api.metadata import DelegatedRole, Delegations, Key, Root, Targets
+
+from edge_agent.contract.errors import CannotCreate
+from edge_agent.system.clock import SystemClock
+from edge_agent.system.files import write_atomic
+from trainer.depot import metadata, roles
+from trainer.depot.keyring import KeyRing, no_passphrase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from securesystemslib.signer import CryptoSigner
+
+    from edge_agent.system.ports import Clock
+    from trainer.workspace.store import Store
+
+ROOT_KEYS: Final = 3
+ROOT_THRESHOLD: Final = 2
+
+
+class Places(Protocol):
+    """The part of a workspace that the ceremony needs."""
+
+    @property
+    def root(self) -> Path:
+        """The workspace's folder; `root.json` for the devices is left here."""
+        ...
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the key files."""
+        ...
+
+    @property
+    def depot_store(self) -> Store:
+        """Files that the web server serves."""
+        ...
+
+
+def create(
+    workspace: Places,
+    clock: Clock | None = None,
+    *,
+    single_key: bool = False,
+    passphrase: Callable[[], bytes | None] = no_passphrase,
+) -> Path:
+    """Make the keys, sign the first metadata, and write `root.json` for the devices.
+
+    A ceremony that was cut short is completed by the next call with the keys it had made.
+
+    Args:
+        workspace: Where keys and depot go.
+        clock: Signing time; the system's clock where None.
+        single_key: One root key instead of 2 of 3: whoever copies that one file owns the fleet.
+        passphrase: Encrypts the offline keys (root, targets) where it answers with bytes.
+
+    Returns:
+        Path of `root.json`, to be carried to every device.
+
+    Raises:
+        CannotCreate: This depot has its keys already.
+    """
+    store, keys = workspace.depot_store, KeyRing(workspace.keys, passphrase)
+    now = (clock or SystemClock()).now()
+    with store.lock():
+        pinned = workspace.root / "root.json"
+        if store.read(metadata.file_name(roles.TIMESTAMP, 0)) is not None:
+            if pinned.exists():
+                raise CannotCreate(
+                    f"{workspace.root}: its depot is signed already: choose another folder, or "
+                    "use `trainer keys rotate` to replace keys"
+                )
+            return _pin(store, pinned)
+        count = 1 if single_key else ROOT_KEYS
+        made = {role: _keys_of(keys, role, count) for role in (*roles.TOP_LEVEL, *roles.PATHS)}
+        root = _first_root(made, now, threshold=1 if single_key else ROOT_THRESHOLD)
+        metadata.put(store, roles.ROOT, root, made[roles.ROOT])
+        changed = {
+            role: metadata.put(
+                store, role, Targets(version=1, expires=metadata.expiry(role, now)), made[role]
+            )
+            for role in roles.PATHS
+        }
+        targets = _first_targets(made, now)
+        changed[roles.TARGETS] = metadata.put(store, roles.TARGETS, targets, made[roles.TARGETS])
+        metadata.seal(store, keys, root, now, changed=changed, before=None)
+        return _pin(store, pinned)
+
+
+def _pin(store: Store, pinned: Path) -> Path:
+    """Leave the newest root for devices; last of all, as its presence says that all is done."""
+    version = metadata.newest_root(store).version
+    write_atomic(pinned, store.read(metadata.file_name(roles.ROOT, version)) or b"")
+    return pinned
+
+
+def _keys_of(keys: KeyRing, role: str, root_keys: int) -> list[CryptoSigner]:
+    wanted = root_keys if role == roles.ROOT else 1
+    found = [keys.load(path) for path in keys.files(role)][:wanted]
+    while len(found) < wanted:
+        found.append(keys.generate(role, encrypted=role in roles.OFFLINE))
+    return found
+
+
+def _first_root(made: dict[str, list[CryptoSigner]], now: datetime, threshold: int) -> Root:
+    root = Root(version=1, expires=metadata.expiry(roles.ROOT, now), consistent_snapshot=True)
+    for role in roles.TOP_LEVEL:
+        for signer in made[role]:
+            root.add_key(signer.public_key, role)
+    root.roles[roles.ROOT].threshold = threshold
+    return root
+
+
+def _first_targets(made: dict[str, list[CryptoSigner]], now: datetime) -> Targets:
+    keys: dict[str, Key] = {
+        signer.public_key.keyid: signer.public_key for role in roles.PATHS for signer in made[role]
+    }
+    delegated = {
+        role: DelegatedRole(
+            role,
+            [signer.public_key.keyid for signer in made[role]],
+            threshold=1,
+            terminating=True,
+            paths=list(paths),
+        )
+        for role, paths in roles.PATHS.items()
+    }
+    return Targets(
+        version=1,
+        expires=metadata.expiry(roles.TARGETS, now),
+        delegations=Delegations(keys=keys, roles=delegated),
+    )

@@ -1,0 +1,98 @@
+"""What a forecast must beat: persistence, climatology, damped anomaly, the seed recipe.
+
+All read the same matrix as the models, so they are scored on identical pairs of origin and lead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_agent.contract.feature_table import NAMES, SEED
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
+from trainer.training.trees import SEED_RECIPE, SEED_ROUNDS, Recipe, Trees, fit
+
+SEED_LEAD = 24
+"""The seed recipe forecasts this lead only."""
+
+_SHORT = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "humidity"}
+_SEED_COLUMNS = np.array([NAMES.index(name) for name in SEED])
+
+
+def persistence(matrix: np.ndarray, target: str) -> np.ndarray:
+    """Newest value at the target's hour of the day: float64 (N,), NaN where not observed."""
+    return _column(matrix, f"same_hour_{_SHORT[target]}_0d")
+
+
+def climatology(matrix: np.ndarray, target: str) -> np.ndarray:
+    """Normal of the target hour: float64 (N,)."""
+    return _column(matrix, f"target_normal_{_SHORT[target]}")
+
+
+@dataclass(frozen=True, slots=True)
+class DampedAnomaly:
+    """Normal plus shares of the present anomaly and of that at the same hour.
+
+    Attributes:
+        target: Quantity.
+        shares: By lead, the two shares, fitted by least squares.
+    """
+
+    target: str
+    shares: dict[int, tuple[float, float]]
+
+    @classmethod
+    def fit(
+        cls, matrix: np.ndarray, leads: np.ndarray, truth: np.ndarray, target: str
+    ) -> DampedAnomaly:
+        """Fit on training rows; rows with anything missing are left out."""
+        design = _anomalies(matrix, target)
+        change = truth - climatology(matrix, target)
+        known = np.isfinite(design).all(axis=1) & np.isfinite(change)
+        shares = {}
+        for lead in np.unique(leads):
+            rows = known & (leads == lead)
+            solved = np.linalg.lstsq(design[rows], change[rows], rcond=None)[0]
+            shares[int(lead)] = (float(solved[0]), float(solved[1]))
+        return cls(target, shares)
+
+    def predict(self, matrix: np.ndarray, leads: np.ndarray) -> np.ndarray:
+        """Float64 (N,); NaN where an anomaly is missing."""
+        shares = np.array([self.shares[int(lead)] for lead in leads])
+        value: np.ndarray = climatology(matrix, self.target)
+        value += (_anomalies(matrix, self.target) * shares).sum(axis=1)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRecipe:
+    """LightGBM on twelve features, target = value 24 h later."""
+
+    trees: Trees
+
+    @classmethod
+    def fit(cls, matrix: np.ndarray, truth: np.ndarray, *, threads: int = 0) -> SeedRecipe:
+        """Fit on rows of lead 24."""
+        recipe = Recipe(SEED_RECIPE, SEED_ROUNDS, seed=1, threads=threads)
+        return cls(fit(matrix[:, _SEED_COLUMNS], truth, recipe))
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """Float64 (N,) for rows of lead 24."""
+        return self.trees.predict(matrix[:, _SEED_COLUMNS])
+
+
+def _column(matrix: np.ndarray, name: str) -> np.ndarray:
+    column: np.ndarray = matrix[:, NAMES.index(name)].astype(np.float64)
+    return column
+
+
+def _anomalies(matrix: np.ndarray, target: str) -> np.ndarray:
+    short = _SHORT[target]
+    return np.stack(
+        [
+            _column(matrix, f"{short}_anomaly"),
+            _column(matrix, f"same_hour_{short}_anomaly_0d"),
+        ],
+        axis=1,
+    )

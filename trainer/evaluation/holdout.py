@@ -1,0 +1,144 @@
+"""The unseen hours that a candidate is scored on, gathered from one station after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from edge_agent.contract.schema import TARGETS, TIME
+from trainer.evaluation import baselines
+from trainer.evaluation.dataset import Pairs, gather, row_of, scoring_pairs, stride, times
+from trainer.evaluation.dataset import truth as truth_of
+from trainer.evaluation.events import EVENTS, normal_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from trainer.evaluation.dataset import Source, Split, StationSeries
+    from trainer.workspace.parallel import Each
+
+HOLDOUT_PAIRS = 700_000
+"""Most pairs of origin and lead that scores and the gate's evidence rest on. One station keeps each
+origin of its holdout up to a record of 57 years; many take turns, evenly over hours and days."""
+
+SEED_PAIRS = 300_000
+"""Most pairs that the seed recipe is trained on; one station has as many in 34 years."""
+
+_FIRST_ORIGIN = 24
+
+
+def origin_step(stations: int, start: datetime, end: datetime, leads: Sequence[int]) -> int:
+    """Step between origins that keeps a period's pairs to `HOLDOUT_PAIRS`."""
+    hours = int((end - start) / timedelta(hours=1)) + 1
+    return stride(stations * hours * len(leads), HOLDOUT_PAIRS)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What baselines are fitted on: hours before `Split.train_end`.
+
+    Attributes:
+        seed: Inputs of the seed recipe, float32 (M, F).
+        seed_truth: Target -> observed a day later, float64 (M,).
+        counts: Event -> `events.normal_counts`.
+    """
+
+    seed: np.ndarray
+    seed_truth: Mapping[str, np.ndarray]
+    counts: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """Unseen hours, N pairs of origin and lead.
+
+    Attributes:
+        leads: Hours ahead, shape (N,).
+        stations: KMA number, shape (N,).
+        times: Target hours, UTC.
+        matrix: Inputs, float32 (N, F).
+        truth: Target -> observed, float64 (N,), NaN = none.
+        past: Of the same stations.
+    """
+
+    leads: np.ndarray
+    stations: np.ndarray
+    times: pl.Series
+    matrix: np.ndarray
+    truth: Mapping[str, np.ndarray]
+    past: Past
+
+    @classmethod
+    def of(
+        cls, sources: Sequence[Source], split: Split, leads: Sequence[int], each: Each = map
+    ) -> Holdout:
+        """Gather the holdout of a split; one station at a time is in memory."""
+        hours = sum(_seed_origins(one, split) for one in sources)
+        steps = _Steps(
+            origin_step(len(sources), split.holdout, split.last, leads), stride(hours, SEED_PAIRS)
+        )
+        parts = list(each(partial(_station, split, tuple(leads), steps), sources))
+        return cls(
+            leads=np.concatenate([one.leads for one in parts]),
+            stations=np.concatenate([one.stations for one in parts]),
+            times=pl.concat([one.times for one in parts]),
+            matrix=np.concatenate([one.matrix for one in parts]),
+            truth={t: np.concatenate([one.truth[t] for one in parts]) for t in TARGETS},
+            past=Past(
+                np.concatenate([one.past.seed for one in parts]),
+                {t: np.concatenate([one.past.seed_truth[t] for one in parts]) for t in TARGETS},
+                {e.name: np.sum([one.past.counts[e.name] for one in parts], 0) for e in EVENTS},
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Each how many-th origin is taken of the holdout, and for the seed recipe."""
+
+    holdout: int
+    seed: int
+
+
+def _station(split: Split, leads: tuple[int, ...], steps: _Steps, source: Source) -> Holdout:
+    one = source.load()
+    pairs = scoring_pairs([one], split.holdout, split.last, leads, steps.holdout)
+    return Holdout(
+        leads=pairs.leads,
+        stations=np.full(len(pairs), one.number),
+        times=times([one], pairs),
+        matrix=gather([one], pairs),
+        truth={target: truth_of([one], pairs, target) for target in TARGETS},
+        past=_past(one, split, steps.seed),
+    )
+
+
+def _past(one: StationSeries, split: Split, every: int) -> Past:
+    origins = np.arange(_FIRST_ORIGIN, _FIRST_ORIGIN + _seed_origins(one, split))
+    origins = origins[(origins + one.number) % every == 0]
+    leads = np.full(len(origins), baselines.SEED_LEAD)
+    pairs = Pairs(np.zeros(len(origins), int), origins, leads)
+    before = one.frame[TIME] < split.train_end
+    seen = before.to_numpy()
+    return Past(
+        gather([one], pairs),
+        {target: truth_of([one], pairs, target) for target in TARGETS},
+        {
+            event.name: normal_counts(
+                event, one.frame[TIME].filter(before), one.truth[event.target][: one.hours][seen]
+            )
+            for event in EVENTS
+        },
+    )
+
+
+def _seed_origins(source: Source, split: Split) -> int:
+    """Number of origins of the seed recipe before the training ends."""
+    stop = min(row_of(source, split.train_end), source.hours) - baselines.SEED_LEAD
+    return max(0, stop - _FIRST_ORIGIN)

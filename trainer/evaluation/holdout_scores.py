@@ -1,0 +1,204 @@
+"""Scores of a candidate on its holdout, beside every baseline on the same pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edge_agent.contract import missing_inputs, residuals
+from edge_agent.contract.schema import TARGETS
+from trainer.evaluation import baselines, breakdown
+from trainer.evaluation.breakdown import Detail, Spread, Warned
+from trainer.evaluation.events import EVENTS, normal_rates
+from trainer.evaluation.point_scores import Score, by_lead, coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_agent.contract.forecast import TargetForecast
+    from edge_agent.system.ports import Predictor
+    from trainer.evaluation.dataset import Split
+    from trainer.evaluation.holdout import Holdout
+    from trainer.training.fit import Fitted
+
+SCORED_LEADS = (1, 3, 6, 12, 24, 36, 48)
+HEADLINE_LEAD = 24
+MODEL = "model"
+ALL_BUT_HUMIDITY = "all but humidity"
+
+
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything measured at training time.
+
+    Attributes:
+        holdout_from: First origin, UTC.
+        holdout_to: Newest observation, UTC.
+        scores: Target -> forecast -> lead -> score.
+        coverage_80: Target -> lead -> share of observations inside the 80 % interval.
+        parity: Target -> worst difference between ONNX and LightGBM.
+        trained_to: End of the training targets, UTC.
+        damped: Target -> lead -> the two shares of the damped anomaly, from training hours.
+        detail: Target -> scores by season, block, station, of distributions and of events.
+        lacking: Target -> group of inputs that a farm may not measure -> RMSE 24 h ahead without
+            it; `ALL_BUT_HUMIDITY` stands for a farm with temperature and humidity only.
+    """
+
+    holdout_from: str
+    holdout_to: str
+    scores: dict[str, dict[str, dict[int, Score]]]
+    coverage_80: dict[str, dict[int, float]]
+    parity: dict[str, float] = {}
+    trained_to: str = ""
+    damped: dict[str, dict[int, tuple[float, float]]] = {}
+    detail: dict[str, Detail] = {}
+    lacking: dict[str, dict[str, float]] = {}
+
+    def headline(self) -> dict[str, dict[str, float]]:
+        """Figures for the manifest: per target, RMSE of every forecast at 24 h and more."""
+        out = {}
+        for target, forecasts in self.scores.items():
+            figures = {
+                f"rmse_24h_{name}": round(scores[HEADLINE_LEAD].rmse, 4)
+                for name, scores in forecasts.items()
+                if HEADLINE_LEAD in scores
+            }
+            own = forecasts[MODEL][HEADLINE_LEAD]
+            figures |= {
+                "mae_24h": round(own.mae, 4),
+                "bias_24h": round(own.bias, 4),
+                "r2_24h": round(own.r2, 4),
+                "rows_24h": float(own.rows),
+                "coverage_80_24h": round(self.coverage_80[target][HEADLINE_LEAD], 4),
+            }
+            figures |= {
+                f"rmse_{lead}h_{MODEL}": round(score.rmse, 4)
+                for lead, score in forecasts[MODEL].items()
+                if lead != HEADLINE_LEAD
+            }
+            out[target] = figures
+        return out
+
+
+def score_holdout(
+    holdout: Holdout,
+    split: Split,
+    predictors: Mapping[str, Predictor],
+    fitted: Fitted,
+    *,
+    threads: int,
+    progress: Callable[[str], None],
+) -> Metrics:
+    """Score the exported models and all baselines on the holdout.
+
+    Args:
+        holdout: Unseen hours.
+        split: Borders of the run.
+        predictors: The exported graphs, as the agent runs them.
+        fitted: Residual tables and the damped baseline.
+        threads: For the seed recipe's training.
+        progress: Told each step before it begins; the seed recipe's training is one of its own.
+    """
+    scores: dict[str, dict[str, dict[int, Score]]] = {}
+    covered: dict[str, dict[int, float]] = {}
+    details: dict[str, Detail] = {}
+    matrix, leads, truths = holdout.matrix, holdout.leads, holdout.truth
+    for target in TARGETS:
+        truth = truths[target]
+        progress(f"{target}: training of the seed recipe, for comparison")
+        seed = _seed_forecast(holdout, target, threads)
+        progress(f"{target}: scores on the holdout")
+        points = predictors[target].predict(matrix).astype(np.float64)
+        forecasts = {
+            MODEL: points,
+            "persistence": baselines.persistence(matrix, target),
+            "climatology": baselines.climatology(matrix, target),
+            "damped_anomaly": fitted.damped[target].predict(matrix, leads),
+            "seed_recipe": seed,
+        }
+        scores[target] = by_lead(forecasts, truth, leads)
+        hours = holdout.times.to_list()
+        spread = residuals.apply(fitted.residuals[target], target, points, hours, leads)
+        normal = residuals.apply(
+            fitted.climatology_residuals[target],
+            target,
+            forecasts["climatology"],
+            hours,
+            leads,
+        )
+        details[target] = _detail(holdout, target, forecasts, spreads=(spread, normal))
+        low, high = (spread.quantiles[:, spread.levels == level][:, 0] for level in (0.1, 0.9))
+        covered[target] = {
+            lead: coverage(*(v[leads == lead] for v in (truth, low, high))) for lead in SCORED_LEADS
+        }
+    return Metrics(
+        holdout_from=f"{split.holdout:%Y-%m-%dT%H:%M}Z",
+        holdout_to=f"{split.last:%Y-%m-%dT%H:%M}Z",
+        scores=scores,
+        coverage_80=covered,
+        trained_to=f"{split.train_end:%Y-%m-%dT%H:%M}Z",
+        damped={
+            target: {lead: fitted.damped[target].shares[lead] for lead in SCORED_LEADS}
+            for target in TARGETS
+        },
+        detail=details,
+        lacking={target: lacking(holdout, target, predictors[target]) for target in TARGETS},
+    )
+
+
+def lacking(
+    holdout: Holdout, target: str, predictor: Predictor, lead: int = HEADLINE_LEAD
+) -> dict[str, float]:
+    """RMSE on the holdout without each group of inputs, and with temperature and humidity only."""
+    rows = holdout.leads == lead
+    matrix = holdout.matrix[rows]
+    truth = holdout.truth[target][rows]
+    known = np.isfinite(truth)
+    cases: dict[str, tuple[str, ...]] = {group: (group,) for group in missing_inputs.GROUPS}
+    cases[ALL_BUT_HUMIDITY] = missing_inputs.ALL_BUT_HUMIDITY
+    found = {}
+    for name, groups in cases.items():
+        error = predictor.predict(missing_inputs.blanked(matrix, groups)) - truth
+        found[name] = round(float(np.sqrt(np.mean(error[known] ** 2))), 4)
+    return found
+
+
+def _detail(
+    holdout: Holdout,
+    target: str,
+    forecasts: Mapping[str, np.ndarray],
+    *,
+    spreads: tuple[TargetForecast, TargetForecast],
+) -> Detail:
+    leads, truth, valid = holdout.leads, holdout.truth[target], holdout.times
+    rates = {name: normal_rates(counts) for name, counts in holdout.past.counts.items()}
+    by_lead_spread: dict[int, dict[str, Spread]] = {}
+    by_event: dict[str, dict[int, Warned]] = {e.name: {} for e in EVENTS if e.target == target}
+    for lead in SCORED_LEADS:
+        rows = leads == lead
+        model, normal = (_rows(one, rows) for one in spreads)
+        times_here = valid.filter(rows)
+        by_lead_spread[lead] = breakdown.spread(model, normal, truth[rows], times_here)
+        for name, warned in breakdown.events(target, model, truth[rows], times_here, rates).items():
+            by_event[name][lead] = warned
+    return Detail(
+        parts=breakdown.parts(forecasts, truth, leads, valid, holdout.stations, crossed=MODEL),
+        spread=by_lead_spread,
+        events=by_event,
+    )
+
+
+def _rows(forecast: TargetForecast, rows: np.ndarray) -> TargetForecast:
+    return replace(forecast, values=forecast.values[rows], quantiles=forecast.quantiles[rows])
+
+
+def _seed_forecast(holdout: Holdout, target: str, threads: int) -> np.ndarray:
+    """Seed recipe trained on the same hours; NaN at other leads than its own."""
+    past = holdout.past
+    recipe = baselines.SeedRecipe.fit(past.seed, past.seed_truth[target], threads=threads)
+    out = np.full(len(holdout.leads), np.nan)
+    rows = holdout.leads == baselines.SEED_LEAD
+    out[rows] = recipe.predict(holdout.matrix[rows])
+    return out

@@ -1,0 +1,103 @@
+"""What farms tell of their last week over MQTT -> the lake.
+
+A message comes from a device that somebody else runs: it is read with limits, must be of the farm
+that its topic names, and one that is not as agreed is named and passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import polars as pl
+from msgspec import Meta
+
+from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.farm_identity import Identity
+from trainer.ingest.sources.kma import YEARS
+from trainer.ingest.tables import ours
+from trainer.workspace.farms import admit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trainer.workspace.lake import Lake, Merge
+    from trainer.workspace.places import FarmId
+
+KIND: Final = "history"
+SOURCE: Final = "mqtt"
+_FORM: Final = "farm-edge/history/1"
+_STEP_S: Final = 3600
+_MOST_HOURS: Final = 24 * 31
+
+
+class _History(Identity, frozen=True, forbid_unknown_fields=False, kw_only=True):
+    """What is needed of the message; docs/mqtt has all of it, and newer agents may say more."""
+
+    schema: str
+    start: Annotated[datetime, Meta(tz=True)]
+    step_s: int
+    values: dict[str, Annotated[tuple[float | None, ...], Meta(max_length=_MOST_HOURS)]]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What came of the messages: a merge for each farm, and what was passed over and why."""
+
+    merges: Mapping[FarmId, Merge]
+    passed_over: tuple[str, ...]
+
+
+def collect(lake: Lake, messages: Mapping[str, bytes], base: str, now: datetime) -> Collected:
+    """Merge each farm's hours; the caller holds the lake's lock.
+
+    Args:
+        lake: Where to.
+        messages: Retained payloads by topic.
+        base: What topics begin with, such as `farm/v1`.
+        now: UTC.
+
+    Raises:
+        StorageError: The lake cannot be read or written.
+    """
+    merges, passed_over = {}, []
+    for topic, payload in sorted(messages.items()):
+        try:
+            farm, merge = admit(lake, *read(topic, payload, base), SOURCE, now)
+        except BadData as fault:
+            passed_over.append(f"{topic}: {fault}")
+        else:
+            merges[farm] = merge
+    return Collected(merges, tuple(passed_over))
+
+
+def read(topic: str, payload: bytes, base: str) -> tuple[Identity, pl.DataFrame]:
+    """Whose hours a message has, and the hours as `tables.ours` returns them. Pure.
+
+    Raises:
+        BadData: Not such a message, or of another farm than its topic's.
+    """
+    try:
+        told = msgspec.json.decode(payload, type=_History)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise BadData(str(fault)) from fault
+    if told.schema != _FORM or told.step_s != _STEP_S:
+        raise BadData(f"form {told.schema!r} in steps of {told.step_s} s, not {_FORM!r} of an hour")
+    if topic != f"{base}/{told.site}/{told.device}/{KIND}":
+        raise BadData(f"speaks for {told.site}/{told.device}, which is not its topic's")
+    hours = {len(series) for series in told.values.values()}
+    early, late = YEARS
+    if len(hours) != 1 or not early <= told.start.year <= late:
+        raise BadData("its series are of different lengths, or of no year to speak of")
+    start = told.start.astimezone(UTC)
+    times = [start + timedelta(seconds=_STEP_S * step) for step in range(hours.pop())]
+    columns = {name: told.values[name] for name in schema.OBSERVED if name in told.values}
+    frame = pl.DataFrame(
+        {schema.TIME: times} | columns,
+        schema={schema.TIME: schema.TIME_DTYPE} | dict.fromkeys(columns, pl.Float64),
+    )
+    whose = msgspec.convert(told, Identity, from_attributes=True)
+    return whose, ours(frame)

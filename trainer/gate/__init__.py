@@ -1,0 +1,4 @@
+"""What may go live: decision rules, canary, drift.
+
+Imports `workspace`, `evaluation` and `depot`.
+"""

@@ -1,0 +1,175 @@
+"""The live canary against the live stable release on new hours; promoted or halted by itself.
+
+The rules are in `trial`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edge_agent.contract import features
+from edge_agent.contract.errors import BadData, InputMissing, NothingNew, TryLater
+from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.schema import TARGETS
+from edge_agent.forecasting.inference import load_predictors
+from trainer.depot import releases
+from trainer.depot.publisher import RUN
+from trainer.depot.release_log import ReleaseLog
+from trainer.depot.roles import CANARY, STABLE
+from trainer.evaluation.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times, truth
+from trainer.evaluation.holdout_scores import SCORED_LEADS
+from trainer.gate.canary_rules import judge, losses_of
+from trainer.workspace.runs import plain_name
+from trainer.workspace.stations import station as station_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.system.ports import Clock
+    from trainer.evaluation.dataset import StationSeries
+    from trainer.gate.canary_rules import Losses, Trial
+    from trainer.workspace.workspace import Workspace
+
+
+def assess(workspace: Workspace, clock: Clock) -> Trial:
+    """Score the live canary on the hours of the lake; nothing is changed.
+
+    Raises:
+        NothingNew: There is no canary, it holds stable's models, or trials are off.
+        InputMissing: There is no stable release to hold it against.
+        BadData: One of the two cannot be computed by this code.
+    """
+    needed = workspace.config.depot.canary_days
+    if not needed:
+        raise NothingNew("canary: trials are off ([depot] canary_days = 0)")
+    depot = releases.open_depot(workspace, clock)
+    live = depot.live()
+    if CANARY not in live:
+        raise NothingNew("canary: no release on that channel")
+    if STABLE not in live:
+        raise InputMissing(
+            "canary: no stable release to hold it against; publish the first one with "
+            "`trainer promote --channel stable`"
+        )
+    canary, stable = live[CANARY].manifest, live[STABLE].manifest
+    if _models(canary) == _models(stable):
+        raise NothingNew(f"canary: release {canary.release} has the models of stable")
+    since = _since(workspace, canary)
+    losses = _losses(
+        workspace,
+        (canary, stable),
+        (depot.content(canary), depot.content(stable)),
+        since,
+        clock.now(),
+    )
+    return judge(losses, (canary.release, stable.release), since, needed)
+
+
+def act(workspace: Workspace, trial: Trial, clock: Clock) -> int | None:
+    """Do what a trial came to, and write it down.
+
+    Returns:
+        The release that was published on stable (promoted) or canary (halted); None = wait.
+
+    Raises:
+        TryLater: Another release was published meanwhile.
+        Refused: A signing key is not on this machine.
+    """
+    live = releases.open_depot(workspace, clock).live()
+    for channel, number in ((CANARY, trial.canary), (STABLE, trial.stable)):
+        if channel not in live or live[channel].manifest.release != number:
+            raise TryLater(f"canary: {channel} changed while it was judged: run it again")
+    workspace.records.write(
+        f"state/canary/{trial.canary}.json",
+        msgspec.json.format(msgspec.json.encode(trial), indent=1),
+    )
+    why = "; ".join(trial.reasons)
+    if trial.outcome == "promote":
+        return releases.carry(
+            workspace, live[CANARY].manifest, STABLE, f"canary {trial.canary}: {why}", clock
+        )
+    if trial.outcome == "halt":
+        return releases.rollback(
+            workspace, trial.stable, f"canary {trial.canary} halted: {why}", clock, channel=CANARY
+        )
+    return None
+
+
+def _losses(
+    workspace: Workspace,
+    manifests: tuple[Manifest, Manifest],
+    contents: tuple[Mapping[str, bytes], Mapping[str, bytes]],
+    since: datetime,
+    now: datetime,
+) -> dict[str, Losses]:
+    series = [_series(workspace, manifest, manifests[0], since, now) for manifest in manifests]
+    pairs = scoring_pairs(series[0], since, now, SCORED_LEADS) if series[0] else None
+    if pairs is None or len(pairs) == 0:
+        return {}
+    said = [
+        _forecasts(manifest, files, gather(own, pairs))
+        for manifest, files, own in zip(manifests, contents, series, strict=True)
+    ]
+    korea = times(series[0], pairs).dt.offset_by(f"{KOREA_OFFSET_H}h").dt.date()
+    days = (korea - korea.min()).dt.total_days().to_numpy().astype(np.intp)
+    return {
+        target: losses_of(
+            said[0][target], said[1][target], truth(series[0], pairs, target), pairs, days
+        )
+        for target in TARGETS
+    }
+
+
+def _series(
+    workspace: Workspace, manifest: Manifest, canary: Manifest, since: datetime, now: datetime
+) -> Sequence[StationSeries]:
+    if manifest.features.digest != features.digest():
+        raise BadData(
+            f"canary: release {manifest.release} ({manifest.channel}) has other features than "
+            "this code and cannot be scored: publish one of this version"
+        )
+    found = []
+    for number in map(int, canary.lineage["stations"].split(",")):
+        normals = manifest.sites.get(str(number))
+        if normals is None:
+            raise BadData(
+                f"canary: release {manifest.release} has no normals of station {number}: "
+                "publish one by hand"
+            )
+        start = since - timedelta(hours=WARM_UP_HOURS)
+        frame = workspace.lake.observations(number, start, now)
+        if frame.height:
+            site = station_of(number).site
+            found.append(prepare(number, frame, site, normals.coefficients))
+    return found
+
+
+def _forecasts(
+    manifest: Manifest, files: Mapping[str, bytes], matrix: np.ndarray
+) -> dict[str, np.ndarray]:
+    models = {target: files[one.file.path] for target, one in manifest.models.items()}
+    predictors = load_predictors(models, matrix.shape[1])
+    return {t: predictors[t].predict(matrix).astype(np.float64) for t in TARGETS}
+
+
+def _since(workspace: Workspace, canary: Manifest) -> datetime:
+    """First full hour with these models; giving them to more devices begins no new trial."""
+    began = canary.created_at
+    for entry in reversed(ReleaseLog(workspace.records).entries()):
+        if entry.channel != CANARY:
+            continue
+        # Other corrections for farms are no other models.
+        if plain_name(entry.run) != plain_name(canary.lineage.get(RUN, "")):
+            break
+        began = min(began, entry.at)
+    at = datetime.fromisoformat(began).astimezone(UTC)
+    return at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+def _models(manifest: Manifest) -> dict[str, str]:
+    return {target: model.file.sha256 for target, model in manifest.models.items()}

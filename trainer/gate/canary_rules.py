@@ -1,0 +1,223 @@
+"""The rules of a canary's trial. Pure.
+
+Rules, numbered as tests and reasons name them:
+
+    C1  Both releases forecast the same hours: every origin since the canary went live whose last
+        lead has been observed, each release on its own normals. The measure per target is the
+        square root of the ratio of squared errors, each lead first divided by stable's mean there,
+        so that an hour ahead counts as much as two days. Days are resampled in blocks.
+    C2  A canary without a number at more than `ABSENT` of the hours that stable knows is halted.
+    C3  From `EARLY_DAYS` on it is halted where the lower 95 % bound of a ratio is above `MARGIN`.
+    C4  After `canary_days` it goes to stable where the upper 95 % bound of every ratio is at most
+        `MARGIN`.
+    C5  Where neither is certain it goes on until twice `canary_days`, and is then halted: what
+        cannot be shown to be harmless does not reach every farm.
+
+The gate, with a year of hours, asks for 1 %. Two weeks of paired hours of equal models scatter by
+some 1.5 %, so a margin of 1 % would halt every second good canary; 5 % halts few, and sees what
+a gate cannot: new weather, a changed feed, a broken file.
+
+Halting publishes stable's models on the canary channel as a new, higher release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+import numpy as np
+
+from trainer.depot.roles import CANARY, STABLE
+from trainer.evaluation import bootstrap
+from trainer.evaluation.holdout_scores import HEADLINE_LEAD, SCORED_LEADS
+from trainer.evaluation.point_scores import common
+from trainer.workspace.config import LEAST_CANARY_DAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from trainer.evaluation.dataset import Pairs
+
+MARGIN: Final = 1.05
+ABSENT: Final = 0.01
+EARLY_DAYS: Final = LEAST_CANARY_DAYS
+BLOCK_DAYS: Final = 3
+"""About the cube root of the days (Kuensch 1989), and as long as weather hangs together."""
+FULL_DAY_HOURS: Final = 18
+_SEED: Final = 20240417
+
+Outcome = Literal["wait", "promote", "halt"]
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """One target: RMSE at 24 h of both, ratio over all leads with its 95 % bounds, hours missing.
+
+    Bounds are one-sided; None before there are `EARLY_DAYS`.
+    """
+
+    rmse_24h_canary: float
+    rmse_24h_stable: float
+    ratio: float
+    lower: float | None
+    upper: float | None
+    hours: int
+    missing: int
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """A canary's trial so far.
+
+    Attributes:
+        canary: Its release number.
+        stable: Release it is held against.
+        since: First origin, UTC.
+        days: Days with at least `FULL_DAY_HOURS` scored hours.
+        needed: Days after which it is decided.
+        targets: Comparison per target.
+        outcome: What the rules say.
+        reasons: Why, with figures.
+    """
+
+    canary: int
+    stable: int
+    since: str
+    days: int
+    needed: int
+    targets: dict[str, Compared]
+    outcome: Outcome
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """One target's errors by day of the Korean calendar.
+
+    Attributes:
+        canary: Sum of squared errors over stable's mean square of their lead, shape (days,).
+        stable: The same of stable.
+        hours: Scored hours at the headline lead, shape (days,).
+        rmse: RMSE at the headline lead: canary, stable.
+        known: Pairs that stable and the truth know.
+        missing: Those of them at which the canary has no number.
+    """
+
+    canary: np.ndarray
+    stable: np.ndarray
+    hours: np.ndarray
+    rmse: tuple[float, float]
+    known: int
+    missing: int
+
+
+def judge(
+    losses: Mapping[str, Losses], releases: tuple[int, int], since: datetime, needed: int
+) -> Trial:
+    """Apply C2 to C5. Pure.
+
+    Args:
+        losses: Per target.
+        releases: Numbers of canary and stable.
+        since: First origin, UTC.
+        needed: Days after which it is decided.
+    """
+    full = [int((one.hours >= FULL_DAY_HOURS).sum()) for one in losses.values()]
+    days = min(full, default=0)
+    targets = {target: _compared(one, days) for target, one in losses.items()}
+    absent = [
+        f"C2 {target}: no number at {one.missing} of {one.known} hours"
+        for target, one in losses.items()
+        if one.missing > ABSENT * one.known
+    ]
+    worse = [
+        f"C3 {target}: RMSE ratio to release {releases[1]} is {one.ratio:.3f}, surely above "
+        f"{MARGIN:g} (at least {one.lower:.3f}) after {days} days"
+        for target, one in targets.items()
+        if one.lower is not None and one.lower > MARGIN
+    ]
+    open_ = [
+        f"{target}: RMSE ratio to release {releases[1]} is {one.ratio:.3f}, at most {one.upper:.3f}"
+        for target, one in targets.items()
+        if one.upper is not None and one.upper > MARGIN
+    ]
+    outcome: Outcome = "wait"
+    if absent or worse:
+        outcome, reasons = "halt", [*absent, *worse]
+    elif days < needed:
+        reasons = [f"{days} of {needed} days are scored"]
+    elif not open_:
+        outcome = "promote"
+        reasons = [
+            f"C4 {target}: RMSE ratio to release {releases[1]} is {one.ratio:.3f}, at most "
+            f"{one.upper:.3f} after {days} days"
+            for target, one in targets.items()
+        ]
+    elif days < 2 * needed:
+        reasons = [f"C5 {line}: not certain after {days} days" for line in open_]
+    else:
+        outcome = "halt"
+        reasons = [f"C5 {line}: not shown to be harmless in {days} days" for line in open_]
+    return Trial(
+        canary=releases[0],
+        stable=releases[1],
+        since=f"{since:%Y-%m-%dT%H:%M}Z",
+        days=days,
+        needed=needed,
+        targets=targets,
+        outcome=outcome,
+        reasons=tuple(reasons),
+    )
+
+
+def _compared(one: Losses, days: int) -> Compared:
+    total = float(one.stable.sum())
+    ratio = float(np.sqrt(one.canary.sum() / total)) if total > 0.0 else float("nan")
+    lower = upper = None
+    if days >= EARLY_DAYS and total > 0.0:
+        drawn = bootstrap.weights(len(one.stable), _SEED, block=BLOCK_DAYS)
+        below = drawn @ one.stable
+        ratios = np.sqrt((drawn @ one.canary)[below > 0.0] / below[below > 0.0])
+        lower, upper = (float(bound) for bound in np.quantile(ratios, (0.05, 0.95)))
+    return Compared(*one.rmse, ratio, lower, upper, one.known - one.missing, one.missing)
+
+
+def losses_of(
+    canary: np.ndarray, stable: np.ndarray, observed: np.ndarray, pairs: Pairs, days: np.ndarray
+) -> Losses:
+    """Errors of one target by day. Pure.
+
+    Args:
+        canary: Forecasts, shape (N,), NaN = none.
+        stable: The same.
+        observed: Truth, shape (N,), NaN = none.
+        pairs: Their leads.
+        days: Row of each pair's day, shape (N,).
+    """
+    known = common(observed, {STABLE: stable})
+    missing = known & ~np.isfinite(canary)
+    both = known & ~missing
+    errors = {CANARY: (canary - observed) ** 2, STABLE: (stable - observed) ** 2}
+    scale = np.ones(max(SCORED_LEADS) + 1)
+    for lead in SCORED_LEADS:
+        rows = both & (pairs.leads == lead)
+        if rows.any():
+            scale[lead] = max(float(errors[STABLE][rows].mean()), np.finfo(np.float64).tiny)
+    count = int(days.max()) + 1 if len(days) else 0
+    sums = {
+        name: np.bincount(days[both], (squared / scale[pairs.leads])[both], count)
+        for name, squared in errors.items()
+    }
+    headline = both & (pairs.leads == HEADLINE_LEAD)
+    rmse = [
+        float(np.sqrt(errors[name][headline].mean())) if headline.any() else float("nan")
+        for name in (CANARY, STABLE)
+    ]
+    return Losses(
+        sums[CANARY],
+        sums[STABLE],
+        np.bincount(days[headline], minlength=count),
+        (rmse[0], rmse[1]),
+        int(known.sum()),
+        int(missing.sum()),
+    )

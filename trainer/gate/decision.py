@@ -1,0 +1,184 @@
+"""From evidence to a decision. Pure: the same evidence and terms give the same decision.
+
+Rules, numbered as tests, refusals and `docs/gate.md` name them:
+
+    G1   Floor: skill against the best of persistence, climatology and damped anomaly.
+    G2   Beside a champion each target must be better, or as good within a margin.
+    G3   A target that failed keeps the champion's model where the other one is better.
+    G4   Models of two releases stand together only on the same normals.
+    G5   The graph that is judged is the file that is published, on this code's features.
+    G6   No lead, season, half of the day, tail or station clearly worse.
+    G7   Bias.          G8  Intervals.          G9  Events.
+    G10  Leak alarms.   G11 Length of the holdout.
+    G12  Forecasts for all hours.               G13 Training ended before the holdout began.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edge_agent.contract.schema import LEADS, TARGETS
+from trainer.evaluation import daily_sums as records
+from trainer.gate import rules_champion, rules_events, rules_floor
+from trainer.gate.resampled_sums import Board, Finding
+from trainer.gate.rules_champion import Route
+from trainer.gate.thresholds import FARM, RELEASE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trainer.gate.thresholds import Limits
+
+
+class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is judged, apart from the sums.
+
+    Attributes:
+        run: The candidate.
+        channel: Where it is to go.
+        champion: Release it is held against, or None; 0 = the run's own models, for a farm.
+        trained_to: End of its training targets, UTC.
+        embargo_hours: Hours kept free between training and holdout.
+        holdout_from: First origin, UTC; after the champion's training as well.
+        holdout_to: Newest observation, UTC.
+        quarter: Quarter in which the holdout ends.
+        attempt: Number of this attempt within channel and quarter.
+        alpha: Chance of a false "better" that this attempt may use.
+        same_recipe: Whether it differs from the champion by data and seed only.
+        same_normals: Whether its models and the champion's can stand in one release.
+        seed: Of the resampling.
+        parity: Target -> worst difference between ONNX and LightGBM, as measured in training.
+        farm: Device ("site/id") whose corrections are held against the shared models, or empty.
+    """
+
+    run: str
+    channel: str
+    champion: int | None
+    trained_to: str
+    embargo_hours: int
+    holdout_from: str
+    holdout_to: str
+    quarter: str
+    attempt: int
+    alpha: float
+    same_recipe: bool
+    same_normals: bool
+    seed: int
+    parity: dict[str, float]
+    farm: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the gate decided and from what.
+
+    Attributes:
+        terms: What was judged.
+        evidence: SHA-256 (hex) of the evidence file.
+        passed: Whether anything may go live.
+        winners: Targets whose model goes in.
+        routes: Target -> how it got through, or "worse".
+        reasons: For every rule that failed, which and with what figures.
+        findings: Every rule with its figures.
+    """
+
+    terms: Terms
+    evidence: str
+    passed: bool
+    winners: tuple[str, ...]
+    routes: dict[str, Route]
+    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def conclude(terms: Terms, content: bytes) -> Decision:
+    """Judge evidence as `evidence.to_bytes` wrote it.
+
+    Raises:
+        BadData: It is damaged.
+    """
+    found = records.from_bytes(content)
+    limits = FARM if terms.farm else RELEASE
+    findings = [_range(terms)]
+    routes: dict[str, Route] = {}
+    if found.days < rules_floor.LEAST_DAYS:
+        # Too short for any of the other rules to mean something.
+        findings.append(rules_floor.too_short(found.days))
+    else:
+        board = Board(found, terms.seed)
+        findings += rules_floor.holdout(board)
+        for target in TARGETS:
+            route, here = _target(board, target, terms, limits)
+            routes[target] = route
+            findings += here
+    winners, more = _winners(terms, findings, routes)
+    findings += more
+    return Decision(
+        terms=terms,
+        evidence=hashlib.sha256(content).hexdigest(),
+        passed=bool(winners),
+        winners=winners,
+        routes=routes,
+        reasons=tuple(one.reason() for one in findings if not one.passed),
+        findings=tuple(findings),
+    )
+
+
+def _target(board: Board, target: str, terms: Terms, limits: Limits) -> tuple[Route, list[Finding]]:
+    findings = [
+        *rules_floor.floor(board, target, counted=limits.floor),
+        *rules_floor.leaks(board, target),
+        *rules_floor.present(board, target),
+    ]
+    if terms.champion is None:
+        return Route.FIRST, findings
+    route, compared = rules_champion.compare(
+        board,
+        target,
+        alpha=terms.alpha,
+        same_recipe=terms.same_recipe,
+        live="the shared models'" if terms.farm else f"release {terms.champion}'s",
+    )
+    return route, [
+        *findings,
+        compared,
+        *rules_champion.slices(board, target, limits),
+        *rules_champion.bias(board, target),
+        *rules_champion.intervals(board, target, limits),
+        *rules_events.events(board, target, limits),
+    ]
+
+
+def _winners(
+    terms: Terms, findings: list[Finding], routes: Mapping[str, Route]
+) -> tuple[tuple[str, ...], list[Finding]]:
+    failed = {one.target for one in findings if not one.passed}
+    good = tuple(target for target in TARGETS if target not in failed)
+    if "" in failed or not good:
+        return (), []
+    if len(good) == len(TARGETS):
+        return good, []
+    if terms.champion is None:
+        return (), []
+    if any(routes[target] is not Route.BETTER for target in good):
+        text = f"{', '.join(good)} is not better, so it does not go in without the other target"
+        return (), [Finding("G3", "", "", passed=False, counted=True, text=text)]
+    if not terms.same_normals:
+        text = "normals changed, so a target that lost cannot keep its old model"
+        return (), [Finding("G4", "", "", passed=False, counted=True, text=text)]
+    return good, []
+
+
+def _range(terms: Terms) -> Finding:
+    """G13: no target of training, nor a window that reaches beyond it, lies in the holdout."""
+    embargo = max(terms.embargo_hours, *LEADS)
+    end = datetime.fromisoformat(terms.trained_to)
+    passed = end + timedelta(hours=embargo) <= datetime.fromisoformat(terms.holdout_from)
+    text = (
+        f"trained on hours up to {terms.trained_to}, judged on hours from {terms.holdout_from}; "
+        f"at least {embargo} hours must lie between"
+    )
+    return Finding("G13", "", "", passed, counted=True, text=text)

@@ -1,0 +1,281 @@
+"""Whether a candidate may go live: loads it, what it meets and the hours, and acts on the verdict.
+
+The rules are those of `trainer.gate.decision`. Kept in the run's folder, so that the decision can
+be computed again: `gate-<channel>.json` with terms and findings, `gate-<channel>.parquet` with the
+daily sums that they follow from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edge_agent.contract import features, golden_windows
+from edge_agent.contract.errors import BadData, GateRefused, InputMissing, NothingNew
+from edge_agent.contract.schema import TARGETS
+from edge_agent.forecasting.inference import load_predictors
+from trainer.depot.publisher import FARMS, RUN
+from trainer.depot.releases import open_depot
+from trainer.evaluation import daily_sums
+from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION
+from trainer.evaluation.hindcast import Candidate, Period, collect
+from trainer.gate.attempts import Attempt, alpha_of, count, quarter_of
+from trainer.gate.decision import Decision, Terms, conclude
+from trainer.training import candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.system.ports import Clock
+    from trainer.evaluation.holdout_scores import Metrics
+    from trainer.workspace.runs import RunStore
+    from trainer.workspace.workspace import Workspace
+
+_WITH = "-with-"
+TRAINED_TO = "trained_to"
+"""Key of the lineage: end of the training targets, UTC."""
+
+RECIPE = ("parameters", "features_digest", "code_version")
+"""Keys of the lineage that are equal where only data and seeds differ."""
+
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A candidate as loaded."""
+
+    folder: Path
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Champion:
+    """What is live on the channel."""
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+
+
+def champion_of(workspace: Workspace, channel: str, clock: Clock) -> Manifest | None:
+    """The live release of a channel, or None."""
+    live = open_depot(workspace, clock).live().get(channel)
+    return live.manifest if live else None
+
+
+def stems_from(release: Manifest, folder: Path) -> bool:
+    """Whether a release is this run, or was composed of it and the champion before it."""
+    run = release.lineage.get(RUN, "")
+    return run == folder.name or run.startswith(f"{folder.name}{_WITH}")
+
+
+def run_of(workspace: Workspace, release: Manifest) -> Path:
+    """Folder of the run that the gate judged before this release."""
+    return workspace.run_store.folder(release.lineage.get(RUN, "").partition(_WITH)[0])
+
+
+def evidence_of(folder: Path, channel: str) -> bytes:
+    """What the gate judged a run by: for the channel, or for another one where it has that only.
+
+    Raises:
+        InputMissing: The run was never judged here.
+    """
+    paths = [folder / f"gate-{channel}.parquet", *sorted(folder.glob("gate-*.parquet"))]
+    for path in paths:
+        if path.exists():
+            return path.read_bytes()
+    raise InputMissing(f"{folder}: no evidence of the gate: judge the run here first")
+
+
+def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Path:
+    """Judge a candidate and return the folder of the run to publish.
+
+    That is the candidate itself, or, where only one target is better, a run composed of its model
+    and the champion's other one.
+
+    Raises:
+        GateRefused: Nothing may go live; the text lists each failed rule with its figures.
+        NothingNew: The candidate's models are the champion's.
+        BadData: The run is damaged, or was trained on other features than this code computes.
+    """
+    run = load(folder)
+    champion = _champion(workspace, channel, clock)
+    if champion and _hashes(run.manifest) == _hashes(champion.manifest):
+        raise NothingNew(f"{folder.name}: {channel} holds these models already")
+    terms = _terms(run, champion, channel)
+    attempt = Attempt(
+        at=f"{clock.now():%Y-%m-%dT%H:%M:%SZ}",
+        channel=channel,
+        quarter=terms.quarter,
+        run=folder.name,
+        champion=terms.champion or 0,
+    )
+    number = count(workspace.records, attempt)
+    terms = msgspec.structs.replace(terms, attempt=number, alpha=alpha_of(number))
+    content = _evidence(workspace, run, champion, terms)
+    decision = conclude(terms, content)
+    runs = workspace.run_store
+    runs.add(folder.name, f"gate-{channel}.parquet", content)
+    runs.add(
+        folder.name,
+        f"gate-{channel}.json",
+        msgspec.json.format(msgspec.json.encode(decision), indent=1),
+    )
+    if not decision.passed:
+        raise GateRefused(f"{folder.name}: refused for {channel}: " + "; ".join(decision.reasons))
+    if champion is None or len(decision.winners) == len(TARGETS):
+        return folder
+    return _compose(runs, run, champion, set(decision.winners))
+
+
+def examine(workspace: Workspace, folder: Path) -> tuple[Decision, bytes]:
+    """The verdict on a run as if nothing were live, and its evidence; nothing is written.
+
+    Raises:
+        BadData: See `decide`.
+        InputMissing: The folder is no candidate.
+    """
+    run = load(folder)
+    terms = _terms(run, None, "")
+    content = _evidence(workspace, run, None, terms)
+    return conclude(terms, content), content
+
+
+def recompute(folder: Path, channel: str) -> tuple[Decision, Decision]:
+    """The decision on file, and the one that follows from its terms and its evidence now.
+
+    Raises:
+        InputMissing: The run was never judged for the channel.
+        BadData: A file is damaged, or the evidence is not the decision's.
+    """
+    path = folder / f"gate-{channel}.json"
+    try:
+        recorded = msgspec.json.decode(path.read_bytes(), type=Decision)
+        content = path.with_suffix(".parquet").read_bytes()
+    except FileNotFoundError as fault:
+        raise InputMissing(f"{fault.filename}: missing; judge the run first") from fault
+    except msgspec.DecodeError as fault:
+        raise BadData(f"{path}: {fault}") from fault
+    if hashlib.sha256(content).hexdigest() != recorded.evidence:
+        raise BadData(f"{path.with_suffix('.parquet')}: not the evidence of this decision")
+    return recorded, conclude(recorded.terms, content)
+
+
+def load(folder: Path) -> Run:
+    """A candidate that this code can judge.
+
+    Raises:
+        InputMissing: The folder is no candidate.
+        BadData: It is damaged, or was trained on other features than this code computes.
+    """
+    run = Run(folder, *candidate.load(folder))
+    if run.manifest.features.digest != features.digest():
+        raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
+    if TRAINED_TO not in run.manifest.lineage or not run.metrics.damped:
+        raise BadData(f"G5 {folder.name}: trained before the gate knew its rules; train again")
+    return run
+
+
+def _champion(workspace: Workspace, channel: str, clock: Clock) -> _Champion | None:
+    """What is live, unless this code cannot run it any more or its training range is unknown."""
+    depot = open_depot(workspace, clock)
+    live = depot.live().get(channel)
+    if (
+        live is None
+        or live.manifest.features.digest != features.digest()
+        or TRAINED_TO not in live.manifest.lineage
+    ):
+        return None
+    return _Champion(live.manifest, depot.content(live.manifest))
+
+
+def _hashes(manifest: Manifest) -> dict[str, str]:
+    return {target: model.file.sha256 for target, model in manifest.models.items()}
+
+
+def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
+    lineage = run.manifest.lineage
+    embargo = int(lineage["embargo_hours"])
+    start = datetime.fromisoformat(run.metrics.holdout_from)
+    if champion:
+        # What the champion was trained on says nothing about it.
+        seen = datetime.fromisoformat(champion.manifest.lineage[TRAINED_TO])
+        start = max(start, seen + timedelta(hours=embargo))
+    return Terms(
+        run=run.folder.name,
+        channel=channel,
+        champion=champion.manifest.release if champion else None,
+        trained_to=lineage[TRAINED_TO],
+        embargo_hours=embargo,
+        holdout_from=f"{start:%Y-%m-%dT%H:%M}Z",
+        holdout_to=run.metrics.holdout_to,
+        quarter=quarter_of(datetime.fromisoformat(run.metrics.holdout_to)),
+        attempt=1,
+        alpha=alpha_of(1),
+        same_recipe=champion is not None
+        and all(lineage.get(key) == champion.manifest.lineage.get(key) for key in RECIPE),
+        same_normals=champion is not None and _compatible(run.manifest, champion.manifest),
+        seed=SEED,
+        parity=run.metrics.parity,
+    )
+
+
+def _evidence(workspace: Workspace, run: Run, champion: _Champion | None, terms: Terms) -> bytes:
+    models = {CHALLENGER: Candidate.of(run.manifest, run.files)}
+    if champion:
+        models[CHAMPION] = Candidate.of(champion.manifest, champion.files)
+    period = Period(
+        stations=tuple(int(one) for one in run.manifest.lineage["stations"].split(",")),
+        start=datetime.fromisoformat(terms.holdout_from),
+        end=datetime.fromisoformat(terms.holdout_to),
+        trained_to=datetime.fromisoformat(terms.trained_to),
+        damped=run.metrics.damped,
+    )
+    return daily_sums.to_bytes(collect(workspace.lake, period, models))
+
+
+def _compatible(one: Manifest, other: Manifest) -> bool:
+    return all(other.sites.get(number) == normals for number, normals in one.sites.items())
+
+
+def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -> Path:
+    """A run with the winners' models, and the champion's where the challenger lost."""
+    manifest, reigning = run.manifest, champion.manifest
+    models = {t: (manifest if t in winners else reigning).models[t] for t in TARGETS}
+    content = {
+        one.file.path: (run.files if target in winners else champion.files)[one.file.path]
+        for target, one in models.items()
+    }
+    predictors = load_predictors(
+        {target: content[one.file.path] for target, one in models.items()},
+        len(manifest.features.names),
+    )
+    windows = golden_windows.with_predictions(
+        run.files[manifest.golden.path], {t: p.predict for t, p in predictors.items()}
+    )
+    path, reference = candidate.golden_file(windows)
+    composed = msgspec.structs.replace(
+        manifest,
+        tuned=(),
+        models=models,
+        golden=reference,
+        residuals={t: (manifest if t in winners else reigning).residuals[t] for t in TARGETS},
+        scores={t: (manifest if t in winners else reigning).scores[t] for t in TARGETS},
+        lineage={
+            **{key: text for key, text in manifest.lineage.items() if key != FARMS},
+            **{f"kept_{t}": f"release {reigning.release}" for t in TARGETS if t not in winners},
+        },
+    )
+    name = f"{run.folder.name}{_WITH}{reigning.release}"
+    folder = runs.folder(name)
+    if not (folder / candidate.MANIFEST).exists():
+        candidate.write(folder, composed, {**content, path: windows}, run.metrics)
+    return runs.folder(name)

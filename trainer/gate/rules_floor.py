@@ -1,0 +1,132 @@
+"""What every release must be, champion or not: better than simple references, and honest. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, RELATIVE_HUMIDITY
+from trainer.evaluation.daily_sums import CHALLENGER, CLIMATOLOGY, PERSISTENCE, lead_slice
+from trainer.gate.resampled_sums import Finding, lower, ratio
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from trainer.gate.resampled_sums import Board
+
+FLOOR: Final = {6: 0.05, 12: 0.05, 24: 0.0, 48: 0.0}
+"""Least skill by lead against the best reference: the lower 95 % bound, at 48 h the value."""
+
+POINT_ONLY: Final = 48
+
+LEAST_DAYS: Final = 180
+LEAST_HALF: Final = 60
+"""Days that a holdout must have in October to March, and in April to September."""
+
+LEAST_PRESENT: Final = 0.99
+LEAK_RMSE: Final = {AIR_TEMPERATURE: 2.3, RELATIVE_HUMIDITY: 13.0}
+"""A year's RMSE a day ahead below which observations alone have not come on Seoul."""
+
+LEAK_SHARE: Final = {AIR_TEMPERATURE: 0.70, RELATIVE_HUMIDITY: 0.65}
+"""The same as a share of persistence's error: the sea makes some stations easy for everybody."""
+
+
+def too_short(days: int) -> Finding:
+    """G11 for a holdout of which nothing else can be said."""
+    return _length(days >= LEAST_DAYS, f"{days} days")
+
+
+def holdout(board: Board) -> list[Finding]:
+    """G11: long enough, with a winter and a summer half."""
+    rows = board.evidence.losses[AIR_TEMPERATURE, lead_slice(24), CHALLENGER][:, 0] > 0
+    cold = board.evidence.winter_half()
+    winter, summer = int((rows & cold).sum()), int((rows & ~cold).sum())
+    enough = winter + summer >= LEAST_DAYS and min(winter, summer) >= LEAST_HALF
+    told = f"{winter + summer} days, {winter} of them from October to March"
+    return [_length(enough, told)]
+
+
+def floor(board: Board, target: str, *, counted: bool) -> list[Finding]:
+    """G1: skill against the best of persistence, climatology and damped anomaly."""
+    found = []
+    for lead, least in FLOOR.items():
+        reference = board.best_reference(target, lead)
+        value, draws = skill(board, target, lead, reference)
+        bound = lower(draws, 0.95)
+        passed = value >= least if lead == POINT_ONLY else bound > least
+        own = board.losses(target, lead_slice(lead), CHALLENGER).rmse()
+        theirs = board.losses(target, lead_slice(lead), reference).rmse()
+        wanted = "the skill at least" if lead == POINT_ONLY else "the bound above"
+        found.append(
+            Finding(
+                "G1", target, f"{lead} h", passed or not counted, counted,
+                text=(
+                    f"RMSE {own:.3f} against {reference}'s {theirs:.3f}, skill {value:.3f} "
+                    f"(lower 95 % bound {bound:.3f}); {wanted} {least:g} is needed"
+                ),
+            )
+        )  # fmt: skip
+    return found
+
+
+def leaks(board: Board, target: str) -> list[Finding]:
+    """G10: too good to be true means that the model knew the answer."""
+    unit = QUANTITIES[target].unit
+    own = board.losses(target, lead_slice(24), CHALLENGER).rmse()
+    theirs = board.losses(target, lead_slice(24), PERSISTENCE).rmse()
+    share = own / theirs
+    limit, least = LEAK_RMSE[target], LEAK_SHARE[target]
+    near, near_draws = skill(board, target, 12, CLIMATOLOGY)
+    far, far_draws = skill(board, target, 24, CLIMATOLOGY)
+    bound = lower(far_draws - near_draws, 0.95)
+    return [
+        Finding(
+            "G10", target, "24 h", not (own < limit and share < least), counted=True,
+            text=(
+                f"RMSE {own:.3f} {unit}, {share:.3f} of persistence's; below both {limit:g} and "
+                f"{least:g} is a leak alarm: look for the future among the inputs"
+            ),
+        ),
+        Finding(
+            "G10", target, "12-24 h", far <= 0.0 or bound <= 0.0, counted=True,
+            text=(
+                f"skill against the normals {near:.3f} at 12 h and {far:.3f} at 24 h (lower "
+                f"95 % bound of the difference {bound:+.3f}); above 0 is a leak alarm: look for "
+                "the future among the inputs"
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def present(board: Board, target: str) -> list[Finding]:
+    """G12: a forecast that is missing where one could be made is a failure."""
+    absent = board.evidence.absent.get((target, CHALLENGER), 0)
+    rows = sum(
+        board.losses(target, part, CHALLENGER).point["rows"]
+        for part in board.parts(target, CHALLENGER)
+        if part.startswith("lead:")
+    )
+    share = rows / (rows + absent)
+    return [
+        Finding(
+            "G12", target, "", share >= LEAST_PRESENT, counted=True,
+            text=f"forecasts for {share:.2%} of the hours, at least {LEAST_PRESENT:.0%} are needed",
+        )
+    ]  # fmt: skip
+
+
+def skill(board: Board, target: str, lead: int, reference: str) -> tuple[float, np.ndarray]:
+    """Skill 1 - MSE / MSE of the reference at a lead: the value, and one per draw."""
+    part = lead_slice(lead)
+    value, draws = ratio(
+        board.losses(target, part, CHALLENGER), board.losses(target, part, reference), "squared"
+    )
+    return 1.0 - value, 1.0 - draws
+
+
+def _length(enough: bool, told: str) -> Finding:
+    text = (
+        f"the holdout has {told}; at least {LEAST_DAYS} are needed with {LEAST_HALF} in each "
+        "half of the year (October to March, April to September): ingest more years, or raise "
+        "holdout_share in trainer.toml"
+    )
+    return Finding("G11", "", "", enough, counted=True, text=text)

@@ -1,0 +1,121 @@
+"""What ingest must remember of a station besides its rows: one small file, replaced as a whole.
+
+ledger/asos/station=108.json   answers merged so far; hours that answers lacked
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edge_agent.contract.errors import StorageError
+from trainer.ingest import gap_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trainer.workspace.store import Store
+
+
+class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """Consecutive absent hours with one history: first hour (UTC), count, asks, last day (KST)."""
+
+    start: str
+    hours: int
+    times: int
+    last: date
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    merged: int = 0
+    absent: list[_Run] = []
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Memory of one station and source.
+
+    Attributes:
+        merged: Number of the newest raw answer that is in the lake, all older ones included.
+        absent: Hour -> (times asked, Korean day of the last time) for hours no answer had.
+    """
+
+    merged: int = 0
+    absent: dict[int, tuple[int, date]] = field(default_factory=dict)
+
+    def waiting(self, today: date) -> list[int]:
+        """Absent hours that are not to be asked for today."""
+        return [
+            hour
+            for hour, (times, last) in self.absent.items()
+            if (due := gap_plan.next_ask(hour, times, last)) is None or due > today
+        ]
+
+    def given_up(self) -> int:
+        """Number of hours that are not coming."""
+        return sum(
+            gap_plan.next_ask(hour, times, last) is None
+            for hour, (times, last) in self.absent.items()
+        )
+
+    def note(self, asked: Iterable[int], got: set[int], today: date) -> None:
+        """Bring in an answer: which hours were asked for, and which it had."""
+        for hour in asked:
+            if hour not in got:
+                times, last = self.absent.get(hour, (0, None))
+                # A second run on one day is not a second chance that KMA had.
+                self.absent[hour] = (times if last == today else times + 1, today)
+        for hour in got:
+            self.absent.pop(hour, None)
+
+
+def load(store: Store, source: str, station: int) -> Ledger:
+    """The ledger of a station; an empty one where there is none.
+
+    Raises:
+        StorageError: The file is damaged.
+    """
+    name = _name(source, station)
+    content = store.read(name)
+    if content is None:
+        return Ledger()
+    try:
+        document = msgspec.json.decode(content, type=_File)
+        absent = {
+            hour: (run.times, run.last)
+            for run in document.absent
+            for hour in range(_hour(run.start), _hour(run.start) + run.hours)
+        }
+    except (msgspec.DecodeError, ValueError) as fault:
+        raise StorageError(
+            f"lake: {name} is damaged: remove it; raw answers are merged again from the start"
+        ) from fault
+    return Ledger(document.merged, absent)
+
+
+def save(store: Store, source: str, station: int, ledger: Ledger) -> None:
+    """Replace the ledger of a station."""
+    runs = []
+    entries = sorted(ledger.absent.items())
+    for (_, history), group in groupby(
+        enumerate(entries), key=lambda item: (item[1][0] - item[0], item[1][1])
+    ):
+        hours = [hour for _, (hour, _) in group]
+        start = gap_plan.moment_of(hours[0]).strftime("%Y-%m-%dT%HZ")
+        runs.append(_Run(start, len(hours), *history))
+    content = msgspec.json.encode(_File(ledger.merged, runs))
+    store.write(_name(source, station), content + b"\n")
+
+
+def _name(source: str, station: int) -> str:
+    return f"ledger/{source}/station={station}.json"
+
+
+def _hour(text: str) -> int:
+    from datetime import UTC, datetime
+
+    return gap_plan.hour_of(datetime.strptime(text, "%Y-%m-%dT%HZ").replace(tzinfo=UTC))

@@ -1,0 +1,167 @@
+"""Files into the lake: Parquet and CSV in KMA's names or ours, CSV from KMA's data portal."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import polars as pl
+
+from edge_agent.contract.errors import BadData, UsageError
+from edge_agent.contract.schema import TIME
+from trainer.ingest.sources import kma
+from trainer.ingest.tables import content_of, ours, table
+from trainer.workspace.raw import SEVERAL, pack
+from trainer.workspace.stations import station as station_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from edge_agent.system.ports import Clock
+    from trainer.workspace.workspace import Workspace
+
+STATION: Final = "station"
+_STATION_NAMES: Final = (STATION, "stnId")
+JOURNAL: Final = "imports.jsonl"
+IMPORTS: Final = "import"
+"""Folder of the raw store with the files that were brought in."""
+
+
+class Import:
+    """Imports into one workspace.
+
+    Args:
+        workspace: Where to.
+        clock: Stamps revisions and the journal.
+    """
+
+    def __init__(self, workspace: Workspace, clock: Clock) -> None:
+        self._workspace = workspace
+        self._store = workspace.store
+        self._lake = workspace.lake
+        self._clock = clock
+
+    def bring(self, path: Path, station: int | None = None) -> list[dict[str, Any]]:
+        """Bring in one file; all of its stations, or none when it has a fault.
+
+        Args:
+            path: The file.
+            station: Station of rows that do not say it; where they do, only its rows are taken.
+
+        Returns:
+            One entry a station: `station`, `rows`, `added`, `changed`.
+
+        Raises:
+            InputMissing: No such file.
+            UsageError: It does not say the station, and neither did the caller.
+            BadData: It is not what its name says, or rows are not hourly observations.
+            TryLater: Another process is writing to the lake.
+        """
+        content = content_of(path)
+        try:
+            frames, source = read(path.name, content, station)
+        except BadData as fault:
+            raise BadData(f"{path}: {fault}") from fault
+        except UsageError as fault:
+            raise UsageError(f"{path}: {fault}") from fault
+        with self._workspace.lake_lock():
+            return self._merge(path.name, content, frames, source)
+
+    def _merge(
+        self, name: str, content: bytes, frames: dict[int, pl.DataFrame], source: str
+    ) -> list[dict[str, Any]]:
+        now = self._clock.now()
+        self._keep(name, content, frames)
+        result = []
+        for number, frame in frames.items():
+            merge = self._lake.merge(number, frame, source, now)
+            result.append(
+                {
+                    "station": number,
+                    "rows": frame.height,
+                    "added": merge.added,
+                    "changed": merge.changed,
+                }
+            )
+        if any(entry["added"] or entry["changed"] for entry in result):
+            self._journal(name, content, source, result)
+        return result
+
+    def _keep(self, name: str, content: bytes, stations: Iterable[int]) -> None:
+        """The file as it came, so that the lake can be made anew; each content once.
+
+        Kept before it is merged: what is in the lake is in the raw store.
+        """
+        raw, now = self._workspace.raw, self._clock.now()
+        kept = raw.names(IMPORTS, SEVERAL)
+        about = {"file": name, "stations": ",".join(map(str, stations))}
+        packed = pack(about, content, now, 0)
+        digest = hashlib.sha256(content).hexdigest()
+        for _, other in kept:
+            if other.endswith(f"_{digest[:16]}.gz") and raw.read(other)[0].query == about:
+                return
+        raw.keep(IMPORTS, SEVERAL, max((n for n, _ in kept), default=0) + 1, digest[:16], packed)
+
+    def _journal(
+        self, name: str, content: bytes, source: str, result: list[dict[str, Any]]
+    ) -> None:
+        entry = {
+            "imported_at": f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}",
+            "file": name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "source": source,
+            "stations": result,
+        }
+        before = self._store.read(JOURNAL) or b""
+        self._store.write(JOURNAL, before + msgspec.json.encode(entry) + b"\n")
+
+
+def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.DataFrame], str]:
+    """Tidy frames by station, and what to call the source. Pure.
+
+    Args:
+        name: File name; its ending tells the kind.
+        content: The file.
+        station: See `Import.bring`.
+
+    Raises:
+        UsageError: The station is not known.
+        BadData: Not readable as what the name says.
+    """
+    if not name.lower().endswith(".csv"):
+        return _tidy(table(name, content), station), "parquet"
+    head = content[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
+    columns = {part.strip(b' "\r') for part in head.split(b",")}
+    if {TIME.encode(), kma.TIME_FIELD.encode()} & columns:
+        return _tidy(table(name, content), station), "csv"
+    from trainer.ingest.sources import portal_csv
+
+    return _tidy(portal_csv.parse(content), station), "portal"
+
+
+def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
+    named = next((name for name in _STATION_NAMES if name in frame.columns), None)
+    if named is None:
+        if station is None:
+            raise UsageError("the rows do not say their station: name it with --station")
+        return {station: _one(frame, station)}
+    numbers = frame[named].cast(pl.Int64, strict=False)
+    if numbers.null_count():
+        raise BadData(f"column {named} holds something that is no station number")
+    found = sorted(numbers.unique().to_list())
+    if station is not None:
+        if station not in found:
+            raise BadData(f"no rows of station {station}; the file has {found[:5]}")
+        found = [station]
+    return {number: _one(frame.filter(numbers == number), number) for number in found}
+
+
+def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:
+    site = station_of(station).site
+    if kma.TIME_FIELD in frame.columns:
+        return kma.tidy(frame, site)
+    if TIME not in frame.columns:
+        raise BadData(f"no column {kma.TIME_FIELD} (KMA's names) or {TIME} (ours)")
+    return ours(frame)

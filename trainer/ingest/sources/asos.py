@@ -1,0 +1,203 @@
+"""KMA's hourly surface observations (data.go.kr, AsosHourlyInfoService): parser and client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import polars as pl
+
+from edge_agent.contract.errors import BadData, ProtocolFault
+from trainer.ingest.sources import envelope
+from trainer.ingest.sources.kma import NAMES, QC_FIELDS, TIME_FIELD, read_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from trainer.ingest.sources.http import Reply, Service
+
+NAME: Final = "asos"
+PAGE_ROWS: Final = 999
+"""Most rows a request may ask for; 1000 is answered with error 99."""
+
+KEY_FIELD: Final = "serviceKey"
+KST: Final = timezone(timedelta(hours=9))
+_TITLE: Final = "ASOS hourly service"
+_FIELDS: Final = (TIME_FIELD, "stnId", *NAMES, *QC_FIELDS.values())
+
+# KMA sends every value as text; a number is read too, as a re-encoding proxy may send one.
+_Item = msgspec.defstruct(
+    "_Item", [(name, str | float | None, "") for name in _FIELDS], frozen=True, gc=False
+)
+
+
+class _Items(msgspec.Struct, frozen=True):
+    item: list[_Item] | _Item | str | None = None  # type: ignore[valid-type]
+
+
+class _Body(msgspec.Struct, frozen=True):
+    items: _Items | list[Any] | str | None = None
+    totalCount: int | str = 0  # noqa: N815 - KMA's field name
+
+
+class _Response(msgspec.Struct, frozen=True):
+    header: envelope.Header
+    body: _Body | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    response: _Response
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of an answer.
+
+    Attributes:
+        rows: KMA's fields as text (`sources.kma` names them), in the order received.
+        total: Rows of the whole answer, over all pages.
+    """
+
+    rows: pl.DataFrame
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request (without the key) and its answer."""
+
+    query: dict[str, str]
+    reply: Reply[Page]
+
+
+def parse(body: bytes, status: int) -> Page:
+    """Page from an answer in JSON or XML.
+
+    Args:
+        body: As received.
+        status: HTTP status.
+
+    Returns:
+        The rows; none where KMA says that it has no data (code 03, or empty items).
+
+    Raises:
+        Transient, Truncated: Worth a repeat.
+        QuotaSpent, NotPublished, Refused, ProtocolFault: Not worth one.
+    """
+    content = envelope.sort_out(body, status, _TITLE)
+    return _from_json(content) if content.startswith(b"{") else _from_xml(content)
+
+
+def query(station: int, start: datetime, end: datetime, page: int = 1) -> dict[str, str]:
+    """Query fields for the hours `start` to `end`, both included (aware times)."""
+    first, last = start.astimezone(KST), end.astimezone(KST)
+    return {
+        "numOfRows": str(PAGE_ROWS),
+        "pageNo": str(page),
+        "dataType": "JSON",
+        "dataCd": "ASOS",
+        "dateCd": "HR",
+        "startDt": f"{first:%Y%m%d}",
+        "startHh": f"{first:%H}",
+        "endDt": f"{last:%Y%m%d}",
+        "endHh": f"{last:%H}",
+        "stnIds": str(station),
+    }
+
+
+def hours_asked(asked: Mapping[str, str]) -> range:
+    """Hours since 1970 (UTC) that a query asked for."""
+    first, last = (
+        datetime.strptime(asked[f"{end}Dt"] + asked[f"{end}Hh"], "%Y%m%d%H").replace(tzinfo=KST)
+        for end in ("start", "end")
+    )
+    return range(int(first.timestamp()) // 3600, int(last.timestamp()) // 3600 + 1)
+
+
+def fetch(service: Service, station: int, start: datetime, end: datetime) -> Iterator[Exchange]:
+    """Ask for the hours `start` to `end`, page by page.
+
+    Raises:
+        ProtocolFault: A page is empty before the announced total is reached, or rows of another
+            station came.
+    """
+    seen, number = 0, 1
+    while True:
+        asked = query(station, start, end, number)
+        reply = service.ask(asked, parse)
+        page = reply.value
+        _check_station(page, station)
+        yield Exchange(asked, reply)
+        seen += page.rows.height
+        if seen >= page.total:
+            return
+        if page.rows.height == 0:
+            raise ProtocolFault(f"{_TITLE}: page {number} is empty, {page.total - seen} rows lack")
+        number += 1
+
+
+def _check_station(page: Page, station: int) -> None:
+    others = set(page.rows["stnId"].unique()) - {str(station), ""}
+    if others:
+        raise ProtocolFault(f"{_TITLE}: asked for station {station}, got {min(others)[:10]!r}")
+
+
+def _from_json(content: bytes) -> Page:
+    response = envelope.decode_json(content, _Answer, _TITLE).response
+    if not envelope.check(response.header, _TITLE):
+        return Page(_frame([]), 0)
+    if response.body is None:
+        raise ProtocolFault(f"{_TITLE}: code 00 without a body")
+    items = response.body.items
+    # Nothing found is shown as "", [] or null; any other text or list is not the protocol.
+    found: Any = items.item if isinstance(items, _Items) else items
+    if found and (isinstance(found, str) or found is items):
+        raise ProtocolFault(f"{_TITLE}: items of an unknown shape")
+    rows = found if isinstance(found, list) else [found] if found else []
+    return Page(_frame(rows), max(_count(response.body.totalCount), len(rows)))
+
+
+def _from_xml(content: bytes) -> Page:
+    root = envelope.decode_xml(content, _TITLE)
+    # The official guide prints <response> twice; `iter` finds the fields at either depth.
+    codes = [(node.text or "").strip() for node in root.iter("resultCode")]
+    messages = [(node.text or "").strip() for node in root.iter("resultMsg")]
+    if not codes or not codes[0]:
+        raise ProtocolFault(f"{_TITLE}: XML without a result code")
+    if not envelope.check(envelope.Header(codes[0], messages[0] if messages else ""), _TITLE):
+        return Page(_frame([]), 0)
+    rows = [
+        _Item(**{field.tag: field.text or "" for field in item if field.tag in _FIELDS})
+        for item in root.iter("item")
+    ]
+    totals = [(node.text or "").strip() for node in root.iter("totalCount")]
+    return Page(_frame(rows), max(_count(totals[0] if totals else 0), len(rows)))
+
+
+def _count(value: int | str) -> int:
+    """Rows announced; 0 where that cannot be read, so that only the rows at hand count."""
+    text = str(value).strip()
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _frame(rows: list[Any]) -> pl.DataFrame:
+    columns = {name: list(map(attrgetter(name), rows)) for name in _FIELDS}
+    types = dict.fromkeys(_FIELDS, pl.String)
+    try:
+        frame = pl.DataFrame(columns, schema=types, strict=True)
+    except TypeError:
+        texts = {name: list(map(_text, values)) for name, values in columns.items()}
+        frame = pl.DataFrame(texts, schema=types)
+    frame = frame.fill_null("")
+    try:
+        read_time(frame[TIME_FIELD])
+    except BadData as fault:
+        raise ProtocolFault(f"{_TITLE}: {fault}") from None
+    return frame
+
+
+def _text(value: str | float | None) -> str:
+    return "" if value is None else str(value)

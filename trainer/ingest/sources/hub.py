@@ -1,0 +1,241 @@
+"""KMA's API hub, hourly surface observations (kma_sfctm2/kma_sfctm3): parser and client.
+
+Near real time, so the source of `trainer relay`. Rules, numbered as the tests name them:
+
+    H1  The text is UTF-8 or else EUC-KR; an answer without `#START7777` is an error, one that has
+        data lines but no `#7777END` is cut off.
+    H2  Every line that does not begin with `#` is a row of 46 fields (45 in old answers, which
+        lack RN_JUN), one row out for each row in.
+    H3  Missing is -9 or below; for temperatures and dew point only -50 or below, since -9.0 is
+        weather.
+    H4  Wind comes in tens of degrees.
+    H5  Rain: -9 with a known daily sum is an hour of a wet day without an amount of its own (the
+        ASOS service flags it 9); -9 without one has no verdict (rule K6 of `sources.kma`).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta, timezone
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+import polars as pl
+
+from edge_agent.contract.errors import ProtocolFault, Refused
+from trainer.ingest.sources.envelope import clean
+from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
+from trainer.ingest.sources.kma import QC_FIELDS, TIME_FIELD, YEARS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from edge_agent.contract.errors import FarmError
+    from trainer.ingest.sources.http import Reply, Service
+
+NAME: Final = "hub"
+KEY_FIELD: Final = "authKey"
+STATION_FIELD: Final = "stnId"
+SPAN_DAYS: Final = 30
+"""Longest period of one request; KMA allows 31 days."""
+
+_TITLE: Final = "API hub"
+_PATH: Final = "/kma_sfctm3.php"
+_STATIONS_AT_ONCE: Final = 25
+_KST: Final = timezone(timedelta(hours=9))
+_COLUMNS: Final = 46
+_RN_JUN: Final = 17
+_FIELDS: Final = {
+    "wd": 2,
+    "ws": 3,
+    "pa": 7,
+    "ps": 8,
+    "ta": 11,
+    "td": 12,
+    "hm": 13,
+    "pv": 14,
+    "rn": 15,
+    "dc10Tca": 25,
+    "vs": 32,
+    "ss": 33,
+    "icsr": 34,
+    "ts": 36,
+}
+_RN_DAY: Final = 16
+_MISSING: Final = -9.0
+_MISSING_CELSIUS: Final = -50.0
+_CELSIUS: Final = ("ta", "td", "ts")
+
+
+class _Result(msgspec.Struct, frozen=True):
+    status: int | str = 0
+    message: str = ""
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    result: _Result
+
+
+Window: TypeAlias = "tuple[Sequence[int], datetime, datetime]"
+"""Stations, first and last hour of a request."""
+
+
+def parse(body: bytes, status: int) -> pl.DataFrame:
+    """Rows from an answer.
+
+    Args:
+        body: As received.
+        status: HTTP status.
+
+    Returns:
+        `tm` (naive Datetime, KST), `stnId` (Int64), KMA's fields as the ASOS service names them
+        (Float64, null = missing) and `rnQcflg` ("9" or null), in the order received: what
+        `sources.kma.tidy` reads, station by station. No rows where the hub has none.
+
+    Raises:
+        Transient, Truncated: Worth a repeat.
+        QuotaSpent, Refused, ProtocolFault: Not worth one.
+    """
+    text = _decode(body)
+    if "#START7777" not in text:
+        raise _fault(text, status)
+    lines = text[text.index("#START7777") :].splitlines()
+    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    if not any(line.startswith("#7777END") for line in lines) and (
+        rows or not (_headed(lines) and text.endswith("\n"))
+    ):
+        raise Truncated(f"{_TITLE}: the answer breaks off after {len(rows)} rows")
+    return _frame([_whole(row) for row in rows])
+
+
+def query(stations: Sequence[int], start: datetime, end: datetime) -> dict[str, str]:
+    """Query fields for the hours `start` to `end`, both included (aware times)."""
+    return {
+        "tm1": f"{start.astimezone(_KST):%Y%m%d%H%M}",
+        "tm2": f"{end.astimezone(_KST):%Y%m%d%H%M}",
+        "stn": ":".join(map(str, stations)),
+        "help": "0",
+    }
+
+
+def windows(stations: Sequence[int], start: datetime, end: datetime) -> Iterator[Window]:
+    """The requests that cover the hours `start` to `end` of stations."""
+    for at in range(0, len(stations), _STATIONS_AT_ONCE):
+        first = start
+        while first <= end:
+            last = min(end, first + timedelta(days=SPAN_DAYS) - timedelta(hours=1))
+            yield stations[at : at + _STATIONS_AT_ONCE], first, last
+            first = last + timedelta(hours=1)
+
+
+def fetch(
+    service: Service, stations: Sequence[int], start: datetime, end: datetime
+) -> Iterator[tuple[dict[str, str], Reply[pl.DataFrame]]]:
+    """Ask for the hours `start` to `end` of stations, a request for 25 stations and 30 days.
+
+    Yields:
+        The query (without the key) and its reply.
+
+    Raises:
+        ProtocolFault: Rows of a station that was not asked for came.
+    """
+    for some, first, last in windows(stations, start, end):
+        asked = query(some, first, last)
+        reply = service.ask(asked, parse, path=_PATH)
+        others = set(reply.value[STATION_FIELD].unique()) - set(some)
+        if others:
+            raise ProtocolFault(f"{_TITLE}: got rows of station {min(others)}, not asked for")
+        yield asked, reply
+
+
+def _decode(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("cp949", "replace")
+
+
+def _headed(lines: list[str]) -> bool:
+    """True where the whole header came: an answer without rows may lack the end line."""
+    return any(re.match(r"#\s+KST\b", line) for line in lines)
+
+
+def _whole(row: list[str]) -> list[str]:
+    """A row with all 46 fields."""
+    if len(row) == _COLUMNS - 1:
+        return [*row[:_RN_JUN], "-9.0", *row[_RN_JUN:]]
+    if len(row) != _COLUMNS:
+        raise ProtocolFault(
+            f"{_TITLE}: a row of {len(row)} fields instead of {_COLUMNS}: {clean(' '.join(row))}"
+        )
+    return row
+
+
+def _frame(rows: list[list[str]]) -> pl.DataFrame:
+    texts = pl.DataFrame(
+        {
+            TIME_FIELD: [row[0] for row in rows],
+            STATION_FIELD: [row[1] for row in rows],
+            **{name: [row[at] for row in rows] for name, at in _FIELDS.items()},
+            "_day": [row[_RN_DAY] for row in rows],
+        },
+        schema=dict.fromkeys((TIME_FIELD, STATION_FIELD, *_FIELDS, "_day"), pl.String),
+    )
+    # A field that is no number becomes null here and cannot be told from a missing one later,
+    # so it is looked for first: the row is not what was agreed.
+    frame = texts.select(
+        pl.col(TIME_FIELD).str.to_datetime("%Y%m%d%H%M", time_unit="us", strict=False),
+        pl.col(STATION_FIELD).cast(pl.Int64, strict=False),
+        *(pl.col(name).cast(pl.Float64, strict=False) for name in (*_FIELDS, "_day")),
+    )
+    readable = pl.all_horizontal(
+        pl.col(TIME_FIELD).dt.year().is_between(*YEARS).fill_null(value=False),
+        (pl.col(TIME_FIELD).dt.minute() == 0).fill_null(value=False),
+        pl.col(STATION_FIELD).is_not_null(),
+        *(pl.col(name).is_finite().fill_null(value=False) for name in (*_FIELDS, "_day")),
+    )
+    wrong = texts.filter(~frame.select(readable).to_series())
+    if wrong.height:
+        raise ProtocolFault(f"{_TITLE}: unreadable row: {clean(' '.join(wrong.row(0)))}")
+    known = {
+        name: pl.col(name) > (_MISSING_CELSIUS if name in _CELSIUS else _MISSING)
+        for name in (*_FIELDS, "_day")
+    }
+    return frame.select(
+        TIME_FIELD,
+        STATION_FIELD,
+        *(pl.when(known[name]).then(pl.col(name) * _scale(name)).alias(name) for name in _FIELDS),
+        pl.when(~known["rn"] & known["_day"]).then(pl.lit("9")).alias(QC_FIELDS["rn"]),
+    )
+
+
+def _scale(name: str) -> float:
+    return 10.0 if name == "wd" else 1.0
+
+
+def _fault(text: str, status: int) -> FarmError:
+    """The error that an answer without data stands for."""
+    code, message, cut_off = str(status), clean(text), "#START7777".startswith(text.strip())
+    try:
+        result = msgspec.json.decode(text.encode(), type=_Fault).result
+        code, message = str(result.status), clean(result.message)
+    except msgspec.DecodeError as fault:
+        broken = not isinstance(fault, msgspec.ValidationError)
+        cut_off |= broken and text.lstrip().startswith("{")
+    found: FarmError = ProtocolFault(
+        f"{_TITLE}: unexpected answer (HTTP {status}): {message}; check hub_url in trainer.toml"
+    )
+    if "한도" in message or "quota" in message.lower():
+        found = QuotaSpent(f"{_TITLE}: the day's quota of the key is used up ({message})")
+    elif code == "401":
+        found = Refused(f"{_TITLE}: the key is missing or wrong: check KMA_HUB_KEY ({message})")
+    elif code == "403" and "활용신청" in message:
+        found = Refused(
+            f"{_TITLE}: the key lacks this service: apply for it (활용신청) on apihub.kma.go.kr"
+        )
+    elif code in {"408", "429"} or code.startswith("5"):
+        found = Transient(f"{_TITLE}: fault {code} on KMA's side ({message})")
+    elif cut_off:
+        found = Truncated(f"{_TITLE}: an empty or cut off answer (HTTP {status})")
+    return found

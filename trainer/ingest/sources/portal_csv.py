@@ -1,0 +1,136 @@
+"""CSV downloads of KMA's data portal (data.kma.go.kr): OBS_ASOS_TIM and SURFACE_ASOS hourly. Pure.
+
+Rules, numbered as the tests name them:
+    C1  The text is UTF-8, with or without a byte order mark, or else cp949.
+    C2  Columns go by their Korean names, in any order and choice; a unit that the portal does not
+        use for hourly data makes the file unusable. `... QC플래그` belongs to the column it names,
+        and without a name to the one before it.
+    C3  Every line after the header is a row with as many fields as the header; a file that breaks
+        this was cut off or damaged and none of it is used.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Final
+
+import polars as pl
+
+from edge_agent.contract.errors import BadData
+from trainer.ingest.sources.kma import QC_FIELDS, TIME_FIELD
+
+STATION_FIELD: Final = "stnId"
+_CELSIUS: Final = ("°C", "℃", "C")
+_COLUMNS: Final = {
+    "지점": (STATION_FIELD, ()),
+    "일시": (TIME_FIELD, ()),
+    "기온": ("ta", _CELSIUS),
+    "강수량": ("rn", ("mm",)),
+    "풍속": ("ws", ("m/s",)),
+    "풍향": ("wd", ("16방위", "deg")),
+    "습도": ("hm", ("%",)),
+    "증기압": ("pv", ("hPa",)),
+    "이슬점온도": ("td", _CELSIUS),
+    "현지기압": ("pa", ("hPa",)),
+    "해면기압": ("ps", ("hPa",)),
+    "일조": ("ss", ("hr",)),
+    "일사": ("icsr", ("MJ/m2", "MJ/m²", "MJ/㎡", "MJ/m^2")),
+    "전운량": ("dc10Tca", ("10분위",)),
+    "시정": ("vs", ("10m",)),
+    "지면온도": ("ts", _CELSIUS),
+}
+"""Korean name -> KMA's field and the units that it may stand in."""
+
+_FLAG: Final = "QC플래그"
+_HEAD: Final = re.compile(r"([^()]*)(?:\(([^()]*)\))?")
+
+
+def parse(content: bytes) -> pl.DataFrame:
+    """Rows of a download.
+
+    Args:
+        content: The file.
+
+    Returns:
+        `tm` ("YYYY-MM-DD HH:MM", KST) and, as far as the file has them, `stnId` and KMA's fields
+        and QC flags, all text: what `sources.kma.tidy` reads. Rows as they stand in the file.
+
+    Raises:
+        BadData: Not text, not such a file, a line with too many or too few fields.
+    """
+    lines = _lines(_decode(content))
+    if not lines:
+        raise BadData("an empty file")
+    places, loose = _places([cell.strip() for cell in lines[0]])
+    width = len(lines[0])
+    for number, line in enumerate(lines[1:], 2):
+        if len(line) != width:
+            raise BadData(
+                f"row {number} has {len(line)} fields, the header has {width}: the file is cut "
+                "off or damaged; download it again"
+            )
+    columns = list(zip(*lines[1:], strict=True)) if len(lines) > 1 else [()] * width
+    frame = pl.DataFrame(
+        {field: list(columns[at]) for field, at in places.items()},
+        schema=dict.fromkeys(places, pl.String),
+    ).with_columns(pl.all().str.strip_chars())
+    # Fields whose flag KMA's service does not have: the verdict is applied here.
+    doubtful = {
+        field: pl.Series([cell.strip() not in {"", "0"} for cell in columns[at]], dtype=pl.Boolean)
+        for field, at in loose.items()
+    }
+    return frame.with_columns(
+        pl.when(pl.lit(bad)).then(pl.lit("")).otherwise(pl.col(field)).alias(field)
+        for field, bad in doubtful.items()
+    )
+
+
+def _decode(content: bytes) -> str:
+    for encoding in ("utf-8-sig", "cp949"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise BadData("neither UTF-8 nor cp949 text: download the file again as CSV")
+
+
+def _lines(text: str) -> list[list[str]]:
+    try:
+        return [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+    except csv.Error as fault:
+        raise BadData(f"not a readable CSV file: {fault}") from fault
+
+
+def _places(header: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Column number of each field and flag, and of flags that belong to fields without one."""
+    places: dict[str, int] = {}
+    loose: dict[str, int] = {}
+    before = ""
+    for at, cell in enumerate(header):
+        if cell.endswith(_FLAG):
+            field = _COLUMNS.get(cell.removesuffix(_FLAG).strip() or before, ("", ()))[0]
+            name = QC_FIELDS.get(field)
+            if name is not None:
+                places.setdefault(name, at)
+            elif field:
+                loose.setdefault(field, at)
+            continue
+        found = _HEAD.fullmatch(cell)
+        before = found.group(1).strip() if found else cell
+        if before not in _COLUMNS:
+            continue
+        field, units = _COLUMNS[before]
+        unit = (found.group(2) if found else None) or ""
+        if unit and unit.replace(" ", "") not in units:
+            raise BadData(f"column {cell}: unit {unit!r}, expected {' or '.join(units) or 'none'}")
+        if field in places:
+            raise BadData(f"column {cell} stands twice")
+        places[field] = at
+    if TIME_FIELD not in places or "ta" not in places:
+        raise BadData(
+            "no columns 일시 and 기온: give an hourly download of data.kma.go.kr "
+            "(OBS_ASOS_TIM, SURFACE_ASOS), or a CSV with a column tm or time"
+        )
+    return places, {field: at for field, at in loose.items() if field in places}

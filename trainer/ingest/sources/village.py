@@ -1,0 +1,209 @@
+"""KMA's village forecast (VilageFcstInfoService_2.0): parser and client.
+
+getVilageFcst is forecast guidance for a 5 km cell, issued eight times a day and forgotten by KMA
+after two; getUltraSrtNcst is what the cell has now. Code 10 with 최근 and code 03
+both mean that there is nothing (any more, or yet). What the values mean: `sources.village_table`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta, timezone
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import polars as pl
+
+from edge_agent.contract.dfs_grid import Cell
+from edge_agent.contract.errors import ProtocolFault
+from trainer.ingest.sources import envelope
+from trainer.ingest.sources.kma import YEARS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trainer.ingest.sources.http import Reply, Service
+
+NAME: Final = "village"
+KEY_FIELD: Final = "serviceKey"
+_TITLE: Final = "village forecast service"
+_ROWS: Final = 1000
+_KST: Final = timezone(timedelta(hours=9))
+_NOTHING: Final = "최근"
+_LONG: Final = ("issue", "valid", "category", "value")
+
+
+class _Item(msgspec.Struct, frozen=True, gc=False):
+    baseDate: str | int  # noqa: N815 - KMA's field names
+    baseTime: str | int  # noqa: N815
+    category: str
+    nx: int | str
+    ny: int | str
+    fcstDate: str | int = ""  # noqa: N815
+    fcstTime: str | int = ""  # noqa: N815
+    fcstValue: str | float | None = None  # noqa: N815
+    obsrValue: str | float | None = None  # noqa: N815
+
+
+class _Items(msgspec.Struct, frozen=True):
+    item: list[_Item] | _Item | str | None = None
+
+
+class _Body(msgspec.Struct, frozen=True):
+    items: _Items | list[Any] | str | None = None
+    totalCount: int | str = 0  # noqa: N815 - KMA's field name
+
+
+class _Response(msgspec.Struct, frozen=True):
+    header: envelope.Header
+    body: _Body | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    response: _Response
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: rows of (issue, valid, category, value) as naive KST times and text."""
+
+    rows: pl.DataFrame
+    cells: frozenset[Cell]
+    total: int
+
+
+def parse(body: bytes, status: int) -> Page:
+    """Page from an answer of either operation, in JSON or XML.
+
+    Args:
+        body: As received.
+        status: HTTP status.
+
+    Returns:
+        The rows; none where KMA has none. A nowcast is valid at its issue.
+
+    Raises:
+        Transient, Truncated: Worth a repeat.
+        QuotaSpent, Refused, ProtocolFault: Not worth one.
+    """
+    content = envelope.sort_out(body, status, _TITLE)
+    if content.startswith(b"{"):
+        response = envelope.decode_json(content, _Answer, _TITLE).response
+        header, found, total = response.header, _items(response.body), _total(response.body)
+    else:
+        root = envelope.decode_xml(content, _TITLE)
+        header = envelope.Header(
+            root.findtext(".//resultCode") or "", root.findtext(".//resultMsg") or ""
+        )
+        found = [_from_xml({field.tag: field.text or "" for field in i}) for i in root.iter("item")]
+        total = root.findtext(".//totalCount") or "0"
+    if not _has_rows(header):
+        return Page(_frame([]), frozenset(), 0)
+    rows = [_row(item) for item in found]
+    cells = frozenset(Cell(_number(item.nx), _number(item.ny)) for item in found)
+    return Page(_frame(rows), cells, max(_number(total), len(rows)))
+
+
+def fetch(service: Service, operation: str, cell: Cell, issue: datetime) -> list[Reply[Page]]:
+    """Ask for one issue of a cell, page by page.
+
+    Args:
+        service: The service at `[kma] village_url`.
+        operation: "getVilageFcst" or "getUltraSrtNcst".
+        cell: Where.
+        issue: Base time (aware).
+
+    Raises:
+        ProtocolFault: A page is empty before the announced total, or of another cell.
+    """
+    replies: list[Reply[Page]] = []
+    seen = 0
+    while True:
+        asked = query(cell, issue, len(replies) + 1)
+        reply = service.ask(asked, parse, path=f"/{operation}")
+        if reply.value.cells - {cell}:
+            raise ProtocolFault(f"{_TITLE}: asked for cell {cell}, got {min(reply.value.cells)}")
+        replies.append(reply)
+        seen += reply.value.rows.height
+        if seen >= reply.value.total:
+            return replies
+        if reply.value.rows.height == 0:
+            raise ProtocolFault(f"{_TITLE}: page {len(replies)} is empty before the last row")
+
+
+def query(cell: Cell, issue: datetime, page: int = 1) -> dict[str, str]:
+    """Query fields of one page."""
+    local = issue.astimezone(_KST)
+    return {
+        "numOfRows": str(_ROWS),
+        "pageNo": str(page),
+        "dataType": "JSON",
+        "base_date": f"{local:%Y%m%d}",
+        "base_time": f"{local:%H%M}",
+        "nx": str(cell.nx),
+        "ny": str(cell.ny),
+    }
+
+
+def _has_rows(header: envelope.Header) -> bool:
+    if str(header.resultCode).strip() == "10" and _NOTHING in header.resultMsg:
+        return False
+    return envelope.check(header, _TITLE)
+
+
+def _items(body: _Body | None) -> list[_Item]:
+    items = body.items if body else None
+    if not isinstance(items, _Items):
+        if items:
+            raise ProtocolFault(f"{_TITLE}: items of an unknown shape")
+        return []
+    found = items.item or []
+    if isinstance(found, str):
+        raise ProtocolFault(f"{_TITLE}: items of an unknown shape")
+    return found if isinstance(found, list) else [found]
+
+
+def _total(body: _Body | None) -> int | str:
+    return body.totalCount if body else 0
+
+
+def _from_xml(fields: dict[str, str]) -> _Item:
+    try:
+        return msgspec.convert(fields, _Item)
+    except msgspec.ValidationError as fault:
+        raise ProtocolFault(f"{_TITLE}: unexpected item: {envelope.clean(str(fault))}") from None
+
+
+def _number(value: int | str) -> int:
+    text = str(value).strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise ProtocolFault(f"{_TITLE}: {envelope.clean(text)!r} where a number belongs")
+    return int(text)
+
+
+def _row(item: _Item) -> tuple[str, str, str, str]:
+    issue = f"{item.baseDate}{item.baseTime:0>4}"
+    value = item.fcstValue if item.obsrValue is None else item.obsrValue
+    valid = issue if item.obsrValue is not None else f"{item.fcstDate}{item.fcstTime:0>4}"
+    if value is None:
+        raise ProtocolFault(f"{_TITLE}: an item of {issue} without a value")
+    return issue, valid, item.category, str(value)
+
+
+def _frame(rows: list[tuple[str, str, str, str]]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(_LONG, pl.String), orient="row")
+    times = [
+        pl.col(name).str.to_datetime("%Y%m%d%H%M", time_unit="us", strict=False)
+        for name in ("issue", "valid")
+    ]
+    parsed = frame.with_columns(times)
+    sane = pl.all_horizontal(
+        pl.col(name).dt.year().is_between(*YEARS).fill_null(value=False)
+        for name in ("issue", "valid")
+    )
+    wrong = frame.filter(~parsed.select(sane).to_series())
+    if wrong.height:
+        raise ProtocolFault(
+            f"{_TITLE}: unreadable time in {envelope.clean(' '.join(wrong.row(0)))}"
+        )
+    return parsed

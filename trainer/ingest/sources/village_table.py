@@ -1,0 +1,137 @@
+"""What the village forecast's values mean: categories, Korean time, amounts in words. Pure.
+
+Rules, numbered as the tests name them:
+    V1  Times are Korean; a forecast is known by (issue, valid hour); of doubled items the last
+        one counts.
+    V2  Values of 900 and more, or -900 and less, mean none; so does an empty one.
+    V3  Amounts come as text: 강수없음 = 0, "1mm 미만" = 0.5, "30.0~50.0mm" = the middle,
+        "50.0mm 이상" = its lower end.
+    V4  Categories that are not known here are left out; a value that cannot be read is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import polars as pl
+
+from edge_agent.contract import schema
+from edge_agent.contract.errors import ProtocolFault
+from edge_agent.contract.schema import TIME, Flag, flag_column
+from trainer.ingest.sources.envelope import clean
+
+ISSUED: Final = "issued_at"
+VALID: Final = "valid_at"
+CATEGORIES: Final = {
+    "TMP": schema.AIR_TEMPERATURE,
+    "REH": schema.RELATIVE_HUMIDITY,
+    "WSD": schema.WIND_SPEED,
+    "VEC": schema.WIND_FROM_DIRECTION,
+    "UUU": "wind_east_ms",
+    "VVV": "wind_north_ms",
+    "PCP": schema.RAIN,
+    "SNO": "new_snow_cm",
+    "POP": "rain_probability_pct",
+    "PTY": "precipitation_code",
+    "SKY": "sky_code",
+    "TMN": "air_temperature_min_c",
+    "TMX": "air_temperature_max_c",
+    "WAV": "wave_height_m",
+}
+"""Category of a forecast -> our column."""
+
+NOWCAST: Final = {
+    "T1H": schema.AIR_TEMPERATURE,
+    "REH": schema.RELATIVE_HUMIDITY,
+    "WSD": schema.WIND_SPEED,
+    "VEC": schema.WIND_FROM_DIRECTION,
+    "RN1": schema.RAIN,
+}
+"""Category of a nowcast -> our column."""
+
+COLUMNS: Final = (ISSUED, VALID, *CATEGORIES.values())
+_AMOUNT: Final = re.compile(
+    r"(\d+(?:\.\d+)?)(?:mm|cm)?(?:~(\d+(?:\.\d+)?)(?:mm|cm)?)?(미만|이상)?", re.ASCII
+)
+_NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?", re.ASCII)
+_NONE: Final = ("강수없음", "적설없음")
+
+
+def forecasts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Forecast rows as a table.
+
+    Args:
+        rows: `sources.village.Page.rows` of one or more pages.
+
+    Returns:
+        `COLUMNS`: issue and valid time (UTC) and a column for each category (Float64, null = not
+        given), ascending; one row for each issue and valid hour (V1).
+    """
+    return _wide(rows, CATEGORIES).select(COLUMNS)
+
+
+def nowcast(rows: pl.DataFrame) -> pl.DataFrame:
+    """Nowcast rows as observations.
+
+    Args:
+        rows: `sources.village.Page.rows`.
+
+    Returns:
+        What `sources.kma.tidy` returns: `time`, quantities, flags; what a nowcast has not is null
+        and MISSING. Rain is that of one hour, in winter too.
+    """
+    wide = _wide(rows, NOWCAST)
+    values = [
+        pl.col(name) if name in wide.columns else pl.lit(None, pl.Float64).alias(name)
+        for name in schema.OBSERVED
+    ]
+    frame = wide.select(pl.col(VALID).alias(TIME), *values)
+    return frame.with_columns(
+        pl.when(pl.col(name).is_null())
+        .then(pl.lit(Flag.MISSING, pl.UInt8))
+        .otherwise(pl.lit(Flag.GOOD, pl.UInt8))
+        .alias(flag_column(name))
+        for name in schema.OBSERVED
+    )
+
+
+def amount(text: str) -> float | None:
+    """Number that a value stands for (V2, V3), or None where it stands for none.
+
+    Raises:
+        ProtocolFault: Neither a number nor one of KMA's wordings.
+    """
+    compact = text.replace(" ", "")
+    if compact in _NONE:
+        return 0.0
+    if compact in {"", "-"}:
+        return None
+    if _NUMBER.fullmatch(compact):
+        value = float(compact)
+        return value if -900.0 < value < 900.0 else None
+    found = _AMOUNT.fullmatch(compact)
+    if found is None:
+        raise ProtocolFault(f"village forecast service: unreadable value {clean(text)!r}")
+    low, high = float(found[1]), float(found[2] or found[1])
+    return low / 2 if found[3] == "미만" else (low + high) / 2
+
+
+def _wide(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+    """One row for each issue and valid time (UTC), a Float64 column for each name."""
+    known = rows.filter(pl.col("category").is_in(list(names)))
+    values = pl.Series("number", [amount(text) for text in known["value"]], dtype=pl.Float64)
+    return (
+        known.with_columns(values, *(_utc(name) for name in ("issue", "valid")))
+        .group_by("issue", "valid")
+        .agg(
+            pl.col("number").filter(pl.col("category") == category).last().alias(name)
+            for category, name in names.items()
+        )
+        .sort("issue", "valid")
+        .rename({"issue": ISSUED, "valid": VALID})
+    )
+
+
+def _utc(name: str) -> pl.Expr:
+    return (pl.col(name) - pl.duration(hours=9)).dt.replace_time_zone("UTC").cast(schema.TIME_DTYPE)

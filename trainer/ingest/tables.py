@@ -1,0 +1,147 @@
+"""Files of hourly rows -> tidy frames: Parquet, or CSV as text; rows in our own names."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from edge_agent.contract import schema
+from edge_agent.contract.errors import BadData, InputMissing, StorageError
+from edge_agent.contract.schema import TIME, Flag, flag_column
+from trainer.ingest.sources import kma
+from trainer.workspace import parquet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_HEADER: Final = 10_000
+"""Longest first line of a stranger's CSV file, in bytes: a column costs two of them, and 1 kB."""
+_OURS: Final = frozenset({TIME, *schema.OBSERVED, *map(flag_column, schema.OBSERVED)})
+
+
+def content_of(path: Path, most: int | None = None) -> bytes:
+    """A file's bytes.
+
+    Args:
+        path: The file.
+        most: Longest that is read; None = any.
+
+    Raises:
+        InputMissing: No such file.
+        BadData: It is longer than `most`.
+        StorageError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(-1 if most is None else most + 1)
+    except (FileNotFoundError, IsADirectoryError) as fault:
+        raise InputMissing(f"{path}: no such file") from fault
+    except OSError as fault:
+        raise StorageError(f"{path}: cannot be read: {fault.strerror}") from fault
+    if most is not None and len(content) > most:
+        raise BadData(f"{path}: more than {most} bytes")
+    return content
+
+
+def table(name: str, content: bytes, rows: int | None = None) -> pl.DataFrame:
+    """Rows of a file; every value of a CSV file as text.
+
+    Args:
+        name: File name; its ending tells the kind.
+        content: The file.
+        rows: Most that it may have; None = any. With a limit the columns are bounded as well:
+            by the first line of CSV, and of Parquet only those in our names are read.
+
+    Raises:
+        BadData: Not readable as what the name says, or more than `rows`.
+    """
+    most = None if rows is None else rows + 1
+    if name.lower().endswith(".parquet"):
+        frame = parquet.decode(content, most, None if rows is None else _OURS)
+    elif name.lower().endswith(".csv"):
+        frame = _csv(content, most)
+    else:
+        raise BadData("unknown kind of file: give .parquet or .csv")
+    if rows is not None and frame.height > rows:
+        raise BadData(f"more than {rows} rows")
+    return frame
+
+
+def _csv(content: bytes, most: int | None) -> pl.DataFrame:
+    if most is not None and b"\n" not in content[:_HEADER] and len(content) > _HEADER:
+        raise BadData(f"its first line is longer than {_HEADER} bytes")
+    try:
+        # Everything as text: the translation decides what a number is, and drops nothing silently.
+        return pl.read_csv(
+            io.BytesIO(content), infer_schema=False, empty_string_is_null=False, n_rows=most
+        )
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
+        raise BadData("not a readable CSV file in UTF-8") from fault
+
+
+def ours(frame: pl.DataFrame, *, lines: int | None = None) -> pl.DataFrame:
+    """Rows in our own names, tidy: `time`, quantities, flags; ascending, the last row of an hour.
+
+    Args:
+        frame: `time` in UTC (text ISO 8601 with Z or offset, or aware Datetime) and quantities.
+        lines: Of the file before the first row, so that errors name a line; None: they name a row.
+
+    Raises:
+        BadData: No time or quantity, one that is of no numbers, or a time that is no full hour;
+            the text says where.
+    """
+    if TIME not in frame.columns:
+        raise BadData(f"no column {TIME}")
+    if not set(schema.OBSERVED) & set(frame.columns):
+        raise BadData(f"no column of {', '.join(schema.OBSERVED[:3])}, ...")
+    for name in sorted(_OURS & set(frame.columns) - {TIME}):
+        dtype = frame.schema[name]
+        if not dtype.is_numeric() and dtype not in {pl.String, pl.Null}:
+            raise BadData(f"column {name} is of {dtype}: numbers are needed")
+    columns: list[pl.Expr] = [pl.lit(_times(frame[TIME], lines)).alias(TIME)]
+    for name in schema.OBSERVED:
+        given = pl.col(name) if name in frame.columns else pl.lit(None, pl.Float64)
+        if name in frame.columns and frame.schema[name] == pl.String:
+            given = pl.when(given.str.strip_chars() != "").then(given.str.strip_chars())
+        number = given.cast(pl.Float64, strict=False)
+        value = pl.when(number.is_finite()).then(number)
+        stated = pl.lit(None, pl.UInt8)
+        if flag_column(name) in frame.columns:
+            stated = pl.col(flag_column(name)).cast(pl.UInt8, strict=False)
+        flag = (
+            pl.when(value.is_null())
+            .then(pl.when(given.is_not_null()).then(Flag.SOURCE).otherwise(Flag.MISSING))
+            .otherwise(Flag.GOOD)
+        )
+        kept = value.is_null() & stated.is_in([Flag.GOOD, Flag.ACCUMULATED])
+        columns += [
+            value.alias(name),
+            pl.when(kept)
+            .then(flag)
+            .otherwise(pl.coalesce(stated, flag))
+            .cast(pl.UInt8)
+            .alias(flag_column(name)),
+        ]
+    return frame.select(columns).unique(TIME, keep="last", maintain_order=True).sort(TIME)
+
+
+def _times(given: pl.Series, lines: int | None) -> pl.Series:
+    time = given
+    if time.dtype == pl.String:
+        time = time.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    if not isinstance(time.dtype, pl.Datetime) or time.dtype.time_zone is None:
+        raise BadData(f"{TIME} must be UTC: ISO 8601 with Z, or a type with a time zone")
+    time = time.dt.convert_time_zone("UTC").cast(schema.TIME_DTYPE)
+    early, late = kma.YEARS
+    good = time.dt.year().is_between(early, late) & (time.dt.truncate("1h") == time)
+    wrong = (~good.fill_null(value=False)).arg_max() if len(good) else None
+    if wrong is not None and not good[wrong]:
+        where = f"row {wrong + 1}" if lines is None else f"line {lines + wrong + 1}"
+        raise BadData(
+            f"{where}: {TIME} {str(given[wrong])[:40]!r} is no full hour like "
+            "2024-01-31T04:00:00Z or 2024-01-31T13:00:00+09:00"
+        )
+    return time

@@ -1,0 +1,182 @@
+"""A farm's hours under the shared models: what these say there, and what corrections would have.
+
+Only hours that begin an embargo after the shared models' training count: before, the models knew
+the weather of the region, and their errors there are like no others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edge_agent.contract import missing_inputs, residuals, site_correction
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.feature_table import NAMES
+from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.contract.site_correction import KNOTS, Correction
+from edge_agent.forecasting.forecaster import place_of
+from edge_agent.forecasting.inference import load_predictors
+from trainer.evaluation.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times, truth
+from trainer.evaluation.paired_scores import Said
+from trainer.gate.rules_floor import LEAST_DAYS
+from trainer.site_corrections import regression
+from trainer.site_corrections.regression import FIRST_DAYS, Chained, Lack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.system.ports import Predictor
+    from trainer.evaluation.dataset import Pairs, StationSeries
+    from trainer.gate.decision import Terms
+    from trainer.workspace.farms import Farm
+    from trainer.workspace.workspace import Workspace
+
+EVERY: Final = 5
+"""Each how many-th hour is an origin: five a day, each hour of the day in turn. All hours give the
+same corrections and scores within what days differ by, for five times the work."""
+
+_DIGITS: Final = 6
+"""Significant digits of what is published: the third is noise already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the corrections of all farms have in common; small enough to be sent to a worker.
+
+    Attributes:
+        workspace: Its lake has the farms' hours.
+        manifest: The release to be corrected.
+        models: ONNX bytes by target.
+        damped: Per target, lead -> the two shares of the damped anomaly.
+        terms: Of the gate; whose they are and where the holdout lies is each farm's own.
+        until: Newest hour that counts, UTC.
+    """
+
+    workspace: Workspace
+    manifest: Manifest
+    models: Mapping[str, bytes]
+    damped: Mapping[str, Mapping[int, tuple[float, float]]]
+    terms: Terms
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One target at the N pairs of a history.
+
+    Attributes:
+        shared: What the shared model says.
+        lack: What is missing to the truth.
+        chain: What corrections of former days would have changed.
+    """
+
+    shared: Said
+    lack: Lack
+    chain: Chained
+
+    @classmethod
+    def of(cls, history: History, target: str, predictor: Predictor, manifest: Manifest) -> Case:
+        """Forecast and forward-chain one target."""
+        table, leads = manifest.residuals[target], history.pairs.leads
+        # As the agent widens them, for instruments that the farm never had.
+        widened = missing_inputs.widening(
+            manifest.widening.get(target, {}),
+            missing_inputs.missing(history.matrix),
+            table.leads,
+            leads,
+        )
+        values = predictor.predict(history.matrix).astype(np.float64)
+        lack = Lack(
+            terms=history.terms,
+            leads=leads,
+            days=(history.times - history.times.min()).dt.total_hours().to_numpy() / 24.0,
+            errors=truth([history.one], history.pairs, target) - values,
+            around=residuals.spread(table, history.times, leads) * widened[:, None],
+        )
+        return cls(Said(values, table, widened), lack, regression.chained(lack))
+
+    def corrected(self) -> Said:
+        """What corrections of former days would have said."""
+        widened = self.shared.widened * self.chain.spread
+        return Said(self.shared.values + self.chain.change, self.shared.table, widened)
+
+    def correction(self, model: str) -> Correction:
+        """What the whole history says, for a model by its SHA-256 (hex)."""
+        everything = np.ones(len(self.lack.errors), bool)
+        return Correction(
+            model,
+            tuple(tuple(map(_rounded, row)) for row in regression.weights(self.lack)),
+            tuple(map(_rounded, regression.spread(self.lack, self.chain.change, everything))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A farm's hours that count, as N pairs of origin and lead.
+
+    Attributes:
+        one: The hours.
+        pairs: Each EVERY-th origin at each of KNOTS.
+        matrix: Inputs, float32 (N, F).
+        terms: Of `contract.tuning`, float64 (N, len(TERMS)).
+        times: Target hours, UTC.
+    """
+
+    one: StationSeries
+    pairs: Pairs
+    matrix: np.ndarray
+    terms: np.ndarray
+    times: pl.Series
+
+    @classmethod
+    def of(cls, shared: Shared, known: Farm) -> History:
+        """Read and prepare.
+
+        Raises:
+            BadData: There are none.
+            StorageError: The lake cannot be read.
+        """
+        begin = datetime.fromisoformat(shared.terms.trained_to) + timedelta(
+            hours=shared.terms.embargo_hours
+        )
+        frame = shared.workspace.lake.observations(
+            known.id, begin - timedelta(hours=WARM_UP_HOURS), shared.until
+        )
+        if frame.is_empty():
+            raise too_few(0)
+        normals = place_of(known.site, shared.manifest.sites).normals
+        one = prepare(0, frame, known.site, normals)
+        pairs = scoring_pairs([one], begin, shared.until, KNOTS, EVERY)
+        if len(pairs) == 0:
+            raise too_few(0)
+        matrix = gather([one], pairs)
+        return cls(one, pairs, matrix, site_correction.terms(matrix), times([one], pairs))
+
+    @property
+    def last(self) -> datetime:
+        """Newest hour, UTC."""
+        found: datetime = self.one.frame[TIME][-1]
+        return found
+
+    def cases(self, shared: Shared) -> dict[str, Case]:
+        """Every target."""
+        predictors = load_predictors(shared.models, len(NAMES))
+        return {t: Case.of(self, t, predictors[t], shared.manifest) for t in TARGETS}
+
+
+def too_few(days: int) -> BadData:
+    """What is said of a farm with so many days to judge by."""
+    return BadData(
+        f"{days} days with temperature and humidity can be judged, {LEAST_DAYS} are needed and "
+        f"{FIRST_DAYS} before them, all after the shared models' training"
+    )
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.{_DIGITS}g}")

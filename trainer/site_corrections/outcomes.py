@@ -1,0 +1,104 @@
+"""What became of each farm when its correction was tried: one packed line a farm.
+
+    runs/<run>/farms.jsonl.gz   `tuning_farm.Tried`: what the gate decided, and from which evidence
+
+Evidence itself is not kept: 0.9 MB a farm and day. A farm's hours are final in the lake, so it can
+be made again (`tuning.recompute`) and its SHA-256 held against the decision's.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge_agent.contract.errors import BadData
+from trainer.site_corrections.one_farm import Tried
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME: Final = "farms.jsonl.gz"
+_NAMED: Final = 10
+
+
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What trying the farms came to.
+
+    Attributes:
+        tried: Farms.
+        better: Farms of which at least one target is corrected now.
+        refused: Farms for which the shared models are as good.
+        left_out: Farm -> why it could not be judged.
+        lost: Farms that the live release corrects and this one does not.
+    """
+
+    tried: int
+    better: int
+    refused: int
+    left_out: dict[str, str]
+    lost: tuple[str, ...]
+
+    def counts(self) -> str:
+        """How many of each."""
+        return (
+            f"{self.tried} tried, {self.better} better, {self.refused} as good without, "
+            f"{len(self.left_out)} not judged"
+        )
+
+    def text(self) -> str:
+        """One line that names whoever loses a correction."""
+        if not self.lost:
+            return self.counts()
+        more = f" and {len(self.lost) - _NAMED} more" if len(self.lost) > _NAMED else ""
+        return f"{self.counts()}; corrected no more: {', '.join(self.lost[:_NAMED])}{more}"
+
+
+class Record:
+    """A record in the making, packed as it comes: a thousand decisions are 20 MB."""
+
+    def __init__(self) -> None:
+        self._packed = io.BytesIO()
+        self._lines = gzip.GzipFile(fileobj=self._packed, mode="wb", mtime=0)
+        self._tried = self._better = self._refused = 0
+        self._left_out: dict[str, str] = {}
+
+    def add(self, tried: Tried) -> None:
+        """Put down one farm."""
+        self._lines.write(msgspec.json.encode(tried, order="deterministic") + b"\n")
+        self._tried += 1
+        if tried.decision is None:
+            self._left_out[tried.farm] = tried.fault
+        elif tried.tuning is None:
+            self._refused += 1
+        else:
+            self._better += 1
+
+    def outcome(self, lost: tuple[str, ...]) -> Outcome:
+        """The sums so far.
+
+        Args:
+            lost: Farms that are corrected in what is live and will not be any more.
+        """
+        return Outcome(self._tried, self._better, self._refused, self._left_out, lost)
+
+    def content(self) -> bytes:
+        """The whole file; nothing can be added afterwards."""
+        self._lines.close()
+        return self._packed.getvalue()
+
+
+def read(content: bytes) -> Iterator[Tried]:
+    """Lines of a record.
+
+    Raises:
+        BadData: It is damaged.
+    """
+    try:
+        for line in gzip.decompress(content).splitlines():
+            yield msgspec.json.decode(line, type=Tried)
+    except (OSError, EOFError, zlib.error, msgspec.DecodeError) as fault:
+        raise BadData(f"{NAME}: damaged: {fault}") from fault

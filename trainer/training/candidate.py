@@ -1,0 +1,242 @@
+"""From the lake to a candidate run: a folder with models, scores and a manifest, never live.
+
+    runs/<run>/manifest.json        contract.manifest.Manifest, release 0, channel empty
+    runs/<run>/files/<target path>  models and golden windows
+    runs/<run>/metrics.json         every score, by target, forecast and lead
+
+The name of a run is its logical day and a digest of everything that went into it; the same data,
+code and parameters give the same name and the same bytes. The folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from edge_agent.contract import features, golden_windows
+from edge_agent.contract import manifest as contract
+from edge_agent.contract.errors import BadData, StorageError
+from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
+from edge_agent.forecasting.inference import load_predictors
+from edge_agent.system.files import make_folder, sync_folder, write_atomic
+from trainer.evaluation.dataset import split
+from trainer.evaluation.holdout import Holdout
+from trainer.evaluation.holdout_scores import SCORED_LEADS, Metrics, score_holdout
+from trainer.training import fit, onnx_export, onnx_parity
+from trainer.training.lake_source import ready, ready_farms, stations_until
+from trainer.training.lineage import digest, lineage_of
+from trainer.workspace import runs as runs_module
+from trainer.workspace.parallel import each_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from edge_agent.contract.manifest import Manifest, SiteNormals
+    from trainer.evaluation.dataset import Source, Split, StationSeries
+    from trainer.workspace.workspace import Workspace
+
+METRICS = "metrics.json"
+MANIFEST = runs_module.MANIFEST
+MIN_AGENT = "0.1.0"
+GOLDEN_LEADS = (1, 6, 24, 48)
+
+
+def train(
+    workspace: Workspace,
+    as_of: datetime,
+    *,
+    champion: Manifest | None,
+    progress: Callable[[str], None],
+) -> Path:
+    """Train a candidate on observations up to `as_of`.
+
+    Args:
+        workspace: Lake and parameters; `[training] farms` adds farms' histories.
+        as_of: Hour of the newest observation that may be used, UTC.
+        champion: What is live; its normals are kept, so that today's model of one target and
+            last month's of the other can stand in one release.
+        progress: Told each step before it begins.
+
+    Returns:
+        Folder of the run; an existing one is returned as it is.
+
+    Raises:
+        InputMissing: No observations of any configured station.
+        BadData: Too few observations, or the export does not match the model.
+        TryLater: See `parallel.each_of`.
+    """
+    options = workspace.config.training
+    records = stations_until(workspace, as_of)
+    borders = split(
+        min(one.first for one in records),
+        max(one.last for one in records),
+        options.holdout_share,
+        options.embargo_hours,
+    )
+    progress("normals")
+    sources = ready(records, borders, champion.sites if champion else {}, progress)
+    sites = {str(one.number): _normals(one) for one in sources}
+    farms = ready_farms(workspace, borders, as_of, sites, progress) if options.farms else []
+    lineage = lineage_of(workspace.config.training, sources, farms, borders)
+    name = f"{as_of + timedelta(hours=9):%Y%m%d}-{digest(lineage)[:12]}"
+    folder = workspace.run_store.folder(name)
+    if (folder / MANIFEST).exists():
+        return folder
+    with each_of(workspace.config.compute) as each:
+        fitted = fit.fit_candidate(
+            [*sources, *farms],
+            borders,
+            seed=options.seed,
+            threads=options.threads,
+            progress=progress,
+            each=each,
+        )
+        progress("holdout")
+        holdout = Holdout.of(sources, borders, SCORED_LEADS, each)
+    progress("export and parity")
+    content = {target: onnx_export.to_onnx(fitted.models[target]) for target in TARGETS}
+    checked = {
+        target: onnx_parity.check(
+            fitted.models[target], content[target], holdout.matrix, options.seed
+        )
+        for target in TARGETS
+    }
+    predictors = load_predictors(content, len(features.FEATURES))
+    metrics = score_holdout(
+        holdout, borders, predictors, fitted, threads=options.threads, progress=progress
+    )
+    metrics = msgspec.structs.replace(
+        metrics, parity={target: one.maximum for target, one in checked.items()}
+    )
+    files = {_model_path(target, body): body for target, body in content.items()}
+    windows = golden_windows.build(
+        _golden_windows(sources[0].load(), borders),
+        GOLDEN_LEADS,
+        {target: predictor.predict for target, predictor in predictors.items()},
+    )
+    golden_path, golden_ref = golden_file(windows)
+    manifest = contract.Manifest(
+        schema=contract.FORMAT,
+        project=contract.PROJECT,
+        channel="",
+        release=0,
+        created_at="",
+        min_agent=MIN_AGENT,
+        features=contract.FeatureContract(
+            digest=features.digest(),
+            names=features.FEATURES,
+            lookback_hours=features.LOOKBACK_HOURS,
+            polars=pl.__version__,
+        ),
+        leads=LEADS,
+        models={
+            target: contract.ModelRef(
+                version=_sha256(body)[:12],
+                unit=QUANTITIES[target].unit,
+                file=_ref(_model_path(target, body), body),
+            )
+            for target, body in content.items()
+        },
+        golden=golden_ref,
+        sites=sites,
+        residuals=fitted.residuals,
+        climatology_residuals=fitted.climatology_residuals,
+        scores=metrics.headline(),
+        lineage=lineage,
+        reason="",
+        widening=fitted.widening,
+    )
+    write(folder, manifest, {**files, golden_path: windows}, metrics)
+    return workspace.run_store.folder(name)
+
+
+def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
+    """Manifest, files by target path and metrics of a run.
+
+    Raises:
+        InputMissing: The folder is not a candidate run.
+        BadData: It is damaged.
+    """
+    manifest, files = runs_module.content_of(folder)
+    for ref in manifest.all_files():
+        if _ref(ref.path, files[ref.path]) != ref:
+            raise BadData(f"{folder.name}: {ref.path} is not the file of its manifest")
+    try:
+        metrics = msgspec.json.decode((folder / METRICS).read_bytes(), type=Metrics)
+    except FileNotFoundError as fault:
+        raise runs_module.no_candidate(folder, fault) from fault
+    except msgspec.DecodeError as fault:
+        raise BadData(f"{folder / METRICS}: {fault}") from fault
+    return manifest, files, metrics
+
+
+def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes], metrics: Metrics) -> None:
+    """Write a run's folder; it appears whole or not at all.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    staging = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        for path, body in files.items():
+            write_atomic(staging / "files" / path, body)
+        write_atomic(staging / METRICS, msgspec.json.format(msgspec.json.encode(metrics), indent=1))
+        write_atomic(staging / MANIFEST, contract.encode(manifest))
+        make_folder(folder.parent)
+        staging.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as fault:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise StorageError(f"{folder}: cannot be written: {fault.strerror}") from fault
+
+
+def golden_file(windows: bytes) -> tuple[str, contract.FileRef]:
+    """Target path and reference of golden windows."""
+    path = f"golden/{_sha256(windows)[:12]}/windows.json"
+    return path, _ref(path, windows)
+
+
+def _normals(source: Source) -> SiteNormals:
+    site = source.place.site
+    return contract.SiteNormals(
+        site.latitude, site.longitude, site.elevation_m, source.place.normals
+    )
+
+
+def _golden_windows(
+    one: StationSeries, borders: Split
+) -> tuple[tuple[features.Place, pl.DataFrame], ...]:
+    """Two windows of a station from the holdout, half a year apart, one with gaps."""
+    hours = features.LOOKBACK_HOURS
+    windows = []
+    for end in (borders.last, borders.last - timedelta(hours=4383)):
+        window = one.frame.filter(
+            pl.col(TIME).is_between(end - timedelta(hours=hours - 1), end)
+        ).select(TIME, *OBSERVED)
+        windows.append((one.place, window))
+    gaps = windows[0][1].with_columns(
+        pl.when(pl.int_range(pl.len()) % 7 != 3).then(pl.col(name)).alias(name)
+        for name in windows[0][1].columns
+        if name != TIME
+    )
+    return (*windows, (one.place, gaps))
+
+
+def _ref(path: str, body: bytes) -> contract.FileRef:
+    return contract.FileRef(path=path, sha256=_sha256(body), length=len(body))
+
+
+def _model_path(target: str, body: bytes) -> str:
+    return f"models/{target}/{_sha256(body)[:12]}/model.onnx"
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,176 @@
+"""Places of a workspace as a training takes them: read from the lake when their turn comes.
+
+A source is small until it is loaded, and can be handed to another machine that reaches the lake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from edge_agent.contract import features
+from edge_agent.contract.errors import InputMissing
+from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.forecasting.forecaster import place_of
+from trainer.evaluation.dataset import HOURS_OF_YEAR, fit_normals, prepare
+from trainer.workspace.farms import farms
+from trainer.workspace.places import FarmId
+from trainer.workspace.stations import station as station_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    import polars as pl
+
+    from edge_agent.contract.manifest import SiteNormals
+    from edge_agent.contract.schema import Site
+    from trainer.evaluation.dataset import Split, StationSeries
+    from trainer.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class LakeRecord:
+    """A place's hours in the lake from `first` to `last`, the newest up to `until`."""
+
+    workspace: Workspace
+    id: int | FarmId
+    site: Site
+    until: datetime
+    first: datetime
+    last: datetime
+
+    def observations(self) -> pl.DataFrame:
+        """Hourly rows as the lake holds them."""
+        return self.workspace.lake.observations(self.id, self.first, self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSource:
+    """A `dataset.Source` that keeps nothing in memory but its normals."""
+
+    record: LakeRecord
+    place: features.Place
+
+    @property
+    def number(self) -> int:
+        """KMA number of a station, `FarmId.number` of a farm."""
+        return self.record.id.number if isinstance(self.record.id, FarmId) else self.record.id
+
+    @property
+    def first(self) -> datetime:
+        """First observed hour, UTC."""
+        return self.record.first
+
+    @property
+    def hours(self) -> int:
+        """Number of hours from the first to the last observed one."""
+        return int((self.record.last - self.first) / timedelta(hours=1)) + 1
+
+    def load(self) -> StationSeries:
+        """Read and prepare."""
+        rows, place = self.record.observations(), self.place
+        lent = isinstance(self.record.id, FarmId)
+        return prepare(self.number, rows, place.site, place.normals, lent=lent)
+
+
+def stations_until(workspace: Workspace, until: datetime) -> list[LakeRecord]:
+    """Configured stations that have observations up to an hour, ascending.
+
+    Raises:
+        InputMissing: None has.
+    """
+    found = []
+    for number in sorted(set(workspace.config.stations)):
+        times = workspace.lake.observations(number, end=until)[TIME]
+        if len(times):
+            site = station_of(number).site
+            found.append(LakeRecord(workspace, number, site, until, times[0], times[-1]))
+    if not found:
+        several = len(workspace.config.stations) > 1
+        raise InputMissing(
+            f"station{'s' * several} {', '.join(map(str, workspace.config.stations))}: the lake "
+            f"holds no observations up to {until:%Y-%m-%d %H:%M}Z; "
+            "run `trainer ingest` or `trainer import`"
+        )
+    return found
+
+
+def ready(
+    records: Sequence[LakeRecord],
+    borders: Split,
+    known: Mapping[str, SiteNormals],
+    progress: Callable[[str], None],
+) -> list[LakeSource]:
+    """Stations with their normals: those of a release where it has them, else fitted here.
+
+    A station that is new, with less than a year before the training ends (or half of the oldest
+    one's training hours, where these are fewer than two years), is left out and named.
+
+    Raises:
+        BadData: Too few values for normals.
+    """
+    found = []
+    for one in records:
+        normals = known.get(str(one.id))
+        if normals is None and one.first > _latest_start(borders):
+            progress(f"station {one.id}: left out, it is new: {one.first:%Y-%m-%d} on")
+            continue
+        coefficients = (
+            normals.coefficients if normals else fit_normals(one.observations(), borders.train_end)
+        )
+        found.append(LakeSource(one, features.Place(one.site, dict(coefficients))))
+    return found
+
+
+def ready_farms(
+    workspace: Workspace,
+    borders: Split,
+    until: datetime,
+    stations: Mapping[str, SiteNormals],
+    progress: Callable[[str], None],
+) -> list[LakeSource]:
+    """Farms that are trained on beside the stations, by name.
+
+    A farm is new as a station is; one that lacks temperature or humidity in more than half of its
+    hours is left out too, as what is drawn of it would teach little. Its normals are those of the
+    nearest station, as its device takes them: with normals of its own it would be trained on other
+    inputs than it forecasts from.
+
+    Args:
+        workspace: Its lake has the farms.
+        borders: Of the stations' record; hours before it are not looked at.
+        until: Newest hour that counts, UTC.
+        stations: Normals of the stations.
+        progress: Told who is left out.
+
+    Raises:
+        StorageError: What the lake has of a farm cannot be read.
+    """
+    found = []
+    for farm in farms(workspace.lake):
+        rows = workspace.lake.observations(farm.id, borders.first, until)
+        lacking = _lacking(rows, borders)
+        if lacking:
+            progress(f"farm {farm.id}: left out, {lacking}")
+            continue
+        record = LakeRecord(workspace, farm.id, farm.site, until, rows[TIME][0], rows[TIME][-1])
+        found.append(LakeSource(record, place_of(farm.site, stations)))
+    return found
+
+
+def _lacking(rows: pl.DataFrame, borders: Split) -> str:
+    """What a farm's record lacks to be trained on; empty = nothing."""
+    if rows.is_empty() or rows[TIME][0] > _latest_start(borders):
+        return "it has too few hours before the training ends"
+    span = (rows[TIME][-1] - rows[TIME][0]) / timedelta(hours=1) + 1
+    for target in TARGETS:
+        if rows[target].count() < span / 2:
+            return f"most of its hours lack {target}"
+    return ""
+
+
+def _latest_start(borders: Split) -> datetime:
+    span = borders.train_end - borders.first
+    return borders.train_end - min(timedelta(hours=HOURS_OF_YEAR), span / 2)

@@ -1,0 +1,151 @@
+"""A forecast model as one self-contained ONNX graph: the only module that imports onnx.
+
+The graph takes the float32 feature matrix and gives the value itself, in the target's unit:
+
+    y = clip(reference + weights(lead) . [linear(lead), trees on its rest, trees on the change])
+
+so the agent needs to know nothing of how a model works inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import onnxmltools
+from onnx import TensorProto, helper, numpy_helper
+from onnxmltools.convert.common.data_types import FloatTensorType
+
+from edge_agent.contract.feature_table import NAMES, REFERENCES
+from edge_agent.contract.schema import QUANTITIES, RELATIVE_HUMIDITY
+from trainer.training.ridge import leads_of, reference_of
+
+if TYPE_CHECKING:
+    from trainer.training.ridge import Linear
+    from trainer.training.trees import Trees
+
+OPSET = 15
+ML_OPSET = 1
+IR_VERSION = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastModel:
+    """One target's model; `predict` is the reference the graph is held against.
+
+    Attributes:
+        target: Quantity.
+        linear: Ridge regression per lead.
+        rest: Trees on what the linear part leaves over.
+        change: Trees on the whole change from the reference.
+        weights: Float32 (48, 3): what each of the three counts at each lead.
+    """
+
+    target: str
+    linear: Linear
+    rest: Trees
+    change: Trees
+    weights: np.ndarray
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """Float64 (N,) in the target's unit for float32 (N, F)."""
+        weights = self.weights[leads_of(matrix) - 1].astype(np.float64)
+        low, high = bounds(self.target)
+        value = reference_of(self.target, matrix)
+        value += (weights * self.members(matrix)).sum(axis=1)
+        clipped: np.ndarray = np.clip(value, low, high)
+        return clipped
+
+    def members(self, matrix: np.ndarray) -> np.ndarray:
+        """Float64 (N, 3): change from the reference by each part, unweighted."""
+        linear = self.linear.predict(matrix, leads_of(matrix))
+        return np.stack([linear, self.rest.predict(matrix), self.change.predict(matrix)], axis=1)
+
+    def thresholds(self) -> list[tuple[int, float]]:
+        """Every split of all trees as (feature, threshold)."""
+        return self.rest.thresholds() + self.change.thresholds()
+
+
+def bounds(target: str) -> tuple[float, float]:
+    """Physical limits of a forecast."""
+    if target == RELATIVE_HUMIDITY:
+        return 0.0, 100.0
+    return QUANTITIES[target].low, QUANTITIES[target].high
+
+
+def to_onnx(model: ForecastModel) -> bytes:
+    """Graph of the model; equal models give equal bytes."""
+    low, high = bounds(model.target)
+    constants = {
+        "mean": model.linear.mean.astype(np.float32),
+        "weights": model.linear.weights.astype(np.float32),
+        "bias": model.linear.bias.astype(np.float32)[:, None],
+        "weights_of_members": model.weights.astype(np.float32),
+        "lead_column": np.array([NAMES.index("lead")], np.int64),
+        "reference_column": np.array([NAMES.index(REFERENCES[model.target])], np.int64),
+        "one": np.array(1, np.int64),
+        "axis": np.array([1], np.int64),
+        "low": np.array(low, np.float32),
+        "high": np.array(high, np.float32),
+    }
+    nodes = [
+        helper.make_node("IsNaN", ["features"], ["missing"]),
+        helper.make_node("Where", ["missing", "mean", "features"], ["filled"]),
+        helper.make_node("Sub", ["filled", "mean"], ["centred"]),
+        helper.make_node("Gather", ["features", "lead_column"], ["lead"], axis=1),
+        helper.make_node("Squeeze", ["lead", "axis"], ["lead_flat"]),
+        helper.make_node("Cast", ["lead_flat"], ["lead_int"], to=TensorProto.INT64),
+        helper.make_node("Sub", ["lead_int", "one"], ["lead_index"]),
+        helper.make_node("Gather", ["weights", "lead_index"], ["weights_of_lead"], axis=0),
+        helper.make_node("Mul", ["centred", "weights_of_lead"], ["terms"]),
+        helper.make_node("ReduceSum", ["terms", "axis"], ["weighted"], keepdims=1),
+        helper.make_node("Gather", ["bias", "lead_index"], ["bias_of_lead"], axis=0),
+        helper.make_node("Add", ["weighted", "bias_of_lead"], ["linear"]),
+        _ensemble(model.rest, "rest"),
+        _ensemble(model.change, "whole_change"),
+        helper.make_node("Concat", ["linear", "rest", "whole_change"], ["members"], axis=1),
+        helper.make_node("Gather", ["weights_of_members", "lead_index"], ["counted"], axis=0),
+        helper.make_node("Mul", ["members", "counted"], ["weighted_members"]),
+        helper.make_node("ReduceSum", ["weighted_members", "axis"], ["change"], keepdims=1),
+        helper.make_node("Gather", ["features", "reference_column"], ["reference"], axis=1),
+        helper.make_node("Add", ["reference", "change"], ["unbounded"]),
+        helper.make_node("Clip", ["unbounded", "low", "high"], ["value"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        model.target,
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, len(NAMES)])],
+        [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    whole = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)],
+        producer_name="farm-edge",
+    )
+    whole.ir_version = IR_VERSION
+    onnx.checker.check_model(whole)
+    content: bytes = whole.SerializeToString(deterministic=True)
+    return content
+
+
+def _ensemble(trees: Trees, name: str) -> onnx.NodeProto:
+    """The trees as one node from "features" to `name`."""
+    converted = onnxmltools.convert_lightgbm(
+        trees.booster,
+        name=name,
+        initial_types=[("features", FloatTensorType([None, len(NAMES)]))],
+        target_opset=OPSET,
+    )
+    (node,) = (n for n in converted.graph.node if n.op_type == "TreeEnsembleRegressor")
+    node.input[0] = "features"
+    node.output[0] = name
+    node.name = name
+    return node
+
+
+def versions() -> dict[str, str]:
+    """Library versions for the lineage."""
+    return {"onnx": onnx.__version__, "onnxmltools": onnxmltools.__version__}

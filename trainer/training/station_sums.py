@@ -1,0 +1,121 @@
+"""What one station adds to a training, worked out with no other station in memory.
+
+Its hours are made ready, summed and drawn from, and let go of. What stays is bounded: the sums of
+the ridge and the station's part of a sample whose size does not depend on the number of stations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_agent.contract.schema import LEADS, TARGETS
+from trainer.evaluation.dataset import WARM_UP_HOURS, Pairs, gather, row_of, times, truth, without
+from trainer.training.ridge import Accumulator, reference_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import polars as pl
+
+    from trainer.evaluation.dataset import Source, StationSeries
+    from trainer.training.ridge import Centre
+
+GUARD = timedelta(days=7)
+"""On either side of a left-out block; its models see nothing of that either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is the same for every station.
+
+    Attributes:
+        borders: Of the parts of the training span, ascending; one more than there are parts.
+        step: Every so many-th origin of a lead goes into the sums.
+        centre: Of the sums; None = that of the first rows.
+    """
+
+    borders: Sequence[datetime]
+    step: int
+    centre: Centre | None = None
+
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+        return len(self.borders) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A station and the pairs that were drawn of it; their `series` is 0."""
+
+    source: Source
+    pairs: Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One station's part of the sample, n pairs.
+
+    Attributes:
+        times: Target hours, UTC.
+        block: Part of the span in which the target lies, shape (n,).
+        truth: Observed at the target hour, float64 (n, targets), NaN = none.
+        whole: Inputs, float32 (n, F).
+        unseen: The same as they would be had the pair's block never been seen.
+    """
+
+    times: pl.Series
+    block: np.ndarray
+    truth: np.ndarray
+    whole: np.ndarray
+    unseen: np.ndarray
+
+
+def share(plan: Plan, drawn: Drawn) -> tuple[Accumulator, Sample]:
+    """Make a station ready; its sums for the ridge and its part of the sample."""
+    one, pairs = drawn.source.load(), drawn.pairs
+    targets = times([one], pairs)
+    block = np.searchsorted(
+        [border.timestamp() for border in plan.borders[1:-1]],
+        targets.dt.epoch("s").to_numpy(),
+        side="right",
+    )
+    whole = gather([one], pairs)
+    unseen = whole.copy()
+    for part in np.unique(block):
+        first, last = plan.borders[part] - GUARD, plan.borders[part + 1] + GUARD
+        rows = block == part
+        strange = without(one, first, last, plan.borders[-1])
+        unseen[rows] = gather([strange], pairs.take(rows))
+    return _sums(one, plan), Sample(
+        targets,
+        block,
+        np.stack([truth([one], pairs, target) for target in TARGETS], axis=1),
+        whole,
+        unseen,
+    )
+
+
+def _sums(one: StationSeries, plan: Plan) -> Accumulator:
+    gram = Accumulator(plan.parts, len(TARGETS), plan.centre)
+    stop = min(row_of(one, plan.borders[-1]), one.hours)
+    edges = [max(WARM_UP_HOURS, min(row_of(one, border), stop)) for border in plan.borders]
+    for part in range(plan.parts):
+        for lead in LEADS:
+            # A pair belongs to the part in which its target lies.
+            origins = np.arange(edges[part] - (lead if part else 0), edges[part + 1] - lead)
+            origins = origins[origins >= WARM_UP_HOURS][lead % plan.step :: plan.step]
+            if len(origins) == 0:
+                continue
+            pairs = Pairs(np.zeros(len(origins), int), origins, np.full(len(origins), lead))
+            matrix = gather([one], pairs)
+            changes = [
+                truth([one], pairs, target) - reference_of(target, matrix) for target in TARGETS
+            ]
+            gram.add(part, lead, matrix, np.stack(changes, axis=1))
+    return gram

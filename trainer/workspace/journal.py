@@ -1,0 +1,74 @@
+"""What each date came to: `state/daily/<date>.json` of the records, written when all is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trainer.gate.drift import Drift
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from trainer.workspace.store import Store
+
+
+class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a date came to.
+
+    Attributes:
+        date: Logical date, ISO.
+        run: Candidate trained for it; empty where a canary on trial was not to be replaced.
+        release: Number published, or None where the gate refused.
+        refused: The gate's reasons, or empty.
+        canary: What became of the canary, or empty where there is none.
+        drift: Verified error of the release that was live, against the gate's; see `drift`.
+        laggards: Stations of several without an hour of the day before; the others went on.
+        farms: What became of the corrections for single farms, or empty where there are none.
+    """
+
+    date: str
+    run: str
+    release: int | None = None
+    refused: str = ""
+    canary: str = ""
+    drift: tuple[Drift, ...] = ()
+    laggards: tuple[int, ...] = ()
+    farms: str = ""
+
+    def outcome(self) -> str:
+        """In a few words."""
+        if not self.run:
+            return self.canary
+        what = f"release {self.release}" if self.release else "refused by the gate"
+        return f"{what}, run {self.run}"
+
+
+class Page:
+    """The place of a date's journal.
+
+    Args:
+        records: Of the workspace.
+        when: The date.
+    """
+
+    def __init__(self, records: Store, when: date) -> None:
+        self._records = records
+        self._name = f"state/daily/{when}.json"
+        self._before = records.read(self._name)
+
+    def done(self) -> Journal | None:
+        """What stood there at first; None where nothing did, or nothing that can be read."""
+        try:
+            return msgspec.json.decode(self._before or b"", type=Journal)
+        except msgspec.DecodeError:
+            return None
+
+    def write(self, journal: Journal) -> None:
+        """Close the date.
+
+        Raises:
+            TryLater: Another process has closed it meanwhile.
+        """
+        self._records.swap(self._name, self._before, msgspec.json.encode(journal))

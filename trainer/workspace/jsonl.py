@@ -1,0 +1,73 @@
+"""A log of one JSON document a line. Lines are only ever added: none is lost, none stands twice.
+
+In a folder it is appended to and flushed, and a last line that a crash cut short does not count. In
+a bucket it is replaced on condition that nobody wrote meanwhile, else read again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import msgspec
+
+from edge_agent.contract.errors import BadData, TryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trainer.workspace.store import Store
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_TRIES: Final = 100
+"""Each lost one is another writer's line."""
+
+
+class LineLog(Generic[T]):
+    """One log.
+
+    Args:
+        store: Where it lies.
+        name: Its name there.
+        kind: What a line is.
+    """
+
+    def __init__(self, store: Store, name: str, kind: type[T]) -> None:
+        self._store = store
+        self._kind = kind
+        self.name = name
+
+    def entries(self) -> tuple[T, ...]:
+        """Every line, oldest first.
+
+        Raises:
+            BadData: A whole line is not of its kind.
+            StorageError: The store cannot be read.
+        """
+        return self._decoded(self._store.read(self.name))
+
+    def add(self, entry: T, same: Callable[[T], bool]) -> tuple[T, ...]:
+        """Add a line, unless the log has the `same` one; every line after that.
+
+        Raises:
+            BadData: A whole line is not of its kind.
+            StorageError: The store cannot be read or written.
+            TryLater: Others wrote to it without a break.
+        """
+        for _ in range(_TRIES):
+            content = self._store.read(self.name)
+            found = self._decoded(content)
+            if any(map(same, found)):
+                return found
+            if self._store.append(self.name, content, msgspec.json.encode(entry) + b"\n"):
+                return (*found, entry)
+        raise TryLater(f"{self.name}: others write to it all the time: run the same command again")
+
+    def _decoded(self, content: bytes | None) -> tuple[T, ...]:
+        found = []
+        for number, line in enumerate((content or b"").split(b"\n")[:-1], start=1):
+            try:
+                found.append(msgspec.json.decode(line, type=self._kind))
+            except msgspec.DecodeError as fault:
+                raise BadData(f"{self.name}, line {number}: {fault}: mend it by hand") from fault
+        return tuple(found)

@@ -1,0 +1,90 @@
+"""KMA's surface stations: number, names and place. Facts published by KMA (stn_inf, META).
+
+The distance to the sea is worked out from these places and the coastline of Natural Earth 1:10m
+(public domain), inlets and estuaries included.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract.errors import UsageError
+from edge_agent.contract.schema import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+COAST_KM: Final = 10.0
+MOUNTAIN_M: Final = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One ASOS station.
+
+    Attributes:
+        number: KMA's station number (108 = Seoul).
+        name_ko: Korean name, as in KMA's answers.
+        name_en: Revised romanization.
+        site: Latitude and longitude in degrees, elevation of the ground in metres.
+        coast_km: Distance to the sea.
+    """
+
+    number: int
+    name_ko: str
+    name_en: str
+    site: Site
+    coast_km: float
+
+    @property
+    def terrain(self) -> str:
+        """Coast up to COAST_KM from the sea, mountain from MOUNTAIN_M up, inland else."""
+        if self.coast_km <= COAST_KM:
+            return "coast"
+        return "mountain" if self.site.elevation_m >= MOUNTAIN_M else "inland"
+
+
+@cache
+def stations() -> Mapping[int, Station]:
+    """Every station by number, ascending; the packaged list of 97."""
+    text = files("trainer.workspace").joinpath("stations.csv").read_text("utf-8")
+    return MappingProxyType(
+        {
+            int(row["station"]): Station(
+                number=int(row["station"]),
+                name_ko=row["name_ko"],
+                name_en=row["name_en"],
+                site=Site(float(row["lat"]), float(row["lon"]), float(row["elevation_m"])),
+                coast_km=float(row["coast_km"]),
+            )
+            for row in csv.DictReader(text.splitlines())
+        }
+    )
+
+
+def station(number: int) -> Station:
+    """One station.
+
+    Raises:
+        UsageError: No such station; the text names the range and where to look.
+    """
+    found = stations().get(number)
+    if found is None:
+        raise UsageError(
+            f"station {number} is not one of KMA's {len(stations())} ASOS stations "
+            "(Seoul is 108); see trainer/workspace/stations.csv for the list"
+        )
+    return found
+
+
+def by_terrain(numbers: Iterable[int]) -> dict[str, list[int]]:
+    """Stations by terrain, ascending; empty for one station, which would only be told twice."""
+    found: dict[str, list[int]] = {}
+    for number in sorted(numbers):
+        found.setdefault(station(number).terrain, []).append(number)
+    return found if sum(map(len, found.values())) > 1 else {}

@@ -1,0 +1,230 @@
+"""A trainer workspace: one folder with its settings, and where everything in it lies.
+
+trainer.toml, keys/, root.json     on each machine that works; never in a bucket
+lake_path, depot_path, runs_path   folders here, or s3:// and then all machines'
+releases.jsonl, attempts.jsonl, state/daily/, state/canary/
+                                   the records: here, or below runs_path where that is s3://
+state/requests.json, state/lake/   this machine's own: KMA's requests of the day, a lock
+runs/                              where runs_path is s3://, copies, which may be removed
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract.errors import CannotCreate, ConfigError, InputMissing, UsageError
+from edge_agent.system.files import make_folder, write_atomic
+from trainer.depot import release_log
+from trainer.workspace import config as settings
+from trainer.workspace.lake import Lake
+from trainer.workspace.raw import RawStore
+from trainer.workspace.runs import BucketRuns, FolderRuns
+from trainer.workspace.store import FolderStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from trainer.workspace.config import Config
+    from trainer.workspace.runs import RunStore
+    from trainer.workspace.store import Store
+
+CONFIG_VARIABLE: Final = "TRAINER_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Folder `root` and its settings."""
+
+    root: Path
+    config: Config
+
+    @classmethod
+    def open(cls, config_path: Path | None, env: Mapping[str, str] | None = None) -> Workspace:
+        """The workspace of --config, else of TRAINER_CONFIG, else of the current folder.
+
+        Args:
+            config_path: trainer.toml, or the folder it is in.
+            env: Environment; the process's own where None.
+
+        Raises:
+            InputMissing: There is no such file.
+            ConfigError: See `config.decode`.
+        """
+        env = os.environ if env is None else env
+        path = config_path or Path(env.get(CONFIG_VARIABLE) or settings.FILE_NAME)
+        if path.is_dir():
+            path /= settings.FILE_NAME
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as fault:
+            raise InputMissing(
+                f"{path}: no such file; make a workspace with `trainer init DIR` and run there, "
+                "or name the file with --config"
+            ) from fault
+        except OSError as fault:
+            raise ConfigError(f"{path}: cannot be read: {fault.strerror}") from fault
+        return cls(path.absolute().parent, settings.decode(content, str(path), env))
+
+    @property
+    def store(self) -> Store:
+        """Files of the lake."""
+        return self._store("lake_path", self.config.lake_path)
+
+    @property
+    def depot_store(self) -> Store:
+        """Files of the depot, wherever they lie."""
+        return self._store("depot_path", self.config.depot_path)
+
+    @property
+    def lake(self) -> Lake:
+        """Tidy observations."""
+        return Lake(self.store)
+
+    @property
+    def raw(self) -> RawStore:
+        """Answers as received."""
+        return RawStore(self.store)
+
+    def lake_lock(self) -> AbstractContextManager[None]:
+        """Hold off every other process that would write to the lake; in a bucket, of any machine.
+
+        Raises:
+            TryLater: Another one is at work.
+        """
+        if _is_bucket(self.config.lake_path):
+            return self.store.lock()
+        return FolderStore(self.state / "lake").lock()
+
+    def day_lock(self) -> AbstractContextManager[None]:
+        """Hold off every other process that would do the day's work for the same depot.
+
+        Raises:
+            TryLater: Another one is at work.
+        """
+        return self.depot_store.lock("daily")
+
+    @property
+    def runs(self) -> Path:
+        """Folder of training runs; of those in a bucket, the ones that were needed here."""
+        return self.root / ("runs" if _is_bucket(self.config.runs_path) else self.config.runs_path)
+
+    @property
+    def run_store(self) -> RunStore:
+        """All training runs, wherever they lie."""
+        address = self.config.runs_path
+        if _is_bucket(address):
+            return BucketRuns(self._store("runs_path", address), address.rstrip("/"), self.runs)
+        return FolderRuns(self.runs)
+
+    @property
+    def depot(self) -> Path:
+        """Folder that the web server serves."""
+        return self._folder("depot_path", self.config.depot_path)
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the signing keys."""
+        return self.root / "keys"
+
+    @property
+    def records(self) -> Store:
+        """Logs of releases and of attempts, journals of dates and of trials."""
+        if _is_bucket(self.config.runs_path):
+            return self._store("runs_path", self.config.runs_path)
+        return FolderStore(self.root)
+
+    @property
+    def state(self) -> Path:
+        """Folder of counts and locks that are this machine's own."""
+        return self.root / "state"
+
+    def _store(self, key: str, value: str) -> Store:
+        if not _is_bucket(value):
+            return FolderStore(self._folder(key, value))
+        try:
+            from trainer.workspace.s3 import open_bucket
+        except ModuleNotFoundError as fault:
+            raise ConfigError(
+                f"{key}: s3:// needs one more package: pip install obstore"
+            ) from fault
+        return open_bucket(value)
+
+    def _folder(self, key: str, value: str) -> Path:
+        if _is_bucket(value):
+            raise ConfigError(f"{key}: {value!r} is not supported here: give a folder")
+        return self.root / value
+
+
+def _is_bucket(value: str) -> bool:
+    return "://" in value
+
+
+def create(
+    root: Path,
+    *,
+    bucket: str = "",
+    single_key: bool = False,
+    passphrase: Callable[[], bytes | None] | None = None,
+) -> Workspace:
+    """Make a workspace: settings, keys, empty lake, depot, runs and release log.
+
+    A creation that was cut short is completed by the next call.
+
+    Args:
+        root: Its folder.
+        bucket: s3:// address below which lake, runs and depot are to lie; empty = in the folder.
+        single_key: One root key instead of 2 of 3; for trials.
+        passphrase: Encrypts the offline keys with what it answers.
+
+    Raises:
+        UsageError: `bucket` is no such address.
+        CannotCreate: There is a workspace already, or the folder cannot be made.
+        StorageError: The bucket cannot be reached, or refuses.
+    """
+    if bucket and not bucket.startswith("s3://"):
+        raise UsageError(f"--bucket {bucket}: not an address like s3://bucket/prefix")
+    path = root / settings.FILE_NAME
+    if path.exists():
+        raise CannotCreate(f"{path}: there is a workspace already; choose another folder")
+    content = _template(bucket.rstrip("/"))
+    workspace = Workspace(root.absolute(), settings.decode(content, settings.FILE_NAME))
+    try:
+        here = () if bucket else (workspace.root / "lake" / "raw", workspace.runs)
+        for folder in (*here, workspace.state):
+            make_folder(folder)
+        if workspace.records.read(release_log.NAME) is None:
+            workspace.records.write(release_log.NAME, b"")
+        _make_keys(workspace, single_key=single_key, passphrase=passphrase)
+        # Last: the file is what marks a workspace as complete.
+        write_atomic(path, content)
+    except OSError as fault:
+        raise CannotCreate(f"{root}: cannot be made: {fault.strerror}") from fault
+    return workspace
+
+
+def _template(bucket: str) -> bytes:
+    text = files("trainer").joinpath(settings.FILE_NAME).read_text("utf-8")
+    for name in ("lake", "runs", "depot") if bucket else ():
+        text = text.replace(f'# {name}_path = "{name}"', f'{name}_path = "{bucket}/{name}"')
+    return text.encode()
+
+
+def _make_keys(
+    workspace: Workspace, *, single_key: bool, passphrase: Callable[[], bytes | None] | None
+) -> None:
+    from trainer.depot import key_ceremony
+    from trainer.depot.keyring import no_passphrase
+
+    try:
+        key_ceremony.create(
+            workspace, single_key=single_key, passphrase=passphrase or no_passphrase
+        )
+    except CannotCreate:
+        # Signed already: by a creation of this workspace that stopped after the ceremony.
+        if not (workspace.root / "root.json").exists():
+            raise
