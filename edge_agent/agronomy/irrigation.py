@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import polars as pl
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from edge_agent.agronomy.psychrometrics import Array
     from edge_agent.contract.schema import Site
-    from edge_agent.settings import Irrigation
 
 HISTORY_DAYS: Final = 14
 MIN_KNOWN: Final = 0.75
@@ -46,6 +45,38 @@ _HOUR: Final = timedelta(hours=1)
 _DAY: Final = 24
 _RUN: Final = 3
 _AFTER: Final = 6
+
+
+class Field(Protocol):
+    """A field that is watered: `settings.Irrigation`, with a crop."""
+
+    @property
+    def crop(self) -> str:
+        """Name in `crops.CROPS`."""
+
+    @property
+    def soil(self) -> str:
+        """Name in `water_balance.SOILS`."""
+
+    @property
+    def root_depth_m(self) -> float:
+        """0: the crop's own."""
+
+    @property
+    def covered(self) -> bool:
+        """Under a roof: rain does not count."""
+
+    @property
+    def area_m2(self) -> float:
+        """0: advice without litres."""
+
+    @property
+    def planted_on(self) -> str:
+        """Date; empty: the crop's middle stage."""
+
+    @property
+    def efficiency(self) -> float:
+        """Share of the water given that reaches the roots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +127,7 @@ class NoAdvice:
 
 
 def advise(
-    settings: Irrigation,
+    settings: Field,
     observations: pl.DataFrame,
     forecast: Forecast | NoForecast,
     site: Site,
@@ -109,7 +140,7 @@ def advise(
     """Advice for the next 24 hours.
 
     Args:
-        settings: `[irrigation]`, with a crop.
+        settings: The field and its crop.
         observations: Checked hourly grid of the last `HISTORY_DAYS` days, ends at or before `now`.
         forecast: Of temperature and humidity.
         site: Where.

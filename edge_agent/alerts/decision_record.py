@@ -18,9 +18,9 @@ from edge_agent.alerts.evaluation import Case
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract import forecast_json
+from edge_agent.contract.clock_state import ClockState
 from edge_agent.contract.errors import BadData
 from edge_agent.settings import QuietHours, Rule
-from edge_agent.system.clock_trust import ClockState
 
 if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast

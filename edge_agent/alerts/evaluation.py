@@ -18,9 +18,9 @@ from edge_agent.alerts.state_machine import Edge, Latch, Level, step
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.forecast import Forecast
     from edge_agent.settings import QuietHours, Rule
-    from edge_agent.system.clock_trust import ClockState
 
 
 @dataclass(frozen=True, slots=True)

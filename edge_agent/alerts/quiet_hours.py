@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from edge_agent.alerts.evidence import Evidence
+    from edge_agent.contract.clock_state import ClockState
     from edge_agent.settings import QuietHours, Rule
-    from edge_agent.system.clock_trust import ClockState
 
 
 def quiet(hours: QuietHours, rule: Rule, now: datetime, zone: tzinfo, clock: ClockState) -> bool:

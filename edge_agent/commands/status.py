@@ -53,8 +53,8 @@ def release(config_path: Path | None, as_json: bool) -> None:
 
     Example: edge-agent release --json
     """
-    from edge_agent.alerts.messages import tuned_of
     from edge_agent.core.runtime import opened
+    from edge_agent.messages.status import tuned_of
 
     with opened(config_path) as runtime:
         installed = runtime.slots.load()

@@ -25,6 +25,7 @@ from edge_agent.contract.schema import RAIN
 from edge_agent.core.stored_weather import site_of
 from edge_agent.forecasting import fallback, online_correction, verification
 from edge_agent.forecasting.online_correction import GUIDANCE_MAX_AGE
+from edge_agent.messages import status
 from edge_agent.messages.payloads import Input
 from edge_agent.system.database import transaction
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from edge_agent.alerts.evidence import Evidence, Measured
     from edge_agent.alerts.latches import Latches
     from edge_agent.alerts.log import AlertLog
+    from edge_agent.contract.clock_state import ClockState
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.forecasting.online_correction import Guidance, Lesson, Teacher
     from edge_agent.forecasting.verification import Foreseen
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from edge_agent.messages.message import Message
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config, Rule
-    from edge_agent.system.clock_trust import ClockState
 
 
 class Queue(Protocol):
@@ -164,9 +165,7 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     voice = parts.voice(now, clock, forecast, inputs)
     ruled = _rules(parts, voice, forecast, live_only=False)
     edges = ruled.edges
-    said = (
-        alert_messages.forecast_messages(voice, forecast) if isinstance(forecast, Forecast) else []
-    )
+    said = status.forecast_messages(voice, forecast) if isinstance(forecast, Forecast) else []
     advice = _advice(parts, forecast, now)
     if isinstance(advice, irrigation.Advice):
         said.append(alert_messages.advice_message(voice, parts.config.irrigation.crop, advice))

@@ -14,10 +14,8 @@ from zoneinfo import ZoneInfo
 
 from edge_agent import __version__, config
 from edge_agent.agronomy.irrigation import NoAdvice
-from edge_agent.alerts import messages as alert_messages
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
-from edge_agent.alerts.texts import Speaker
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.core import cycle
 from edge_agent.core.auto_rollback import Probation
@@ -27,8 +25,9 @@ from edge_agent.core.stored_weather import StoredWeather
 from edge_agent.forecasting import online_correction
 from edge_agent.forecasting.online_correction import Teacher
 from edge_agent.forecasting.verification_store import Track
-from edge_agent.messages import backfill
+from edge_agent.messages import backfill, status
 from edge_agent.messages.envelope import Voice
+from edge_agent.messages.locale import Speaker
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.outbox import Caps, Outbox
 from edge_agent.observations import export, source_choice
@@ -47,13 +46,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle import Decision
     from edge_agent.core.pull import Pulled
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.messages.message import Message
     from edge_agent.messages.payloads import Input
     from edge_agent.settings import Config
-    from edge_agent.system.clock_trust import ClockState
     from edge_agent.system.ports import Clock
     from edge_agent.updates.slots import InstalledRelease
 
@@ -290,7 +289,7 @@ class Runtime:
         problems.extend(more)
         age = int((decision.at - known.origin).total_seconds()) if known else None
         counts = self.outbox.counts()
-        health = alert_messages.health_message(
+        health = status.health_message(
             voice,
             forecast_source=known.source.value if known else None,
             forecast_reason=why,
@@ -314,13 +313,20 @@ class Runtime:
         tuning = loaded.tuned if loaded else None
         agents = replace(voice, source="agent", release=manifest.release if manifest else None)
         about = (
-            alert_messages.model_message(agents, manifest, __version__, tuning=tuning, left=left),
+            status.model_message(
+                agents,
+                manifest,
+                __version__,
+                tuning=tuning,
+                left_release=left.release if left else None,
+                left_reason=left.why if left else None,
+            ),
             health,
         )
         if voice.historical:
             return about
         oldest = timedelta(hours=self.config.limits.advice_max_age_h)
-        fresh = alert_messages.fresh_message(agents, known.origin if known else None, oldest)
+        fresh = status.fresh_message(agents, known.origin if known else None, oldest)
         if voice.clock == "untrusted":
             # Hours of a clock that nobody vouches for are nobody's history.
             return (*about, fresh)
@@ -333,12 +339,12 @@ class Runtime:
         frame = export.hours(self.store, voice.now - _SHARED, voice.now)
         if frame.is_empty():
             return ()
-        return (alert_messages.history_message(voice, export.identity(self.config.device), frame),)
+        return (status.history_message(voice, export.identity(self.config.device), frame),)
 
     def _untold(self, voice: Voice) -> list[Message]:
         """Hours of forecasts that passed while the broker was away, see `backfill`."""
         begins = {}
-        for name, topic in alert_messages.TARGET_TOPICS.items():
+        for name, topic in status.TARGET_TOPICS.items():
             begin = backfill.since(
                 self.outbox.waiting(self.topics.forecast(topic)),
                 self.outbox.waiting(self.topics.backfill(topic)),

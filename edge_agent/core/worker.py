@@ -13,7 +13,7 @@ from edge_agent.contract.errors import StorageError, TryLater, Unavailable
 from edge_agent.contract.forecast import Forecast
 from edge_agent.core import certificates, cycle
 from edge_agent.core.delivery_setup import open_courier
-from edge_agent.core.events import Item, Signal
+from edge_agent.core.events import Errand, Item, Signal
 from edge_agent.core.interfaces import Pace
 from edge_agent.core.masking import PUSH_CREDENTIAL
 from edge_agent.core.runtime import DATABASE, Runtime
@@ -275,7 +275,7 @@ class Agent:
                 lambda: locations.secret(settings.token_file, PUSH_CREDENTIAL, os.environ),
                 json=not settings.template,
             ),
-            self._report,
+            lambda call: self._report(Errand(call)),
             clock=runtime.clock,
             random=random.random,
         )

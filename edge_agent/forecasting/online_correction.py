@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import polars as pl
@@ -16,17 +16,17 @@ import polars as pl
 from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.forecasting import bias_correction, verification
-from edge_agent.forecasting.verification import ChanceScore
 from edge_agent.forecasting.verification_store import TALLIES_DAYS
+from edge_agent.messages.payloads import ChanceScore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.contract.forecast import Forecast
     from edge_agent.forecasting.bias_correction import Learned
-    from edge_agent.forecasting.verification import Foreseen, Skill, Truth
+    from edge_agent.forecasting.verification import Foreseen, Truth
     from edge_agent.forecasting.verification_store import Track
-    from edge_agent.observations.store import Store
+    from edge_agent.messages.payloads import Skill
     from edge_agent.settings import Learning, Rule
 
 LATE_H: Final = 24
@@ -62,6 +62,13 @@ class Guidance:
     issued: datetime | None
 
 
+class GuidanceStore(Protocol):
+    """Where KMA's guidance is kept."""
+
+    def guidance(self, since: datetime) -> pl.DataFrame:
+        """Rows issued at or after `since`, see `contract.bundles`."""
+
+
 @dataclass
 class Teacher:
     """Scores and adjusts; remembers what the finished blocks of the record taught.
@@ -73,7 +80,7 @@ class Teacher:
     """
 
     track: Track
-    store: Store
+    store: GuidanceStore
     settings: Learning
     _known: tuple[int, str, Learned] | None = field(init=False, default=None)
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import numpy as np
 
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
 from edge_agent.contract import site_correction
 from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.schema import LEADS, TARGETS
+from edge_agent.messages.payloads import Skill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,31 +85,6 @@ class Truth:
         if quantity == VPD:
             return np.asarray(deficit_kpa(self.values[:, 0], self.values[:, 1]))
         return self.values[:, TARGETS.index(quantity)]
-
-
-class Skill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one quantity was forecast at one lead; errors are observed - forecast.
-
-    `coverage` is the share of hours between p10 and p90; `model_rmse` the error of the models'
-    value, before the device moved it.
-    """
-
-    quantity: str
-    lead_h: int
-    hours: int
-    rmse: float
-    bias: float
-    coverage: float
-    model_rmse: float
-
-
-class ChanceScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the chance of one event was told: Brier score, and how often the event came."""
-
-    event: str
-    decisions: int
-    brier: float
-    came: float
 
 
 def hour_of(time: datetime) -> int:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.alerts.messages import TARGET_TOPICS, hours_of
 from edge_agent.messages import envelope
 from edge_agent.messages.payloads import BackfillPayload
+from edge_agent.messages.status import TARGET_TOPICS, hours_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

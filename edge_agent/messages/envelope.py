@@ -17,10 +17,10 @@ from edge_agent.messages.message import Kind, Message
 from edge_agent.messages.payloads import schema_name
 
 if TYPE_CHECKING:
-    from edge_agent.alerts.texts import Speaker
+    from edge_agent.contract.clock_state import ClockState
+    from edge_agent.messages.locale import Speaker
     from edge_agent.messages.payloads import Base, Input
     from edge_agent.messages.topics import Topics
-    from edge_agent.system.clock_trust import ClockState
 
 _PASSING: Final = {"issued_at", "valid_from", "valid_until", "inputs"}
 """What tells two sayings of the same thing apart by time alone: times, and ages of inputs."""

@@ -11,8 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from edge_agent.forecasting.verification import ChanceScore, Skill
-from edge_agent.system.clock_trust import ClockState
+from edge_agent.contract.clock_state import ClockState
 
 Utc = Annotated[datetime, Meta(tz=True)]
 Chance = Annotated[float, Meta(ge=0, le=1)]
@@ -192,6 +191,31 @@ class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     left_release: int | None
     left_reason: str | None
     tuned: Tuned | None
+
+
+class Skill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one quantity was forecast at one lead; errors are observed - forecast.
+
+    `coverage` is the share of hours between p10 and p90; `model_rmse` the error of the models'
+    value, before the device moved it.
+    """
+
+    quantity: str
+    lead_h: int
+    hours: int
+    rmse: float
+    bias: float
+    coverage: float
+    model_rmse: float
+
+
+class ChanceScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the chance of one event was told: Brier score, and how often the event came."""
+
+    event: str
+    decisions: int
+    brier: float
+    came: float
 
 
 class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract.errors import FarmError, Refused, TryLater
-from edge_agent.core.events import Errand
 from edge_agent.system.database import faults_told, migrate, transaction
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from datetime import datetime
 
-    from edge_agent.core.events import Item
     from edge_agent.messages.message import Message
     from edge_agent.system.ports import Clock
 
@@ -112,7 +110,7 @@ class Pusher:
     Args:
         queue: What waits.
         send: Sends one body; raises `TryLater` or `Refused`.
-        report: The loop's inbox.
+        report: Has a call made on the loop's thread.
         clock: Pauses are measured on its monotonic side.
         random: Uniform numbers in [0, 1).
         start_thread: Runs the sending beside the loop.
@@ -122,7 +120,7 @@ class Pusher:
         self,
         queue: PushQueue,
         send: Callable[[bytes], None],
-        report: Callable[[Item], None],
+        report: Callable[[Callable[[], None]], None],
         *,
         clock: Clock,
         random: Callable[[], float],
@@ -160,7 +158,7 @@ class Pusher:
             self._send(entry.body)
         except Exception as raised:  # noqa: BLE001 - told to the loop, which tries again
             fault = raised
-        self._report(Errand(lambda: self._settle(entry, fault)))
+        self._report(lambda: self._settle(entry, fault))
 
     def close(self) -> None:
         """Leave the queue alone; what is on its way may be sent once more by the next one."""

@@ -7,7 +7,6 @@ hour told twice is the same number.
 from __future__ import annotations
 
 import io
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -53,19 +52,6 @@ def hours(store: Store, start: datetime, end: datetime) -> pl.DataFrame:
         return frame.select(TIME).clear()
     told = frame.select(TIME, pl.col(known).round(_DIGITS))
     return told.filter(pl.any_horizontal(pl.col(known).is_not_null()))
-
-
-def series(frame: pl.DataFrame) -> dict[str, tuple[float | None, ...]]:
-    """Values by quantity, one for every hour from the first row to the last; null = missing.
-
-    Args:
-        frame: As `hours` returns, at least one row.
-    """
-    every = pl.datetime_range(
-        frame[TIME][0], frame[TIME][-1], timedelta(hours=1), eager=True
-    ).alias(TIME)
-    whole = every.to_frame().join(frame, on=TIME, how="left", maintain_order="left")
-    return {name: tuple(whole[name].to_list()) for name in whole.columns if name != TIME}
 
 
 def to_parquet(frame: pl.DataFrame, whose: Identity) -> bytes:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from edge_agent.agronomy.derived import target_of
 from edge_agent.alerts import decision_record
 from edge_agent.alerts.evaluation import judge
-from edge_agent.alerts.messages import rounded
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.forecast import P10, P90
+from edge_agent.messages.status import rounded
 
 if TYPE_CHECKING:
     from datetime import datetime

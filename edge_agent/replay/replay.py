@@ -13,13 +13,13 @@ import polars as pl
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
-from edge_agent.alerts.texts import Speaker
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.core import cycle
 from edge_agent.forecasting.online_correction import Teacher
 from edge_agent.forecasting.verification_store import Track
 from edge_agent.messages.envelope import Voice
+from edge_agent.messages.locale import Speaker
 from edge_agent.messages.topics import Topics
 from edge_agent.observations import source_choice
 from edge_agent.observations.store import Store
@@ -29,12 +29,12 @@ from edge_agent.system.database import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle import Decision
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.messages.message import Message
     from edge_agent.messages.payloads import Input
     from edge_agent.settings import Config, Rule
-    from edge_agent.system.clock_trust import ClockState
 
 _HOUR: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=2)

@@ -15,18 +15,18 @@ import ctypes
 import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_agent.contract.clock_state import ClockState
     from edge_agent.system.ports import Clock
 
 _log = logging.getLogger(__name__)
 
-ClockState = Literal["trusted", "holdover", "untrusted"]
 
 MADE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock of a device that runs this code can rightly show an earlier time."""

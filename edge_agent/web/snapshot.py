@@ -24,18 +24,18 @@ from edge_agent.mqtt.snooze import QuietOutbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
     from edge_agent.core.cycle import Decision
     from edge_agent.core.runtime import Runtime
     from edge_agent.core.service_state import Condition
-    from edge_agent.forecasting.verification import Skill
+    from edge_agent.messages.payloads import Skill
     from edge_agent.mqtt.outbox import Counts
     from edge_agent.mqtt.snooze import Held
     from edge_agent.observations.sensors import Sample
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config, Rule, Sensor
-    from edge_agent.system.clock_trust import ClockState
     from edge_agent.updates.slots import Pointer
 
 _T = TypeVar("_T")

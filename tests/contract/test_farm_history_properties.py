@@ -12,11 +12,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edge_agent.alerts import messages
-from edge_agent.alerts.texts import Speaker
 from edge_agent.contract.errors import FarmError
 from edge_agent.contract.schema import OBSERVED, QUANTITIES, TIME, TIME_DTYPE
+from edge_agent.messages import status
 from edge_agent.messages.envelope import Voice
+from edge_agent.messages.locale import Speaker
 from edge_agent.messages.topics import Topics
 from edge_agent.observations import export
 from edge_agent.observations.store import Store
@@ -91,7 +91,7 @@ def test_a_message_returns_every_value_of_a_file(frame: pl.DataFrame) -> None:
     """An hour told both ways is the same number, so that neither revises the other."""
     told = handed_on(frame)
     assume(told.height > 0)
-    made = messages.history_message(VOICE, WHOSE, told)
+    made = status.history_message(VOICE, WHOSE, told)
     whose, got = farm_histories.read(made.topic, made.payload, "farm/v1")
     assert whose == WHOSE
     assert got.join(told, on=TIME, how="semi").select(TIME, *OBSERVED).equals(whole_columns(told))
@@ -106,7 +106,7 @@ def test_damage_is_told_in_a_line(seed: int) -> None:
         schema_overrides={TIME: TIME_DTYPE},
     )
     dice = random.Random(seed)
-    made = messages.history_message(VOICE, WHOSE, frame)
+    made = status.history_message(VOICE, WHOSE, frame)
     body, table = mutated(made.payload, dice), mutated(export.to_csv(frame, WHOSE), dice)
     for read in (
         lambda: farm_histories.read(made.topic, body, "farm/v1"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from edge_agent.alerts.texts import Speaker
 from edge_agent.messages.envelope import Voice
+from edge_agent.messages.locale import Speaker
 from edge_agent.messages.payloads import Input
 from edge_agent.messages.topics import Topics
 from tests.fakes.forecasts import NOW

@@ -13,8 +13,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from edge_agent import __version__
-from edge_agent.alerts.messages import TARGET_TOPICS
 from edge_agent.alerts.state_machine import Level
+from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.web.api import serialize
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from edge_agent.contract.clock_state import ClockState
 from edge_agent.messages.payloads import Chance, ForecastHour, Tuned, Utc
-from edge_agent.system.clock_trust import ClockState
 
 Severity = Literal["info", "warning", "critical"]
 Level = Literal["clear", "raised"]

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 from edge_agent import __version__
 from edge_agent.agronomy import irrigation
 from edge_agent.alerts import texts
-from edge_agent.alerts.messages import TARGET_TOPICS, hours_of, rounded, tuned_of
 from edge_agent.alerts.state_machine import Edge
-from edge_agent.alerts.texts import Speaker
 from edge_agent.contract.forecast import P10, P90, Forecast, NoForecast, Source
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.core import cycle
+from edge_agent.messages.locale import Speaker
+from edge_agent.messages.status import TARGET_TOPICS, hours_of, rounded, tuned_of
 from edge_agent.observations import sensors
 from edge_agent.web.api import schemas
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.alerts import texts
-from edge_agent.alerts.messages import TARGET_TOPICS
 from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES
+from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.web.api import serialize
 from edge_agent.web.page.chart import Chart, Hour, Limit, draw
 from edge_agent.web.page.context import section, table

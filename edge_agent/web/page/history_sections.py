@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.alerts import texts
-from edge_agent.alerts.messages import TARGET_TOPICS
 from edge_agent.contract.schema import QUANTITIES
+from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.web.api import serialize
 from edge_agent.web.page.chart import Hour
 from edge_agent.web.page.context import facts, section, table

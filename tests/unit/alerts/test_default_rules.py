@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent import config_checks
+from edge_agent import config
 from edge_agent.alerts import default_rules
 from edge_agent.contract import schema
 from edge_agent.settings import Config, Irrigation, Sensor
@@ -28,7 +28,7 @@ def test_the_gate_judges_what_farms_are_told(event: Event) -> None:
 def test_they_pass_the_checks_of_the_configuration() -> None:
     """What is built in could as well be written down."""
     for settings in (Config(), HOUSE):
-        assert list(config_checks.check(Config(rules=default_rules.rules(settings)))) == []
+        assert list(config.check(Config(rules=default_rules.rules(settings)))) == []
 
 
 def test_frost_for_the_buds_that_are_there() -> None:
@@ -42,4 +42,4 @@ def test_frost_for_the_buds_that_are_there() -> None:
     assert names(crop="apple", bud_stage="silver_tip")["bud-frost"] == pytest.approx(-8.4)
     assert "bud-frost" not in names(crop="apple")
     wrong = Config(irrigation=Irrigation(crop="tomato", bud_stage="full_bloom"))
-    assert [problem.path for problem in config_checks.check(wrong)] == ["irrigation.bud_stage"]
+    assert [problem.path for problem in config.check(wrong)] == ["irrigation.bud_stage"]

@@ -18,13 +18,12 @@ from edge_agent.alerts import texts as alert_texts
 from edge_agent.alerts.evaluation import Verdict
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge, Latch, Level
-from edge_agent.alerts.texts import Speaker
 from edge_agent.contract import schema
-from edge_agent.messages import backfill, payloads
+from edge_agent.messages import backfill, payloads, status
+from edge_agent.messages.locale import Speaker
 from edge_agent.messages.message import Kind, Message
 from edge_agent.observations import export
 from edge_agent.settings import Action, Device, Rule
-from edge_agent.updates.slots import Left
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import manifest
 from tests.fakes.tuned import tuning_of
@@ -38,7 +37,6 @@ RELEASE = manifest()
 TUNING = tuning_of(RELEASE)
 BEFORE = NOW - timedelta(hours=2)
 EARLIER = forecast([20.0, None], now=BEFORE)
-LEFT = Left(6, "0" * 64, "it gave no forecast")
 RULE = Rule(
     name="heat",
     quantity=schema.AIR_TEMPERATURE,
@@ -104,30 +102,35 @@ def every_message() -> list[tuple[str, Message]]:
     assert past is not None
     return [
         ("backfill", past),
-        *(("forecast", m) for m in messages.forecast_messages(VOICE, forecast([20.0, None]))),
+        *(("forecast", m) for m in status.forecast_messages(VOICE, forecast([20.0, None]))),
         ("alert-state", messages.state_message(VOICE, RULE, latch, MET)),
         ("alert-state", messages.state_message(VOICE, RULE, Latch(rule="heat"), Evidence())),
         *(("alert-event", messages.event_message(VOICE, RULE, verdict(edge))) for edge in Edge),
         ("alert-event", messages.retired_messages(VOICE, latch)[0]),
         ("advice", messages.advice_message(VOICE, "tomato", ADVICE)),
-        ("model", messages.model_message(VOICE, None, "0.1.0")),
-        ("model", messages.model_message(VOICE, RELEASE, "0.1.0", tuning=TUNING, left=LEFT)),
-        ("health", messages.health_message(VOICE, **facts)),
-        ("fresh", messages.fresh_message(VOICE, NOW, timedelta(hours=6))),
-        ("fresh", messages.fresh_message(VOICE, None, timedelta(hours=6))),
-        ("history", messages.history_message(VOICE, export.identity(Device()), OWN)),
+        ("model", status.model_message(VOICE, None, "0.1.0")),
+        (
+            "model",
+            status.model_message(
+                VOICE, RELEASE, "0.1.0", tuning=TUNING, left_release=6, left_reason="it left"
+            ),
+        ),
+        ("health", status.health_message(VOICE, **facts)),
+        ("fresh", status.fresh_message(VOICE, NOW, timedelta(hours=6))),
+        ("fresh", status.fresh_message(VOICE, None, timedelta(hours=6))),
+        ("history", status.history_message(VOICE, export.identity(Device()), OWN)),
     ]
 
 
 def test_the_release_is_told_with_what_is_the_farms_own() -> None:
     """Targets that are corrected, newest hour of the history, the gate's figures; else null."""
-    told = body(messages.model_message(VOICE, RELEASE, "0.1.0", tuning=TUNING))["tuned"]
+    told = body(status.model_message(VOICE, RELEASE, "0.1.0", tuning=TUNING))["tuned"]
     assert told == {
         "targets": ["air_temperature_c", "relative_humidity_pct"],
         "trained_to": "2026-05-31T23:00:00Z",
         "scores": TUNING.scores,
     }
-    assert body(messages.model_message(VOICE, RELEASE, "0.1.0"))["tuned"] is None
+    assert body(status.model_message(VOICE, RELEASE, "0.1.0"))["tuned"] is None
 
 
 @pytest.mark.parametrize("kind", payloads.SCHEMAS)
@@ -158,13 +161,13 @@ def test_payload_is_valid_by_its_schema(kind: str, made: Message) -> None:
 def test_fresh_says_what_the_data_are(age_s: int | None, state: str) -> None:
     """`online` up to the oldest age that is allowed, `offline` beyond and without data."""
     origin = None if age_s is None else VOICE.now - timedelta(seconds=age_s)
-    made = messages.fresh_message(VOICE, origin, timedelta(hours=6))
+    made = status.fresh_message(VOICE, origin, timedelta(hours=6))
     assert (body(made)["state"], made.retain) == (state, True)
 
 
 def test_history_is_columns_of_the_hours() -> None:
     """One value an hour from `start`, nulls between; telemetry that is retained for a month."""
-    made = messages.history_message(VOICE, export.identity(Device()), OWN)
+    made = status.history_message(VOICE, export.identity(Device()), OWN)
     told = body(made)
     assert (told["start"], told["step_s"]) == ("2026-07-01T05:00:00Z", 3600)
     assert told["values"] == {
@@ -343,7 +346,7 @@ def test_same_hour_gives_the_same_ids() -> None:
     weather = forecast([20.0, 21.0])
 
     def ids(voice: Voice, celsius: float = 20.0) -> list[str]:
-        made = messages.forecast_messages(voice, replace(weather, targets=weather.targets))
+        made = status.forecast_messages(voice, replace(weather, targets=weather.targets))
         state = messages.state_message(voice, RULE, Latch(rule="heat"), replace(MET, value=celsius))
         return [m.id for m in (*made, state)]
 
@@ -354,7 +357,7 @@ def test_same_hour_gives_the_same_ids() -> None:
 
 def test_missing_hour_is_null_not_zero() -> None:
     """A forecast hour without a number says so."""
-    made = messages.forecast_messages(VOICE, forecast([20.0, None]))
+    made = status.forecast_messages(VOICE, forecast([20.0, None]))
     hours = body(made[0])["hours"]
     assert (hours[0]["value"], hours[0]["p10"], hours[0]["p90"]) == (20.0, 17.6, 22.4)
     assert (hours[1]["value"], hours[1]["p10"], hours[1]["p90"]) == (None, None, None)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.alerts.messages import forecast_messages
 from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.messages import backfill
 from edge_agent.messages.message import Kind
+from edge_agent.messages.status import forecast_messages
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.voice import VOICE
 

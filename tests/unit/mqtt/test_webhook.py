@@ -52,7 +52,7 @@ class Address:
         self.pusher = Pusher(
             queue,
             self._send,
-            self.inbox.put,
+            lambda call: self.inbox.put(Errand(call)),
             clock=self.clock,
             random=lambda: 1.0,
             start_thread=lambda target: target(),

@@ -16,6 +16,7 @@ from edge_agent.contract import farm_identity
 from edge_agent.contract.errors import BadData, CannotCreate, InputMissing, UsageError
 from edge_agent.contract.schema import AIR_TEMPERATURE, SOIL_MOISTURE, TIME, TIME_DTYPE
 from edge_agent.core.runtime import DATABASE
+from edge_agent.messages import status
 from edge_agent.observations import export as history_export
 from edge_agent.observations.store import Store
 from edge_agent.settings import Device
@@ -54,7 +55,7 @@ def test_only_what_the_farm_measured_outdoors_is_handed_on(store: Store) -> None
     assert found.columns == [TIME, AIR_TEMPERATURE]
     assert found.rows() == [(NOW, 20.123), (NOW + HOUR, -0.5), (NOW + 3 * HOUR, 0.0)]
     assert history_export.hours(store, NOW + 4 * HOUR, NOW + 9 * HOUR).is_empty()
-    assert history_export.series(found) == {AIR_TEMPERATURE: (20.123, -0.5, None, 0.0)}
+    assert status.series(found) == {AIR_TEMPERATURE: (20.123, -0.5, None, 0.0)}
 
 
 def test_files_say_whose_they_are(store: Store) -> None:

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from edge_agent.alerts import messages as alert_messages
-from edge_agent.alerts.texts import Speaker
 from edge_agent.contract import schema
+from edge_agent.messages import status
 from edge_agent.messages.envelope import Voice
+from edge_agent.messages.locale import Speaker
 from edge_agent.messages.topics import Topics
 from edge_agent.observations import export
 from edge_agent.settings import Device
@@ -48,7 +48,7 @@ def told(**changes: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key of the 
     """Topic and payload as an agent makes them, with changes to the payload."""
     topics = Topics.of("hill", "edge-1")
     voice = Voice(topics, Speaker("ko", ZoneInfo("Asia/Seoul")), NOW, "trusted", "model", 7)
-    made = alert_messages.history_message(voice, export.identity(Device(site="hill")), HOURS)
+    made = status.history_message(voice, export.identity(Device(site="hill")), HOURS)
     return made.topic, json.dumps(json.loads(made.payload) | changes).encode()
 
 

@@ -1,0 +1,189 @@
+"""Measures the layout of the two packages: boxes, floors, loose modules, lines, long functions.
+
+    python tools/house.py            # figures of edge_agent and trainer
+    python tools/house.py --rows     # rows of the import table in docs/architecture.md
+
+A box is a folder or a module directly below the package. A box stands one floor above the highest
+box that it imports. Imports inside functions and type-checking blocks count.
+"""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parents[1]
+PACKAGES: Final = ("edge_agent", "trainer")
+LONG_FUNCTION: Final = 50
+"""Lines."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file."""
+
+    name: str
+    path: Path
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax tree."""
+        return ast.parse(self.path.read_text("utf-8"))
+
+    @property
+    def lines(self) -> int:
+        """All lines, blank ones and comments too."""
+        return len(self.path.read_text("utf-8").splitlines())
+
+    @property
+    def box(self) -> str:
+        """The folder or module directly below the package; empty for the package itself."""
+        return f"{self.name}.".split(".")[1]
+
+    def imports(self) -> Iterator[str]:
+        """Absolute names that it imports: modules, or names inside of modules."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module is not None, f"{self.name}: a relative import"
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+    def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+        """Every function and method."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield node
+
+    def classes(self) -> Iterator[str]:
+        """Names of its classes."""
+        return (node.name for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+
+
+def modules(package: str) -> dict[str, Module]:
+    """Modules of a package by name."""
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = Module(name, path)
+    return found
+
+
+def module_of(imported: str, known: dict[str, Module]) -> str:
+    """The known module that an imported name is, or lies in; empty where there is none."""
+    name = imported
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def box_imports(package: str) -> dict[str, set[str]]:
+    """Box -> the boxes of the same package that it imports."""
+    known = modules(package)
+    graph: dict[str, set[str]] = {m.box: set() for m in known.values() if m.box}
+    for module in known.values():
+        targets = (module_of(name, known) for name in module.imports())
+        boxes = {known[target].box for target in targets if target}
+        if module.box:
+            graph[module.box] |= boxes - {module.box, ""}
+    return graph
+
+
+def floors(graph: dict[str, set[str]]) -> dict[str, int]:
+    """Box -> floor, from 1.
+
+    Raises:
+        ValueError: Boxes import each other in a circle.
+    """
+    done: dict[str, int] = {}
+
+    def floor(box: str, above: tuple[str, ...]) -> int:
+        if box in above:
+            raise ValueError(" -> ".join((*above, box)))
+        if box not in done:
+            done[box] = 1 + max((floor(b, (*above, box)) for b in graph[box]), default=0)
+        return done[box]
+
+    for box in graph:
+        floor(box, ())
+    return done
+
+
+def function_lines(package: str) -> dict[str, int]:
+    """Lines of every function and method, by `module:name:line`."""
+    return {
+        f"{module.name}:{node.name}:{node.lineno}": (node.end_lineno or 0) - node.lineno + 1
+        for module in modules(package).values()
+        for node in module.functions()
+    }
+
+
+def repeated_classes(package: str) -> list[str]:
+    """Class names that stand twice in a package."""
+    names = Counter(name for module in modules(package).values() for name in module.classes())
+    return sorted(name for name, count in names.items() if count > 1)
+
+
+def loose_modules(package: str) -> list[str]:
+    """Modules directly below the package, without `__init__` and `__main__`."""
+    return [
+        path.stem
+        for path in sorted((ROOT / package).glob("*.py"))
+        if path.stem not in {"__init__", "__main__"}
+    ]
+
+
+def _report(package: str) -> None:
+    known = modules(package)
+    graph = box_imports(package)
+    lengths = function_lines(package)
+    sizes = {module.name: module.lines for module in known.values()}
+    long = {name: n for name, n in lengths.items() if n > LONG_FUNCTION}
+    try:
+        levels = floors(graph)
+        shown = str(max(levels.values()))
+    except ValueError as circle:
+        levels, shown = {}, f"none: {circle}"
+    print(f"{package}: {len(known)} modules, {sum(sizes.values()):,} lines")
+    print(f"  boxes {len(graph)}, floors {shown}, loose modules {len(loose_modules(package))}")
+    rows: dict[int, list[str]] = defaultdict(list)
+    for box, level in levels.items():
+        rows[level].append(box)
+    for level, boxes in sorted(rows.items()):
+        print(f"    {level}  {', '.join(sorted(boxes))}")
+    print(
+        f"  modules over 400 lines {sum(n > 400 for n in sizes.values())}, over 300 "
+        f"{sum(n > 300 for n in sizes.values())}, median {statistics.median(sizes.values()):.0f}"
+    )
+    print(
+        f"  functions {len(lengths)}, median {statistics.median(lengths.values()):.0f} lines, "
+        f"longest {max(lengths.values())}, over {LONG_FUNCTION}: {len(long)}"
+    )
+    for name, n in sorted(long.items(), key=lambda item: -item[1]):
+        print(f"    {n} {name}")
+    print(f"  class names that stand twice: {', '.join(repeated_classes(package)) or 'none'}")
+
+
+def main(arguments: list[str]) -> None:
+    """Print figures, or rows of the import table."""
+    for package in PACKAGES:
+        if "--rows" in arguments:
+            graph = box_imports(package)
+            for box, level in sorted(floors(graph).items(), key=lambda item: (item[1], item[0])):
+                print(f"| {level} | `{package}/{box}` | {', '.join(sorted(graph[box]))} |")
+        else:
+            _report(package)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
