@@ -29,10 +29,10 @@ from edge_agent.forecasting.inference import load_predictors
 from edge_agent.replay import replay
 from edge_agent.replay.alert_scores import Scorer
 from edge_agent.settings import Config, Device
-from trainer.evaluation import baselines
+from trainer.evaluation import run_folder
 from trainer.evaluation.dataset import gather, prepare, scoring_pairs, split, times, truth
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD
-from trainer.training import candidate
+from trainer.training import seed_recipe
 from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
 
@@ -45,7 +45,7 @@ HISTORY = timedelta(days=20)
 def newest(workspace: Workspace) -> Loaded:
     """The newest run's models in memory."""
     folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
-    manifest, files, _ = candidate.load(folder)
+    manifest, files, _ = run_folder.load(folder)
     models = {target: files[one.file.path] for target, one in manifest.models.items()}
     return Loaded(manifest, load_predictors(models, len(manifest.features.names)))
 
@@ -58,7 +58,7 @@ def seed_points(frame: pl.DataFrame, borders: Split, release: Loaded) -> pl.Data
     pairs = scoring_pairs(series, borders.holdout, borders.last, (HEADLINE_LEAD,))
     before, matrix = gather(series, past), gather(series, pairs)
     columns = {
-        target: baselines.SeedRecipe.fit(before, truth(series, past, target), threads=1).predict(
+        target: seed_recipe.SeedRecipe.fit(before, truth(series, past, target), threads=1).predict(
             matrix
         )
         for target in TARGETS

@@ -36,8 +36,9 @@ from tests.fakes.clock import FakeClock
 from trainer.depot.roles import CANARY, STABLE
 from trainer.gate import canary
 from trainer.gate.canary_rules import EARLY_DAYS
+from trainer.setup import create
 from trainer.training import candidate
-from trainer.workspace.workspace import Workspace, create
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from trainer.gate.canary_rules import Trial

@@ -26,7 +26,7 @@ import polars as pl
 from bench.training import make_workspace
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from edge_agent.system.console import calm_threads
-from trainer.evaluation import daily_sums
+from trainer.evaluation import daily_sums, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, LOSSES, Evidence
 from trainer.evaluation.hindcast import Candidate, Period, collect
 from trainer.gate import drift, gate
@@ -36,7 +36,7 @@ from trainer.workspace.lake import Lake
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trainer.gate.drift import Drift
+    from trainer.workspace.journal import Drift
     from trainer.workspace.places import PlaceId
     from trainer.workspace.workspace import Workspace
 
@@ -83,7 +83,7 @@ def _replay(workspace: Workspace) -> None:
     folder = candidate.train(workspace, today, champion=None, progress=lambda _: None)
     decision, content = gate.examine(workspace, folder)
     recorded = daily_sums.from_bytes(content)
-    manifest, files, metrics = candidate.load(folder)
+    manifest, files, metrics = run_folder.load(folder)
     models = {CHALLENGER: Candidate.of(manifest, files)}
     trained_to = datetime.fromisoformat(decision.terms.trained_to)
     period = Period((number,), today, last, trained_to, metrics.damped)

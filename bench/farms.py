@@ -53,13 +53,13 @@ from edge_agent.observations.source_choice import names
 from edge_agent.replay import replay
 from edge_agent.settings import Config
 from edge_agent.system.clock import SystemClock
+from trainer.evaluation.run_folder import load
 from trainer.gate import gate
 from trainer.ingest.sources import kma
 from trainer.site_corrections import all_farms, shard_files
 from trainer.site_corrections.farm_history import History
 from trainer.site_corrections.one_farm import attempt
 from trainer.site_corrections.outcomes import NAME
-from trainer.training.candidate import load
 from trainer.workspace import farms
 from trainer.workspace.config import Compute
 from trainer.workspace.farms import Farm

@@ -28,7 +28,7 @@ import numpy as np
 from bench.training import make_workspace
 from edge_agent.contract.schema import TARGETS
 from edge_agent.system.console import calm_threads
-from trainer.evaluation import daily_sums
+from trainer.evaluation import daily_sums, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, REFERENCES, Evidence, lead_slice
 from trainer.evaluation.hindcast import Candidate, Period, collect
 from trainer.gate import gate
@@ -81,12 +81,12 @@ def _evidence(workspace: Workspace, names: Sequence[str]) -> tuple[Evidence, Ter
         opened = Workspace.open(workspace.root, {})
         folder = candidate.train(opened, until, champion=None, progress=lambda _: None)
         print(f"{name}: {folder.name}", flush=True)
-        models[name] = Candidate.of(*candidate.load(folder)[:2])
+        models[name] = Candidate.of(*run_folder.load(folder)[:2])
     terms = gate.examine(workspace, folder)[0].terms
     start, end, trained_to = map(
         datetime.fromisoformat, (terms.holdout_from, terms.holdout_to, terms.trained_to)
     )
-    damped = candidate.load(folder)[2].damped
+    damped = run_folder.load(folder)[2].damped
     period = Period(workspace.config.stations, start, end, trained_to, damped)
     terms = msgspec.structs.replace(terms, champion=1, same_recipe=True, same_normals=True)
     return collect(workspace.lake, period, models), terms

@@ -26,8 +26,8 @@ from edge_agent.contract import compression, site_correction
 from edge_agent.contract.site_correction import KNOTS, TERMS, Correction, Tuning
 from tests.fakes.depot import Device, Yard
 from tests.fakes.served import counted, served
+from trainer.evaluation import run_folder
 from trainer.site_corrections import shard_files
-from trainer.training import candidate
 
 if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
@@ -39,7 +39,7 @@ DEVICE = "farm-3/edge-1"
 def main(workspace: Path) -> None:
     """Print a row for each number of farms."""
     folder = max(path.parent for path in (workspace / "runs").glob("*/manifest.json"))
-    manifest, files, _ = candidate.load(folder)
+    manifest, files, _ = run_folder.load(folder)
     print("farms  shards  install B  new corrections B  shard B  packed B  decode ms")
     for farms in FARMS:
         with tempfile.TemporaryDirectory() as place:

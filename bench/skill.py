@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS, TIME
 from edge_agent.forecasting.inference import OnnxPredictor, load_predictors
-from trainer.evaluation import baselines
+from trainer.evaluation import baselines, run_folder
 from trainer.evaluation.dataset import (
     StationSeries,
     fit_normals,
@@ -43,7 +43,6 @@ from trainer.evaluation.dataset import (
 )
 from trainer.evaluation.holdout_scores import ALL_BUT_HUMIDITY
 from trainer.ingest.sources import kma
-from trainer.training import candidate
 from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
 
@@ -67,7 +66,7 @@ class Run:
     def newest(cls, workspace: Workspace) -> Run:
         """Newest run of a workspace."""
         folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
-        manifest, files, _ = candidate.load(folder)
+        manifest, files, _ = run_folder.load(folder)
         models = {target: files[one.file.path] for target, one in manifest.models.items()}
         return cls(manifest, load_predictors(models, len(manifest.features.names)))
 

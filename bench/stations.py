@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 from demo.climate import generate
 from demo.places import place_of
 from edge_agent.system.clock import SystemClock
+from trainer import setup
 from trainer.ingest.importer import Import
-from trainer.workspace import workspace
 from trainer.workspace.stations import stations
 from trainer.workspace.workspace import Workspace
 
@@ -61,7 +61,7 @@ def main() -> None:
     first = date(DAY.year - chosen.years, DAY.month, DAY.day)
     weather = chosen.folder.absolute() / f"weather-{chosen.years}-years"
     if not (weather / "trainer.toml").exists():
-        workspace.create(weather, single_key=True)
+        setup.create(weather, single_key=True)
     lake = Workspace.open(weather, {})
     _fill(lake, {number for size in chosen.sizes for number in stations_of(size)}, first)
     print("stations | wall | processor | a station's, of the first's | peak memory | exit")
@@ -99,7 +99,7 @@ def _fill(weather: Workspace, numbers: Iterable[int], first: date) -> None:
 
 def _workspace(root: Path, numbers: Sequence[int], lake: Path, first: date) -> Path:
     """A new workspace on a lake that stays."""
-    workspace.create(root, single_key=True)
+    setup.create(root, single_key=True)
     settings = root / "trainer.toml"
     text = settings.read_text()
     for default, wanted in (

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from edge_agent.contract import residuals
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
 from edge_agent.forecasting.inference import load_predictors
-from trainer.evaluation import baselines
+from trainer.evaluation import baselines, run_folder
 from trainer.evaluation.dataset import (
     Split,
     fit_normals,
@@ -41,7 +41,7 @@ from trainer.evaluation.dataset import (
 from trainer.evaluation.event_scores import Contingency, contingency
 from trainer.evaluation.events import Event
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD
-from trainer.training import candidate
+from trainer.training import seed_recipe
 from trainer.training.fit import fit_candidate
 from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
@@ -140,7 +140,7 @@ def words(table: Contingency) -> str:
 def test(workspace: Workspace, frame: pl.DataFrame, chosen: Mapping[str, float]) -> None:
     """Score the newest run at the thresholds chosen, beside two point forecasts."""
     folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
-    manifest, files, _ = candidate.load(folder)
+    manifest, files, _ = run_folder.load(folder)
     predictors = load_predictors(
         {target: files[one.file.path] for target, one in manifest.models.items()},
         len(manifest.features.names),
@@ -156,7 +156,7 @@ def test(workspace: Workspace, frame: pl.DataFrame, chosen: Mapping[str, float])
         came, valid = hours_of(series, borders, event.target, matrix)
         points = predictors[event.target].predict(matrix).astype(np.float64)
         chance = chances(event, points, manifest.residuals[event.target], valid)
-        recipe = baselines.SeedRecipe.fit(before, truth(series, past, event.target), threads=1)
+        recipe = seed_recipe.SeedRecipe.fit(before, truth(series, past, event.target), threads=1)
         seed = recipe.predict(matrix)
         same = baselines.persistence(matrix, event.target)
         known = np.isfinite(came) & np.isfinite(seed) & np.isfinite(same)

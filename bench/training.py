@@ -56,6 +56,7 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
         root: Its folder.
         data: Parquet in KMA's names; None = six years of generated climate.
     """
+    from trainer import setup
     from trainer.ingest.sources import kma
     from trainer.workspace import workspace
     from trainer.workspace.stations import station
@@ -71,7 +72,7 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
         first, last = datetime(2013, 1, 1), datetime(2018, 12, 31, 23)  # noqa: DTZ001 - KST
         rows = generate([SEOUL], first, last, seed=1)
     number = int(rows["station"][0])
-    made = workspace.create(root, single_key=True)
+    made = setup.create(root, single_key=True)
     settings = root / SETTINGS
     settings.write_text(
         settings.read_text().replace("# stations = [108]", f"stations = [{number}]")
@@ -82,6 +83,7 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
 
 
 def _train(workspace: Workspace) -> None:
+    from trainer.evaluation import run_folder
     from trainer.training import candidate
 
     fits: list[float] = []
@@ -95,7 +97,7 @@ def _train(workspace: Workspace) -> None:
         f"training {whole:.1f} s, {len(fits)} LightGBM fits {sum(fits):.1f} s: "
         f"{whole / sum(fits):.2f} of their sum"
     )
-    manifest, files, _ = candidate.load(folder)
+    manifest, files, _ = run_folder.load(folder)
     models = {target: files[one.file.path] for target, one in manifest.models.items()}
     packed = sum(len(pack(body) or body) for body in models.values())
     print(

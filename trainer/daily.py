@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from edge_agent.system.ports import Clock
     from trainer.gate.canary_rules import Outcome
-    from trainer.gate.drift import Drift
+    from trainer.workspace.journal import Drift
     from trainer.workspace.workspace import Workspace
 
 
@@ -239,7 +239,7 @@ def _drift(
         return ()
     for one in found:
         if one.alarm:
-            steps.step(f"drift ALARM: {one.text()}")
+            steps.step(f"drift ALARM: {drift.text(one)}")
     return found
 
 

@@ -18,11 +18,11 @@ from tests.fakes.depot import ref
 from tests.fakes.loaded import manifest as loaded
 from tests.fakes.weather import SITE, STATION, place, record, values_only
 from trainer.depot.releases import publish_run
+from trainer.evaluation import run_folder
 from trainer.evaluation.daily_sums import REFERENCES
 from trainer.evaluation.holdout_scores import SCORED_LEADS, Metrics
 from trainer.evaluation.point_scores import Score
 from trainer.gate import gate, rules_floor
-from trainer.training import candidate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ class Bench:
         windows = golden_windows.build(
             ((place(), values_only(record()[5000:5240])),), (24,), predictors
         )
-        path, golden_ref = candidate.golden_file(windows)
+        path, golden_ref = run_folder.golden_file(windows)
         files = {f"models/{t}/{columns[t]}/model.onnx": body for t, body in bodies.items()}
         site = msgspec.structs.replace(
             loaded().sites["108"],
@@ -126,7 +126,7 @@ class Bench:
         )
         manifest = msgspec.structs.replace(manifest, **changes)
         folder = self.workspace.runs / name
-        candidate.write(folder, manifest, {**files, path: windows}, _metrics())
+        run_folder.write(folder, manifest, {**files, path: windows}, _metrics())
         return folder
 
     def decide(self, folder: Path) -> Path:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from edge_agent.contract import schema
 from edge_agent.contract.farm_identity import Identity
 from tests.fakes.weather import FIRST, STATION, record
-from trainer.evaluation import baselines
+from trainer import setup
 from trainer.ingest.tables import ours
-from trainer.training import candidate, fit
+from trainer.training import candidate, fit, seed_recipe
 from trainer.training.trees import Recipe
 from trainer.workspace import workspace
 from trainer.workspace.farms import admit
@@ -34,12 +34,12 @@ def shrink(monkeypatch: pytest.MonkeyPatch, rounds: int = 12) -> None:
     monkeypatch.setattr(fit, "PAIRS", 20_000)
     monkeypatch.setattr(fit, "LINEAR_ROWS", 700)
     monkeypatch.setattr(fit, "Recipe", partial(Recipe, rounds=rounds))
-    monkeypatch.setattr(baselines, "SEED_ROUNDS", 5)
+    monkeypatch.setattr(seed_recipe, "SEED_ROUNDS", 5)
 
 
 def make_workspace(root: Path, days: int = 740) -> Workspace:
     """Workspace whose lake holds the generated record."""
-    made = workspace.create(root, single_key=True)
+    made = setup.create(root, single_key=True)
     settings = root / "trainer.toml"
     settings.write_text(settings.read_text().replace("# threads = 0", "threads = 1"))
     made.lake.merge(STATION, record()[: days * 24], "asos", WHEN)

@@ -18,7 +18,7 @@ import pytest
 from demo.kma import KmaStandIn
 from tests.fakes.small_trainer import KEY, PROGRAM, settings, tree
 from tests.fakes.weather import kma_record
-from trainer.workspace import workspace
+from trainer import setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def kma() -> Iterator[KmaStandIn]:
 def home(tmp_path_factory: pytest.TempPathFactory, kma: KmaStandIn) -> Path:
     """Airflow's home, a workspace, and `trainer` on the path with a small training."""
     folder = tmp_path_factory.mktemp("airflow")
-    workspace.create(folder / "central", single_key=True)
+    setup.create(folder / "central", single_key=True)
     program = folder / "bin" / "trainer"
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\n{PROGRAM}", "utf-8")

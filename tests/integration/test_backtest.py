@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import LEADS, TARGETS
 from tests.fakes.trained import AS_OF, make_workspace, shrink
+from trainer import setup
 from trainer.cli import cli
 from trainer.training import backtest
-from trainer.workspace import workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def test_each_fold_sees_only_what_was_there(
 def test_a_record_too_short_for_its_folds(tmp_path: Path) -> None:
     """What is missing is said, with what to do; an empty lake as well."""
     made = make_workspace(tmp_path / "farm")
-    nothing = workspace.create(tmp_path / "empty", single_key=True)
+    nothing = setup.create(tmp_path / "empty", single_key=True)
     year = timedelta(days=365)
     with pytest.raises(BadData, match=r"1.0 years of observations are too few.*ingest or import"):
         backtest.backtest(made, AS_OF, folds=2, step=year, progress=lambda _: None)

@@ -18,7 +18,7 @@ from demo.kma import KmaStandIn
 from tests.fakes.depot import Device, set_clock
 from tests.fakes.small_trainer import KEY, PROGRAM, settings, tree
 from tests.fakes.weather import kma_record
-from trainer.workspace import workspace
+from trainer import setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def test_killed_at_any_moment_it_completes_and_a_second_run_changes_nothing(
 ) -> None:
     """SIGKILL at seeded moments; then exit 0, a depot a device accepts, exit 11 and equal bytes."""
     root = tmp_path / "farm"
-    workspace.create(root, single_key=True)
+    setup.create(root, single_key=True)
     moments = random.Random(20)
     for _ in range(4):
         process = start(root, kma)

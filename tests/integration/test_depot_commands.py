@@ -19,11 +19,13 @@ from tests.fakes.tiny_release import tiny_release
 from trainer import cli as trainer_cli
 from trainer.depot.keyring import KeyRing
 from trainer.depot.publisher import Depot
+from trainer.setup import create
 from trainer.workspace.store import FolderStore
-from trainer.workspace.workspace import Workspace, create
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from trainer.workspace.workspace import Workspace
 
 
 @pytest.fixture

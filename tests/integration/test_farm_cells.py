@@ -34,8 +34,9 @@ from trainer.ingest.guidance import Archive
 from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.relay import GUIDANCE_SPAN, relay
+from trainer.setup import create
 from trainer.workspace.stations import station
-from trainer.workspace.workspace import Workspace, create
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ from tests.fakes.runs import lower_floor
 from tests.fakes.trained import AS_OF, make_workspace, shrink, train
 from trainer.cli import cli
 from trainer.depot.releases import publish_run
-from trainer.evaluation import dataset
+from trainer.evaluation import dataset, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, LOSSES, from_bytes
 from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.gate import gate
@@ -84,7 +84,7 @@ def test_other_seeds_are_not_better(farm: tuple[Workspace, list[Path]]) -> None:
 def test_evidence_agrees_with_the_scores_of_training(farm: tuple[Workspace, list[Path]]) -> None:
     """Two ways to the same figures: the metrics of the run, and the gate's daily sums."""
     made, folders = farm
-    metrics = candidate.load(folders[0])[2]
+    metrics = run_folder.load(folders[0])[2]
     _, content = gate.examine(made, folders[0])
     sums = from_bytes(content)
     for target in TARGETS:
@@ -105,7 +105,7 @@ def test_evidence_agrees_with_the_scores_of_training(farm: tuple[Workspace, list
 
 def test_detail_covers_every_slice(farm: tuple[Workspace, list[Path]]) -> None:
     """Seasons add up to the whole; every block, station, event and PIT tenth is there."""
-    metrics = candidate.load(farm[1][0])[2]
+    metrics = run_folder.load(farm[1][0])[2]
     found = metrics.detail[AIR_TEMPERATURE]
     for name in ("model", "persistence", "climatology", "damped_anomaly"):
         assert set(found.parts[name]) == set(SCORED_LEADS)

@@ -20,8 +20,9 @@ from trainer.ingest.guidance import Archive
 from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient
 from trainer.ingest.village import collect, hours_out, issues_out
+from trainer.setup import create
 from trainer.workspace.stations import station
-from trainer.workspace.workspace import Workspace, create
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,9 +25,10 @@ from trainer.ingest.guidance import Archive
 from trainer.ingest.hub import catch_up
 from trainer.ingest.importer import Import
 from trainer.ingest.village import collect
+from trainer.setup import create
 from trainer.workspace.config import Kma
 from trainer.workspace.places import FarmId
-from trainer.workspace.workspace import Workspace, create
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,8 +20,9 @@ from tests.fakes.clock import FakeClock
 from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
 from trainer.relay import relay
+from trainer.setup import create
 from trainer.workspace.stations import station
-from trainer.workspace.workspace import Workspace, create
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,10 +17,9 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Device
 from tests.fakes.own_hours import Character, hours, settle, shared_run
 from tests.fakes.runs import Bench
-from trainer import cli
+from trainer import cli, setup
 from trainer.depot.releases import publish_run
 from trainer.gate import gate
-from trainer.workspace import workspace
 
 pytest.importorskip("moto.server", reason="moto is not installed")
 s3_store = pytest.importorskip("trainer.workspace.s3", reason="obstore is not installed")
@@ -47,7 +46,7 @@ def test_farms_are_corrected_where_all_lies_in_a_bucket(
         for name, value in env.items():
             monkeypatch.setenv(name, value)
         clock = FakeClock(SystemClock().now())
-        one = workspace.create(tmp_path / "one", bucket=PLACE, single_key=True)
+        one = setup.create(tmp_path / "one", bucket=PLACE, single_key=True)
         folder = one.run_store.folder(shared_run(Bench(one, clock)).name)
         settle(one.lake, "hill", hours(COLD, gate.load(folder).manifest))
         publish_run(one, folder, "stable", "first", clock)

@@ -14,10 +14,10 @@ from edge_agent.contract.schema import AIR_TEMPERATURE
 from tests.fakes.clock import FakeClock
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
 from tests.fakes.runs import Bench
+from trainer import setup
 from trainer.gate import gate
 from trainer.site_corrections import all_farms
 from trainer.site_corrections.outcomes import NAME
-from trainer.workspace import workspace
 from trainer.workspace.config import Compute
 from trainer.workspace.workspace import Workspace
 
@@ -50,7 +50,7 @@ def _tune(root: Path, compute: Compute) -> tuple[Tuned, bytes]:
 
 def test_farms_on_a_cluster_are_corrected_as_here(tmp_path: Path) -> None:
     """The same run, decisions and outcome from two workers, a damaged farm included."""
-    made = workspace.create(tmp_path / "here", single_key=True)
+    made = setup.create(tmp_path / "here", single_key=True)
     manifest = gate.load(shared_run(Bench(made, FakeClock(UNTIL)))).manifest
     for seed, name in enumerate(("hill", "dale", "brook", "broken")):
         like = Character({AIR_TEMPERATURE: 2.0 * seed}, swing=1.0, seed=seed)

@@ -15,7 +15,8 @@ from demo.places import SEOUL
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import run
 from trainer.cli import cli
-from trainer.workspace.workspace import Workspace, create
+from trainer.setup import create
+from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,10 +23,9 @@ from tests.fakes.depot import Device
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
 from tests.fakes.runs import GOOD, Bench
 from tests.fakes.weather import SITE
-from trainer import cli
+from trainer import cli, setup
 from trainer.depot.releases import publish_run
 from trainer.gate import gate
-from trainer.workspace import workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +41,7 @@ AT = FIRST + timedelta(days=380)
 @pytest.fixture
 def central(tmp_path: Path) -> Workspace:
     """A workspace with a live release and the history of one farm."""
-    made = workspace.create(tmp_path / "central", single_key=True)
+    made = setup.create(tmp_path / "central", single_key=True)
     clock = FakeClock(SystemClock().now())
     folder = shared_run(Bench(made, clock))
     settle(made.lake, "hill", hours(COLD, gate.load(folder).manifest))

@@ -36,6 +36,7 @@ def train(
     Example: trainer train --as-of 2024-05-01
     """
     from trainer.commands.steps import score_table, told
+    from trainer.evaluation import run_folder
     from trainer.gate import gate
     from trainer.ingest import gap_plan
     from trainer.report.mlflow_mirror import mirrored
@@ -48,7 +49,7 @@ def train(
     with mirrored(workspace), told("train") as say:
         champion = None if new_normals else gate.champion_of(workspace, target, clock)
         folder = candidate.train(workspace, until, champion=champion, progress=say)
-    manifest, _, _ = candidate.load(folder)
+    manifest, _, _ = run_folder.load(folder)
     if as_json:
         print_json({"run": folder.name, "scores": manifest.scores})
     else:

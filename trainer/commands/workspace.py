@@ -29,7 +29,7 @@ def init(folder: Path, single_key: bool, encrypt: bool, bucket: str) -> None:
     Example: trainer init farm && cd farm && trainer ingest --station 108
     """
     from trainer.depot import passphrase
-    from trainer.workspace.workspace import create
+    from trainer.setup import create
 
     secret = passphrase.choose() if encrypt else None
     workspace = create(folder, bucket=bucket, single_key=single_key, passphrase=lambda: secret)

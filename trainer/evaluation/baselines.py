@@ -1,4 +1,4 @@
-"""What a forecast must beat: persistence, climatology, damped anomaly, the seed recipe.
+"""What a forecast must beat: persistence, climatology, damped anomaly.
 
 All read the same matrix as the models, so they are scored on identical pairs of origin and lead.
 """
@@ -9,15 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_agent.contract.feature_table import NAMES, SEED
+from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
-from trainer.training.trees import SEED_RECIPE, SEED_ROUNDS, Recipe, Trees, fit
 
 SEED_LEAD = 24
 """The seed recipe forecasts this lead only."""
 
 _SHORT = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "humidity"}
-_SEED_COLUMNS = np.array([NAMES.index(name) for name in SEED])
 
 
 def persistence(matrix: np.ndarray, target: str) -> np.ndarray:
@@ -63,23 +61,6 @@ class DampedAnomaly:
         value: np.ndarray = climatology(matrix, self.target)
         value += (_anomalies(matrix, self.target) * shares).sum(axis=1)
         return value
-
-
-@dataclass(frozen=True, slots=True)
-class SeedRecipe:
-    """LightGBM on twelve features, target = value 24 h later."""
-
-    trees: Trees
-
-    @classmethod
-    def fit(cls, matrix: np.ndarray, truth: np.ndarray, *, threads: int = 0) -> SeedRecipe:
-        """Fit on rows of lead 24."""
-        recipe = Recipe(SEED_RECIPE, SEED_ROUNDS, seed=1, threads=threads)
-        return cls(fit(matrix[:, _SEED_COLUMNS], truth, recipe))
-
-    def predict(self, matrix: np.ndarray) -> np.ndarray:
-        """Float64 (N,) for rows of lead 24."""
-        return self.trees.predict(matrix[:, _SEED_COLUMNS])
 
 
 def _column(matrix: np.ndarray, name: str) -> np.ndarray:

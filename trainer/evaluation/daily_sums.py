@@ -35,6 +35,7 @@ WARNINGS: Final = (
 """Sums over the hours of a day: count, events o, probability p, p^2, p * o, (p - o)^2, the same of
 the normal rate, and the contingency at the served probability."""
 
+SEASONS: Final = ("DJF", "MAM", "JJA", "SON")
 CHALLENGER: Final = "challenger"
 CHAMPION: Final = "champion"
 PERSISTENCE: Final = "persistence"

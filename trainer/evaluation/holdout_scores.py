@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import numpy as np
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_agent.contract.forecast import TargetForecast
+    from edge_agent.contract.manifest import ResidualTable
     from edge_agent.system.ports import Predictor
     from trainer.evaluation.dataset import Split
     from trainer.evaluation.holdout import Holdout
-    from trainer.training.fit import Fitted
 
 SCORED_LEADS = (1, 3, 6, 12, 24, 36, 48)
 HEADLINE_LEAD = 24
@@ -82,13 +82,29 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return out
 
 
+class Fitted(Protocol):
+    """What a training brings besides its models."""
+
+    @property
+    def damped(self) -> Mapping[str, baselines.DampedAnomaly]:
+        """By target."""
+
+    @property
+    def residuals(self) -> Mapping[str, ResidualTable]:
+        """Past errors of the models by target."""
+
+    @property
+    def climatology_residuals(self) -> Mapping[str, ResidualTable]:
+        """Past errors of the normals by target."""
+
+
 def score_holdout(
     holdout: Holdout,
     split: Split,
     predictors: Mapping[str, Predictor],
     fitted: Fitted,
     *,
-    threads: int,
+    seed_recipe: Callable[[Holdout, str], np.ndarray],
     progress: Callable[[str], None],
 ) -> Metrics:
     """Score the exported models and all baselines on the holdout.
@@ -98,7 +114,8 @@ def score_holdout(
         split: Borders of the run.
         predictors: The exported graphs, as the agent runs them.
         fitted: Residual tables and the damped baseline.
-        threads: For the seed recipe's training.
+        seed_recipe: Trains it on the same hours and forecasts a target: float64 (N,), NaN at other
+            leads than its own.
         progress: Told each step before it begins; the seed recipe's training is one of its own.
     """
     scores: dict[str, dict[str, dict[int, Score]]] = {}
@@ -108,7 +125,7 @@ def score_holdout(
     for target in TARGETS:
         truth = truths[target]
         progress(f"{target}: training of the seed recipe, for comparison")
-        seed = _seed_forecast(holdout, target, threads)
+        seed = seed_recipe(holdout, target)
         progress(f"{target}: scores on the holdout")
         points = predictors[target].predict(matrix).astype(np.float64)
         forecasts = {
@@ -192,13 +209,3 @@ def _detail(
 
 def _rows(forecast: TargetForecast, rows: np.ndarray) -> TargetForecast:
     return replace(forecast, values=forecast.values[rows], quantiles=forecast.quantiles[rows])
-
-
-def _seed_forecast(holdout: Holdout, target: str, threads: int) -> np.ndarray:
-    """Seed recipe trained on the same hours; NaN at other leads than its own."""
-    past = holdout.past
-    recipe = baselines.SeedRecipe.fit(past.seed, past.seed_truth[target], threads=threads)
-    out = np.full(len(holdout.leads), np.nan)
-    rows = holdout.leads == baselines.SEED_LEAD
-    out[rows] = recipe.predict(holdout.matrix[rows])
-    return out

@@ -12,13 +12,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import numpy as np
 
 from edge_agent.contract import features
 from edge_agent.contract.errors import InputMissing
 from edge_agent.contract.schema import LEADS, QUANTITIES, TARGETS
 from trainer.depot.releases import open_depot
+from trainer.evaluation import run_folder
 from trainer.evaluation.daily_sums import (
     CHALLENGER,
     CHAMPION,
@@ -30,7 +30,7 @@ from trainer.evaluation.daily_sums import (
 from trainer.evaluation.hindcast import Candidate, Period, collect
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD, SCORED_LEADS
 from trainer.gate import gate
-from trainer.training import candidate
+from trainer.workspace.journal import Drift
 
 if TYPE_CHECKING:
     from edge_agent.system.ports import Clock
@@ -43,36 +43,6 @@ LIMITS: Final = {30: 0.10, 10: 0.18}
 
 _HEADLINE: Final = lead_slice(HEADLINE_LEAD)
 _SQUARED: Final = LOSSES.index("squared")
-
-
-class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Verified error of one target over the newest days.
-
-    Attributes:
-        target: Quantity.
-        days: Days with verified hours, 30 or 10.
-        rmse: Of the live model a day ahead, in the target's unit.
-        reference: Of the damped anomaly on the same hours.
-        change: Relative change of such ratios since the gate, over all leads; 0.1 = 10 % worse.
-        alarm: Whether it is above its limit.
-    """
-
-    target: str
-    days: int
-    rmse: float
-    reference: float
-    change: float
-    alarm: bool
-
-    def text(self) -> str:
-        """One line."""
-        unit = QUANTITIES[self.target].unit
-        return (
-            f"{self.target}: over the last {self.days} days the errors of all leads, beside the "
-            f"damped anomaly's, are {self.change:+.1%} against the gate's, limit "
-            f"{LIMITS[self.days]:+.0%} (a day ahead RMSE {self.rmse:.2f} {unit} beside "
-            f"{self.reference:.2f})"
-        )
 
 
 def verify(workspace: Workspace, channel: str, until: datetime, clock: Clock) -> tuple[Drift, ...]:
@@ -98,7 +68,7 @@ def verify(workspace: Workspace, channel: str, until: datetime, clock: Clock) ->
         raise InputMissing(f"release {live.release} was trained by other feature code")
     folder = gate.run_of(workspace, live)
     recorded = gate.evidence_of(folder, channel)
-    metrics = candidate.load(folder)[2]
+    metrics = run_folder.load(folder)[2]
     longest = timedelta(days=max(LIMITS) + 1, hours=max(LEADS))
     models = Candidate.of(live, open_depot(workspace, clock).content(live))
     period = Period(
@@ -162,3 +132,14 @@ def _share(sums: Evidence, target: str, lead: int, name: str, days: np.ndarray) 
 def _rmse(sums: Evidence, key: tuple[str, str, str], days: np.ndarray) -> float:
     rows, squared = sums.losses[key][days][:, [0, _SQUARED]].sum(axis=0)
     return float(np.sqrt(squared / rows))
+
+
+def text(drift: Drift) -> str:
+    """One line for people."""
+    unit = QUANTITIES[drift.target].unit
+    return (
+        f"{drift.target}: over the last {drift.days} days the errors of all leads, beside the "
+        f"damped anomaly's, are {drift.change:+.1%} against the gate's, limit "
+        f"{LIMITS[drift.days]:+.0%} (a day ahead RMSE {drift.rmse:.2f} {unit} beside "
+        f"{drift.reference:.2f})"
+    )

@@ -20,12 +20,11 @@ from edge_agent.contract.schema import TARGETS
 from edge_agent.forecasting.inference import load_predictors
 from trainer.depot.publisher import FARMS, RUN
 from trainer.depot.releases import open_depot
-from trainer.evaluation import daily_sums
+from trainer.evaluation import daily_sums, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION
 from trainer.evaluation.hindcast import Candidate, Period, collect
 from trainer.gate.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.gate.decision import Decision, Terms, conclude
-from trainer.training import candidate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,7 +175,7 @@ def load(folder: Path) -> Run:
         InputMissing: The folder is no candidate.
         BadData: It is damaged, or was trained on other features than this code computes.
     """
-    run = Run(folder, *candidate.load(folder))
+    run = Run(folder, *run_folder.load(folder))
     if run.manifest.features.digest != features.digest():
         raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
     if TRAINED_TO not in run.manifest.lineage or not run.metrics.damped:
@@ -261,7 +260,7 @@ def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -
     windows = golden_windows.with_predictions(
         run.files[manifest.golden.path], {t: p.predict for t, p in predictors.items()}
     )
-    path, reference = candidate.golden_file(windows)
+    path, reference = run_folder.golden_file(windows)
     composed = msgspec.structs.replace(
         manifest,
         tuned=(),
@@ -276,6 +275,6 @@ def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -
     )
     name = f"{run.folder.name}{_WITH}{reigning.release}"
     folder = runs.folder(name)
-    if not (folder / candidate.MANIFEST).exists():
-        candidate.write(folder, composed, {**content, path: windows}, run.metrics)
+    if not (folder / run_folder.MANIFEST).exists():
+        run_folder.write(folder, composed, {**content, path: windows}, run.metrics)
     return runs.folder(name)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from trainer.evaluation.daily_sums import Evidence
 
-SEASONS = ("DJF", "MAM", "JJA", "SON")
-
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule held against its figures.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from trainer.evaluation.bootstrap import diebold_mariano
-from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, TAILS, lead_slice
-from trainer.gate.resampled_sums import SEASONS, Finding, ratio, rmse_ratio, upper
+from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, SEASONS, TAILS, lead_slice
+from trainer.gate.resampled_sums import Finding, ratio, rmse_ratio, upper
 
 if TYPE_CHECKING:
     from trainer.gate.resampled_sums import Board, Sums

@@ -18,10 +18,10 @@ from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
 from edge_agent.forecasting.inference import load_predictors
 from trainer.depot.release_log import ReleaseLog
+from trainer.evaluation import run_folder
 from trainer.evaluation.dataset import gather, prepare, scoring_pairs, stride, times
 from trainer.evaluation.dataset import truth as truth_of
 from trainer.evaluation.holdout_scores import SCORED_LEADS
-from trainer.training import candidate
 from trainer.workspace.runs import MANIFEST
 from trainer.workspace.stations import station as station_of
 
@@ -97,7 +97,7 @@ def collect(workspace: Workspace, folder: Path) -> Facts:
         InputMissing: The folder is no run.
         BadData: It is damaged, or was trained by other feature code.
     """
-    manifest, files, metrics = candidate.load(folder)
+    manifest, files, metrics = run_folder.load(folder)
     if manifest.features.digest != features.digest():
         raise BadData(f"{folder.name}: trained by other feature code; train again to report on it")
     return Facts(

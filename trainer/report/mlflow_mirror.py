@@ -146,9 +146,9 @@ def _log_run(client: Any, experiment: str, folder: Path) -> str:  # noqa: ANN401
     from mlflow.entities import Metric, Param
     from mlflow.models import Model
 
-    from trainer.training import candidate
+    from trainer.evaluation import run_folder
 
-    manifest, files, metrics = candidate.load(folder)
+    manifest, files, metrics = run_folder.load(folder)
     run = client.create_run(experiment, run_name=folder.name, tags={RUN_TAG: folder.name})
     identity: str = run.info.run_id
     now = run.info.start_time
@@ -159,7 +159,7 @@ def _log_run(client: Any, experiment: str, folder: Path) -> str:  # noqa: ANN401
             Param(name, value[:_LONGEST_PARAM]) for name, value in manifest.lineage.items() if value
         ],
     )
-    for name in (candidate.MANIFEST, candidate.METRICS):
+    for name in (run_folder.MANIFEST, run_folder.METRICS):
         client.log_artifact(identity, str(folder / name))
     for target, model in manifest.models.items():
         with tempfile.TemporaryDirectory() as scratch:

@@ -18,13 +18,13 @@ import msgspec
 from edge_agent.contract.errors import InputMissing
 from trainer.depot.publisher import FARMS
 from trainer.depot.releases import open_depot
+from trainer.evaluation import run_folder
 from trainer.gate import gate
 from trainer.gate.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.gate.decision import Terms
 from trainer.site_corrections import outcomes, regression, shard_files
 from trainer.site_corrections.farm_history import Shared
 from trainer.site_corrections.one_farm import Tried, attempt
-from trainer.training import candidate
 from trainer.workspace.farms import farm, farm_ids
 from trainer.workspace.parallel import each_of
 from trainer.workspace.runs import WITH_FARMS
@@ -212,9 +212,9 @@ def _compose(
     name = f"{run.folder.name}{WITH_FARMS}{digest[:12]}"
     runs = workspace.run_store
     folder = runs.folder(name)
-    if not (folder / candidate.MANIFEST).exists():
+    if not (folder / run_folder.MANIFEST).exists():
         told = f"{len(corrected)} corrected; {outcome.counts()}"
         lineage = {**run.manifest.lineage, FARMS: told}
         composed = msgspec.structs.replace(run.manifest, tuned=refs, lineage=lineage)
-        candidate.write(folder, composed, {**run.files, **shards}, run.metrics)
+        run_folder.write(folder, composed, {**run.files, **shards}, run.metrics)
     return runs.folder(name)

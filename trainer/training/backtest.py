@@ -16,6 +16,7 @@ from msgspec import structs
 
 from edge_agent.contract.errors import InputMissing
 from edge_agent.contract.schema import TIME
+from trainer.evaluation import run_folder
 from trainer.evaluation.daily_sums import REFERENCES
 from trainer.training import candidate
 from trainer.workspace.config import Compute
@@ -95,7 +96,7 @@ def backtest(
 
 def _fold(workspace: Workspace, day: datetime) -> Fold:
     folder = candidate.train(workspace, day, champion=None, progress=lambda _: None)
-    manifest, _, metrics = candidate.load(folder)
+    manifest, _, metrics = run_folder.load(folder)
     return Fold(
         folder.name,
         metrics.trained_to,

@@ -1,18 +1,13 @@
 """From the lake to a candidate run: a folder with models, scores and a manifest, never live.
 
-    runs/<run>/manifest.json        contract.manifest.Manifest, release 0, channel empty
-    runs/<run>/files/<target path>  models and golden windows
-    runs/<run>/metrics.json         every score, by target, forecast and lead
-
 The name of a run is its logical day and a digest of everything that went into it; the same data,
-code and parameters give the same name and the same bytes. The folder appears whole or not at all.
+code and parameters give the same name and the same bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,21 +15,19 @@ import polars as pl
 
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract import manifest as contract
-from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
-from edge_agent.system.files import make_folder, sync_folder, write_atomic
+from trainer.evaluation import run_folder
 from trainer.evaluation.dataset import split
 from trainer.evaluation.holdout import Holdout
-from trainer.evaluation.holdout_scores import SCORED_LEADS, Metrics, score_holdout
-from trainer.training import fit, onnx_export, onnx_parity
+from trainer.evaluation.holdout_scores import SCORED_LEADS, score_holdout
+from trainer.training import fit, onnx_export, onnx_parity, seed_recipe
 from trainer.training.lake_source import ready, ready_farms, stations_until
 from trainer.training.lineage import digest, lineage_of
-from trainer.workspace import runs as runs_module
 from trainer.workspace.parallel import each_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
@@ -42,8 +35,6 @@ if TYPE_CHECKING:
     from trainer.evaluation.dataset import Source, Split, StationSeries
     from trainer.workspace.workspace import Workspace
 
-METRICS = "metrics.json"
-MANIFEST = runs_module.MANIFEST
 MIN_AGENT = "0.1.0"
 GOLDEN_LEADS = (1, 6, 24, 48)
 
@@ -87,7 +78,7 @@ def train(
     lineage = lineage_of(workspace.config.training, sources, farms, borders)
     name = f"{as_of + timedelta(hours=9):%Y%m%d}-{digest(lineage)[:12]}"
     folder = workspace.run_store.folder(name)
-    if (folder / MANIFEST).exists():
+    if (folder / run_folder.MANIFEST).exists():
         return folder
     with each_of(workspace.config.compute) as each:
         fitted = fit.fit_candidate(
@@ -110,7 +101,12 @@ def train(
     }
     predictors = load_predictors(content, len(features.FEATURES))
     metrics = score_holdout(
-        holdout, borders, predictors, fitted, threads=options.threads, progress=progress
+        holdout,
+        borders,
+        predictors,
+        fitted,
+        seed_recipe=partial(seed_recipe.forecast, threads=options.threads),
+        progress=progress,
     )
     metrics = msgspec.structs.replace(
         metrics, parity={target: one.maximum for target, one in checked.items()}
@@ -121,7 +117,7 @@ def train(
         GOLDEN_LEADS,
         {target: predictor.predict for target, predictor in predictors.items()},
     )
-    golden_path, golden_ref = golden_file(windows)
+    golden_path, golden_ref = run_folder.golden_file(windows)
     manifest = contract.Manifest(
         schema=contract.FORMAT,
         project=contract.PROJECT,
@@ -138,9 +134,9 @@ def train(
         leads=LEADS,
         models={
             target: contract.ModelRef(
-                version=_sha256(body)[:12],
+                version=run_folder.sha256_hex(body)[:12],
                 unit=QUANTITIES[target].unit,
-                file=_ref(_model_path(target, body), body),
+                file=run_folder.file_ref(_model_path(target, body), body),
             )
             for target, body in content.items()
         },
@@ -153,55 +149,8 @@ def train(
         reason="",
         widening=fitted.widening,
     )
-    write(folder, manifest, {**files, golden_path: windows}, metrics)
+    run_folder.write(folder, manifest, {**files, golden_path: windows}, metrics)
     return workspace.run_store.folder(name)
-
-
-def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
-    """Manifest, files by target path and metrics of a run.
-
-    Raises:
-        InputMissing: The folder is not a candidate run.
-        BadData: It is damaged.
-    """
-    manifest, files = runs_module.content_of(folder)
-    for ref in manifest.all_files():
-        if _ref(ref.path, files[ref.path]) != ref:
-            raise BadData(f"{folder.name}: {ref.path} is not the file of its manifest")
-    try:
-        metrics = msgspec.json.decode((folder / METRICS).read_bytes(), type=Metrics)
-    except FileNotFoundError as fault:
-        raise runs_module.no_candidate(folder, fault) from fault
-    except msgspec.DecodeError as fault:
-        raise BadData(f"{folder / METRICS}: {fault}") from fault
-    return manifest, files, metrics
-
-
-def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes], metrics: Metrics) -> None:
-    """Write a run's folder; it appears whole or not at all.
-
-    Raises:
-        StorageError: The disk refused.
-    """
-    staging = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        for path, body in files.items():
-            write_atomic(staging / "files" / path, body)
-        write_atomic(staging / METRICS, msgspec.json.format(msgspec.json.encode(metrics), indent=1))
-        write_atomic(staging / MANIFEST, contract.encode(manifest))
-        make_folder(folder.parent)
-        staging.rename(folder)
-        sync_folder(folder.parent)
-    except OSError as fault:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise StorageError(f"{folder}: cannot be written: {fault.strerror}") from fault
-
-
-def golden_file(windows: bytes) -> tuple[str, contract.FileRef]:
-    """Target path and reference of golden windows."""
-    path = f"golden/{_sha256(windows)[:12]}/windows.json"
-    return path, _ref(path, windows)
 
 
 def _normals(source: Source) -> SiteNormals:
@@ -230,13 +179,5 @@ def _golden_windows(
     return (*windows, (one.place, gaps))
 
 
-def _ref(path: str, body: bytes) -> contract.FileRef:
-    return contract.FileRef(path=path, sha256=_sha256(body), length=len(body))
-
-
 def _model_path(target: str, body: bytes) -> str:
-    return f"models/{target}/{_sha256(body)[:12]}/model.onnx"
-
-
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
+    return f"models/{target}/{run_folder.sha256_hex(body)[:12]}/model.onnx"

@@ -6,12 +6,30 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trainer.gate.drift import Drift
-
 if TYPE_CHECKING:
     from datetime import date
 
     from trainer.workspace.store import Store
+
+
+class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Verified error of one target over the newest days.
+
+    Attributes:
+        target: Quantity.
+        days: Days with verified hours, 30 or 10.
+        rmse: Of the live model a day ahead, in the target's unit.
+        reference: Of the damped anomaly on the same hours.
+        change: Relative change of such ratios since the gate, over all leads; 0.1 = 10 % worse.
+        alarm: Whether it is above its limit.
+    """
+
+    target: str
+    days: int
+    rmse: float
+    reference: float
+    change: float
+    alarm: bool
 
 
 class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

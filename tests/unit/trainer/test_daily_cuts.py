@@ -17,6 +17,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import make_workspace
 from trainer import daily
+from trainer.evaluation import run_folder
 from trainer.gate import drift, gate
 from trainer.gate.attempts import Attempt
 from trainer.gate.decision import Terms
@@ -182,6 +183,6 @@ def _whole(cloud: Cloud) -> None:
     (attempt,) = runs.files["attempts.jsonl"].splitlines()
     assert msgspec.json.decode(attempt, type=Attempt).run == "one"
     for run in machine.workspace.run_store.listing():
-        candidate.load(machine.workspace.run_store.folder(run))
+        run_folder.load(machine.workspace.run_store.folder(run))
     assert gate.recompute(machine.workspace.run_store.folder("one"), "stable")[0].passed
     assert live.lineage["run"] in machine.workspace.run_store.listing()

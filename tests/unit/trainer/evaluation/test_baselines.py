@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_agent.contract.feature_table import NAMES, SEED
+from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
 from trainer.evaluation import baselines
-from trainer.evaluation.baselines import DampedAnomaly, SeedRecipe
+from trainer.evaluation.baselines import DampedAnomaly
 
 COUNT = 400
 
@@ -49,16 +49,3 @@ def test_damped_anomaly_finds_its_shares_by_lead() -> None:
     assert np.isnan(predicted[5])
     known = np.isfinite(truth) & np.isfinite(predicted)
     assert np.abs(predicted - truth)[known].max() < 1e-5
-
-
-def test_seed_recipe_reads_its_twelve_inputs_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changing any other column changes nothing; changing one of its own does."""
-    monkeypatch.setattr(baselines, "SEED_ROUNDS", 20)
-    rows = matrix()
-    recipe = SeedRecipe.fit(rows, rows[:, NAMES.index("pressure")].astype(np.float64), threads=1)
-    before = recipe.predict(rows)
-    others = rows.copy()
-    others[:, [i for i, name in enumerate(NAMES) if name not in SEED]] = 77.0
-    assert (recipe.predict(others) == before).all()
-    others[:, NAMES.index("pressure")] = 77.0
-    assert (recipe.predict(others) != before).any()

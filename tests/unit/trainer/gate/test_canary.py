@@ -24,6 +24,7 @@ from tests.fakes.weather import record
 from trainer import cli, daily
 from trainer.depot.release_log import ReleaseLog
 from trainer.depot.releases import publish_run, restage
+from trainer.evaluation import run_folder
 from trainer.gate import canary, gate
 from trainer.site_corrections import shard_files
 from trainer.site_corrections.all_farms import live_tunings
@@ -154,11 +155,11 @@ def test_more_devices_begin_no_new_trial(bench: Bench) -> None:
 def test_corrections_for_farms_begin_no_new_trial_and_go_along(bench: Bench) -> None:
     """The same models with other corrections: their hours go on counting, and stable gets both."""
     _start(bench, BAD, GOOD, days=10)
-    manifest, files, metrics = candidate.load(bench.workspace.runs / "new")
+    manifest, files, metrics = run_folder.load(bench.workspace.runs / "new")
     refs, shards = shard_files.pack({"hill/edge-1": tuning_of(manifest)})
     folder = bench.workspace.runs / "new-with-farms-0a1b"
     tuned = msgspec.structs.replace(manifest, tuned=refs)
-    candidate.write(folder, tuned, {**files, **shards}, metrics)
+    run_folder.write(folder, tuned, {**files, **shards}, metrics)
     publish_run(bench.workspace, folder, "canary", "farms", bench.clock)
     bench.clock.advance(timedelta(days=7).total_seconds())
     trial = canary.assess(bench.workspace, bench.clock)

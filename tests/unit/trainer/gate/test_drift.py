@@ -25,6 +25,7 @@ from trainer.evaluation.daily_sums import (
     from_bytes,
     to_bytes,
 )
+from trainer.gate import drift
 from trainer.gate.drift import LIMITS, changes, verify
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def test_a_hard_month_is_no_drift() -> None:
     """Twice the squared error of everybody: the model is as good as it was."""
     found = changes(_newest(1.0, weather=2.0), pair(1), set())
     assert not any(one.alarm for one in found)
-    assert "over the last 30 days the errors of all leads, beside the damped" in found[0].text()
+    assert "over the last 30 days the errors of all leads, beside the damped" in drift.text(
+        found[0]
+    )
 
 
 def test_a_kept_model_is_measured_by_its_own_past() -> None:

@@ -21,9 +21,9 @@ from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
 from tests.fakes.trained import AS_OF, make_workspace
 from tests.fakes.weather import STATION, record
 from trainer.depot.publisher import RUN
+from trainer.evaluation import run_folder
 from trainer.gate import attempts, gate
 from trainer.gate.decision import Decision
-from trainer.training import candidate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,7 +167,7 @@ def test_g13_training_that_reaches_into_the_holdout_is_refused(low: Bench) -> No
     """A challenger that saw the holdout, or the hours just before it, is caught by its lineage."""
     for name, end in (("saw", "2021-09-01T00:00Z"), ("close", "2021-05-28T00:00Z")):
         folder = low.run(name, GOOD)
-        manifest = candidate.load(folder)[0]
+        manifest = run_folder.load(folder)[0]
         shutil.rmtree(folder)
         folder = low.run(name, GOOD, lineage={**manifest.lineage, "trained_to": end})
         with pytest.raises(GateRefused, match=f"G13 trained on hours up to {end}, judged on"):
@@ -177,7 +177,7 @@ def test_g13_training_that_reaches_into_the_holdout_is_refused(low: Bench) -> No
 def test_hours_that_the_champion_was_trained_on_do_not_count(low: Bench) -> None:
     """The holdout begins after the champion's training; too little left is said so."""
     folder = low.run("old", POOR)
-    lineage = candidate.load(folder)[0].lineage
+    lineage = run_folder.load(folder)[0].lineage
     shutil.rmtree(folder)
     low.publish(low.run("old", POOR, lineage={**lineage, "trained_to": "2021-06-08T00:00Z"}))
     new = low.run("new", GOOD)
@@ -193,7 +193,7 @@ def test_hours_that_the_champion_was_trained_on_do_not_count(low: Bench) -> None
 def test_g11_a_short_holdout_is_refused(low: Bench) -> None:
     """Less than 180 days, and a summer alone: said with the numbers and what to do."""
     folder = low.run("first", GOOD)
-    manifest, files, metrics = candidate.load(folder)
+    manifest, files, metrics = run_folder.load(folder)
     for name, start, end, told in (
         ("short", "2021-08-01T00:00Z", "2021-12-31T00:00Z", r"15\d days; at least 180"),
         ("summer", "2021-05-01T00:00Z", "2021-11-10T00:00Z", r"19\d days, 4\d of them from Oct"),
@@ -202,7 +202,7 @@ def test_g11_a_short_holdout_is_refused(low: Bench) -> None:
         early = msgspec.structs.replace(
             manifest, lineage={**manifest.lineage, "trained_to": "2021-04-01T00:00Z"}
         )
-        candidate.write(low.workspace.runs / name, early, files, changed)
+        run_folder.write(low.workspace.runs / name, early, files, changed)
         with pytest.raises(GateRefused, match=f"G11 the holdout has {told}.*raise holdout_share"):
             low.decide(low.workspace.runs / name)
 
@@ -220,7 +220,7 @@ def test_g3_winner_and_kept_model_stand_in_one_release(low: Bench) -> None:
     folder, champion = _half(low)
     composed = low.decide(folder)
     assert composed.name == "new-with-1"
-    manifest, files, _ = candidate.load(composed)
+    manifest, files, _ = run_folder.load(composed)
     assert manifest.models[AIR_TEMPERATURE].version == GOOD[AIR_TEMPERATURE]
     assert manifest.models[RELATIVE_HUMIDITY] == champion.models[RELATIVE_HUMIDITY]
     assert manifest.scores[RELATIVE_HUMIDITY] == champion.scores[RELATIVE_HUMIDITY]

@@ -16,10 +16,10 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, Bench
 from tests.fakes.trained import AS_OF, make_workspace
 from trainer import cli
+from trainer.evaluation import run_folder
 from trainer.report import facts as facts_module
 from trainer.report import report
 from trainer.report.report import build
-from trainer.training import candidate
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def test_a_run_of_other_feature_code_is_refused(bench: Bench, tmp_path: Path) ->
     """Its models eat other numbers, so nothing about them can be drawn."""
     root = shutil.copytree(bench.workspace.root, tmp_path / "farm")
     made = Bench(Workspace.open(root, {}), bench.clock)
-    first = candidate.load(root / "runs" / "20211231-first")[0]
+    first = run_folder.load(root / "runs" / "20211231-first")[0]
     other = msgspec.structs.replace(first.features, digest="0" * 64)
     folder = made.run("other", GOOD, features=other)
     with pytest.raises(BadData, match="trained by other feature code"):
@@ -188,7 +188,7 @@ def test_the_command_says_what_is_missing(
 
 def test_what_a_farm_lacks_is_told_where_it_was_measured(bench: Bench) -> None:
     """Each group with its error beside the whole; nothing of runs that did not measure it."""
-    metrics = candidate.load(bench.workspace.runs / "20211231-first")[2]
+    metrics = run_folder.load(bench.workspace.runs / "20211231-first")[2]
     measured = msgspec.structs.replace(
         metrics, lacking={key: {"wind": 7.654, "all but humidity": 8.765} for key in TARGETS}
     )

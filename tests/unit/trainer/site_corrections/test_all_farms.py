@@ -21,13 +21,13 @@ from tests.fakes.loaded import manifest as loaded
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
 from tests.fakes.runs import POOR, Bench
 from tests.fakes.tuned import tuning_of
+from trainer import setup
 from trainer.depot.publisher import FARMS
 from trainer.depot.releases import open_depot, publish_run
 from trainer.gate import gate
 from trainer.site_corrections import all_farms, outcomes, regression, shard_files
 from trainer.site_corrections.one_farm import Tried
 from trainer.site_corrections.republish import retune
-from trainer.workspace import workspace
 from trainer.workspace.places import FarmId
 from trainer.workspace.workspace import Workspace
 
@@ -45,7 +45,7 @@ OTHER = Character({AIR_TEMPERATURE: -2.0, RELATIVE_HUMIDITY: 9.0}, swing=1.5, se
 @pytest.fixture(scope="module")
 def _seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tuning") / "central"
-    made = workspace.create(root, single_key=True)
+    made = setup.create(root, single_key=True)
     manifest = gate.load(shared_run(Bench(made, FakeClock(NOW)))).manifest
     for name, like in {
         "hill": OTHER,

@@ -15,12 +15,12 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGE
 from tests.fakes.clock import FakeClock
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
 from tests.fakes.runs import TRAINED_TO, Bench
+from trainer import setup
 from trainer.evaluation.dataset import WARM_UP_HOURS
 from trainer.gate import gate
 from trainer.gate.rules_champion import Route
 from trainer.site_corrections import all_farms
 from trainer.site_corrections.one_farm import attempt
-from trainer.workspace import workspace
 from trainer.workspace.places import FarmId
 from trainer.workspace.s3_errors import Away
 from trainer.workspace.store import FolderStore
@@ -37,7 +37,7 @@ WARMER = Character({AIR_TEMPERATURE: 2.0, RELATIVE_HUMIDITY: -8.0}, swing=1.5, s
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     """Shared models of an empty lake."""
-    made = workspace.create(tmp_path_factory.mktemp("farms") / "farm", single_key=True)
+    made = setup.create(tmp_path_factory.mktemp("farms") / "farm", single_key=True)
     run = gate.load(shared_run(Bench(made, FakeClock(UNTIL))))
     return all_farms.shared_of(made, run, all_farms.terms_of(run, UNTIL, 1), UNTIL)
 

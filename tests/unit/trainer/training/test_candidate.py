@@ -17,9 +17,9 @@ from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.trained import AS_OF, add_farm, make_workspace, shrink, train
 from tests.fakes.weather import SITE, STATION, record
 from trainer.depot.publisher import FARMS
-from trainer.evaluation import dataset
+from trainer.evaluation import dataset, run_folder
 from trainer.evaluation.holdout_scores import SCORED_LEADS
-from trainer.training import candidate, fit
+from trainer.training import fit
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_same_lineage_same_name_same_bytes(
     """
     (_, first), (_, again) = trained, elsewhere
     assert again.name == first.name
-    assert {candidate.MANIFEST, candidate.METRICS} < _hashes(first).keys()
+    assert {run_folder.MANIFEST, run_folder.METRICS} < _hashes(first).keys()
     assert _hashes(again) == _hashes(first)
 
 
@@ -83,8 +83,8 @@ def test_a_run_with_farms_tells_how_many_and_not_whose(
     training = msgspec.structs.replace(made.config.training, farms=True)
     asking = Workspace(made.root, msgspec.structs.replace(made.config, training=training))
     beside = train(asking)
-    manifest, _, metrics = candidate.load(beside)
-    plain, _, before = candidate.load(first)
+    manifest, _, metrics = run_folder.load(beside)
+    plain, _, before = run_folder.load(first)
     assert manifest.lineage["trained_farms"] == "1"
     assert FARMS not in manifest.lineage
     assert manifest.lineage["stations"] == "108"
@@ -108,7 +108,7 @@ def test_an_existing_run_is_returned_as_it_is(trained: tuple[Workspace, Path]) -
 def test_the_run_is_whole_and_says_what_it_is(trained: tuple[Workspace, Path]) -> None:
     """Models load and replay their golden windows; metrics cover every lead and reference."""
     _, folder = trained
-    manifest, files, metrics = candidate.load(folder)
+    manifest, files, metrics = run_folder.load(folder)
     assert (manifest.release, manifest.channel) == (0, "")
     assert manifest.features.digest == features.digest()
     bodies = {t: files[one.file.path] for t, one in manifest.models.items()}
@@ -127,7 +127,7 @@ def test_the_run_is_whole_and_says_what_it_is(trained: tuple[Workspace, Path]) -
 
 def test_even_the_small_model_learns_temperature(trained: tuple[Workspace, Path]) -> None:
     """A dozen trees on a ridge beat persistence and climatology a day ahead."""
-    scores = candidate.load(trained[1])[2].scores[AIR_TEMPERATURE]
+    scores = run_folder.load(trained[1])[2].scores[AIR_TEMPERATURE]
     own = scores["model"][24].rmse
     assert own < scores["persistence"][24].rmse
     assert own < scores["climatology"][24].rmse

@@ -14,10 +14,9 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, Bench, lower_floor
 from tests.fakes.trained import AS_OF, WHEN, make_workspace
 from tests.fakes.weather import FIRST, STATION, record
-from trainer.evaluation import breakdown
+from trainer.evaluation import breakdown, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, from_bytes
 from trainer.gate import gate
-from trainer.training import candidate
 from trainer.workspace.stations import by_terrain, station
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def test_the_gate_sums_by_terrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         made.lake.merge(number, record()[: 735 * 24], "asos", WHEN)
     bench = Bench(made, FakeClock(AS_OF))
     folder = bench.run("one", GOOD)
-    manifest = candidate.load(folder)[0]
+    manifest = run_folder.load(folder)[0]
     (site,) = manifest.sites.values()
     numbers = (STATION, INCHEON, ULLEUNGDO)
     folder = bench.run(

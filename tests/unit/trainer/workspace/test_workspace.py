@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.contract.errors import CannotCreate, ConfigError, InputMissing, UsageError
+from trainer import setup
 from trainer.ingest.secrets import kma_key
-from trainer.workspace import config, workspace
+from trainer.workspace import config
 from trainer.workspace.config import Config
 from trainer.workspace.workspace import Workspace
 
@@ -98,22 +99,22 @@ def test_the_settings_file_is_found_in_order(
 
 def test_a_new_workspace_opens_and_is_not_made_twice(tmp_path: Path) -> None:
     """`init` makes all of it; a second one refuses to touch it."""
-    made = workspace.create(tmp_path / "farm")
+    made = setup.create(tmp_path / "farm")
     assert made == Workspace.open(tmp_path / "farm", {})
     assert (tmp_path / "farm" / "releases.jsonl").read_bytes() == b""
     assert (tmp_path / "farm" / "root.json").is_file()
     assert (tmp_path / "farm" / "depot").is_dir()
     assert made.lake.stations() == ()
     with pytest.raises(CannotCreate, match="already"):
-        workspace.create(tmp_path / "farm")
+        setup.create(tmp_path / "farm")
 
 
 def test_a_creation_that_was_cut_short_is_completed(tmp_path: Path) -> None:
     """Without its settings file a workspace counts as unfinished; its keys are kept."""
-    made = workspace.create(tmp_path)
+    made = setup.create(tmp_path)
     keys = {path.name: path.read_bytes() for path in made.keys.iterdir()}
     (tmp_path / "trainer.toml").unlink()
-    workspace.create(tmp_path)
+    setup.create(tmp_path)
     assert {path.name: path.read_bytes() for path in made.keys.iterdir()} == keys
 
 
@@ -133,7 +134,7 @@ def test_the_key_comes_from_environment_file_or_credentials(tmp_path: Path) -> N
 def test_a_workspace_may_name_a_bucket_only(tmp_path: Path) -> None:
     """Anything else than an s3:// address would silently become a folder of that name."""
     with pytest.raises(UsageError, match="--bucket farm: not an address like s3://"):
-        workspace.create(tmp_path, bucket="farm")
+        setup.create(tmp_path, bucket="farm")
     assert not list(tmp_path.iterdir())
 
 

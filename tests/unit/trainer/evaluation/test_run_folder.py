@@ -11,8 +11,8 @@ from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.system.files import write_atomic
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, Bench
-from trainer.training import candidate
-from trainer.workspace import workspace
+from trainer import setup
+from trainer.evaluation import run_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """An empty workspace."""
-    return Bench(workspace.create(tmp_path / "central", single_key=True), FakeClock())
+    return Bench(setup.create(tmp_path / "central", single_key=True), FakeClock())
 
 
 def test_a_full_disk_leaves_no_half_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fault names the run, and the room that its first files took is free again."""
 
     def fill(path: Path, content: bytes) -> None:
-        if path.name == candidate.METRICS:
+        if path.name == run_folder.METRICS:
             raise OSError(errno.ENOSPC, "No space left on device")
         write_atomic(path, content)
 
-    monkeypatch.setattr(candidate, "write_atomic", fill)
+    monkeypatch.setattr(run_folder, "write_atomic", fill)
     with pytest.raises(StorageError, match=r"runs/one: cannot be written: No space left"):
         bench.run("one", GOOD)
     assert not list(bench.workspace.runs.iterdir())
@@ -41,6 +41,6 @@ def test_a_full_disk_leaves_no_half_run(bench: Bench, monkeypatch: pytest.Monkey
 def test_a_damaged_manifest_is_named(bench: Bench) -> None:
     """Which run it is of, and not the manifest alone."""
     folder = bench.run("one", GOOD)
-    (folder / candidate.MANIFEST).write_bytes(b"")
+    (folder / run_folder.MANIFEST).write_bytes(b"")
     with pytest.raises(BadData, match="one: manifest: Input data was truncated"):
-        candidate.load(folder)
+        run_folder.load(folder)

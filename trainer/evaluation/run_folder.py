@@ -1,0 +1,86 @@
+"""The folder of a candidate run: written whole or not at all, read with its hashes checked.
+
+runs/<run>/manifest.json        contract.manifest.Manifest, release 0, channel empty
+runs/<run>/files/<target path>  models and golden windows
+runs/<run>/metrics.json         every score, by target, forecast and lead
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge_agent.contract import manifest as contract
+from edge_agent.contract.errors import BadData, StorageError
+from edge_agent.system.files import make_folder, sync_folder, write_atomic
+from trainer.evaluation.holdout_scores import Metrics
+from trainer.workspace import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edge_agent.contract.manifest import Manifest
+
+METRICS: Final = "metrics.json"
+MANIFEST: Final = runs.MANIFEST
+
+
+def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
+    """Manifest, files by target path and metrics of a run.
+
+    Raises:
+        InputMissing: The folder is not a candidate run.
+        BadData: It is damaged.
+    """
+    manifest, files = runs.content_of(folder)
+    for ref in manifest.all_files():
+        if file_ref(ref.path, files[ref.path]) != ref:
+            raise BadData(f"{folder.name}: {ref.path} is not the file of its manifest")
+    try:
+        metrics = msgspec.json.decode((folder / METRICS).read_bytes(), type=Metrics)
+    except FileNotFoundError as fault:
+        raise runs.no_candidate(folder, fault) from fault
+    except msgspec.DecodeError as fault:
+        raise BadData(f"{folder / METRICS}: {fault}") from fault
+    return manifest, files, metrics
+
+
+def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes], metrics: Metrics) -> None:
+    """Write a run's folder; it appears whole or not at all.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    staging = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        for path, body in files.items():
+            write_atomic(staging / "files" / path, body)
+        write_atomic(staging / METRICS, msgspec.json.format(msgspec.json.encode(metrics), indent=1))
+        write_atomic(staging / MANIFEST, contract.encode(manifest))
+        make_folder(folder.parent)
+        staging.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as fault:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise StorageError(f"{folder}: cannot be written: {fault.strerror}") from fault
+
+
+def golden_file(windows: bytes) -> tuple[str, contract.FileRef]:
+    """Target path and reference of golden windows."""
+    path = f"golden/{sha256_hex(windows)[:12]}/windows.json"
+    return path, file_ref(path, windows)
+
+
+def file_ref(path: str, body: bytes) -> contract.FileRef:
+    """Reference of a target file in a manifest."""
+    return contract.FileRef(path=path, sha256=sha256_hex(body), length=len(body))
+
+
+def sha256_hex(body: bytes) -> str:
+    """SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(body).hexdigest()
