@@ -1,7 +1,7 @@
 """Measures the layout of the two packages: boxes, floors, loose modules, lines, long functions.
 
     python tools/house.py            # figures of edge_agent and trainer
-    python tools/house.py --rows     # rows of the import table in docs/architecture.md
+    python tools/house.py --rows     # the import tables of docs/architecture.md
 
 A box is a folder or a module directly below the package. A box stands one floor above the highest
 box that it imports. Imports inside functions and type-checking blocks count.
@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from tests.architecture.rooms import Room
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = ("edge_agent", "trainer")
@@ -143,6 +145,31 @@ def loose_modules(package: str) -> list[str]:
     ]
 
 
+def purpose(package: str, box: str) -> str:
+    """First line of the docstring of a box."""
+    folder = ROOT / package / box
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
+
+
+def rows(package: str, rooms: Mapping[str, Room]) -> list[str]:
+    """Rows of the import table of a package, from the ground up, as Markdown.
+
+    Args:
+        package: Its name.
+        rooms: The table that the tests hold the source against.
+    """
+    made = []
+    for name, room in sorted(rooms.items(), key=lambda item: (item[1].floor, item[0])):
+        what = f"`{name}`" if (ROOT / package / name).is_dir() else f"`{name}.py`"
+        shown = [", ".join(sorted(imports)) for imports in (room.imports, room.shared)]
+        if package == PACKAGES[0]:
+            shown.pop()
+        cells = (str(room.floor), what, purpose(package, name), *shown)
+        made.append(f"| {' | '.join(cells)} |")
+    return made
+
+
 def _report(package: str) -> None:
     known = modules(package)
     graph = box_imports(package)
@@ -175,12 +202,13 @@ def _report(package: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Print figures, or rows of the import table."""
+    """Print figures, or the rows of the import tables."""
+    sys.path.insert(0, str(ROOT))
+    from tests.architecture.rooms import ROOMS
+
     for package in PACKAGES:
         if "--rows" in arguments:
-            graph = box_imports(package)
-            for box, level in sorted(floors(graph).items(), key=lambda item: (item[1], item[0])):
-                print(f"| {level} | `{package}/{box}` | {', '.join(sorted(graph[box]))} |")
+            print(*rows(package, ROOMS[package]), sep="\n")
         else:
             _report(package)
 

@@ -1,7 +1,4 @@
-"""Builds the agent's real parts from its configuration: used by the commands and the service.
-
-Not thread-safe: the database connection belongs to the thread that opened it.
-"""
+"""The agent's real parts, built from its configuration. For the thread that built them only."""
 
 from __future__ import annotations
 

@@ -1,157 +1,113 @@
-"""The import rules of docs/architecture.md, walked over the source."""
+"""The import table of `rooms`, held against the source and against docs/architecture.md."""
 
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.architecture import rooms
+from tools import house
+
 ROOT = Path(__file__).parents[2]
-
-FORBIDDEN_ON_DEVICE = {
-    "trainer",
-    "demo",
-    "lightgbm",
-    "onnx",
-    "onnxmltools",
-    "skl2onnx",
-    "pandas",
-    "sklearn",
-    "scipy",
-    "joblib",
-    "rich",
-    "matplotlib",
-    "mlflow",
-}
-SHARED_WITH_TRAINER = (
-    "edge_agent",
-    "edge_agent.system.clock",
-    "edge_agent.system.console",
-    "edge_agent.contract",
-    "edge_agent.contract.errors",
-    "edge_agent.system.files",
-    "edge_agent.system.ports",
-    "edge_agent.system.struct_decoder",
-    "edge_agent.system.toml_lines",
-)
-REPLAYED_BY_TRAINER = ("edge_agent.forecasting.inference", "edge_agent.forecasting.forecaster")
-OWNERS = {
-    "onnxruntime": {"edge_agent.forecasting.inference"},
-    "paho": {"edge_agent.mqtt.client", "trainer.fleet.retained_messages"},
-    "tuf": {
-        "edge_agent.updates.depot",
-        "trainer.depot.publisher",
-        "trainer.depot.key_ceremony",
-        "trainer.depot.metadata",
-        "trainer.depot.agent_program",
-        "trainer.depot.cleanup",
-        "trainer.depot.key_rotation",
-    },
-    "lightgbm": {"trainer.training.trees"},
-    "onnx": {"trainer.training.onnx_export"},
-    "onnxmltools": {"trainer.training.onnx_export"},
-    "matplotlib": {"trainer.report.charts"},
-    "mlflow": {"trainer.report.mlflow_mirror"},
-}
-CONTRACT_MAY_USE = {"numpy", "polars", "msgspec"}
+MODULES = {package: house.modules(package) for package in house.PACKAGES}
+ALL = MODULES["edge_agent"] | MODULES["trainer"]
 
 
-def _modules() -> dict[str, Path]:
-    found = {}
-    for package in ("edge_agent", "trainer"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = path
-    return found
+def _rooms_imported(module: house.Module, package: str) -> set[str]:
+    known = MODULES[package]
+    targets = {house.module_of(name, known) for name in module.imports()}
+    return {known[target].box for target in targets if target} - {module.box, ""}
 
 
-MODULES = _modules()
+@pytest.mark.parametrize("package", house.PACKAGES)
+def test_every_room_has_a_row_and_imports_what_it_names(package: str) -> None:
+    """The table has neither a room nor an import more or less than the source."""
+    table = rooms.ROOMS[package]
+    found: dict[str, set[str]] = {m.box: set() for m in MODULES[package].values() if m.box}
+    shared: dict[str, set[str]] = {box: set() for box in found}
+    for module in MODULES[package].values():
+        if module.box:
+            found[module.box] |= _rooms_imported(module, package)
+            if package == "trainer":
+                shared[module.box] |= _rooms_imported(module, "edge_agent")
+    assert {name: set(room.imports) for name, room in table.items()} == found
+    if package == "trainer":
+        assert {name: set(room.shared) for name, room in table.items()} == {
+            name: boxes - ({name} - {*rooms.EDGE_AGENT}) for name, boxes in shared.items()
+        }
 
 
-def _imports(name: str, *, top_level_only: bool = False) -> set[str]:
-    """Absolute names a module imports; type-checking blocks count too, as they tie rooms."""
-    tree = ast.parse(MODULES[name].read_text("utf-8"))
-    nodes = tree.body if top_level_only else ast.walk(tree)
-    names: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}: relative imports hide the room"
-            assert node.module is not None
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                names.add(full if full in MODULES else node.module)
-    return names
+@pytest.mark.parametrize("package", house.PACKAGES)
+def test_no_room_imports_upwards(package: str) -> None:
+    """Every import goes to a lower floor, and there are six at the most."""
+    table = rooms.ROOMS[package]
+    for name, room in table.items():
+        for imported in room.imports:
+            assert table[imported].floor < room.floor, f"{name} imports {imported}"
+    assert max(room.floor for room in table.values()) <= rooms.MOST_FLOORS
+    assert len(house.loose_modules(package)) <= rooms.MOST_LOOSE
 
 
-def _within(name: str, rooms: tuple[str, ...]) -> bool:
-    return any(
-        name == room or (room != "edge_agent" and name.startswith(f"{room}.")) for room in rooms
-    )
-
-
-@pytest.mark.parametrize("name", [m for m in MODULES if m.startswith("edge_agent")])
-def test_agent_never_imports_the_trainer_side(name: str) -> None:
+def test_the_agent_knows_nothing_of_the_trainer() -> None:
     """No module of the device names the trainer or one of its libraries."""
-    assert {found.split(".")[0] for found in _imports(name)} & FORBIDDEN_ON_DEVICE == set()
+    for name, module in MODULES["edge_agent"].items():
+        tops = {imported.split(".")[0] for imported in module.imports()}
+        assert tops & rooms.FORBIDDEN_ON_DEVICE == set(), name
 
 
-@pytest.mark.parametrize("name", [m for m in MODULES if m.startswith("edge_agent.contract")])
-def test_contract_is_pure(name: str) -> None:
-    """The contract imports itself, errors, the standard library and three data libraries."""
-    for found in _imports(name):
-        if found.startswith("edge_agent"):
-            assert _within(found, ("edge_agent.contract", "edge_agent.contract.errors")), found
-        else:
-            top = found.split(".")[0]
-            assert top in CONTRACT_MAY_USE or top in _standard_library(), found
-    banned = {"os", "pathlib", "socket", "logging", "time", "sqlite3", "subprocess"}
-    assert {found.split(".")[0] for found in _imports(name)} & banned == set()
+def test_the_contract_is_pure() -> None:
+    """It imports itself, the standard library without I/O, and three data libraries."""
+    allowed = (sys.stdlib_module_names - rooms.CONTRACT_WITHOUT) | rooms.CONTRACT_LIBRARIES
+    for name, module in MODULES["edge_agent"].items():
+        if module.box == "contract":
+            tops = {imported.split(".")[0] for imported in module.imports()}
+            assert tops <= allowed | {"edge_agent"}, name
 
 
-@pytest.mark.parametrize("name", [m for m in MODULES if m.startswith("trainer")])
-def test_trainer_uses_only_the_shared_rooms_of_the_agent(name: str) -> None:
-    """The trainer shares the contract and a few tools; it never reaches into the device."""
-    for found in _imports(name):
-        if found.startswith("edge_agent"):
-            assert _within(found, SHARED_WITH_TRAINER + REPLAYED_BY_TRAINER), f"{name}: {found}"
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_one_owner_per_foreign_library(name: str) -> None:
-    """A foreign library with a seam is imported by its owner only."""
-    tops = {found.split(".")[0] for found in _imports(name)}
-    for library, owners in OWNERS.items():
-        assert library not in tops or name in owners, f"{name} imports {library}"
+def test_one_owner_per_foreign_library() -> None:
+    """A foreign library with a seam is imported by its owners only."""
+    for name, module in ALL.items():
+        tops = {imported.split(".")[0] for imported in module.imports()}
+        for library, owners in rooms.OWNERS.items():
+            assert library not in tops or name in owners, f"{name} imports {library}"
 
 
 def test_no_import_cycle() -> None:
-    """Modules import one way, call-time imports counted as well."""
-    graph = {name: {i for i in _imports(name) if i in MODULES} - {name} for name in MODULES}
-    done: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, " -> ".join((*path, name))
-        if name in done:
-            return
-        for found in sorted(graph[name]):
-            visit(found, (*path, name))
-        done.add(name)
-
-    for name in sorted(graph):
-        visit(name, ())
+    """Modules import one way, imports inside functions counted as well."""
+    graph = {
+        name: {house.module_of(imported, ALL) for imported in module.imports()} - {"", name}
+        for name, module in ALL.items()
+    }
+    house.floors(graph)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_no_module_over_400_lines(name: str) -> None:
-    """A module that outgrows 400 lines is two rooms."""
-    assert len(MODULES[name].read_text("utf-8").splitlines()) <= 400
+def test_modules_are_small() -> None:
+    """None is longer than 400 lines, and few are longer than 300."""
+    lengths = {name: module.lines for name, module in ALL.items()}
+    assert {name for name, n in lengths.items() if n > rooms.MOST_LINES} == set()
+    assert len([n for n in lengths.values() if n > rooms.LONG_LINES]) <= rooms.MOST_LONG
 
 
-def _standard_library() -> frozenset[str]:
-    import sys
+@pytest.mark.parametrize("package", house.PACKAGES)
+def test_no_class_name_stands_twice(package: str) -> None:
+    """A name means one thing within a package."""
+    assert set(house.repeated_classes(package)) <= rooms.PENDING_CLASSES
 
-    return frozenset(sys.stdlib_module_names)
+
+@pytest.mark.parametrize("package", house.PACKAGES)
+def test_every_room_says_what_it_is_for(package: str) -> None:
+    """Each folder has an `__init__.py` with a docstring and nothing else."""
+    for path in (ROOT / package).rglob("__init__.py"):
+        if path.parent != ROOT / package:
+            (only,) = house.Module("", path).tree.body
+            assert isinstance(only, ast.Expr), path
+
+
+@pytest.mark.parametrize("package", house.PACKAGES)
+def test_the_page_shows_the_table(package: str) -> None:
+    """docs/architecture.md has the rows that `tools/house.py --rows` prints, in their order."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    assert "\n".join(house.rows(package, rooms.ROOMS[package])) in page
