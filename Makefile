@@ -100,9 +100,9 @@ test-systemd: binary ## Install, upgrade, way back under a real systemd (root; C
 bench: $(READY) ## Measure, beside what a user would pick instead (DATA=file for real weather)
 	$(BIN)/python -m bench $(if $(DATA),--data "$(DATA)")
 
-lock: $(READY) ## Resolve dependencies again into the one lock file
+lock: $(READY) ## Bring the one lock file up to pyproject.toml (UPGRADE=1: newest versions too)
 	$(BIN)/uv pip compile pyproject.toml --extra trainer --extra s3 --group dev --universal --generate-hashes \
-		--no-emit-index-url --python-version 3.11 --upgrade --quiet \
+		--no-emit-index-url --python-version 3.11 $(if $(UPGRADE),--upgrade) --quiet \
 		--custom-compile-command "make lock" -o requirements.lock
 
 clean: ## Remove what the targets made
