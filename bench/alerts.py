@@ -24,10 +24,10 @@ import polars as pl
 
 from edge_agent.contract.schema import OBSERVED, TARGETS, TIME
 from edge_agent.core import cycle
-from edge_agent.core.loaded_release import Loaded
-from edge_agent.forecasting.inference import load_predictors
+from edge_agent.core.loaded_release import DeviceRelease
+from edge_agent.forecasting.inference import release_predictors
 from edge_agent.replay import replay
-from edge_agent.replay.alert_scores import Scorer
+from edge_agent.replay.alert_scores import AlertScorer
 from edge_agent.settings import Config, Device
 from trainer.evaluation import run_folder
 from trainer.evaluation.dataset import gather, prepare, scoring_pairs, split, times, truth
@@ -42,15 +42,14 @@ if TYPE_CHECKING:
 HISTORY = timedelta(days=20)
 
 
-def newest(workspace: Workspace) -> Loaded:
+def newest(workspace: Workspace) -> DeviceRelease:
     """The newest run's models in memory."""
     folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
     manifest, files, _ = run_folder.load(folder)
-    models = {target: files[one.file.path] for target, one in manifest.models.items()}
-    return Loaded(manifest, load_predictors(models, len(manifest.features.names)))
+    return DeviceRelease(manifest, release_predictors(manifest, lambda file: files[file.path]))
 
 
-def seed_points(frame: pl.DataFrame, borders: Split, release: Loaded) -> pl.DataFrame:
+def seed_points(frame: pl.DataFrame, borders: Split, release: DeviceRelease) -> pl.DataFrame:
     """The seed recipe's values 24 h ahead over the holdout, by valid hour."""
     number, normals = next(iter(release.manifest.sites.items()))
     series = [prepare(int(number), frame, station(int(number)).site, normals.coefficients)]
@@ -90,7 +89,7 @@ def main() -> None:
         TIME, *(pl.col(name).cast(pl.Float64) for name in OBSERVED if name in frame.columns)
     )
     rules = [rule for rule in cycle.rules_of(config) if not rule.now]
-    scorers = [Scorer(rule, hours, {"seed": points}) for rule in rules]
+    scorers = [AlertScorer(rule, hours, {"seed": points}) for rule in rules]
     began, count = time.process_time(), 0
     first, last = borders.holdout, borders.last
     for made in replay.run(config, release, {f"station:{number}": hours}, first, last):

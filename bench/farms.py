@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Correction
-    from edge_agent.core.loaded_release import Loaded
+    from edge_agent.core.loaded_release import DeviceRelease
     from edge_agent.system.ports import Predictor
     from trainer.site_corrections.farm_history import Shared
     from trainer.workspace.lake import Lake
@@ -132,7 +132,7 @@ def roof(chosen: argparse.Namespace) -> None:
 
 
 def _replayed(
-    plain: Loaded, hours: pl.DataFrame, shared: Shared, farm: Farm
+    plain: DeviceRelease, hours: pl.DataFrame, shared: Shared, farm: Farm
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of `rooftop.errors`, as the models are and with monthly corrections."""
     known = {at: tuple(both) for at, *both in hours.select(TIME, *TARGETS).iter_rows()}

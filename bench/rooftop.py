@@ -70,17 +70,19 @@ def hours_of(path: Path, days: int | None) -> pl.DataFrame:
 
 def errors(made: Decision, known: dict[datetime, tuple[float | None, ...]]) -> list[list[float]]:
     """Rows of target, lead, season, error of models, of what was said, of persistence, covered."""
-    if made.foreseen is None:
+    if made.past_forecast is None:
         return []
     rows = []
     for lead in LEADS:
-        at = made.foreseen.origin + lead * HOUR
+        at = made.past_forecast.origin + lead * HOUR
         before = at - 24 * ((lead + 23) // 24) * HOUR
         for index in range(len(TARGETS)):
             value, same = known.get(at, (None, None))[index], known.get(before, (None, None))[index]
             if value is None or same is None:
                 continue
-            said = dict(zip(PARTS, made.foreseen.values[index, lead - 1].tolist(), strict=True))
+            said = dict(
+                zip(PARTS, made.past_forecast.values[index, lead - 1].tolist(), strict=True)
+            )
             inside = said["low"] <= value <= said["high"]
             season = at.month % 12 // 3
             off = (value - said["model"], value - said["said"], value - same)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS, TIME
-from edge_agent.forecasting.inference import OnnxPredictor, load_predictors
+from edge_agent.forecasting.inference import OnnxPredictor, release_predictors
 from trainer.evaluation import baselines, run_folder
 from trainer.evaluation.dataset import (
     StationSeries,
@@ -67,8 +67,7 @@ class Run:
         """Newest run of a workspace."""
         folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
         manifest, files, _ = run_folder.load(folder)
-        models = {target: files[one.file.path] for target, one in manifest.models.items()}
-        return cls(manifest, load_predictors(models, len(manifest.features.names)))
+        return cls(manifest, release_predictors(manifest, lambda file: files[file.path]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from edge_agent.contract import residuals
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
-from edge_agent.forecasting.inference import load_predictors
+from edge_agent.forecasting.inference import release_predictors
 from trainer.evaluation import baselines, run_folder
 from trainer.evaluation.dataset import (
     Split,
@@ -141,10 +141,7 @@ def test(workspace: Workspace, frame: pl.DataFrame, chosen: Mapping[str, float])
     """Score the newest run at the thresholds chosen, beside two point forecasts."""
     folder = max(path.parent for path in workspace.runs.glob("*/manifest.json"))
     manifest, files, _ = run_folder.load(folder)
-    predictors = load_predictors(
-        {target: files[one.file.path] for target, one in manifest.models.items()},
-        len(manifest.features.names),
-    )
+    predictors = release_predictors(manifest, lambda file: files[file.path])
     number, normals = next(iter(manifest.sites.items()))
     borders = _borders(workspace, frame)
     series = [prepare(int(number), frame, station(int(number)).site, normals.coefficients)]

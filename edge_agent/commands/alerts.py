@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.core.runtime import Runtime
-    from edge_agent.replay.explain import Explanation, Step
+    from edge_agent.replay.explain import ExplainedStep, Explanation
 
 
 @click.command()
@@ -110,6 +110,6 @@ def lines(found: Explanation) -> Iterator[str]:
         yield "worked out again: the same"
 
 
-def _cells(step: Step) -> Iterator[str]:
+def _cells(step: ExplainedStep) -> Iterator[str]:
     for number, digits in ((step.value, 1), (step.p10, 1), (step.p90, 1), (step.probability, 2)):
         yield "-" if number is None else f"{number:.{digits}f}"

@@ -87,7 +87,7 @@ def replay(
     from edge_agent.core.loaded_release import load_release
     from edge_agent.observations import source_choice
     from edge_agent.replay import replay as player
-    from edge_agent.replay.alert_scores import Scorer
+    from edge_agent.replay.alert_scores import AlertScorer
     from edge_agent.updates.slots import Slots
 
     settings = config.load(config_path, os.environ)
@@ -106,7 +106,7 @@ def replay(
     others = {path.stem: _read((path,), begin, stop) for path in beside}
     truth = next(iter(frames.values()))
     rules = [rule for rule in cycle.rules_of(settings) if not rule.now]
-    scorers = [Scorer(rule, truth, others) for rule in rules]
+    scorers = [AlertScorer(rule, truth, others) for rule in rules]
     began, hours = time.monotonic(), 0
     release = load_release(installed, settings.device.full_id)
     for decision in player.run(settings, release, frames, first, last):

@@ -53,11 +53,11 @@ def run_service(log_format: str, config_path: Path | None) -> None:
 
     Example: edge-agent run --config /etc/edge-agent/config.toml
     """
-    from edge_agent.core.events import Inbox, Signal
-    from edge_agent.core.loop import Service
+    from edge_agent.core.events import EventQueue, Signal
+    from edge_agent.core.loop import ServiceLoop
     from edge_agent.core.pull_process import update
     from edge_agent.core.runtime import DATABASE, Runtime
-    from edge_agent.core.worker import Agent
+    from edge_agent.core.worker import Worker
     from edge_agent.system.clock import SystemClock
     from edge_agent.system.instance_lock import Sole
     from edge_agent.system.logfmt import use_logfmt
@@ -68,7 +68,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
     set_up_logging(0)
     if log_format == "logfmt":
         use_logfmt(secrets.token_hex(4))
-    clock, inbox = SystemClock(), Inbox()
+    clock, inbox = SystemClock(), EventQueue()
     wishes = {
         signal.SIGTERM: Signal.STOP,
         signal.SIGINT: Signal.STOP,
@@ -100,7 +100,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
         board = Board()
         with (
             closing(
-                Agent(
+                Worker(
                     open_runtime,
                     inbox.put,
                     partial(update, config_path),
@@ -110,7 +110,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
             ) as agent,
             _web(first.web, state, board=board, clock=clock, put=inbox.put, work=agent.ask),
         ):
-            Service(
+            ServiceLoop(
                 agent,
                 agent.mail(),
                 inbox,

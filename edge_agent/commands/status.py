@@ -105,11 +105,11 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         else {"issued_at": last.issued_at, "origin": last.origin, "source": last.source.value},
         "skill_of_30_days": {
             f"{made.quantity} {made.lead_h} h": msgspec.to_builtins(made)
-            for made in online_correction.skill(runtime.track, now)
+            for made in online_correction.skill(runtime.verification, now)
         },
         "chances_of_30_days": {
             made.event: msgspec.to_builtins(made)
-            for made in online_correction.chance_scores(runtime.track, now)
+            for made in online_correction.chance_scores(runtime.verification, now)
         },
         "growth": _growth(runtime, now),
         "alerts": {

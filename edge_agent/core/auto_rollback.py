@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 CYCLES: Final = 3
 
 
-class Probation:
+class AutoRollback:
     """Guards a device against a release that installs well and works badly.
 
     Args:

@@ -39,16 +39,16 @@ if TYPE_CHECKING:
     from edge_agent.alerts.log import AlertLog
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.forecasting.forecaster import LoadedRelease
-    from edge_agent.forecasting.online_correction import Guidance, Lesson, Teacher
-    from edge_agent.forecasting.verification import Foreseen
-    from edge_agent.forecasting.verification_store import Track
+    from edge_agent.forecasting.online_correction import Guidance, OnlineCorrection, ScoredHours
+    from edge_agent.forecasting.verification import PastForecast
+    from edge_agent.forecasting.verification_store import VerificationStore
     from edge_agent.messages.envelope import Voice
     from edge_agent.messages.message import Message
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config, Rule
 
 
-class Queue(Protocol):
+class MessageSink(Protocol):
     """Where messages wait."""
 
     def put(self, message: Message) -> bool:
@@ -75,7 +75,7 @@ class Weather(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class CycleContext:
     """What a cycle works with.
 
     Attributes:
@@ -86,8 +86,8 @@ class Parts:
         latches: What rules remember.
         log: Every edge that was said.
         queue: The outbox.
-        track: What was foreseen and how it came out.
-        teacher: Scores and adjusts.
+        verification: What was foreseen and how it came out.
+        correction: Scores past forecasts and corrects the new one.
         release: The loaded release, or None.
         readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
         soil_moisture: Soil moisture in percent now, or None where it is not measured.
@@ -100,9 +100,9 @@ class Parts:
     weather: Weather
     latches: Latches
     log: AlertLog
-    queue: Queue
-    track: Track
-    teacher: Teacher
+    queue: MessageSink
+    verification: VerificationStore
+    correction: OnlineCorrection
     release: LoadedRelease | None
     readings: Callable[[Rule, datetime], Sequence[Measured]]
     soil_moisture: Callable[[datetime], float | None]
@@ -123,9 +123,9 @@ class Decision:
         advice: Watering advice, why there is none, or None where it is not asked for.
         retired: Rules that are gone.
         messages: Everything to say, in order.
-        lesson: What the hour has taught; None where nothing was forecast.
-        foreseen: The forecast as it is kept for scoring; None where the models gave none.
-        frozen: What each edge rests on, by the id of its message, see `alerts.frozen`.
+        scored_hours: Errors of past forecasts to be written; None where nothing was forecast.
+        past_forecast: The forecast as it is kept for scoring; None where the models gave none.
+        records: Inputs of each edge by its message id, see `alerts.decision_record`.
     """
 
     at: datetime
@@ -137,12 +137,12 @@ class Decision:
     advice: Advice | NoAdvice | None
     retired: tuple[str, ...]
     messages: tuple[Message, ...]
-    lesson: Lesson | None = None
-    foreseen: Foreseen | None = None
-    frozen: Mapping[str, bytes] = field(default_factory=dict)
+    scored_hours: ScoredHours | None = None
+    past_forecast: PastForecast | None = None
+    records: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
+def decide(parts: CycleContext, now: datetime, clock: ClockState) -> Decision:
     """Work out one hour; nothing is written.
 
     Raises:
@@ -153,8 +153,8 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     inputs: tuple[Input, ...] = ()
     guidance = None
     if isinstance(made, Forecast) and made.source in fallback.MODELS:
-        guidance = parts.teacher.guidance(made, now)
-        forecast = parts.teacher.adjust(made, guidance, source, now)
+        guidance = parts.correction.guidance(made, now)
+        forecast = parts.correction.adjust(made, guidance, source, now)
     else:
         kept = parts.store.forecasts(now - fallback.CACHED_MAX_AGE, now)
         forecast = fallback.choose(made, kept, now)
@@ -184,11 +184,11 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
         forecast=forecast,
         origin_source=source,
         edges=tuple(edges),
-        lesson=parts.teacher.score(
+        scored_hours=parts.correction.score(
             parts.weather.truth(now, online_correction.TRUTH_H), _forecast_rules(parts.config), now
         ),
-        foreseen=_foreseen(made, forecast, guidance, source, ruled.chances),
-        frozen=ruled.frozen,
+        past_forecast=_past_forecast(made, forecast, guidance, source, ruled.chances),
+        records=ruled.records,
         latches=tuple(ruled.latches),
         unknown=tuple(ruled.unknown),
         advice=advice,
@@ -197,7 +197,7 @@ def decide(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     )
 
 
-def watch(parts: Parts, now: datetime, clock: ClockState) -> Decision:
+def watch(parts: CycleContext, now: datetime, clock: ClockState) -> Decision:
     """Live rules alone, for the minutes between two hours; states are said when a level moves.
 
     Returns:
@@ -215,7 +215,7 @@ def watch(parts: Parts, now: datetime, clock: ClockState) -> Decision:
         forecast=nothing,
         origin_source="sensor",
         edges=tuple(ruled.edges),
-        frozen=ruled.frozen,
+        records=ruled.records,
         latches=tuple(ruled.changed),
         unknown=tuple(ruled.unknown),
         advice=None,
@@ -227,7 +227,7 @@ def watch(parts: Parts, now: datetime, clock: ClockState) -> Decision:
     )
 
 
-def commit(parts: Parts, decision: Decision, *extra: Message) -> int:
+def commit(parts: CycleContext, decision: Decision, *extra: Message) -> int:
     """Write a decision as a whole; number of messages that were new.
 
     Raises:
@@ -236,17 +236,17 @@ def commit(parts: Parts, decision: Decision, *extra: Message) -> int:
     with transaction(parts.db):
         if isinstance(decision.forecast, Forecast) and decision.forecast.source in fallback.MODELS:
             parts.store.put_forecast(decision.forecast)
-        if decision.foreseen is not None:
-            parts.track.put_foreseen(decision.foreseen)
-        if decision.lesson is not None:
-            parts.track.put_tallies(decision.lesson.tallies)
-            parts.track.put_rule_scores(decision.lesson.rule_scores)
+        if decision.past_forecast is not None:
+            parts.verification.put_past_forecast(decision.past_forecast)
+        if decision.scored_hours is not None:
+            parts.verification.put_tallies(decision.scored_hours.tallies)
+            parts.verification.put_rule_scores(decision.scored_hours.rule_scores)
         before = parts.latches.all()
         parts.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
         for name in decision.retired:
             parts.latches.forget(name)
         for _, _, event in decision.edges:
-            parts.log.add(event, decision.frozen.get(event.id))
+            parts.log.add(event, decision.records.get(event.id))
         return sum(parts.queue.put(made) for made in (*decision.messages, *extra))
 
 
@@ -265,7 +265,7 @@ class _Ruled:
     """What all rules came to."""
 
     edges: list[tuple[str, Edge, Message]] = field(default_factory=list)
-    frozen: dict[str, bytes] = field(default_factory=dict)
+    records: dict[str, bytes] = field(default_factory=dict)
     chances: dict[str, float] = field(default_factory=dict)
     latches: list[Latch] = field(default_factory=list)
     changed: list[Latch] = field(default_factory=list)
@@ -275,7 +275,7 @@ class _Ruled:
 
 
 def _rules(
-    parts: Parts, voice: Voice, forecast: Forecast | NoForecast, *, live_only: bool
+    parts: CycleContext, voice: Voice, forecast: Forecast | NoForecast, *, live_only: bool
 ) -> _Ruled:
     known = parts.latches.all()
     ruled = _Ruled()
@@ -305,7 +305,7 @@ def _rules(
         if verdict.edge is not None:
             event = alert_messages.event_message(speaking, rule, verdict)
             ruled.edges.append((rule.name, verdict.edge, event))
-            ruled.frozen[event.id] = decision_record.to_bytes(case)
+            ruled.records[event.id] = decision_record.to_bytes(case)
         if verdict.evidence.met is None:
             # R4: nothing is known, so nothing is said; the last state runs out by its expiry.
             ruled.unknown.append(rule.name)
@@ -319,18 +319,18 @@ def _forecast_rules(config: Config) -> list[Rule]:
     return [rule for rule in rules_of(config) if not rule.now]
 
 
-def _foreseen(
+def _past_forecast(
     made: Forecast | NoForecast,
     said: Forecast | NoForecast,
     guidance: Guidance | None,
     source: str,
     chances: Mapping[str, float],
-) -> Foreseen | None:
+) -> PastForecast | None:
     if guidance is None:
         return None
     assert isinstance(made, Forecast)
     assert isinstance(said, Forecast)
-    return verification.foresee(made, said, guidance.values, source, chances)
+    return verification.past_forecast_of(made, said, guidance.values, source, chances)
 
 
 def _input(name: str, at: datetime, now: datetime) -> Input:
@@ -338,7 +338,7 @@ def _input(name: str, at: datetime, now: datetime) -> Input:
 
 
 def _advice(
-    parts: Parts, forecast: Forecast | NoForecast, now: datetime
+    parts: CycleContext, forecast: Forecast | NoForecast, now: datetime
 ) -> Advice | NoAdvice | None:
     settings = parts.config.irrigation
     if not settings.crop:

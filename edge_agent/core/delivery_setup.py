@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.core.events import Inbox
+from edge_agent.core.events import EventQueue
 from edge_agent.core.masking import PASSWORD_CREDENTIAL
 from edge_agent.mqtt.client import Broker, MqttLink
 from edge_agent.mqtt.connection import Down, Event, Outgoing
@@ -104,7 +104,7 @@ def deliver(
     Raises:
         StorageError: The disk refused.
     """
-    inbox = Inbox()
+    inbox = EventQueue()
     courier = open_courier(config, outbox, topics, inbox.put, clock)
     end = clock.monotonic() + timeout_s
     failures = 0

@@ -31,16 +31,16 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class LoopCall:
     """Something another thread wants done on the loop's thread; `call` answers by itself."""
 
     call: Callable[[], None]
 
 
-Item = Event | Signal | Fetched | Errand
+Item = Event | Signal | Fetched | LoopCall
 
 
-class Inbox:
+class EventQueue:
     """Where other threads and signal handlers leave what the loop must see."""
 
     def __init__(self, most_received: int = 5_000) -> None:

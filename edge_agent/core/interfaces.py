@@ -1,4 +1,4 @@
-"""What the service's loop asks of its surroundings; tests give their own."""
+"""Interfaces of the service's loop, and what it reports. Tests give their own implementations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from edge_agent.core.events import Item
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Schedule:
     """When regular work is done.
 
     Attributes:
@@ -27,11 +27,30 @@ class Pace:
     spread_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """State of the service at one moment; its loop makes one in each turn.
+
+    Attributes:
+        link: The connection to the broker.
+        faults: Job -> its error; empty where all is well.
+        outcome: One line about the last cycle.
+        cycle_s: Duration of the last cycle; None before the first.
+        updated_at: Time of the last update that succeeded, UTC; None before the first.
+    """
+
+    link: LinkState
+    faults: Mapping[str, str]
+    outcome: str
+    cycle_s: float | None
+    updated_at: datetime | None
+
+
 class Work(Protocol):
     """What the service does, on the loop's thread unless it says otherwise."""
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> Schedule:
         """As the configuration has it now."""
         ...
 
@@ -59,7 +78,7 @@ class Work(Protocol):
         """Pull release and observations, in a thread of its own; whether anything was new."""
         ...
 
-    def reload(self) -> Mail:
+    def reload(self) -> MessageDelivery:
         """Take the configuration anew: a courier for it. Or raise, and keep all as it was."""
         ...
 
@@ -72,19 +91,19 @@ class Work(Protocol):
         """Whether everything is kept in memory, since the disk refuses."""
         ...
 
-    def shelter(self) -> Mail | None:
+    def shelter(self) -> MessageDelivery | None:
         """The disk has refused: make room, or go on in memory with a courier for it.
 
         None when there is room again.
         """
         ...
 
-    def go_home(self) -> Mail | None:
+    def go_home(self) -> MessageDelivery | None:
         """Move from memory back to the disk; a courier for it, or None while it still refuses."""
         ...
 
 
-class Mail(Protocol):
+class MessageDelivery(Protocol):
     """The courier, as seen from here."""
 
     @property
@@ -109,7 +128,7 @@ class Mail(Protocol):
         ...
 
 
-class Waiting(Protocol):
+class EventSource(Protocol):
     """An inbox; tests give one that turns the clock."""
 
     def put(self, item: Item) -> None:
@@ -121,7 +140,7 @@ class Waiting(Protocol):
         ...
 
 
-class Words(Protocol):
+class Systemd(Protocol):
     """systemd's ear."""
 
     watchdog_s: float | None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_agent.settings import Rule, Sensor
 
 
-class Live:
+class LiveReadings:
     """Readings for live rules, from what has just come in and from the store.
 
     Args:

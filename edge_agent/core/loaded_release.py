@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class DeviceRelease:
     """A `forecast.LoadedRelease`.
 
     Attributes:
@@ -34,7 +34,7 @@ class Loaded:
         return {} if self.tuned is None else self.tuned.corrections
 
 
-def load_release(installed: InstalledRelease, device: str) -> Loaded:
+def load_release(installed: InstalledRelease, device: str) -> DeviceRelease:
     """An installed release in memory.
 
     Args:
@@ -44,9 +44,8 @@ def load_release(installed: InstalledRelease, device: str) -> Loaded:
     Raises:
         BadData: A model or the device's corrections cannot be loaded.
     """
-    from edge_agent.forecasting.inference import load_predictors
+    from edge_agent.forecasting.inference import release_predictors
 
     manifest = installed.manifest
-    models = {target: installed.read(model.file) for target, model in manifest.models.items()}
-    predictors = load_predictors(models, len(manifest.features.names))
-    return Loaded(manifest, predictors, installed.tuning(device))
+    predictors = release_predictors(manifest, installed.read)
+    return DeviceRelease(manifest, predictors, installed.tuning(device))

@@ -29,14 +29,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from edge_agent.contract.errors import FarmError, NothingNew, StorageError
-from edge_agent.core.events import Errand, Fetched, Item, Signal
-from edge_agent.core.service_state import Condition
+from edge_agent.core.events import Fetched, Item, LoopCall, Signal
+from edge_agent.core.interfaces import ServiceStatus
 from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Subscribed, Up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_agent.core.interfaces import Mail, Waiting, Words, Work
+    from edge_agent.core.interfaces import EventSource, MessageDelivery, Systemd, Work
     from edge_agent.system.ports import Clock
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ _ON_DISK: Final = ("cycle", "watch", "outbox", "inbound", "errand")
 """Jobs that use the database; an update that finds the disk full is no reason to leave it."""
 
 
-class Service:
+class ServiceLoop:
     """The loop.
 
     Args:
@@ -76,14 +76,14 @@ class Service:
     def __init__(
         self,
         work: Work,
-        mail: Mail,
-        inbox: Waiting,
+        mail: MessageDelivery,
+        inbox: EventSource,
         *,
-        words: Words,
+        words: Systemd,
         clock: Clock,
         random: Callable[[], float],
         start_thread: Callable[[Callable[[], None]], None] | None = None,
-        tell: Callable[[Condition], None] = lambda _: None,
+        tell: Callable[[ServiceStatus], None] = lambda _: None,
     ) -> None:
         self._work = work
         self._mail = mail
@@ -209,7 +209,7 @@ class Service:
                 self._fetch_soon()
             case Fetched():
                 self._take_over(item)
-            case Errand():
+            case LoopCall():
                 self._guard("errand", item.call)
             case Received():
                 if not self._mail.handle(item, None):
@@ -265,7 +265,7 @@ class Service:
             self._told_until = self._clock.monotonic() + TOLD_S
             _log.warning("storage: the disk takes writes again; nothing is kept in memory any more")
 
-    def _go_on_with(self, mail: Mail) -> None:
+    def _go_on_with(self, mail: MessageDelivery) -> None:
         self._part()
         self._mail = mail
         self._guard("reload", self._work.settle)
@@ -304,8 +304,8 @@ class Service:
         mail = f"mqtt {link.version}" if link.connected else f"mqtt: {link.problem}"
         return "; ".join([self._outcome, mail, *(f"{k}: {v}" for k, v in self._faults.items())])
 
-    def _condition(self) -> Condition:
-        return Condition(
+    def _condition(self) -> ServiceStatus:
+        return ServiceStatus(
             self._mail.state, dict(self._faults), self._outcome, self._cycle_s, self._updated_at
         )
 

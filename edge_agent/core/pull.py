@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class PullResult:
     """What a pull brought: the release that went live, if any, and rows that were new.
 
     Attributes:
@@ -48,7 +48,7 @@ class Pulled:
 
 def pull(
     config: Config, state: Path, clock: Clock, store: Store, *, place: str | None = None
-) -> Callable[[], Pulled]:
+) -> Callable[[], PullResult]:
     """Pull release and relayed bundles.
 
     Args:
@@ -94,7 +94,7 @@ def pull(
     cell = relayed_bundles.cell(config.device)
     said = reader.read(relayed_bundles.read_guidance, guidance_path(cell)) if cell else None
 
-    def finish() -> Pulled:
+    def finish() -> PullResult:
         hours = sum(
             store.put_hourly(source, frame)
             for source, frame in observed.items()
@@ -105,7 +105,7 @@ def pull(
             raise faults[0]
         for fault in faults:
             _log.warning("%s", fault)
-        return Pulled(installed, hours, guidance)
+        return PullResult(installed, hours, guidance)
 
     return finish
 

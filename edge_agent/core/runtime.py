@@ -15,13 +15,13 @@ from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.core import cycle
-from edge_agent.core.auto_rollback import Probation
-from edge_agent.core.live_readings import Live
-from edge_agent.core.loaded_release import Loaded, load_release
+from edge_agent.core.auto_rollback import AutoRollback
+from edge_agent.core.live_readings import LiveReadings
+from edge_agent.core.loaded_release import DeviceRelease, load_release
 from edge_agent.core.stored_weather import StoredWeather
 from edge_agent.forecasting import online_correction
-from edge_agent.forecasting.online_correction import Teacher
-from edge_agent.forecasting.verification_store import Track
+from edge_agent.forecasting.online_correction import OnlineCorrection
+from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.messages import backfill, status
 from edge_agent.messages.envelope import Voice
 from edge_agent.messages.locale import Speaker
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle import Decision
-    from edge_agent.core.pull import Pulled
+    from edge_agent.core.pull import PullResult
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.messages.message import Message
     from edge_agent.messages.payloads import Input
@@ -86,7 +86,7 @@ class Runtime:
         outbox: Messages that wait.
         latches: What rules remember.
         log: Every alert edge that was said.
-        track: What was foreseen and how it came out.
+        verification: What was foreseen and how it came out.
         intake: Sensor messages.
         topics: Topics of this device.
         slots: Installed releases.
@@ -109,22 +109,22 @@ class Runtime:
         self.store = Store(self.db)
         self.latches = Latches(self.db)
         self.log = AlertLog(self.db)
-        self.track = Track(self.db)
-        self._teacher = Teacher(self.track, self.store, settings.learning)
+        self.verification = VerificationStore(self.db)
+        self._correction = OnlineCorrection(self.verification, self.store, settings.learning)
         kept = settings.storage
         self.outbox = Outbox(
             self.db,
             Caps(kept.outbox_alerts_bytes, kept.outbox_states_bytes, kept.outbox_telemetry_bytes),
         )
         self.intake = Intake(settings.sensors)
-        self._live = Live(settings.sensors, self.intake, self.store)
+        self._live = LiveReadings(settings.sensors, self.intake, self.store)
         device = settings.device
         self.topics = Topics.of(device.site, device.id, settings.mqtt.base_topic)
         self.slots = Slots(state)
         # Looked up at each call, so that a runtime whose release is stood in for keeps its trial.
-        self._probation = Probation(self.slots, lambda: self.release(), self._load)  # noqa: PLW0108 - see above
+        self._probation = AutoRollback(self.slots, lambda: self.release(), self._load)  # noqa: PLW0108 - see above
         self._speaker = Speaker(device.language, ZoneInfo(device.timezone))
-        self._loaded: tuple[str, Loaded] | None = None
+        self._loaded: tuple[str, DeviceRelease] | None = None
         self._written_at = clock.monotonic()
         self._oldest: datetime | None = None
 
@@ -145,19 +145,19 @@ class Runtime:
             # that the collector does not see, until a full collection.
             self._loaded = None
 
-    def release(self) -> Loaded | None:
+    def release(self) -> DeviceRelease | None:
         """The live release with its models, loaded anew when another went live."""
         installed = self.slots.load() if self._stale() else None
         if installed is not None:
             self._loaded = (installed.sha256, self._load(installed))
         return self._loaded[1] if self._loaded else None
 
-    def parts(self) -> cycle.Parts:
+    def parts(self) -> cycle.CycleContext:
         """What a cycle works with now."""
         return self._parts(self.release())
 
-    def _parts(self, release: LoadedRelease | None) -> cycle.Parts:
-        return cycle.Parts(
+    def _parts(self, release: LoadedRelease | None) -> cycle.CycleContext:
+        return cycle.CycleContext(
             config=self.config,
             db=self.db,
             store=self.store,
@@ -165,8 +165,8 @@ class Runtime:
             latches=self.latches,
             log=self.log,
             queue=self.outbox,
-            track=self.track,
-            teacher=self._teacher,
+            verification=self.verification,
+            correction=self._correction,
             release=release,
             readings=self._live.readings,
             soil_moisture=self._live.soil_moisture,
@@ -211,7 +211,7 @@ class Runtime:
             observations_days=self.config.storage.observations_days,
             forecasts_days=self.config.storage.forecasts_days,
         )
-        self.track.prune(decision.at)
+        self.verification.prune(decision.at)
         return decision, new
 
     def run_watch(self, now: datetime | None = None) -> int:
@@ -229,7 +229,7 @@ class Runtime:
         decision = cycle.watch(parts, moment, self.time.judge()[1])
         return cycle.commit(parts, decision) if decision.latches else 0
 
-    def fetch(self, place: str | None = None) -> Callable[[], Pulled]:
+    def fetch(self, place: str | None = None) -> Callable[[], PullResult]:
         """Pull release and relayed bundles, from `place` or the configured depot: see `pull`."""
         from edge_agent.core.pull import pull
 
@@ -302,8 +302,8 @@ class Runtime:
             rules_unknown=decision.unknown,
             advice_reason=decision.advice.reason if isinstance(decision.advice, NoAdvice) else None,
             problems=tuple(problems),
-            skill=online_correction.skill(self.track, decision.at),
-            chances=online_correction.chance_scores(self.track, decision.at),
+            skill=online_correction.skill(self.verification, decision.at),
+            chances=online_correction.chance_scores(self.verification, decision.at),
         )
         loaded = self._loaded[1] if self._loaded else None
         manifest = loaded.manifest if loaded else None
@@ -354,7 +354,7 @@ class Runtime:
         made = (backfill.message_of(voice, name, at, kept) for name, at in begins.items())
         return [told for told in made if told is not None]
 
-    def _load(self, installed: InstalledRelease) -> Loaded:
+    def _load(self, installed: InstalledRelease) -> DeviceRelease:
         return load_release(installed, self.config.device.full_id)
 
     def _stale(self) -> bool:

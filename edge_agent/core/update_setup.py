@@ -78,12 +78,9 @@ def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     Raises:
         BadData: A model does not load, or computes something else than where it was made.
     """
-    from edge_agent.forecasting.inference import load_predictors
+    from edge_agent.forecasting.inference import release_predictors
 
-    predictors = load_predictors(
-        {target: files[model.file.path] for target, model in manifest.models.items()},
-        len(manifest.features.names),
-    )
+    predictors = release_predictors(manifest, lambda file: files[file.path])
     golden_windows.replay(
         files[manifest.golden.path],
         {target: predictor.predict for target, predictor in predictors.items()},

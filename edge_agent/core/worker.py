@@ -13,8 +13,8 @@ from edge_agent.contract.errors import StorageError, TryLater, Unavailable
 from edge_agent.contract.forecast import Forecast
 from edge_agent.core import certificates, cycle
 from edge_agent.core.delivery_setup import open_courier
-from edge_agent.core.events import Errand, Item, Signal
-from edge_agent.core.interfaces import Pace
+from edge_agent.core.events import Item, LoopCall, Signal
+from edge_agent.core.interfaces import Schedule
 from edge_agent.core.masking import PUSH_CREDENTIAL
 from edge_agent.core.runtime import DATABASE, Runtime
 from edge_agent.messages import envelope
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Agent:
+class Worker:
     """`service_seams.Work` over a `Runtime`, which it replaces as a whole at each reload.
 
     Args:
@@ -75,10 +75,10 @@ class Agent:
         self._say_again = False
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> Schedule:
         """As the configuration has it now."""
         settings = self._runtime.config
-        return Pace(settings.depot.poll_interval_s, settings.mqtt.spread_s)
+        return Schedule(settings.depot.poll_interval_s, settings.mqtt.spread_s)
 
     def mail(self) -> Courier:
         """A courier for the runtime's outbox; nothing is connected yet."""
@@ -275,7 +275,7 @@ class Agent:
                 lambda: locations.secret(settings.token_file, PUSH_CREDENTIAL, os.environ),
                 json=not settings.template,
             ),
-            lambda call: self._report(Errand(call)),
+            lambda call: self._report(LoopCall(call)),
             clock=runtime.clock,
             random=random.random,
         )

@@ -53,8 +53,8 @@ _SUM: Final = {name: position for position, name in enumerate(SUMS)}
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """What the record teaches; every array has the shape (target, group of leads, quarter).
+class BiasEstimate:
+    """Estimated bias and weights; every array has the shape (target, group of leads, quarter).
 
     Attributes:
         bias: To add to the models' value.
@@ -69,13 +69,13 @@ class Learned:
     width: np.ndarray
 
 
-def learn(
+def estimate(
     tallies: Mapping[int, np.ndarray], now: datetime, *, bias: bool = True, blend: bool = True
-) -> Learned:
-    """What the tallies of one source teach by now (A1 to A4).
+) -> BiasEstimate:
+    """Estimate biases and weights from the tallies of one source (A1 to A4).
 
     Args:
-        tallies: By block, none of it later than `now`: see `verify.tally`.
+        tallies: By block, none of it later than `now`: see `verification.tally`.
         now: UTC.
         bias: Take the models' bias off.
         blend: Blend guidance in.
@@ -90,15 +90,15 @@ def learn(
     own = _believed(sums, "count", "model", "model_squared", most) * bias
     theirs = _believed(sums, "pairs", "guidance", "guidance_squared", most)
     weight, width = _shares(sums, own, theirs)
-    return Learned(own, theirs, weight * blend, width)
+    return BiasEstimate(own, theirs, weight * blend, width)
 
 
-def adjust(forecast: Forecast, learned: Learned, guidance: Mapping[str, np.ndarray]) -> Forecast:
-    """The forecast moved by what was learned (A5); `adjusted` names what was done.
+def adjust(forecast: Forecast, bias: BiasEstimate, guidance: Mapping[str, np.ndarray]) -> Forecast:
+    """Correct a forecast by an estimate (A5); `adjusted` names what was done.
 
     Args:
-        forecast: By the models, from observations of the source that was learned from.
-        learned: See `learn`.
+        forecast: By the models, from observations of the source that was estimated from.
+        bias: See `estimate`.
         guidance: KMA's value at each hour, by target, shape (N,); NaN = none.
     """
     cells = (
@@ -108,14 +108,14 @@ def adjust(forecast: Forecast, learned: Learned, guidance: Mapping[str, np.ndarr
     targets, done = {}, set()
     for index, name in enumerate(TARGETS):
         target = forecast.targets[name]
-        bias = learned.bias[index][cells]
-        points = target.values + bias
-        theirs = guidance[name] + learned.guidance_bias[index][cells]
+        own = bias.bias[index][cells]
+        points = target.values + own
+        theirs = guidance[name] + bias.guidance_bias[index][cells]
         there = np.isfinite(theirs)
-        share = np.where(there, learned.guidance_weight[index][cells], 0.0)
+        share = np.where(there, bias.guidance_weight[index][cells], 0.0)
         points = points + share * (np.where(there, theirs, points) - points)
-        width = np.where(share > 0, learned.width[index][cells], 1.0)
-        done |= {word for word, part in (("bias", bias), ("guidance", share)) if part.any()}
+        width = np.where(share > 0, bias.width[index][cells], 1.0)
+        done |= {word for word, part in (("bias", own), ("guidance", share)) if part.any()}
         targets[name] = _moved(name, target, points, width)
     return replace(forecast, targets=targets, adjusted=(*forecast.adjusted, *sorted(done)))
 

@@ -80,7 +80,7 @@ class LoadedRelease(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class CheckedSeries:
     """Checked hours of one place and what the models see of them.
 
     Attributes:
@@ -96,7 +96,7 @@ class Series:
     usable: np.ndarray
 
     @classmethod
-    def of(cls, checked: pl.DataFrame, place: features.Place) -> Series:
+    def of(cls, checked: pl.DataFrame, place: features.Place) -> CheckedSeries:
         """Series of checked hours.
 
         Args:
@@ -130,7 +130,9 @@ def make(
     if release is None:
         return no_release(now)
     place = place_of(site, release.manifest.sites)
-    return continued(Series.of(_recent(observations, now), place), release, now, source=source)
+    return continued(
+        CheckedSeries.of(_recent(observations, now), place), release, now, source=source
+    )
 
 
 def no_release(now: datetime) -> NoForecast:
@@ -139,7 +141,7 @@ def no_release(now: datetime) -> NoForecast:
 
 
 def continued(
-    series: Series, release: LoadedRelease, now: datetime, *, source: Source
+    series: CheckedSeries, release: LoadedRelease, now: datetime, *, source: Source
 ) -> Forecast | NoForecast:
     """Rungs F1 to F3 on hours that are checked already.
 
@@ -224,7 +226,9 @@ def _newest(usable: np.ndarray, last: int) -> int | None:
     return int(usable[position])
 
 
-def _persistence(series: Series, row: int, manifest: Manifest, now: datetime, why: str) -> Forecast:
+def _persistence(
+    series: CheckedSeries, row: int, manifest: Manifest, now: datetime, why: str
+) -> Forecast:
     first: datetime = series.checked[TIME][0]
     origin = first + row * _HOUR
     leads = int((now - origin) / _HOUR) + np.array(LEADS)
@@ -247,7 +251,7 @@ def _persistence(series: Series, row: int, manifest: Manifest, now: datetime, wh
     return Forecast(now, origin, times, targets, Source.PERSISTENCE, manifest.release, [why])
 
 
-def _anomalies(series: Series, target: str) -> tuple[np.ndarray, np.ndarray]:
+def _anomalies(series: CheckedSeries, target: str) -> tuple[np.ndarray, np.ndarray]:
     """Normals and anomalies of every row, which goes on beyond the last observation."""
     name = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "humidity"}[target]
     columns = (f"normal_{name}", f"{name}_anomaly")

@@ -14,7 +14,9 @@ import onnxruntime
 from edge_agent.contract.errors import BadData
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from edge_agent.contract.manifest import FileRef, Manifest
 
 
 class OnnxPredictor:
@@ -77,6 +79,22 @@ def load_predictors(models: Mapping[str, bytes], features: int) -> dict[str, Onn
         BadData: A model cannot be loaded.
     """
     return {name: OnnxPredictor(content, features, name) for name, content in models.items()}
+
+
+def release_predictors(
+    manifest: Manifest, read: Callable[[FileRef], bytes]
+) -> dict[str, OnnxPredictor]:
+    """Load the models of a release, one per target.
+
+    Args:
+        manifest: Names the models' files.
+        read: Content of a file of the release.
+
+    Raises:
+        BadData: A model cannot be loaded.
+    """
+    models = {target: read(model.file) for target, model in manifest.models.items()}
+    return load_predictors(models, len(manifest.features.names))
 
 
 def _line(fault: Exception) -> str:

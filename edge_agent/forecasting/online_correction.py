@@ -1,7 +1,7 @@
-"""One hour of learning: score what was foreseen, and move the new forecast by what that teaches.
+"""Scores past forecasts each hour and corrects the new one by what the scores show.
 
-Nothing is written here; `Lesson` holds what the cycle commits with its messages. Nothing of the
-future is read: truth ends at the hour of the decision, and guidance is of issues before it.
+Nothing is written here: the cycle writes `ScoredHours` together with its messages. Nothing of the
+future is read: observations end at the hour of the decision, and guidance was issued before it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.contract.forecast import Forecast
-    from edge_agent.forecasting.bias_correction import Learned
-    from edge_agent.forecasting.verification import Foreseen, Truth
-    from edge_agent.forecasting.verification_store import Track
+    from edge_agent.forecasting.bias_correction import BiasEstimate
+    from edge_agent.forecasting.verification import PastForecast, Truth
+    from edge_agent.forecasting.verification_store import VerificationStore
     from edge_agent.messages.payloads import Skill
     from edge_agent.settings import Learning, Rule
 
@@ -42,8 +42,8 @@ _HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """What an hour has taught, to be written down.
+class ScoredHours:
+    """Errors of past forecasts, found in one cycle and to be written with it.
 
     Attributes:
         tallies: Sums by block and source.
@@ -70,22 +70,22 @@ class GuidanceStore(Protocol):
 
 
 @dataclass
-class Teacher:
-    """Scores and adjusts; remembers what the finished blocks of the record taught.
+class OnlineCorrection:
+    """Scores past forecasts and corrects new ones; caches the estimate of the finished blocks.
 
     Args:
-        track: The record.
+        verification: Past forecasts and their errors.
         store: Guidance.
-        settings: What may be done to a forecast.
+        settings: Which corrections are allowed.
     """
 
-    track: Track
+    verification: VerificationStore
     store: GuidanceStore
     settings: Learning
-    _known: tuple[int, str, Learned] | None = field(init=False, default=None)
+    _estimate: tuple[int, str, BiasEstimate] | None = field(init=False, default=None)
 
-    def score(self, truth: pl.DataFrame, rules: Sequence[Rule], now: datetime) -> Lesson:
-        """Score what was foreseen for the last hours.
+    def score(self, truth: pl.DataFrame, rules: Sequence[Rule], now: datetime) -> ScoredHours:
+        """Score the past forecasts of the last hours.
 
         Args:
             truth: Checked hours up to `now`, output of `quality.clean`, `TRUTH_H` of them.
@@ -93,38 +93,38 @@ class Teacher:
             now: Time of the decision, UTC.
         """
         if truth.height == 0:
-            return Lesson({}, {})
-        known = verification.Truth(truth[TIME][0], truth.select(TARGETS).to_numpy())
+            return ScoredHours({}, {})
+        observed = verification.Truth(truth[TIME][0], truth.select(TARGETS).to_numpy())
         newest, hour = divmod(verification.hour_of(now), verification.BLOCK_H)
         blocks = range(newest if hour else newest - LATE_H // verification.BLOCK_H, newest + 1)
         reach = now - (LATE_H + verification.BLOCK_H + verification.REACH_H + 1) * _HOUR
-        foreseen = self.track.foreseen(reach)
-        by_source: dict[str, list[Foreseen]] = {}
-        for one in foreseen:
-            by_source.setdefault(one.source, []).append(one)
+        past = self.verification.past_forecasts(reach)
+        by_source: dict[str, list[PastForecast]] = {}
+        for forecast in past:
+            by_source.setdefault(forecast.source, []).append(forecast)
         tallies = {
-            (block, source): verification.tally(block, kept, known)
-            for source, kept in by_source.items()
+            (block, source): verification.tally(block, forecasts, observed)
+            for source, forecasts in by_source.items()
             for block in blocks
         }
-        return Lesson(
-            {place: sums for place, sums in tallies.items() if sums.any()},
-            _rule_scores(foreseen, rules, known, now),
+        return ScoredHours(
+            {key: sums for key, sums in tallies.items() if sums.any()},
+            _rule_scores(past, rules, observed, now),
         )
 
     def adjust(
         self, forecast: Forecast, guidance: Guidance, source: str, now: datetime
     ) -> Forecast:
-        """The models' forecast moved by what the record teaches.
+        """Correct the forecast of the models.
 
         Args:
             forecast: By the models.
             guidance: See `guidance`.
-            source: Name of the observations behind it; forecasts on others teach nothing of it.
+            source: Name of its observations; only forecasts from the same ones are used.
             now: Time of the decision, UTC.
         """
-        learned = self._learned(verification.record_of(forecast, source), now)
-        return bias_correction.adjust(forecast, learned, guidance.values)
+        bias = self._bias(verification.record_of(forecast, source), now)
+        return bias_correction.adjust(forecast, bias, guidance.values)
 
     def guidance(self, forecast: Forecast, now: datetime) -> Guidance:
         """KMA's newest values for the hours of a forecast, from issues of the last day."""
@@ -135,51 +135,53 @@ class Teacher:
                 {name: np.full(len(forecast.valid_at), np.nan) for name in TARGETS}, None
             )
         hours = pl.DataFrame({VALID: list(forecast.valid_at)}, schema={VALID: frame.schema[VALID]})
-        found = hours.join(frame, on=VALID, how="left", maintain_order="left")
-        values = {name: found[name].to_numpy().astype(np.float64) for name in TARGETS}
-        newest = found[ISSUED].max()
+        rows = hours.join(frame, on=VALID, how="left", maintain_order="left")
+        values = {name: rows[name].to_numpy().astype(np.float64) for name in TARGETS}
+        newest = rows[ISSUED].max()
         return Guidance(values, newest if isinstance(newest, datetime) else None)
 
-    def _learned(self, source: str, now: datetime) -> Learned:
-        """Taught by finished blocks alone, so that one look serves a quarter of a day."""
+    def _bias(self, source: str, now: datetime) -> BiasEstimate:
+        """Estimate from finished blocks alone, so it holds for a quarter of a day."""
         block = verification.hour_of(now) // verification.BLOCK_H
-        if self._known is None or self._known[:2] != (block, source):
-            tallies = self.track.tallies(now - timedelta(days=TALLIES_DAYS))
+        if self._estimate is None or self._estimate[:2] != (block, source):
+            tallies = self.verification.tallies(now - timedelta(days=TALLIES_DAYS))
             finished = {b: sums for (b, s), sums in tallies.items() if s == source and b < block}
-            may = self.settings
-            learned = bias_correction.learn(finished, now, bias=may.bias, blend=may.guidance)
-            self._known = (block, source, learned)
-        return self._known[2]
+            allowed = self.settings
+            estimate = bias_correction.estimate(
+                finished, now, bias=allowed.bias, blend=allowed.guidance
+            )
+            self._estimate = (block, source, estimate)
+        return self._estimate[2]
 
 
-def skill(track: Track, now: datetime) -> tuple[Skill, ...]:
-    """How forecasts of the last `REPORT` came out, all sources together."""
-    tallies = track.tallies(now - REPORT).values()
+def skill(store: VerificationStore, now: datetime) -> tuple[Skill, ...]:
+    """Scores of the forecasts of the last `REPORT`, all sources together."""
+    tallies = store.tallies(now - REPORT).values()
     return tuple(
         verification.skill(sum(tallies, np.zeros(verification.TALLY_SHAPE)), REPORTED_LEADS)
     )
 
 
-def chance_scores(track: Track, now: datetime) -> tuple[ChanceScore, ...]:
-    """How the chances of rules told in the last `REPORT` came out."""
+def chance_scores(store: VerificationStore, now: datetime) -> tuple[ChanceScore, ...]:
+    """Scores of the event probabilities of the last `REPORT`, by event."""
     return tuple(
         ChanceScore(event=event, decisions=count, brier=round(brier, 3), came=round(share, 3))
-        for event, (count, brier, share) in track.rule_scores(now - REPORT).items()
+        for event, (count, brier, share) in store.rule_scores(now - REPORT).items()
     )
 
 
 def _rule_scores(
-    foreseen: Sequence[Foreseen], rules: Sequence[Rule], truth: Truth, now: datetime
+    past: Sequence[PastForecast], rules: Sequence[Rule], truth: Truth, now: datetime
 ) -> dict[tuple[datetime, str], tuple[float, bool]]:
-    found = {}
+    scores = {}
     for rule in rules:
-        what = verification.meaning(rule)
+        event = verification.meaning(rule)
         due = verification.hour_of(now) - SETTLED_H - rule.within_h
-        for one in foreseen:
-            chance = one.chances.get(what)
-            if chance is None or verification.hour_of(one.issued_at) != due:
+        for forecast in past:
+            chance = forecast.chances.get(event)
+            if chance is None or verification.hour_of(forecast.issued_at) != due:
                 continue
-            came = verification.happened(rule, one.issued_at, truth)
-            if came is not None:
-                found[one.issued_at, what] = ((chance - came) ** 2, came)
-    return found
+            happened = verification.happened(rule, forecast.issued_at, truth)
+            if happened is not None:
+                scores[forecast.issued_at, event] = ((chance - happened) ** 2, happened)
+    return scores

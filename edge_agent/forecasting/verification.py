@@ -50,7 +50,7 @@ _MEETS: Final = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": op
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class PastForecast:
     """A forecast as it is kept for scoring.
 
     Attributes:
@@ -104,13 +104,13 @@ def record_of(model: Forecast, source: str) -> str:
     )
 
 
-def foresee(
+def past_forecast_of(
     model: Forecast,
     said: Forecast,
     guidance: Mapping[str, np.ndarray],
     source: str,
     chances: Mapping[str, float],
-) -> Foreseen:
+) -> PastForecast:
     """What is kept of a forecast.
 
     Args:
@@ -118,7 +118,7 @@ def foresee(
         said: As it goes out; the same hours.
         guidance: KMA's values at these hours, by target; NaN = none.
         source: Name of the observations.
-        chances: See `Foreseen`.
+        chances: See `PastForecast`.
     """
     values = np.full(SHAPE, np.nan, np.float32)
     rows = np.array([(at - model.origin) // _HOUR for at in model.valid_at]) - 1
@@ -132,10 +132,10 @@ def foresee(
             target.quantile(P90),
         )
         values[index, rows] = np.stack(columns, axis=1)
-    return Foreseen(said.issued_at, model.origin, record_of(model, source), values, chances)
+    return PastForecast(said.issued_at, model.origin, record_of(model, source), values, chances)
 
 
-def tally(block: int, foreseen: Sequence[Foreseen], truth: Truth) -> np.ndarray:
+def tally(block: int, foreseen: Sequence[PastForecast], truth: Truth) -> np.ndarray:
     """Sums over the hours of one block (V1, V4).
 
     Args:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from edge_agent.forecasting.verification import BLOCK_H, SHAPE, TALLY_SHAPE, Foreseen, hour_of
+from edge_agent.forecasting.verification import BLOCK_H, SHAPE, TALLY_SHAPE, PastForecast, hour_of
 from edge_agent.system.database import faults_told, migrate, transaction
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ CREATE TABLE rule_scores (issued INTEGER, rule TEXT, squared REAL NOT NULL,
 )
 
 
-class Track:
+class VerificationStore:
     """The device's own record. Every method raises `StorageError` when the disk refuses.
 
     Args:
@@ -42,7 +42,7 @@ class Track:
         self._db = connection
         migrate(connection, "track", _STEPS)
 
-    def put_foreseen(self, foreseen: Foreseen) -> None:
+    def put_past_forecast(self, foreseen: PastForecast) -> None:
         """Keep a forecast for scoring, unless there is one of the same origin (rule V2)."""
         with transaction(self._db) as db:
             db.execute(
@@ -56,7 +56,7 @@ class Track:
                 ),
             )
 
-    def foreseen(self, since: datetime) -> list[Foreseen]:
+    def past_forecasts(self, since: datetime) -> list[PastForecast]:
         """Kept forecasts from origins at `since` or later, oldest first."""
         with faults_told(self._db):
             rows = self._db.execute(
@@ -65,7 +65,7 @@ class Track:
                 (_seconds(since),),
             ).fetchall()
         return [
-            Foreseen(
+            PastForecast(
                 _time(issued),
                 _time(origin),
                 source,

@@ -130,13 +130,9 @@ def _forecast(installed: InstalledRelease, device: str) -> str:
 
 
 def _predictors(installed: InstalledRelease) -> dict[str, OnnxPredictor]:
-    from edge_agent.forecasting.inference import load_predictors
+    from edge_agent.forecasting.inference import release_predictors
 
-    manifest = installed.manifest
-    return load_predictors(
-        {name: installed.read(model.file) for name, model in manifest.models.items()},
-        len(manifest.features.names),
-    )
+    return release_predictors(installed.manifest, installed.read)
 
 
 def _weather(hours: int) -> pl.DataFrame:

@@ -61,7 +61,7 @@ class HourScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class RuleScore:
     """Figures of one rule; None where there was nothing to divide by.
 
     `ahead` has one entry for the rule's chance (`chance`) and one for each bare threshold.
@@ -83,7 +83,7 @@ class Score:
 
 
 @dataclass
-class Scorer:
+class AlertScorer:
     """Takes the decisions of a replay one by one; `score` sums them up.
 
     Args:
@@ -125,13 +125,13 @@ class Scorer:
             self._table[self._raised is not None, happened] += 1
         self._hour_ahead(decision.forecast, hour)
 
-    def score(self) -> Score:
+    def score(self) -> RuleScore:
         """Figures so far."""
         hits = self._table[True, True]
         misses = self._table[False, True]
         false = self._table[True, False]
         leads = [lead for lead in self._leads if lead is not None]
-        return Score(
+        return RuleScore(
             rule=self.rule.name,
             hours=self._hours,
             event_hours=hits + misses,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ExplainedStep:
     """One hour or reading that the rule looked at; None = not known, or not a forecast."""
 
     at: datetime
@@ -46,7 +46,7 @@ class Explanation:
     event: AlertEvent
     case: Case
     verdict: Verdict
-    steps: tuple[Step, ...]
+    steps: tuple[ExplainedStep, ...]
     differences: tuple[str, ...]
 
 
@@ -78,15 +78,17 @@ def explain(kept: Kept) -> Explanation:
     return Explanation(event, case, verdict, _steps(case), differences)
 
 
-def _steps(case: Case) -> tuple[Step, ...]:
+def _steps(case: Case) -> tuple[ExplainedStep, ...]:
     if case.rule.now:
-        return tuple(Step(one.at, rounded(one.value), None, None, None) for one in case.readings)
+        return tuple(
+            ExplainedStep(one.at, rounded(one.value), None, None, None) for one in case.readings
+        )
     target = None if case.forecast is None else target_of(case.forecast, case.rule.quantity)
     if case.forecast is None or target is None:
         return ()
     chance = target.probability(case.rule.operator, case.rule.threshold)
     columns = (target.values, target.quantile(P10), target.quantile(P90), chance)
     return tuple(
-        Step(at, rounded(value), rounded(low), rounded(high), rounded(p, 3))
+        ExplainedStep(at, rounded(value), rounded(low), rounded(high), rounded(p, 3))
         for at, value, low, high, p in zip(case.forecast.valid_at, *columns, strict=True)
     )

@@ -51,7 +51,7 @@ class RecordedWeather:
     _times: dict[str, np.ndarray] = field(init=False)
     _block: int = field(init=False, default=-1)
     _checked: dict[Choice, pl.DataFrame] = field(init=False, default_factory=dict)
-    _series: dict[Choice, forecaster.Series] = field(init=False, default_factory=dict)
+    _series: dict[Choice, forecaster.CheckedSeries] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._times = {name: frame[TIME].to_numpy() for name, frame in self.frames.items()}
@@ -66,7 +66,7 @@ class RecordedWeather:
         series = self._series.get(choice)
         if series is None:
             place = forecaster.place_of(site_of(self.device), release.manifest.sites)
-            series = forecaster.Series.of(self._whole(choice), place)
+            series = forecaster.CheckedSeries.of(self._whole(choice), place)
             self._series[choice] = series
         return forecaster.continued(series, release, now, source=choice.rung), choice.source
 

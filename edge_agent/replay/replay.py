@@ -16,8 +16,8 @@ from edge_agent.alerts.log import AlertLog
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.core import cycle
-from edge_agent.forecasting.online_correction import Teacher
-from edge_agent.forecasting.verification_store import Track
+from edge_agent.forecasting.online_correction import OnlineCorrection
+from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.messages.envelope import Voice
 from edge_agent.messages.locale import Speaker
 from edge_agent.messages.topics import Topics
@@ -107,8 +107,8 @@ def run(
         if guidance is not None:
             # All at once: a cycle reads no issue later than its own hour.
             store.put_guidance(guidance)
-        track = Track(db)
-        parts = cycle.Parts(
+        verification = VerificationStore(db)
+        parts = cycle.CycleContext(
             config=config,
             db=db,
             store=store,
@@ -116,8 +116,8 @@ def run(
             latches=Latches(db),
             log=AlertLog(db),
             queue=_Nowhere(),
-            track=track,
-            teacher=Teacher(track, store, config.learning),
+            verification=verification,
+            correction=OnlineCorrection(verification, store, config.learning),
             release=release,
             readings=_no_readings,
             soil_moisture=lambda _now: None,
@@ -131,7 +131,7 @@ def run(
             hour, count = hour + _HOUR, count + 1
             if count % _PRUNE_EACH == 0:
                 store.prune(hour, observations_days=36_500, forecasts_days=3)
-                track.prune(hour)
+                verification.prune(hour)
     finally:
         db.close()
 

@@ -21,7 +21,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from edge_agent.core.events import Errand
+from edge_agent.core.events import LoopCall
 from edge_agent.web.app import Application, Busy
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def asker(put: Callable[[Item], None], work: Ask) -> Ask:
 
     Args:
         put: The loop's inbox.
-        work: `Agent.ask`; called on the loop's thread.
+        work: `Worker.ask`; called on the loop's thread.
     """
     one = threading.Lock()
 
@@ -174,7 +174,7 @@ def asker(put: Callable[[Item], None], work: Ask) -> Ask:
         if not one.acquire(blocking=False):
             return None
         try:
-            put(Errand(call))
+            put(LoopCall(call))
             if not done.wait(ANSWER_S):
                 raise Busy
         finally:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
     from edge_agent.core.cycle import Decision
+    from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.core.runtime import Runtime
-    from edge_agent.core.service_state import Condition
     from edge_agent.messages.payloads import Skill
     from edge_agent.mqtt.outbox import Counts
     from edge_agent.mqtt.snooze import Held
@@ -129,7 +129,7 @@ class Board:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._view: View | None = None
-        self._condition: Condition | None = None
+        self._condition: ServiceStatus | None = None
         self._made: dict[str, object] = {}
 
     def look(self, runtime: Runtime, decision: Decision | None) -> None:
@@ -145,7 +145,7 @@ class Board:
             self._view = view
             self._made = {}
 
-    def tell(self, condition: Condition) -> None:
+    def tell(self, condition: ServiceStatus) -> None:
         """Hand a condition over."""
         with self._lock:
             self._condition = condition
@@ -156,7 +156,7 @@ class Board:
         return self._view
 
     @property
-    def condition(self) -> Condition | None:
+    def condition(self) -> ServiceStatus | None:
         """The newest condition of the service, None before the first."""
         return self._condition
 
@@ -213,7 +213,7 @@ def look(
         outbox=outbox.counts(),
         refused=dict(runtime.intake.refused),
         disk_free=shutil.disk_usage(runtime.state).free,
-        skill=online_correction.skill(runtime.track, at) if skill is None else skill,
+        skill=online_correction.skill(runtime.verification, at) if skill is None else skill,
     )
 
 

@@ -17,9 +17,9 @@ import polars as pl
 from edge_agent import config
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.core.events import Item, Signal
-from edge_agent.core.loop import Service
+from edge_agent.core.loop import ServiceLoop
 from edge_agent.core.runtime import Runtime
-from edge_agent.core.worker import Agent
+from edge_agent.core.worker import Worker
 from edge_agent.mqtt.connection import Received
 from edge_agent.mqtt.delivery import Courier
 from edge_agent.system.sd_notify import Notifier
@@ -108,7 +108,7 @@ def live(
     fill_weather(folder / "state")
     days_of = _Days(clock, days, happenings or {}, true_offset, keep=keep)
     link = days_of.link
-    agent = Agent(
+    agent = Worker(
         lambda: Runtime(config.load(path, {}), folder / "state", clock, lambda: True),
         days_of.put,
         no_update,
@@ -121,7 +121,7 @@ def live(
             random=lambda: 0.5,
         )  # fmt: skip
         written = _status("io", "wchar:")
-        Service(
+        ServiceLoop(
             agent, courier, days_of, words=Notifier({}), clock=clock, random=lambda: 0.5,
             start_thread=lambda target: target(),
         ).run()  # fmt: skip

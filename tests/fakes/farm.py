@@ -88,7 +88,7 @@ def write_config(folder: Path, port: int, more: str = "") -> Path:
 
 
 def no_update(state: Path) -> str:
-    """For an `Agent` whose configuration names no depot."""
+    """For a `Worker` whose configuration names no depot."""
     raise AssertionError(f"{state}: nothing is to be pulled")
 
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.core.events import Inbox
+from edge_agent.core.events import EventQueue
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.client import Broker, MqttLink
 from edge_agent.mqtt.connection import Event, Outgoing
@@ -51,7 +51,7 @@ def _commit_some(db: sqlite3.Connection, outbox: Outbox, most: int) -> None:
 
 def main(path: Path, port: int, rate: int) -> None:
     """Work until killed, or, with a rate of 0, until nothing waits."""
-    clock, inbox = SystemClock(), Inbox()
+    clock, inbox = SystemClock(), EventQueue()
     with closing(connect(path)) as db:
         outbox = Outbox(db)
         migrate(db, "ledger", _STEPS)

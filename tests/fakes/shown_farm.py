@@ -11,8 +11,8 @@ import polars as pl
 
 from edge_agent import config
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
+from edge_agent.core.interfaces import ServiceStatus
 from edge_agent.core.runtime import Runtime
-from edge_agent.core.service_state import Condition
 from edge_agent.mqtt.commands import CommandDesk, Request
 from edge_agent.mqtt.delivery import LinkState
 from edge_agent.mqtt.outbox import Caps
@@ -56,7 +56,7 @@ quantity = "soil_moisture_pct"
 unit = "%"
 role = "soil"
 """
-CONNECTED = Condition(
+CONNECTED = ServiceStatus(
     LinkState(connected=True, version="5", problem="", connections=1, refused_topics=()),
     {},
     "fine",
@@ -104,7 +104,7 @@ class ShownFarm:
         self.board.tell(CONNECTED)
 
     def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
-        """As `Agent.ask`."""
+        """As `Worker.ask`."""
         answer = self.desk.ask(name, payload)
         self.asked.append((name, json.loads(payload or b"{}")))
         self.board.look(self.runtime, self.decision)

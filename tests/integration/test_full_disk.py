@@ -11,7 +11,7 @@ import pytest
 from edge_agent import config
 from edge_agent.contract.errors import StorageError
 from edge_agent.core.runtime import Runtime
-from edge_agent.core.worker import Agent
+from edge_agent.core.worker import Worker
 from edge_agent.system.disk_reserve import NAME, Reserve
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import fill_weather, install_release, no_update, write_config
@@ -33,7 +33,7 @@ def _fill(place: Path) -> Path:
     return ballast
 
 
-def _agent(place: Path, reserve_bytes: int) -> Agent:
+def _agent(place: Path, reserve_bytes: int) -> Worker:
     path = write_config(place, 1)
     path.write_text(
         path.read_text("utf-8").replace(
@@ -44,7 +44,7 @@ def _agent(place: Path, reserve_bytes: int) -> Agent:
     install_release(place / "state")
     fill_weather(place / "state")
     clock = FakeClock(NOW)
-    return Agent(
+    return Worker(
         lambda: Runtime(config.load(path, {}), place / "state", clock, lambda: True),
         print,
         no_update,

@@ -12,7 +12,7 @@ import pytest
 from edge_agent import config
 from edge_agent.contract.errors import StorageError, Unavailable
 from edge_agent.core.runtime import Runtime
-from edge_agent.core.worker import Agent
+from edge_agent.core.worker import Worker
 from edge_agent.system.instance_lock import LOCK, Sole
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import write_config
@@ -68,7 +68,7 @@ def test_the_database_is_left_to_another_agent(tmp_path: Path) -> None:
     def no_update(_: Path) -> str:
         return ""
 
-    with closing(Agent(opened, lambda _: None, no_update, alone=lambda: alone)) as agent:
+    with closing(Worker(opened, lambda _: None, no_update, alone=lambda: alone)) as agent:
         agent.cycle(NOW)
         alone = False
         for job in (agent.cycle, agent.watch):

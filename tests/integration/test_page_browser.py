@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from edge_agent.core.events import Errand, Inbox
+from edge_agent.core.events import EventQueue, LoopCall
 from edge_agent.core.runtime import DATABASE
 from edge_agent.settings import Web
 from edge_agent.web.server import asker, serving
@@ -27,19 +27,19 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="chromium is missing: ru
 class Shop:
     """A farm that is served, and a browser that looks at it."""
 
-    def __init__(self, farm: ShownFarm, inbox: Inbox, browser: Browser, port: int) -> None:
+    def __init__(self, farm: ShownFarm, inbox: EventQueue, browser: Browser, port: int) -> None:
         self.farm, self.inbox, self.browser = farm, inbox, browser
         self.address = f"http://127.0.0.1:{port}/"
 
 
 @contextmanager
 def _shop(folder: Path, token: str | None) -> Iterator[Shop]:
-    farm, inbox = ShownFarm(folder / "state"), Inbox()
+    farm, inbox = ShownFarm(folder / "state"), EventQueue()
     farm.work()
 
     def pump() -> None:
         # The loop of the service, on the thread that owns the database.
-        while isinstance(item := inbox.get(0.0), Errand):
+        while isinstance(item := inbox.get(0.0), LoopCall):
             item.call()
 
     with (

@@ -15,9 +15,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent import config
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, WIND_SPEED
-from edge_agent.core.events import Inbox
+from edge_agent.core.events import EventQueue
 from edge_agent.core.runtime import Runtime
-from edge_agent.core.worker import Agent
+from edge_agent.core.worker import Worker
 from edge_agent.mqtt.connection import Received
 from edge_agent.observations.source_choice import aggregate
 from edge_agent.system.clock import SystemClock
@@ -47,12 +47,12 @@ def settings(port: int) -> str:
 
 def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.DataFrame:
     """What the agent makes of minutes that come through the broker."""
-    inbox: Inbox = Inbox()
+    inbox: EventQueue = EventQueue()
     made = config.decode(settings(port).encode(), "c.toml")
     runtime = Runtime(made, folder, SystemClock(), lambda: True)
     logger = Client(CallbackAPIVersion.VERSION2, client_id="logger", protocol=MQTTv5)
     logger.max_queued_messages_set(0)
-    with closing(Agent(lambda: runtime, inbox.put, no_update)) as agent:
+    with closing(Worker(lambda: runtime, inbox.put, no_update)) as agent:
         courier = agent.mail()
         taken = sent = 0
         for _ in range(TURNS):

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent import config
-from edge_agent.core.events import Inbox, Signal
-from edge_agent.core.loop import Service
+from edge_agent.core.events import EventQueue, Signal
+from edge_agent.core.loop import ServiceLoop
 from edge_agent.core.runtime import Runtime
-from edge_agent.core.worker import Agent
+from edge_agent.core.worker import Worker
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.sd_notify import Notifier
 from tests.fakes.farm import fill_weather, install_release, no_update
@@ -33,13 +33,13 @@ MEMORY_KB = 60_000
 """Most that the process may grow by while it listens: one cycle's frames, and no message kept."""
 
 
-class Watched(Agent):
+class Watched(Worker):
     """Remembers how many readings had been taken when a cycle was over."""
 
     taken_at_cycles: list[int]
 
     def cycle(self, now: datetime, problems: Sequence[str] = ()) -> str:
-        """See `Agent`."""
+        """See `Worker`."""
         line = super().cycle(now, problems)
         self.taken_at_cycles.append(self._runtime.intake.accepted)
         return line
@@ -58,12 +58,12 @@ def test_a_flood_of_readings(tmp_path: Path, seconds: int) -> None:
         (tmp_path / "c.toml").write_text("\n".join(lines))
         install_release(tmp_path / "state")
         fill_weather(tmp_path / "state")
-        clock, inbox = SystemClock(), Inbox()
+        clock, inbox = SystemClock(), EventQueue()
         settings = config.load(tmp_path / "c.toml", {})
         runtime = Runtime(settings, tmp_path / "state", clock, lambda: True)
         with closing(Watched(lambda: runtime, inbox.put, no_update)) as agent:
             agent.taken_at_cycles = []
-            service = Service(
+            service = ServiceLoop(
                 agent,
                 agent.mail(),
                 inbox,

@@ -13,9 +13,9 @@ from edge_agent.contract import features, site_correction
 from edge_agent.contract.forecast import NoForecast
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TARGETS
-from edge_agent.core.loaded_release import Loaded, load_release
+from edge_agent.core.loaded_release import DeviceRelease, load_release
 from edge_agent.forecasting import forecaster
-from edge_agent.forecasting.forecaster import Series, place_of
+from edge_agent.forecasting.forecaster import CheckedSeries, place_of
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import run
 from tests.fakes.clock import FakeClock
@@ -57,7 +57,7 @@ def _trainer(
     return code, *capsys.readouterr()
 
 
-def _loaded(tmp_path: Path, central: Workspace, name: str) -> Loaded:
+def _loaded(tmp_path: Path, central: Workspace, name: str) -> DeviceRelease:
     """What a farm's device has in memory after a sync."""
     pinned = (central.root / "root.json").read_bytes()
     clock = FakeClock(SystemClock().now())
@@ -68,7 +68,7 @@ def _loaded(tmp_path: Path, central: Workspace, name: str) -> Loaded:
     return load_release(installed, name)
 
 
-def _forecast(loaded: Loaded) -> Forecast:
+def _forecast(loaded: DeviceRelease) -> Forecast:
     made = forecaster.make(hours(COLD, loaded.manifest), SITE, loaded, AT)
     assert not isinstance(made, NoForecast)
     return made
@@ -92,7 +92,7 @@ def test_a_farm_hears_what_its_history_taught(
     loaded = _loaded(tmp_path / "again", central, HILL)
     place = place_of(SITE, loaded.manifest.sites)
     frame = hours(COLD, loaded.manifest).filter(hours(COLD, loaded.manifest)["time"] <= AT)
-    series = Series.of(clean(frame), place)
+    series = CheckedSeries.of(clean(frame), place)
     leads = np.array(LEADS)
     matrix = features.matrix(series.table, np.full(len(leads), int(series.usable[-1])), leads)
     for target in TARGETS:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from edge_agent.core.events import Errand, Inbox
+from edge_agent.core.events import EventQueue, LoopCall
 from edge_agent.core.runtime import DATABASE
 from edge_agent.settings import Web
 from edge_agent.system.clock import SystemClock
@@ -157,18 +157,18 @@ def test_s3_one_address_has_a_share_of_the_connections(port: int) -> None:
 def test_s4_a_command_waits_for_the_loop_and_only_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second is told that there are too many; a loop that never comes makes it busy."""
     monkeypatch.setattr(server, "ANSWER_S", 0.2)
-    inbox = Inbox()
+    inbox = EventQueue()
     ask = server.asker(inbox.put, lambda name, _: (True, name))
     with pytest.raises(Busy):
         ask("predict", b"")
     late = inbox.get(0.0)
-    assert isinstance(late, Errand)
+    assert isinstance(late, LoopCall)
     monkeypatch.setattr(server, "ANSWER_S", 20.0)
     first: list[object] = []
     thread = threading.Thread(target=lambda: first.append(ask("sync", b"")))
     thread.start()
     errand = inbox.get(20.0)
-    assert isinstance(errand, Errand)
+    assert isinstance(errand, LoopCall)
     assert ask("sync", b"") is None
     errand.call()
     thread.join()

@@ -14,9 +14,9 @@ import pytest
 from edge_agent import config
 from edge_agent.contract.errors import ConfigError, TryLater
 from edge_agent.core.events import Item, Signal
-from edge_agent.core.interfaces import Pace
+from edge_agent.core.interfaces import Schedule
 from edge_agent.core.runtime import Runtime
-from edge_agent.core.worker import Agent
+from edge_agent.core.worker import Worker
 from edge_agent.mqtt.connection import Received
 from edge_agent.observations import export
 from tests.fakes.certificates import Authority
@@ -41,7 +41,7 @@ class _Case:
         self.pulled: list[Path] = []
         install_release(folder / "state")
         fill_weather(folder / "state")
-        self.agent = Agent(lambda: self._open(folder), self.wishes.append, self._pull)
+        self.agent = Worker(lambda: self._open(folder), self.wishes.append, self._pull)
 
     def _open(self, folder: Path) -> Runtime:
         return Runtime(config.load(self.path, {}), folder / "state", self.clock, lambda: True)
@@ -209,7 +209,7 @@ def test_a_bad_reload_keeps_everything(case: _Case) -> None:
     case.path.write_text(good + "spread_s = 600\n", "utf-8")
     case.agent.reload()
     assert case.agent._runtime is not before
-    assert case.agent.pace == Pace(3600, 600)
+    assert case.agent.pace == Schedule(3600, 600)
     case.agent.settle()
     assert case.agent.cycle(NOW + timedelta(hours=1))
 

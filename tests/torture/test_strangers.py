@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent import config
 from edge_agent.core.runtime import Runtime
-from edge_agent.core.worker import Agent
+from edge_agent.core.worker import Worker
 from edge_agent.mqtt.commands import NAMES
 from edge_agent.mqtt.connection import Received
 from tests.fakes.clock import FakeClock
@@ -67,7 +67,7 @@ def _fuzz(folder: Path, count: int) -> None:
     wishes: list[Item] = []
     topics = ["g/1", "g/2", "g/3", "homeassistant/status"]
     topics += [f"{ROOT}/cmd/{name}" for name in (*NAMES, "no")]
-    agent = Agent(
+    agent = Worker(
         lambda: Runtime(config.load(path, {}), folder / "state", clock, lambda: True),
         wishes.append,
         no_update,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from edge_agent.core.service_state import Condition
+    from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.web.snapshot import View
 
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
@@ -34,7 +34,7 @@ _IO: Final = Path("/proc/self/io")
 _STATM: Final = Path("/proc/self/statm")
 
 
-def text(view: View | None, condition: Condition | None, now: datetime) -> bytes:
+def text(view: View | None, condition: ServiceStatus | None, now: datetime) -> bytes:
     """Prometheus' text format 0.0.4; what is not known is left out, never 0."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Agent(view, condition, now))
@@ -42,7 +42,7 @@ def text(view: View | None, condition: Condition | None, now: datetime) -> bytes
 
 
 class _Agent(Collector):
-    def __init__(self, view: View | None, condition: Condition | None, now: datetime) -> None:
+    def __init__(self, view: View | None, condition: ServiceStatus | None, now: datetime) -> None:
         self._view = view
         self._condition = condition
         self._now = now
@@ -71,7 +71,7 @@ def _process() -> Iterator[Metric]:
     yield _counter("written_bytes", "Bytes handed to the disk since the start.", {(): written})
 
 
-def _service(condition: Condition) -> Iterator[Metric]:
+def _service(condition: ServiceStatus) -> Iterator[Metric]:
     link = condition.link
     yield _gauge("mqtt_connected", "1 while the broker is there.", {(): float(link.connected)})
     yield _counter("mqtt_connections", "Connections since the start.", {(): link.connections})

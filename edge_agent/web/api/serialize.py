@@ -22,7 +22,7 @@ from edge_agent.web.api import schemas
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from edge_agent.core.service_state import Condition
+    from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.updates.slots import Slot
     from edge_agent.web.snapshot import Past, Reading, RuleView, View
 
@@ -181,7 +181,7 @@ def release(view: View) -> schemas.Release:
     )
 
 
-def health(view: View, condition: Condition | None, now: datetime) -> schemas.Health:
+def health(view: View, condition: ServiceStatus | None, now: datetime) -> schemas.Health:
     """How the agent is."""
     forecast, counts = view.forecast, view.outbox
     link = condition.link if condition else None
@@ -254,7 +254,7 @@ def data_age_s(view: View, now: datetime) -> int | None:
     )
 
 
-def problems(view: View, condition: Condition | None) -> tuple[str, ...]:
+def problems(view: View, condition: ServiceStatus | None) -> tuple[str, ...]:
     """What is not as it should be, in words; empty is well."""
     forecast = view.forecast
     found = list(forecast.notes) if forecast else [reason(view) or ""]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from edge_agent.core.service_state import Condition
+    from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.web.api import schemas
     from edge_agent.web.page.texts import Words
     from edge_agent.web.snapshot import View
@@ -34,7 +34,7 @@ class Scene:
     """
 
     view: View
-    condition: Condition | None
+    condition: ServiceStatus | None
     edges: tuple[schemas.Edge, ...]
     now: datetime
     words: Words

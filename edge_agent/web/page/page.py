@@ -12,14 +12,14 @@ from edge_agent.web.page.texts import Words
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from edge_agent.core.service_state import Condition
+    from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.web.api import schemas
     from edge_agent.web.snapshot import View
 
 
 def page(
     view: View | None,
-    condition: Condition | None,
+    condition: ServiceStatus | None,
     edges: tuple[schemas.Edge, ...],
     now: datetime,
     *,

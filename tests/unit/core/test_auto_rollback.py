@@ -10,7 +10,7 @@ import pytest
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.errors import BadData, InputMissing, StorageError
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
-from edge_agent.core.auto_rollback import CYCLES, Probation
+from edge_agent.core.auto_rollback import CYCLES, AutoRollback
 from edge_agent.core.cycle import Decision
 from edge_agent.updates.slots import Slots, Trial
 from tests.fakes.depot import release
@@ -51,7 +51,7 @@ class _Farm:
         return _decision(said)
 
     def cycle(self) -> Decision:
-        return Probation(self.slots, self._live, _load).decide(self.work)
+        return AutoRollback(self.slots, self._live, _load).decide(self.work)
 
     def _live(self) -> LoadedRelease | None:
         installed = self.slots.load()
@@ -153,7 +153,7 @@ def test_p4_a_release_that_kills_the_process_goes(farm: _Farm) -> None:
 
     for _ in range(CYCLES):
         with pytest.raises(KeyboardInterrupt):
-            Probation(farm.slots, farm._live, _load).decide(killed)
+            AutoRollback(farm.slots, farm._live, _load).decide(killed)
     assert farm.live == 2
     assert farm.cycle().forecast is farm.says[1]
     assert farm.live == 1

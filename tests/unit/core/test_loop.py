@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.contract.errors import BadData, ConfigError, NothingNew, StorageError, TryLater
-from edge_agent.core.events import Fetched, Inbox, Item, Signal
-from edge_agent.core.interfaces import Pace
-from edge_agent.core.loop import Service
+from edge_agent.core.events import EventQueue, Fetched, Item, Signal
+from edge_agent.core.interfaces import Schedule
+from edge_agent.core.loop import ServiceLoop
 from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Up
 from edge_agent.mqtt.delivery import LinkState
 from edge_agent.system.sd_notify import Notifier
@@ -58,7 +58,7 @@ class _Inbox:
 class _Work:
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
-        self.pace = Pace(3600.0)
+        self.pace = Schedule(3600.0)
         self.is_ready = True
         self.cycles: list[datetime] = []
         self.watched = 0
@@ -186,7 +186,7 @@ class _Case:
         start_thread: Callable[[Callable[[], None]], None] = lambda target: target(),
     ) -> None:
         self.inbox = _Inbox(self.clock, {**(plan or {}), seconds: Signal.STOP})
-        Service(
+        ServiceLoop(
             self.work,
             self.mail,
             self.inbox,
@@ -219,7 +219,7 @@ def test_a_day_of_sleep_is_caught_up_with_one_cycle() -> None:
 def test_devices_of_a_fleet_work_the_hour_one_after_the_other() -> None:
     """Rule 3: in the middle of ten minutes by this device's draw, each hour; live rules as ever."""
     case = _Case()
-    case.work.pace = Pace(3600.0, spread_s=600.0)
+    case.work.pace = Schedule(3600.0, spread_s=600.0)
     case.run(3 * 3600)
     assert _hours(case) == ["01 12:20", "01 13:06", "01 14:06", "01 15:06"]
     assert case.work.watched == 3 * 60 - 1
@@ -308,7 +308,7 @@ def test_a_reload_changes_the_pace() -> None:
     case = _Case()
 
     def change() -> None:
-        case.work.pace = Pace(600.0)
+        case.work.pace = Schedule(600.0)
 
     case.run(3660, {30: change, 40: Signal.RELOAD})
     assert case.work.fetches == 8
@@ -461,7 +461,7 @@ def test_a_stop_hangs_up_and_writes_down_late_acknowledgements() -> None:
 
 def test_a_flood_of_messages_is_bounded_and_counted() -> None:
     """The inbox drops messages of others beyond its limit, and never anything else."""
-    inbox = Inbox(most_received=3)
+    inbox = EventQueue(most_received=3)
     for _ in range(5):
         inbox.put(Received("s/1", b"1", retain=False, at=START))
     inbox.put(Acknowledged(1, 0, ""))

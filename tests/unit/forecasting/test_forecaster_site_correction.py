@@ -17,7 +17,7 @@ from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TARGETS, TIME
 from edge_agent.contract.site_correction import KNOTS, TERMS, Correction
 from edge_agent.forecasting import forecaster
-from edge_agent.forecasting.forecaster import Series, place_of
+from edge_agent.forecasting.forecaster import CheckedSeries, place_of
 from tests.fakes.loaded import FakeRelease, Says
 from tests.fakes.tuned import correction
 from tests.fakes.weather import SITE, record, values_only
@@ -26,7 +26,7 @@ FRAME = values_only(record()[3000:3400])
 NEWEST: datetime = FRAME[TIME][-1]
 NOW = NEWEST + timedelta(minutes=5)
 PLACE = place_of(SITE, FakeRelease().manifest.sites)
-SERIES = Series.of(clean(FRAME), PLACE)
+SERIES = CheckedSeries.of(clean(FRAME), PLACE)
 
 
 def made(release: FakeRelease, now: datetime = NOW, source: Source = Source.MODEL) -> Forecast:
@@ -73,7 +73,9 @@ def test_missing_inputs_and_a_correction_both_widen() -> None:
     factors = {AIR_TEMPERATURE: {"cloud": (2.0,) * knots}}
     release.manifest = msgspec.structs.replace(release.manifest, widening=factors)
     blind = FRAME.with_columns(pl.lit(None, pl.Float64).alias("cloud_tenths"))
-    found = forecaster.continued(Series.of(clean(blind), PLACE), release, NOW, source=Source.MODEL)
+    found = forecaster.continued(
+        CheckedSeries.of(clean(blind), PLACE), release, NOW, source=Source.MODEL
+    )
     assert isinstance(found, Forecast)
     # The fake's errors spread to 2: 80 % lie within 1.6 to either side.
     assert found.targets[AIR_TEMPERATURE].quantile(0.9) == pytest.approx([20.0 + 1.6 * 3.0] * 48)

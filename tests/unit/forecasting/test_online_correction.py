@@ -82,8 +82,10 @@ def test_bias_is_learned_within_days() -> None:
     assert temperature(last)[:12] == pytest.approx([22.9] * 12, abs=0.8)
     assert isinstance(last.forecast, Forecast)
     assert list(last.forecast.adjusted) == ["bias"]
-    assert last.foreseen is not None
-    assert last.foreseen.values[0, :, 0].tolist() == [20.0] * 48, "the record keeps the models'"
+    assert last.past_forecast is not None
+    assert last.past_forecast.values[0, :, 0].tolist() == [20.0] * 48, (
+        "the record keeps the models'"
+    )
 
 
 def test_what_the_correction_takes_off_is_not_taken_off_again() -> None:
@@ -138,7 +140,11 @@ def test_own_sensor_is_the_truth_of_a_farm() -> None:
     own = recorded(4.0).filter(pl.col(TIME).dt.hour() < 12)
     decisions = play({STATION: recorded(), OWN: own})
     assert decisions[-1].origin_source == STATION, "half of the hours are not steady"
-    taught = [made.lesson.tallies for made in decisions if made.lesson and made.lesson.tallies]
+    taught = [
+        made.scored_hours.tallies
+        for made in decisions
+        if made.scored_hours and made.scored_hours.tallies
+    ]
     block, tally = max(taught[-1].items())
     assert block[1] == STATION
     count, total = tally[0, :, 0].sum(), tally[0, :, 1].sum()
@@ -160,7 +166,7 @@ def test_guidance_takes_part_when_it_has_proved_itself() -> None:
 
 def test_chances_are_scored_when_their_window_has_passed() -> None:
     """Cold within twelve hours was sure by the models and came: a Brier score near nought."""
-    scored = [d.lesson.rule_scores for d in play({STATION: recorded()}) if d.lesson]
+    scored = [d.scored_hours.rule_scores for d in play({STATION: recorded()}) if d.scored_hours]
     found = [score for scores in scored for score in scores.items()]
     assert len(found) == 24 * DAYS - 12 - 6 + 1, "each decision once, six hours after its window"
     assert all(what.startswith(AIR_TEMPERATURE) and came for (_, what), (_, came) in found)

@@ -11,8 +11,15 @@ import pytest
 
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from edge_agent.forecasting import verification
-from edge_agent.forecasting.verification import BLOCK_H, SHAPE, SUMS, TALLY_SHAPE, Foreseen, Truth
-from edge_agent.forecasting.verification_store import TALLIES_DAYS, Track
+from edge_agent.forecasting.verification import (
+    BLOCK_H,
+    SHAPE,
+    SUMS,
+    TALLY_SHAPE,
+    PastForecast,
+    Truth,
+)
+from edge_agent.forecasting.verification_store import TALLIES_DAYS, VerificationStore
 from edge_agent.settings import Rule
 from edge_agent.system.database import connect
 from tests.fakes import forecasts
@@ -28,12 +35,12 @@ def truth(*temperatures: float, first: datetime = START) -> Truth:
     return Truth(first, np.array([[warm, 50.0] for warm in temperatures]))
 
 
-def kept(origin: datetime, value: float, *, model: float | None = None) -> Foreseen:
+def kept(origin: datetime, value: float, *, model: float | None = None) -> PastForecast:
     """A forecast of one temperature and 60 %, with one degree more and less as its interval."""
     values = np.full(SHAPE, np.nan, np.float32)
     values[0] = [value if model is None else model, np.nan, value, value - 1, value + 1]
     values[1] = [60.0, np.nan, 60.0, 50.0, 70.0]
-    return Foreseen(origin, origin, "sensor:outdoor", values, {})
+    return PastForecast(origin, origin, "sensor:outdoor", values, {})
 
 
 def sums(tally: np.ndarray, lead: int, target: int = 0) -> dict[str, float]:
@@ -117,24 +124,24 @@ def test_foresee_keeps_both_the_models_and_what_was_said() -> None:
     """Rows lie at their leads; hours that have passed stay empty."""
     model = forecasts.forecast([20.0] * 48)
     said = forecasts.forecast([22.0] * 48)
-    made = verification.foresee(model, said, NOTHING, "station:108", {"x": 0.4})
+    made = verification.past_forecast_of(model, said, NOTHING, "station:108", {"x": 0.4})
     assert made.values.shape == SHAPE
     assert made.values[0, 23, [0, 2]].tolist() == [20.0, 22.0]
     assert made.values[0, 0, 3] == pytest.approx(22.0 - 2.4)
     assert np.isnan(made.values[:, :, 1]).all()
     assert made.source == "station:108"
     corrected = replace(model, adjusted=("tuning",))
-    made = verification.foresee(corrected, said, NOTHING, "sensor:outdoor", {})
+    made = verification.past_forecast_of(corrected, said, NOTHING, "sensor:outdoor", {})
     assert made.source == "sensor:outdoor+tuning", "kept apart (V6)"
 
 
 def test_record_gives_back_what_was_written() -> None:
     """Forecasts, sums and chances; the first forecast of an origin stays (V2)."""
-    track = Track(connect(Path(":memory:")))
+    track = VerificationStore(connect(Path(":memory:")))
     first, again = kept(START, 20.0), kept(START, 25.0)
-    track.put_foreseen(first)
-    track.put_foreseen(again)
-    (found,) = track.foreseen(START)
+    track.put_past_forecast(first)
+    track.put_past_forecast(again)
+    (found,) = track.past_forecasts(START)
     assert np.array_equal(found.values, first.values, equal_nan=True)
     assert (found.origin, found.source) == (START, "sensor:outdoor")
     tally = np.arange(np.prod(TALLY_SHAPE), dtype=np.float64).reshape(TALLY_SHAPE)
@@ -148,15 +155,15 @@ def test_record_gives_back_what_was_written() -> None:
 
 def test_record_forgets() -> None:
     """After the days it is to keep, nothing is left."""
-    track = Track(connect(Path(":memory:")))
-    track.put_foreseen(kept(START, 20.0))
+    track = VerificationStore(connect(Path(":memory:")))
+    track.put_past_forecast(kept(START, 20.0))
     block = verification.hour_of(START) // BLOCK_H
     track.put_tallies({(block, "x"): np.ones(TALLY_SHAPE)})
     track.put_rule_scores({(START, "a"): (0.25, True)})
     track.prune(START + timedelta(days=4))
-    assert len(track.foreseen(START)) == 1
+    assert len(track.past_forecasts(START)) == 1
     track.prune(START + timedelta(days=TALLIES_DAYS + 1))
-    assert track.foreseen(START) == []
+    assert track.past_forecasts(START) == []
     assert track.tallies(START) == {}
     assert track.rule_scores(START) == {}
 

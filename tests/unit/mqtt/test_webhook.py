@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.contract.errors import Refused, TryLater
-from edge_agent.core.events import Errand, Inbox
+from edge_agent.core.events import EventQueue, LoopCall
 from edge_agent.messages.message import Kind, Message
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.outbox import Caps
@@ -46,13 +46,13 @@ class Address:
     """Where pushes go; answers as told. Threads are played by a list."""
 
     def __init__(self, queue: PushQueue) -> None:
-        self.clock, self.inbox = FakeClock(NOW), Inbox()
+        self.clock, self.inbox = FakeClock(NOW), EventQueue()
         self.fault: Exception | None = None
         self.got: list[bytes] = []
         self.pusher = Pusher(
             queue,
             self._send,
-            lambda call: self.inbox.put(Errand(call)),
+            lambda call: self.inbox.put(LoopCall(call)),
             clock=self.clock,
             random=lambda: 1.0,
             start_thread=lambda target: target(),
@@ -65,7 +65,7 @@ class Address:
 
     def settle(self) -> None:
         """The loop's turn."""
-        while isinstance(item := self.inbox.get(0.0), Errand):
+        while isinstance(item := self.inbox.get(0.0), LoopCall):
             item.call()
 
 

@@ -16,7 +16,7 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME,
 from edge_agent.core.cycle import Decision
 from edge_agent.messages.message import Kind, Message
 from edge_agent.replay import replay
-from edge_agent.replay.alert_scores import Score, Scorer
+from edge_agent.replay.alert_scores import AlertScorer, RuleScore
 from edge_agent.settings import Config, Rule
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import FakeRelease
@@ -53,9 +53,9 @@ def decision(hour: int, edge: Edge | None) -> Decision:
     return Decision(at, NoForecast(at, ""), "", edges, (), (), None, (), ())
 
 
-def score(values: Sequence[float | None], edges: dict[int, Edge], hours: int) -> Score:
+def score(values: Sequence[float | None], edges: dict[int, Edge], hours: int) -> RuleScore:
     """Score of the first hours of a series."""
-    scorer = Scorer(HEAT, weather(values))
+    scorer = AlertScorer(HEAT, weather(values))
     for hour in range(hours):
         scorer.add(decision(hour, edges.get(hour)))
     return scorer.score()
@@ -89,7 +89,7 @@ def test_bare_thresholds_are_scored_on_the_same_hours() -> None:
     values: list[float | None] = [31.0 if i % 24 < 2 else 20.0 for i in range(24)]
     values += [31.0 if i % 24 < 4 else 20.0 for i in range(48)]
     brought = weather([20.0] * 24 + [31.0 if i % 2 else 20.0 for i in range(48)])
-    scorer = Scorer(HEAT, weather(values), {"seed": brought})
+    scorer = AlertScorer(HEAT, weather(values), {"seed": brought})
     for hour in range(24):
         said = forecast([29.7 if hour < 3 else 20.0] * 48, now=NOW + hour * HOUR)
         scorer.add(replace(decision(hour, None), forecast=said))
