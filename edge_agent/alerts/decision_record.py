@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge_agent.agronomy.derived import needed_for
-from edge_agent.alerts.evaluation import Case
+from edge_agent.alerts.evaluation import DecisionInputs
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract import forecast_json
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast
 
 
-class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _StoredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: Rule
     latch: Latch
     now: datetime
@@ -38,12 +38,12 @@ class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     readings: tuple[tuple[datetime, float | None], ...]
 
 
-def to_bytes(case: Case) -> bytes:
+def to_bytes(case: DecisionInputs) -> bytes:
     """Compressed JSON."""
     kept = None if case.forecast is None else _cut(case.forecast, case)
     return zlib.compress(
         msgspec.json.encode(
-            _Frozen(
+            _StoredInputs(
                 rule=case.rule,
                 latch=case.latch,
                 now=case.now,
@@ -60,18 +60,18 @@ def to_bytes(case: Case) -> bytes:
     )
 
 
-def from_bytes(content: bytes) -> Case:
-    """Case from what `to_bytes` made.
+def from_bytes(content: bytes) -> DecisionInputs:
+    """DecisionInputs from what `to_bytes` made.
 
     Raises:
         BadData: Not that, or written by a newer agent.
     """
     try:
-        kept = msgspec.json.decode(zlib.decompress(content), type=_Frozen)
+        kept = msgspec.json.decode(zlib.decompress(content), type=_StoredInputs)
     except (zlib.error, msgspec.DecodeError) as fault:
         raise BadData(f"kept inputs of an alert: {fault}") from fault
     raw = bytes(kept.forecast)
-    return Case(
+    return DecisionInputs(
         rule=kept.rule,
         latch=kept.latch,
         now=kept.now,
@@ -84,7 +84,7 @@ def from_bytes(content: bytes) -> Case:
     )
 
 
-def _cut(forecast: Forecast, case: Case) -> Forecast:
+def _cut(forecast: Forecast, case: DecisionInputs) -> Forecast:
     end = case.now + timedelta(hours=case.rule.within_h)
     hours = [i for i, at in enumerate(forecast.valid_at) if case.now < at <= end]
     return replace(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DecisionInputs:
     """One rule at one moment.
 
     Attributes:
@@ -51,7 +51,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RuleDecision:
     """What was decided.
 
     Attributes:
@@ -67,7 +67,7 @@ class Verdict:
     lasted: timedelta
 
 
-def judge(case: Case) -> Verdict:
+def judge(case: DecisionInputs) -> RuleDecision:
     """Evidence, state machine and quiet hours, one after the other."""
     rule, now, zone = case.rule, case.now, ZoneInfo(case.zone)
     evidence = (
@@ -76,7 +76,7 @@ def judge(case: Case) -> Verdict:
     after, edge = step(rule, case.latch, evidence, now, daily_cap=case.daily_cap, zone=zone)
     wait = quiet(case.quiet_hours, rule, now, zone, case.clock)
     latch, told = tell(case.latch, after, edge, evidence, wait=wait)
-    return Verdict(evidence, latch, told, _lasted(latch))
+    return RuleDecision(evidence, latch, told, _lasted(latch))
 
 
 def _lasted(latch: Latch) -> timedelta:

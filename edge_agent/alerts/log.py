@@ -27,7 +27,7 @@ ALTER TABLE alert_log ADD COLUMN inputs BLOB""",
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class LoggedEdge:
     """One edge: when, which rule, what happened, the text for people, the id of its message."""
 
     at: datetime
@@ -38,7 +38,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RecordedAlert:
     """An edge as it was sent, and its frozen case; None where a rule was taken out."""
 
     event: AlertEvent
@@ -82,16 +82,16 @@ class AlertLog:
                 "DELETE FROM alert_log WHERE seq <= (SELECT max(seq) FROM alert_log) - ?", (KEPT,)
             )
 
-    def newest(self, count: int) -> list[Said]:
+    def newest(self, count: int) -> list[LoggedEdge]:
         """The last `count` edges, oldest first."""
         with faults_told(self._db):
             rows = self._db.execute(
                 "SELECT at, rule, edge, text, id FROM alert_log ORDER BY seq DESC LIMIT ?",
                 (count,),
             ).fetchall()
-        return [Said(datetime.fromtimestamp(at, UTC), *rest) for at, *rest in reversed(rows)]
+        return [LoggedEdge(datetime.fromtimestamp(at, UTC), *rest) for at, *rest in reversed(rows)]
 
-    def before(self, number: int | None, most: int) -> list[tuple[int, Said]]:
+    def before(self, number: int | None, most: int) -> list[tuple[int, LoggedEdge]]:
         """The newest `most` edges with a smaller number than that, newest first."""
         with faults_told(self._db):
             rows = self._db.execute(
@@ -99,9 +99,11 @@ class AlertLog:
                 "WHERE seq < coalesce(?, seq + 1) ORDER BY seq DESC LIMIT ?",
                 (number, most),
             ).fetchall()
-        return [(seq, Said(datetime.fromtimestamp(at, UTC), *rest)) for seq, at, *rest in rows]
+        return [
+            (seq, LoggedEdge(datetime.fromtimestamp(at, UTC), *rest)) for seq, at, *rest in rows
+        ]
 
-    def find(self, name: str) -> Kept:
+    def find(self, name: str) -> RecordedAlert:
         """The newest edge whose id is `name` or ends with it.
 
         Raises:
@@ -117,4 +119,4 @@ class AlertLog:
             raise InputMissing(
                 f"alert {name}: not among the last {KEPT}; `edge-agent history --json` lists ids"
             )
-        return Kept(msgspec.json.decode(row[0], type=AlertEvent), row[1])
+        return RecordedAlert(msgspec.json.decode(row[0], type=AlertEvent), row[1])

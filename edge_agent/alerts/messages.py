@@ -15,10 +15,10 @@ from edge_agent.messages.status import rounded
 
 if TYPE_CHECKING:
     from edge_agent.agronomy.irrigation import Advice
-    from edge_agent.alerts.evaluation import Verdict
+    from edge_agent.alerts.evaluation import RuleDecision
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.state_machine import Latch
-    from edge_agent.messages.envelope import Voice
+    from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
     from edge_agent.settings import Rule
 
@@ -29,10 +29,10 @@ EVENT_VALID: Final = timedelta(hours=24)
 """How long the news of an edge is worth sending when no forecast window says otherwise."""
 
 
-def state_message(voice: Voice, rule: Rule, latch: Latch, evidence: Evidence) -> Message:
+def state_message(context: MessageContext, rule: Rule, latch: Latch, evidence: Evidence) -> Message:
     """Level of a rule now, retained; newest wins."""
     payload = AlertState(
-        **envelope.base(voice, "alert-state", f"alert/{rule.name}/state"),
+        **envelope.base(context, "alert-state", f"alert/{rule.name}/state"),
         rule=rule.name,
         level=latch.level.value,
         severity=rule.severity,
@@ -45,14 +45,16 @@ def state_message(voice: Voice, rule: Rule, latch: Latch, evidence: Evidence) ->
         probability=rounded(evidence.probability, 3),
         first_hour=evidence.hour,
     )
-    return envelope.state(voice.topics.alert_state(rule.name), payload, Kind.STATE)
+    return envelope.state(context.topics.alert_state(rule.name), payload, Kind.STATE)
 
 
-def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = False) -> Message:
+def event_message(
+    context: MessageContext, rule: Rule, verdict: RuleDecision, *, drill: bool = False
+) -> Message:
     """An edge of a rule, never retained.
 
     Args:
-        voice: Who speaks.
+        context: Who speaks.
         rule: The rule.
         verdict: What was decided, with an edge.
         drill: Only to try the chain: marked as such, and without an action.
@@ -69,14 +71,15 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
         action = ActionOrder(
             command=rule.action.command,
             value=rule.action.value,
-            expires_at=voice.now.replace(microsecond=0) + timedelta(seconds=rule.action.expires_s),
+            expires_at=context.now.replace(microsecond=0)
+            + timedelta(seconds=rule.action.expires_s),
             max_run_s=rule.action.max_run_s,
         )
-    text = texts.alert_text(voice.speaker, rule, edge, evidence, now=voice.now, lasted=lasted)
+    text = texts.alert_text(context.locale, rule, edge, evidence, now=context.now, lasted=lasted)
     if drill:
-        text = texts.drill_text(voice.speaker, text)
+        text = texts.drill_text(context.locale, text)
     payload = AlertEvent(
-        **envelope.base(voice, "alert-event", key, valid=valid, every=_SECOND),
+        **envelope.base(context, "alert-event", key, valid=valid, every=_SECOND),
         event_type=edge.value,
         rule=rule.name,
         severity=rule.severity,
@@ -90,31 +93,31 @@ def event_message(voice: Voice, rule: Rule, verdict: Verdict, *, drill: bool = F
         probability=rounded(evidence.probability, 3),
         first_hour=evidence.hour,
         lasted_s=int(lasted.total_seconds()) if ends else None,
-        inputs=voice.inputs,
+        inputs=context.inputs,
         action=action,
         drill=drill,
     )
-    made = envelope.passing(voice.topics.alert_event(rule.name), payload, Kind.ALERT)
+    made = envelope.passing(context.topics.alert_event(rule.name), payload, Kind.ALERT)
     # Starts are told each; of what followed while nobody could be reached, the last will do.
     return made if drill or edge is Edge.RAISED else replace(made, collapse=f"{made.topic}/news")
 
 
-def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
+def retired_messages(context: MessageContext, latch: Latch) -> tuple[Message, Message]:
     """End of a raised alert whose rule is gone: its last edge, and its retained state taken back.
 
     Args:
-        voice: Who speaks.
+        context: Who speaks.
         latch: As it stood raised.
     """
     rule = latch.last_rule
     assert rule is not None, "a raised latch remembers its rule"
-    lasted = voice.now - latch.since if latch.since is not None else timedelta(0)
+    lasted = context.now - latch.since if latch.since is not None else timedelta(0)
     payload = AlertEvent(
-        **envelope.base(voice, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
+        **envelope.base(context, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
         event_type="cleared",
         rule=latch.rule,
         severity=rule.severity,
-        text=texts.retired_text(voice.speaker, latch.rule),
+        text=texts.retired_text(context.locale, latch.rule),
         reason="the rule was taken out of the configuration",
         quantity=rule.quantity,
         unit=texts.unit_of(rule.quantity),
@@ -128,17 +131,17 @@ def retired_messages(voice: Voice, latch: Latch) -> tuple[Message, Message]:
         action=None,
         drill=False,
     )
-    topic = voice.topics.alert_state(latch.rule)
+    topic = context.topics.alert_state(latch.rule)
     return (
-        envelope.passing(voice.topics.alert_event(latch.rule), payload, Kind.ALERT),
+        envelope.passing(context.topics.alert_event(latch.rule), payload, Kind.ALERT),
         envelope.forget(topic, f"{payload.id}/forget"),
     )
 
 
-def advice_message(voice: Voice, crop: str, advice: Advice) -> Message:
+def advice_message(context: MessageContext, crop: str, advice: Advice) -> Message:
     """Watering advice, retained with expiry."""
     payload = AdvicePayload(
-        **envelope.base(voice, "advice", "advice/irrigation"),
+        **envelope.base(context, "advice", "advice/irrigation"),
         crop=crop,
         need_mm=round(advice.need_mm, 1),
         volume_l=None if advice.volume_l is None else round(advice.volume_l, 0),
@@ -149,10 +152,10 @@ def advice_message(voice: Voice, crop: str, advice: Advice) -> Message:
         demand_mm=round(advice.demand_mm, 1),
         rain_mm=rounded(advice.rain_mm, 1),
         measured=advice.measured,
-        text=texts.advice_text(voice.speaker, advice, voice.now),
-        inputs=voice.inputs,
+        text=texts.advice_text(context.locale, advice, context.now),
+        inputs=context.inputs,
     )
-    return envelope.state(voice.topics.irrigation, payload, Kind.STATE)
+    return envelope.state(context.topics.irrigation, payload, Kind.STATE)
 
 
 def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:

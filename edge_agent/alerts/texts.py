@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from edge_agent.agronomy.irrigation import Advice
     from edge_agent.alerts.evidence import Evidence
-    from edge_agent.messages.locale import Speaker
+    from edge_agent.messages.locale import Locale
     from edge_agent.settings import Rule
 
 _QUANTITY: Final = {
@@ -148,7 +148,7 @@ def limit_of(language: str, rule: Rule) -> str:
 
 
 def alert_text(
-    speaker: Speaker,
+    locale: Locale,
     rule: Rule,
     edge: Edge,
     evidence: Evidence,
@@ -157,10 +157,10 @@ def alert_text(
     lasted: timedelta,
 ) -> str:
     """Text of one alert edge; a rule's own `message` replaces the one for raised and updated."""
-    words = _words(speaker, rule, evidence, now)
+    words = _words(locale, rule, evidence, now)
     if rule.message and edge is not Edge.CLEARED:
         return rule.message.format_map(words)
-    language = speaker.language
+    language = locale.language
     words |= {
         "title": title_of(language, rule.name),
         "limit": limit_of(language, rule),
@@ -171,36 +171,36 @@ def alert_text(
         "place": _PLACE[language][rule.role],
         "amount": "-" if evidence.value is None else amount_of(rule.quantity, evidence.value),
         "within_h": str(rule.within_h),
-        "duration": speaker.duration(lasted),
+        "duration": locale.duration(lasted),
     }
     return _TEXT[language, edge, rule.now].format_map(words)
 
 
-def drill_text(speaker: Speaker, text: str) -> str:
+def drill_text(locale: Locale, text: str) -> str:
     """Text of an alert that is sent to try the chain."""
-    return _DRILL[speaker.language].format(text=text)
+    return _DRILL[locale.language].format(text=text)
 
 
-def retired_text(speaker: Speaker, name: str) -> str:
+def retired_text(locale: Locale, name: str) -> str:
     """Text for the end of an alert whose rule is gone from the configuration."""
-    return _RETIRED[speaker.language].format(title=title_of(speaker.language, name))
+    return _RETIRED[locale.language].format(title=title_of(locale.language, name))
 
 
-def _words(speaker: Speaker, rule: Rule, evidence: Evidence, now: datetime) -> dict[str, str]:
+def _words(locale: Locale, rule: Rule, evidence: Evidence, now: datetime) -> dict[str, str]:
     chance = evidence.probability
     hour = evidence.hour
     lead = "-" if hour is None else str(max(round((hour - now).total_seconds() / 3600), 0))
     return {
         "rule": rule.name,
-        "severity": severity_of(speaker.language, rule.severity),
-        "quantity": quantity_of(speaker.language, rule.quantity),
+        "severity": severity_of(locale.language, rule.severity),
+        "quantity": quantity_of(locale.language, rule.quantity),
         "value": "-" if evidence.value is None else f"{evidence.value:.1f}",
         "unit": unit_of(rule.quantity),
         "operator": rule.operator,
         "threshold": f"{rule.threshold:g}",
         # No forecast is certain, whatever a table of past errors says.
         "probability": "-" if chance is None else f"{min(max(100 * chance, 1), 99):.0f}",
-        "time": "-" if hour is None else speaker.time(hour, now),
+        "time": "-" if hour is None else locale.time(hour, now),
         "lead_h": lead,
     }
 
@@ -230,9 +230,9 @@ _RAIN: Final = {
 }
 
 
-def advice_text(speaker: Speaker, advice: Advice, now: datetime) -> str:
+def advice_text(locale: Locale, advice: Advice, now: datetime) -> str:
     """Watering advice for people."""
-    language = speaker.language
+    language = locale.language
     kind = "none" if not advice.need_mm else "when" if advice.start else "now"
     about = "약 " if language == "ko" else "about "
     volume = "" if advice.volume_l is None else f"({about}{_litres(advice.volume_l)} L)"
@@ -240,8 +240,8 @@ def advice_text(speaker: Speaker, advice: Advice, now: datetime) -> str:
     return _ADVICE[language, kind].format(
         need=f"{advice.need_mm:.0f}",
         volume=volume if language == "ko" or not volume else f" {volume}",
-        start=speaker.time(advice.start, now) if advice.start else "",
-        end=_end(speaker, advice, now),
+        start=locale.time(advice.start, now) if advice.start else "",
+        end=_end(locale, advice, now),
         depletion=f"{advice.depletion_mm:.0f}",
         readily=f"{advice.readily_mm:.0f}",
         demand=f"{advice.demand_mm:.1f}",
@@ -249,12 +249,12 @@ def advice_text(speaker: Speaker, advice: Advice, now: datetime) -> str:
     )
 
 
-def _end(speaker: Speaker, advice: Advice, now: datetime) -> str:
+def _end(locale: Locale, advice: Advice, now: datetime) -> str:
     """End of the best hours; its day only where it is another than the start's."""
     if advice.start is None or advice.end is None:
         return ""
-    days = [at.astimezone(speaker.zone).date() for at in (advice.start, advice.end)]
-    return speaker.hour(advice.end) if days[0] == days[1] else speaker.time(advice.end, now)
+    days = [at.astimezone(locale.zone).date() for at in (advice.start, advice.end)]
+    return locale.hour(advice.end) if days[0] == days[1] else locale.time(advice.end, now)
 
 
 def _litres(volume: float) -> str:

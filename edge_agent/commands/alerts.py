@@ -52,7 +52,7 @@ def drill(rule: str, wait_s: float, config_path: Path | None) -> None:
 
 
 def _queue(runtime: Runtime, name: str) -> None:
-    from edge_agent.alerts.evaluation import Verdict
+    from edge_agent.alerts.evaluation import RuleDecision
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.messages import event_message
     from edge_agent.alerts.state_machine import Edge, Latch
@@ -72,7 +72,7 @@ def _queue(runtime: Runtime, name: str) -> None:
         value=rule.threshold,
         hour=now if rule.now else hour,
     )
-    verdict = Verdict(evidence, Latch(rule=name), Edge.RAISED, timedelta(0))
+    verdict = RuleDecision(evidence, Latch(rule=name), Edge.RAISED, timedelta(0))
     voice = runtime.parts().voice(now, clock, NoForecast(now, "drill"), ())
     runtime.outbox.put(event_message(voice, rule, verdict, drill=True))
 

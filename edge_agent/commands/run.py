@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edge_agent.settings import Web
     from edge_agent.system.ports import Clock
     from edge_agent.web.app import Ask
-    from edge_agent.web.snapshot import Board
+    from edge_agent.web.snapshot import SnapshotBoard
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
     from edge_agent.system.logfmt import use_logfmt
     from edge_agent.system.memory_fallback import read_into_memory
     from edge_agent.system.sd_notify import Notifier
-    from edge_agent.web.snapshot import Board
+    from edge_agent.web.snapshot import SnapshotBoard
 
     set_up_logging(0)
     if log_format == "logfmt":
@@ -97,7 +97,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
     with Sole(state) as sole:
         if not sole.held():
             raise Unavailable(f"{state}: another edge-agent runs on this folder: stop it first")
-        board = Board()
+        board = SnapshotBoard()
         with (
             closing(
                 Worker(
@@ -129,7 +129,7 @@ def _web(
     settings: Web,
     state: Path,
     *,
-    board: Board,
+    board: SnapshotBoard,
     clock: Clock,
     put: Callable[[Item], None],
     work: Ask,

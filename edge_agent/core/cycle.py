@@ -17,7 +17,7 @@ from edge_agent.agronomy import irrigation
 from edge_agent.agronomy.irrigation import Shower
 from edge_agent.alerts import decision_record, default_rules
 from edge_agent.alerts import messages as alert_messages
-from edge_agent.alerts.evaluation import Case, judge
+from edge_agent.alerts.evaluation import DecisionInputs, judge
 from edge_agent.alerts.state_machine import Edge, Latch, Level, retire
 from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, VALID
 from edge_agent.contract.forecast import Forecast, NoForecast
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from edge_agent.forecasting.online_correction import Guidance, OnlineCorrection, ScoredHours
     from edge_agent.forecasting.verification import PastForecast
     from edge_agent.forecasting.verification_store import VerificationStore
-    from edge_agent.messages.envelope import Voice
+    from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config, Rule
@@ -106,7 +106,9 @@ class CycleContext:
     release: LoadedRelease | None
     readings: Callable[[Rule, datetime], Sequence[Measured]]
     soil_moisture: Callable[[datetime], float | None]
-    voice: Callable[[datetime, ClockState, Forecast | NoForecast, tuple[Input, ...]], Voice]
+    voice: Callable[
+        [datetime, ClockState, Forecast | NoForecast, tuple[Input, ...]], MessageContext
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,14 +277,14 @@ class _Ruled:
 
 
 def _rules(
-    parts: CycleContext, voice: Voice, forecast: Forecast | NoForecast, *, live_only: bool
+    parts: CycleContext, voice: MessageContext, forecast: Forecast | NoForecast, *, live_only: bool
 ) -> _Ruled:
     known = parts.latches.all()
     ruled = _Ruled()
     for rule in rules_of(parts.config):
         if live_only and not rule.now:
             continue
-        case = Case(
+        case = DecisionInputs(
             rule=rule,
             latch=known.get(rule.name, Latch(rule=rule.name)),
             now=voice.now,
@@ -362,7 +364,7 @@ def _showers(store: Store, now: datetime) -> dict[datetime, Shower]:
     return {at: Shower(chance, amount) for at, chance, amount in columns.iter_rows()}
 
 
-def _live(voice: Voice, rule: Rule, evidence: Evidence) -> Voice:
+def _live(voice: MessageContext, rule: Rule, evidence: Evidence) -> MessageContext:
     inputs: tuple[Input, ...] = ()
     if evidence.hour is not None:
         age = max(int((voice.now - evidence.hour) / timedelta(seconds=1)), 0)

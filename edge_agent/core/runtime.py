@@ -23,8 +23,8 @@ from edge_agent.forecasting import online_correction
 from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.messages import backfill, status
-from edge_agent.messages.envelope import Voice
-from edge_agent.messages.locale import Speaker
+from edge_agent.messages.envelope import MessageContext
+from edge_agent.messages.locale import Locale
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.outbox import Caps, Outbox
 from edge_agent.observations import export, source_choice
@@ -123,7 +123,7 @@ class Runtime:
         self.slots = Slots(state)
         # Looked up at each call, so that a runtime whose release is stood in for keeps its trial.
         self._probation = AutoRollback(self.slots, lambda: self.release(), self._load)  # noqa: PLW0108 - see above
-        self._speaker = Speaker(device.language, ZoneInfo(device.timezone))
+        self._locale = Locale(device.language, ZoneInfo(device.timezone))
         self._loaded: tuple[str, DeviceRelease] | None = None
         self._written_at = clock.monotonic()
         self._oldest: datetime | None = None
@@ -256,11 +256,11 @@ class Runtime:
         clock: ClockState,
         forecast: Forecast | NoForecast,
         inputs: tuple[Input, ...],
-    ) -> Voice:
+    ) -> MessageContext:
         known = forecast if isinstance(forecast, Forecast) else None
-        return Voice(
+        return MessageContext(
             topics=self.topics,
-            speaker=self._speaker,
+            locale=self._locale,
             now=now,
             clock=clock,
             source=known.source.value if known else "agent",
@@ -329,7 +329,7 @@ class Runtime:
             return (*about, fresh)
         return (*about, fresh, *self._history(voice), *self._untold(voice))
 
-    def _history(self, voice: Voice) -> tuple[Message, ...]:
+    def _history(self, voice: MessageContext) -> tuple[Message, ...]:
         """The newest hours of the farm's own sensors, where they are to be shared."""
         if not self.config.mqtt.share_history:
             return ()
@@ -338,7 +338,7 @@ class Runtime:
             return ()
         return (status.history_message(voice, export.identity(self.config.device), frame),)
 
-    def _untold(self, voice: Voice) -> list[Message]:
+    def _untold(self, voice: MessageContext) -> list[Message]:
         """Hours of forecasts that passed while the broker was away, see `backfill`."""
         begins = {}
         for name, topic in status.TARGET_TOPICS.items():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_agent.contract.forecast import Forecast
-    from edge_agent.messages.envelope import Voice
+    from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
     from edge_agent.messages.payloads import ForecastHour
 
@@ -44,12 +44,12 @@ def since(forecast: bytes, backfill: bytes) -> datetime | None:
 
 
 def message_of(
-    voice: Voice, name: str, begin: datetime, kept: Sequence[Forecast]
+    context: MessageContext, name: str, begin: datetime, kept: Sequence[Forecast]
 ) -> Message | None:
     """The hours after `begin` that have passed, each by the newest forecast made before it.
 
     Args:
-        voice: Who speaks, and when.
+        context: Who speaks, and when.
         name: The target.
         begin: UTC.
         kept: Forecasts since then, oldest first.
@@ -68,11 +68,11 @@ def message_of(
         hours |= {
             hour.valid_at: hour
             for hour in hours_of(forecast, target)
-            if max(begin, forecast.issued_at) < hour.valid_at <= voice.now
+            if max(begin, forecast.issued_at) < hour.valid_at <= context.now
         }
     if not hours:
         return None
-    speaking = replace(voice, source="agent", release=None, historical=True)
+    speaking = replace(context, source="agent", release=None, historical=True)
     topic = TARGET_TOPICS[name]
     payload = BackfillPayload(
         **envelope.base(speaking, "backfill", f"history/{topic}", valid=REACH)
@@ -81,4 +81,4 @@ def message_of(
         unit=unit,
         hours=tuple(hours[at] for at in sorted(hours)),
     )
-    return envelope.late(voice.topics.backfill(topic), payload)
+    return envelope.late(context.topics.backfill(topic), payload)

@@ -18,7 +18,7 @@ from edge_agent.messages.payloads import schema_name
 
 if TYPE_CHECKING:
     from edge_agent.contract.clock_state import ClockState
-    from edge_agent.messages.locale import Speaker
+    from edge_agent.messages.locale import Locale
     from edge_agent.messages.payloads import Base, Input
     from edge_agent.messages.topics import Topics
 
@@ -28,12 +28,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class MessageContext:
     """Who speaks, when, and on what ground: the same for every message of one cycle.
 
     Attributes:
         topics: Topics of this device.
-        speaker: Language and zone of texts.
+        locale: Language and zone of texts.
         now: Aware UTC time of the cycle.
         clock: How far `now` can be trusted.
         source: Rung of the forecast ladder.
@@ -44,7 +44,7 @@ class Voice:
     """
 
     topics: Topics
-    speaker: Speaker
+    locale: Locale
     now: datetime
     clock: ClockState
     source: str
@@ -55,7 +55,7 @@ class Voice:
 
 
 def base(
-    voice: Voice,
+    context: MessageContext,
     kind: str,
     key: str,
     *,
@@ -65,24 +65,24 @@ def base(
     """The keys of `payloads.Base`.
 
     Args:
-        voice: Who speaks.
+        context: Who speaks.
         kind: Of the message, see `payloads.SCHEMAS`.
         key: What it is about: part of its id.
-        valid: From now on; the voice's `state_valid` by default.
+        valid: From now on; the context's `state_valid` by default.
         every: Span within which the id stays the same.
     """
-    now = voice.now.replace(microsecond=0)
+    now = context.now.replace(microsecond=0)
     moment = now - (now - _EPOCH) % every
     return {
         "schema": schema_name(kind),
-        "id": f"{voice.topics.root}/{key}/{moment:%Y%m%dT%H%M%SZ}",
+        "id": f"{context.topics.root}/{key}/{moment:%Y%m%dT%H%M%SZ}",
         "issued_at": now,
         "valid_from": now,
-        "valid_until": now + (valid or voice.state_valid),
-        "source": voice.source,
-        "model_release": voice.release,
-        "clock": voice.clock,
-        "historical": voice.historical,
+        "valid_until": now + (valid or context.state_valid),
+        "source": context.source,
+        "model_release": context.release,
+        "clock": context.clock,
+        "historical": context.historical,
     }
 
 

@@ -12,7 +12,7 @@ _DAYS: Final = {"ko": ("오늘", "내일", "모레"), "en": ("today", "tomorrow"
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class Locale:
     """Language ("ko" or "en") and zone in which people are spoken to."""
 
     language: str

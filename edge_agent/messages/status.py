@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast, TargetForecast
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
-    from edge_agent.messages.envelope import Voice
+    from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
 
 TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
@@ -39,7 +39,7 @@ HISTORY_VALID: Final = timedelta(days=30)
 """A device that is gone has told its last week for a month; then the broker forgets it."""
 
 
-def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
+def forecast_messages(context: MessageContext, forecast: Forecast) -> list[Message]:
     """One retained state per target."""
     made = []
     for name, topic in TARGET_TOPICS.items():
@@ -47,16 +47,16 @@ def forecast_messages(voice: Voice, forecast: Forecast) -> list[Message]:
         if target is None:
             continue
         payload = ForecastPayload(
-            **envelope.base(voice, "forecast", f"forecast/{topic}"),
+            **envelope.base(context, "forecast", f"forecast/{topic}"),
             quantity=name,
             unit=target.unit,
             origin=forecast.origin,
             hours=hours_of(forecast, target),
             notes=tuple(forecast.notes),
             adjusted=tuple(forecast.adjusted),
-            inputs=voice.inputs,
+            inputs=context.inputs,
         )
-        made.append(envelope.state(voice.topics.forecast(topic), payload, Kind.STATE))
+        made.append(envelope.state(context.topics.forecast(topic), payload, Kind.STATE))
     return made
 
 
@@ -76,7 +76,7 @@ def hours_of(forecast: Forecast, target: TargetForecast) -> tuple[ForecastHour, 
 
 
 def model_message(
-    voice: Voice,
+    context: MessageContext,
     manifest: Manifest | None,
     agent_version: str,
     *,
@@ -86,7 +86,9 @@ def model_message(
 ) -> Message:
     """Release that runs, what it holds for this farm, and the one that was left, retained."""
     payload = ModelPayload(
-        **envelope.base(voice, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)),
+        **envelope.base(
+            context, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)
+        ),
         release=manifest.release if manifest else None,
         channel=manifest.channel if manifest else None,
         created_at=manifest.created_at if manifest else None,
@@ -99,7 +101,7 @@ def model_message(
         left_reason=left_reason,
         tuned=tuned_of(tuning),
     )
-    return envelope.state(voice.topics.model, payload, Kind.STATE)
+    return envelope.state(context.topics.model, payload, Kind.STATE)
 
 
 def tuned_of(tuning: Tuning | None) -> Tuned | None:
@@ -113,28 +115,28 @@ def tuned_of(tuning: Tuning | None) -> Tuned | None:
     )
 
 
-def health_message(voice: Voice, **facts: Any) -> Message:  # noqa: ANN401 - checked by HealthPayload
+def health_message(context: MessageContext, **facts: Any) -> Message:  # noqa: ANN401 - checked by HealthPayload
     """How the agent is, retained; `facts` are the keys of `HealthPayload` beyond the base."""
-    payload = HealthPayload(**envelope.base(voice, "health", "health"), **facts)
+    payload = HealthPayload(**envelope.base(context, "health", "health"), **facts)
     # Counters move all the time: one an hour, and one whenever the problems are others.
     mark = envelope.digest(payload.problems)
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
-    return envelope.retained(voice.topics.health, payload, Kind.TELEMETRY)
+    return envelope.retained(context.topics.health, payload, Kind.TELEMETRY)
 
 
 def history_message(
-    voice: Voice,
+    context: MessageContext,
     whose: Identity,
     frame: pl.DataFrame,
 ) -> Message:
     """Hours of the farm's own sensors, retained.
 
     Args:
-        voice: Who speaks, and when.
+        context: Who speaks, and when.
         whose: Whose hours they are.
         frame: `time` and quantities, ascending, at least one row.
     """
-    measured = replace(voice, source=whose.source, release=None)
+    measured = replace(context, source=whose.source, release=None)
     payload = HistoryPayload(
         **envelope.base(measured, "history", "history", valid=HISTORY_VALID),
         site=whose.site,
@@ -146,7 +148,7 @@ def history_message(
         step_s=3600,
         values=series(frame),
     )
-    return envelope.state(voice.topics.history, payload, Kind.TELEMETRY)
+    return envelope.state(context.topics.history, payload, Kind.TELEMETRY)
 
 
 def rounded(value: float | None, digits: int = 2) -> float | None:
@@ -154,19 +156,19 @@ def rounded(value: float | None, digits: int = 2) -> float | None:
     return None if value is None or not math.isfinite(value) else round(float(value), digits)
 
 
-def fresh_message(voice: Voice, origin: datetime | None, oldest: timedelta) -> Message:
+def fresh_message(context: MessageContext, origin: datetime | None, oldest: timedelta) -> Message:
     """Whether the forecast's newest observation is no older than `oldest`, retained."""
-    age_s = None if origin is None else int((voice.now - origin).total_seconds())
+    age_s = None if origin is None else int((context.now - origin).total_seconds())
     fresh = age_s is not None and age_s <= oldest.total_seconds()
     payload = FreshPayload(
-        **envelope.base(voice, "fresh", "fresh"),
+        **envelope.base(context, "fresh", "fresh"),
         state="online" if fresh else "offline",
         data_age_s=age_s,
     )
     # Told apart by the observation as well: it may run out and come back within an hour.
     mark = f"{payload.state}-{origin:%Y%m%dT%H%MZ}" if origin else payload.state
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
-    return envelope.retained(voice.topics.fresh, payload, Kind.STATE)
+    return envelope.retained(context.topics.fresh, payload, Kind.STATE)
 
 
 def series(frame: pl.DataFrame) -> dict[str, tuple[float | None, ...]]:

@@ -15,8 +15,8 @@ from edge_agent.messages.status import rounded
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from edge_agent.alerts.evaluation import Case, Verdict
-    from edge_agent.alerts.log import Kept
+    from edge_agent.alerts.evaluation import DecisionInputs, RuleDecision
+    from edge_agent.alerts.log import RecordedAlert
     from edge_agent.messages.payloads import AlertEvent
 
 
@@ -44,13 +44,13 @@ class Explanation:
     """
 
     event: AlertEvent
-    case: Case
-    verdict: Verdict
+    case: DecisionInputs
+    verdict: RuleDecision
     steps: tuple[ExplainedStep, ...]
     differences: tuple[str, ...]
 
 
-def explain(kept: Kept) -> Explanation:
+def explain(kept: RecordedAlert) -> Explanation:
     """Work an alert out again.
 
     Raises:
@@ -78,7 +78,7 @@ def explain(kept: Kept) -> Explanation:
     return Explanation(event, case, verdict, _steps(case), differences)
 
 
-def _steps(case: Case) -> tuple[ExplainedStep, ...]:
+def _steps(case: DecisionInputs) -> tuple[ExplainedStep, ...]:
     if case.rule.now:
         return tuple(
             ExplainedStep(one.at, rounded(one.value), None, None, None) for one in case.readings

@@ -18,8 +18,8 @@ from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.core import cycle
 from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
-from edge_agent.messages.envelope import Voice
-from edge_agent.messages.locale import Speaker
+from edge_agent.messages.envelope import MessageContext
+from edge_agent.messages.locale import Locale
 from edge_agent.messages.topics import Topics
 from edge_agent.observations import source_choice
 from edge_agent.observations.store import Store
@@ -61,12 +61,12 @@ class _Speaker:
         clock: ClockState,
         forecast: Forecast | NoForecast,
         inputs: tuple[Input, ...],
-    ) -> Voice:
+    ) -> MessageContext:
         known = forecast if isinstance(forecast, Forecast) else None
         device = self.config.device
-        return Voice(
+        return MessageContext(
             topics=Topics.of(device.site, device.id, self.config.mqtt.base_topic),
-            speaker=Speaker(device.language, ZoneInfo(device.timezone)),
+            locale=Locale(device.language, ZoneInfo(device.timezone)),
             now=now,
             clock=clock,
             source=known.source.value if known else "agent",

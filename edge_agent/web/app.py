@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.system.ports import Clock
-    from edge_agent.web.snapshot import Board
+    from edge_agent.web.snapshot import SnapshotBoard
 
     Start = Callable[[str, list[tuple[str, str]]], object]
     Ask = Callable[[str, bytes], tuple[bool, str] | None]
@@ -84,14 +84,14 @@ class Application:
     """Answers requests, in any thread.
 
     Args:
-        board: Newest view and condition.
+        board: Newest snapshot and condition.
         clock: Time.
         database: The agent's database, to be read.
         token: The token now, or None where none is configured.
         ask: Has the loop work a command; see `CommandDesk.ask`, and `Busy`.
     """
 
-    board: Board
+    board: SnapshotBoard
     clock: Clock
     database: Path
     token: Callable[[], str | None]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edge_agent.settings import Web
     from edge_agent.system.ports import Clock
     from edge_agent.web.app import Ask
-    from edge_agent.web.snapshot import Board
+    from edge_agent.web.snapshot import SnapshotBoard
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc] # as above
 def serving(
     settings: Web,
     *,
-    board: Board,
+    board: SnapshotBoard,
     clock: Clock,
     database: Path,
     token: Callable[[], str | None],

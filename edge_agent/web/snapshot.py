@@ -1,8 +1,8 @@
-"""What the page and the interface show: an immutable look at the agent, taken by its own loop.
+"""What the page and the interface show: an immutable snapshot of the agent.
 
-The loop hands a `View` over after each cycle, watch and request; other threads read the newest one
-and never touch the agent's parts. What is made of a view is kept with it, so that a thousand
-requests for the same thing cost one rendering.
+The loop takes a `Snapshot` after each cycle, watch and request. Other threads read the newest one
+and never touch the agent's parts. Answers are cached with their snapshot, so that many requests
+for the same thing cost one rendering.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _RECENT: Final = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
-class RuleView:
+class RuleStatus:
     """One rule: where it stands, what is known about it, what is held back."""
 
     rule: Rule
@@ -54,7 +54,7 @@ class RuleView:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SensorReading:
     """A sensor and its newest sample, or None where it has not spoken."""
 
     sensor: Sensor
@@ -62,7 +62,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
+class StationValues:
     """Newest hour of the observations behind the forecast; values by quantity, nulls left out."""
 
     source: str
@@ -71,7 +71,7 @@ class Station:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class ComparedForecast:
     """A forecast of about a day ago, and what was then observed (by quantity and hour)."""
 
     forecast: Forecast
@@ -79,7 +79,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Snapshot:
     """One moment of the agent.
 
     Attributes:
@@ -104,10 +104,10 @@ class View:
     clock: ClockState
     config: Config
     decision: Decision | None
-    rules: tuple[RuleView, ...]
-    readings: tuple[Reading, ...]
-    station: Station | None
-    past: Past | None
+    rules: tuple[RuleStatus, ...]
+    readings: tuple[SensorReading, ...]
+    station: StationValues | None
+    past: ComparedForecast | None
     manifest: Manifest | None
     tuning: Tuning | None
     slots: Pointer
@@ -123,26 +123,26 @@ class View:
         return made if isinstance(made, Forecast) else None
 
 
-class Board:
-    """Where the loop leaves the newest view and condition for the threads that answer."""
+class SnapshotBoard:
+    """Where the loop leaves the newest snapshot and condition for the threads that answer."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._view: View | None = None
+        self._snapshot: Snapshot | None = None
         self._condition: ServiceStatus | None = None
         self._made: dict[str, object] = {}
 
     def look(self, runtime: Runtime, decision: Decision | None) -> None:
-        """Take a new view; on the loop's thread."""
-        before = self._view
+        """Take a new snapshot; on the loop's thread."""
+        before = self._snapshot
         # It moves once an hour and is summed over a month: not anew at each look.
         same = before is not None and before.decision is decision
         self.show(look(runtime, decision, before.skill if before and same else None))
 
-    def show(self, view: View) -> None:
-        """Hand a view over."""
+    def show(self, snapshot: Snapshot) -> None:
+        """Hand a snapshot over."""
         with self._lock:
-            self._view = view
+            self._snapshot = snapshot
             self._made = {}
 
     def tell(self, condition: ServiceStatus) -> None:
@@ -151,9 +151,9 @@ class Board:
             self._condition = condition
 
     @property
-    def view(self) -> View | None:
-        """The newest view, None before the first cycle is over."""
-        return self._view
+    def snapshot(self) -> Snapshot | None:
+        """The newest snapshot, None before the first cycle is over."""
+        return self._snapshot
 
     @property
     def condition(self) -> ServiceStatus | None:
@@ -161,7 +161,7 @@ class Board:
         return self._condition
 
     def once(self, key: str, make: Callable[[], _T]) -> _T:
-        """What `make` gives, made once a key and view."""
+        """What `make` gives, made once a key and snapshot."""
         made = self._made
         if key not in made:
             made[key] = make()
@@ -170,8 +170,8 @@ class Board:
 
 def look(
     runtime: Runtime, decision: Decision | None, skill: tuple[Skill, ...] | None = None
-) -> View:
-    """Take a view of a runtime; on the thread that owns it.
+) -> Snapshot:
+    """Take a snapshot of a runtime; on the thread that owns it.
 
     Args:
         runtime: The agent's parts.
@@ -196,15 +196,15 @@ def look(
             else from_forecast(rule, forecast, at)
         )
         latch = latches.get(rule.name, Latch(rule=rule.name))
-        rules.append(RuleView(rule, latch, evidence, held.get(rule.name)))
+        rules.append(RuleStatus(rule, latch, evidence, held.get(rule.name)))
     source = "" if decision is None else decision.origin_source
-    return View(
+    return Snapshot(
         at=at,
         clock=clock,
         config=runtime.config,
         decision=decision,
         rules=tuple(rules),
-        readings=tuple(Reading(s, runtime.intake.newest(s)) for s in runtime.config.sensors),
+        readings=tuple(SensorReading(s, runtime.intake.newest(s)) for s in runtime.config.sensors),
         station=_station(runtime.store, source, at),
         past=_past(runtime.store, source, at),
         manifest=release.manifest if release else None,
@@ -217,16 +217,16 @@ def look(
     )
 
 
-def _station(store: Store, source: str, now: datetime) -> Station | None:
+def _station(store: Store, source: str, now: datetime) -> StationValues | None:
     frame = store.hourly(source, now - _RECENT, now)
     if not frame.height:
         return None
     row = frame.row(-1, named=True)
     known = {name: float(row[name]) for name in QUANTITIES if row.get(name) is not None}
-    return Station(source, row[TIME], known)
+    return StationValues(source, row[TIME], known)
 
 
-def _past(store: Store, source: str, now: datetime) -> Past | None:
+def _past(store: Store, source: str, now: datetime) -> ComparedForecast | None:
     kept = store.forecasts(now - _DAY - _RECENT, now - _DAY)
     if not kept:
         return None
@@ -240,4 +240,4 @@ def _past(store: Store, source: str, now: datetime) -> Past | None:
         }
         for name in TARGETS
     }
-    return Past(forecast, observed)
+    return ComparedForecast(forecast, observed)

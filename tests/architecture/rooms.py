@@ -145,17 +145,9 @@ CONTRACT_WITHOUT: Final = frozenset(
 
 PENDING_CLASSES: Final = frozenset(
     [
-        "Advice",
         "Depot",
         "Device",
-        "Edge",
         "Entry",
-        "Health",
-        "Kept",
-        "Mqtt",
-        "Place",
-        "Sensor",
-        "Slot",
         "Source",
         "Window",
         "Collected",

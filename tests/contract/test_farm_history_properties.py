@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from edge_agent.contract.errors import FarmError
 from edge_agent.contract.schema import OBSERVED, QUANTITIES, TIME, TIME_DTYPE
 from edge_agent.messages import status
-from edge_agent.messages.envelope import Voice
-from edge_agent.messages.locale import Speaker
+from edge_agent.messages.envelope import MessageContext
+from edge_agent.messages.locale import Locale
 from edge_agent.messages.topics import Topics
 from edge_agent.observations import export
 from edge_agent.observations.store import Store
@@ -28,8 +28,8 @@ from trainer.ingest import farm_files
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=20)
 WHOSE = export.identity(Device(site="hill", id="edge-1"))
-VOICE = Voice(
-    Topics.of("hill", "edge-1"), Speaker("ko", ZoneInfo("Asia/Seoul")), END, "trusted", "model", 1
+VOICE = MessageContext(
+    Topics.of("hill", "edge-1"), Locale("ko", ZoneInfo("Asia/Seoul")), END, "trusted", "model", 1
 )
 
 

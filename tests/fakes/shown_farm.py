@@ -18,7 +18,7 @@ from edge_agent.mqtt.delivery import LinkState
 from edge_agent.mqtt.outbox import Caps
 from edge_agent.mqtt.snooze import QuietOutbox
 from edge_agent.web.api.routes import COMMANDS
-from edge_agent.web.snapshot import Board
+from edge_agent.web.snapshot import SnapshotBoard
 from tests.fakes.clock import FakeClock
 from tests.fakes.loaded import FakeRelease
 
@@ -76,7 +76,7 @@ class ShownFarm:
     def __init__(self, folder: Path, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock(NOON)
         self.models = FakeRelease()
-        self.board = Board()
+        self.board = SnapshotBoard()
         self.runtime = Runtime(
             config.decode(SETTINGS.encode(), "config.toml"), folder, self.clock, lambda: True
         )

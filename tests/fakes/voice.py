@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from edge_agent.messages.envelope import Voice
-from edge_agent.messages.locale import Speaker
+from edge_agent.messages.envelope import MessageContext
+from edge_agent.messages.locale import Locale
 from edge_agent.messages.payloads import Input
 from edge_agent.messages.topics import Topics
 from tests.fakes.forecasts import NOW
 
 SEOUL = ZoneInfo("Asia/Seoul")
-VOICE = Voice(
+VOICE = MessageContext(
     topics=Topics.of("farm", "edge-1"),
-    speaker=Speaker("ko", SEOUL),
+    locale=Locale("ko", SEOUL),
     now=NOW + timedelta(minutes=3, seconds=7, microseconds=9),
     clock="trusted",
     source="model",

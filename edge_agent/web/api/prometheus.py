@@ -1,4 +1,4 @@
-"""View and condition -> metrics as Prometheus reads them. The only user of prometheus_client."""
+"""Snapshot and condition -> metrics for Prometheus. The only user of prometheus_client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from edge_agent.core.interfaces import ServiceStatus
-    from edge_agent.web.snapshot import View
+    from edge_agent.web.snapshot import Snapshot
 
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
 _PREFIX: Final = "farm_edge_"
@@ -34,16 +34,18 @@ _IO: Final = Path("/proc/self/io")
 _STATM: Final = Path("/proc/self/statm")
 
 
-def text(view: View | None, condition: ServiceStatus | None, now: datetime) -> bytes:
+def text(snapshot: Snapshot | None, condition: ServiceStatus | None, now: datetime) -> bytes:
     """Prometheus' text format 0.0.4; what is not known is left out, never 0."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Agent(view, condition, now))
+    registry.register(_Agent(snapshot, condition, now))
     return generate_latest(registry)
 
 
 class _Agent(Collector):
-    def __init__(self, view: View | None, condition: ServiceStatus | None, now: datetime) -> None:
-        self._view = view
+    def __init__(
+        self, snapshot: Snapshot | None, condition: ServiceStatus | None, now: datetime
+    ) -> None:
+        self._snapshot = snapshot
         self._condition = condition
         self._now = now
 
@@ -52,11 +54,11 @@ class _Agent(Collector):
         yield from _process()
         if self._condition is not None:
             yield from _service(self._condition)
-        if self._view is not None:
-            yield from _weather(self._view, self._now)
-            yield from _alerts(self._view)
-            yield from _verified(self._view)
-            yield from _keeping(self._view)
+        if self._snapshot is not None:
+            yield from _weather(self._snapshot, self._now)
+            yield from _alerts(self._snapshot)
+            yield from _verified(self._snapshot)
+            yield from _keeping(self._snapshot)
 
 
 def _process() -> Iterator[Metric]:
@@ -84,13 +86,13 @@ def _service(condition: ServiceStatus) -> Iterator[Metric]:
     yield _gauge("job_failing", "1 for each job with a fault.", jobs, "job")
 
 
-def _weather(view: View, now: datetime) -> Iterator[Metric]:
-    forecast = view.forecast
+def _weather(snapshot: Snapshot, now: datetime) -> Iterator[Metric]:
+    forecast = snapshot.forecast
     source = forecast.source.value if forecast else "none"
     yield _gauge("forecast_source", "1 for the rung that speaks.", {(source,): 1.0}, "source")
     if forecast is None:
         return
-    age = serialize.data_age_s(view, now)
+    age = serialize.data_age_s(snapshot, now)
     if age is not None:
         yield _gauge("data_age_seconds", "Age of the newest observation used.", {(): float(age)})
     values: dict[tuple[str, ...], float] = {}
@@ -105,24 +107,24 @@ def _weather(view: View, now: datetime) -> Iterator[Metric]:
     yield _gauge("forecast", about, values, "target", "lead_h")
 
 
-def _alerts(view: View) -> Iterator[Metric]:
+def _alerts(snapshot: Snapshot) -> Iterator[Metric]:
     raised = {
         (shown.rule.name, shown.rule.severity): float(shown.latch.level is Level.RAISED)
-        for shown in view.rules
+        for shown in snapshot.rules
     }
     yield _gauge("alert_raised", "1 while an alert stands.", raised, "rule", "severity")
     chances = {
         (shown.rule.name,): shown.evidence.probability
-        for shown in view.rules
+        for shown in snapshot.rules
         if shown.evidence.probability is not None
     }
     yield _gauge("alert_probability", "Chance of a rule's event now.", chances, "rule")
-    unknown = {(shown.rule.name,): float(shown.evidence.met is None) for shown in view.rules}
+    unknown = {(shown.rule.name,): float(shown.evidence.met is None) for shown in snapshot.rules}
     yield _gauge("alert_unknown", "1 where nothing is known about a rule.", unknown, "rule")
 
 
-def _verified(view: View) -> Iterator[Metric]:
-    by_lead = {(TARGET_TOPICS[s.quantity], str(s.lead_h)): s for s in view.skill}
+def _verified(snapshot: Snapshot) -> Iterator[Metric]:
+    by_lead = {(TARGET_TOPICS[s.quantity], str(s.lead_h)): s for s in snapshot.skill}
     about = "Root mean square error of the last 30 days' forecasts, by lead."
     rmse = {key: skill.rmse for key, skill in by_lead.items()}
     yield _gauge("forecast_rmse", about, rmse, "target", "lead_h")
@@ -134,8 +136,8 @@ def _verified(view: View) -> Iterator[Metric]:
     yield _gauge("interval_coverage", about, inside, "target", "lead_h")
 
 
-def _keeping(view: View) -> Iterator[Metric]:
-    counts = view.outbox
+def _keeping(snapshot: Snapshot) -> Iterator[Metric]:
+    counts = snapshot.outbox
     kinds = ("alert", "state", "telemetry")
     waiting = {(kind,): float(counts.waiting.get(kind, 0)) for kind in kinds}
     yield _gauge("outbox_waiting", "Messages that wait for the broker.", waiting, "kind")
@@ -147,12 +149,14 @@ def _keeping(view: View) -> Iterator[Metric]:
     }
     gone = {(kind, fate): float(n.get(kind, 0)) for fate, n in fates.items() for kind in kinds}
     yield _counter("outbox_messages", "Messages that left the queue.", gone, "kind", "fate")
-    clock = {(state,): float(state == view.clock) for state in _CLOCKS}
+    clock = {(state,): float(state == snapshot.clock) for state in _CLOCKS}
     yield _gauge("clock_state", "1 for how the clock is trusted.", clock, "state")
-    yield _gauge("disk_free_bytes", "Room left for the agent.", {(): float(view.disk_free)})
-    if view.manifest is not None:
-        yield _gauge("release", "Number of the live release.", {(): float(view.manifest.release)})
-    refused = {(sensor,): float(number) for sensor, number in view.refused.items()}
+    yield _gauge("disk_free_bytes", "Room left for the agent.", {(): float(snapshot.disk_free)})
+    if snapshot.manifest is not None:
+        yield _gauge(
+            "release", "Number of the live release.", {(): float(snapshot.manifest.release)}
+        )
+    refused = {(sensor,): float(number) for sensor, number in snapshot.refused.items()}
     yield _counter("sensor_refused", "Sensor messages that were refused.", refused, "sensor")
 
 

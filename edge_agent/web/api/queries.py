@@ -59,7 +59,7 @@ class Records:
         shown = found[: query.limit]
         return schemas.EdgePage(
             edges=tuple(
-                schemas.Edge(
+                schemas.EdgeAnswer(
                     number=number,
                     at=said.at,
                     rule=said.rule,

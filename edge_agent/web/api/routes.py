@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from edge_agent.web.api.queries import Format, Records
-    from edge_agent.web.snapshot import Board, View
+    from edge_agent.web.snapshot import Snapshot, SnapshotBoard
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv; charset=utf-8"
@@ -37,12 +37,12 @@ COMMANDS: Final = {
 assert set(COMMANDS) == {*NAMES, "rollback"}
 
 
-class Place(Protocol):
+class AnswerContext(Protocol):
     """Where handlers look."""
 
     @property
-    def board(self) -> Board:
-        """Newest view and condition."""
+    def board(self) -> SnapshotBoard:
+        """Newest snapshot and condition."""
         ...
 
     @property
@@ -61,7 +61,7 @@ class Place(Protocol):
 
 
 class NotYet(Exception):  # noqa: N818 - named by treatment
-    """There is no view before the first hour is worked."""
+    """There is no snapshot before the first hour is worked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,77 +75,77 @@ class Route:
         query: Struct of the query.
         answer: Struct of the answer; None where it is bytes of another `media` type.
         media: Content type.
-        fresh: Until when an answer counts: the next view, the next second, or never.
+        fresh: Until when an answer counts: the next snapshot, the next second, or never.
         open: Answered without a token.
     """
 
     path: str
     summary: str
-    make: Callable[[Place, msgspec.Struct], msgspec.Struct | bytes]
+    make: Callable[[AnswerContext, msgspec.Struct], msgspec.Struct | bytes]
     query: type[msgspec.Struct] = schemas.Nothing
     answer: type[msgspec.Struct] | None = None
     media: str = JSON
-    fresh: Literal["view", "second", "never"] = "view"
+    fresh: Literal["snapshot", "second", "never"] = "snapshot"
     open: bool = False
 
 
-def _view(place: Place) -> View:
-    view = place.board.view
-    if view is None:
+def _snapshot(context: AnswerContext) -> Snapshot:
+    snapshot = context.board.snapshot
+    if snapshot is None:
         raise NotYet
-    return view
+    return snapshot
 
 
-def _of_view(make: Callable[[View], msgspec.Struct]) -> Callable[..., msgspec.Struct]:
-    return lambda place, _: make(_view(place))
+def _of_snapshot(make: Callable[[Snapshot], msgspec.Struct]) -> Callable[..., msgspec.Struct]:
+    return lambda context, _: make(_snapshot(context))
 
 
-def _health(place: Place, _: object) -> msgspec.Struct:
-    return serialize.health(_view(place), place.board.condition, place.now())
+def _health(context: AnswerContext, _: object) -> msgspec.Struct:
+    return serialize.health(_snapshot(context), context.board.condition, context.now())
 
 
-def _alive(place: Place, _: object) -> msgspec.Struct:
-    return schemas.Alive(ok=place.board.view is not None)
+def _alive(context: AnswerContext, _: object) -> msgspec.Struct:
+    return schemas.Alive(ok=context.board.snapshot is not None)
 
 
-def _metrics(place: Place, _: object) -> bytes:
+def _metrics(context: AnswerContext, _: object) -> bytes:
     from edge_agent.web.api.prometheus import text
 
-    return text(place.board.view, place.board.condition, place.now())
+    return text(context.board.snapshot, context.board.condition, context.now())
 
 
-def _forecasts(place: Place, query: msgspec.Struct) -> msgspec.Struct:
+def _forecasts(context: AnswerContext, query: msgspec.Struct) -> msgspec.Struct:
     assert isinstance(query, schemas.KeptQuery)
-    return place.records.forecasts(query, place.now())
+    return context.records.forecasts(query, context.now())
 
 
-def _edges(place: Place, query: msgspec.Struct) -> msgspec.Struct:
+def _edges(context: AnswerContext, query: msgspec.Struct) -> msgspec.Struct:
     assert isinstance(query, schemas.EdgeQuery)
-    return place.records.edges(query)
+    return context.records.edges(query)
 
 
-def _observations(place: Place, query: msgspec.Struct) -> msgspec.Struct:
+def _observations(context: AnswerContext, query: msgspec.Struct) -> msgspec.Struct:
     assert isinstance(query, schemas.ObservedQuery)
-    return place.records.observations(query, place.now())
+    return context.records.observations(query, context.now())
 
 
 def _export(form: Format) -> Callable[..., bytes]:
-    def make(place: Place, query: msgspec.Struct) -> bytes:
+    def make(context: AnswerContext, query: msgspec.Struct) -> bytes:
         assert isinstance(query, schemas.ExportQuery)
-        return place.records.export(query, place.now(), form)
+        return context.records.export(query, context.now(), form)
 
     return make
 
 
 def _forecast_file(form: Format) -> Callable[..., bytes]:
-    return lambda place, _: queries.forecast_file(_view(place).forecast, form)
+    return lambda context, _: queries.forecast_file(_snapshot(context).forecast, form)
 
 
 ROUTES: Final = (
     Route("/health", "Whether the agent works", _alive, answer=schemas.Alive, fresh="never",
           open=True),
     Route("/metrics", "Metrics for Prometheus", _metrics, media=METRICS, fresh="second"),
-    Route("/api/latest", "The forecast that counts now", _of_view(serialize.latest),
+    Route("/api/latest", "The forecast that counts now", _of_snapshot(serialize.latest),
           answer=schemas.Latest),
     Route("/api/forecasts", "Forecasts made earlier", _forecasts, schemas.KeptQuery,
           schemas.KeptPage, fresh="never"),
@@ -153,7 +153,7 @@ ROUTES: Final = (
           media=CSV),
     Route("/api/forecast.parquet", "The same as Parquet", _forecast_file("parquet"),
           media=PARQUET),
-    Route("/api/alerts", "Every rule, where it stands and why", _of_view(serialize.alerts),
+    Route("/api/alerts", "Every rule, where it stands and why", _of_snapshot(serialize.alerts),
           answer=schemas.Alerts),
     Route("/api/alerts/history", "What happened to rules", _edges, schemas.EdgeQuery,
           schemas.EdgePage, fresh="never"),
@@ -163,7 +163,7 @@ ROUTES: Final = (
           media=CSV, fresh="never"),
     Route("/api/observations.parquet", "The same as Parquet", _export("parquet"),
           schemas.ExportQuery, media=PARQUET, fresh="never"),
-    Route("/api/release", "The live release and its neighbours", _of_view(serialize.release),
+    Route("/api/release", "The live release and its neighbours", _of_snapshot(serialize.release),
           answer=schemas.Release),
-    Route("/api/health", "How the agent is", _health, answer=schemas.Health, fresh="second"),
+    Route("/api/health", "How the agent is", _health, answer=schemas.HealthAnswer, fresh="second"),
 )  # fmt: skip

@@ -22,7 +22,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Base of every answer."""
 
 
-class Series(Answer, frozen=True, kw_only=True):
+class SeriesAnswer(Answer, frozen=True, kw_only=True):
     """Forecast of one quantity, hour by hour."""
 
     quantity: str
@@ -30,7 +30,7 @@ class Series(Answer, frozen=True, kw_only=True):
     hours: tuple[ForecastHour, ...]
 
 
-class Advice(Answer, frozen=True, kw_only=True):
+class AdviceAnswer(Answer, frozen=True, kw_only=True):
     """Watering advice. `reason` says why there is none; then every number is null."""
 
     crop: str
@@ -57,25 +57,25 @@ class Latest(Answer, frozen=True, kw_only=True):
     reason: str | None
     notes: tuple[str, ...]
     clock: ClockState
-    forecast: dict[str, Series]
+    forecast: dict[str, SeriesAnswer]
     alerts_raised: tuple[str, ...]
-    advice: Advice | None
+    advice: AdviceAnswer | None
 
 
-class Kept(Answer, frozen=True, kw_only=True):
+class KeptAnswer(Answer, frozen=True, kw_only=True):
     """A forecast that was made earlier."""
 
     issued_at: Utc
     origin: Utc
     source: str
     model_release: int | None
-    forecast: dict[str, Series]
+    forecast: dict[str, SeriesAnswer]
 
 
 class KeptPage(Answer, frozen=True, kw_only=True):
     """Forecasts, newest first; ask again with `before` = `next` until it is null."""
 
-    forecasts: tuple[Kept, ...]
+    forecasts: tuple[KeptAnswer, ...]
     next: Utc | None
 
 
@@ -121,7 +121,7 @@ class Alerts(Answer, frozen=True, kw_only=True):
     alerts: tuple[Alert, ...]
 
 
-class Edge(Answer, frozen=True, kw_only=True):
+class EdgeAnswer(Answer, frozen=True, kw_only=True):
     """Something that happened to a rule."""
 
     number: int
@@ -135,7 +135,7 @@ class Edge(Answer, frozen=True, kw_only=True):
 class EdgePage(Answer, frozen=True, kw_only=True):
     """Edges, newest first; ask again with `before` = `next` until it is null."""
 
-    edges: tuple[Edge, ...]
+    edges: tuple[EdgeAnswer, ...]
     next: int | None
 
 
@@ -155,7 +155,7 @@ class ObservedPage(Answer, frozen=True, kw_only=True):
     next: Utc | None
 
 
-class Sensor(Answer, frozen=True, kw_only=True):
+class SensorAnswer(Answer, frozen=True, kw_only=True):
     """A configured sensor and its newest reading; `fresh` is false where it is missing or old."""
 
     topic: str
@@ -168,7 +168,7 @@ class Sensor(Answer, frozen=True, kw_only=True):
     refused: int
 
 
-class Slot(Answer, frozen=True, kw_only=True):
+class SlotAnswer(Answer, frozen=True, kw_only=True):
     """A release on this device's disk."""
 
     release: int
@@ -188,15 +188,15 @@ class Release(Answer, frozen=True, kw_only=True):
     versions: dict[str, str]
     scores: dict[str, dict[str, float]]
     lineage: dict[str, str]
-    current: Slot | None
-    previous: Slot | None
+    current: SlotAnswer | None
+    previous: SlotAnswer | None
     left_release: int | None
     left_reason: str | None
     on_trial: bool
     tuned: Tuned | None
 
 
-class Mqtt(Answer, frozen=True, kw_only=True):
+class MqttAnswer(Answer, frozen=True, kw_only=True):
     """The connection to the broker."""
 
     connected: bool
@@ -205,7 +205,7 @@ class Mqtt(Answer, frozen=True, kw_only=True):
     connections: int
 
 
-class Health(Answer, frozen=True, kw_only=True):
+class HealthAnswer(Answer, frozen=True, kw_only=True):
     """How the agent is. `problems` are texts for people; empty is well."""
 
     at: Utc
@@ -215,10 +215,10 @@ class Health(Answer, frozen=True, kw_only=True):
     data_age_s: int | None
     cycle_s: float | None
     updated_at: Utc | None
-    mqtt: Mqtt
+    mqtt: MqttAnswer
     outbox: dict[str, int]
     disk_free_bytes: int
-    sensors: tuple[Sensor, ...]
+    sensors: tuple[SensorAnswer, ...]
     rules_unknown: tuple[str, ...]
     problems: tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""View -> answers of the interface. Pure."""
+"""Snapshot -> answers of the interface. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract.forecast import P10, P90, Forecast, NoForecast, Source
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.core import cycle
-from edge_agent.messages.locale import Speaker
+from edge_agent.messages.locale import Locale
 from edge_agent.messages.status import TARGET_TOPICS, hours_of, rounded, tuned_of
 from edge_agent.observations import sensors
 from edge_agent.web.api import schemas
@@ -24,45 +24,45 @@ if TYPE_CHECKING:
 
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.updates.slots import Slot
-    from edge_agent.web.snapshot import Past, Reading, RuleView, View
+    from edge_agent.web.snapshot import ComparedForecast, RuleStatus, SensorReading, Snapshot
 
 
-def latest(view: View) -> schemas.Latest:
+def latest(snapshot: Snapshot) -> schemas.Latest:
     """The forecast that counts now."""
-    device = view.config.device
-    made, known = view.decision, view.forecast
+    device = snapshot.config.device
+    made, known = snapshot.decision, snapshot.forecast
     return schemas.Latest(
         site=device.site,
         device=device.id,
-        issued_at=view.at if made is None else made.forecast.issued_at,
+        issued_at=snapshot.at if made is None else made.forecast.issued_at,
         origin=known.origin if known else None,
         source=known.source.value if known else None,
         model_release=known.release if known else None,
-        reason=reason(view),
+        reason=reason(snapshot),
         notes=tuple(known.notes) if known else (),
-        clock=view.clock,
+        clock=snapshot.clock,
         forecast=series(known) if known else {},
-        alerts_raised=() if view.decision is None else cycle.raised(view.decision),
-        advice=advice(view),
+        alerts_raised=() if snapshot.decision is None else cycle.raised(snapshot.decision),
+        advice=advice(snapshot),
     )
 
 
-def series(forecast: Forecast) -> dict[str, schemas.Series]:
+def series(forecast: Forecast) -> dict[str, schemas.SeriesAnswer]:
     """Hours of every target, by the word of its topic."""
     made = {}
     for name, word in TARGET_TOPICS.items():
         target = forecast.targets.get(name)
         if target is None:
             continue
-        made[word] = schemas.Series(
+        made[word] = schemas.SeriesAnswer(
             quantity=name, unit=target.unit, hours=hours_of(forecast, target)
         )
     return made
 
 
-def kept(forecast: Forecast) -> schemas.Kept:
+def kept(forecast: Forecast) -> schemas.KeptAnswer:
     """A forecast of earlier."""
-    return schemas.Kept(
+    return schemas.KeptAnswer(
         issued_at=forecast.issued_at,
         origin=forecast.origin,
         source=forecast.source.value,
@@ -71,22 +71,22 @@ def kept(forecast: Forecast) -> schemas.Kept:
     )
 
 
-def reason(view: View) -> str | None:
+def reason(snapshot: Snapshot) -> str | None:
     """Why there is no forecast; None where there is one."""
-    if view.decision is None:
+    if snapshot.decision is None:
         return "the first hour is being worked"
-    made = view.decision.forecast
+    made = snapshot.decision.forecast
     return made.reason if isinstance(made, NoForecast) else None
 
 
-def advice(view: View) -> schemas.Advice | None:
+def advice(snapshot: Snapshot) -> schemas.AdviceAnswer | None:
     """Watering advice, None where it is not asked for."""
-    made = None if view.decision is None else view.decision.advice
+    made = None if snapshot.decision is None else snapshot.decision.advice
     if made is None:
         return None
     given = made if isinstance(made, irrigation.Advice) else None
-    return schemas.Advice(
-        crop=view.config.irrigation.crop,
+    return schemas.AdviceAnswer(
+        crop=snapshot.config.irrigation.crop,
         reason=made.reason if isinstance(made, irrigation.NoAdvice) else None,
         need_mm=round(given.need_mm, 1) if given else None,
         volume_l=round(given.volume_l, 0) if given and given.volume_l is not None else None,
@@ -99,18 +99,18 @@ def advice(view: View) -> schemas.Advice | None:
     )
 
 
-def alerts(view: View, language: str | None = None) -> schemas.Alerts:
+def alerts(snapshot: Snapshot, language: str | None = None) -> schemas.Alerts:
     """Every rule, in the configured language or another."""
-    device = view.config.device
-    speaker = Speaker(language or device.language, ZoneInfo(device.timezone))
-    return schemas.Alerts(alerts=tuple(_alert(view, rule, speaker) for rule in view.rules))
+    device = snapshot.config.device
+    locale = Locale(language or device.language, ZoneInfo(device.timezone))
+    return schemas.Alerts(alerts=tuple(_alert(snapshot, rule, locale) for rule in snapshot.rules))
 
 
-def _alert(view: View, shown: RuleView, speaker: Speaker) -> schemas.Alert:
+def _alert(snapshot: Snapshot, shown: RuleStatus, locale: Locale) -> schemas.Alert:
     rule, latch, evidence, held = shown.rule, shown.latch, shown.evidence, shown.held
     known = evidence.met is not None
-    forecast = view.forecast if not rule.now else None
-    source = view.decision.origin_source if view.decision else None
+    forecast = snapshot.forecast if not rule.now else None
+    source = snapshot.decision.origin_source if snapshot.decision else None
     # Normals rest on no observation.
     observed = forecast is not None and forecast.source is not Source.CLIMATOLOGY
     return schemas.Alert(
@@ -123,7 +123,7 @@ def _alert(view: View, shown: RuleView, speaker: Speaker) -> schemas.Alert:
         operator=rule.operator,
         threshold=rule.threshold,
         text=texts.alert_text(
-            speaker, rule, Edge.RAISED, evidence, now=view.at, lasted=timedelta(0)
+            locale, rule, Edge.RAISED, evidence, now=snapshot.at, lasted=timedelta(0)
         )
         if known
         else "",
@@ -144,11 +144,11 @@ def _alert(view: View, shown: RuleView, speaker: Speaker) -> schemas.Alert:
     )
 
 
-def sensor(reading: Reading, view: View, now: datetime) -> schemas.Sensor:
+def sensor(reading: SensorReading, snapshot: Snapshot, now: datetime) -> schemas.SensorAnswer:
     """One sensor and its newest reading."""
     configured, sample = reading.sensor, reading.sample
     oldest = now - timedelta(seconds=configured.max_age_s)
-    return schemas.Sensor(
+    return schemas.SensorAnswer(
         topic=configured.topic,
         role=configured.role,
         quantity=configured.quantity,
@@ -156,13 +156,13 @@ def sensor(reading: Reading, view: View, now: datetime) -> schemas.Sensor:
         value=None if sample is None else rounded(sample.value),
         at=None if sample is None else sample.at,
         fresh=sample is not None and oldest <= sample.at <= now + sensors.AHEAD,
-        refused=view.refused.get(sensors.key_of(configured), 0),
+        refused=snapshot.refused.get(sensors.key_of(configured), 0),
     )
 
 
-def release(view: View) -> schemas.Release:
+def release(snapshot: Snapshot) -> schemas.Release:
     """The live release and its neighbours."""
-    manifest, slots = view.manifest, view.slots
+    manifest, slots = snapshot.manifest, snapshot.slots
     left = slots.left
     return schemas.Release(
         release=manifest.release if manifest else None,
@@ -177,23 +177,25 @@ def release(view: View) -> schemas.Release:
         left_release=left.release if left else None,
         left_reason=left.why if left else None,
         on_trial=slots.trial is not None,
-        tuned=tuned_of(view.tuning),
+        tuned=tuned_of(snapshot.tuning),
     )
 
 
-def health(view: View, condition: ServiceStatus | None, now: datetime) -> schemas.Health:
+def health(
+    snapshot: Snapshot, condition: ServiceStatus | None, now: datetime
+) -> schemas.HealthAnswer:
     """How the agent is."""
-    forecast, counts = view.forecast, view.outbox
+    forecast, counts = snapshot.forecast, snapshot.outbox
     link = condition.link if condition else None
-    return schemas.Health(
-        at=view.at,
-        clock=view.clock,
+    return schemas.HealthAnswer(
+        at=snapshot.at,
+        clock=snapshot.clock,
         agent_version=__version__,
         forecast_source=forecast.source.value if forecast else None,
-        data_age_s=data_age_s(view, now),
+        data_age_s=data_age_s(snapshot, now),
         cycle_s=rounded(condition.cycle_s, 3) if condition else None,
         updated_at=condition.updated_at if condition else None,
-        mqtt=schemas.Mqtt(
+        mqtt=schemas.MqttAnswer(
             connected=link.connected if link else False,
             version=link.version if link else "",
             problem=link.problem if link else "",
@@ -206,10 +208,10 @@ def health(view: View, condition: ServiceStatus | None, now: datetime) -> schema
             **{f"expired_{kind}": n for kind, n in counts.dropped_expired.items()},
             **{f"refused_{kind}": n for kind, n in counts.refused.items()},
         },
-        disk_free_bytes=view.disk_free,
-        sensors=tuple(sensor(reading, view, now) for reading in view.readings),
-        rules_unknown=() if view.decision is None else view.decision.unknown,
-        problems=problems(view, condition),
+        disk_free_bytes=snapshot.disk_free,
+        sensors=tuple(sensor(reading, snapshot, now) for reading in snapshot.readings),
+        rules_unknown=() if snapshot.decision is None else snapshot.decision.unknown,
+        problems=problems(snapshot, condition),
     )
 
 
@@ -225,7 +227,7 @@ class Compared:
     observed: float
 
 
-def compared(past: Past, quantity: str) -> tuple[Compared, ...]:
+def compared(past: ComparedForecast, quantity: str) -> tuple[Compared, ...]:
     """Hours of an earlier forecast that were observed since, oldest first."""
     forecast, observed = past.forecast, past.observed.get(quantity, {})
     target = forecast.targets[quantity]
@@ -244,9 +246,9 @@ def compared(past: Past, quantity: str) -> tuple[Compared, ...]:
     )
 
 
-def data_age_s(view: View, now: datetime) -> int | None:
+def data_age_s(snapshot: Snapshot, now: datetime) -> int | None:
     """Age of the newest observation behind the forecast in seconds; None where there is none."""
-    known = view.forecast
+    known = snapshot.forecast
     return (
         None
         if known is None or known.source is Source.CLIMATOLOGY
@@ -254,14 +256,14 @@ def data_age_s(view: View, now: datetime) -> int | None:
     )
 
 
-def problems(view: View, condition: ServiceStatus | None) -> tuple[str, ...]:
+def problems(snapshot: Snapshot, condition: ServiceStatus | None) -> tuple[str, ...]:
     """What is not as it should be, in words; empty is well."""
-    forecast = view.forecast
-    found = list(forecast.notes) if forecast else [reason(view) or ""]
-    if view.clock == "untrusted":
+    forecast = snapshot.forecast
+    found = list(forecast.notes) if forecast else [reason(snapshot) or ""]
+    if snapshot.clock == "untrusted":
         found.append("the clock is behind times that have surely passed")
-    if view.slots.left is not None:
-        found.append(f"release {view.slots.left.release} was left: {view.slots.left.why}")
+    if snapshot.slots.left is not None:
+        found.append(f"release {snapshot.slots.left.release} was left: {snapshot.slots.left.why}")
     if condition is not None:
         found.extend(f"{job}: {text}" for job, text in condition.faults.items())
         if not condition.link.connected:
@@ -269,7 +271,7 @@ def problems(view: View, condition: ServiceStatus | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _slot(slot: Slot | None) -> schemas.Slot | None:
+def _slot(slot: Slot | None) -> schemas.SlotAnswer | None:
     if slot is None:
         return None
-    return schemas.Slot(release=slot.release, manifest_sha256=slot.sha256)
+    return schemas.SlotAnswer(release=slot.release, manifest_sha256=slot.sha256)

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.web.api import schemas
-    from edge_agent.web.page.texts import Words
-    from edge_agent.web.snapshot import View
+    from edge_agent.web.page.texts import PageTexts
+    from edge_agent.web.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PageContext:
     """Everything a section looks at.
 
     Attributes:
-        view: The agent.
+        snapshot: The agent.
         condition: The service, or None before its first turn.
         edges: Newest alert edges, newest first.
         now: UTC.
@@ -33,11 +33,11 @@ class Scene:
         acts: Whether the page may ask for changes.
     """
 
-    view: View
+    snapshot: Snapshot
     condition: ServiceStatus | None
-    edges: tuple[schemas.Edge, ...]
+    edges: tuple[schemas.EdgeAnswer, ...]
     now: datetime
-    words: Words
+    words: PageTexts
     acts: bool
 
     def time(self, at: datetime) -> str:
@@ -53,12 +53,12 @@ class Scene:
     @property
     def zone(self) -> ZoneInfo:
         """The farm's zone."""
-        return ZoneInfo(self.view.config.device.timezone)
+        return ZoneInfo(self.snapshot.config.device.timezone)
 
     @property
     def site(self) -> Site:
         """Where the farm is."""
-        device = self.view.config.device
+        device = self.snapshot.config.device
         return Site(device.latitude, device.longitude, device.elevation_m)
 
 

@@ -17,15 +17,15 @@ from edge_agent.web.page.html import Markup, tag
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edge_agent.web.page.context import Scene
-    from edge_agent.web.page.texts import Words
+    from edge_agent.web.page.context import PageContext
+    from edge_agent.web.page.texts import PageTexts
 
 
-def ahead(scene: Scene) -> Markup:
+def ahead(context: PageContext) -> Markup:
     """The next 48 hours as charts and tables."""
-    words, forecast = scene.words, scene.view.forecast
+    words, forecast = context.words, context.snapshot.forecast
     if forecast is None:
-        why = serialize.reason(scene.view) or ""
+        why = serialize.reason(context.snapshot) or ""
         return section("ahead", words("ahead"), tag("p", words("no_forecast", words.reason(why))))
     charts = []
     for name, word in TARGET_TOPICS.items():
@@ -35,18 +35,18 @@ def ahead(scene: Scene) -> Markup:
             Hour(at, float(target.values[i]), float(low[i]), float(high[i]))
             for i, at in enumerate(forecast.valid_at)
         ]
-        charts.append(figure(scene, name, word, hours, "ahead"))
-    crop = CROPS.get(scene.view.config.irrigation.crop)
+        charts.append(figure(context, name, word, hours, "ahead"))
+    crop = CROPS.get(context.snapshot.config.irrigation.crop)
     keys = ["line", "band", "night", "limit", *(["comfort"] if crop else [])]
     return section("ahead", words("ahead"), tag("div", *charts, class_="pair"), legend(words, keys))
 
 
-def figure(scene: Scene, quantity: str, word: str, hours: list[Hour], name: str) -> Markup:
+def figure(context: PageContext, quantity: str, word: str, hours: list[Hour], name: str) -> Markup:
     """A chart, its highest and lowest hour, and its table."""
-    words, unit = scene.words, QUANTITIES[quantity].unit
+    words, unit = context.words, QUANTITIES[quantity].unit
     top, bottom = max(hours, key=lambda h: h.value), min(hours, key=lambda h: h.value)
-    first, last = scene.time(hours[0].at), scene.time(hours[-1].at)
-    crop = CROPS.get(scene.view.config.irrigation.crop)
+    first, last = context.time(hours[0].at), context.time(hours[-1].at)
+    crop = CROPS.get(context.snapshot.config.irrigation.crop)
     temperature = quantity == AIR_TEMPERATURE
     made = Chart(
         name=f"{name}-{word}",
@@ -56,17 +56,17 @@ def figure(scene: Scene, quantity: str, word: str, hours: list[Hour], name: str)
         ),
         unit=unit,
         hours=hours,
-        zone=scene.zone,
-        site=scene.site,
+        zone=context.zone,
+        site=context.site,
         day=words.day,
-        limits=_limits(scene, quantity),
+        limits=_limits(context, quantity),
         comfort=(crop.low_c, crop.high_c) if crop and temperature else None,
         floor=None if temperature else 0.0,
         ceiling=None if temperature else 100.0,
     )
     ends = (("highest", top), ("lowest", bottom))
     extremes = [
-        tag("span", f"{words(key)} ", tag("b", f"{h.value:.0f}{unit}"), f" {scene.time(h.at)}")
+        tag("span", f"{words(key)} ", tag("b", f"{h.value:.0f}{unit}"), f" {context.time(h.at)}")
         for key, h in ends
     ]
     return tag(
@@ -76,26 +76,26 @@ def figure(scene: Scene, quantity: str, word: str, hours: list[Hour], name: str)
         tag(
             "details",
             tag("summary", words("table"), id=f"{made.name}-table"),
-            _hours(scene, hours, words(word)),
+            _hours(context, hours, words(word)),
         ),
     )
 
 
-def _limits(scene: Scene, quantity: str) -> list[Limit]:
+def _limits(context: PageContext, quantity: str) -> list[Limit]:
     return [
-        Limit(shown.rule.threshold, texts.title_of(scene.words.language, shown.rule.name))
-        for shown in scene.view.rules
+        Limit(shown.rule.threshold, texts.title_of(context.words.language, shown.rule.name))
+        for shown in context.snapshot.rules
         if shown.rule.quantity == quantity and not shown.rule.now
     ]
 
 
-def _hours(scene: Scene, hours: list[Hour], caption: str) -> Markup:
-    words = scene.words
+def _hours(context: PageContext, hours: list[Hour], caption: str) -> Markup:
+    words = context.words
     seen = any(hour.observed is not None for hour in hours)
     rows = [
         tag(
             "tr",
-            tag("th", scene.time(hour.at), scope="row"),
+            tag("th", context.time(hour.at), scope="row"),
             tag("td", f"{hour.value:.1f}", class_="number"),
             tag("td", f"{hour.low:.0f} – {hour.high:.0f}", class_="number"),
             tag("td", f"{hour.observed:.1f}", class_="number")
@@ -108,7 +108,7 @@ def _hours(scene: Scene, hours: list[Hour], caption: str) -> Markup:
     return table(heads + ([words("legend_seen")] if seen else []), rows, caption)
 
 
-def legend(words: Words, keys: Iterable[str]) -> Markup:
+def legend(words: PageTexts, keys: Iterable[str]) -> Markup:
     """What the marks of the charts mean."""
     items = (
         tag("li", tag("span", class_=f"key {key}", aria_hidden="true"), words(f"legend_{key}"))

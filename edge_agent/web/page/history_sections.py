@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_agent.messages.payloads import Tuned
-    from edge_agent.web.page.context import Scene
+    from edge_agent.web.page.context import PageContext
 
 
-def yesterday(scene: Scene) -> Markup:
+def yesterday(context: PageContext) -> Markup:
     """Yesterday's forecast against what came."""
-    words, past = scene.words, scene.view.past
+    words, past = context.words, context.snapshot.past
     found = {name: serialize.compared(past, name) if past else () for name in TARGET_TOPICS}
     charts = []
     for name, word in TARGET_TOPICS.items():
@@ -34,18 +34,18 @@ def yesterday(scene: Scene) -> Markup:
         off = sum(abs(h.observed - h.value) for h in found[name]) / len(hours)
         inside = sum(h.low <= h.observed <= h.high for h in found[name])
         said = words("missed_by", f"{off:.1f}", QUANTITIES[name].unit, len(hours), inside)
-        charts.append(tag("div", figure(scene, name, word, hours, "past"), tag("p", said)))
+        charts.append(tag("div", figure(context, name, word, hours, "past"), tag("p", said)))
     title = words("yesterday")
     if not charts:
-        return section("yesterday", title, tag("p", words("no_yesterday")), _month(scene))
+        return section("yesterday", title, tag("p", words("no_yesterday")), _month(context))
     keys = legend(words, ["seen", "line", "band"])
     both = tag("div", *charts, class_="pair")
-    return section("yesterday", title, both, keys, _month(scene))
+    return section("yesterday", title, both, keys, _month(context))
 
 
-def _month(scene: Scene) -> Markup | None:
+def _month(context: PageContext) -> Markup | None:
     """How forecasts came out lately, by lead."""
-    words, skill = scene.words, scene.view.skill
+    words, skill = context.words, context.snapshot.skill
     if not skill:
         return None
     rows = [
@@ -64,43 +64,43 @@ def _month(scene: Scene) -> Markup | None:
     return tag("details", tag("summary", words("month"), id="month"), made)
 
 
-def model(scene: Scene) -> Markup:
+def model(context: PageContext) -> Markup:
     """The release, its neighbours, and what was said."""
-    words, release = scene.words, serialize.release(scene.view)
+    words, release = context.words, serialize.release(context.snapshot)
     left, made = release.left_release, release.created_at
     about = facts(
         [
             (words("runs"), words("none") if release.release is None else str(release.release)),
-            (words("made_at"), made and scene.time(datetime.fromisoformat(made))),
+            (words("made_at"), made and context.time(datetime.fromisoformat(made))),
             (words("reason"), release.reason),
-            (words("fitted"), _fitted(scene, release.tuned)),
+            (words("fitted"), _fitted(context, release.tuned)),
             (words("before"), str(release.previous.release) if release.previous else None),
             (words("left"), None if left is None else f"{left}: {release.left_reason}"),
         ]
     )
     rows = [
-        tag("li", tag("time", scene.time(edge.at), datetime=f"{edge.at:%Y-%m-%dT%H:%MZ}"), " ",
+        tag("li", tag("time", context.time(edge.at), datetime=f"{edge.at:%Y-%m-%dT%H:%MZ}"), " ",
             edge.text)
-        for edge in scene.edges
+        for edge in context.edges
     ]  # fmt: skip
     past = tag("ol", *rows, class_="history") if rows else tag("p", words("no_history"))
     return section("model", words("model"), about, tag("h3", words("history")), past)
 
 
-def _fitted(scene: Scene, tuned: Tuned | None) -> str | None:
+def _fitted(context: PageContext, tuned: Tuned | None) -> str | None:
     """Targets that are corrected for this farm, and on how much of its history."""
     if tuned is None or not tuned.targets:
         return None
-    words = scene.words
+    words = context.words
     names = ", ".join(texts.quantity_of(words.language, target) for target in tuned.targets)
-    return words("fitted_on", names, scene.time(datetime.fromisoformat(tuned.trained_to)))
+    return words("fitted_on", names, context.time(datetime.fromisoformat(tuned.trained_to)))
 
 
-def device(scene: Scene) -> Markup:
+def device(context: PageContext) -> Markup:
     """How the device is."""
-    words = scene.words
-    health = serialize.health(scene.view, scene.condition, scene.now)
-    shown = list(_states(scene))
+    words = context.words
+    health = serialize.health(context.snapshot, context.condition, context.now)
+    shown = list(_states(context))
     list_ = tag(
         "ul",
         *(
@@ -117,17 +117,17 @@ def device(scene: Scene) -> Markup:
         list_,
         tag("h3", words("faults")),
         tag("ul", *problems, class_="problems") if problems else tag("p", words("all_well")),
-        tag("p", again, class_="actions") if scene.acts else None,
+        tag("p", again, class_="actions") if context.acts else None,
         tag("p", f"{words('agent')} edge-agent {__version__}", class_="note"),
     )
 
 
-def _states(scene: Scene) -> Iterator[tuple[str, bool, str]]:
-    words, view, condition = scene.words, scene.view, scene.condition
-    age = serialize.data_age_s(view, scene.now)
-    forecast = view.forecast
+def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
+    words, snapshot, condition = context.words, context.snapshot, context.condition
+    age = serialize.data_age_s(snapshot, context.now)
+    forecast = snapshot.forecast
     if forecast is not None and age is not None:
-        text = words("old_by", words.span(scene.now - forecast.origin))
+        text = words("old_by", words.span(context.now - forecast.origin))
         yield words("data"), not forecast.notes, text
     else:
         yield words("data"), False, words("none")
@@ -135,19 +135,19 @@ def _states(scene: Scene) -> Iterator[tuple[str, bool, str]]:
         link = condition.link
         yield words("broker"), link.connected, words("connected" if link.connected else "away")
         at = condition.updated_at
-        text = words("synced", words.span(scene.now - at)) if at else words("never_synced")
+        text = words("synced", words.span(context.now - at)) if at else words("never_synced")
         yield words("depot"), "update" not in condition.faults, text
-    waiting = sum(view.outbox.waiting.values())
+    waiting = sum(snapshot.outbox.waiting.values())
     yield words("outbox"), condition is None or condition.link.connected, str(waiting)
-    yield words("clock"), view.clock != "untrusted", words(view.clock)
-    yield words("disk"), view.disk_free > 200_000_000, f"{view.disk_free / 1e9:.1f} GB"
-    if view.readings:
-        fresh = sum(serialize.sensor(r, view, scene.now).fresh for r in view.readings)
-        total = len(view.readings)
+    yield words("clock"), snapshot.clock != "untrusted", words(snapshot.clock)
+    yield words("disk"), snapshot.disk_free > 200_000_000, f"{snapshot.disk_free / 1e9:.1f} GB"
+    if snapshot.readings:
+        fresh = sum(serialize.sensor(r, snapshot, context.now).fresh for r in snapshot.readings)
+        total = len(snapshot.readings)
         yield words("sensors"), fresh == total, words("n_of_m", fresh, total)
 
 
-def name_of(scene: Scene) -> str:
+def name_of(context: PageContext) -> str:
     """What the farm is called."""
-    device_ = scene.view.config.device
+    device_ = context.snapshot.config.device
     return device_.name or f"{device_.site} / {device_.id}"

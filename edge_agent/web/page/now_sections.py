@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edge_agent.web.api import schemas
-    from edge_agent.web.page.context import Scene
-    from edge_agent.web.page.texts import Words
-    from edge_agent.web.snapshot import RuleView
+    from edge_agent.web.page.context import PageContext
+    from edge_agent.web.page.texts import PageTexts
+    from edge_agent.web.snapshot import RuleStatus
 
 _SHORT: Final = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "damp", VPD: "vpd"}
 """What a tile calls a quantity, where it is shorter than its name."""
@@ -30,26 +30,26 @@ def chance_text(probability: float) -> str:
     return "< 1%" if probability < 0.01 else f"{100 * probability:.0f}%"
 
 
-def alerts(scene: Scene) -> Markup:
+def alerts(context: PageContext) -> Markup:
     """What stands raised, each with its why, then the other rules."""
-    words, rules = scene.words, scene.view.rules
-    said = serialize.alerts(scene.view, words.language).alerts
+    words, rules = context.words, context.snapshot.rules
+    said = serialize.alerts(context.snapshot, words.language).alerts
     both = list(zip(rules, said, strict=True))
-    raised = [_alert(scene, shown, alert) for shown, alert in both if alert.level == "raised"]
+    raised = [_alert(context, shown, alert) for shown, alert in both if alert.level == "raised"]
     others = [(shown, alert) for shown, alert in both if alert.level != "raised"]
     body = raised or [tag("p", words("no_alerts"), class_="calm")]
-    return section("alerts", words("alerts"), *body, _others(scene, others))
+    return section("alerts", words("alerts"), *body, _others(context, others))
 
 
-def _alert(scene: Scene, shown: RuleView, alert: schemas.Alert) -> Markup:
-    words, rule = scene.words, shown.rule
+def _alert(context: PageContext, shown: RuleStatus, alert: schemas.Alert) -> Markup:
+    words, rule = context.words, shown.rule
     notes = []
     if alert.since:
-        notes.append(words("since", scene.time(alert.since)))
+        notes.append(words("since", context.time(alert.since)))
     if alert.seen:
         notes.append(words("seen"))
     if alert.snoozed_until:
-        notes.append(words("quiet_until", scene.time(alert.snoozed_until)))
+        notes.append(words("quiet_until", context.time(alert.snoozed_until)))
     severity = texts.severity_of(words.language, rule.severity)
     title = texts.title_of(words.language, rule.name)
     return tag(
@@ -57,11 +57,11 @@ def _alert(scene: Scene, shown: RuleView, alert: schemas.Alert) -> Markup:
         tag("h3", tag("span", severity, class_="badge"), " ", title),
         tag("p", _without_head(alert.text) or words("unknown"), class_="said"),
         tag("p", " · ".join(notes), class_="note") if notes else None,
-        _actions(scene, rule.name),
+        _actions(context, rule.name),
         tag(
             "details",
             tag("summary", words("why"), id=f"why-{rule.name}"),
-            _why(scene, shown, alert),
+            _why(context, shown, alert),
             class_="why",
         ),
         class_=f"alert {rule.severity}",
@@ -74,10 +74,10 @@ def _without_head(text: str) -> str:
     return rest if colon and head.startswith("[") else text
 
 
-def _actions(scene: Scene, rule: str) -> Markup | None:
-    if not scene.acts:
+def _actions(context: PageContext, rule: str) -> Markup | None:
+    if not context.acts:
         return None
-    words = scene.words
+    words = context.words
     return tag(
         "p",
         tag("button", words("ack"), type_="button", data_command="ack", data_rule=rule),
@@ -87,9 +87,9 @@ def _actions(scene: Scene, rule: str) -> Markup | None:
     )  # fmt: skip
 
 
-def _why(scene: Scene, shown: RuleView, alert: schemas.Alert) -> Markup:
-    words, why, rule = scene.words, alert.why, shown.rule
-    origin = scene.time(why.origin) if why.origin else None
+def _why(context: PageContext, shown: RuleStatus, alert: schemas.Alert) -> Markup:
+    words, why, rule = context.words, alert.why, shown.rule
+    origin = context.time(why.origin) if why.origin else None
     chance = None if why.probability is None else chance_text(why.probability)
     return facts(
         [
@@ -104,7 +104,7 @@ def _why(scene: Scene, shown: RuleView, alert: schemas.Alert) -> Markup:
                 words("measured" if rule.now else "expected"),
                 None if why.value is None else f"{why.value:.1f}{why.unit}",
             ),
-            (words("when"), scene.time(why.hour) if why.hour else None),
+            (words("when"), context.time(why.hour) if why.hour else None),
             (
                 words("rests_on"),
                 words("data_of", words.inputs(why.inputs), origin)
@@ -122,7 +122,7 @@ def _why(scene: Scene, shown: RuleView, alert: schemas.Alert) -> Markup:
     )
 
 
-def condition(words: Words, shown: RuleView) -> str:
+def condition(words: PageTexts, shown: RuleStatus) -> str:
     """What a rule waits for."""
     rule = shown.rule
     name = texts.quantity_of(words.language, rule.quantity)
@@ -134,10 +134,10 @@ def condition(words: Words, shown: RuleView) -> str:
     )
 
 
-def _others(scene: Scene, others: list[tuple[RuleView, schemas.Alert]]) -> Markup | None:
+def _others(context: PageContext, others: list[tuple[RuleStatus, schemas.Alert]]) -> Markup | None:
     if not others:
         return None
-    words = scene.words
+    words = context.words
     rows = [
         tag(
             "tr",
@@ -155,7 +155,7 @@ def _others(scene: Scene, others: list[tuple[RuleView, schemas.Alert]]) -> Marku
     )
 
 
-def _chance_now(words: Words, alert: schemas.Alert) -> str:
+def _chance_now(words: PageTexts, alert: schemas.Alert) -> str:
     if not alert.known:
         return words("unknown")
     chance = alert.why.probability
@@ -163,12 +163,12 @@ def _chance_now(words: Words, alert: schemas.Alert) -> str:
     return words("calm") if chance is None or alert.why.needed is None else chance_text(chance)
 
 
-def now(scene: Scene) -> Markup:
+def now(context: PageContext) -> Markup:
     """The newest readings, each with its age."""
-    words, view = scene.words, scene.view
+    words, snapshot = context.words, context.snapshot
     tiles: list[Markup] = []
-    station = view.station
-    sensors = [serialize.sensor(reading, view, scene.now) for reading in view.readings]
+    station = snapshot.station
+    sensors = [serialize.sensor(reading, snapshot, context.now) for reading in snapshot.readings]
     if station is not None and not any(s.role == "outdoor" and s.fresh for s in sensors):
         values = dict(station.values)
         if {AIR_TEMPERATURE, RELATIVE_HUMIDITY} <= values.keys():
@@ -176,25 +176,25 @@ def now(scene: Scene) -> Markup:
             values[VPD] = float(dry)
         where = words.inputs(station.source)
         tiles += [
-            _tile(scene, where, name, values[name], unit=texts.unit_of(name), at=station.at)
+            _tile(context, where, name, values[name], unit=texts.unit_of(name), at=station.at)
             for name in (AIR_TEMPERATURE, RELATIVE_HUMIDITY, VPD)
             if name in values
         ]
     tiles += [
-        _tile(scene, words(s.role), s.quantity, s.value, unit=s.unit, at=s.at, fresh=s.fresh)
+        _tile(context, words(s.role), s.quantity, s.value, unit=s.unit, at=s.at, fresh=s.fresh)
         for s in sensors
     ]
     body = tag("div", *tiles, class_="tiles") if tiles else tag("p", words("nothing_now"))
     return section("now", words("now"), body)
 
 
-def _short(words: Words, quantity: str) -> str:
+def _short(words: PageTexts, quantity: str) -> str:
     key = _SHORT.get(quantity)
     return words(key) if key else texts.quantity_of(words.language, quantity)
 
 
 def _tile(
-    scene: Scene,
+    context: PageContext,
     where: str,
     quantity: str,
     value: float | None,
@@ -203,10 +203,10 @@ def _tile(
     at: datetime | None,
     fresh: bool = True,
 ) -> Markup:
-    words = scene.words
+    words = context.words
     digits = 2 if quantity == VPD else 0 if unit == "%" else 1
     shown = words("no_reading") if value is None else f"{value:.{digits}f}"
-    age = scene.ago(at) if at else None
+    age = context.ago(at) if at else None
     note = " · ".join(t for t in (age, None if fresh else words("stale")) if t)
     return tag(
         "div",
@@ -223,9 +223,9 @@ def _tile(
     )
 
 
-def water(scene: Scene) -> Markup | None:
+def water(context: PageContext) -> Markup | None:
     """Watering advice with its reckoning; None where it is not asked for."""
-    words, advice = scene.words, serialize.advice(scene.view)
+    words, advice = context.words, serialize.advice(context.snapshot)
     if advice is None:
         return None
     title = words("water")
@@ -240,7 +240,7 @@ def water(scene: Scene) -> Markup | None:
         said = [tag("p", words("water_need", f"{advice.need_mm:.1f}"), litres, class_="said")]
         if advice.start and advice.end:
             said.append(
-                tag("p", words("water_when", scene.time(advice.start), scene.time(advice.end)))
+                tag("p", words("water_when", context.time(advice.start), context.time(advice.end)))
             )
         else:
             said.append(tag("p", words("water_never")))

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_agent.web.page import forecast_section, history_sections, now_sections
-from edge_agent.web.page.context import Scene
+from edge_agent.web.page.context import PageContext
 from edge_agent.web.page.html import Markup, join, tag
-from edge_agent.web.page.texts import Words
+from edge_agent.web.page.texts import PageTexts
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.web.api import schemas
-    from edge_agent.web.snapshot import View
+    from edge_agent.web.snapshot import Snapshot
 
 
 def page(
-    view: View | None,
+    snapshot: Snapshot | None,
     condition: ServiceStatus | None,
-    edges: tuple[schemas.Edge, ...],
+    edges: tuple[schemas.EdgeAnswer, ...],
     now: datetime,
     *,
     language: str,
@@ -29,36 +29,36 @@ def page(
     """The page in one language.
 
     Args:
-        view: The agent; None before its first hour is worked.
+        snapshot: The agent; None before its first hour is worked.
         condition: The service.
         edges: Newest alert edges, newest first.
         now: UTC.
         language: "ko" or "en".
         acts: Whether changes may be asked for.
     """
-    words = Words(language)
-    if view is None:
+    words = PageTexts(language)
+    if snapshot is None:
         waiting = tag("p", words("starting"), class_="calm", id="starting")
         return _document(words, words("title"), waiting)
-    scene = Scene(view, condition, edges, now, words, acts)
-    name = history_sections.name_of(scene)
-    at = tag("p", words("as_of", scene.time(now)), class_="as-of", id="as-of")
+    context = PageContext(snapshot, condition, edges, now, words, acts)
+    name = history_sections.name_of(context)
+    at = tag("p", words("as_of", context.time(now)), class_="as-of", id="as-of")
     body = join(
         at,
-        now_sections.alerts(scene),
-        now_sections.now(scene),
-        forecast_section.ahead(scene),
-        now_sections.water(scene),
-        history_sections.yesterday(scene),
-        history_sections.model(scene),
-        history_sections.device(scene),
+        now_sections.alerts(context),
+        now_sections.now(context),
+        forecast_section.ahead(context),
+        now_sections.water(context),
+        history_sections.yesterday(context),
+        history_sections.model(context),
+        history_sections.device(context),
     )
     return _document(words, name, body)
 
 
 def login_page(language: str, *, wrong: bool) -> str:
     """The page that asks for the token."""
-    words = Words(language)
+    words = PageTexts(language)
     form = tag(
         "form",
         tag("label", words("token"), for_="token"),
@@ -74,7 +74,7 @@ def login_page(language: str, *, wrong: bool) -> str:
     return _document(words, words("title"), form, live=False)
 
 
-def _document(words: Words, title: str, body: Markup, *, live: bool = True) -> str:
+def _document(words: PageTexts, title: str, body: Markup, *, live: bool = True) -> str:
     other, label = ("en", "English") if words.language == "ko" else ("ko", "한국어")
     head = tag(
         "head",

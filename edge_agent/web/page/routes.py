@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edge_agent.web.api.routes import Place, Route
+from edge_agent.web.api.routes import AnswerContext, Route
 from edge_agent.web.api.schemas import EdgeQuery
 
 HTML: Final = "text/html; charset=utf-8"
@@ -38,25 +38,25 @@ def _file(name: str) -> bytes:
     return files("edge_agent.web").joinpath(name).read_bytes()
 
 
-def _openapi(_: Place, __: msgspec.Struct) -> bytes:
+def _openapi(_: AnswerContext, __: msgspec.Struct) -> bytes:
     from edge_agent.web.api.openapi import document
 
     return document()
 
 
-def _page(place: Place, query: msgspec.Struct) -> bytes:
+def _page(context: AnswerContext, query: msgspec.Struct) -> bytes:
     from edge_agent.web.page.page import page
 
     assert isinstance(query, PageQuery)
-    view = place.board.view
-    configured = "ko" if view is None else view.config.device.language
+    snapshot = context.board.snapshot
+    configured = "ko" if snapshot is None else snapshot.config.device.language
     made = page(
-        view,
-        place.board.condition,
-        place.records.edges(EdgeQuery(limit=_EDGES)).edges,
-        place.now(),
+        snapshot,
+        context.board.condition,
+        context.records.edges(EdgeQuery(limit=_EDGES)).edges,
+        context.now(),
         language=query.lang or configured,
-        acts=place.acts,
+        acts=context.acts,
     )
     return made.encode()
 

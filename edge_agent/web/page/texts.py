@@ -149,8 +149,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
 _WEEKDAYS: Final = ("월화수목금토일", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))
 
 
-class Words:
-    """Words of one language.
+class PageTexts:
+    """Texts of one language.
 
     Args:
         language: "ko" or "en".

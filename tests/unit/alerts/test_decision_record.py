@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.alerts import decision_record
-from edge_agent.alerts.evaluation import Case, judge
+from edge_agent.alerts.evaluation import DecisionInputs, judge
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch, Level
 from edge_agent.contract import schema
@@ -21,7 +21,7 @@ CELSIUS = [20.0 + 0.3 * hour / 0.7 for hour in range(48)]
 HUMIDITY = [70.0 - hour / 0.9 for hour in range(48)]
 
 
-def case(quantity: str = schema.AIR_TEMPERATURE, **keys: object) -> Case:
+def case(quantity: str = schema.AIR_TEMPERATURE, **keys: object) -> DecisionInputs:
     """A forecast rule on weather that gets warmer and drier."""
     rule = Rule(name="r", quantity=quantity, operator=">=", threshold=1.5, probability=0.3)
     given: dict[str, object] = {
@@ -34,7 +34,7 @@ def case(quantity: str = schema.AIR_TEMPERATURE, **keys: object) -> Case:
         "quiet_hours": QuietHours(),
         "forecast": forecast(CELSIUS, HUMIDITY),
     }
-    return Case(**(given | keys))  # type: ignore[arg-type]
+    return DecisionInputs(**(given | keys))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("quantity", [*schema.TARGETS, VPD])

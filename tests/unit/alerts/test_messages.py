@@ -15,12 +15,12 @@ import pytest
 from edge_agent.agronomy.irrigation import Advice
 from edge_agent.alerts import messages
 from edge_agent.alerts import texts as alert_texts
-from edge_agent.alerts.evaluation import Verdict
+from edge_agent.alerts.evaluation import RuleDecision
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract import schema
 from edge_agent.messages import backfill, payloads, status
-from edge_agent.messages.locale import Speaker
+from edge_agent.messages.locale import Locale
 from edge_agent.messages.message import Kind, Message
 from edge_agent.observations import export
 from edge_agent.settings import Action, Device, Rule
@@ -30,7 +30,7 @@ from tests.fakes.tuned import tuning_of
 from tests.fakes.voice import SEOUL, VOICE
 
 if TYPE_CHECKING:
-    from edge_agent.messages.envelope import Voice
+    from edge_agent.messages.envelope import MessageContext
 
 DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
 RELEASE = manifest()
@@ -72,9 +72,9 @@ OWN = pl.DataFrame(
 )
 
 
-def verdict(edge: Edge) -> Verdict:
+def verdict(edge: Edge) -> RuleDecision:
     """A met rule's edge; an end after five hours."""
-    return Verdict(MET, Latch(rule="heat"), edge, timedelta(hours=5))
+    return RuleDecision(MET, Latch(rule="heat"), edge, timedelta(hours=5))
 
 
 def body(made: Message) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def test_alert_event_says_what_a_farmer_needs() -> None:
 )
 def test_texts(language: str, edge: Edge, live: bool, text: str) -> None:
     """Each template in each language."""
-    voice = replace(VOICE, speaker=Speaker(language, SEOUL))
+    voice = replace(VOICE, locale=Locale(language, SEOUL))
     rule = Rule(
         name="heat", quantity=schema.AIR_TEMPERATURE, operator=">=", threshold=30.0, now=live
     )
@@ -273,7 +273,7 @@ def test_advice_for_people() -> None:
     )
     assert (said["need_mm"], said["volume_l"]) == (6.8, 6840.0)
     none = replace(ADVICE, need_mm=0.0, start=None, end=None, rain_mm=12.0)
-    english = replace(VOICE, speaker=Speaker("en", SEOUL))
+    english = replace(VOICE, locale=Locale("en", SEOUL))
     assert body(messages.advice_message(english, "tomato", none))["text"] == (
         "[Water] None needed today: 30 mm missing around the roots, up to 34 mm may be. "
         "12 mm of likely rain are reckoned in."
@@ -296,8 +296,8 @@ def test_advice_for_people() -> None:
 def test_times_as_people_say_them(hours: int, korean: str, english: str) -> None:
     """The day by name and date, the hour by its part of the day."""
     now, at = NOW, NOW + timedelta(hours=hours)
-    assert Speaker("ko", SEOUL).time(at, now) == korean
-    assert Speaker("en", SEOUL).time(at, now) == english
+    assert Locale("ko", SEOUL).time(at, now) == korean
+    assert Locale("en", SEOUL).time(at, now) == english
 
 
 def test_numbers_as_people_read_them() -> None:
@@ -308,7 +308,7 @@ def test_numbers_as_people_read_them() -> None:
     sure = replace(MET, probability=0.9996)
     made = messages.event_message(VOICE, RULE, replace(verdict(Edge.RAISED), evidence=sure))
     assert "가능성 99%" in body(made)["text"]
-    assert Speaker("ko", SEOUL).duration(timedelta(hours=49)) == "2일"
+    assert Locale("ko", SEOUL).duration(timedelta(hours=49)) == "2일"
 
 
 def test_own_text_of_a_rule() -> None:
@@ -345,7 +345,7 @@ def test_same_hour_gives_the_same_ids() -> None:
     next_hour = replace(VOICE, now=VOICE.now + timedelta(hours=1))
     weather = forecast([20.0, 21.0])
 
-    def ids(voice: Voice, celsius: float = 20.0) -> list[str]:
+    def ids(voice: MessageContext, celsius: float = 20.0) -> list[str]:
         made = status.forecast_messages(voice, replace(weather, targets=weather.targets))
         state = messages.state_message(voice, RULE, Latch(rule="heat"), replace(MET, value=celsius))
         return [m.id for m in (*made, state)]

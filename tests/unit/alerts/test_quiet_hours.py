@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from edge_agent.alerts.evaluation import Case, Verdict, judge
+from edge_agent.alerts.evaluation import DecisionInputs, RuleDecision, judge
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.quiet_hours import quiet
 from edge_agent.alerts.state_machine import Edge, Latch, Level
@@ -36,13 +36,13 @@ def rule(**keys: object) -> Rule:
     return msgspec.convert(base | keys, Rule)
 
 
-def walk(one: Rule, *values: float | None, hours: QuietHours = NIGHT) -> list[Verdict]:
+def walk(one: Rule, *values: float | None, hours: QuietHours = NIGHT) -> list[RuleDecision]:
     """Verdicts of hourly readings from 21:30 on, in Seoul."""
     latch, found = Latch(rule="hot"), []
     for step, value in enumerate(values):
         now = EVENING + step * HOUR
         verdict = judge(
-            Case(
+            DecisionInputs(
                 rule=one,
                 latch=latch,
                 now=now,

@@ -12,8 +12,8 @@ import pytest
 
 from edge_agent.contract import schema
 from edge_agent.messages import status
-from edge_agent.messages.envelope import Voice
-from edge_agent.messages.locale import Speaker
+from edge_agent.messages.envelope import MessageContext
+from edge_agent.messages.locale import Locale
 from edge_agent.messages.topics import Topics
 from edge_agent.observations import export
 from edge_agent.settings import Device
@@ -47,7 +47,7 @@ def lake(tmp_path: Path) -> Lake:
 def told(**changes: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key of the payload
     """Topic and payload as an agent makes them, with changes to the payload."""
     topics = Topics.of("hill", "edge-1")
-    voice = Voice(topics, Speaker("ko", ZoneInfo("Asia/Seoul")), NOW, "trusted", "model", 7)
+    voice = MessageContext(topics, Locale("ko", ZoneInfo("Asia/Seoul")), NOW, "trusted", "model", 7)
     made = status.history_message(voice, export.identity(Device(site="hill")), HOURS)
     return made.topic, json.dumps(json.loads(made.payload) | changes).encode()
 

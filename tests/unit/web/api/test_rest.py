@@ -18,7 +18,7 @@ from edge_agent.core.runtime import DATABASE
 from edge_agent.web.api.openapi import document
 from edge_agent.web.api.routes import ROUTES
 from edge_agent.web.app import Application, Busy
-from edge_agent.web.snapshot import Board
+from edge_agent.web.snapshot import SnapshotBoard
 from tests.fakes.shown_farm import NOON, ShownFarm
 from tests.fakes.tuned import tuning_of
 from tests.fakes.web_client import WebClient
@@ -91,9 +91,9 @@ def test_document_in_docs_is_the_one_that_is_made() -> None:
 def test_the_release_says_what_is_fitted_to_the_farm(client: WebClient, farm: ShownFarm) -> None:
     """Targets, newest hour of the history and figures; null where the release has nothing."""
     assert client.get("/api/release").json["tuned"] is None
-    assert farm.board.view is not None
-    tuned = replace(farm.board.view, tuning=tuning_of(farm.models.manifest))
-    board = Board()
+    assert farm.board.snapshot is not None
+    tuned = replace(farm.board.snapshot, tuning=tuning_of(farm.models.manifest))
+    board = SnapshotBoard()
     board.show(tuned)
     own = WebClient(Application(board, farm.clock, farm.runtime.state, lambda: None, farm.ask))
     assert own.get("/api/release").json["tuned"] == {
@@ -277,7 +277,7 @@ def test_head_has_no_body(client: WebClient) -> None:
 def test_before_the_first_cycle(farm: ShownFarm) -> None:
     """Nothing is known yet: 503 with a time to come back, alive but not ok, a page that waits."""
     database = farm.runtime.state / DATABASE
-    client = WebClient(Application(Board(), farm.clock, database, lambda: None, farm.ask))
+    client = WebClient(Application(SnapshotBoard(), farm.clock, database, lambda: None, farm.ask))
     heard = client.get("/api/latest")
     assert (heard.status, "Retry-After" in heard.headers) == (503, True)
     assert client.get("/health").json == {"ok": False}

@@ -22,22 +22,22 @@ from tests.fakes.tuned import tuning_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.web.snapshot import View
+    from edge_agent.web.snapshot import Snapshot
 
 VOID = {"meta", "link", "input"}
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[View]:
+def view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
     """A farm after 27 hours of work."""
     farm = ShownFarm(tmp_path_factory.mktemp("farm"))
     farm.work()
-    assert farm.board.view is not None
-    yield farm.board.view
+    assert farm.board.snapshot is not None
+    yield farm.board.snapshot
     farm.close()
 
 
-def _page(view: View | None, language: str = "ko", *, acts: bool = False) -> str:
+def _page(view: Snapshot | None, language: str = "ko", *, acts: bool = False) -> str:
     return page(view, CONNECTED, (), NOON, language=language, acts=acts)
 
 
@@ -60,7 +60,7 @@ class _Balance(HTMLParser):
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
-def test_the_page_is_well_formed(view: View, language: str) -> None:
+def test_the_page_is_well_formed(view: Snapshot, language: str) -> None:
     """Every element is closed, every id is there once."""
     checked = _Balance()
     checked.feed(_page(view, language, acts=True))
@@ -68,13 +68,13 @@ def test_the_page_is_well_formed(view: View, language: str) -> None:
     assert len(set(checked.ids)) == len(checked.ids)
 
 
-def test_english_page_has_no_korean_of_its_own(view: View) -> None:
+def test_english_page_has_no_korean_of_its_own(view: Snapshot) -> None:
     """But for the farm's name and the switch every word is translated."""
     text = _page(view, "en").replace("햇살농장 1호동", "").replace("한국어", "")
     assert re.findall("[가-힣]+", text) == []
 
 
-def test_text_is_escaped(view: View) -> None:
+def test_text_is_escaped(view: Snapshot) -> None:
     """A name from the configuration is text, never markup."""
     device = msgspec.structs.replace(view.config.device, name='<script>alert("1")</script>')
     config = msgspec.structs.replace(view.config, device=device)
@@ -90,7 +90,7 @@ def test_markup_escapes_what_it_did_not_make() -> None:
     assert tag("input", required=True, disabled=False, value=None) == "<input required/>"
 
 
-def test_without_a_forecast_the_page_says_why(view: View) -> None:
+def test_without_a_forecast_the_page_says_why(view: Snapshot) -> None:
     """No chart, no number; the reason stands in their place."""
     assert view.decision is not None
     none = replace(view.decision, forecast=NoForecast(NOON, "no approved release is installed"))
@@ -99,7 +99,7 @@ def test_without_a_forecast_the_page_says_why(view: View) -> None:
     assert 'id="ahead-temperature-t"' not in made
 
 
-def test_the_page_says_what_is_fitted_to_the_farm(view: View) -> None:
+def test_the_page_says_what_is_fitted_to_the_farm(view: Snapshot) -> None:
     """Which quantities, on observations up to when, in both languages; else nothing of it."""
     fitted = replace(view, tuning=tuning_of(manifest()))
     assert "air temperature, relative humidity (observations up to Mon 01 Jun 08:00)" in _page(
@@ -111,7 +111,7 @@ def test_the_page_says_what_is_fitted_to_the_farm(view: View) -> None:
         assert "Fitted to this farm" not in _page(plain, "en")
 
 
-def test_normals_claim_no_observation(view: View) -> None:
+def test_normals_claim_no_observation(view: Snapshot) -> None:
     """A forecast from normals has no age of data, and alerts do not say what was observed."""
     assert view.decision is not None
     assert view.forecast is not None
@@ -123,13 +123,13 @@ def test_normals_claim_no_observation(view: View) -> None:
     assert "observed up to" not in _page(shown, "en")
 
 
-def test_buttons_are_there_only_where_they_work(view: View) -> None:
+def test_buttons_are_there_only_where_they_work(view: Snapshot) -> None:
     """Without a token nothing can be changed, so nothing is offered."""
     assert "<button" not in _page(view)
     assert _page(view, acts=True).count("<button") == 5
 
 
-def test_an_old_reading_is_marked(view: View) -> None:
+def test_an_old_reading_is_marked(view: Snapshot) -> None:
     """A reading beyond its limit says so, in words and not by colour alone."""
     made = _page(view, "en")
     (tile,) = re.findall(r'<div class="tile stale">.*?</div>', made)
@@ -137,7 +137,7 @@ def test_an_old_reading_is_marked(view: View) -> None:
     assert "Soil" in tile
 
 
-def test_a_chart_stays_within_its_frame(view: View) -> None:
+def test_a_chart_stays_within_its_frame(view: Snapshot) -> None:
     """Every point lies inside the drawing."""
     made = _page(view)
     points = re.findall(r'class="point" cx="([\d.]+)" cy="([\d.]+)"', made)
@@ -145,6 +145,6 @@ def test_a_chart_stays_within_its_frame(view: View) -> None:
     assert all(0 < float(x) < WIDTH and 0 < float(y) < HEIGHT for x, y in points)
 
 
-def test_the_page_is_small(view: View) -> None:
+def test_the_page_is_small(view: Snapshot) -> None:
     """With everything it carries: well below 150 kB."""
     assert len(_page(view, acts=True).encode()) < 100_000
