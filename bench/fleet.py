@@ -39,7 +39,7 @@ from bench import reconnects  # noqa: E402 - the path is set above
 from bench.depot_load import cpu_s, nginx  # noqa: E402
 from edge_agent.contract.errors import NothingNew  # noqa: E402
 from edge_agent.mqtt.backoff import Backoff  # noqa: E402
-from edge_agent.updates.http_source import Pace  # noqa: E402
+from edge_agent.updates.http_source import HttpLimits  # noqa: E402
 from tests.fakes import farm  # noqa: E402
 from tests.fakes.certificates import Authority  # noqa: E402
 from tests.fakes.depot import Device, Yard  # noqa: E402
@@ -289,7 +289,9 @@ def follow(folder: Path, count: int) -> None:
     yard.publish("one")
     with nginx(yard.depot, folder) as (port, _):
         devices = [
-            Device(folder / f"device-{n}", yard.pinned, yard.clock, id=f"edge-{n}", pace=Pace())
+            Device(
+                folder / f"device-{n}", yard.pinned, yard.clock, id=f"edge-{n}", pace=HttpLimits()
+            )
             for n in range(count)
         ]
         for what in ("first pull", "unchanged poll"):

@@ -21,8 +21,7 @@ from edge_agent.contract.errors import ConfigError
 from edge_agent.contract.units import UNITS
 from edge_agent.settings import Config
 from edge_agent.system import locations, struct_decoder
-from edge_agent.system.struct_decoder import Problem
-from edge_agent.system.toml_lines import line_of
+from edge_agent.system.struct_decoder import Problem, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

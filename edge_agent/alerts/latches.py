@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.alerts.state_machine import Latch
-from edge_agent.system.database import faults_told, migrate, transaction
+from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,7 +32,7 @@ class Latches:
 
     def all(self) -> dict[str, Latch]:
         """Every latch; one that cannot be read (written by a newer agent) is left out, said."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute("SELECT rule, state FROM latches ORDER BY rule").fetchall()
         found = {}
         for name, state in rows:

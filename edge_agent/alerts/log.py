@@ -10,7 +10,7 @@ import msgspec
 
 from edge_agent.contract.errors import InputMissing
 from edge_agent.messages.payloads import AlertEvent
-from edge_agent.system.database import faults_told, migrate, transaction
+from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -84,7 +84,7 @@ class AlertLog:
 
     def newest(self, count: int) -> list[LoggedEdge]:
         """The last `count` edges, oldest first."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT at, rule, edge, text, id FROM alert_log ORDER BY seq DESC LIMIT ?",
                 (count,),
@@ -93,7 +93,7 @@ class AlertLog:
 
     def before(self, number: int | None, most: int) -> list[tuple[int, LoggedEdge]]:
         """The newest `most` edges with a smaller number than that, newest first."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT seq, at, rule, edge, text, id FROM alert_log "
                 "WHERE seq < coalesce(?, seq + 1) ORDER BY seq DESC LIMIT ?",
@@ -109,7 +109,7 @@ class AlertLog:
         Raises:
             InputMissing: There is none, or it was kept by an agent that froze no inputs.
         """
-        with faults_told(self._db):
+        with storage_errors(self._db):
             row = self._db.execute(
                 "SELECT event, inputs FROM alert_log "
                 "WHERE substr(id, -length(?)) = ? ORDER BY seq DESC LIMIT 1",

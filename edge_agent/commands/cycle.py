@@ -76,7 +76,7 @@ def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
         wait_s: Longest time to try the broker.
     """
     from edge_agent.core import delivery_setup
-    from edge_agent.system.instance_lock import Sole
+    from edge_agent.system.instance_lock import InstanceLock
 
     # An hour of another day is delivered by that day's clock: its messages would all be too old.
     shift = at - runtime.clock.now() if at else timedelta(0)
@@ -85,8 +85,8 @@ def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
         known = runtime.known_time()
         return known + shift if known else None
 
-    with Sole(runtime.state) as sole:
-        if not sole.held():
+    with InstanceLock(runtime.state) as lock:
+        if not lock.held():
             return "`edge-agent run` delivers them"
         return delivery_setup.deliver(
             runtime.config,

@@ -17,7 +17,7 @@ from edge_agent.system.console import print_json, verbosity_options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.ops.doctor import Finding, Patient
+    from edge_agent.ops.doctor import Finding, Subject
 
 EXIT_FOUND_ERRORS = 1
 
@@ -64,8 +64,8 @@ def support_bundle(target: Path, config_path: Path | None) -> None:
     """
     from edge_agent.ops import support_bundle as bundle_module
 
-    patient = _patient(config_path)
-    names = bundle_module.write(target, patient, list(_findings(patient, offline=False)))
+    subject = _subject(config_path)
+    names = bundle_module.write(target, subject, list(_findings(subject, offline=False)))
     click.echo(f"{target}: {', '.join(names)}")
 
 
@@ -73,32 +73,32 @@ def _examined(config_path: Path | None, *, offline: bool) -> Iterator[Finding]:
     from edge_agent.ops.doctor import Finding, Outcome
 
     try:
-        patient = _patient(config_path)
+        subject = _subject(config_path)
     except ConfigError as fault:
         advice = "edge-agent check-config lists every fault with its line"
         yield Finding("configuration", Outcome.FAIL, str(fault), advice)
         return
-    yield from _findings(patient, offline=offline)
+    yield from _findings(subject, offline=offline)
 
 
-def _patient(config_path: Path | None) -> Patient:
-    from edge_agent.ops.doctor import Patient
+def _subject(config_path: Path | None) -> Subject:
+    from edge_agent.ops.doctor import Subject
     from edge_agent.system.clock import SystemClock
 
     loaded = config.load(config_path, os.environ)
     root = os.geteuid() == 0
     state = locations.state_folder(loaded.storage.path, os.environ, root=root)
-    return Patient(loaded, state, SystemClock(), os.environ)
+    return Subject(loaded, state, SystemClock(), os.environ)
 
 
-def _findings(patient: Patient, *, offline: bool) -> Iterator[Finding]:
+def _findings(subject: Subject, *, offline: bool) -> Iterator[Finding]:
     from edge_agent.ops import doctor as device
-    from edge_agent.ops import doctor_links as links
+    from edge_agent.ops import doctor_connectivity as links
 
     yield device.Finding("configuration", device.Outcome.OK, "good")
-    yield from device.examine(patient)
+    yield from device.examine(subject)
     if not offline:
-        yield from links.examine(patient)
+        yield from links.examine(subject)
 
 
 def _say(finding: Finding) -> None:

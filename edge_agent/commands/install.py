@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import platform
 import struct
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from edge_agent.contract.errors import CannotCreate, Refused, StorageError, TryLater, UsageError
+from edge_agent.contract.errors import CannotCreate, Refused, StorageError, UsageError
 from edge_agent.ops.installation.child_env import outer_environment
 from edge_agent.ops.installation.installer import Installer
 from edge_agent.ops.installation.layout import Layout
@@ -22,6 +21,7 @@ from edge_agent.ops.installation.processor import missing_features
 from edge_agent.ops.installation.program_tree import own_tree
 from edge_agent.ops.installation.units import OfflineSystemctl, Systemctl
 from edge_agent.system.console import verbosity_options
+from edge_agent.system.file_lock import locked
 from edge_agent.system.locations import NAME
 
 if TYPE_CHECKING:
@@ -138,11 +138,7 @@ def _alone(layout: Layout) -> Iterator[None]:
         handle = (layout.versions / ".lock").open("wb")
     except OSError as fault:
         raise CannotCreate(f"{layout.versions}: {fault.strerror}") from fault
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as fault:
-            raise TryLater(f"{layout.versions}: another install is at work") from fault
+    with locked(handle, f"{layout.versions}: another install is at work"):
         yield
 
 

@@ -59,7 +59,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
     from edge_agent.core.runtime import DATABASE, Runtime
     from edge_agent.core.worker import Worker
     from edge_agent.system.clock import SystemClock
-    from edge_agent.system.instance_lock import Sole
+    from edge_agent.system.instance_lock import InstanceLock
     from edge_agent.system.logfmt import use_logfmt
     from edge_agent.system.memory_fallback import read_into_memory
     from edge_agent.system.sd_notify import Notifier
@@ -94,8 +94,8 @@ def run_service(log_format: str, config_path: Path | None) -> None:
             _log.warning("%s; going on in memory", fault)
             return Runtime(settings, state, clock, db=read_into_memory(state / DATABASE))
 
-    with Sole(state) as sole:
-        if not sole.held():
+    with InstanceLock(state) as lock:
+        if not lock.held():
             raise Unavailable(f"{state}: another edge-agent runs on this folder: stop it first")
         board = SnapshotBoard()
         with (
@@ -105,7 +105,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
                     inbox.put,
                     partial(update, config_path),
                     board.look if first.web.port else _unseen,
-                    alone=sole.held,
+                    alone=lock.held,
                 )
             ) as agent,
             _web(first.web, state, board=board, clock=clock, put=inbox.put, work=agent.ask),

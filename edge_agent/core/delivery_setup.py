@@ -1,4 +1,4 @@
-"""Builds the courier from the configuration, and carries the outbox to the broker once."""
+"""Builds the delivery from the configuration, and carries the outbox to the broker once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.core.events import EventQueue
 from edge_agent.core.masking import PASSWORD_CREDENTIAL
-from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.client import Broker, MqttConnection
 from edge_agent.mqtt.connection import Down, Event, Outgoing
-from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.tls import TlsFiles
 from edge_agent.system import locations
 
@@ -31,7 +31,7 @@ _FAILURES: Final = 2
 """The first may be a broker of the older protocol; the second says that nobody is there."""
 
 
-def open_courier(
+def open_delivery(
     config: Config,
     outbox: Outbox,
     topics: Topics,
@@ -41,8 +41,8 @@ def open_courier(
     subscriptions: Sequence[Subscription] = (),
     ping: str = "",
     env: Mapping[str, str] = os.environ,
-) -> Courier:
-    """Courier to the configured broker; nothing is connected yet.
+) -> Delivery:
+    """Delivery to the configured broker; nothing is connected yet.
 
     Args:
         config: `[mqtt]` and `[device]` are read.
@@ -54,8 +54,8 @@ def open_courier(
         ping: Topic of pings to oneself; empty = none.
         env: Where systemd names its credentials.
     """
-    return Courier(
-        MqttLink(broker_of(config, topics, env), report, clock),
+    return Delivery(
+        MqttConnection(broker_of(config, topics, env), report, clock),
         outbox,
         availability=topics.availability,
         subscriptions=subscriptions,
@@ -105,22 +105,22 @@ def deliver(
         StorageError: The disk refused.
     """
     inbox = EventQueue()
-    courier = open_courier(config, outbox, topics, inbox.put, clock)
+    delivery = open_delivery(config, outbox, topics, inbox.put, clock)
     end = clock.monotonic() + timeout_s
     failures = 0
     try:
         while failures < _FAILURES and clock.monotonic() < end and _waiting(outbox):
-            courier.tick(now())
+            delivery.tick(now())
             item = inbox.get(min(_TURN_S, max(end - clock.monotonic(), 0.0)))
             while item is not None:
                 if isinstance(item, Event):
                     failures += isinstance(item, Down)
-                    courier.handle(item, now())
+                    delivery.handle(item, now())
                 item = inbox.get(0.0)
-        problem = courier.state.problem
+        problem = delivery.state.problem
     finally:
-        courier.hang_up(_HANG_UP_S)
-        courier.write_down()
+        delivery.hang_up(_HANG_UP_S)
+        delivery.write_down()
     return problem or f"no answer within {timeout_s:g} s" if _waiting(outbox) else ""
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from edge_agent.core.events import Item
     from edge_agent.mqtt.connection import Event, Received
-    from edge_agent.mqtt.delivery import LinkState
+    from edge_agent.mqtt.delivery import ConnectionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ServiceStatus:
         updated_at: Time of the last update that succeeded, UTC; None before the first.
     """
 
-    link: LinkState
+    link: ConnectionState
     faults: Mapping[str, str]
     outcome: str
     cycle_s: float | None
@@ -79,11 +79,11 @@ class Work(Protocol):
         ...
 
     def reload(self) -> MessageDelivery:
-        """Take the configuration anew: a courier for it. Or raise, and keep all as it was."""
+        """Take the configuration anew: a delivery for it. Or raise, and keep all as it was."""
         ...
 
     def settle(self) -> None:
-        """After a new courier took over: the old one has parted, close what it used."""
+        """After a new delivery took over: the old one has parted, close what it used."""
         ...
 
     @property
@@ -92,22 +92,22 @@ class Work(Protocol):
         ...
 
     def shelter(self) -> MessageDelivery | None:
-        """The disk has refused: make room, or go on in memory with a courier for it.
+        """The disk has refused: make room, or go on in memory with a delivery for it.
 
         None when there is room again.
         """
         ...
 
     def go_home(self) -> MessageDelivery | None:
-        """Move from memory back to the disk; a courier for it, or None while it still refuses."""
+        """Move from memory back to the disk; a delivery for it, or None while it still refuses."""
         ...
 
 
 class MessageDelivery(Protocol):
-    """The courier, as seen from here."""
+    """The delivery, as seen from here."""
 
     @property
-    def state(self) -> LinkState:
+    def state(self) -> ConnectionState:
         """How the connection stands."""
         ...
 
@@ -116,7 +116,7 @@ class MessageDelivery(Protocol):
         ...
 
     def handle(self, event: Event, now: datetime | None) -> bool:
-        """Take in an event of the link; False where it is not the courier's."""
+        """Take in an event of the link; False where it is not the delivery's."""
         ...
 
     def hang_up(self, timeout_s: float) -> None:

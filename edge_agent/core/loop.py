@@ -32,6 +32,7 @@ from edge_agent.contract.errors import FarmError, NothingNew, StorageError
 from edge_agent.core.events import Fetched, Item, LoopCall, Signal
 from edge_agent.core.interfaces import ServiceStatus
 from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Subscribed, Up
+from edge_agent.system.jitter import jitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ class ServiceLoop:
 
     Args:
         work: What to do.
-        mail: The courier.
+        mail: The delivery.
         inbox: Where events come from.
         words: systemd.
         clock: Time.
@@ -232,7 +233,8 @@ class ServiceLoop:
         if not self._fetch_wanted:
             interval_s = self._work.pace.poll_interval_s
             mean_s = min(RETRY_S, interval_s) if failed else interval_s
-            self._fetch_at = self._clock.monotonic() + mean_s * (0.8 + 0.4 * self._random())
+            pause_s = jitter(0.8 * mean_s, 1.2 * mean_s, self._random)
+            self._fetch_at = self._clock.monotonic() + pause_s
         self._cycle_wanted = self._cycle_wanted or bool(news)
 
     def _reload(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract.errors import ConfigError
 from edge_agent.system.clock_trust import Timekeeper
-from edge_agent.updates.depot import TufDepot
+from edge_agent.updates.depot import TufClient
 from edge_agent.updates.slots import Slots
 from edge_agent.updates.source import FolderSource
 from edge_agent.updates.updater import Updater
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
     from edge_agent.settings import Config
     from edge_agent.system.ports import Clock
-    from edge_agent.updates.source import Source
+    from edge_agent.updates.source import DepotSource
 
 
 @contextlib.contextmanager
@@ -55,7 +55,7 @@ def open_updater(
 @contextlib.contextmanager
 def open_depot(
     config: Config, trust: Path, clock: Clock, *, place: str | None = None
-) -> Iterator[TufDepot]:
+) -> Iterator[TufClient]:
     """The configured depot, or another place.
 
     Args:
@@ -69,7 +69,7 @@ def open_depot(
     """
     root = _root(config.depot.root_file)
     with _source(place or config.depot.url or config.depot.path, clock) as source:
-        yield TufDepot(source, trust, root)
+        yield TufClient(source, trust, root)
 
 
 def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
@@ -100,7 +100,7 @@ def _root(root_file: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _source(place: str, clock: Clock) -> Iterator[Source]:
+def _source(place: str, clock: Clock) -> Iterator[DepotSource]:
     if not place:
         raise ConfigError(
             "[depot] has neither url nor path: set one, or name a place with `sync --from`"

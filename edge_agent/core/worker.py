@@ -12,20 +12,20 @@ from edge_agent import __version__
 from edge_agent.contract.errors import StorageError, TryLater, Unavailable
 from edge_agent.contract.forecast import Forecast
 from edge_agent.core import certificates, cycle
-from edge_agent.core.delivery_setup import open_courier
+from edge_agent.core.delivery_setup import open_delivery
 from edge_agent.core.events import Item, LoopCall, Signal
 from edge_agent.core.interfaces import Schedule
 from edge_agent.core.masking import PUSH_CREDENTIAL
 from edge_agent.core.runtime import DATABASE, Runtime
 from edge_agent.messages import envelope
 from edge_agent.mqtt import discovery
-from edge_agent.mqtt.commands import NAMES, CommandDesk, Request
+from edge_agent.mqtt.commands import NAMES, CommandHandler, Request
 from edge_agent.mqtt.connection import Received, Subscription
 from edge_agent.mqtt.outbox import Caps
-from edge_agent.mqtt.snooze import QuietOutbox
-from edge_agent.mqtt.webhook import Pusher, PushQueue
+from edge_agent.mqtt.snooze import SnoozingOutbox
+from edge_agent.mqtt.webhook import WebhookQueue, WebhookSender, sender
 from edge_agent.system import locations, memory_fallback
-from edge_agent.system.disk_reserve import Reserve
+from edge_agent.system.disk_reserve import DiskReserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.core.cycle import Decision
-    from edge_agent.mqtt.delivery import Courier
+    from edge_agent.mqtt.delivery import Delivery
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Worker:
         update: Pulls from the depot into a state folder and says what is new; see
             `update_process`.
         show: Looks at what there is, after each cycle and watch.
-        alone: Whether no other process speaks for the device; see `Sole`.
+        alone: Whether no other process speaks for the device; see `InstanceLock`.
 
     Raises:
         FarmError: As `open_runtime`.
@@ -80,8 +80,8 @@ class Worker:
         settings = self._runtime.config
         return Schedule(settings.depot.poll_interval_s, settings.mqtt.spread_s)
 
-    def mail(self) -> Courier:
-        """A courier for the runtime's outbox; nothing is connected yet."""
+    def mail(self) -> Delivery:
+        """A delivery for the runtime's outbox; nothing is connected yet."""
         runtime = self._runtime
         self._describe()
         self._withdraw()
@@ -92,7 +92,7 @@ class Worker:
         if mqtt.commands:
             names = (runtime.topics.command(name) for name in NAMES)
             wanted.extend(Subscription(topic, commands=True) for topic in names)
-        return open_courier(
+        return open_delivery(
             runtime.config,
             runtime.outbox,
             runtime.topics,
@@ -166,7 +166,7 @@ class Worker:
         _log.info("update: %s", self._update(runtime.state))
         return True
 
-    def reload(self) -> Courier:
+    def reload(self) -> Delivery:
         """See `service_seams.Work`."""
         if self.sheltered:
             raise TryLater("the disk refuses; the configuration is read anew once it takes writes")
@@ -177,7 +177,7 @@ class Worker:
         """See `service_seams.Work`."""
         return not self._runtime.on_disk
 
-    def shelter(self) -> Courier | None:
+    def shelter(self) -> Delivery | None:
         """See `service_seams.Work`."""
         before = self._runtime
         if self._reserve().give():
@@ -187,7 +187,7 @@ class Worker:
         fresh.take_over(before)
         return self._replace_by(fresh)
 
-    def go_home(self) -> Courier | None:
+    def go_home(self) -> Delivery | None:
         """See `service_seams.Work`."""
         before = self._runtime
         before.intake.flush(before.store)
@@ -202,7 +202,7 @@ class Worker:
         fresh.take_over(before)
         return self._replace_by(fresh)
 
-    def _replace_by(self, fresh: Runtime) -> Courier:
+    def _replace_by(self, fresh: Runtime) -> Delivery:
         self._before, self._runtime = self._runtime, fresh
         self._desk = self._make_desk()
         if self._pusher is not None:
@@ -221,7 +221,7 @@ class Worker:
             raise StorageError(_another(runtime.state))
 
     def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
-        """Work a request of the local API; see `CommandDesk.ask`."""
+        """Work a request of the local API; see `CommandHandler.ask`."""
         answer = self._desk.ask(name, payload)
         self._show(self._runtime, self._decision)
         return answer
@@ -232,18 +232,18 @@ class Worker:
         if before is not None:
             before.close()
 
-    def _reserve(self) -> Reserve:
-        return Reserve(self._runtime.state, self._runtime.config.storage.reserve_bytes)
+    def _reserve(self) -> DiskReserve:
+        return DiskReserve(self._runtime.state, self._runtime.config.storage.reserve_bytes)
 
     def _opened(self) -> Runtime:
         return self._furnished(self._open())
 
     def _furnished(self, runtime: Runtime) -> Runtime:
         if runtime.on_disk:
-            Reserve(runtime.state, runtime.config.storage.reserve_bytes).hold()
+            DiskReserve(runtime.state, runtime.config.storage.reserve_bytes).hold()
             self._file = memory_fallback.identity(runtime.state / DATABASE)
         stored = runtime.config.storage
-        runtime.outbox = QuietOutbox(
+        runtime.outbox = SnoozingOutbox(
             runtime.db,
             Caps(
                 stored.outbox_alerts_bytes,
@@ -261,14 +261,11 @@ class Worker:
         if self._pusher is not None:
             self._pusher.tick(self._runtime.known_time())
 
-    def _make_pusher(self) -> Pusher | None:
+    def _make_pusher(self) -> WebhookSender | None:
         runtime, settings = self._runtime, self._runtime.config.push
         if not settings.url:
             return None
-        # Loaded only where it is wanted.
-        from edge_agent.mqtt.webhook_http import sender
-
-        return Pusher(
+        return WebhookSender(
             _push_queue(runtime),
             sender(
                 settings.url,
@@ -300,10 +297,10 @@ class Worker:
         if made is not None:
             runtime.outbox.put(made)
 
-    def _make_desk(self) -> CommandDesk:
+    def _make_desk(self) -> CommandHandler:
         runtime = self._runtime
         outbox = runtime.outbox
-        assert isinstance(outbox, QuietOutbox)
+        assert isinstance(outbox, SnoozingOutbox)
 
         def later(wish: Signal, text: str) -> Callable[[Request], str]:
             def ask(_: Request) -> str:
@@ -320,7 +317,7 @@ class Worker:
         def republish(_: Request) -> str:
             return f"{outbox.say_again(runtime.known_time())} messages are said again"
 
-        return CommandDesk(
+        return CommandHandler(
             runtime.topics,
             {
                 "predict": later(Signal.CYCLE, "a cycle is worked now"),
@@ -347,6 +344,6 @@ def _another(state: Path) -> str:
     return f"{state}: another edge-agent runs on this folder: stop one of them"
 
 
-def _push_queue(runtime: Runtime) -> PushQueue:
+def _push_queue(runtime: Runtime) -> WebhookQueue:
     settings = runtime.config.push
-    return PushQueue(runtime.db, settings.severities, settings.template)
+    return WebhookQueue(runtime.db, settings.severities, settings.template)

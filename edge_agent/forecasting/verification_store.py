@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edge_agent.forecasting.verification import BLOCK_H, SHAPE, TALLY_SHAPE, PastForecast, hour_of
-from edge_agent.system.database import faults_told, migrate, transaction
+from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -58,7 +58,7 @@ class VerificationStore:
 
     def past_forecasts(self, since: datetime) -> list[PastForecast]:
         """Kept forecasts from origins at `since` or later, oldest first."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT issued, origin, source, body, chances FROM foreseen "
                 "WHERE origin >= ? ORDER BY origin",
@@ -89,7 +89,7 @@ class VerificationStore:
 
     def tallies(self, since: datetime) -> dict[tuple[int, str], np.ndarray]:
         """Sums by block and source, of the block of `since` and later ones."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT block, source, body FROM tallies WHERE block >= ? ORDER BY block",
                 (hour_of(since) // BLOCK_H,),
@@ -112,7 +112,7 @@ class VerificationStore:
 
     def rule_scores(self, since: datetime) -> dict[str, tuple[int, float, float]]:
         """Meaning -> decisions scored, Brier score, share in which the event came."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT rule, count(*), avg(squared), avg(happened) FROM rule_scores "
                 "WHERE issued >= ? GROUP BY rule ORDER BY rule",

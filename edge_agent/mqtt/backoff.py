@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.system.jitter import backoff, jitter
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,7 +32,6 @@ _HINTS: Final = {
     _SESSION_TAKEN_OVER: _TWIN,
 }
 _SUSPICIOUS: Final = 3
-_MOST_DOUBLINGS: Final = 16
 
 
 def hint(code: int | None) -> str:
@@ -39,7 +40,7 @@ def hint(code: int | None) -> str:
 
 
 class Backoff:
-    """One courier's patience.
+    """One delivery's patience.
 
     Args:
         random: Uniform numbers in [0, 1).
@@ -78,10 +79,11 @@ class Backoff:
 
     def pause(self, code: int | None) -> float:
         """Seconds to wait after an attempt or a connection that ended with this reason code."""
-        cap = min(self._longest_s, self._first_s * 2.0**self._failures)
-        self._failures = min(self._failures + 1, _MOST_DOUBLINGS)
+        longest_s = backoff(self._failures, self._first_s, self._longest_s)
+        self._failures += 1
         if code in _LOGIN:
-            return self._longest_s * (0.5 + 0.5 * self._random())
+            return jitter(self._longest_s / 2, self._longest_s, self._random)
         if code in _SLOW:
-            return min(self._longest_s, STABLE_S) * (1.0 + self._random())
-        return cap * self._random()
+            shortest_s = min(self._longest_s, STABLE_S)
+            return jitter(shortest_s, 2 * shortest_s, self._random)
+        return jitter(0.0, longest_s, self._random)

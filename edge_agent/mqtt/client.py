@@ -1,4 +1,4 @@
-"""MQTT over paho, the only module that imports it. Policy lives in `messaging.courier`."""
+"""MQTT over paho, the only module that imports it. Policy lives in `mqtt.delivery`."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Broker:
     will_delay_s: int = 30
 
 
-class MqttLink:
-    """`link.Link` over TCP or TLS.
+class MqttConnection:
+    """`connection.Connection` over TCP or TLS.
 
     Each attempt has its own paho client and its own thread: renewed certificates, another
     protocol and a half-dead socket need no special case.
@@ -90,27 +90,27 @@ class MqttLink:
         self._attempt: _Attempt | None = None
 
     def dial(self, version: Version) -> None:
-        """See `link.Link`."""
+        """See `connection.Connection`."""
         number = next(self._numbers)
         self._attempt = _Attempt(self._broker, version, number, self._report, self._clock)
         self._attempt.start()
 
     def publish(self, message: Outgoing) -> int | None:
-        """See `link.Link`."""
+        """See `connection.Connection`."""
         return None if self._attempt is None else self._attempt.publish(message)
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """See `link.Link`."""
+        """See `connection.Connection`."""
         if self._attempt is not None:
             self._attempt.subscribe(subscriptions)
 
     def drop(self) -> None:
-        """See `link.Link`."""
+        """See `connection.Connection`."""
         if self._attempt is not None:
             self._attempt.drop()
 
     def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
-        """See `link.Link`."""
+        """See `connection.Connection`."""
         if self._attempt is not None:
             self._attempt.hang_up(last, timeout_s)
             self._attempt = None
@@ -224,7 +224,7 @@ class _Attempt:
             reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(0)  # the courier keeps the window
+        client.max_inflight_messages_set(0)  # the delivery keeps the window
         client.will_set(
             broker.will.topic,
             broker.will.payload,

@@ -83,7 +83,7 @@ def json_schema(kind: str) -> bytes:
     return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"
 
 
-class CommandDesk:
+class CommandHandler:
     """Takes requests, calls what they ask for, puts the answers into the outbox.
 
     Args:

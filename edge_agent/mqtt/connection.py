@@ -110,7 +110,7 @@ class Received:
 Event = Up | Down | Acknowledged | Subscribed | Received
 
 
-class Link(Protocol):
+class Connection(Protocol):
     """One connection at a time to one broker."""
 
     def dial(self, version: Version) -> None:

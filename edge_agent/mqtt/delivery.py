@@ -2,7 +2,7 @@
 
 Rules (tests name the numbers):
 
-1. A broker that is away is normal: dial again after a pause (`messaging.backoff`).
+1. A broker that is away is normal: dial again after a pause (`mqtt.backoff`).
 2. Why a connection ended is said with what a person can do; so is a suspected second client with
    this id.
 3. With protocol `auto` every round begins with MQTT 5; a broker that refuses it, or hangs up
@@ -13,7 +13,7 @@ Rules (tests name the numbers):
    exceeded quota only slows down. One too long for this broker is a dead letter at once.
 6. A broker that has forgotten the session may have forgotten retained messages: say them again.
 7. A connection on which nothing is acknowledged for a minute, or a ping to oneself does not come
-   back any more (`messaging.pulse`), is dropped: connected but silent.
+   back any more (`mqtt.loopback`), is dropped: connected but silent.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from edge_agent.mqtt.backoff import (
 )
 from edge_agent.mqtt.connection import (
     Acknowledged,
+    Connection,
     Down,
     Event,
-    Link,
     Outgoing,
     Received,
     Subscribed,
@@ -43,14 +43,14 @@ from edge_agent.mqtt.connection import (
     Up,
     Version,
 )
-from edge_agent.mqtt.loopback import PATIENCE_S, Do, Pulse
+from edge_agent.mqtt.loopback import PATIENCE_S, LoopbackPing, PingAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from edge_agent.messages.message import Message
-    from edge_agent.mqtt.outbox import Entry
+    from edge_agent.mqtt.outbox import QueuedMessage
     from edge_agent.system.ports import Clock
 
 _log = logging.getLogger(__name__)
@@ -67,10 +67,10 @@ _ENVELOPE_BYTES: Final = 256
 """Room for the parts of a PUBLISH packet around topic and payload."""
 
 
-class Queue(Protocol):
-    """What the courier needs of an outbox."""
+class DeliveryQueue(Protocol):
+    """What the delivery needs of an outbox."""
 
-    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[Entry]:
+    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[QueuedMessage]:
         """Oldest messages behind a place."""
         ...
 
@@ -88,7 +88,7 @@ class Queue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkState:
+class ConnectionState:
     """For status and health.
 
     Attributes:
@@ -108,7 +108,7 @@ class LinkState:
     concerns: tuple[str, ...] = ()
 
 
-class Courier:
+class Delivery:
     """Give it every event of the link and call `tick` often; it never blocks.
 
     Args:
@@ -126,8 +126,8 @@ class Courier:
 
     def __init__(
         self,
-        link: Link,
-        outbox: Queue,
+        link: Connection,
+        outbox: DeliveryQueue,
         *,
         availability: str,
         subscriptions: Sequence[Subscription],
@@ -156,7 +156,7 @@ class Courier:
         self._problem = "not connected yet"
         self._connections = 0
         self._refused_topics: tuple[str, ...] = ()
-        self._pulse = Pulse()
+        self._loopback = LoopbackPing()
 
         self._in_flight: dict[int, Message] = {}
         self._acknowledged: deque[str] = deque()
@@ -164,10 +164,10 @@ class Courier:
         self._last_seq = 0
 
     @property
-    def state(self) -> LinkState:
+    def state(self) -> ConnectionState:
         """How the connection stands."""
         up = self._up
-        return LinkState(
+        return ConnectionState(
             connected=up is not None,
             version="" if up is None else up.version,
             problem="" if up is not None else self._problem,
@@ -202,7 +202,7 @@ class Courier:
         return ANSWER_S
 
     def handle(self, event: Event, now: datetime | None) -> bool:
-        """Take in what the link reports; False where it is not for the courier."""
+        """Take in what the link reports; False where it is not for the delivery."""
         match event:
             case Up():
                 self._on_up(event, now)
@@ -220,7 +220,7 @@ class Courier:
             case Received():
                 if event.topic != self._ping:
                     return False
-                self._pulse.hear(event.payload, self._clock.monotonic())
+                self._loopback.hear(event.payload, self._clock.monotonic())
         return True
 
     def hang_up(self, timeout_s: float) -> None:
@@ -246,7 +246,7 @@ class Courier:
         self._last_seq = 0
         self._link.publish(self._presence(b"online"))
         self._link.subscribe(self._subscriptions)
-        self._pulse.connected(moment)
+        self._loopback.connected(moment)
         _log.info("mqtt: connected, protocol %s", up.version)
         if not up.session_present:
             self._outbox.say_again(now)
@@ -303,30 +303,30 @@ class Courier:
                 if not self._send(entry.message, now, up):
                     break
                 self._last_seq = entry.seq
-        return min(SILENT_S, self._feel_the_pulse(moment))
+        return min(SILENT_S, self._check_loopback(moment))
 
-    def _feel_the_pulse(self, moment: float) -> float:
+    def _check_loopback(self, moment: float) -> float:
         if not self._ping:
             return SILENT_S
-        was_deaf = self._pulse.deaf
-        match self._pulse.judge(moment):
-            case Do.DROP:
+        was_deaf = self._loopback.deaf
+        match self._loopback.judge(moment):
+            case PingAction.DROP:
                 _log.warning("mqtt: own messages do not come back any more: connecting anew")
                 self._link.drop()
                 return SILENT_S
-            case Do.SUBSCRIBE:
+            case PingAction.SUBSCRIBE:
                 self._link.subscribe(self._subscriptions)
                 self._send_ping(moment)
-            case Do.PING:
+            case PingAction.PING:
                 self._send_ping(moment)
-            case Do.NOTHING:
+            case PingAction.NOTHING:
                 pass
-        if self._pulse.deaf and not was_deaf:
+        if self._loopback.deaf and not was_deaf:
             _log.warning("mqtt: %s", self._deafness())
-        return self._pulse.due_in(moment)
+        return self._loopback.due_in(moment)
 
     def _send_ping(self, moment: float) -> None:
-        payload = self._pulse.next_payload(moment)
+        payload = self._loopback.next_payload(moment)
         self._link.publish(Outgoing(self._ping, payload, expiry_s=int(PATIENCE_S)))
 
     def _deafness(self) -> str:
@@ -336,7 +336,7 @@ class Courier:
         if self._refused_topics:
             topics = ", ".join(self._refused_topics)
             yield f"broker does not allow listening to {topics}: check its access list"
-        if self._pulse.deaf:
+        if self._loopback.deaf:
             yield self._deafness()
         young = self._clock.monotonic() - self._up_since < STABLE_S
         if young and (twin := self._backoff.twin(None)):

@@ -18,8 +18,8 @@ PATIENCE_S: Final = 30.0
 _SOON_S: Final = 10.0
 
 
-class Do(Enum):
-    """What a courier should do now."""
+class PingAction(Enum):
+    """What a delivery should do now."""
 
     NOTHING = "nothing"
     PING = "ping"
@@ -27,8 +27,8 @@ class Do(Enum):
     DROP = "drop the connection"
 
 
-class Pulse:
-    """Judges one courier's connections; times are seconds of a monotonic clock.
+class LoopbackPing:
+    """Judges one delivery's connections; times are seconds of a monotonic clock.
 
     Attributes:
         deaf: No ping has come back though one should have: said to people.
@@ -51,22 +51,22 @@ class Pulse:
         at = self._next_at if self._sent_at is None else self._sent_at + PATIENCE_S
         return max(at - moment, 0.0)
 
-    def judge(self, moment: float) -> Do:
+    def judge(self, moment: float) -> PingAction:
         """What to do now; call it often while connected."""
         if self._sent_at is None:
-            return Do.PING if moment >= self._next_at else Do.NOTHING
+            return PingAction.PING if moment >= self._next_at else PingAction.NOTHING
         if moment - self._sent_at < PATIENCE_S:
-            return Do.NOTHING
+            return PingAction.NOTHING
         self._sent_at = None
         self._missed += 1
         if self._missed == 1:
-            return Do.SUBSCRIBE
+            return PingAction.SUBSCRIBE
         self.deaf = not self._heard_before
         if self.deaf:
             self._next_at = moment + EVERY_S
-            return Do.NOTHING
+            return PingAction.NOTHING
         self._heard_before = False
-        return Do.DROP
+        return PingAction.DROP
 
     def next_payload(self, moment: float) -> bytes:
         """Payload of the ping that is sent now."""

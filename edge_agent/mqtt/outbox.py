@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent.messages.message import Kind, Message
-from edge_agent.system.database import faults_told, migrate, transaction
+from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -77,7 +77,7 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class QueuedMessage:
     """A message with its place in the queue; places only grow."""
 
     seq: int
@@ -131,7 +131,7 @@ class Outbox:
             self._insert(message)
         return True
 
-    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[Entry]:
+    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[QueuedMessage]:
         """The oldest messages behind place `after`; drops and counts the expired ones (rule 4).
 
         Args:
@@ -141,12 +141,12 @@ class Outbox:
         """
         if now is not None:
             self._expire(_ms(now))
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 f"SELECT seq, {COLUMNS} FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - fixed column names
                 (after, limit),
             ).fetchall()
-        return [Entry(row[0], message_of(row[1:])) for row in rows]
+        return [QueuedMessage(row[0], message_of(row[1:])) for row in rows]
 
     def delivered(self, ids: Iterable[str]) -> None:
         """The broker has these: remove them, remember their ids and the retained ones (rule 7)."""
@@ -217,7 +217,7 @@ class Outbox:
 
     def waiting(self, topic: str) -> bytes:
         """Newest payload, not an empty one, that waits on a topic; empty where none does."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             row = self._db.execute(
                 "SELECT payload FROM outbox WHERE topic = ? AND length(payload) > 0 "
                 "ORDER BY seq DESC LIMIT 1",
@@ -227,7 +227,7 @@ class Outbox:
 
     def last_said(self, topic: str) -> bytes:
         """Payload of the last delivered retained message of a topic; empty where none was."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             row = self._db.execute(
                 "SELECT payload FROM outbox_retained WHERE topic = ?", (topic,)
             ).fetchone()
@@ -235,7 +235,7 @@ class Outbox:
 
     def counts(self) -> Counts:
         """How the queue stands."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             waiting = self._db.execute(
                 "SELECT kind, count(*), sum(size) FROM outbox GROUP BY kind"
             ).fetchall()
@@ -275,7 +275,7 @@ class Outbox:
                     used[rank] -= size
 
     def _expire(self, now_ms: int) -> None:
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT kind, count(*) FROM outbox WHERE expires_ms <= ? GROUP BY kind", (now_ms,)
             ).fetchall()

@@ -12,7 +12,7 @@ import msgspec
 from edge_agent.contract.errors import InputMissing, StorageError
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.outbox import COLUMNS, count, message_of
-from edge_agent.system.database import faults_told, transaction
+from edge_agent.system.database import storage_errors, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ def rows(db: sqlite3.Connection) -> Iterator[Row]:
     Raises:
         StorageError: The file is damaged from here on.
     """
-    with faults_told(db):
+    with storage_errors(db):
         for row in db.execute(f"SELECT {COLUMNS} FROM outbox ORDER BY seq"):  # noqa: S608 - fixed column names
             yield Row(message_of(row), None)
         for row in db.execute(f"SELECT {COLUMNS}, reason FROM outbox_dead ORDER BY seq"):  # noqa: S608 - fixed column names
@@ -64,7 +64,7 @@ def rows(db: sqlite3.Connection) -> Iterator[Row]:
 def counters(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
     """What was delivered, dropped and refused since the file was made, by class."""
     found: dict[str, dict[str, int]] = {}
-    with faults_told(db):
+    with storage_errors(db):
         for what, kind, number in db.execute("SELECT what, kind, n FROM outbox_counts"):
             found.setdefault(what, {})[tuple(Kind)[kind].value] = number
     return found

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.mqtt.backoff import hint
-from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.client import Broker, MqttConnection
 from edge_agent.mqtt.connection import (
     Acknowledged,
     Down,
@@ -40,7 +40,7 @@ _REFUSAL: Final = 0x80
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProbeStep:
     """One step: whether it went well, what was seen, what to do where it did not.
 
     Attributes:
@@ -54,7 +54,7 @@ class Step:
     ends: datetime | None = None
 
 
-def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[Step]:
+def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[ProbeStep]:
     """The steps, up to and with the first that fails.
 
     Args:
@@ -76,7 +76,7 @@ def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[S
         will_delay_s=0,
     )
     events: queue.Queue[Event] = queue.Queue()
-    link = MqttLink(guest, events.put, clock)
+    link = MqttConnection(guest, events.put, clock)
     versions: tuple[Version, ...] = ("5", "3.1.1") if protocol == "auto" else (_version(protocol),)
     answer: Event | None = None
     for version in versions:
@@ -88,18 +88,18 @@ def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[S
         link.hang_up(None, 1.0)
         yield _turned_away(answer)
         return
-    yield Step("broker login", good=True, seen=f"MQTT {answer.version} as {guest.client_id}")
+    yield ProbeStep("broker login", good=True, seen=f"MQTT {answer.version} as {guest.client_id}")
     try:
         yield _loop(link, topic, events)
     finally:
         link.hang_up(Outgoing(topic, b"doctor", expiry_s=1, json=False), 4.0)
 
 
-def _reach(broker: Broker) -> Iterator[Step]:
+def _reach(broker: Broker) -> Iterator[ProbeStep]:
     place = f"{broker.host}:{broker.port}"
     try:
         with socket.create_connection((broker.host, broker.port), WAIT_S) as connection:
-            yield Step("broker reach", good=True, seen=place)
+            yield ProbeStep("broker reach", good=True, seen=place)
             if broker.tls is None:
                 return
             context = tls_context(broker.tls)
@@ -108,26 +108,26 @@ def _reach(broker: Broker) -> Iterator[Step]:
                 seconds = ssl.cert_time_to_seconds(str(peer["notAfter"]))
                 end = datetime.fromtimestamp(seconds, UTC)
                 seen = f"{secure.version()}, the broker's certificate ends {end:%Y-%m-%d}"
-                yield Step("broker TLS", good=True, seen=seen, ends=end)
+                yield ProbeStep("broker TLS", good=True, seen=seen, ends=end)
     except ssl.SSLError as fault:
-        yield Step(
+        yield ProbeStep(
             "broker TLS", good=False, seen=f"{fault.reason or fault}: {place}",
             advice="check mqtt.tls.ca, the name in the broker's certificate and this clock",
         )  # fmt: skip
     except OSError as fault:
-        yield Step(
+        yield ProbeStep(
             "broker reach", good=False, seen=f"{place}: {fault.strerror or fault}",
             advice="check mqtt.host, mqtt.port, the network and whether the broker runs",
         )  # fmt: skip
 
 
-def _turned_away(answer: Event | None) -> Step:
+def _turned_away(answer: Event | None) -> ProbeStep:
     seen, code = (answer.reason, answer.code) if isinstance(answer, Down) else ("no answer", None)
     advice = hint(code) or "look into the broker's log"
-    return Step("broker login", good=False, seen=seen, advice=advice)
+    return ProbeStep("broker login", good=False, seen=seen, advice=advice)
 
 
-def _loop(link: MqttLink, topic: str, events: queue.Queue[Event]) -> Step:
+def _loop(link: MqttConnection, topic: str, events: queue.Queue[Event]) -> ProbeStep:
     link.subscribe([Subscription(topic, own=True)])
     subscribed = _next(events, Subscribed)
     if not isinstance(subscribed, Subscribed) or subscribed.refused:
@@ -145,12 +145,12 @@ def _loop(link: MqttLink, topic: str, events: queue.Queue[Event]) -> Step:
             said = True
         elif isinstance(event, Received):
             heard = heard or event.payload == payload
-    return Step("broker loop", good=True, seen=f"published and heard on {topic}")
+    return ProbeStep("broker loop", good=True, seen=f"published and heard on {topic}")
 
 
-def _not_allowed(topic: str, seen: str) -> Step:
+def _not_allowed(topic: str, seen: str) -> ProbeStep:
     advice = f"let this client write and read {topic} (docs/mqtt.md has an access list)"
-    return Step("broker loop", good=False, seen=seen, advice=advice)
+    return ProbeStep("broker loop", good=False, seen=seen, advice=advice)
 
 
 def _next(events: queue.Queue[Event], *kinds: type[Event]) -> Event | None:

@@ -17,7 +17,7 @@ import msgspec
 
 from edge_agent.contract.errors import BadData
 from edge_agent.mqtt.outbox import Caps, Outbox
-from edge_agent.system.database import faults_told, migrate, transaction
+from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,7 +33,7 @@ _STEPS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Suppression:
     """What is held back of a rule: updates, where it was seen; starts too, until then."""
 
     seen: bool
@@ -44,7 +44,7 @@ class _News(msgspec.Struct):
     event_type: str = ""
 
 
-class QuietOutbox(Outbox):
+class SnoozingOutbox(Outbox):
     """An outbox that holds back the news of seen and snoozed rules; `put` says False for them.
 
     Args:
@@ -102,15 +102,15 @@ class QuietOutbox(Outbox):
             )
         return f"{rule}: quiet until {end:%Y-%m-%dT%H:%MZ}"
 
-    def held(self) -> dict[str, Held]:
+    def held(self) -> dict[str, Suppression]:
         """Rules whose news are held back now."""
         now = self._clock.now()
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute("SELECT rule, until, seen FROM quiet").fetchall()
         found = {}
         for rule, until, seen in rows:
             end = None if until is None else datetime.fromtimestamp(until, UTC)
-            held = Held(bool(seen), end if end is not None and now < end else None)
+            held = Suppression(bool(seen), end if end is not None and now < end else None)
             if held.seen or held.until is not None:
                 found[rule] = held
         return found
@@ -127,7 +127,7 @@ class QuietOutbox(Outbox):
         return new
 
     def _held_back(self, rule: str, message: Message) -> bool:
-        with faults_told(self._db):
+        with storage_errors(self._db):
             row = self._db.execute(
                 "SELECT until, seen FROM quiet WHERE rule = ?", (rule,)
             ).fetchone()

@@ -16,11 +16,13 @@ import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from edge_agent.contract.errors import FarmError, Refused, TryLater
-from edge_agent.system.database import faults_told, migrate, transaction
+from edge_agent.system.database import migrate, storage_errors, transaction
+from edge_agent.system.jitter import backoff, jitter
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,6 +36,8 @@ _log = logging.getLogger(__name__)
 MOST: Final = 200
 FIRST_PAUSE_S: Final = 10.0
 LONGEST_PAUSE_S: Final = 1800.0
+TIMEOUT_S: Final = 10.0
+_LATER: Final = {408, 425, 429}
 _STEPS: Final = (
     """CREATE TABLE push (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,
   body BLOB NOT NULL, expires INTEGER NOT NULL) STRICT""",
@@ -47,14 +51,14 @@ class _Alert(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WebhookAlert:
     """One thing to push."""
 
     id: str
     body: bytes
 
 
-class PushQueue:
+class WebhookQueue:
     """What waits to be pushed. Every method raises `StorageError` when the disk refuses.
 
     Args:
@@ -85,7 +89,7 @@ class PushQueue:
             )
             db.execute("DELETE FROM push WHERE seq <= (SELECT max(seq) FROM push) - ?", (MOST,))
 
-    def due(self, now: datetime | None) -> Entry | None:
+    def due(self, now: datetime | None) -> WebhookAlert | None:
         """The oldest that is not outdated; drops outdated ones.
 
         Args:
@@ -94,9 +98,9 @@ class PushQueue:
         if now is not None:
             with transaction(self._db) as db:
                 db.execute("DELETE FROM push WHERE expires <= ?", (int(now.timestamp()),))
-        with faults_told(self._db):
+        with storage_errors(self._db):
             row = self._db.execute("SELECT id, body FROM push ORDER BY seq LIMIT 1").fetchone()
-        return Entry(*row) if row else None
+        return WebhookAlert(*row) if row else None
 
     def done(self, name: str) -> None:
         """This one is over."""
@@ -104,7 +108,7 @@ class PushQueue:
             db.execute("DELETE FROM push WHERE id = ?", (name,))
 
 
-class Pusher:
+class WebhookSender:
     """Carries the queue to its address; lives on the loop's thread, sends from others.
 
     Args:
@@ -118,7 +122,7 @@ class Pusher:
 
     def __init__(
         self,
-        queue: PushQueue,
+        queue: WebhookQueue,
         send: Callable[[bytes], None],
         report: Callable[[Callable[[], None]], None],
         *,
@@ -147,33 +151,33 @@ class Pusher:
         """
         if self._busy or self._clock.monotonic() < self._not_before:
             return
-        entry = self._queue.due(now)
-        if entry is not None:
+        alert = self._queue.due(now)
+        if alert is not None:
             self._busy = True
-            self._start_thread(lambda: self._carry(entry))
+            self._start_thread(lambda: self._carry(alert))
 
-    def _carry(self, entry: Entry) -> None:
+    def _carry(self, alert: WebhookAlert) -> None:
         fault: Exception | None = None
         try:
-            self._send(entry.body)
+            self._send(alert.body)
         except Exception as raised:  # noqa: BLE001 - told to the loop, which tries again
             fault = raised
-        self._report(lambda: self._settle(entry, fault))
+        self._report(lambda: self._settle(alert, fault))
 
     def close(self) -> None:
         """Leave the queue alone; what is on its way may be sent once more by the next one."""
         self._closed = True
 
-    def _settle(self, entry: Entry, fault: Exception | None) -> None:
+    def _settle(self, alert: WebhookAlert, fault: Exception | None) -> None:
         if self._closed:
             return
         self._busy = False
         if fault is not None and not isinstance(fault, Refused):
-            cap = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**self._failures)
-            self._failures = min(self._failures + 1, 16)
-            self._not_before = self._clock.monotonic() + cap * self._random()
+            longest_s = backoff(self._failures, FIRST_PAUSE_S, LONGEST_PAUSE_S)
+            self._failures += 1
+            self._not_before = self._clock.monotonic() + jitter(0.0, longest_s, self._random)
             raise fault if isinstance(fault, FarmError) else TryLater(f"push: {fault}")
-        self._queue.done(entry.id)
+        self._queue.done(alert.id)
         self._failures = 0
         if fault is not None:
             self.refused += 1
@@ -183,3 +187,36 @@ class Pusher:
 
 def _daemon(target: Callable[[], None]) -> None:
     threading.Thread(target=target, name="push", daemon=True).start()
+
+
+def sender(url: str, token: Callable[[], str | None], *, json: bool) -> Callable[[bytes], None]:
+    """What sends one body.
+
+    Args:
+        url: Where to; redirects are not followed.
+        token: Read at each try; sent as a bearer token where there is one.
+        json: The body is JSON; otherwise plain text.
+    """
+    import httpx  # costs start-up time, and few devices push
+
+    host = urlsplit(url).hostname
+    kind = "application/json" if json else "text/plain; charset=utf-8"
+
+    def send(body: bytes) -> None:
+        headers = {"Content-Type": kind}
+        secret = token()
+        if secret is not None:
+            headers["Authorization"] = f"Bearer {secret}"
+        try:
+            with httpx.stream(
+                "POST", url, content=body, headers=headers, timeout=TIMEOUT_S
+            ) as answer:
+                status = answer.status_code
+        except httpx.HTTPError as fault:
+            raise TryLater(f"push to {host}: {type(fault).__name__}; tried again") from fault
+        if status in _LATER or status >= 500:
+            raise TryLater(f"push to {host}: answered {status}; tried again")
+        if not 200 <= status < 300:
+            raise Refused(f"push to {host}: refused with {status}: check push.url and its token")
+
+    return send

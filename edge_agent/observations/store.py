@@ -24,7 +24,7 @@ from edge_agent.contract.schema import (
     TIME_DTYPE,
 )
 from edge_agent.observations.sensors import Sample
-from edge_agent.system.database import faults_told, migrate, transaction
+from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -98,7 +98,7 @@ class Store:
 
         At most the first `most` of them; -1 = all.
         """
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 f"SELECT time * 1000000, {', '.join(_COLUMNS)} FROM observations "  # noqa: S608 - names from the schema
                 "WHERE source = ? AND time BETWEEN ? AND ? ORDER BY time LIMIT ?",
@@ -109,7 +109,7 @@ class Store:
 
     def newest(self, source: str) -> datetime | None:
         """Time of the newest row of a source."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             (time,) = self._db.execute(
                 "SELECT max(time) FROM observations WHERE source = ?", (source,)
             ).fetchone()
@@ -117,7 +117,7 @@ class Store:
 
     def sources(self) -> tuple[str, ...]:
         """Every source that has rows."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute("SELECT DISTINCT source FROM observations ORDER BY source")
             return tuple(source for (source,) in rows)
 
@@ -138,7 +138,7 @@ class Store:
 
     def forecasts(self, start: datetime, end: datetime) -> list[Forecast]:
         """Forecasts issued in the hours from `start` to `end`, oldest first."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT body FROM forecasts WHERE issued BETWEEN ? AND ? ORDER BY issued",
                 (_seconds(start) // 3600 * 3600, _seconds(end)),
@@ -147,7 +147,7 @@ class Store:
 
     def last_forecasts(self, before: datetime, most: int) -> list[Forecast]:
         """The newest `most` forecasts of hours that began before a time, newest first."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT body FROM forecasts WHERE issued < ? ORDER BY issued DESC LIMIT ?",
                 (_seconds(before) // 3600 * 3600, most),
@@ -181,7 +181,7 @@ class Store:
 
         Ascending by issue and valid hour; null = not given.
         """
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 f"SELECT issued, valid, {', '.join(_GUIDED)} FROM guidance "  # noqa: S608 - names from the contract
                 "WHERE issued >= ? ORDER BY issued, valid",
@@ -211,7 +211,7 @@ class Store:
 
     def samples(self, sensor: str, start: datetime, end: datetime) -> list[Sample]:
         """Samples of one sensor with `start <= at <= end`, oldest first."""
-        with faults_told(self._db):
+        with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT at, value FROM samples WHERE sensor = ? AND at BETWEEN ? AND ? ORDER BY at",
                 (sensor, start.timestamp(), end.timestamp()),

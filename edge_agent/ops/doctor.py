@@ -59,7 +59,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class Subject:
     """What is looked at."""
 
     config: Config
@@ -68,12 +68,12 @@ class Patient:
     env: Mapping[str, str]
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
-    """Every finding on the device itself; broker and depot are `doctor_links.examine`'s.
+def examine(subject: Subject) -> Iterator[Finding]:
+    """Every finding on the device itself; broker and depot are `doctor_connectivity.examine`'s.
 
     A fault inside one check is that check's finding.
     """
-    checks: tuple[tuple[str, Callable[[Patient], Iterator[Finding]]], ...] = (
+    checks: tuple[tuple[str, Callable[[Subject], Iterator[Finding]]], ...] = (
         ("secrets", _secrets),
         ("clock", _clock),
         ("disk", _disk),
@@ -82,7 +82,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
         ("certificates", _certificates),
     )
     for name, check in checks:
-        yield from guarded(name, lambda check=check: check(patient))  # type: ignore[misc] # bound per round
+        yield from guarded(name, lambda check=check: check(subject))  # type: ignore[misc] # bound per round
 
 
 def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -93,15 +93,15 @@ def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findi
         yield Finding(name, Outcome.FAIL, str(fault))
 
 
-def _secrets(patient: Patient) -> Iterator[Finding]:
-    wanted = patient.config.mqtt.password_file
+def _secrets(subject: Subject) -> Iterator[Finding]:
+    wanted = subject.config.mqtt.password_file
     credential = masking.PASSWORD_CREDENTIAL
     try:
-        known = locations.secret(wanted, credential, patient.env)
+        known = locations.secret(wanted, credential, subject.env)
     except ConfigError as fault:
         yield Finding("secrets", Outcome.FAIL, str(fault), "write the password on one line there")
         return
-    if patient.config.mqtt.username and known is None:
+    if subject.config.mqtt.username and known is None:
         yield Finding(
             "secrets", Outcome.WARN, "mqtt.username without a password",
             f"set mqtt.password_file or the systemd credential {credential}",
@@ -110,8 +110,8 @@ def _secrets(patient: Patient) -> Iterator[Finding]:
     yield Finding("secrets", Outcome.OK, "readable" if known else "none is used")
 
 
-def _clock(patient: Patient) -> Iterator[Finding]:
-    now, state = Timekeeper(patient.state, patient.clock).judge()
+def _clock(subject: Subject) -> Iterator[Finding]:
+    now, state = Timekeeper(subject.state, subject.clock).judge()
     seen = f"{now:%Y-%m-%d %H:%M} UTC, {state}"
     if state == "trusted":
         yield Finding("clock", Outcome.OK, seen)
@@ -127,8 +127,8 @@ def _clock(patient: Patient) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _disk(patient: Patient) -> Iterator[Finding]:
-    state = patient.state
+def _disk(subject: Subject) -> Iterator[Finding]:
+    state = subject.state
     if not state.is_dir():
         yield Finding("disk", Outcome.WARN, f"{state}: not there", "the service makes it")
         return
@@ -152,8 +152,8 @@ def _disk(patient: Patient) -> Iterator[Finding]:
         yield Finding("disk", Outcome.OK, seen)
 
 
-def _database(patient: Patient) -> Iterator[Finding]:
-    path = patient.state / DATABASE
+def _database(subject: Subject) -> Iterator[Finding]:
+    path = subject.state / DATABASE
     try:
         with closing(outbox_inspection.open_existing(path)) as db:
             problems = outbox_inspection.problems(db)
@@ -184,11 +184,11 @@ def _database(patient: Patient) -> Iterator[Finding]:
             "edge-agent queue ls says why; edge-agent queue drop --dead forgets them",
         )  # fmt: skip
     with closing(connect(path)) as db:
-        yield _data_age(patient, Store(db))
+        yield _data_age(subject, Store(db))
 
 
-def _data_age(patient: Patient, store: Store) -> Finding:
-    now = patient.clock.now()
+def _data_age(subject: Subject, store: Store) -> Finding:
+    now = subject.clock.now()
     found = [(at, name) for name in store.sources() if (at := store.newest(name)) is not None]
     if not found:
         return Finding(
@@ -198,15 +198,15 @@ def _data_age(patient: Patient, store: Store) -> Finding:
     at, name = max(found)
     age = now - at
     seen = f"newest hour {at:%Y-%m-%d %H:%M} UTC from {name}, {age / _HOUR:.1f} h old"
-    limit = timedelta(hours=patient.config.limits.advice_max_age_h)
+    limit = timedelta(hours=subject.config.limits.advice_max_age_h)
     if age <= limit:
         return Finding("data age", Outcome.OK, seen)
     outcome = Outcome.FAIL if age > _COLD else Outcome.WARN
     return Finding("data age", outcome, seen, "see the findings on broker and depot")
 
 
-def _model(patient: Patient) -> Iterator[Finding]:
-    slots = Slots(patient.state)
+def _model(subject: Subject) -> Iterator[Finding]:
+    slots = Slots(subject.state)
     installed = slots.load()
     if installed is None:
         yield Finding(
@@ -215,7 +215,7 @@ def _model(patient: Patient) -> Iterator[Finding]:
         )  # fmt: skip
         return
     manifest = installed.manifest
-    age = patient.clock.now() - datetime.fromisoformat(str(manifest.created_at))
+    age = subject.clock.now() - datetime.fromisoformat(str(manifest.created_at))
     seen = f"release {manifest.release} ({manifest.channel}), made {age.days} days ago"
     current, left = slots.pointer().current, slots.pointer().left
     if current is not None and current.sha256 != installed.sha256:
@@ -232,12 +232,12 @@ def _model(patient: Patient) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _certificates(patient: Patient) -> Iterator[Finding]:
-    tls = patient.config.mqtt.tls
+def _certificates(subject: Subject) -> Iterator[Finding]:
+    tls = subject.config.mqtt.tls
     if not tls.enabled:
         yield Finding("certificates", Outcome.OK, "no TLS to the broker")
         return
-    now = patient.clock.now()
+    now = subject.clock.now()
     known = tuple(certificates.ends(tls))
     said = certificates.warnings(tls, now)
     outcome = Outcome.FAIL if any(now >= end for _, end in known) else Outcome.WARN

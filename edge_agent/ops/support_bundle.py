@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edge_agent.ops.doctor import Finding, Patient
+    from edge_agent.ops.doctor import Finding, Subject
 
 UNIT: Final = "edge-agent.service"
 _ALERTS: Final = 200
@@ -34,7 +34,7 @@ _LOG_WAIT_S: Final = 20
 _LIBRARIES: Final = ("polars", "numpy", "onnxruntime", "paho-mqtt", "tuf", "msgspec", "httpx")
 
 
-def write(target: Path, patient: Patient, findings: Sequence[Finding]) -> list[str]:
+def write(target: Path, subject: Subject, findings: Sequence[Finding]) -> list[str]:
     """Write the bundle; names of the files in it.
 
     Every secret the device knows is masked in every file, whatever wrote it there.
@@ -43,17 +43,17 @@ def write(target: Path, patient: Patient, findings: Sequence[Finding]) -> list[s
         CannotCreate: The file cannot be written.
     """
     documents: dict[str, Any] = {
-        "config.json": masking.masked(patient.config),
+        "config.json": masking.masked(subject.config),
         "doctor.json": findings,
         "versions.json": _versions(),
-        "release.json": _release(patient),
-        "queue.json": _queue(patient),
-        "alerts.json": _alerts(patient),
+        "release.json": _release(subject),
+        "queue.json": _queue(subject),
+        "alerts.json": _alerts(subject),
     }
     texts = {name: _json(document) for name, document in documents.items()}
     texts["service.log"] = _log()
-    known = masking.secrets(patient.config, patient.env)
-    stamp = int(patient.clock.now().timestamp())
+    known = masking.secrets(subject.config, subject.env)
+    stamp = int(subject.clock.now().timestamp())
     try:
         with tarfile.open(target, "x:gz") as bundle:
             for name, text in texts.items():
@@ -82,8 +82,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _release(patient: Patient) -> dict[str, Any]:
-    slots = Slots(patient.state)
+def _release(subject: Subject) -> dict[str, Any]:
+    slots = Slots(subject.state)
     pointer = msgspec.to_builtins(slots.pointer())
     installed = slots.load()
     if installed is None:
@@ -97,9 +97,9 @@ def _release(patient: Patient) -> dict[str, Any]:
     }
 
 
-def _queue(patient: Patient) -> dict[str, Any]:
+def _queue(subject: Subject) -> dict[str, Any]:
     try:
-        with closing(outbox_inspection.open_existing(patient.state / DATABASE)) as db:
+        with closing(outbox_inspection.open_existing(subject.state / DATABASE)) as db:
             return {
                 "counts": outbox_inspection.counters(db),
                 "messages": [
@@ -111,9 +111,9 @@ def _queue(patient: Patient) -> dict[str, Any]:
         return {"unreadable": str(fault)}
 
 
-def _alerts(patient: Patient) -> list[Any] | dict[str, str]:
+def _alerts(subject: Subject) -> list[Any] | dict[str, str]:
     try:
-        with closing(outbox_inspection.open_existing(patient.state / DATABASE)) as db:
+        with closing(outbox_inspection.open_existing(subject.state / DATABASE)) as db:
             return [msgspec.to_builtins(line) for line in AlertLog(db).newest(_ALERTS)]
     except FarmError as fault:
         return {"unreadable": str(fault)}

@@ -87,7 +87,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     if connection.in_transaction:
         yield connection
         return
-    with faults_told(connection):
+    with storage_errors(connection):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -98,7 +98,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def faults_told(connection: sqlite3.Connection) -> Iterator[None]:
+def storage_errors(connection: sqlite3.Connection) -> Iterator[None]:
     """Around reads: a disk fault inside becomes a `StorageError`, a bug in the SQL stays one."""
     try:
         yield
@@ -147,7 +147,7 @@ def migrate(connection: sqlite3.Connection, owner: str, steps: Sequence[str]) ->
 
 
 def _steps_done(connection: sqlite3.Connection, owner: str) -> int:
-    with faults_told(connection):
+    with storage_errors(connection):
         known = connection.execute(
             "SELECT 1 FROM sqlite_schema WHERE name = 'schema_steps'"
         ).fetchone()

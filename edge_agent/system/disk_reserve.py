@@ -16,7 +16,7 @@ _SHARE: Final = 10
 """No more than a tenth of what is free is taken."""
 
 
-class Reserve:
+class DiskReserve:
     """A file of blocks that are allocated and never written, so that flash memory is not worn.
 
     Args:

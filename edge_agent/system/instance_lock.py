@@ -1,15 +1,15 @@
-"""The right to speak for the device: one process at a time has it.
+"""A lock that lets one agent process of a device publish at a time.
 
-Two that speak would take the broker's session from each other.
+Two processes with one MQTT client id would take the broker's session from each other.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
+from edge_agent.system.file_lock import try_lock
 from edge_agent.system.files import make_folder
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 LOCK: Final = "agent.lock"
 
 
-class Sole:
+class InstanceLock:
     """A lock on a file of the state folder, held until the end of the `with` or of the process.
 
     Args:
@@ -29,7 +29,7 @@ class Sole:
     def __init__(self, state: Path) -> None:
         self._path = state / LOCK
         self._file: BinaryIO | None = None
-        self._blind = False
+        self._unreadable = False
 
     def __enter__(self) -> Self:
         return self
@@ -39,24 +39,22 @@ class Sole:
             self._file.close()
 
     def held(self) -> bool:
-        """Whether this process is the only one; the lock is taken, or taken anew.
+        """Whether this process is the only one; takes the lock where it does not hold it.
 
-        A file that was deleted or replaced while it was locked keeps nobody out, so it is looked at
-        each time. On a disk that refuses even this the process is taken to be alone: an agent that
-        is started there still forecasts and alerts.
+        A file that was deleted or replaced while it was locked excludes nobody, so every call
+        compares the open file with the path. On a disk that refuses to open the file the process
+        counts as the only one: an agent that is started there still forecasts and alerts.
         """
         try:
             if self._file is not None and _same(self._file, self._path):
                 return True
             file = self._open()
         except OSError as fault:
-            if not self._blind:
+            if not self._unreadable:
                 _log.warning("%s: %s: cannot see if another agent runs", self._path, fault.strerror)
-            self._blind = True
+            self._unreadable = True
             return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not try_lock(file):
             file.close()
             return False
         if self._file is not None:
@@ -69,7 +67,7 @@ class Sole:
             make_folder(self._path.parent)
             return self._path.open("wb")
         except OSError:
-            # On a read-only disk the file of an earlier start can be locked as well.
+            # On a read-only disk the file of an earlier start can still be locked.
             return self._path.open("rb")
 
 

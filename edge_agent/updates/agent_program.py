@@ -24,7 +24,7 @@ MAX_BYTES: Final = 200_000_000
 
 
 class Programs(Protocol):
-    """What is asked of a depot: see `updates.depot.TufDepot`."""
+    """What is asked of a depot: see `updates.depot.TufClient`."""
 
     def refresh(self, now: datetime) -> None:
         """Learn what is current."""

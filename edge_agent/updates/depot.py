@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from edge_agent.contract import compression
 from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
 from edge_agent.system.files import make_folder, write_atomic
-from edge_agent.updates.source import NotThere
+from edge_agent.updates.source import NoSuchFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from tuf.api.metadata import TargetFile
     from tuf.ngclient import FetcherInterface, Updater
 
-    from edge_agent.updates.source import Source
+    from edge_agent.updates.source import DepotSource
 
 _METADATA: Final = "metadata/"
 _TARGETS: Final = "targets/"
 
 
-class Depot(Protocol):
+class DepotClient(Protocol):
     """What an installer needs of a depot."""
 
     def refresh(self, now: datetime) -> None:
@@ -45,7 +45,7 @@ class Depot(Protocol):
         ...
 
 
-class TufDepot:
+class TufClient:
     """A depot in TUF's layout.
 
     Args:
@@ -54,7 +54,7 @@ class TufDepot:
         root: The first root metadata, as bytes, given to the device by hand.
     """
 
-    def __init__(self, source: Source, folder: Path, root: bytes) -> None:
+    def __init__(self, source: DepotSource, folder: Path, root: bytes) -> None:
         self._source = source
         self._folder = folder
         self._root = root
@@ -191,7 +191,7 @@ def _one_line(fault: Exception) -> str:
 
 
 def _client(
-    source: Source, folder: Path, root: bytes, note: Callable[[str], None]
+    source: DepotSource, folder: Path, root: bytes, note: Callable[[str], None]
 ) -> tuple[Updater, FetcherInterface]:
     """python-tuf's client on our source and our disk; imported here, as it costs start-up time."""
     from tuf.api.exceptions import DownloadHTTPError
@@ -202,7 +202,7 @@ def _client(
             note(url)
             try:
                 yield from source.read(url)
-            except NotThere as fault:
+            except NoSuchFile as fault:
                 raise DownloadHTTPError(str(fault), 404) from fault
 
     class DurableUpdater(Updater):

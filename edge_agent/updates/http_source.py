@@ -2,9 +2,9 @@
 
 Guards against a server that wants to hold the agent up:
 
-- H1 connecting takes at most `Pace.connect_s`, the whole response head at most `Pace.head_s`;
-- H2 after `Pace.grace_s` the body must have come at `Pace.bytes_per_s` or more on average, so that
-  a drip of single bytes ends instead of lasting for ever;
+- H1 connecting takes at most `HttpLimits.connect_s`, the whole response head at most `head_s`;
+- H2 after `grace_s` the body must have come at `bytes_per_s` or more on average, so that a drip of
+  single bytes ends instead of lasting for ever;
 - H3 redirects are not followed: a depot's address is configuration, not the server's choice;
 - H4 no content encoding is accepted, so the bytes counted are the bytes that came.
 
@@ -24,7 +24,7 @@ import httpx
 
 from edge_agent import __version__
 from edge_agent.contract.errors import TryLater
-from edge_agent.updates.source import NotThere
+from edge_agent.updates.source import NoSuchFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ _REMEMBER_MAX: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class HttpLimits:
     """How much patience a server gets. Times in seconds."""
 
     connect_s: float = 10.0
@@ -53,17 +53,17 @@ class HttpSource:
     Args:
         url: Address of the depot's folder.
         clock: Measures speed.
-        pace: Patience.
+        limits: Patience.
 
     Use as a context manager, or call `close`.
     """
 
-    def __init__(self, url: str, clock: Clock, pace: Pace = Pace()) -> None:
+    def __init__(self, url: str, clock: Clock, limits: HttpLimits = HttpLimits()) -> None:
         self._url = url.rstrip("/") + "/"
         self._clock = clock
-        self._pace = pace
+        self._limits = limits
         self._client = httpx.Client(
-            timeout=httpx.Timeout(pace.head_s, connect=pace.connect_s),
+            timeout=httpx.Timeout(limits.head_s, connect=limits.connect_s),
             follow_redirects=False,
             # Reading all authorities takes a small board a tenth of a second: only where needed.
             verify=self._url.startswith("https://"),
@@ -93,13 +93,13 @@ class HttpSource:
         return str(url.copy_with(username=None, password=None)) if url.userinfo else self._url
 
     def read(self, name: str) -> Iterator[bytes]:
-        """Content of a file in pieces; see `sources.Source.read`.
+        """Content of a file in pieces; see `sources.DepotSource.read`.
 
         A body that stops short is asked for again from where it stopped, as long as the server
         says that it is still the same file.
         """
         done, tag = 0, ""
-        for attempt in range(self._pace.resumes + 1):
+        for attempt in range(self._limits.resumes + 1):
             try:
                 with self._response(name, done, tag) as response:
                     if response.status_code == httpx.codes.NOT_MODIFIED:
@@ -114,7 +114,7 @@ class HttpSource:
             except httpx.HTTPError as fault:
                 text = f"{self._at(name)}: {_plainly(fault)}"
                 # Without a strong validator, bytes of two files could be joined.
-                if not done or not tag or tag.startswith("W/") or attempt == self._pace.resumes:
+                if not done or not tag or tag.startswith("W/") or attempt == self._limits.resumes:
                     raise TryLater(f"{text}: check the link and the depot's address") from fault
                 _log.info("%s; going on from byte %d", text, done)
             else:
@@ -129,7 +129,7 @@ class HttpSource:
             headers = {"If-None-Match": self._remembered[name][0]}
         request = self._client.build_request("GET", self._url + name, headers=headers)
         request.extensions["trace"] = self._trace
-        watchdog = threading.Timer(self._pace.connect_s + self._pace.head_s, self._hang_up)
+        watchdog = threading.Timer(self._limits.connect_s + self._limits.head_s, self._hang_up)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -147,7 +147,7 @@ class HttpSource:
         if status == httpx.codes.NOT_MODIFIED and not start and name in self._remembered:
             return
         if status in {httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN, httpx.codes.GONE}:
-            raise NotThere(f"{self._at(name)}: HTTP {status}")
+            raise NoSuchFile(f"{self._at(name)}: HTTP {status}")
         if response.is_redirect:
             raise TryLater(
                 f"{self._at(name)}: HTTP {status}: redirects are not followed: put the final "
@@ -166,10 +166,10 @@ class HttpSource:
         for piece in response.iter_raw():
             count += len(piece)
             spent = self._clock.monotonic() - began
-            if spent > self._pace.grace_s and count < self._pace.bytes_per_s * spent:
+            if spent > self._limits.grace_s and count < self._limits.bytes_per_s * spent:
                 raise TryLater(
                     f"{self._at(name)}: {count} bytes in {spent:.0f} s, slower than "
-                    f"{self._pace.bytes_per_s:.0f} bytes/s: given up"
+                    f"{self._limits.bytes_per_s:.0f} bytes/s: given up"
                 )
             if keep is not None and count <= _REMEMBER_MAX:
                 keep += piece

@@ -30,7 +30,7 @@ from edge_agent.contract.errors import BadData, NothingNew, Refused
 
 if TYPE_CHECKING:
     from edge_agent.contract.manifest import FileRef, Manifest, Rollout
-    from edge_agent.updates.slots import Left
+    from edge_agent.updates.slots import LeftRelease
 
 MAX_FILE_BYTES: Final = 32_000_000
 MAX_RELEASE_BYTES: Final = 64_000_000
@@ -38,7 +38,7 @@ _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class DeviceState:
     """What this device is.
 
     Attributes:
@@ -63,10 +63,10 @@ class Device:
     installed_sha256: str = ""
     id: str = ""
     pinned: int = 0
-    left: Left | None = None
+    left: LeftRelease | None = None
 
 
-def admit(content: bytes, digest: str, device: Device) -> Manifest:
+def admit(content: bytes, digest: str, device: DeviceState) -> Manifest:
     """Manifest from its verified bytes, if this device may run it.
 
     Args:
@@ -117,7 +117,7 @@ def included(rollout: Rollout, device_id: str) -> bool:
     return int.from_bytes(digest[:8], "big") / 2**64 * 100.0 < rollout.percent
 
 
-def _fits(manifest: Manifest, device: Device, name: str, *, again: bool) -> None:
+def _fits(manifest: Manifest, device: DeviceState, name: str, *, again: bool) -> None:
     if manifest.project != contract.PROJECT:
         raise Refused(
             f"{name}: made for project {manifest.project!r}, this is {contract.PROJECT!r}"

@@ -87,7 +87,7 @@ class InstalledRelease:
         return site_correction.decode(self.read(shard), self.manifest).tunings.get(device)
 
 
-class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ReleaseRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pointer: release number and SHA-256 (hex) of its manifest."""
 
     release: int
@@ -101,7 +101,7 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     good: int = 0
 
 
-class Left(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LeftRelease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A release that this device went back from, and why."""
 
     release: int
@@ -112,11 +112,11 @@ class Left(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Content of `slots.json`; `trial` is None for a release that is trusted."""
 
-    current: Slot | None = None
-    previous: Slot | None = None
+    current: ReleaseRef | None = None
+    previous: ReleaseRef | None = None
     highest: int = 0
     trial: Trial | None = None
-    left: Left | None = None
+    left: LeftRelease | None = None
 
 
 def matches(file: FileRef, content: bytes) -> bool:
@@ -192,8 +192,10 @@ class Slots:
             sync_folder(self._releases)
             self._write(
                 Pointer(
-                    current=Slot(number, staged.sha256),
-                    previous=None if live is None else Slot(live.manifest.release, live.sha256),
+                    current=ReleaseRef(number, staged.sha256),
+                    previous=None
+                    if live is None
+                    else ReleaseRef(live.manifest.release, live.sha256),
                     highest=max(pointer.highest, number),
                     trial=None if live is None else Trial(),
                 )
@@ -237,12 +239,12 @@ class Slots:
                 Pointer(
                     current=pointer.previous,
                     highest=pointer.highest,
-                    left=Left(pointer.current.release, pointer.current.sha256, why),
+                    left=LeftRelease(pointer.current.release, pointer.current.sha256, why),
                 )
             )
         return release
 
-    def _first_usable(self, *slots: Slot | None) -> InstalledRelease | None:
+    def _first_usable(self, *slots: ReleaseRef | None) -> InstalledRelease | None:
         for slot in slots:
             if slot is None:
                 continue
@@ -252,7 +254,7 @@ class Slots:
                 _log.error("release %d cannot be used: %s", slot.release, fault)
         return None
 
-    def _verified(self, slot: Slot) -> InstalledRelease:
+    def _verified(self, slot: ReleaseRef) -> InstalledRelease:
         folder = self._releases / str(slot.release)
         content = (folder / _MANIFEST).read_bytes()
         if sha256(content).hexdigest() != slot.sha256:
@@ -267,11 +269,11 @@ class Slots:
         return release
 
     def _rebuilt(self) -> Pointer:
-        found: list[Slot] = []
+        found: list[ReleaseRef] = []
         for folder in self._releases.glob("[0-9]*"):
             with contextlib.suppress(FarmError, OSError, ValueError):
                 digest = sha256((folder / _MANIFEST).read_bytes()).hexdigest()
-                slot = Slot(int(folder.name), digest)
+                slot = ReleaseRef(int(folder.name), digest)
                 self._verified(slot)
                 found.append(slot)
         found.sort(key=lambda slot: -slot.release)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _CHUNK: Final = 64 * 1024
 
 
-class NotThere(FarmError):  # noqa: N818 - an answer rather than a fault; never leaves this package
+class NoSuchFile(FarmError):  # noqa: N818 - an answer rather than a fault; never leaves this package
     """The depot has no file of that name."""
 
 
-class Source(Protocol):
+class DepotSource(Protocol):
     """A depot's files by name, such as `metadata/timestamp.json`."""
 
     def where(self) -> str:
@@ -34,7 +34,7 @@ class Source(Protocol):
         """Content of a file in pieces.
 
         Raises:
-            NotThere: No such file.
+            NoSuchFile: No such file.
             TryLater: The place cannot be reached, or is too slow.
             Refused: The place holds something that no depot holds.
         """
@@ -59,7 +59,7 @@ class FolderSource:
         return str(self._root)
 
     def read(self, name: str) -> Iterator[bytes]:
-        """Content of a file in pieces; see `Source.read`."""
+        """Content of a file in pieces; see `DepotSource.read`."""
         descriptor = self._open(name)
         with os.fdopen(descriptor, "rb") as handle:
             while True:
@@ -103,7 +103,7 @@ class FolderSource:
             if path.is_symlink():
                 return Refused(f"{path}: a symbolic link; a depot holds plain files only")
         if isinstance(fault, FileNotFoundError) and self._root.is_dir():
-            return NotThere(f"{self._root}/{name}: no such file")
+            return NoSuchFile(f"{self._root}/{name}: no such file")
         return _unreadable(self._root, name, fault)
 
 

@@ -7,7 +7,6 @@ is an error that names the file and says why.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -17,9 +16,10 @@ from edge_agent import __version__
 from edge_agent.contract import site_correction
 from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
 from edge_agent.contract.manifest import MAX_BYTES
+from edge_agent.system.file_lock import locked
 from edge_agent.system.files import make_folder, write_atomic
 from edge_agent.updates import onnx_guard, slots
-from edge_agent.updates.policy import Device, admit
+from edge_agent.updates.policy import DeviceState, admit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.system.clock_trust import Timekeeper
-    from edge_agent.updates.depot import Depot
+    from edge_agent.updates.depot import DepotClient
     from edge_agent.updates.slots import InstalledRelease, Slots
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Updater:
 
     def __init__(
         self,
-        depot: Depot,
+        depot: DepotClient,
         slots: Slots,
         *,
         channel: str,
@@ -159,10 +159,10 @@ class Updater:
             _keep(kept, content)
         return content
 
-    def _device(self) -> Device:
+    def _device(self) -> DeviceState:
         pointer = self._slots.pointer()
         live = self._slots.load()
-        return Device(
+        return DeviceState(
             channel=self._channel,
             agent_version=self._version,
             digest=self._digest,
@@ -218,11 +218,7 @@ class Updater:
             handle = self._lock.open("wb")
         except OSError as fault:
             raise StorageError(f"{self._lock}: {fault.strerror}: check the disk") from fault
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as fault:
-                raise TryLater("another update is running: wait for it to end") from fault
+        with locked(handle, "another update is running: wait for it to end"):
             yield
 
 

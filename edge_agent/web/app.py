@@ -88,7 +88,7 @@ class Application:
         clock: Time.
         database: The agent's database, to be read.
         token: The token now, or None where none is configured.
-        ask: Has the loop work a command; see `CommandDesk.ask`, and `Busy`.
+        ask: Has the loop work a command; see `CommandHandler.ask`, and `Busy`.
     """
 
     board: SnapshotBoard

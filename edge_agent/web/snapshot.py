@@ -19,7 +19,7 @@ from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import QUANTITIES, TARGETS, TIME
 from edge_agent.core import cycle
 from edge_agent.forecasting import online_correction
-from edge_agent.mqtt.snooze import QuietOutbox
+from edge_agent.mqtt.snooze import SnoozingOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edge_agent.core.runtime import Runtime
     from edge_agent.messages.payloads import Skill
     from edge_agent.mqtt.outbox import Counts
-    from edge_agent.mqtt.snooze import Held
+    from edge_agent.mqtt.snooze import Suppression
     from edge_agent.observations.sensors import Sample
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config, Rule, Sensor
@@ -50,7 +50,7 @@ class RuleStatus:
     rule: Rule
     latch: Latch
     evidence: Evidence
-    held: Held | None
+    held: Suppression | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def look(
     at, clock = runtime.time.judge()
     latches = runtime.latches.all()
     outbox = runtime.outbox
-    held = outbox.held() if isinstance(outbox, QuietOutbox) else {}
+    held = outbox.held() if isinstance(outbox, SnoozingOutbox) else {}
     made = None if decision is None else decision.forecast
     forecast = made if isinstance(made, Forecast) else None
     rules = []

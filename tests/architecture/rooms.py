@@ -146,9 +146,6 @@ CONTRACT_WITHOUT: Final = frozenset(
 PENDING_CLASSES: Final = frozenset(
     [
         "Depot",
-        "Device",
-        "Entry",
-        "Source",
         "Window",
         "Collected",
         "Fitted",

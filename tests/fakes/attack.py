@@ -174,7 +174,7 @@ def numbers(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """The device forgets which releases it ran."""
     honest = updater.Updater._device
 
-    def forgetful(self: updater.Updater) -> policy.Device:
+    def forgetful(self: updater.Updater) -> policy.DeviceState:
         import dataclasses
 
         return dataclasses.replace(honest(self), highest=0)

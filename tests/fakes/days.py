@@ -21,7 +21,7 @@ from edge_agent.core.loop import ServiceLoop
 from edge_agent.core.runtime import Runtime
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.connection import Received
-from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.delivery import Delivery
 from edge_agent.system.sd_notify import Notifier
 from tests.fakes.farm import ROOT, fill_weather, install_release, no_update, write_config
 from tests.fakes.publisher import FakeLink
@@ -116,13 +116,13 @@ def live(
     with closing(agent):
         runtime = agent._runtime
         days_of.store = runtime.store
-        courier = Courier(
+        delivery = Delivery(
             link, runtime.outbox, availability="a", subscriptions=(), protocol="5", clock=clock,
             random=lambda: 0.5,
         )  # fmt: skip
         written = _status("io", "wchar:")
         ServiceLoop(
-            agent, courier, days_of, words=Notifier({}), clock=clock, random=lambda: 0.5,
+            agent, delivery, days_of, words=Notifier({}), clock=clock, random=lambda: 0.5,
             start_thread=lambda target: target(),
         ).run()  # fmt: skip
         written = _status("io", "wchar:") - written

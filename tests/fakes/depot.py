@@ -13,10 +13,10 @@ import msgspec
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.manifest import FeatureContract, FileRef, Manifest, ModelRef
 from edge_agent.system.clock_trust import Timekeeper
-from edge_agent.updates.depot import TufDepot
-from edge_agent.updates.http_source import HttpSource, Pace
+from edge_agent.updates.depot import TufClient
+from edge_agent.updates.http_source import HttpLimits, HttpSource
 from edge_agent.updates.slots import Slots
-from edge_agent.updates.source import FolderSource, Source
+from edge_agent.updates.source import DepotSource, FolderSource
 from edge_agent.updates.updater import Updater
 from tests.fakes.clock import FakeClock
 from trainer.depot import key_ceremony
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 DIGEST = "d1" * 32
-IMPATIENT = Pace(connect_s=1.0, head_s=1.0, grace_s=0.3, bytes_per_s=500.0, resumes=3)
+IMPATIENT = HttpLimits(connect_s=1.0, head_s=1.0, grace_s=0.3, bytes_per_s=500.0, resumes=3)
 
 
 def set_clock() -> FakeClock:
@@ -184,17 +184,17 @@ class Device:
     id: str = "farm/edge-1"
     pinned: int = 0
     synchronised: bool = True
-    pace: Pace = IMPATIENT
+    pace: HttpLimits = IMPATIENT
 
     @property
     def slots(self) -> Slots:
         """Installed releases."""
         return Slots(self.state)
 
-    def updater(self, source: Source) -> Updater:
+    def updater(self, source: DepotSource) -> Updater:
         """The real thing on a source."""
         return Updater(
-            TufDepot(source, self.state / "tuf", self.root),
+            TufClient(source, self.state / "tuf", self.root),
             self.slots,
             channel=self.channel,
             digest=self.digest,

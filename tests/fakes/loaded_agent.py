@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from edge_agent.core.events import EventQueue
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.client import Broker, MqttConnection
 from edge_agent.mqtt.connection import Event, Outgoing
-from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.database import connect, migrate, transaction
@@ -56,8 +56,10 @@ def main(path: Path, port: int, rate: int) -> None:
         outbox = Outbox(db)
         migrate(db, "ledger", _STEPS)
         will = Outgoing(f"{ROOT}/availability", b"offline", retain=True, json=False)
-        courier = Courier(
-            MqttLink(Broker("127.0.0.1", port, "torture", will, will_delay_s=0), inbox.put, clock),
+        delivery = Delivery(
+            MqttConnection(
+                Broker("127.0.0.1", port, "torture", will, will_delay_s=0), inbox.put, clock
+            ),
             outbox,
             availability=will.topic,
             subscriptions=(),
@@ -69,13 +71,13 @@ def main(path: Path, port: int, rate: int) -> None:
         while rate or outbox.counts().waiting:
             if rate:
                 _commit_some(db, outbox, rate)
-            courier.tick(clock.now())
+            delivery.tick(clock.now())
             item = inbox.get(0.005)
             while item is not None:
                 if isinstance(item, Event):
-                    courier.handle(item, clock.now())
+                    delivery.handle(item, clock.now())
                 item = inbox.get(0.0)
-        courier.hang_up(2.0)
+        delivery.hang_up(2.0)
 
 
 if __name__ == "__main__":

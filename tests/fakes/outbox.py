@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.outbox import Caps, Counts, Entry
+from edge_agent.mqtt.outbox import Caps, Counts, QueuedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +37,7 @@ class MemoryOutbox:
             Kind.TELEMETRY: room.telemetry_bytes,
         }
         self._last = 0
-        self._waiting: list[Entry] = []
+        self._waiting: list[QueuedMessage] = []
         self._done: set[str] = set()
         self._said: dict[str, Message] = {}
         self._counted: dict[str, dict[str, int]] = {}
@@ -49,7 +49,7 @@ class MemoryOutbox:
         self._add(message)
         return True
 
-    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[Entry]:
+    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[QueuedMessage]:
         """See the real one."""
         for entry in list(self._waiting):
             end = entry.message.expires_at
@@ -99,7 +99,7 @@ class MemoryOutbox:
         if message.collapse is not None:
             self._waiting = [e for e in self._waiting if e.message.collapse != message.collapse]
         self._last += 1
-        self._waiting.append(Entry(self._last, message))
+        self._waiting.append(QueuedMessage(self._last, message))
         caps = self._caps
         for kinds, cap in (
             ([Kind.TELEMETRY], caps[Kind.TELEMETRY]),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FakeLink:
-    """`messaging.link.Link`. Reports nothing by itself unless `report` is given.
+    """`mqtt.connection.Connection`. Reports nothing by itself unless `report` is given.
 
     With `report` it behaves like a good broker: yes to every dial, PUBACK for every message.
     """

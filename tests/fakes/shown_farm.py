@@ -13,10 +13,10 @@ from edge_agent import config
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.core.interfaces import ServiceStatus
 from edge_agent.core.runtime import Runtime
-from edge_agent.mqtt.commands import CommandDesk, Request
-from edge_agent.mqtt.delivery import LinkState
+from edge_agent.mqtt.commands import CommandHandler, Request
+from edge_agent.mqtt.delivery import ConnectionState
 from edge_agent.mqtt.outbox import Caps
-from edge_agent.mqtt.snooze import QuietOutbox
+from edge_agent.mqtt.snooze import SnoozingOutbox
 from edge_agent.web.api.routes import COMMANDS
 from edge_agent.web.snapshot import SnapshotBoard
 from tests.fakes.clock import FakeClock
@@ -57,7 +57,7 @@ unit = "%"
 role = "soil"
 """
 CONNECTED = ServiceStatus(
-    LinkState(connected=True, version="5", problem="", connections=1, refused_topics=()),
+    ConnectionState(connected=True, version="5", problem="", connections=1, refused_topics=()),
     {},
     "fine",
     0.4,
@@ -83,7 +83,7 @@ class ShownFarm:
         runtime = self.runtime
         runtime.release = lambda: self.models  # type: ignore[method-assign,assignment,return-value]
         rules = ("heat", "dryness", "frost", "frost-watch", "vpd-high", "house-hot", "house-cold")
-        outbox = QuietOutbox(runtime.db, Caps(), runtime.topics, rules, self.clock)
+        outbox = SnoozingOutbox(runtime.db, Caps(), runtime.topics, rules, self.clock)
         runtime.outbox = outbox
         self.desk = self._desk(outbox)
         self.asked: list[tuple[str, object]] = []
@@ -110,7 +110,7 @@ class ShownFarm:
         self.board.look(self.runtime, self.decision)
         return answer
 
-    def _desk(self, outbox: QuietOutbox) -> CommandDesk:
+    def _desk(self, outbox: SnoozingOutbox) -> CommandHandler:
         def said(text: str) -> Callable[[Request], str]:
             return lambda _: text
 
@@ -124,7 +124,7 @@ class ShownFarm:
             "ack": lambda request: outbox.ack(request.rule),
             "snooze": lambda request: outbox.snooze(request.rule, request.minutes),
         }
-        return CommandDesk(self.runtime.topics, actions, (), outbox.put, self.clock)
+        return CommandHandler(self.runtime.topics, actions, (), outbox.put, self.clock)
 
     def close(self) -> None:
         """Close the database."""

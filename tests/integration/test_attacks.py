@@ -358,7 +358,7 @@ def _patience(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """The server may take as long as it likes."""
     honest = http_source.HttpSource.__init__
 
-    def patient(self: Any, url: str, clock: Any, pace: http_source.Pace) -> None:  # noqa: ANN401 - handed on
+    def patient(self: Any, url: str, clock: Any, pace: http_source.HttpLimits) -> None:  # noqa: ANN401 - handed on
         honest(self, url, clock, replace(pace, grace_s=60, head_s=60))
 
     patch.setattr(http_source.HttpSource, "__init__", patient)

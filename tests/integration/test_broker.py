@@ -1,4 +1,4 @@
-"""Outbox, courier and MQTT link against a real Mosquitto that comes, goes and refuses."""
+"""Outbox, delivery and MQTT link against a real Mosquitto that comes, goes and refuses."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.client import Broker, MqttConnection
 from edge_agent.mqtt.connection import Event, Outgoing, Received, Subscription
-from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.database import connect
@@ -34,7 +34,7 @@ PATIENCE_S: Final = 30.0
 
 
 class _Agent:
-    """Outbox, courier and link, driven as the service drives them."""
+    """Outbox, delivery and link, driven as the service drives them."""
 
     def __init__(self, db: sqlite3.Connection, port: int, **options: Any) -> None:  # noqa: ANN401 - of Broker
         self.clock = SystemClock()
@@ -49,8 +49,8 @@ class _Agent:
             "keepalive_s": 5,
         } | options
         broker = Broker(host="127.0.0.1", port=port, will=will, **settings)
-        self.courier = Courier(
-            MqttLink(broker, self._events.put, self.clock),
+        self.delivery = Delivery(
+            MqttConnection(broker, self._events.put, self.clock),
             self.outbox,
             availability=will.topic,
             subscriptions=[Subscription(f"{ROOT}/cmd/+", commands=True), Subscription("sensor/1")],
@@ -65,7 +65,7 @@ class _Agent:
             self.outbox.put(Message(name, TOPIC, name.encode(), Kind.ALERT))
 
     def turn(self) -> None:
-        wait_s = min(0.05, self.courier.tick(self.clock.now()))
+        wait_s = min(0.05, self.delivery.tick(self.clock.now()))
         try:
             event = self._events.get(timeout=wait_s)
         except queue.Empty:
@@ -75,22 +75,22 @@ class _Agent:
     def until(self, enough: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         end = self.clock.monotonic() + timeout_s
         while not enough():
-            assert self.clock.monotonic() < end, self.courier.state
+            assert self.clock.monotonic() < end, self.delivery.state
             self.turn()
 
     def drain(self) -> None:
         self.until(lambda: not self.outbox.counts().waiting)
 
     def stop(self) -> None:
-        self.courier.hang_up(2.0)
+        self.delivery.hang_up(2.0)
         while not self._events.empty():
             self._take(self._events.get())
-        self.courier.write_down()
+        self.delivery.write_down()
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Received):
             self.received.append(event)
-        self.courier.handle(event, self.clock.now())
+        self.delivery.handle(event, self.clock.now())
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_messages_arrive_with_presence(
     with Subscriber(broker.port) as controller:
         agent.put(*names)
         agent.drain()
-        assert agent.courier.state.version == spoken
+        assert agent.delivery.state.version == spoken
         agent.stop()
         controller.wait(lambda heard: bool(heard) and heard[-1].payload == b"offline")
         assert _in_order_once(controller.payloads(TOPIC)) == names
@@ -134,7 +134,7 @@ def test_a_broker_absent_at_the_start_loses_nothing(db: sqlite3.Connection, tmp_
     broker = Mosquitto(tmp_path / "late")
     agent = _Agent(db, broker.port)
     agent.put("a0", "a1")
-    agent.until(lambda: "refused" in agent.courier.state.problem)
+    agent.until(lambda: "refused" in agent.delivery.state.problem)
     agent.put("a2")
     with broker, Subscriber(broker.port) as controller:
         agent.drain()
@@ -199,8 +199,8 @@ def test_expired_messages_are_not_sent(db: sqlite3.Connection, broker: Mosquitto
 def test_a_dead_agent_is_announced(db: sqlite3.Connection, broker: Mosquitto) -> None:
     """Without a clean goodbye the last will says `offline`, retained."""
     agent = _Agent(db, broker.port)
-    agent.until(lambda: agent.courier.state.connected)
-    agent.courier._link.drop()
+    agent.until(lambda: agent.delivery.state.connected)
+    agent.delivery._link.drop()
     with Subscriber(broker.port, f"{ROOT}/availability") as controller:
         controller.wait(lambda heard: bool(heard) and heard[-1].payload == b"offline")
 
@@ -213,7 +213,7 @@ def test_retained_commands_never_look_fresh(
     agent = _Agent(db, broker.port, protocol=protocol)
     with Subscriber(broker.port, "none") as controller:
         controller.publish(f"{ROOT}/cmd/sync", b"old", retain=True)
-        agent.until(lambda: agent.courier.state.connected)
+        agent.until(lambda: agent.delivery.state.connected)
         properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own
         properties.ResponseTopic = "answers/7"
         properties.CorrelationData = b"\x07"
@@ -237,10 +237,10 @@ def test_subscriptions_come_back_after_the_broker_forgot(
 ) -> None:
     """A broker that lost its sessions is asked again; sensors are heard as before."""
     agent = _Agent(db, broker.port)
-    agent.until(lambda: agent.courier.state.connected)
+    agent.until(lambda: agent.delivery.state.connected)
     broker.kill()
     broker.start()
-    agent.until(lambda: agent.courier.state.connections == 2)
+    agent.until(lambda: agent.delivery.state.connections == 2)
     with Subscriber(broker.port, "none") as sensor:
 
         def heard() -> bool:
@@ -256,8 +256,8 @@ def test_a_wrong_password_is_said_and_paused(db: sqlite3.Connection, tmp_path: P
     with Mosquitto(tmp_path / "strict", anonymous=False) as broker:
         agent = _Agent(db, broker.port, username="u", password=lambda: "wrong-secret")
         agent.put("a")
-        agent.until(lambda: "mqtt.password_file" in agent.courier.state.problem)
-        assert "wrong-secret" not in agent.courier.state.problem
+        agent.until(lambda: "mqtt.password_file" in agent.delivery.state.problem)
+        assert "wrong-secret" not in agent.delivery.state.problem
         assert agent.outbox.counts().waiting == {"alert": 1}
 
 
@@ -282,14 +282,14 @@ def test_a_second_client_with_the_same_id_is_noticed(
 ) -> None:
     """Being thrown out by a twin is told as such."""
     agent = _Agent(db, broker.port)
-    agent.until(lambda: agent.courier.state.connected)
+    agent.until(lambda: agent.delivery.state.connected)
     with Subscriber(broker.port, name="agent"):
-        agent.until(lambda: "mqtt.client_id" in agent.courier.state.problem)
+        agent.until(lambda: "mqtt.client_id" in agent.delivery.state.problem)
 
 
 def test_nobody_listening_is_an_ordinary_problem(db: sqlite3.Connection) -> None:
     """A closed port and a wrong name are told in a line, and the queue is kept."""
     agent = _Agent(db, free_port())
     agent.put("a")
-    agent.until(lambda: "ConnectionRefusedError" in agent.courier.state.problem)
+    agent.until(lambda: "ConnectionRefusedError" in agent.delivery.state.problem)
     assert agent.outbox.counts().waiting == {"alert": 1}

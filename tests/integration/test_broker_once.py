@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from edge_agent.commands.cycle import once
 from edge_agent.system.clock import SystemClock
-from edge_agent.system.instance_lock import Sole
+from edge_agent.system.instance_lock import InstanceLock
 from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def test_once_leaves_delivery_to_a_running_service(
     farm: Path, broker: Mosquitto, tmp_path: Path
 ) -> None:
     """While another process speaks for the device, messages are queued and nothing is sent."""
-    with Sole(tmp_path / "state") as sole:
-        assert sole.held()
+    with InstanceLock(tmp_path / "state") as lock:
+        assert lock.held()
         said = call(farm)
     assert (said["queued"], said["waiting"]) == (3, 3)
     assert "farm-edge-farm-edge-1" not in broker.log

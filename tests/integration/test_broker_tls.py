@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.mqtt.client import Broker, MqttLink
+from edge_agent.mqtt.client import Broker, MqttConnection
 from edge_agent.mqtt.connection import Down, Event, Outgoing, Up
 from edge_agent.mqtt.tls import TlsFiles
 from edge_agent.system.clock import SystemClock
@@ -46,7 +46,7 @@ def broker(tmp_path: Path, authority: Authority) -> Iterator[Mosquitto]:
 def _dial(broker: Mosquitto, files: TlsFiles) -> Up | Down:
     events: queue.Queue[Event] = queue.Queue()
     settings = Broker("127.0.0.1", broker.port, "agent", LAST, tls=files)
-    link = MqttLink(settings, events.put, SystemClock())
+    link = MqttConnection(settings, events.put, SystemClock())
     link.dial("5")
     event = events.get(timeout=20)
     link.hang_up(LAST if isinstance(event, Up) else None, 4.0)

@@ -17,7 +17,7 @@ from edge_agent.contract.bundles import station_path
 from edge_agent.contract.errors import NothingNew, Refused, TryLater
 from edge_agent.system.clock import SystemClock
 from edge_agent.updates.http_source import HttpSource
-from edge_agent.updates.source import FolderSource, NotThere
+from edge_agent.updates.source import FolderSource, NoSuchFile
 from tests.fakes.depot import IMPATIENT, Device, Yard, onnx_bytes, ref, release, varint
 from tests.fakes.hostile_web import Handler, HostileWeb
 from tests.fakes.served import counted, served
@@ -125,7 +125,7 @@ def test_the_timestamp_is_asked_for_conditionally(web: HostileWeb) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(404, NotThere), (403, NotThere), (500, TryLater), (304, TryLater)]
+    ("status", "error"), [(404, NoSuchFile), (403, NoSuchFile), (500, TryLater), (304, TryLater)]
 )
 def test_every_status_has_its_meaning(web: HostileWeb, status: int, error: type[Exception]) -> None:
     """Absent is told from out of service; an answer nobody asked for is no content."""
@@ -245,7 +245,7 @@ def test_a_stick_holds_plain_files_only(tmp_path: Path) -> None:
     for name in ("../x", "a/../../x", "/etc/passwd", "a//b", "."):
         with pytest.raises(Refused, match="not a name"):
             list(source.read(name))
-    with pytest.raises(NotThere):
+    with pytest.raises(NoSuchFile):
         list(source.read("metadata/9.root.json"))
     with pytest.raises(TryLater, match="plugged in"):
         list(FolderSource(tmp_path / "gone").read("metadata/timestamp.json"))

@@ -12,7 +12,7 @@ from edge_agent import config
 from edge_agent.contract.errors import StorageError
 from edge_agent.core.runtime import Runtime
 from edge_agent.core.worker import Worker
-from edge_agent.system.disk_reserve import NAME, Reserve
+from edge_agent.system.disk_reserve import NAME, DiskReserve
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import fill_weather, install_release, no_update, write_config
 from tests.integration.test_worker import NOW
@@ -78,6 +78,6 @@ def test_without_a_reserve_it_is_said_and_heals(small_disk: Path) -> None:
 
 def test_a_small_disk_is_left_alone(small_disk: Path) -> None:
     """A reserve that would take more than a tenth of what is free is not taken."""
-    reserve = Reserve(small_disk, 5_000_000)
+    reserve = DiskReserve(small_disk, 5_000_000)
     assert not reserve.hold()
     assert not reserve.give()

@@ -13,7 +13,7 @@ from edge_agent import config
 from edge_agent.contract.errors import StorageError, Unavailable
 from edge_agent.core.runtime import Runtime
 from edge_agent.core.worker import Worker
-from edge_agent.system.instance_lock import LOCK, Sole
+from edge_agent.system.instance_lock import LOCK, InstanceLock
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import write_config
 
@@ -25,16 +25,16 @@ NOW = datetime(2026, 7, 1, 12, 20, tzinfo=UTC)
 
 def test_lock_is_free_again_afterwards(tmp_path: Path) -> None:
     """The right to speak ends with the process that held it, and is held by one at a time."""
-    with Sole(tmp_path) as first, Sole(tmp_path) as second:
+    with InstanceLock(tmp_path) as first, InstanceLock(tmp_path) as second:
         assert (first.held(), second.held(), first.held()) == (True, False, True)
-    with Sole(tmp_path) as third:
+    with InstanceLock(tmp_path) as third:
         assert third.held()
 
 
 def test_a_deleted_lock_is_taken_anew(tmp_path: Path) -> None:
     """Who is asked first after the file or its folder went has it, and the other one has not."""
     state = tmp_path / "state"
-    with Sole(state) as first, Sole(state) as second:
+    with InstanceLock(state) as first, InstanceLock(state) as second:
         assert first.held()
         shutil.rmtree(state)
         assert first.held()
@@ -49,9 +49,9 @@ def test_a_disk_that_refuses_keeps_nobody_from_speaking(
 ) -> None:
     """Said once, however often it is asked."""
     (tmp_path / "file").write_bytes(b"")
-    with Sole(tmp_path / "file") as sole:
-        assert sole.held()
-        assert sole.held()
+    with InstanceLock(tmp_path / "file") as lock:
+        assert lock.held()
+        assert lock.held()
     assert caplog.text.count("cannot see if another agent runs") == 1
 
 

@@ -19,7 +19,7 @@ from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt import outbox_inspection
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.system.database import connect, set_aside_files
-from edge_agent.system.instance_lock import Sole
+from edge_agent.system.instance_lock import InstanceLock
 from edge_agent.system.memory_fallback import back_to_disk, into_memory, read_into_memory
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
 from tests.fakes.mosquitto import Mosquitto
@@ -172,7 +172,7 @@ def _ordeal(folder: Path, place: Path, broker: Mosquitto, fault: _Fault) -> None
         # Each cycle tries the way back.
         watcher.publish(f"{ROOT}/cmd/predict", b"")
         service.wait_for(lambda _: "storage: the disk takes writes again" in service.log)
-        with Sole(place / "state") as second:
+        with InstanceLock(place / "state") as second:
             assert not second.held(), "a second service could start"
         assert service.stop()[0] == 0
     with closing(outbox_inspection.open_existing(place / "state" / DATABASE)) as db:

@@ -53,19 +53,19 @@ def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.D
     logger = Client(CallbackAPIVersion.VERSION2, client_id="logger", protocol=MQTTv5)
     logger.max_queued_messages_set(0)
     with closing(Worker(lambda: runtime, inbox.put, no_update)) as agent:
-        courier = agent.mail()
+        delivery = agent.mail()
         taken = sent = 0
         for _ in range(TURNS):
-            courier.tick(runtime.clock.now())
+            delivery.tick(runtime.clock.now())
             item = inbox.get(0.1)
             while item is not None:
                 if isinstance(item, Received) and item.topic == "roof":
                     agent.take(item)
                     taken += 1
                 else:
-                    courier.handle(item, runtime.clock.now())  # type: ignore[arg-type]
+                    delivery.handle(item, runtime.clock.now())  # type: ignore[arg-type]
                 item = inbox.get(0.0)
-            if courier.state.connected and not sent:
+            if delivery.state.connected and not sent:
                 logger.connect("127.0.0.1", port)
                 logger.loop_start()
                 for tm, *values in minutes.iter_rows():
@@ -74,7 +74,7 @@ def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.D
                     sent += 1
             if sent and taken == sent:
                 break
-        courier.hang_up(3.0)
+        delivery.hang_up(3.0)
         logger.loop_stop()
         assert taken == minutes.height
         runtime.intake.flush(runtime.store)

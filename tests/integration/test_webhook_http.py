@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.contract.errors import Refused, TryLater
-from edge_agent.mqtt.webhook_http import sender
+from edge_agent.mqtt.webhook import sender
 from tests.fakes.mosquitto import free_port
 
 if TYPE_CHECKING:

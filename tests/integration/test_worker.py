@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edge_agent.mqtt.outbox import Entry
+    from edge_agent.mqtt.outbox import QueuedMessage
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the weather ends at the machine's now
 HOUR = timedelta(hours=1)
@@ -53,7 +53,7 @@ class _Case:
     def take(self, topic: str, payload: bytes = b"", *, retain: bool = False) -> None:
         self.agent.take(Received(topic, payload, retain=retain, at=self.clock.now()))
 
-    def waiting(self) -> list[Entry]:
+    def waiting(self) -> list[QueuedMessage]:
         return self.agent._runtime.outbox.due(None, limit=1000)
 
     def topics(self) -> list[str]:

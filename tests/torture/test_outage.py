@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.connection import Acknowledged, Down, Up
-from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.outbox import Caps, Outbox
 from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
@@ -28,15 +28,15 @@ def _alert(name: str, topic: str, end: datetime) -> Message:
     return Message(name, topic, name.ljust(400).encode(), Kind.ALERT, expires_at=end)
 
 
-def _drain(courier: Courier, link: FakeLink, clock: FakeClock) -> None:
+def _drain(delivery: Delivery, link: FakeLink, clock: FakeClock) -> None:
     """The broker acknowledges all it is sent until nothing comes any more."""
     acknowledged = 0
-    courier.tick(clock.now())
+    delivery.tick(clock.now())
     while news := link.sent[acknowledged:]:
         acknowledged = len(link.sent)
         for token, _ in news:
-            courier.handle(Acknowledged(token, 0, ""), clock.now())
-        courier.tick(clock.now())
+            delivery.handle(Acknowledged(token, 0, ""), clock.now())
+        delivery.tick(clock.now())
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_an_outage_ends_with_the_truth(tmp_path: Path, hours: int, caps: Caps) -
     with closing(connect(tmp_path / "agent.db")) as db:
         db.execute("PRAGMA synchronous = OFF")
         box = Outbox(db, caps)
-        courier = Courier(
+        delivery = Delivery(
             link, box, availability="a", subscriptions=(), protocol="5", clock=clock,
             random=dice.random,
         )  # fmt: skip
@@ -59,9 +59,9 @@ def test_an_outage_ends_with_the_truth(tmp_path: Path, hours: int, caps: Caps) -
         for hour in range(hours):
             for _ in range(6):
                 clock.advance(600)
-                courier.tick(clock.now())
+                delivery.tick(clock.now())
                 if link.dialled:
-                    courier.handle(Down("no route"), clock.now())
+                    delivery.handle(Down("no route"), clock.now())
             for rule in RULES:
                 for minute in range(dice.randrange(3)):
                     end = clock.now() + timedelta(hours=dice.choice([1, 24, 300]))
@@ -76,9 +76,9 @@ def test_an_outage_ends_with_the_truth(tmp_path: Path, hours: int, caps: Caps) -
                 box.put(state)
             box.put(Message(f"t-{hour}", "telemetry", b"y" * 900, Kind.TELEMETRY))
         clock.advance(301)
-        courier.tick(clock.now())
-        courier.handle(Up("5", session_present=False, window=10, largest=None), clock.now())
-        _drain(courier, link, clock)
+        delivery.tick(clock.now())
+        delivery.handle(Up("5", session_present=False, window=10, largest=None), clock.now())
+        _drain(delivery, link, clock)
         counts = box.counts()
         arrived = counts.delivered["alert"]
         lost = counts.dropped_for_room.get("alert", 0) + counts.dropped_expired.get("alert", 0)

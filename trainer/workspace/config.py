@@ -14,7 +14,6 @@ from edge_agent.contract.dfs_grid import cell_of
 from edge_agent.contract.errors import ConfigError, UsageError
 from edge_agent.contract.farm_identity import Latitude, Longitude
 from edge_agent.system import struct_decoder
-from edge_agent.system.toml_lines import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +127,10 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
         problems.append(struct_decoder.Problem("compute.scheduler", told))
     problems += [] if problems else _places(config)
     if problems:
-        lined = (replace(problem, line=line_of(text, problem.path)) for problem in problems)
+        lined = (
+            replace(problem, line=struct_decoder.line_of(text, problem.path))
+            for problem in problems
+        )
         raise ConfigError(f"{where}: {'; '.join(map(str, lined))}")
     return config
 

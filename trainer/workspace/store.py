@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from edge_agent.contract.errors import StorageError, TryLater
+from edge_agent.system.file_lock import locked, wait_for_lock
 from edge_agent.system.files import make_folder, sync_folder, write_atomic
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class FolderStore:
         try:
             make_folder(path.parent)
             with path.open("a+b") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                wait_for_lock(handle)
                 handle.seek(0)
                 content = handle.read()
                 if content != (before or b""):
@@ -138,13 +138,8 @@ class FolderStore:
             TryLater: Another process is publishing.
         """
         make_folder(self.root)
-        with (self.root / f".{name}").open("wb") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as fault:
-                raise TryLater(
-                    f"{self.root}: another process is at work here: try again when it is done"
-                ) from fault
+        busy = f"{self.root}: another process is at work here: try again when it is done"
+        with locked((self.root / f".{name}").open("wb"), busy):
             yield
 
 

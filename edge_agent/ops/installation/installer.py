@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.contract.errors import BadData, Unavailable
 from edge_agent.ops.installation.layout import ACCOUNT, PACKAGED, UNIT, UPDATE_UNITS
 from edge_agent.ops.installation.program_tree import CONTENTS
-from edge_agent.ops.installation.units import Health
+from edge_agent.ops.installation.units import ServiceHealth
 from edge_agent.ops.installation.versions import Versions
 from edge_agent.system.files import make_folder, write_atomic
 
@@ -84,7 +84,7 @@ class Installer:
             raise BadData(
                 f"version {place.name} fails its self-test here, so it was not installed: {problem}"
             )
-        was_ready = versions.current() is not None and self._health() is Health.READY
+        was_ready = versions.current() is not None and self._health() is ServiceHealth.READY
         self._configure(place)
         versions.switch(place)
         self._write_units(place)
@@ -146,10 +146,10 @@ class Installer:
 
     def _start(self, versions: Versions, place: Path, *, was_ready: bool) -> None:
         health, text = self._started(UPGRADE_S if was_ready else FIRST_S)
-        if health is Health.READY:
+        if health is ServiceHealth.READY:
             self.say(f"ready: {text}" if text else "ready")
             return
-        if health is Health.WAITING and not was_ready:
+        if health is ServiceHealth.WAITING and not was_ready:
             self.say(f"it runs and waits for its first release: {text or 'see systemctl status'}")
             return
         why = f"version {place.name} did not become ready ({text or health.value})"
@@ -162,15 +162,15 @@ class Installer:
         versions.prune()
         raise Unavailable(f"{why}: went back to {before.name}, which is {again.value}")
 
-    def _started(self, patience_s: float) -> tuple[Health, str]:
+    def _started(self, patience_s: float) -> tuple[ServiceHealth, str]:
         self.manager.restart()
         waited = 0.0
-        while (health := self._health()) is Health.WAITING and waited < patience_s:
+        while (health := self._health()) is ServiceHealth.WAITING and waited < patience_s:
             self.sleep(_POLL_S)
             waited += _POLL_S
         return health, self.manager.state().text
 
-    def _health(self) -> Health:
+    def _health(self) -> ServiceHealth:
         return self.manager.state().health()
 
 

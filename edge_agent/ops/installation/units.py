@@ -19,7 +19,7 @@ TIMEOUT_S: Final = 120.0
 _KEYS: Final = ("ActiveState", "SubState", "Result", "NRestarts", "StatusText")
 
 
-class Health(Enum):
+class ServiceHealth(Enum):
     """What a service has come to since it was started."""
 
     READY = "ready"
@@ -37,13 +37,13 @@ class UnitState:
     restarts: int = 0
     text: str = ""
 
-    def health(self) -> Health:
+    def health(self) -> ServiceHealth:
         """READY once it runs; BROKEN as soon as it has ended once, even if it is tried again."""
         if self.active == "failed" or self.result != "success" or self.restarts > 0:
-            return Health.BROKEN
+            return ServiceHealth.BROKEN
         if self.active in {"active", "reloading"} and self.sub in {"running", "reload"}:
-            return Health.READY
-        return Health.WAITING
+            return ServiceHealth.READY
+        return ServiceHealth.WAITING
 
 
 class Manager(Protocol):

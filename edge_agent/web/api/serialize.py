@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edge_agent.core.interfaces import ServiceStatus
-    from edge_agent.updates.slots import Slot
+    from edge_agent.updates.slots import ReleaseRef
     from edge_agent.web.snapshot import ComparedForecast, RuleStatus, SensorReading, Snapshot
 
 
@@ -271,7 +271,7 @@ def problems(snapshot: Snapshot, condition: ServiceStatus | None) -> tuple[str, 
     return tuple(found)
 
 
-def _slot(slot: Slot | None) -> schemas.SlotAnswer | None:
+def _slot(slot: ReleaseRef | None) -> schemas.SlotAnswer | None:
     if slot is None:
         return None
     return schemas.SlotAnswer(release=slot.release, manifest_sha256=slot.sha256)

@@ -13,7 +13,7 @@ from edge_agent.core.events import EventQueue, Fetched, Item, Signal
 from edge_agent.core.interfaces import Schedule
 from edge_agent.core.loop import ServiceLoop
 from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Up
-from edge_agent.mqtt.delivery import LinkState
+from edge_agent.mqtt.delivery import ConnectionState
 from edge_agent.system.sd_notify import Notifier
 from tests.fakes.clock import FakeClock
 
@@ -135,8 +135,8 @@ class _Mail:
         self.fault: Exception | None = None
 
     @property
-    def state(self) -> LinkState:
-        return LinkState(
+    def state(self) -> ConnectionState:
+        return ConnectionState(
             connected=False, version="", problem="away", connections=0, refused_topics=()
         )
 
@@ -386,7 +386,7 @@ def test_a_failing_outbox_does_not_make_the_loop_spin() -> None:
 
 
 def test_messages_reach_the_work_and_events_the_mail() -> None:
-    """Sensors and commands go to the work, the link's own events to the courier."""
+    """Sensors and commands go to the work, the link's own events to the delivery."""
     case = _Case()
     received = Received("s/1", b"21", retain=False, at=START)
     up = Up("5", session_present=True, window=10, largest=None)
@@ -396,7 +396,7 @@ def test_messages_reach_the_work_and_events_the_mail() -> None:
 
 
 def test_reload_takes_over() -> None:
-    """Rule 7: RELOADING, the old courier parts first, the new one carries on, then READY."""
+    """Rule 7: RELOADING, the old delivery parts first, the new one carries on, then READY."""
     case = _Case()
     late, sensor = Acknowledged(7, 0, ""), Received("s/1", b"1", retain=False, at=START)
 
@@ -410,7 +410,7 @@ def test_reload_takes_over() -> None:
     case.mail.hang_up = hang_up  # type: ignore[method-assign]
     case.run(100, {50: Signal.RELOAD})
     assert case.mail.ended == ["hang up", "write down"]
-    assert case.mail.handled == [late], "an event of the old link is not for the new courier"
+    assert case.mail.handled == [late], "an event of the old link is not for the new delivery"
     assert case.work.taken == [sensor]
     assert case.work.settled == 1
     assert case.work.fresh is not None

@@ -22,13 +22,13 @@ from edge_agent.mqtt.commands import (
     FORMS,
     NAMES,
     PACE_S,
-    CommandDesk,
+    CommandHandler,
     Request,
     json_schema,
 )
 from edge_agent.mqtt.connection import Received
 from edge_agent.mqtt.outbox import Caps
-from edge_agent.mqtt.snooze import QuietOutbox
+from edge_agent.mqtt.snooze import SnoozingOutbox
 from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
 
@@ -43,7 +43,7 @@ class _Desk:
         self.answers: list[Message] = []
         self.done: list[tuple[str, Request]] = []
         actions = {name: self._action(name) for name in NAMES}
-        self.desk = CommandDesk(TOPICS, actions, allowed, self.answers.append, self.clock)
+        self.desk = CommandHandler(TOPICS, actions, allowed, self.answers.append, self.clock)
 
     def _action(self, name: str) -> Any:  # noqa: ANN401 - a callable
         def act(request: Request) -> str:
@@ -183,7 +183,7 @@ def _event(name: str, news: str, rule: str = "heat") -> Message:
 def test_seen_alerts_send_no_updates(tmp_path: Path) -> None:
     """Quiet rule 1: no updates until the alert's end; another rule is not touched."""
     with closing(connect(tmp_path / "a.db")) as db:
-        box = QuietOutbox(db, Caps(), TOPICS, ("heat", "frost"), FakeClock())
+        box = SnoozingOutbox(db, Caps(), TOPICS, ("heat", "frost"), FakeClock())
         assert box.put(_event("1", "raised"))
         box.ack("heat")
         assert not box.put(_event("2", "updated"))
@@ -198,11 +198,11 @@ def test_snoozed_rules_send_only_ends(tmp_path: Path) -> None:
     clock = FakeClock()
     path = tmp_path / "a.db"
     with closing(connect(path)) as db:
-        box = QuietOutbox(db, Caps(), TOPICS, ("heat",), clock)
+        box = SnoozingOutbox(db, Caps(), TOPICS, ("heat",), clock)
         assert box.snooze("heat", 30) == "heat: quiet until 2026-07-01T12:30Z"
         assert not box.put(_event("1", "raised"))
     with closing(connect(path)) as db:
-        box = QuietOutbox(db, Caps(), TOPICS, ("heat",), clock)
+        box = SnoozingOutbox(db, Caps(), TOPICS, ("heat",), clock)
         clock.advance(29 * 60)
         assert not box.put(_event("2", "updated"))
         assert box.put(_event("3", "cleared"))
@@ -215,7 +215,7 @@ def test_snoozed_rules_send_only_ends(tmp_path: Path) -> None:
 def test_unknown_rules_cannot_be_silenced(tmp_path: Path) -> None:
     """The answer names the rules there are."""
     with closing(connect(tmp_path / "a.db")) as db:
-        box = QuietOutbox(db, Caps(), TOPICS, ("heat", "dry"), FakeClock())
+        box = SnoozingOutbox(db, Caps(), TOPICS, ("heat", "dry"), FakeClock())
         with pytest.raises(BadData, match="rule 'x' is not known; there are dry, heat"):
             box.ack("x")
         with pytest.raises(BadData, match="rule 'x' is not known; there are dry, heat"):

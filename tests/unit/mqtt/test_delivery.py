@@ -1,4 +1,4 @@
-"""The courier's rules over a fake link, by hand-turned clock; the numbers are its rules."""
+"""The delivery's rules over a fake link, by hand-turned clock; the numbers are its rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.connection import Acknowledged, Down, Subscribed, Subscription, Up
-from edge_agent.mqtt.delivery import Courier
+from edge_agent.mqtt.delivery import Delivery
 from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import MemoryOutbox
 from tests.fakes.publisher import FakeLink
@@ -22,13 +22,13 @@ UP = Up("5", session_present=True, window=3, largest=None)
 
 
 class _Bench:
-    """A courier with everything around it in reach."""
+    """A delivery with everything around it in reach."""
 
     def __init__(self, protocol: str = "auto", random: float = 1.0) -> None:
         self.clock = FakeClock()
         self.link = FakeLink()
         self.outbox = MemoryOutbox()
-        self.courier = Courier(
+        self.delivery = Delivery(
             self.link,
             self.outbox,
             availability="d/availability",
@@ -39,10 +39,10 @@ class _Bench:
         )
 
     def tick(self) -> float:
-        return self.courier.tick(self.clock.now())
+        return self.delivery.tick(self.clock.now())
 
     def handle(self, event: object) -> None:
-        self.courier.handle(event, self.clock.now())  # type: ignore[arg-type]
+        self.delivery.handle(event, self.clock.now())  # type: ignore[arg-type]
 
     def connect(self, up: Up = UP) -> None:
         self.tick()
@@ -119,7 +119,7 @@ def test_some_refusals_pause_longer(
     with caplog.at_level(logging.WARNING):
         bench.handle(Down("broker refuses", code, reached=True))
     assert bench.tick() == pause
-    assert hint in bench.courier.state.problem
+    assert hint in bench.delivery.state.problem
     assert hint in caplog.text
 
 
@@ -130,12 +130,12 @@ def test_a_twin_is_suspected_where_the_broker_says_nothing() -> None:
         bench.clock.advance(bench.tick())
         bench.connect()
         bench.handle(Down("connection lost", reached=True))
-        assert ("mqtt.client_id" in bench.courier.state.problem) == (short == 3)
+        assert ("mqtt.client_id" in bench.delivery.state.problem) == (short == 3)
     bench.clock.advance(bench.tick())
     bench.connect()
     bench.clock.advance(60)
     bench.handle(Down("connection lost", reached=True))
-    assert "mqtt.client_id" not in bench.courier.state.problem
+    assert "mqtt.client_id" not in bench.delivery.state.problem
 
 
 @pytest.mark.parametrize("down", [Down("v", 0x84, reached=True), Down("lost", reached=True)])
@@ -254,9 +254,9 @@ def test_time_left_is_computed_when_sent() -> None:
     assert bench.link.sent[-1][1].expiry_s == 61
     bench.handle(Down("lost", reached=True))
     bench.clock.advance(5)
-    bench.courier.tick(None)
+    bench.delivery.tick(None)
     bench.handle(UP)
-    bench.courier.tick(None)
+    bench.delivery.tick(None)
     assert bench.link.sent[-1][1].expiry_s is None
 
 
@@ -306,7 +306,7 @@ def test_denied_subscriptions_are_said(caplog: pytest.LogCaptureFixture) -> None
     bench.connect()
     with caplog.at_level(logging.WARNING):
         bench.handle(Subscribed((1,)))
-    assert bench.courier.state.refused_topics == ("s/1",)
+    assert bench.delivery.state.refused_topics == ("s/1",)
     assert "listening to s/1" in caplog.text
 
 
@@ -315,13 +315,13 @@ def test_hanging_up_says_offline_and_keeps_late_acknowledgements() -> None:
     bench = _Bench()
     bench.put("a", "b")
     bench.connect()
-    bench.courier.hang_up(2.0)
+    bench.delivery.hang_up(2.0)
     (last,) = bench.link.last_words
     assert last is not None
     assert last.payload == b"offline"
     bench.acknowledge("t/a")
     bench.handle(Down("connection lost", reached=True))
-    bench.courier.write_down()
+    bench.delivery.write_down()
     assert bench.waiting() == ["b"]
 
 
@@ -329,5 +329,5 @@ def test_an_attempt_under_way_is_given_up_without_words() -> None:
     """A stop while dialling says nothing and leaves nothing behind."""
     bench = _Bench()
     bench.tick()
-    bench.courier.hang_up(2.0)
+    bench.delivery.hang_up(2.0)
     assert bench.link.last_words == [None]

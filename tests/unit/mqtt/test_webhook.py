@@ -14,8 +14,14 @@ from edge_agent.core.events import EventQueue, LoopCall
 from edge_agent.messages.message import Kind, Message
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.outbox import Caps
-from edge_agent.mqtt.snooze import QuietOutbox
-from edge_agent.mqtt.webhook import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST, Pusher, PushQueue
+from edge_agent.mqtt.snooze import SnoozingOutbox
+from edge_agent.mqtt.webhook import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    MOST,
+    WebhookQueue,
+    WebhookSender,
+)
 from edge_agent.system.database import connect, transaction
 from tests.fakes.clock import FakeClock
 
@@ -45,11 +51,11 @@ def _alert(name: str, severity: str = "critical", hours: int = 24) -> Message:
 class Address:
     """Where pushes go; answers as told. Threads are played by a list."""
 
-    def __init__(self, queue: PushQueue) -> None:
+    def __init__(self, queue: WebhookQueue) -> None:
         self.clock, self.inbox = FakeClock(NOW), EventQueue()
         self.fault: Exception | None = None
         self.got: list[bytes] = []
-        self.pusher = Pusher(
+        self.pusher = WebhookSender(
             queue,
             self._send,
             lambda call: self.inbox.put(LoopCall(call)),
@@ -69,7 +75,7 @@ class Address:
             item.call()
 
 
-def _put_and_fail(db: sqlite3.Connection, outbox: QuietOutbox) -> None:
+def _put_and_fail(db: sqlite3.Connection, outbox: SnoozingOutbox) -> None:
     with transaction(db):
         db.execute("DELETE FROM quiet")
         outbox.put(_alert("three"))
@@ -78,8 +84,8 @@ def _put_and_fail(db: sqlite3.Connection, outbox: QuietOutbox) -> None:
 
 def test_1_what_goes_out_is_pushed_once_in_the_same_transaction(db: sqlite3.Connection) -> None:
     """A snoozed alert is not pushed, a doubled one not twice, one rolled back never."""
-    queue = PushQueue(db, ("critical",), "")
-    outbox = QuietOutbox(db, Caps(), TOPICS, ["frost"], FakeClock(NOW), also=queue.put)
+    queue = WebhookQueue(db, ("critical",), "")
+    outbox = SnoozingOutbox(db, Caps(), TOPICS, ["frost"], FakeClock(NOW), also=queue.put)
     assert outbox.put(_alert("one"))
     assert not outbox.put(_alert("one"))
     outbox.snooze("frost", 60)
@@ -94,7 +100,7 @@ def test_1_what_goes_out_is_pushed_once_in_the_same_transaction(db: sqlite3.Conn
 
 def test_1_severities_and_template(db: sqlite3.Connection) -> None:
     """Only wanted severities; the template makes the text."""
-    queue = PushQueue(db, ("critical",), "{severity}/{rule}: {text}")
+    queue = WebhookQueue(db, ("critical",), "{severity}/{rule}: {text}")
     queue.put(_alert("a", "warning"))
     queue.put(_alert("b"))
     queue.put(_alert("b"))
@@ -106,7 +112,7 @@ def test_1_severities_and_template(db: sqlite3.Connection) -> None:
 
 def test_2_outdated_ones_are_dropped_but_not_by_a_wrong_clock(db: sqlite3.Connection) -> None:
     """An old alert is not pushed late; while the time is not known nothing is old."""
-    queue = PushQueue(db, ("critical",), "")
+    queue = WebhookQueue(db, ("critical",), "")
     queue.put(_alert("old", hours=1))
     assert queue.due(None) is not None
     assert queue.due(NOW + timedelta(hours=1)) is None
@@ -115,7 +121,7 @@ def test_2_outdated_ones_are_dropped_but_not_by_a_wrong_clock(db: sqlite3.Connec
 
 def test_2_a_refusal_ends_it(db: sqlite3.Connection) -> None:
     """What is refused for good is counted and said, and the next one goes."""
-    queue = PushQueue(db, ("critical",), "")
+    queue = WebhookQueue(db, ("critical",), "")
     queue.put(_alert("bad"))
     queue.put(_alert("good"))
     address = Address(queue)
@@ -133,7 +139,7 @@ def test_2_a_refusal_ends_it(db: sqlite3.Connection) -> None:
 
 def test_3_it_is_tried_again_with_growing_pauses(db: sqlite3.Connection) -> None:
     """Nothing is lost however long the address is away; pauses double up to half an hour."""
-    queue = PushQueue(db, ("critical",), "")
+    queue = WebhookQueue(db, ("critical",), "")
     queue.put(_alert("kept"))
     address = Address(queue)
     address.fault = TryLater("away")
@@ -159,7 +165,7 @@ def test_3_it_is_tried_again_with_growing_pauses(db: sqlite3.Connection) -> None
 
 def test_4_one_at_a_time_oldest_first(db: sqlite3.Connection) -> None:
     """While one is on its way no second is; then all go in their order."""
-    queue = PushQueue(db, ("critical",), "{text}")
+    queue = WebhookQueue(db, ("critical",), "{text}")
     for name in "abc":
         queue.put(_alert(name))
     address = Address(queue)
@@ -172,7 +178,7 @@ def test_4_one_at_a_time_oldest_first(db: sqlite3.Connection) -> None:
 
 def test_5_the_oldest_goes(db: sqlite3.Connection) -> None:
     """A queue that nobody empties stays small and keeps the newest."""
-    queue = PushQueue(db, ("critical",), "")
+    queue = WebhookQueue(db, ("critical",), "")
     for number in range(MOST + 5):
         queue.put(_alert(str(number)))
     assert db.execute("SELECT count(*) FROM push").fetchone() == (MOST,)
@@ -183,7 +189,7 @@ def test_5_the_oldest_goes(db: sqlite3.Connection) -> None:
 
 def test_a_reload_sends_again_what_was_on_its_way(db: sqlite3.Connection) -> None:
     """A closed pusher leaves the queue alone: at least once, and never lost."""
-    queue = PushQueue(db, ("critical",), "")
+    queue = WebhookQueue(db, ("critical",), "")
     queue.put(_alert("x"))
     before = Address(queue)
     before.pusher.tick(NOW)

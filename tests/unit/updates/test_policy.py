@@ -11,10 +11,10 @@ from edge_agent.contract import manifest as contract
 from edge_agent.contract.errors import NothingNew, Refused
 from edge_agent.contract.manifest import FileRef, Rollout
 from edge_agent.updates import onnx_guard
-from edge_agent.updates.policy import MAX_FILE_BYTES, Device, admit, included
+from edge_agent.updates.policy import MAX_FILE_BYTES, DeviceState, admit, included
 from tests.fakes.depot import DIGEST, onnx_bytes, release
 
-HERE = Device("stable", "0.1.0", DIGEST, highest=4, current_release=4, id="farm/edge-1")
+HERE = DeviceState("stable", "0.1.0", DIGEST, highest=4, current_release=4, id="farm/edge-1")
 
 
 def _content(**changes: object) -> bytes:
@@ -31,14 +31,16 @@ def test_a_release_that_fits_is_admitted() -> None:
 
 def test_the_live_release_is_nothing_new() -> None:
     """The same manifest is recognised by its hash."""
-    device = Device("stable", "0.1.0", DIGEST, highest=5, current_sha256="5a", current_release=5)
+    device = DeviceState(
+        "stable", "0.1.0", DIGEST, highest=5, current_sha256="5a", current_release=5
+    )
     with pytest.raises(NothingNew, match="release 5 is the newest"):
         admit(_content(), "5a", device)
 
 
 def test_a_release_that_was_damaged_here_is_installed_again() -> None:
     """The very one that was installed last comes anew; no other of its number does (A3)."""
-    device = Device("stable", "0.1.0", DIGEST, highest=5, installed_sha256="5a")
+    device = DeviceState("stable", "0.1.0", DIGEST, highest=5, installed_sha256="5a")
     assert admit(_content(), "5a", device).release == 5
     with pytest.raises(Refused, match="release 5 is not newer than 5, which ran here"):
         admit(_content(), "5b", device)
@@ -101,7 +103,7 @@ def test_a_path_stands_for_one_file() -> None:
 
 def test_a_pinned_device_takes_its_release_only() -> None:
     """Another number is nothing new; the pinned one is taken."""
-    pinned = Device("stable", "0.1.0", DIGEST, highest=4, pinned=6)
+    pinned = DeviceState("stable", "0.1.0", DIGEST, highest=4, pinned=6)
     with pytest.raises(NothingNew, match="pinned to 6"):
         admit(_content(), "5a", pinned)
     assert admit(_content(release=6), "6a", pinned).release == 6

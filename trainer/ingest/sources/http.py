@@ -13,6 +13,7 @@ import httpx
 
 from edge_agent import __version__
 from edge_agent.contract.errors import ConfigError, FarmError, ProtocolFault, TryLater
+from edge_agent.system.jitter import backoff, jitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -166,8 +167,8 @@ class Service:
                         f"{self._without_key(str(fault))} ({self._retries + 1} tries); "
                         "run the same command again later"
                     ) from None
-                wait = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt)
-                wait *= 0.5 + random.random() / 2  # noqa: S311 - jitter, not a secret
+                longest = backoff(attempt, _FIRST_WAIT_S, _LONGEST_WAIT_S)
+                wait = jitter(longest / 2, longest, random.random)
                 _log.debug("%s: %s; again in %.1f s", self.url, self._without_key(str(fault)), wait)
                 self._sleep(wait)
         raise AssertionError("unreachable")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.mqtt.delivery import LinkState
+from edge_agent.mqtt.delivery import ConnectionState
 from edge_agent.web.api.prometheus import text
 from tests.fakes.shown_farm import CONNECTED, NOON, ShownFarm
 
@@ -49,7 +49,9 @@ def _samples(content: bytes) -> Samples:
 @pytest.fixture
 def samples(farm: ShownFarm) -> Samples:
     """Every sample with a broker away and an update that failed."""
-    lost = LinkState(connected=False, version="", problem="gone", connections=2, refused_topics=())
+    lost = ConnectionState(
+        connected=False, version="", problem="gone", connections=2, refused_topics=()
+    )
     condition = replace(CONNECTED, link=lost, faults={"update": "no depot"})
     return _samples(text(farm.board.snapshot, condition, NOON))
 

@@ -14,13 +14,13 @@ from edge_agent.contract.errors import Refused, TryLater
 from edge_agent.core import certificates, delivery_setup
 from edge_agent.core.update_setup import open_depot
 from edge_agent.messages.topics import Topics
-from edge_agent.mqtt.probe import Step, probe
+from edge_agent.mqtt.probe import ProbeStep, probe
 from edge_agent.ops.doctor import Finding, Outcome, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.ops.doctor import Patient
+    from edge_agent.ops.doctor import Subject
 
 _UNRENEWED: Final = timedelta(days=3)
 """A depot's timestamp is good for two weeks; with less than this left nobody renews it."""
@@ -34,21 +34,21 @@ class _Timestamp(msgspec.Struct):
     signed: _Signed
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(subject: Subject) -> Iterator[Finding]:
     """Findings on broker and depot; takes some seconds for each that does not answer."""
-    yield from guarded("broker", lambda: _broker(patient))
-    yield from guarded("depot", lambda: _depot(patient))
+    yield from guarded("broker", lambda: _broker(subject))
+    yield from guarded("depot", lambda: _depot(subject))
 
 
-def _broker(patient: Patient) -> Iterator[Finding]:
-    config = patient.config
+def _broker(subject: Subject) -> Iterator[Finding]:
+    config = subject.config
     topics = Topics.of(config.device.site, config.device.id, config.mqtt.base_topic)
-    broker = delivery_setup.broker_of(config, topics, patient.env)
-    for step in probe(broker, topics.ping, config.mqtt.protocol, patient.clock):
-        yield _finding(step, patient.clock.now())
+    broker = delivery_setup.broker_of(config, topics, subject.env)
+    for step in probe(broker, topics.ping, config.mqtt.protocol, subject.clock):
+        yield _finding(step, subject.clock.now())
 
 
-def _finding(step: Step, now: datetime) -> Finding:
+def _finding(step: ProbeStep, now: datetime) -> Finding:
     if not step.good:
         return Finding(step.name, Outcome.FAIL, step.seen, step.advice)
     if step.ends is not None and now >= step.ends - certificates.SOON:
@@ -56,8 +56,8 @@ def _finding(step: Step, now: datetime) -> Finding:
     return Finding(step.name, Outcome.OK, step.seen)
 
 
-def _depot(patient: Patient) -> Iterator[Finding]:
-    depot = patient.config.depot
+def _depot(subject: Subject) -> Iterator[Finding]:
+    depot = subject.config.depot
     if not (depot.url or depot.path):
         yield Finding(
             "depot", Outcome.WARN, "none is configured",
@@ -67,11 +67,11 @@ def _depot(patient: Patient) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         # A copy: what the device has learned of the depot is not for the doctor to change.
         trust = Path(folder) / "tuf"
-        if (patient.state / "tuf").is_dir():
-            shutil.copytree(patient.state / "tuf", trust, symlinks=True)
-        now = patient.clock.now()
+        if (subject.state / "tuf").is_dir():
+            shutil.copytree(subject.state / "tuf", trust, symlinks=True)
+        now = subject.clock.now()
         try:
-            with open_depot(patient.config, trust, patient.clock) as opened:
+            with open_depot(subject.config, trust, subject.clock) as opened:
                 opened.refresh(now)
         except TryLater as fault:
             yield Finding("depot", Outcome.FAIL, str(fault), "what is installed goes on")
