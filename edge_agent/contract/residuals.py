@@ -44,16 +44,19 @@ def cells(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     return season, block
 
 
-def fit(times: pl.Series, leads: np.ndarray, errors: np.ndarray) -> ResidualTable:
+def fit(
+    times: pl.Series, leads: np.ndarray, errors: np.ndarray, *, whole_year: bool = False
+) -> ResidualTable:
     """Table from errors (observed - forecast) of unseen hours.
 
     Args:
         times: Target hours, UTC, length N.
         leads: Hours ahead, shape (N,); each knot takes the errors of the leads nearest to it.
         errors: Shape (N,), NaN = no truth.
+        whole_year: A season with fewer than `FEWEST` errors at a knot takes those of all seasons.
 
     Raises:
-        BadData: A season has fewer than `FEWEST` errors at some knot.
+        BadData: A season, or with `whole_year` the year, has fewer than `FEWEST` at some knot.
     """
     season, block = cells(times)
     nearest = nearest_knot(leads)
@@ -62,6 +65,8 @@ def fit(times: pl.Series, leads: np.ndarray, errors: np.ndarray) -> ResidualTabl
     for s in range(SEASONS):
         for k in range(len(KNOTS)):
             here = known & (season == s) & (nearest == k)
+            if whole_year and int(here.sum()) < FEWEST:
+                here = known & (nearest == k)
             if int(here.sum()) < FEWEST:
                 raise BadData(
                     f"residuals: {int(here.sum())} errors in season {s} at lead {KNOTS[k]} h, "

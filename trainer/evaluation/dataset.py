@@ -152,11 +152,12 @@ def without(series: StationSeries, first: datetime, last: datetime, end: datetim
     """The station as it would be known had its hours from `first` to `last` never been seen.
 
     Its normals are fitted anew on the other hours before `end`; where these are fewer than a year,
-    or the normals are lent, the series is returned as it is.
+    or hardly hold a target, or the normals are lent, the series is returned as it is.
     """
     time = pl.col(TIME)
     others = series.frame.filter((time < end) & ~time.is_between(first, last))
-    if series.lent or others.height < HOURS_OF_YEAR:
+    values = min(others[target].count() for target in TARGETS)
+    if series.lent or others.height < HOURS_OF_YEAR or values < climatology.COEFFICIENTS:
         return series
     place = features.Place(series.place.site, _normals(others))
     return replace(series, place=place, table=features.compute(series.frame, place))
@@ -281,6 +282,19 @@ def times(all_series: Sequence[StationSeries], pairs: Pairs) -> pl.Series:
         hours = series.table[TIME].dt.replace_time_zone(None).to_numpy()
         out[rows] = hours[pairs.origins[rows] + pairs.leads[rows]]
     return pl.Series(out).dt.replace_time_zone("UTC")
+
+
+def without_values(matrix: np.ndarray) -> list[int]:
+    """Measured columns of a matrix (float32 (N, F)) that hold no value, or one and the same.
+
+    Nothing can be learned from them. Radiation of a station without a pyranometer is such a column:
+    it is 0 at night and missing by day, so that trees would take it for a clock, and a pyranometer
+    on a farm for the night.
+    """
+    lowest, highest = np.fmin.reduce(matrix, axis=0), np.fmax.reduce(matrix, axis=0)
+    return [
+        column for column in missing_inputs.MEASURED_COLUMNS if not lowest[column] < highest[column]
+    ]
 
 
 def drop_inputs(matrix: np.ndarray, share: float, seed: int, bare: float = 0.0) -> np.ndarray:

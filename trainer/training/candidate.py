@@ -11,11 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract import manifest as contract
-from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.schema import LEADS, QUANTITIES, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
 from trainer.evaluation.dataset import split
@@ -23,7 +25,7 @@ from trainer.evaluation.holdout import Holdout
 from trainer.evaluation.holdout_scores import SCORED_LEADS, score_holdout
 from trainer.training import fit, onnx_export, onnx_parity, seed_recipe
 from trainer.training.lake_source import ready, ready_farms, stations_until
-from trainer.training.lineage import digest, lineage_of
+from trainer.training.lineage import UNUSED, digest, lineage_of
 from trainer.workspace.parallel import each_of
 
 if TYPE_CHECKING:
@@ -60,11 +62,18 @@ def train(
 
     Raises:
         InputMissing: No observations of any configured station.
-        BadData: Too few observations, or the export does not match the model.
+        BadData: Too few observations, no station measures every target, or the export does not
+            match the model.
         TryLater: See `parallel.each_of`.
     """
     options = workspace.config.training
-    records = stations_until(workspace, as_of)
+    left_out: list[str] = []
+
+    def leave_out(told: str) -> None:
+        left_out.append(told)
+        progress(told)
+
+    records = stations_until(workspace, as_of, leave_out)
     borders = split(
         min(one.first for one in records),
         max(one.last for one in records),
@@ -72,10 +81,10 @@ def train(
         options.embargo_hours,
     )
     progress("normals")
-    sources = ready(records, borders, champion.sites if champion else {}, progress)
+    sources = ready(records, borders, champion.sites if champion else {}, leave_out)
     sites = {str(one.number): _normals(one) for one in sources}
     farms = ready_farms(workspace, borders, as_of, sites, progress) if options.farms else []
-    lineage = lineage_of(workspace.config.training, sources, farms, borders)
+    lineage = lineage_of(workspace.config.training, sources, farms, borders, left_out)
     name = f"{as_of + timedelta(hours=9):%Y%m%d}-{digest(lineage)[:12]}"
     folder = workspace.run_store.folder(name)
     if (folder / run_folder.MANIFEST).exists():
@@ -91,6 +100,7 @@ def train(
         )
         progress("holdout")
         holdout = Holdout.of(sources, borders, SCORED_LEADS, each)
+    _check_truth(holdout, borders)
     progress("export and parity")
     content = {target: onnx_export.to_onnx(fitted.models[target]) for target in TARGETS}
     checked = {
@@ -145,12 +155,22 @@ def train(
         residuals=fitted.residuals,
         climatology_residuals=fitted.climatology_residuals,
         scores=metrics.headline(),
-        lineage=lineage,
+        lineage=lineage | ({UNUSED: ",".join(fitted.unused)} if fitted.unused else {}),
         reason="",
         widening=fitted.widening,
     )
     run_folder.write(folder, manifest, {**files, golden_path: windows}, metrics)
     return workspace.run_store.folder(name)
+
+
+def _check_truth(holdout: Holdout, borders: Split) -> None:
+    for target, truth in holdout.truth.items():
+        if not np.isfinite(truth).any():
+            raise BadData(
+                f"{target}: no station observed it from {borders.holdout:%Y-%m-%d} to "
+                f"{borders.last:%Y-%m-%d}, the hours that candidates are judged on; ingest or "
+                "import more, or train with --as-of a day on which it was still observed"
+            )
 
 
 def _normals(source: Source) -> SiteNormals:
@@ -164,13 +184,10 @@ def _golden_windows(
     one: StationSeries, borders: Split
 ) -> tuple[tuple[features.Place, pl.DataFrame], ...]:
     """Two windows of a station from the holdout, half a year apart, one with gaps."""
-    hours = features.LOOKBACK_HOURS
-    windows = []
-    for end in (borders.last, borders.last - timedelta(hours=4383)):
-        window = one.frame.filter(
-            pl.col(TIME).is_between(end - timedelta(hours=hours - 1), end)
-        ).select(TIME, *OBSERVED)
-        windows.append((one.place, window))
+    windows = [
+        (one.place, _window(one, end))
+        for end in (borders.last, borders.last - timedelta(hours=4383))
+    ]
     gaps = windows[0][1].with_columns(
         pl.when(pl.int_range(pl.len()) % 7 != 3).then(pl.col(name)).alias(name)
         for name in windows[0][1].columns

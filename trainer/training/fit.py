@@ -17,13 +17,14 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract import missing_inputs, residuals
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
 from trainer.evaluation import baselines
-from trainer.evaluation.dataset import Pairs, drop_inputs, row_of, training_pairs
+from trainer.evaluation.dataset import Pairs, drop_inputs, row_of, training_pairs, without_values
 from trainer.training import stacking
 from trainer.training.onnx_export import ForecastModel
 from trainer.training.ridge import reference_of
-from trainer.training.station_sums import GUARD, Drawn, Plan, share
+from trainer.training.station_sums import GUARD, Drawn, Plan, Sample, share
 from trainer.training.trees import Binned, Recipe
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Fitted:
         widening: Per target and group of inputs, factor of the spread at each knot without it.
         climatology_residuals: Of the normals, per target.
         damped: The damped-anomaly baseline, per target.
+        unused: Groups of inputs without values, in which no model has a part.
     """
 
     models: dict[str, ForecastModel]
@@ -69,6 +71,7 @@ class Fitted:
     widening: dict[str, dict[str, tuple[float, ...]]]
     climatology_residuals: dict[str, ResidualTable]
     damped: dict[str, baselines.DampedAnomaly]
+    unused: tuple[str, ...] = ()
 
 
 def fit_candidate(
@@ -93,9 +96,13 @@ def fit_candidate(
     progress("linear base and inputs of the trees")
     gram, record = _Record.of(sources, split, seed, each)
     binned = Binned(record.thinned, Recipe(seed=seed, threads=threads))
-    fitted = Fitted({}, {}, {}, {}, {})
+    fitted = Fitted({}, {}, {}, {}, {}, missing_inputs.missing(record.thinned))
+    if fitted.unused:
+        named = ", ".join(fitted.unused)
+        progress(f"inputs without values, or always with the same one, take no part: {named}")
     for index, target in enumerate(TARGETS):
         truth = record.truth[:, index]
+        _check_parts(target, truth, record.near)
         change = truth - reference_of(target, record.whole)
         task = _Task(target, index, gram, binned, record, change)
         unseen = _unseen(task, progress)
@@ -105,6 +112,8 @@ def fit_candidate(
         progress(f"{target}: final model")
         fitted.models[target] = replace(task.fit(None), weights=weights)
         errors = surprise - _weighted(weights, leads, unseen.members)
+        for season in stacking.thin_seasons(record.times, leads, errors):
+            progress(f"{target}: too few hours of {season}: its intervals are the whole year's")
         fitted.residuals[target] = stacking.intervals(record.times, leads, errors, record.block)
         probed = slice(None, None, PROBED)
         fitted.widening[target] = {
@@ -116,9 +125,20 @@ def fit_candidate(
             for group, members in unseen.lacking.items()
         }
         normal = baselines.climatology(record.unseen, target)
-        fitted.climatology_residuals[target] = residuals.fit(record.times, leads, truth - normal)
+        fitted.climatology_residuals[target] = residuals.fit(
+            record.times, leads, truth - normal, whole_year=True
+        )
         fitted.damped[target] = baselines.DampedAnomaly.fit(record.whole, leads, truth, target)
     return fitted
+
+
+def _check_parts(target: str, truth: np.ndarray, near: Sequence[np.ndarray]) -> None:
+    """Each part of the span must be forecast by models of the others."""
+    if not all(np.isfinite(truth[~seen]).any() for seen in near):
+        raise BadData(
+            f"{target}: its values before the training ends lie within a third of these hours, so "
+            "that no model can be judged on the others; ingest or import more"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +152,8 @@ class _Record:
         near: Per part, the pairs that its models may not see: those within it and `GUARD`.
         truth: Observed at the target hour, float64 (N, targets), NaN = none.
         whole: Inputs, float32 (N, F).
-        thinned: The same with groups of inputs blanked at random: what trees are grown on.
+        thinned: The same with groups of inputs blanked at random: what trees are grown on. Columns
+            without values are blank.
         unseen: The same as they would be had the pair's block never been seen.
     """
 
@@ -154,14 +175,15 @@ class _Record:
         drawn = [Drawn(one, _only(pairs, index)) for index, one in enumerate(sources)]
         hours = sum(min(row_of(one, split.train_end), one.hours) for one in sources)
         plan = Plan(_borders(split), max(1, hours // LINEAR_ROWS))
-        gram, sample = share(plan, drawn[0])
-        samples = [sample]
-        # Sums are added up, so all are counted from the first station's centre.
-        for sums, sample in each(partial(share, replace(plan, centre=gram.centre)), drawn[1:]):
-            gram.merge(sums)
-            samples.append(sample)
+        gram, samples = _shares(plan, drawn, each)
         targets = pl.concat([one.times for one in samples])
         whole = np.concatenate([one.whole for one in samples])
+        centre = gram.completed_centre(whole)
+        if gram.centre and not gram.centre.same(centre):
+            # What the first rows lack is measured later, or elsewhere: it has a mean after all.
+            gram, _ = _shares(replace(plan, centre=centre), drawn, each)
+        thinned = drop_inputs(whole, DROP_SHARE, seed, BARE_SHARE)
+        thinned[:, without_values(whole)] = np.nan
         return gram, cls(
             leads=pairs.leads,
             times=targets,
@@ -172,9 +194,19 @@ class _Record:
             ),
             truth=np.concatenate([one.truth for one in samples]),
             whole=whole,
-            thinned=drop_inputs(whole, DROP_SHARE, seed, BARE_SHARE),
+            thinned=thinned,
             unseen=np.concatenate([one.unseen for one in samples]),
         )
+
+
+def _shares(plan: Plan, drawn: Sequence[Drawn], each: Each) -> tuple[Accumulator, list[Sample]]:
+    gram, sample = share(plan, drawn[0])
+    samples = [sample]
+    # Sums are added up, so all are counted from the first station's centre.
+    for sums, one in each(partial(share, replace(plan, centre=gram.centre)), drawn[1:]):
+        gram.merge(sums)
+        samples.append(one)
+    return gram, samples
 
 
 def _only(pairs: Pairs, index: int) -> Pairs:
@@ -197,6 +229,7 @@ class _Task:
     def fit(self, left_out: int | None) -> ForecastModel:
         """Model of all parts, or of all but one; weights are the linear base's alone."""
         linear = self.gram.solve([p for p in range(PARTS) if p != left_out], self.index)
+        linear.weights[:, np.isnan(self.record.thinned).all(axis=0)] = 0.0
         rows = np.arange(len(self.change))
         if left_out is not None:
             rows = rows[~self.record.near[left_out]]

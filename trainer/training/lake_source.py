@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.contract import features
-from edge_agent.contract.errors import InputMissing
+from edge_agent.contract.errors import BadData, InputMissing
+from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.forecasting.forecaster import place_of
 from trainer.evaluation.dataset import HOURS_OF_YEAR, fit_normals, prepare
@@ -75,26 +76,48 @@ class LakeSource:
         return prepare(self.number, rows, place.site, place.normals, lent=lent)
 
 
-def stations_until(workspace: Workspace, until: datetime) -> list[LakeRecord]:
-    """Configured stations that have observations up to an hour, ascending.
+def stations_until(
+    workspace: Workspace, until: datetime, progress: Callable[[str], None]
+) -> list[LakeRecord]:
+    """Configured stations that measure every target up to an hour, ascending.
+
+    A station that lacks a target in more than half of its hours is left out of both models, as
+    each forecasts from both.
+
+    Args:
+        workspace: Its settings name the stations, its lake has their hours.
+        until: Newest hour that counts, UTC.
+        progress: Told who is left out, and why.
 
     Raises:
-        InputMissing: None has.
+        InputMissing: The lake holds no hours of any.
+        BadData: None measures every target.
     """
-    found = []
+    found, lacking = [], []
     for number in sorted(set(workspace.config.stations)):
-        times = workspace.lake.observations(number, end=until)[TIME]
-        if len(times):
-            site = station_of(number).site
-            found.append(LakeRecord(workspace, number, site, until, times[0], times[-1]))
-    if not found:
-        several = len(workspace.config.stations) > 1
-        raise InputMissing(
-            f"station{'s' * several} {', '.join(map(str, workspace.config.stations))}: the lake "
-            f"holds no observations up to {until:%Y-%m-%d %H:%M}Z; "
-            "run `trainer ingest` or `trainer import`"
+        rows = workspace.lake.observations(number, end=until)
+        if rows.is_empty():
+            continue
+        fault = _lacking_target(clean(rows))
+        if fault:
+            progress(f"station {number}: left out, {fault}")
+            lacking.append(f"station {number}: {fault}")
+            continue
+        site = station_of(number).site
+        found.append(LakeRecord(workspace, number, site, until, rows[TIME][0], rows[TIME][-1]))
+    if found:
+        return found
+    if lacking:
+        raise BadData(
+            f"no station measures what is forecast: {'; '.join(lacking)}; name a station with "
+            f"hourly {' and '.join(TARGETS)} in trainer.toml (stations), or import these hours"
         )
-    return found
+    several = len(workspace.config.stations) > 1
+    raise InputMissing(
+        f"station{'s' * several} {', '.join(map(str, workspace.config.stations))}: the lake "
+        f"holds no observations up to {until:%Y-%m-%d %H:%M}Z; "
+        "run `trainer ingest` or `trainer import`"
+    )
 
 
 def ready(
@@ -106,21 +129,34 @@ def ready(
     """Stations with their normals: those of a release where it has them, else fitted here.
 
     A station that is new, with less than a year before the training ends (or half of the oldest
-    one's training hours, where these are fewer than two years), is left out and named.
+    one's training hours, where these are fewer than two years), or with too few values there for
+    normals, is left out and named.
 
     Raises:
-        BadData: Too few values for normals.
+        BadData: None is left.
     """
-    found = []
+    found, lacking = [], []
     for one in records:
         normals = known.get(str(one.id))
         if normals is None and one.first > _latest_start(borders):
             progress(f"station {one.id}: left out, it is new: {one.first:%Y-%m-%d} on")
             continue
-        coefficients = (
-            normals.coefficients if normals else fit_normals(one.observations(), borders.train_end)
-        )
+        try:
+            coefficients = (
+                normals.coefficients
+                if normals
+                else fit_normals(one.observations(), borders.train_end)
+            )
+        except BadData as fault:
+            progress(f"station {one.id}: left out, {fault}")
+            lacking.append(f"station {one.id}: {fault}")
+            continue
         found.append(LakeSource(one, features.Place(one.site, dict(coefficients))))
+    if not found:
+        raise BadData(
+            f"no station has normals before {borders.train_end:%Y-%m-%d}, when the training ends: "
+            f"{'; '.join(lacking)}; ingest or import more"
+        )
     return found
 
 
@@ -164,6 +200,11 @@ def _lacking(rows: pl.DataFrame, borders: Split) -> str:
     """What a farm's record lacks to be trained on; empty = nothing."""
     if rows.is_empty() or rows[TIME][0] > _latest_start(borders):
         return "it has too few hours before the training ends"
+    return _lacking_target(rows)
+
+
+def _lacking_target(rows: pl.DataFrame) -> str:
+    """The target that a record lacks in more than half of its hours; empty = none."""
     span = (rows[TIME][-1] - rows[TIME][0]) / timedelta(hours=1) + 1
     for target in TARGETS:
         if rows[target].count() < span / 2:

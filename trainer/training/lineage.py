@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -25,12 +25,19 @@ if TYPE_CHECKING:
     from trainer.training.lake_source import LakeSource
     from trainer.workspace.config import Training
 
+LEFT_OUT: Final = "left_out"
+"""Stations that were not trained on, and why; absent where all were."""
+
+UNUSED: Final = "unused_inputs"
+"""Groups of inputs without values, in which no model has a part; absent where there are none."""
+
 
 def lineage_of(
     options: Training,
     sources: Sequence[LakeSource],
     farms: Sequence[LakeSource],
     borders: Split,
+    left_out: Sequence[str],
 ) -> dict[str, str]:
     """What a run follows from, by name; equal lineages give equal runs.
 
@@ -39,6 +46,7 @@ def lineage_of(
         sources: Stations that are trained on.
         farms: Farms beside them.
         borders: Of training and holdout.
+        left_out: Stations that take no part, each with its reason.
     """
     newest = max(one.record.last for one in sources)
     oldest = min(one.first for one in sources)
@@ -81,6 +89,7 @@ def lineage_of(
             order="deterministic",
         ).decode(),
         "machine": f"{platform.machine()} {sys.platform}",
+        **({LEFT_OUT: "; ".join(left_out)} if left_out else {}),
         **_farms_lineage(farms),
     }
 

@@ -25,6 +25,9 @@ LEFT_OUT = frozenset(
 )
 """No straight line in them: codes, constants of a site, or the same said by another column."""
 
+_NO_SPREAD = 1.0
+"""Scale of a feature that never varies, or is never there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Linear:
@@ -64,7 +67,7 @@ class Centre:
         count = np.maximum(np.isfinite(chosen).sum(axis=0), 1)
         shift = np.nansum(chosen, axis=0) / count
         spread = np.nansum((chosen - shift) ** 2, axis=0) / count
-        return cls(shift, np.where(spread > 1e-12, np.sqrt(spread), 1.0))
+        return cls(shift, np.where(spread > 1e-12, np.sqrt(spread), _NO_SPREAD))
 
     def same(self, other: Centre) -> bool:
         """Whether all numbers are equal."""
@@ -77,7 +80,8 @@ class Accumulator:
     Args:
         parts: Number of parts that can be left out.
         targets: Number of targets.
-        centre: Any fixed one serves; that of the first rows by default.
+        centre: Any fixed one serves that knows each feature's mean, which is what a missing value
+            counts as; that of the first rows by default.
     """
 
     def __init__(self, parts: int, targets: int, centre: Centre | None = None) -> None:
@@ -87,6 +91,25 @@ class Accumulator:
         self.centre = centre
         self._gram = np.zeros((parts, len(LEADS), size, size))
         self._moment = np.zeros((parts, len(LEADS), targets, size))
+
+    def completed_centre(self, matrix: np.ndarray) -> Centre:
+        """The centre, with mean and spread from `matrix` of features that it knows no spread of.
+
+        Args:
+            matrix: Rows from all places and parts, float32 (N, F).
+
+        Raises:
+            ValueError: Nothing was added.
+        """
+        if self.centre is None:
+            raise ValueError("linear: no rows were added")
+        centre = Centre(self.centre.shift.copy(), self.centre.scale.copy())
+        unknown = np.flatnonzero(centre.scale == _NO_SPREAD)
+        found = Centre.of(matrix[:, self._used[unknown]].astype(np.float64))
+        varies = found.scale != _NO_SPREAD
+        centre.shift[unknown[varies]] = found.shift[varies]
+        centre.scale[unknown[varies]] = found.scale[varies]
+        return centre
 
     def add(self, part: int, lead: int, matrix: np.ndarray, changes: np.ndarray) -> None:
         """Add rows of one part and lead.

@@ -9,8 +9,9 @@ from scipy.optimize import lsq_linear
 
 from edge_agent.contract import residuals
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.residuals import KNOTS
+from edge_agent.contract.residuals import FEWEST, KNOTS
 from edge_agent.contract.schema import LEADS
+from trainer.gate.resampled_sums import SEASONS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,7 +76,8 @@ def intervals(
     Years differ: quantiles of the other parts cover less of a part than they promise, more so
     further ahead. For each part and knot there is a factor that would have made its 80 % interval
     right; the mean over parts and over neighbouring knots (the factors of three parts are noisy)
-    is applied at each knot. Intervals are never narrowed.
+    is applied at each knot. Intervals are never narrowed. A season with too few errors, as a long
+    gap leaves it, takes those of the whole year.
 
     Args:
         times: Target hours, UTC, length N.
@@ -84,7 +86,7 @@ def intervals(
         block: Part of the record of each row, shape (N,).
 
     Raises:
-        BadData: Too few errors in a season.
+        BadData: Too few errors.
     """
     factors = []
     for part in np.unique(block):
@@ -95,13 +97,30 @@ def intervals(
             # The other parts lack a season: they can say nothing of this one.
             continue
         around = residuals.spread(others, times.filter(inside), leads[inside])
-        factors.append(_factors(residuals.reach(around, errors[inside]), leads[inside]))
-    table = residuals.fit(times, leads, errors)
+        reach = residuals.reach(around, errors[inside])
+        if len(np.unique(residuals.nearest_knot(leads[inside][~np.isnan(reach)]))) == len(KNOTS):
+            factors.append(_factors(reach, leads[inside]))
+    table = residuals.fit(times, leads, errors, whole_year=True)
     if not factors:
         return table
     padded = np.pad(np.mean(factors, axis=0), NEIGHBOURS, mode="edge")
     smooth = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEIGHBOURS + 1).mean(axis=1)
     return residuals.scaled(table, np.maximum(1.0, smooth))
+
+
+def thin_seasons(times: pl.Series, leads: np.ndarray, errors: np.ndarray) -> list[str]:
+    """Seasons that have too few errors at some knot for quantiles of their own.
+
+    Args:
+        times: Target hours, UTC, length N.
+        leads: Hours ahead, shape (N,).
+        errors: Shape (N,), NaN = unknown.
+    """
+    season, _ = residuals.cells(times)
+    known = np.isfinite(errors)
+    cell = (season * len(KNOTS) + residuals.nearest_knot(leads))[known]
+    counts = np.bincount(cell, minlength=residuals.SEASONS * len(KNOTS)).reshape(-1, len(KNOTS))
+    return [name for name, few in zip(SEASONS, counts.min(axis=1), strict=True) if few < FEWEST]
 
 
 def _factors(reach: np.ndarray, leads: np.ndarray) -> list[float]:
