@@ -31,7 +31,9 @@ from trainer.ingest import gap_plan, pipeline
 from trainer.relay import relay
 from trainer.site_corrections.all_farms import tune
 from trainer.training import candidate
+from trainer.training.lineage import notes
 from trainer.workspace.journal import Journal, Page
+from trainer.workspace.runs import content_of
 from trainer.workspace.s3_errors import BucketFault
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     folder = candidate.train(
         workspace, midnight.astimezone(UTC), champion=champion, progress=steps.step
     )
-    journal = replace(journal, run=folder.name)
+    journal = replace(journal, run=folder.name, notes=notes(content_of(folder)[0].lineage))
     if champion is not None and gate.stems_from(champion, folder):
         # A killed run of this date published before it could say so.
         reconcile(workspace, clock)

@@ -53,5 +53,7 @@ def daily(when: date | None, channel: str | None, config_path: Path | None, as_j
         if journal.laggards:
             late = ", ".join(map(str, journal.laggards))
             click.echo(f"  without the newest day of stations {late}")
+        for note in journal.notes:
+            click.echo(f"  {note}")
         if journal.farms:
             click.echo(f"  farms: {journal.farms}")

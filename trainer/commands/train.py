@@ -41,6 +41,7 @@ def train(
     from trainer.ingest import gap_plan
     from trainer.report.mlflow_mirror import mirrored
     from trainer.training import candidate
+    from trainer.training.lineage import notes
     from trainer.workspace.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
@@ -50,8 +51,11 @@ def train(
         champion = None if new_normals else gate.champion_of(workspace, target, clock)
         folder = candidate.train(workspace, until, champion=champion, progress=say)
     manifest, _, _ = run_folder.load(folder)
+    without = notes(manifest.lineage)
     if as_json:
-        print_json({"run": folder.name, "scores": manifest.scores})
+        print_json({"run": folder.name, "scores": manifest.scores, "notes": without})
     else:
         click.echo(score_table(manifest.scores))
+        for note in without:
+            click.echo(f"  {note}")
         click.echo(f"candidate {folder.name}; next: trainer promote {folder.name} --channel canary")

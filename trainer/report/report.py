@@ -18,6 +18,7 @@ from trainer.report import charts, html
 from trainer.report import diagnostics as numbers
 from trainer.report.examples import choose
 from trainer.report.facts import collect
+from trainer.training.lineage import notes
 from trainer.workspace.stations import by_terrain
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def build(workspace: Workspace, folder: Path) -> bytes:
             if facts.unseen.every > 1
             else "."
         )
+        + "".join(f" {note[0].upper()}{note[1:]}." for note in notes(lineage))
     )
     parts = (
         _headline(facts),

@@ -196,5 +196,15 @@ def _golden_windows(
     return (*windows, (one.place, gaps))
 
 
+def _window(one: StationSeries, end: datetime) -> pl.DataFrame:
+    """Observations up to an hour; up to an earlier one where most of these lack temperature."""
+    span = timedelta(hours=features.LOOKBACK_HOURS)
+    while True:
+        window = one.frame.filter(pl.col(TIME).is_between(end - span, end, closed="right"))
+        if 2 * window[AIR_TEMPERATURE].count() >= features.LOOKBACK_HOURS or end < one.first:
+            return window.select(TIME, *OBSERVED)
+        end -= span
+
+
 def _model_path(target: str, body: bytes) -> str:
     return f"models/{target}/{run_folder.sha256_hex(body)[:12]}/model.onnx"

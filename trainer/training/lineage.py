@@ -94,6 +94,14 @@ def lineage_of(
     }
 
 
+def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
+    """What a run was trained without, in words: stations left out, inputs without values."""
+    found = lineage[LEFT_OUT].split("; ") if LEFT_OUT in lineage else []
+    if UNUSED in lineage:
+        found.append(f"inputs without values take no part: {', '.join(lineage[UNUSED].split(','))}")
+    return tuple(found)
+
+
 def _farms_lineage(farms: Sequence[LakeSource]) -> dict[str, str]:
     """How many took part, and a digest of what they brought; who and where they are stays here."""
     if not farms:

@@ -44,6 +44,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         drift: Verified error of the release that was live, against the gate's; see `drift`.
         laggards: Stations of several without an hour of the day before; the others went on.
         farms: What became of the corrections for single farms, or empty where there are none.
+        notes: What the run was trained without: stations left out, inputs without values.
     """
 
     date: str
@@ -54,6 +55,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drift: tuple[Drift, ...] = ()
     laggards: tuple[int, ...] = ()
     farms: str = ""
+    notes: tuple[str, ...] = ()
 
     def outcome(self) -> str:
         """In a few words."""

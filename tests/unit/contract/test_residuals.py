@@ -95,6 +95,20 @@ def test_fit_needs_every_season() -> None:
         residuals.fit(times, leads, errors)
 
 
+def test_a_season_without_errors_may_take_those_of_the_year() -> None:
+    """Where that is asked for: its quantiles are the year's; the other seasons keep their own."""
+    times, leads, errors = _errors()
+    full = np.array(residuals.fit(times, leads, errors).quantiles)
+    errors[residuals.cells(times)[0] == 3] = np.nan
+    found = np.array(residuals.fit(times, leads, errors, whole_year=True).quantiles)
+    assert (found[:3] == full[:3]).all()
+    block = (residuals.cells(times)[1] == 5) & (leads == 24) & np.isfinite(errors)
+    expected = np.quantile(errors[block], LEVELS)
+    assert np.abs(found[3, 5, KNOTS.index(24)] - expected).max() <= 0.0005
+    with pytest.raises(BadData, match="0 errors"):
+        residuals.fit(times, leads, np.full_like(errors, np.nan), whole_year=True)
+
+
 def _ramp() -> ResidualTable:
     """Errors that spread by one unit with every hour of lead."""
     rows = tuple(tuple(lead * (2 * level - 1) for level in LEVELS) for lead in KNOTS)

@@ -23,6 +23,7 @@ from trainer.depot.release_log import ReleaseLog
 from trainer.gate import gate
 from trainer.site_corrections import all_farms
 from trainer.training import candidate
+from trainer.training.lineage import LEFT_OUT, UNUSED
 from trainer.workspace.journal import Journal, Page
 from trainer.workspace.s3_errors import Away
 from trainer.workspace.workspace import Workspace
@@ -95,6 +96,18 @@ def test_a_date_is_done_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(NothingNew, match=r"2022-01-06: done already \(release 1, run one\)"):
         work(bench, monkeypatch, folder)
     assert _tree(bench.workspace.root) == before
+
+
+def test_the_journal_says_what_was_trained_without(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stations left out with their reasons and inputs without values, as the run has them."""
+    reasons = [f"station {one}: left out, most of its hours lack x" for one in (112, 133)]
+    without = {LEFT_OUT: "; ".join(reasons), UNUSED: "wind,solar"}
+    lineage = candidate.load(bench.run("plain", GOOD))[0].lineage
+    done = work(bench, monkeypatch, bench.run("one", GOOD, lineage={**lineage, **without}))
+    assert done.notes == (*reasons, "inputs without values take no part: wind, solar")
+    assert _journal(bench)["notes"] == list(done.notes)
 
 
 def test_a_refusal_closes_the_date(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

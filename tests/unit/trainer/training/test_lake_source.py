@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 
-from edge_agent.contract.errors import InputMissing
+from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.features import LOOKBACK_HOURS
 from edge_agent.contract.manifest import SiteNormals
-from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME
 from edge_agent.forecasting.forecaster import place_of
 from tests.fakes.trained import AS_OF, WHEN, add_farm, make_workspace
-from tests.fakes.weather import FIRST, STATION, record
+from tests.fakes.weather import FIRST, SITE, STATION, record
 from trainer.evaluation import dataset, holdout
 from trainer.evaluation.holdout import Holdout
 from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.training import fit, station_sums
-from trainer.training.lake_source import LakeSource, ready, ready_farms, stations_until
+from trainer.training.lake_source import LakeRecord, LakeSource, ready, ready_farms, stations_until
 from trainer.training.ridge import Accumulator, Centre
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 OTHER, NEW, EMPTY = 112, 119, 90
 
@@ -52,13 +54,13 @@ def split() -> dataset.Split:
 @pytest.fixture(scope="module")
 def sources(made: Workspace, split: dataset.Split) -> list[LakeSource]:
     """The stations that are trained on."""
-    return ready(stations_until(made, AS_OF), split, {}, lambda _: None)
+    return ready(stations_until(made, AS_OF, _unheard), split, {}, _unheard)
 
 
 def test_new_and_empty_stations_are_left_out(made: Workspace, split: dataset.Split) -> None:
     """The others are trained on in the order of their numbers; who is too new is named."""
     told: list[str] = []
-    found = ready(stations_until(made, AS_OF), split, {}, told.append)
+    found = ready(stations_until(made, AS_OF, told.append), split, {}, told.append)
     assert [one.number for one in found] == [STATION, OTHER]
     assert told == [f"station {NEW}: left out, it is new: 2021-12-27 on"]
 
@@ -66,7 +68,56 @@ def test_new_and_empty_stations_are_left_out(made: Workspace, split: dataset.Spl
 def test_no_station_at_all(made: Workspace) -> None:
     """Before the first record begins there is nothing to train on, and the text says what to do."""
     with pytest.raises(InputMissing, match=r"stations 112, 108, 119, 90: .*run `trainer ingest`"):
-        stations_until(made, datetime(2010, 1, 1, tzinfo=FIRST.tzinfo))
+        stations_until(made, datetime(2010, 1, 1, tzinfo=FIRST.tzinfo), _unheard)
+
+
+def test_a_station_that_lacks_a_target_is_left_out(tmp_path: Path) -> None:
+    """Named with the target, also where its hygrometer is stuck; the others are trained on.
+
+    How long such a record is moves no border.
+    """
+    one = make_workspace(tmp_path / "farm")
+    dry = record().with_columns(pl.lit(None, pl.Float64).alias(RELATIVE_HUMIDITY))
+    stuck = record().with_columns(pl.lit(50.0).alias(RELATIVE_HUMIDITY))
+    earlier = pl.col(TIME) - pl.duration(days=740)
+    one.lake.merge(OTHER, pl.concat([dry.with_columns(earlier), dry]), "asos", WHEN)
+    one.lake.merge(NEW, stuck, "asos", WHEN)
+    made = Workspace(one.root, msgspec.structs.replace(one.config, stations=(OTHER, STATION, NEW)))
+    told: list[str] = []
+    (found,) = stations_until(made, AS_OF, told.append)
+    assert (found.id, found.first) == (STATION, FIRST)
+    assert told == [
+        f"station {number}: left out, most of its hours lack relative_humidity_pct"
+        for number in (OTHER, NEW)
+    ]
+    alone = Workspace(one.root, msgspec.structs.replace(one.config, stations=(OTHER, EMPTY)))
+    with pytest.raises(
+        BadData,
+        match=r"no station .*station 112: most of its hours lack relative_humidity_pct; "
+        r"name a station .* in trainer.toml",
+    ):
+        stations_until(alone, AS_OF, _unheard)
+
+
+def test_a_station_without_values_before_the_training_ends(
+    tmp_path: Path, split: dataset.Split
+) -> None:
+    """It has no normals: left out and named; alone it is refused, with what to do."""
+    one = make_workspace(tmp_path / "farm")
+    until = pl.when(pl.col(TIME) >= split.train_end).then(pl.col(RELATIVE_HUMIDITY))
+    one.lake.merge(OTHER, record().with_columns(until), "asos", WHEN)
+    records = [LakeRecord(one, number, SITE, AS_OF, FIRST, AS_OF) for number in (STATION, OTHER)]
+    told: list[str] = []
+    (found,) = ready(records, split, {}, told.append)
+    assert found.number == STATION
+    reason = "relative_humidity_pct: climatology: 0 values, at least 49 are needed"
+    assert told == [f"station {OTHER}: left out, {reason}"]
+    with pytest.raises(BadData, match=rf"no station has normals before 2021-08-04.*{reason}"):
+        ready(records[1:], split, {}, _unheard)
+
+
+def _unheard(_: str) -> None:
+    """Nobody listens."""
 
 
 def test_a_source_is_what_it_says_before_it_is_loaded(sources: list[LakeSource]) -> None:

@@ -145,6 +145,21 @@ def test_parity_sees_thresholds_that_were_not_lowered() -> None:
     assert float(worst.group(1)) < onnx_parity.TOLERANCE
 
 
+def test_parity_makes_no_row_of_an_infinite_threshold() -> None:
+    """A column of one value and gaps is parted by infinity: no input lies there, nor is it tried.
+
+    The split itself is compared on the other rows.
+    """
+    matrix = MATRIX.copy()
+    solar = NAMES.index("solar")
+    matrix[:, solar] = np.where(np.arange(len(matrix)) % 3 == 0, np.float32(np.nan), 0.0)
+    values = VALUES + 5.0 * np.isnan(matrix[:, solar])
+    trees = fit(matrix, values, RECIPE)
+    assert [value for column, value in trees.thresholds() if column == solar and np.isinf(value)]
+    one = replace(MODEL, rest=trees)
+    assert onnx_parity.check(one, onnx_export.to_onnx(one), matrix, seed=1).maximum < 1e-4
+
+
 @pytest.mark.parametrize(
     ("name", "step"),
     [("weights", 0.05), ("bias", 0.01), ("mean", 1.0), ("weights_of_members", 0.01)],
