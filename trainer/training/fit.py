@@ -95,6 +95,7 @@ def fit_candidate(
     """
     progress("linear base and inputs of the trees")
     gram, record = _Record.of(sources, split, seed, each)
+    _check_parts(record)
     binned = Binned(record.thinned, Recipe(seed=seed, threads=threads))
     fitted = Fitted({}, {}, {}, {}, {}, missing_inputs.missing(record.thinned))
     if fitted.unused:
@@ -102,7 +103,6 @@ def fit_candidate(
         progress(f"inputs without values, or always with the same one, take no part: {named}")
     for index, target in enumerate(TARGETS):
         truth = record.truth[:, index]
-        _check_parts(target, truth, record.near)
         change = truth - reference_of(target, record.whole)
         task = _Task(target, index, gram, binned, record, change)
         unseen = _unseen(task, progress)
@@ -132,13 +132,15 @@ def fit_candidate(
     return fitted
 
 
-def _check_parts(target: str, truth: np.ndarray, near: Sequence[np.ndarray]) -> None:
+def _check_parts(record: _Record) -> None:
     """Each part of the span must be forecast by models of the others."""
-    if not all(np.isfinite(truth[~seen]).any() for seen in near):
-        raise BadData(
-            f"{target}: its values before the training ends lie within a third of these hours, so "
-            "that no model can be judged on the others; ingest or import more"
-        )
+    far = record.leads >= stacking.FAR_LEAD
+    for target, truth in zip(TARGETS, record.truth.T, strict=True):
+        if not all(np.isfinite(truth[far & ~near]).any() for near in record.near):
+            raise BadData(
+                f"{target}: all its values before the training ends lie within a third of these "
+                "hours, where no model of the others can be fitted; ingest or import more"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,6 @@ class _Task:
     def fit(self, left_out: int | None) -> ForecastModel:
         """Model of all parts, or of all but one; weights are the linear base's alone."""
         linear = self.gram.solve([p for p in range(PARTS) if p != left_out], self.index)
-        linear.weights[:, np.isnan(self.record.thinned).all(axis=0)] = 0.0
         rows = np.arange(len(self.change))
         if left_out is not None:
             rows = rows[~self.record.near[left_out]]

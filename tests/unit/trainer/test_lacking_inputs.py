@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -191,12 +192,13 @@ def test_a_target_that_the_holdout_lacks(tmp_path: Path) -> None:
 
 def test_a_target_that_only_one_part_of_the_training_has() -> None:
     """No model of the other parts could forecast it: refused with what to do."""
-    near = np.repeat(np.eye(3, dtype=bool), 10, axis=1)
-    truth = np.where(near[2], 50.0, np.nan)
+    split = dataset.split(FIRST, AS_OF, 0.2, 168)
+    one = dataset.prepare(STATION, record(), SITE, dataset.fit_normals(record(), split.train_end))
+    humid = one.truth[RELATIVE_HUMIDITY].copy()
+    humid[: dataset.row_of(one, fit._borders(split)[2])] = np.nan
+    late = replace(one, truth={**one.truth, RELATIVE_HUMIDITY: humid})
     with pytest.raises(BadData, match=rf"^{RELATIVE_HUMIDITY}: .* within a third .*import more"):
-        fit._check_parts(RELATIVE_HUMIDITY, truth, tuple(near))
-    truth[0] = 50.0
-    fit._check_parts(RELATIVE_HUMIDITY, truth, tuple(near))
+        fit.fit_candidate([late], split, seed=1, threads=1, progress=lambda _: None)
 
 
 def test_columns_without_values_are_those_that_never_vary() -> None:

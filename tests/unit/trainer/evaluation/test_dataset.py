@@ -185,6 +185,15 @@ def test_a_station_with_no_other_year_stays_as_it_is() -> None:
     assert dataset.without(ONE, FIRST, FIRST + 500 * DAY, FIRST + 700 * DAY) is ONE
 
 
+def test_a_station_that_measured_humidity_in_these_hours_alone_stays_as_it_is() -> None:
+    """Without them there would be no normals of it."""
+    first, last, end = (FIRST + days * DAY for days in (200, 300, 700))
+    inside = pl.col(TIME).is_between(first, last)
+    frame = record().with_columns(pl.when(inside).then(pl.col(RELATIVE_HUMIDITY)))
+    one = dataset.prepare(STATION, frame, SITE, dataset.fit_normals(frame, end))
+    assert dataset.without(one, first, last, end) is one
+
+
 def test_normals_need_values() -> None:
     """A target that was never observed is named."""
     frame = record()[:2000].with_columns(pl.lit(None, pl.Float64).alias(RELATIVE_HUMIDITY))

@@ -99,6 +99,15 @@ def test_a_part_whose_season_the_others_lack_is_no_judge() -> None:
     assert found == residuals.fit(times, leads, errors)
 
 
+def test_a_part_without_truth_is_no_judge() -> None:
+    """A sensor that was absent for a third of the record: the other parts alone judge."""
+    times, leads, errors, block = _errors((0.6, 1.0, 1.8))
+    errors[block == 2] = np.nan
+    found = stacking.intervals(times, leads, errors, block)
+    seen = block < 2
+    assert found == stacking.intervals(times.filter(seen), leads[seen], errors[seen], block[seen])
+
+
 def test_widening_is_the_growth_of_the_error_at_each_knot() -> None:
     """Half as much again at knots from 24 h on; unknown pairs do not count, smaller is no gain."""
     leads = np.repeat(residuals.KNOTS, 50)
