@@ -17,7 +17,7 @@ import polars as pl
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.schema import LEADS, QUANTITIES, TARGETS, TIME
+from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
 from trainer.evaluation.dataset import split

@@ -11,7 +11,7 @@ from edge_agent.contract import residuals
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.residuals import FEWEST, KNOTS
 from edge_agent.contract.schema import LEADS
-from trainer.gate.resampled_sums import SEASONS
+from trainer.evaluation.daily_sums import SEASONS
 
 if TYPE_CHECKING:
     import polars as pl

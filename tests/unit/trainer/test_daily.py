@@ -20,6 +20,7 @@ from tests.fakes.trained import make_workspace
 from tests.fakes.weather import STATION, record
 from trainer import daily
 from trainer.depot.release_log import ReleaseLog
+from trainer.evaluation import run_folder
 from trainer.gate import gate
 from trainer.site_corrections import all_farms
 from trainer.training import candidate
@@ -104,7 +105,7 @@ def test_the_journal_says_what_was_trained_without(
     """Stations left out with their reasons and inputs without values, as the run has them."""
     reasons = [f"station {one}: left out, most of its hours lack x" for one in (112, 133)]
     without = {LEFT_OUT: "; ".join(reasons), UNUSED: "wind,solar"}
-    lineage = candidate.load(bench.run("plain", GOOD))[0].lineage
+    lineage = run_folder.load(bench.run("plain", GOOD))[0].lineage
     done = work(bench, monkeypatch, bench.run("one", GOOD, lineage={**lineage, **without}))
     assert done.notes == (*reasons, "inputs without values take no part: wind, solar")
     assert _journal(bench)["notes"] == list(done.notes)

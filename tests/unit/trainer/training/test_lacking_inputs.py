@@ -17,13 +17,13 @@ from edge_agent.contract.schema import RELATIVE_HUMIDITY, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.trained import AS_OF, WHEN, make_workspace, shrink, train
 from tests.fakes.weather import FIRST, SITE, STATION, kma_record, record
-from trainer.evaluation import dataset
+from trainer import setup
+from trainer.evaluation import dataset, run_folder
 from trainer.gate import gate
 from trainer.ingest.sources.kma import tidy
 from trainer.report import report
 from trainer.training import candidate, fit, stacking
 from trainer.training.lineage import LEFT_OUT, UNUSED
-from trainer.workspace import workspace
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _gap(first: int, days: int = 92) -> pl.DataFrame:
 
 
 def _made(root: Path, rows: pl.DataFrame) -> Workspace:
-    made = workspace.create(root, single_key=True)
+    made = setup.create(root, single_key=True)
     settings = root / "trainer.toml"
     settings.write_text(settings.read_text().replace("# threads = 0", "threads = 1"))
     made.lake.merge(STATION, tidy(rows, SITE), "asos", WHEN)
@@ -72,7 +72,7 @@ def _check(made: Workspace, folder: Path) -> tuple[str, ...]:
 
     Whatever a device measures of these changes no forecast.
     """
-    manifest, files, metrics = candidate.load(folder)
+    manifest, files, metrics = run_folder.load(folder)
     bodies = {target: files[one.file.path] for target, one in manifest.models.items()}
     predictors = load_predictors(bodies, len(NAMES))
     golden_windows.replay(
@@ -148,11 +148,11 @@ def test_doubled_rows_change_nothing(tmp_path: Path) -> None:
 def test_a_station_without_humidity_stops_no_other(tmp_path: Path) -> None:
     """The models are those of the other station alone; the run says who was left out, and why."""
     one = make_workspace(tmp_path / "farm")
-    alone = candidate.load(train(one))[0]
+    alone = run_folder.load(train(one))[0]
     dry = record().with_columns(pl.lit(None, pl.Float64).alias(RELATIVE_HUMIDITY))
     one.lake.merge(OTHER, dry, "asos", WHEN)
     both = Workspace(one.root, msgspec.structs.replace(one.config, stations=(STATION, OTHER)))
-    manifest = candidate.load(train(both))[0]
+    manifest = run_folder.load(train(both))[0]
     assert manifest.models == alone.models
     assert manifest.lineage["stations"] == str(STATION)
     reason = f"station {OTHER}: left out, most of its hours lack {RELATIVE_HUMIDITY}"
