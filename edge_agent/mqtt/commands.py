@@ -23,6 +23,7 @@ import msgspec
 
 from edge_agent.contract.errors import BadData, FarmError
 from edge_agent.messages.message import Kind, Message
+from edge_agent.messages.payloads import definitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -78,7 +79,7 @@ def json_schema(kind: str) -> bytes:
         KeyError: There is no such kind.
     """
     struct = FORMS[kind]
-    whole = msgspec.json.schema(struct)["$defs"][struct.__name__]
+    whole = definitions(struct)[struct.__name__]
     whole |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": kind}
     return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"
 
