@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +57,7 @@ def pair(
     """
     random = np.random.default_rng(seed)
     found = Evidence(first, days)
-    months = np.array([(np.datetime64(first) + d).astype(date).month for d in range(days)])
+    months = np.array([(first + timedelta(days=d)).month for d in range(days)])
     by_season = worse if not isinstance(worse, float) else dict.fromkeys(MONTHS, worse)
     shift = np.zeros(days)
     for season, share in by_season.items():
