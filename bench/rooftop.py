@@ -14,6 +14,7 @@ import argparse
 import itertools
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,20 +53,21 @@ def hours_of(path: Path, days: int | None) -> pl.DataFrame:
     """The record's hours as the agent works them out from its minutes."""
     columns = [sensor.topic for sensor in SENSORS]
     minutes = pl.read_parquet(path, columns=["tm", *columns]).sort("tm")
-    store, intake = Store(connect(Path(":memory:"))), Intake(SENSORS)
-    by_day = minutes.group_by(pl.col("tm").dt.truncate("1d"), maintain_order=True)
-    for (day,), part in itertools.islice(by_day, days):
-        assert isinstance(day, datetime)
-        for tm, *values in part.iter_rows():
-            at = tm.replace(tzinfo=UTC) - KST
-            for name, value in zip(columns, values, strict=True):
-                intake.take(name, str(value).encode(), at)
-        intake.flush(store)
-        start = day.replace(tzinfo=UTC) - KST - HOUR
-        aggregate(store, SENSORS, start, start + DAY + HOUR)
-        store.prune(start + DAY, observations_days=36_500, forecasts_days=3)
-    own = names(ROOF)[0]
-    return store.hourly(own, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+    with closing(connect(Path(":memory:"))) as db:
+        store, intake = Store(db), Intake(SENSORS)
+        by_day = minutes.group_by(pl.col("tm").dt.truncate("1d"), maintain_order=True)
+        for (day,), part in itertools.islice(by_day, days):
+            assert isinstance(day, datetime)
+            for tm, *values in part.iter_rows():
+                at = tm.replace(tzinfo=UTC) - KST
+                for name, value in zip(columns, values, strict=True):
+                    intake.take(name, str(value).encode(), at)
+            intake.flush(store)
+            start = day.replace(tzinfo=UTC) - KST - HOUR
+            aggregate(store, SENSORS, start, start + DAY + HOUR)
+            store.prune(start + DAY, observations_days=36_500, forecasts_days=3)
+        own = names(ROOF)[0]
+        return store.hourly(own, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def errors(made: Decision, known: dict[datetime, tuple[float | None, ...]]) -> list[list[float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -56,9 +57,10 @@ def stored(draw: st.DrawFn) -> pl.DataFrame:
 
 def handed_on(frame: pl.DataFrame) -> pl.DataFrame:
     """What the agent tells of such hours."""
-    store = Store(sqlite3.connect(":memory:", isolation_level=None))
-    store.put_hourly(export.SOURCE, frame)
-    return export.hours(store, START, END)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        store = Store(db)
+        store.put_hourly(export.SOURCE, frame)
+        return export.hours(store, START, END)
 
 
 def whole_columns(frame: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random  # noqa: TC003 - hypothesis reads the annotation
@@ -38,16 +39,17 @@ messages = st.lists(
 
 def hours(stream: list[tuple[str, int, float]], flush_each: int) -> list[tuple[object, ...]]:
     """Hours that a stream of messages comes to."""
-    store, intake = Store(connect(Path(":memory:"))), Intake(SENSORS)
-    for count, (topic, seconds, value) in enumerate(stream):
-        at = NOW + timedelta(seconds=seconds)
-        payload = msgspec.json.encode({"t": value, "at": at})
-        intake.take(topic, payload, NOW + timedelta(hours=4))
-        if count % flush_each == 0:
-            intake.flush(store)
-    intake.flush(store)
-    aggregate(store, SENSORS, NOW, NOW + timedelta(hours=4))
-    return store.hourly("sensor:outdoor", NOW, NOW + timedelta(hours=5)).rows()
+    with closing(connect(Path(":memory:"))) as db:
+        store, intake = Store(db), Intake(SENSORS)
+        for count, (topic, seconds, value) in enumerate(stream):
+            at = NOW + timedelta(seconds=seconds)
+            payload = msgspec.json.encode({"t": value, "at": at})
+            intake.take(topic, payload, NOW + timedelta(hours=4))
+            if count % flush_each == 0:
+                intake.flush(store)
+        intake.flush(store)
+        aggregate(store, SENSORS, NOW, NOW + timedelta(hours=4))
+        return store.hourly("sensor:outdoor", NOW, NOW + timedelta(hours=5)).rows()
 
 
 @given(messages, st.randoms(), st.integers(1, 9), st.integers(1, 9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,14 +51,15 @@ def test_no_fault_of_the_logger_reaches_an_hour() -> None:
 
 def hours(minutes: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """What the agent makes of minutes, and how many messages it refused."""
-    store, intake = Store(connect(Path(":memory:"))), Intake(SENSORS)
-    for tm, *values in minutes.iter_rows():
-        at = tm.replace(tzinfo=UTC)
-        for name, value in zip(COLUMNS, values, strict=True):
-            intake.take(name, str(value).encode(), at)
-    intake.flush(store)
-    start: datetime = minutes["tm"][0].replace(tzinfo=UTC)
-    aggregate(store, SENSORS, start, start + 2 * NEAR)
-    found = store.hourly("sensor:outdoor", start, start + 2 * NEAR)
-    assert found.height >= 5
-    return found, sum(intake.refused.values())
+    with closing(connect(Path(":memory:"))) as db:
+        store, intake = Store(db), Intake(SENSORS)
+        for tm, *values in minutes.iter_rows():
+            at = tm.replace(tzinfo=UTC)
+            for name, value in zip(COLUMNS, values, strict=True):
+                intake.take(name, str(value).encode(), at)
+        intake.flush(store)
+        start: datetime = minutes["tm"][0].replace(tzinfo=UTC)
+        aggregate(store, SENSORS, start, start + 2 * NEAR)
+        found = store.hourly("sensor:outdoor", start, start + 2 * NEAR)
+        assert found.height >= 5
+        return found, sum(intake.refused.values())

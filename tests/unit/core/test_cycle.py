@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from tests.fakes.forecasts import NOW
 from tests.fakes.loaded import FakeRelease
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from edge_agent.messages.message import Message
@@ -65,6 +67,7 @@ class Farm:
 
     def __init__(self, folder: Path, text: str = RULES) -> None:
         self.folder, self.text = folder, text
+        self.processes = ExitStack()
         self.clock = FakeClock(NOW + timedelta(minutes=2))
         self.models = FakeRelease()
         self.runtime = self.start()
@@ -74,6 +77,7 @@ class Farm:
         self.runtime = Runtime(
             config.decode(self.text.encode(), "c.toml"), self.folder, self.clock, lambda: True
         )
+        self.processes.callback(self.runtime.db.close)
         self.runtime.release = lambda: self.models  # type: ignore[method-assign,assignment,return-value]
         return self.runtime
 
@@ -103,9 +107,22 @@ class Farm:
 
 
 @pytest.fixture
-def farm(tmp_path: Path) -> Farm:
+def new_farm(tmp_path: Path) -> Iterator[Callable[..., Farm]]:
+    """Makes a farm without weather; takes its configuration."""
+    with ExitStack() as stack:
+
+        def new(text: str = RULES) -> Farm:
+            made = Farm(tmp_path, text)
+            stack.enter_context(made.processes)
+            return made
+
+        yield new
+
+
+@pytest.fixture
+def farm(new_farm: Callable[..., Farm]) -> Farm:
     """A farm with weather up to now and one heat rule."""
-    made = Farm(tmp_path)
+    made = new_farm()
     made.weather(NOW)
     return made
 
@@ -211,9 +228,9 @@ def test_no_release_is_said_and_nothing_fires(farm: Farm) -> None:
     assert by_topic["health"]["rules_unknown"] == ["heat"]
 
 
-def test_old_observations_fall_back_rung_by_rung(tmp_path: Path) -> None:
+def test_old_observations_fall_back_rung_by_rung(new_farm: Callable[..., Farm]) -> None:
     """Models, then the kept forecast, then normals, each named; normals raise nothing."""
-    farm = Farm(tmp_path)
+    farm = new_farm()
     farm.weather(NOW)
     farm.models.predictors[AIR_TEMPERATURE].value = 32.0
     sources = []
@@ -249,9 +266,9 @@ def test_own_sensors_come_before_the_station(farm: Farm) -> None:
     assert farm.runtime.run_cycle()[0].origin_source == "station:108", "silent for four hours"
 
 
-def test_live_rule_between_hours(tmp_path: Path) -> None:
+def test_live_rule_between_hours(new_farm: Callable[..., Farm]) -> None:
     """A hot greenhouse is told by the second hot minute, once, with its action, and ends once."""
-    farm = Farm(tmp_path, LIVE)
+    farm = new_farm(LIVE)
 
     def minute(celsius: float) -> int:
         farm.clock.advance(60)
@@ -268,9 +285,9 @@ def test_live_rule_between_hours(tmp_path: Path) -> None:
     assert (cleared["event_type"], cleared["lasted_s"]) == ("cleared", 240)
 
 
-def test_silent_sensor_raises_and_ends_nothing(tmp_path: Path) -> None:
+def test_silent_sensor_raises_and_ends_nothing(new_farm: Callable[..., Farm]) -> None:
     """A reading older than its limit is no reading."""
-    farm = Farm(tmp_path, LIVE)
+    farm = new_farm(LIVE)
     farm.runtime.intake.take("house/air", b'{"t": 36.0}', farm.clock.now())
     farm.clock.advance(901)
     assert farm.runtime.run_watch() == 0
@@ -281,9 +298,9 @@ def test_silent_sensor_raises_and_ends_nothing(tmp_path: Path) -> None:
     assert farm.runtime.latches.all()["house-hot"].level is Level.RAISED
 
 
-def test_live_rule_after_a_restart_reads_what_was_written(tmp_path: Path) -> None:
+def test_live_rule_after_a_restart_reads_what_was_written(new_farm: Callable[..., Farm]) -> None:
     """The last readings of the old process count in the new one."""
-    farm = Farm(tmp_path, LIVE)
+    farm = new_farm(LIVE)
     farm.runtime.intake.take("house/air", b'{"t": 36.0}', farm.clock.now())
     farm.runtime.close()
     farm.start()
@@ -291,9 +308,9 @@ def test_live_rule_after_a_restart_reads_what_was_written(tmp_path: Path) -> Non
     assert farm.runtime.run_watch() == 2
 
 
-def test_power_cut_costs_half_an_hour_of_samples(tmp_path: Path) -> None:
+def test_power_cut_costs_half_an_hour_of_samples(new_farm: Callable[..., Farm]) -> None:
     """Samples are written down between the hours, and late ones still make their hour."""
-    farm = Farm(tmp_path, LIVE)
+    farm = new_farm(LIVE)
     start = NOW + HOUR
     farm.clock.advance(3600 - 120)
     for _ in range(12):
@@ -321,9 +338,9 @@ def test_rule_taken_out_ends_its_alert(farm: Farm) -> None:
     assert set(farm.runtime.latches.all()) == {"other"}
 
 
-def test_untrusted_clock_is_said(tmp_path: Path) -> None:
+def test_untrusted_clock_is_said(new_farm: Callable[..., Farm]) -> None:
     """A clock behind a time that has surely passed marks every message."""
-    farm = Farm(tmp_path)
+    farm = new_farm()
     farm.weather(NOW)
     farm.runtime.time.learn(NOW + 48 * HOUR)
     farm.runtime.run_cycle()
@@ -360,9 +377,9 @@ role = "indoor"
 """
 
 
-def test_watering_advice_with_the_hour(tmp_path: Path) -> None:
+def test_watering_advice_with_the_hour(new_farm: Callable[..., Farm]) -> None:
     """Advice from the soil sensor is retained state; without fresh weather it stops, said why."""
-    farm = Farm(tmp_path, TOMATO)
+    farm = new_farm(TOMATO)
     farm.weather(NOW, hours=400)
     farm.runtime.intake.take("soil", b"15.0", farm.clock.now())
     farm.runtime.run_cycle()
@@ -377,9 +394,9 @@ def test_watering_advice_with_the_hour(tmp_path: Path) -> None:
     assert not any("/advice/" in m.topic for m in decision.messages)
 
 
-def test_crop_brings_its_own_limits_indoors(tmp_path: Path) -> None:
+def test_crop_brings_its_own_limits_indoors(new_farm: Callable[..., Farm]) -> None:
     """Tomatoes suffer at 30 C in the house: raised within a minute, without any rule written."""
-    farm = Farm(tmp_path, TOMATO)
+    farm = new_farm(TOMATO)
     farm.runtime.intake.take("house", b"30.5", farm.clock.now())
     farm.runtime.run_watch()
     assert [e["rule"] for e in farm.events()] == ["house-hot"]

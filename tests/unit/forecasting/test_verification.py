@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,6 +25,9 @@ from edge_agent.forecasting.verification_store import TALLIES_DAYS, Verification
 from edge_agent.settings import Rule
 from edge_agent.system.database import connect
 from tests.fakes import forecasts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -135,9 +140,15 @@ def test_foresee_keeps_both_the_models_and_what_was_said() -> None:
     assert made.source == "sensor:outdoor+tuning", "kept apart (V6)"
 
 
-def test_record_gives_back_what_was_written() -> None:
+@pytest.fixture
+def track() -> Iterator[VerificationStore]:
+    """An empty record."""
+    with closing(connect(Path(":memory:"))) as db:
+        yield VerificationStore(db)
+
+
+def test_record_gives_back_what_was_written(track: VerificationStore) -> None:
     """Forecasts, sums and chances; the first forecast of an origin stays (V2)."""
-    track = VerificationStore(connect(Path(":memory:")))
     first, again = kept(START, 20.0), kept(START, 25.0)
     track.put_past_forecast(first)
     track.put_past_forecast(again)
@@ -153,9 +164,8 @@ def test_record_gives_back_what_was_written() -> None:
     assert track.rule_scores(START) == {"a": (2, 0.5, 0.5)}
 
 
-def test_record_forgets() -> None:
+def test_record_forgets(track: VerificationStore) -> None:
     """After the days it is to keep, nothing is left."""
-    track = VerificationStore(connect(Path(":memory:")))
     track.put_past_forecast(kept(START, 20.0))
     block = verification.hour_of(START) // BLOCK_H
     track.put_tallies({(block, "x"): np.ones(TALLY_SHAPE)})

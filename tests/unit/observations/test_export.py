@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from edge_agent.system.database import connect
 from tests.fakes.forecasts import NOW
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HOUR = timedelta(hours=1)
@@ -40,13 +42,14 @@ def frame(values: dict[int, float | None], name: str = AIR_TEMPERATURE) -> pl.Da
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     """A store with own hours, a gap between, and a station's."""
-    store = Store(connect(tmp_path / DATABASE))
-    store.put_hourly(history_export.SOURCE, frame({0: 20.12345, 1: -0.5, 3: 1e-9}))
-    store.put_hourly(history_export.SOURCE, frame({4: 30.0}, SOIL_MOISTURE))
-    store.put_hourly("station:108", frame({0: 5.0, 2: 6.0}))
-    return store
+    with closing(connect(tmp_path / DATABASE)) as db:
+        store = Store(db)
+        store.put_hourly(history_export.SOURCE, frame({0: 20.12345, 1: -0.5, 3: 1e-9}))
+        store.put_hourly(history_export.SOURCE, frame({4: 30.0}, SOIL_MOISTURE))
+        store.put_hourly("station:108", frame({0: 5.0, 2: 6.0}))
+        yield store
 
 
 def test_only_what_the_farm_measured_outdoors_is_handed_on(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from edge_agent.system.database import connect
 from tests.fakes.forecasts import NOW
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HOUR = timedelta(hours=1)
@@ -27,9 +29,10 @@ OWN, STATION, CELL = "sensor:outdoor", "station:108", "cell:60-127"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     """An empty store."""
-    return Store(connect(tmp_path / "agent.db"))
+    with closing(connect(tmp_path / "agent.db")) as db:
+        yield Store(db)
 
 
 def fill(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,15 +21,17 @@ from edge_agent.system.database import connect
 from tests.fakes.forecasts import NOW, forecast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     """An empty store on a real file."""
-    return Store(connect(tmp_path / "agent.db"))
+    with closing(connect(tmp_path / "agent.db")) as db:
+        yield Store(db)
 
 
 def frame(*values: float | None, start: datetime = NOW) -> pl.DataFrame:

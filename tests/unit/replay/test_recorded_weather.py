@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import pytest
 
 from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.schema import OBSERVED, STATION_PRESSURE, TIME
@@ -18,6 +21,9 @@ from edge_agent.settings import Device
 from edge_agent.system.database import connect
 from tests.fakes.loaded import FakeRelease, Says
 from tests.fakes.weather import record, values_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEVICE = Device()
 OWN, STATION, CELL = source_choice.names(DEVICE)
@@ -37,10 +43,16 @@ def _farm() -> dict[str, pl.DataFrame]:
     return {OWN: own, STATION: station, CELL: RECORD.clear()}
 
 
-def test_recorded_hours_forecast_as_stored_ones_do() -> None:
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """An empty store."""
+    with closing(connect(Path(":memory:"))) as db:
+        yield Store(db)
+
+
+def test_recorded_hours_forecast_as_stored_ones_do(store: Store) -> None:
     """Through gaps, a change of source and the edge of a block: the same forecast, bit for bit."""
     frames = _farm()
-    store = Store(connect(Path(":memory:")))
     for source, frame in frames.items():
         store.put_hourly(source, frame)
     echo = {t: Says(lambda m: np.nansum(m, axis=1) % 30) for t in FakeRelease().predictors}
