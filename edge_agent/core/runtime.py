@@ -33,7 +33,7 @@ from edge_agent.observations.store import Store
 from edge_agent.system import locations
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.clock_trust import Timekeeper
-from edge_agent.system.database import connect
+from edge_agent.system.database import closed_on_error, connect
 from edge_agent.system.files import free_bytes
 from edge_agent.system.privileges import work_as_owner
 from edge_agent.updates.slots import Slots
@@ -74,7 +74,8 @@ class Runtime:
         state: State folder.
         clock: Time.
         synchronised: Whether a time service vouches for the clock; the system says by default.
-        db: A database in memory instead of the one in the state folder; see `shelter`.
+        db: A database in memory instead of the one in the state folder; see `shelter`. It
+            is closed with the runtime, or where none comes to be.
 
     Attributes:
         on_disk: Whether the database is the one in the state folder.
@@ -106,16 +107,16 @@ class Runtime:
         self.time = Timekeeper(state, clock, synchronised)
         self.on_disk = db is None
         self.db: sqlite3.Connection = connect(state / DATABASE) if db is None else db
-        self.store = Store(self.db)
-        self.latches = Latches(self.db)
-        self.log = AlertLog(self.db)
-        self.verification = VerificationStore(self.db)
-        self._correction = OnlineCorrection(self.verification, self.store, settings.learning)
         kept = settings.storage
-        self.outbox = Outbox(
-            self.db,
-            Caps(kept.outbox_alerts_bytes, kept.outbox_states_bytes, kept.outbox_telemetry_bytes),
-        )
+        caps = Caps(kept.outbox_alerts_bytes, kept.outbox_states_bytes, kept.outbox_telemetry_bytes)
+        # Each of these brings its own tables up to date, which a disk may refuse.
+        with closed_on_error(self.db):
+            self.store = Store(self.db)
+            self.latches = Latches(self.db)
+            self.log = AlertLog(self.db)
+            self.verification = VerificationStore(self.db)
+            self.outbox = Outbox(self.db, caps)
+        self._correction = OnlineCorrection(self.verification, self.store, settings.learning)
         self.intake = Intake(settings.sensors)
         self._live = LiveReadings(settings.sensors, self.intake, self.store)
         device = settings.device

@@ -12,7 +12,7 @@ import msgspec
 from edge_agent.contract.errors import InputMissing, StorageError
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.outbox import COLUMNS, count, message_of
-from edge_agent.system.database import storage_errors, transaction
+from edge_agent.system.database import closed_on_error, storage_errors, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,11 +38,8 @@ def open_existing(path: Path) -> sqlite3.Connection:
         raise InputMissing(f"{path}: no such file; the agent has not run yet, or look elsewhere")
     try:
         connection = sqlite3.connect(path, timeout=5.0, isolation_level=None)
-        try:
+        with closed_on_error(connection):
             connection.execute("SELECT count(*) FROM outbox_counts").fetchone()
-        except BaseException:
-            connection.close()
-            raise
     except sqlite3.Error as fault:
         raise StorageError(f"{path}: not readable as an outbox: {fault}") from fault
     return connection

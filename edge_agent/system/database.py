@@ -71,10 +71,21 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
             timeout=BUSY_TIMEOUT_MS / 1000,
             isolation_level=None,
         )
-        connection.execute("PRAGMA query_only = ON")
+        with closed_on_error(connection):
+            connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as fault:
         raise _storage_error(str(path), fault) from fault
     return connection
+
+
+@contextmanager
+def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Around what is done before a connection is handed on: an error inside closes it."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextmanager
@@ -194,14 +205,11 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
     try:
-        _configure_and_check(connection)
+        with closed_on_error(connection):
+            _configure_and_check(connection)
     except sqlite3.DatabaseError as fault:
-        connection.close()
         if _code(fault) in _DAMAGE:
             raise _Damaged(str(fault)) from fault
-        raise
-    except BaseException:
-        connection.close()
         raise
     return connection
 

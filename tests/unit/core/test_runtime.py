@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
+from edge_agent.contract.errors import StorageError
 from edge_agent.core.runtime import Runtime
 from edge_agent.settings import Config, Device
+from edge_agent.system.database import connect, migrate
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import install_release
 from tests.fakes.forecasts import NOW
@@ -28,6 +33,17 @@ def test_models_in_memory_are_taken_over(tmp_path: Path) -> None:
         assert loaded.tuning.keys() == loaded.manifest.models.keys()
         after.take_over(before)
         assert after.release() is loaded
+
+
+def test_a_database_that_is_refused_is_closed(tmp_path: Path) -> None:
+    """A newer agent's file: the runtime that never came to be leaves no connection open."""
+    db = connect(tmp_path / "agent.db")
+    migrate(db, "outbox", ("SELECT 1",) * 99)
+    settings = Config(device=Device())
+    with pytest.raises(StorageError, match="newer agent"):
+        Runtime(settings, tmp_path, FakeClock(NOW), lambda: True, db)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        db.execute("SELECT 1")
 
 
 def test_a_renamed_device_leaves_the_others_correction_behind(tmp_path: Path) -> None:
