@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test test-mlflow test-node-red test-airflow axe lint format lock bench fuzz torture clean binary test-binary \
-	deb arm64 test-systemd system
+.PHONY: help demo test pytest test-pythons test-mlflow test-node-red test-airflow axe lint format lock bench fuzz torture clean \
+	binary test-binary deb arm64 test-systemd system
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(READY): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 15) else "Python 3.11 to 3.14 is needed; name one with make PYTHON=...")'
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 15) else "Python 3.11 to 3.13 is needed (3.14 is untried); name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -21,8 +21,16 @@ demo: $(READY) ## Run the whole line end to end (DATA=file.parquet for real obse
 	$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
 
 # By file: what a file's tests share is made once, and they keep their order.
+PYTEST = $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+
 test: $(READY) system axe lint ## Everything that must hold: style, types, all tests
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+	$(PYTEST)
+
+pytest: $(READY)
+	$(PYTEST)
+
+test-pythons: $(READY) system axe lint ## The same on every Python of this machine from 3.11 to 3.14
+	MAKE="$(MAKE)" tools/test_pythons.sh
 
 test-mlflow: $(READY) ## Tracking against a real MLflow, in an environment of its own (1.5 GB)
 	$(PYTHON) -m venv build/mlflow
