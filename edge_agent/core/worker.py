@@ -25,6 +25,7 @@ from edge_agent.mqtt.outbox import Caps
 from edge_agent.mqtt.snooze import SnoozingOutbox
 from edge_agent.mqtt.webhook import WebhookQueue, WebhookSender, sender
 from edge_agent.system import locations, memory_fallback
+from edge_agent.system.database import closed_on_error
 from edge_agent.system.disk_reserve import DiskReserve
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ class Worker:
         return self._replace_by(fresh)
 
     def _replace_by(self, fresh: Runtime) -> Delivery:
+        self.settle()
         self._before, self._runtime = self._runtime, fresh
         self._desk = self._make_desk()
         if self._pusher is not None:
@@ -236,7 +238,9 @@ class Worker:
         return DiskReserve(self._runtime.state, self._runtime.config.storage.reserve_bytes)
 
     def _opened(self) -> Runtime:
-        return self._furnished(self._open())
+        runtime = self._open()
+        with closed_on_error(runtime.db):
+            return self._furnished(runtime)
 
     def _furnished(self, runtime: Runtime) -> Runtime:
         if runtime.on_disk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sqlite3
 import weakref
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent import config
-from edge_agent.contract.errors import ConfigError, TryLater
+from edge_agent.contract.errors import ConfigError, StorageError, TryLater
 from edge_agent.core.events import Item, Signal
 from edge_agent.core.interfaces import Schedule
 from edge_agent.core.runtime import Runtime
@@ -94,6 +95,27 @@ def test_a_reload_leaves_no_models_behind(case: _Case) -> None:
         assert [model() for model in before] == [None, None]
     finally:
         gc.enable()
+
+
+def test_no_database_stays_open(case: _Case) -> None:
+    """Neither of two replaced in a row, nor of one that cannot be made ready."""
+    first = case.agent._runtime
+    case.agent.reload()
+    case.agent.reload()
+    opened: list[Runtime] = []
+    newer = case.agent._open
+
+    def newer_file() -> Runtime:
+        opened.append(newer())
+        opened[0].db.execute("UPDATE schema_steps SET done = 99 WHERE owner = 'quiet'")
+        return opened[0]
+
+    case.agent._open = newer_file
+    with pytest.raises(StorageError, match="newer agent"):
+        case.agent.reload()
+    for runtime in (first, *opened):
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            runtime.db.execute("SELECT 1")
 
 
 def test_home_assistants_birth_makes_all_states_come_again(case: _Case) -> None:
