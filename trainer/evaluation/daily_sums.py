@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.hours import korean_date
 from trainer.workspace.parquet import decode, encode
 
 if TYPE_CHECKING:
@@ -74,9 +74,8 @@ class Evidence:
     @classmethod
     def spanning(cls, start: datetime, end: datetime) -> Evidence:
         """Without sums, for the days of the hours from `start` to `end`, UTC."""
-        korea = timedelta(hours=KOREA_OFFSET_H)
-        first = (start + korea).date()
-        return cls(first, ((end + korea).date() - first).days + 1)
+        first = korean_date(start)
+        return cls(first, (korean_date(end) - first).days + 1)
 
     def add_losses(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_agent.contract import residuals
-from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.hours import korean_clock
 from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS, TIME
 from trainer.evaluation import baselines
 from trainer.evaluation.daily_sums import CLIMATOLOGY, DAMPED, PERSISTENCE, lead_slice
@@ -151,7 +151,7 @@ class _Hours:
         for lead in SCORED_LEADS:
             yield lead_slice(lead), self.leads == lead
         headline = self.leads == HEADLINE_LEAD
-        hour = self.valid.dt.offset_by(f"{KOREA_OFFSET_H}h").dt.hour().to_numpy()
+        hour = korean_clock(self.valid).dt.hour().to_numpy()
         day = (hour >= 7) & (hour < 19)
         yield "day", headline & day
         yield "night", headline & ~day
@@ -230,6 +230,6 @@ class _Hours:
 
 
 def _days(valid: pl.Series, evidence: Evidence) -> np.ndarray:
-    local = valid.dt.offset_by(f"{KOREA_OFFSET_H}h").dt.date()
+    local = korean_clock(valid).dt.date()
     found: np.ndarray = (local - evidence.first).dt.total_days().to_numpy().astype(np.intp)
     return found

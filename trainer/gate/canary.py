@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_agent.contract import features
 from edge_agent.contract.errors import BadData, InputMissing, NothingNew, TryLater
-from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.hours import korean_clock, start_of_hour
 from edge_agent.contract.schema import TARGETS
 from edge_agent.forecasting.inference import load_predictors
 from trainer.depot import releases
@@ -115,7 +115,7 @@ def _losses(
         _forecasts(manifest, files, gather(own, pairs))
         for manifest, files, own in zip(manifests, contents, series, strict=True)
     ]
-    korea = times(series[0], pairs).dt.offset_by(f"{KOREA_OFFSET_H}h").dt.date()
+    korea = korean_clock(times(series[0], pairs)).dt.date()
     days = (korea - korea.min()).dt.total_days().to_numpy().astype(np.intp)
     return {
         target: losses_of(
@@ -168,7 +168,7 @@ def _since(workspace: Workspace, canary: Manifest) -> datetime:
             break
         began = min(began, entry.at)
     at = datetime.fromisoformat(began).astimezone(UTC)
-    return at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return start_of_hour(at) + timedelta(hours=1)
 
 
 def _models(manifest: Manifest) -> dict[str, str]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge_agent.contract import features, residuals
+from edge_agent.contract.hours import KST
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, TARGETS, TIME
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD
-from trainer.ingest.gap_plan import KST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

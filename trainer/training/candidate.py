@@ -15,6 +15,7 @@ import polars as pl
 
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract import manifest as contract
+from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
@@ -76,7 +77,7 @@ def train(
     sites = {str(one.number): _normals(one) for one in sources}
     farms = ready_farms(workspace, borders, as_of, sites, progress) if options.farms else []
     lineage = lineage_of(workspace.config.training, sources, farms, borders)
-    name = f"{as_of + timedelta(hours=9):%Y%m%d}-{digest(lineage)[:12]}"
+    name = f"{korean_date(as_of):%Y%m%d}-{digest(lineage)[:12]}"
     folder = workspace.run_store.folder(name)
     if (folder / run_folder.MANIFEST).exists():
         return folder
