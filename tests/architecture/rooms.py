@@ -82,7 +82,7 @@ TRAINER: Final = {
     "fleet": _room(3, "ingest workspace", "contract"),
     "gate": _room(3, "depot evaluation workspace", "contract forecasting system"),
     "relay": _room(3, "depot ingest workspace", "contract system"),
-    "report": _room(3, "depot evaluation workspace", "contract forecasting system"),
+    "report": _room(3, "depot evaluation workspace", "contract system"),
     "setup": _room(3, "depot workspace", "contract system"),
     "training": _room(3, "evaluation workspace", "contract forecasting"),
     "site_corrections": _room(4, "depot evaluation gate workspace", "contract forecasting system"),
