@@ -27,8 +27,9 @@ from bench.training import make_workspace
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from edge_agent.system.console import calm_threads
 from trainer.evaluation import daily_sums, run_folder
-from trainer.evaluation.daily_sums import CHALLENGER, LOSSES, Evidence
-from trainer.evaluation.hindcast import Candidate, Period, collect
+from trainer.evaluation.daily_sums import CHALLENGER, LOSSES, DailySums
+from trainer.evaluation.hindcast import ReleaseModels
+from trainer.evaluation.period_sums import Period, collect
 from trainer.gate import drift, gate
 from trainer.training import candidate
 from trainer.workspace.lake import Lake
@@ -84,7 +85,7 @@ def _replay(workspace: Workspace) -> None:
     decision, content = gate.examine(workspace, folder)
     recorded = daily_sums.from_bytes(content)
     manifest, files, metrics = run_folder.load(folder)
-    models = {CHALLENGER: Candidate.of(manifest, files)}
+    models = {CHALLENGER: ReleaseModels.of(manifest, files)}
     trained_to = datetime.fromisoformat(decision.terms.trained_to)
     period = Period((number,), today, last, trained_to, metrics.damped)
     print(
@@ -105,7 +106,7 @@ def _replay(workspace: Workspace) -> None:
     )
 
 
-def _told(fault: str, now: Evidence, recorded: Evidence) -> None:
+def _told(fault: str, now: DailySums, recorded: DailySums) -> None:
     asked = [_ask(now, recorded, end) for end in range(WINDOW, now.days + 1)]
     keys = [(one.target, one.days) for one in asked[-1]]
     for key in keys:
@@ -121,10 +122,10 @@ def _told(fault: str, now: Evidence, recorded: Evidence) -> None:
     print(f"{fault}; any of them: {spoken.mean():.1%} of days in {_runs(spoken)} runs")
 
 
-def _ask(now: Evidence, recorded: Evidence, end: int) -> tuple[Drift, ...]:
+def _ask(now: DailySums, recorded: DailySums, end: int) -> tuple[Drift, ...]:
     """The rule on the day `end` of the replay, with what it would have had then."""
     rows = slice(end - WINDOW, end)
-    newest = Evidence(now.first + timedelta(days=end - WINDOW), WINDOW, _cut(now.losses, rows))
+    newest = DailySums(now.first + timedelta(days=end - WINDOW), WINDOW, _cut(now.losses, rows))
     return drift.changes(newest, recorded, set())
 
 
@@ -134,16 +135,16 @@ def _cut(
     return {key: sums[rows] for key, sums in losses.items()}
 
 
-def _worse(sound: Evidence, start: int) -> Evidence:
+def _worse(sound: DailySums, start: int) -> DailySums:
     """The same weeks with the model's errors larger from day `start` on."""
     losses = {key: sums.copy() for key, sums in sound.losses.items()}
     for (_, _, name), sums in losses.items():
         if name == CHALLENGER:
             sums[start:, LOSSES.index("squared")] *= WORSE**2
-    return Evidence(sound.first, sound.days, losses)
+    return DailySums(sound.first, sound.days, losses)
 
 
-def _delay(now: Evidence, recorded: Evidence, start: int) -> float:
+def _delay(now: DailySums, recorded: DailySums, start: int) -> float:
     """Days from the fault to the first alarm; infinite without one."""
     for end in range(start + 1, now.days + 1):
         if any(one.alarm for one in _ask(now, recorded, end)):

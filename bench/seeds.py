@@ -29,11 +29,12 @@ from bench.training import make_workspace
 from edge_agent.contract.schema import TARGETS
 from edge_agent.system.console import calm_threads
 from trainer.evaluation import daily_sums, run_folder
-from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, REFERENCES, Evidence, lead_slice
-from trainer.evaluation.hindcast import Candidate, Period, collect
+from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, REFERENCES, DailySums, lead_slice
+from trainer.evaluation.hindcast import ReleaseModels
+from trainer.evaluation.period_sums import Period, collect
 from trainer.gate import gate
 from trainer.gate.decision import conclude
-from trainer.gate.resampled_sums import Board, rmse_ratio
+from trainer.gate.resampled_sums import ResampledSums, rmse_ratio
 from trainer.gate.rules_champion import Route
 from trainer.training import candidate, fit
 from trainer.workspace.workspace import Workspace
@@ -70,7 +71,7 @@ def main() -> None:
         _differences(found, names, target)
 
 
-def _evidence(workspace: Workspace, names: Sequence[str]) -> tuple[Evidence, Terms]:
+def _evidence(workspace: Workspace, names: Sequence[str]) -> tuple[DailySums, Terms]:
     """Daily sums of all candidates on the same hours, and the terms of a comparison."""
     settings = workspace.root / "trainer.toml"
     until = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,7 +82,7 @@ def _evidence(workspace: Workspace, names: Sequence[str]) -> tuple[Evidence, Ter
         opened = Workspace.open(workspace.root, {})
         folder = candidate.train(opened, until, champion=None, progress=lambda _: None)
         print(f"{name}: {folder.name}", flush=True)
-        models[name] = Candidate.of(*run_folder.load(folder)[:2])
+        models[name] = ReleaseModels.of(*run_folder.load(folder)[:2])
     terms = gate.examine(workspace, folder)[0].terms
     start, end, trained_to = map(
         datetime.fromisoformat, (terms.holdout_from, terms.holdout_to, terms.trained_to)
@@ -92,7 +93,7 @@ def _evidence(workspace: Workspace, names: Sequence[str]) -> tuple[Evidence, Ter
     return collect(workspace.lake, period, models), terms
 
 
-def _pair(found: Evidence, own: str, other: str) -> Evidence:
+def _pair(found: DailySums, own: str, other: str) -> DailySums:
     """Evidence in which `own` challenges `other`."""
     roles = {own: CHALLENGER, other: CHAMPION}
     roles |= {name: name for name in REFERENCES}
@@ -119,13 +120,13 @@ def _tell(decisions: Sequence[Decision]) -> None:
         print(f"  {count} x {reason}")
 
 
-def _differences(found: Evidence, names: Sequence[str], target: str) -> None:
+def _differences(found: DailySums, names: Sequence[str], target: str) -> None:
     ratios, spreads = [], []
     for own, other in itertools.combinations(names, 2):
-        board = Board(_pair(found, own, other), gate.SEED)
-        mine, theirs = (board.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
+        sums = ResampledSums(_pair(found, own, other), gate.SEED)
+        mine, theirs = (sums.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
         ratios.append(abs(rmse_ratio(mine, theirs)[0] - 1.0))
-        daily = board.daily(target, HEADLINE, CHALLENGER, CHAMPION)
+        daily = sums.daily(target, HEADLINE, CHALLENGER, CHAMPION)
         spreads.append(daily.std() / theirs.rmse() ** 2)
     print(
         f"{target}, 24 h: RMSE differs by {np.median(ratios):.2%} in the median, "

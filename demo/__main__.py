@@ -11,9 +11,9 @@ import click
 
 from demo import source
 from demo.run import run
+from edge_agent.contract.hours import KST
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import run as run_command
-from trainer.ingest.gap_plan import KST
 from trainer.workspace.config import SERVICE_KEY
 
 

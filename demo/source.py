@@ -11,7 +11,7 @@ import polars as pl
 from demo.climate import generate
 from demo.places import SEOUL
 from edge_agent.contract.errors import BadData, InputMissing
-from trainer.ingest.gap_plan import KST
+from edge_agent.contract.hours import KST
 from trainer.workspace.stations import Station, station
 
 if TYPE_CHECKING:

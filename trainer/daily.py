@@ -8,7 +8,7 @@ the date's journal is written last, and a date that it closes is not done again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -23,15 +23,16 @@ from edge_agent.contract.errors import (
     TryLater,
     UsageError,
 )
+from edge_agent.contract.hours import KST, korean_date, korean_midnight, time_of
 from trainer.depot.publisher import FARMS
 from trainer.depot.releases import publish_run, reconcile
 from trainer.depot.roles import CANARY
+from trainer.evaluation.run_folder import notes
 from trainer.gate import canary, drift, gate
 from trainer.ingest import gap_plan, pipeline
 from trainer.relay import relay
 from trainer.site_corrections.all_farms import tune
 from trainer.training import candidate
-from trainer.training.lineage import notes
 from trainer.workspace.journal import Journal, Page
 from trainer.workspace.runs import content_of
 from trainer.workspace.s3_errors import BucketFault
@@ -64,7 +65,7 @@ def logical_date(wanted: date | None, clock: Clock) -> date:
     Raises:
         UsageError: It lies in the future.
     """
-    today = clock.now().astimezone(gap_plan.KST).date()
+    today = korean_date(clock.now())
     if wanted is not None and wanted > today:
         raise UsageError(f"--date {wanted} lies in the future; today is {today} in Korea")
     return wanted or today
@@ -114,10 +115,9 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
         raise NothingNew(f"{when}: nothing is trained for {CANARY} while one is on trial: {spoken}")
     steps.step("drift")
     journal = replace(journal, drift=_drift(workspace, channel, when, clock, steps))
-    midnight = datetime(when.year, when.month, when.day, tzinfo=gap_plan.KST)
     champion = gate.champion_of(workspace, channel, clock)
     folder = candidate.train(
-        workspace, midnight.astimezone(UTC), champion=champion, progress=steps.step
+        workspace, korean_midnight(when), champion=champion, progress=steps.step
     )
     journal = replace(journal, run=folder.name, notes=notes(content_of(folder)[0].lineage))
     if champion is not None and gate.stems_from(champion, folder):
@@ -132,7 +132,7 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
         winner = gate.decide(workspace, folder, channel, clock)
         steps.step("farms")
         winner, told = _correct(
-            workspace, winner, channel, midnight.astimezone(UTC), clock, step=steps.step
+            workspace, winner, channel, korean_midnight(when), clock, step=steps.step
         )
         journal = replace(journal, farms=told)
         steps.step("sign and publish")
@@ -192,9 +192,7 @@ def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tupl
         late = _laggards(workspace, wanted)
     except TryLater as fault:
         late = _laggards(workspace, wanted)
-        if clock.now() < datetime.combine(when, NOON, gap_plan.KST) or len(late) == len(
-            wanted.stations
-        ):
+        if clock.now() < datetime.combine(when, NOON, KST) or len(late) == len(wanted.stations):
             raise
         steps.step(f"ingest: {fault}")
     if late:
@@ -212,7 +210,7 @@ def _ingest(wanted: pipeline.Request, steps: Steps) -> None:
 def _laggards(workspace: Workspace, wanted: pipeline.Request) -> tuple[int, ...]:
     """Stations without any hour of the last day."""
     hours = gap_plan.hours_of(wanted.last, wanted.last)
-    first, last = gap_plan.moment_of(hours[0]), gap_plan.moment_of(hours[-1])
+    first, last = time_of(hours[0]), time_of(hours[-1])
     newest = {one: workspace.lake.newest(one, last) for one in wanted.stations}
     return tuple(one for one, at in newest.items() if at is None or at < first)
 
@@ -232,7 +230,7 @@ def _drift(
     workspace: Workspace, channel: str, when: date, clock: Clock, steps: Steps
 ) -> tuple[Drift, ...]:
     """Verified error of what is live; an alarm is said, and the day's training answers it."""
-    until = datetime(when.year, when.month, when.day, tzinfo=gap_plan.KST).astimezone(UTC)
+    until = korean_midnight(when)
     try:
         found = drift.verify(workspace, channel, until, clock)
     except (BadData, InputMissing) as fault:

@@ -13,7 +13,6 @@ E5  A live rule looks at the newest reading, and for `for_h` > 1 at the hourly v
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge_agent.agronomy.derived import target_of
+from edge_agent.contract import events
 from edge_agent.contract.forecast import Source
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast, Operator, TargetForecast
     from edge_agent.settings import Rule
 
-_MEETS: Final = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<=": operator.le,
-    "<": operator.lt,
-}
 _HOUR: Final = timedelta(hours=1)
 _REACH_H: Final = 42
 
@@ -106,12 +100,11 @@ def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
     values = [r.value for r in wanted if r.value is not None and np.isfinite(r.value)]
     if len(values) < rule.for_h:
         return Evidence()
-    meets = _MEETS[rule.operator]
     level = rule.threshold if rule.clear is None else rule.clear
-    met = all(meets(value, rule.threshold) for value in values)
+    met = bool(events.meets(values, rule.operator, rule.threshold).all())
     return Evidence(
         met=met,
-        over=not meets(values[-1], level),
+        over=not events.meets(values[-1], rule.operator, level),
         probability=1.0 if met else 0.0,
         value=values[-1],
         hour=wanted[-1].at,
@@ -129,10 +122,5 @@ def _chances(
 
 def _runs(chances: np.ndarray, times: Sequence[datetime], length: int) -> list[tuple[int, float]]:
     """First index and chance of every run of `length` known hours in a row."""
-    found = []
-    for start in range(len(times) - length + 1):
-        run = chances[start : start + length]
-        in_a_row = times[start + length - 1] - times[start] == (length - 1) * _HOUR
-        if in_a_row and np.isfinite(run).all():
-            found.append((start, float(run.min())))
-    return found
+    hours_in_a_row = events.runs(times, np.isfinite(chances), length)
+    return [(run.start, float(chances[run].min())) for run in hours_in_a_row]

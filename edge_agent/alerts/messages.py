@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.alerts import texts
+from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
-from edge_agent.messages.payloads import ActionOrder, AdvicePayload, AlertEvent, AlertState
+from edge_agent.messages.payloads import (
+    ActionOrder,
+    AdvicePayload,
+    AlertEvent,
+    AlertState,
+    fill,
+)
 from edge_agent.messages.status import rounded
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from edge_agent.agronomy.irrigation import Advice
     from edge_agent.alerts.evaluation import RuleDecision
-    from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.state_machine import Latch
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
@@ -29,21 +37,29 @@ EVENT_VALID: Final = timedelta(hours=24)
 """How long the news of an edge is worth sending when no forecast window says otherwise."""
 
 
+def rule_facts(rule: Rule, latch: Latch, evidence: Evidence) -> dict[str, Any]:
+    """A rule, its level and what is known about it, by the keys of `payloads.AlertState`."""
+    return {
+        "rule": rule.name,
+        "level": latch.level.value,
+        "severity": rule.severity,
+        "since": latch.since,
+        "quantity": rule.quantity,
+        "unit": texts.unit_of(rule.quantity),
+        "operator": rule.operator,
+        "threshold": rule.threshold,
+        "value": rounded(evidence.value),
+        "probability": rounded(evidence.probability, 3),
+        "first_hour": evidence.hour,
+    }
+
+
 def state_message(context: MessageContext, rule: Rule, latch: Latch, evidence: Evidence) -> Message:
     """Level of a rule now, retained; newest wins."""
-    payload = AlertState(
-        **envelope.base(context, "alert-state", f"alert/{rule.name}/state"),
-        rule=rule.name,
-        level=latch.level.value,
-        severity=rule.severity,
-        since=latch.since,
-        quantity=rule.quantity,
-        unit=texts.unit_of(rule.quantity),
-        operator=rule.operator,
-        threshold=rule.threshold,
-        value=rounded(evidence.value),
-        probability=rounded(evidence.probability, 3),
-        first_hour=evidence.hour,
+    payload = fill(
+        AlertState,
+        envelope.base(context, "alert-state", f"alert/{rule.name}/state"),
+        rule_facts(rule, latch, evidence),
     )
     return envelope.state(context.topics.alert_state(rule.name), payload, Kind.STATE)
 
@@ -66,40 +82,28 @@ def event_message(
     key = f"alert/{rule.name}/{edge}"
     if drill:
         valid, key = DRILL_VALID, f"alert/{rule.name}/drill"
-    action = None
-    if rule.action is not None and edge is Edge.RAISED and not drill:
-        action = ActionOrder(
-            command=rule.action.command,
-            value=rule.action.value,
-            expires_at=context.now.replace(microsecond=0)
-            + timedelta(seconds=rule.action.expires_s),
-            max_run_s=rule.action.max_run_s,
-        )
     text = texts.alert_text(context.locale, rule, edge, evidence, now=context.now, lasted=lasted)
     if drill:
         text = texts.drill_text(context.locale, text)
-    payload = AlertEvent(
-        **envelope.base(context, "alert-event", key, valid=valid, every=_SECOND),
-        event_type=edge.value,
-        rule=rule.name,
-        severity=rule.severity,
-        text=text,
-        reason=_reason(rule, edge, evidence),
-        quantity=rule.quantity,
-        unit=texts.unit_of(rule.quantity),
-        operator=rule.operator,
-        threshold=rule.threshold,
-        value=rounded(evidence.value),
-        probability=rounded(evidence.probability, 3),
-        first_hour=evidence.hour,
-        lasted_s=int(lasted.total_seconds()) if ends else None,
-        inputs=context.inputs,
-        action=action,
-        drill=drill,
+    payload = fill(
+        AlertEvent,
+        envelope.base(context, "alert-event", key, valid=valid, every=_SECOND),
+        rule_facts(rule, verdict.latch, evidence),
+        {
+            "event_type": edge.value,
+            "text": text,
+            "reason": _reason(rule, edge, evidence),
+            "lasted_s": int(lasted.total_seconds()) if ends else None,
+            "inputs": context.inputs,
+            "action": None
+            if drill or edge is not Edge.RAISED
+            else _action_order(rule, context.now),
+            "drill": drill,
+        },
     )
-    made = envelope.passing(context.topics.alert_event(rule.name), payload, Kind.ALERT)
-    # Starts are told each; of what followed while nobody could be reached, the last will do.
-    return made if drill or edge is Edge.RAISED else replace(made, collapse=f"{made.topic}/news")
+    event = envelope.passing(context.topics.alert_event(rule.name), payload, Kind.ALERT)
+    # Every start is sent. Of later edges that wait for the broker, the last one is enough.
+    return event if drill or edge is Edge.RAISED else replace(event, collapse=f"{event.topic}/news")
 
 
 def retired_messages(context: MessageContext, latch: Latch) -> tuple[Message, Message]:
@@ -112,24 +116,20 @@ def retired_messages(context: MessageContext, latch: Latch) -> tuple[Message, Me
     rule = latch.last_rule
     assert rule is not None, "a raised latch remembers its rule"
     lasted = context.now - latch.since if latch.since is not None else timedelta(0)
-    payload = AlertEvent(
-        **envelope.base(context, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
-        event_type="cleared",
-        rule=latch.rule,
-        severity=rule.severity,
-        text=texts.retired_text(context.locale, latch.rule),
-        reason="the rule was taken out of the configuration",
-        quantity=rule.quantity,
-        unit=texts.unit_of(rule.quantity),
-        operator=rule.operator,
-        threshold=rule.threshold,
-        value=None,
-        probability=None,
-        first_hour=None,
-        lasted_s=int(lasted.total_seconds()),
-        inputs=(),
-        action=None,
-        drill=False,
+    payload = fill(
+        AlertEvent,
+        envelope.base(context, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
+        rule_facts(rule, latch, Evidence()),
+        {
+            "event_type": "cleared",
+            "rule": latch.rule,
+            "text": texts.retired_text(context.locale, latch.rule),
+            "reason": "the rule was taken out of the configuration",
+            "lasted_s": int(lasted.total_seconds()),
+            "inputs": (),
+            "action": None,
+            "drill": False,
+        },
     )
     topic = context.topics.alert_state(latch.rule)
     return (
@@ -140,22 +140,43 @@ def retired_messages(context: MessageContext, latch: Latch) -> tuple[Message, Me
 
 def advice_message(context: MessageContext, crop: str, advice: Advice) -> Message:
     """Watering advice, retained with expiry."""
-    payload = AdvicePayload(
-        **envelope.base(context, "advice", "advice/irrigation"),
-        crop=crop,
-        need_mm=round(advice.need_mm, 1),
-        volume_l=None if advice.volume_l is None else round(advice.volume_l, 0),
-        start=advice.start,
-        end=advice.end,
-        depletion_mm=round(advice.depletion_mm, 1),
-        readily_mm=round(advice.readily_mm, 1),
-        demand_mm=round(advice.demand_mm, 1),
-        rain_mm=rounded(advice.rain_mm, 1),
-        measured=advice.measured,
-        text=texts.advice_text(context.locale, advice, context.now),
-        inputs=context.inputs,
+    payload = fill(
+        AdvicePayload,
+        envelope.base(context, "advice", "advice/irrigation"),
+        advice_facts(crop, advice),
+        {
+            "text": texts.advice_text(context.locale, advice, context.now),
+            "inputs": context.inputs,
+        },
     )
     return envelope.state(context.topics.irrigation, payload, Kind.STATE)
+
+
+def advice_facts(crop: str, advice: Advice) -> dict[str, Any]:
+    """The numbers of an advice as people and programs get them, by the keys of `AdvicePayload`."""
+    return {
+        "crop": crop,
+        "need_mm": rounded(advice.need_mm, 1),
+        "volume_l": rounded(advice.volume_l, 0),
+        "start": advice.start,
+        "end": advice.end,
+        "depletion_mm": rounded(advice.depletion_mm, 1),
+        "readily_mm": rounded(advice.readily_mm, 1),
+        "demand_mm": rounded(advice.demand_mm, 1),
+        "rain_mm": rounded(advice.rain_mm, 1),
+        "measured": advice.measured,
+    }
+
+
+def _action_order(rule: Rule, now: datetime) -> ActionOrder | None:
+    if rule.action is None:
+        return None
+    return ActionOrder(
+        command=rule.action.command,
+        value=rule.action.value,
+        expires_at=now.replace(microsecond=0) + timedelta(seconds=rule.action.expires_s),
+        max_run_s=rule.action.max_run_s,
+    )
 
 
 def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:

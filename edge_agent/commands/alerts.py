@@ -10,6 +10,7 @@ import msgspec
 
 from edge_agent.commands.config import config_option
 from edge_agent.contract.errors import TryLater, UsageError
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.system.console import verbosity_options
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _queue(runtime: Runtime, name: str) -> None:
         raise UsageError(f"no rule is called {name!r}; there are {', '.join(rules)}")
     rule = rules[name]
     now, clock = runtime.time.judge()
-    hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    hour = start_of_hour(now) + timedelta(hours=1)
     evidence = Evidence(
         met=True,
         over=False,

@@ -15,6 +15,7 @@ import msgspec
 from edge_agent import config
 from edge_agent.commands.config import config_option, json_option
 from edge_agent.contract.errors import InputMissing, UsageError
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.system import locations
 from edge_agent.system.console import print_json, verbosity_options
 
@@ -147,7 +148,7 @@ def _hour(text: str, option: str) -> datetime:
     except ValueError as fault:
         raise UsageError(f"{option} {text!r}: give a time such as 2018-07-01T00:00Z") from fault
     at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    return at.replace(minute=0, second=0, microsecond=0)
+    return start_of_hour(at)
 
 
 def _read(files: Sequence[Path], start: datetime, end: datetime) -> pl.DataFrame:

@@ -7,9 +7,6 @@ from typing import Final, Literal
 
 Kind = Literal["lag", "change", "mean", "std", "min", "max", "sum"]
 
-KOREA_OFFSET_H: Final = 9
-"""Korea Standard Time; no daylight saving since 1988."""
-
 
 @dataclass(frozen=True, slots=True)
 class Window:

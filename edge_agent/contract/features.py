@@ -32,11 +32,11 @@ from edge_agent.contract.feature_table import (
     AHEAD,
     AT_ORIGIN,
     AT_TARGET,
-    KOREA_OFFSET_H,
     ORIGIN_WINDOWS,
     SAME_HOUR,
     Window,
 )
+from edge_agent.contract.hours import KOREA_OFFSET_H, korean_clock
 from edge_agent.contract.quality import LOOKBACK_HOURS as QUALITY_HOURS
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
@@ -226,7 +226,7 @@ def _calendar(times: pl.Series, place: Place) -> list[pl.Series]:
     angle = 2.0 * np.pi * np.arange(24) / 24.0
     season = 2.0 * np.pi * np.arange(366) / 365.2425
     local = (hour + KOREA_OFFSET_H) % 24
-    weekday = times.dt.offset_by(f"{KOREA_OFFSET_H}h").dt.weekday()
+    weekday = korean_clock(times).dt.weekday()
     sun = solar.cos_zenith_table(place.site.latitude, place.site.longitude)
     columns = {
         "normal_temperature": climatology.table(place.normals[AIR_TEMPERATURE])[day, hour],

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.hours import KOREA_OFFSET_H
 from edge_agent.contract.manifest import ResidualTable
 from edge_agent.contract.schema import QUANTITIES
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
 from edge_agent.alerts.evidence import Measured
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, SOIL_MOISTURE, TIME
 from edge_agent.observations import sensors
 
@@ -58,7 +59,7 @@ class LiveReadings:
         return self._newest("soil", SOIL_MOISTURE, now).value
 
     def _of(self, rule: Rule, quantity: str, now: datetime) -> list[Measured]:
-        hour = now.replace(minute=0, second=0, microsecond=0)
+        hour = start_of_hour(now)
         hours = [hour - timedelta(hours=back) for back in range(rule.for_h - 2, -1, -1)]
         if not hours:
             return [self._newest(rule.role, quantity, now)]

@@ -29,6 +29,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from edge_agent.contract.errors import FarmError, NothingNew, StorageError
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.core.events import Fetched, Item, LoopCall, Signal
 from edge_agent.core.interfaces import ServiceStatus
 from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Subscribed, Up
@@ -182,7 +183,7 @@ class ServiceLoop:
         return [*faults, *concerns, *over]
 
     def _hour_of(self, now: datetime) -> datetime:
-        return (now - self._delay()).replace(minute=0, second=0, microsecond=0)
+        return start_of_hour(now - self._delay())
 
     def _delay(self) -> timedelta:
         return CYCLE_DELAY + timedelta(seconds=self._place * self._work.pace.spread_s)

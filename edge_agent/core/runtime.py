@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from edge_agent import __version__, config
-from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.core import cycle
+from edge_agent.core.agent_facts import health_facts, release_facts
 from edge_agent.core.auto_rollback import AutoRollback
 from edge_agent.core.live_readings import LiveReadings
 from edge_agent.core.loaded_release import DeviceRelease, load_release
@@ -275,52 +275,24 @@ class Runtime:
         """Messages about the agent itself: model and health."""
         forecast = decision.forecast
         known = forecast if isinstance(forecast, Forecast) else None
-        why = forecast.reason if isinstance(forecast, NoForecast) else None
         clock = self.time.judge()[1]
         voice = self._voice(decision.at, clock, forecast, ())
-        problems = list(known.notes) if known else [why or ""]
-        if clock == "untrusted":
-            problems.append("the clock is behind times that have surely passed")
         left = self.slots.pointer().left
-        if left is not None:
-            problems.append(f"release {left.release} was left: {left.why}")
-        problems.extend(more)
-        age = int((decision.at - known.origin).total_seconds()) if known else None
-        counts = self.outbox.counts()
+        facts = health_facts(decision, clock, left, self.outbox.counts())
+        facts["problems"] += tuple(more)
         health = status.health_message(
             voice,
-            forecast_source=known.source.value if known else None,
-            forecast_reason=why,
-            data_age_s=age,
+            facts,
+            data_age_s=int((decision.at - known.origin).total_seconds()) if known else None,
             disk_free_bytes=free_bytes(self.state),
-            outbox={
-                **{f"waiting_{kind}": n for kind, n in counts.waiting.items()},
-                **{f"dropped_{kind}": n for kind, n in counts.dropped_for_room.items()},
-                **{f"expired_{kind}": n for kind, n in counts.dropped_expired.items()},
-                **{f"refused_{kind}": n for kind, n in counts.refused.items()},
-            },
-            alerts_raised=cycle.raised(decision),
-            rules_unknown=decision.unknown,
-            advice_reason=decision.advice.reason if isinstance(decision.advice, NoAdvice) else None,
-            problems=tuple(problems),
             skill=online_correction.skill(self.verification, decision.at),
             chances=online_correction.chance_scores(self.verification, decision.at),
         )
         loaded = self._loaded[1] if self._loaded else None
         manifest = loaded.manifest if loaded else None
-        tuning = loaded.tuned if loaded else None
         agents = replace(voice, source="agent", release=manifest.release if manifest else None)
-        about = (
-            status.model_message(
-                agents,
-                manifest,
-                __version__,
-                tuning=tuning,
-                left_release=left.release if left else None,
-                left_reason=left.why if left else None,
-            ),
-            health,
-        )
+        release = release_facts(manifest, loaded.tuned if loaded else None, left)
+        about = (status.model_message(agents, release, __version__), health)
         if voice.historical:
             return about
         oldest = timedelta(hours=self.config.limits.advice_max_age_h)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from edge_agent.contract import quality
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import TARGETS, TIME, Site
 from edge_agent.forecasting import forecaster
 from edge_agent.observations import source_choice
@@ -71,7 +72,7 @@ def last_hours(frame: pl.DataFrame, now: datetime, hours: int) -> pl.DataFrame:
         now: UTC.
         hours: How many.
     """
-    end = now.replace(minute=0, second=0, microsecond=0)
+    end = start_of_hour(now)
     start = end - timedelta(hours=hours + quality.LOOKBACK_HOURS - 1)
     kept = frame.filter(pl.col(TIME).is_between(start, end))
     return quality.clean(kept, start=start, end=end).tail(hours)

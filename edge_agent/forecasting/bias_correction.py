@@ -29,7 +29,7 @@ from edge_agent.contract.schema import (
     RELATIVE_HUMIDITY,
     TARGETS,
 )
-from edge_agent.forecasting.verification import BLOCK_H, SUMS, hour_of
+from edge_agent.forecasting.verification import BLOCK_H, SUMS, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ def estimate(
         blend: Blend guidance in.
     """
     sums = np.zeros((len(TARGETS), len(GROUPS), _QUARTERS, len(SUMS)))
-    newest = hour_of(now) // BLOCK_H
+    newest = block_of(now)
     for block, tally in tallies.items():
         age_days = (newest - block) * BLOCK_H / 24
         grouped = np.add.reduceat(tally, [first - 1 for first, _ in GROUPS], axis=1)
@@ -103,7 +103,7 @@ def adjust(forecast: Forecast, bias: BiasEstimate, guidance: Mapping[str, np.nda
     """
     cells = (
         _GROUP_OF[[(at - forecast.origin) // _HOUR - 1 for at in forecast.valid_at]],
-        np.array([hour_of(at) // BLOCK_H % _QUARTERS for at in forecast.valid_at]),
+        np.array([block_of(at) % _QUARTERS for at in forecast.valid_at]),
     )
     targets, done = {}, set()
     for index, name in enumerate(TARGETS):

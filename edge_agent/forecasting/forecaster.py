@@ -30,6 +30,7 @@ from edge_agent.contract import (
     site_correction,
 )
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
@@ -212,7 +213,7 @@ def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:
 
 
 def _recent(observations: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    hour = now.replace(minute=0, second=0, microsecond=0)
+    hour = start_of_hour(now)
     start = hour - timedelta(hours=HISTORY_HOURS - 1)
     kept = observations.filter(pl.col(TIME).is_between(start, hour))
     return clean(kept, start=start, end=hour)
@@ -260,7 +261,7 @@ def _anomalies(series: CheckedSeries, target: str) -> tuple[np.ndarray, np.ndarr
 
 
 def _climatology(manifest: Manifest, place: features.Place, now: datetime, why: str) -> Forecast:
-    hour = now.replace(minute=0, second=0, microsecond=0)
+    hour = start_of_hour(now)
     times: Sequence[datetime] = [hour + timedelta(hours=lead) for lead in LEADS]
     series = pl.Series(times, dtype=TIME_DTYPE)
     day = series.dt.ordinal_day().to_numpy().astype(np.intp) - 1

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract.bundles import ISSUED, VALID
+from edge_agent.contract.hours import hour_of
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.forecasting import bias_correction, verification
 from edge_agent.forecasting.verification_store import TALLIES_DAYS
@@ -95,7 +96,7 @@ class OnlineCorrection:
         if truth.height == 0:
             return ScoredHours({}, {})
         observed = verification.Truth(truth[TIME][0], truth.select(TARGETS).to_numpy())
-        newest, hour = divmod(verification.hour_of(now), verification.BLOCK_H)
+        newest, hour = divmod(hour_of(now), verification.BLOCK_H)
         blocks = range(newest if hour else newest - LATE_H // verification.BLOCK_H, newest + 1)
         reach = now - (LATE_H + verification.BLOCK_H + verification.REACH_H + 1) * _HOUR
         past = self.verification.past_forecasts(reach)
@@ -142,7 +143,7 @@ class OnlineCorrection:
 
     def _bias(self, source: str, now: datetime) -> BiasEstimate:
         """Estimate from finished blocks alone, so it holds for a quarter of a day."""
-        block = verification.hour_of(now) // verification.BLOCK_H
+        block = verification.block_of(now)
         if self._estimate is None or self._estimate[:2] != (block, source):
             tallies = self.verification.tallies(now - timedelta(days=TALLIES_DAYS))
             finished = {b: sums for (b, s), sums in tallies.items() if s == source and b < block}
@@ -176,10 +177,10 @@ def _rule_scores(
     scores = {}
     for rule in rules:
         event = verification.meaning(rule)
-        due = verification.hour_of(now) - SETTLED_H - rule.within_h
+        due = hour_of(now) - SETTLED_H - rule.within_h
         for forecast in past:
             chance = forecast.chances.get(event)
-            if chance is None or verification.hour_of(forecast.issued_at) != due:
+            if chance is None or hour_of(forecast.issued_at) != due:
                 continue
             happened = verification.happened(rule, forecast.issued_at, truth)
             if happened is not None:

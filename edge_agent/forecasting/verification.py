@@ -13,16 +13,16 @@ V6  Errors of models that were corrected for this farm are kept apart: a bias th
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
-from edge_agent.contract import site_correction
+from edge_agent.contract import events, site_correction
 from edge_agent.contract.forecast import P10, P90
+from edge_agent.contract.hours import hour_of
 from edge_agent.contract.schema import LEADS, TARGETS
 from edge_agent.messages.payloads import Skill
 
@@ -45,8 +45,6 @@ BLOCK_H: Final = 6
 """Hours of a block: a quarter of the UTC day."""
 REACH_H: Final = max(LEADS)
 _HOUR: Final = timedelta(hours=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MEETS: Final = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +85,9 @@ class Truth:
         return self.values[:, TARGETS.index(quantity)]
 
 
-def hour_of(time: datetime) -> int:
-    """Full hours since 1970."""
-    return (time - _EPOCH) // _HOUR
+def block_of(time: datetime) -> int:
+    """Number of the block of `BLOCK_H` hours that a time lies in, counted from 1970."""
+    return hour_of(time) // BLOCK_H
 
 
 def record_of(model: Forecast, source: str) -> str:
@@ -139,7 +137,7 @@ def tally(block: int, foreseen: Sequence[PastForecast], truth: Truth) -> np.ndar
     """Sums over the hours of one block (V1, V4).
 
     Args:
-        block: Number of the block, `hour_of(valid hour) // BLOCK_H`.
+        block: Number of the block, see `block_of`.
         foreseen: Forecasts of one source that speak of its hours, one an origin.
         truth: Reaches over the block as far as hours have come.
 
@@ -211,12 +209,7 @@ def happened(rule: Rule, issued_at: datetime, truth: Truth) -> bool | None:
     """
     first = hour_of(issued_at) + 1
     values = _at(truth, np.arange(first, first + rule.within_h), truth.of(rule.quantity))
-    run = 0
-    for met in _MEETS[rule.operator](values, rule.threshold):
-        run = run + 1 if met else 0
-        if run >= rule.for_h:
-            return True
-    return None if np.isnan(values).any() else False
+    return events.happened(events.hours_met(values, rule.operator, rule.threshold), rule.for_h)
 
 
 def _at(truth: Truth, hours: np.ndarray, series: np.ndarray | None = None) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from edge_agent.forecasting.verification import BLOCK_H, SHAPE, TALLY_SHAPE, PastForecast, hour_of
+from edge_agent.forecasting.verification import SHAPE, TALLY_SHAPE, PastForecast, block_of
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class VerificationStore:
         with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT block, source, body FROM tallies WHERE block >= ? ORDER BY block",
-                (hour_of(since) // BLOCK_H,),
+                (block_of(since),),
             ).fetchall()
         return {
             (block, source): np.frombuffer(body, _SUMS).astype(np.float64).reshape(TALLY_SHAPE)
@@ -128,7 +128,7 @@ class VerificationStore:
                 "DELETE FROM foreseen WHERE origin < ?",
                 (_seconds(now - timedelta(hours=FORESEEN_H)),),
             )
-            db.execute("DELETE FROM tallies WHERE block < ?", (hour_of(oldest) // BLOCK_H,))
+            db.execute("DELETE FROM tallies WHERE block < ?", (block_of(oldest),))
             db.execute("DELETE FROM rule_scores WHERE issued < ?", (_seconds(oldest),))
 
 

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import inspect
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from edge_agent.contract.clock_state import ClockState
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+S = TypeVar("S", bound=Struct)
 Utc = Annotated[datetime, Meta(tz=True)]
 Chance = Annotated[float, Meta(ge=0, le=1)]
+Severity = Literal["info", "warning", "critical"]
+Level = Literal["clear", "raised"]
+Operator = Literal[">=", ">", "<=", "<"]
+EdgeName = Literal["raised", "updated", "cleared"]
 
 
 class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,12 +102,12 @@ class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Level of a rule now."""
 
     rule: str
-    level: Literal["clear", "raised"]
-    severity: Literal["info", "warning", "critical"]
+    level: Level
+    severity: Severity
     since: Utc | None
     quantity: str
     unit: str
-    operator: Literal[">=", ">", "<=", "<"]
+    operator: Operator
     threshold: float
     value: float | None
     probability: Chance | None
@@ -121,14 +129,14 @@ class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `drill` marks a message that was sent to try the chain: nothing has happened, nothing is to do.
     """
 
-    event_type: Literal["raised", "updated", "cleared"]
+    event_type: EdgeName
     rule: str
-    severity: Literal["info", "warning", "critical"]
+    severity: Severity
     text: str
     reason: str
     quantity: str
     unit: str
-    operator: Literal[">=", ">", "<=", "<"]
+    operator: Operator
     threshold: float
     value: float | None
     probability: Chance | None
@@ -162,7 +170,7 @@ class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     inputs: tuple[Input, ...]
 
 
-class Tuned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Tuned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the release holds for this farm alone: whose models' values are corrected.
 
     `trained_to` is the newest hour of the farm's history that was used, UTC; `scores` are figures
@@ -194,7 +202,7 @@ class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tuned: Tuned | None
 
 
-class Skill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Skill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one quantity was forecast at one lead; errors are observed - forecast.
 
     `coverage` is the share of hours between p10 and p90; `model_rmse` the error of the models'
@@ -210,7 +218,7 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     model_rmse: float
 
 
-class ChanceScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChanceScore(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the chance of one event was told: Brier score, and how often the event came."""
 
     event: str
@@ -273,6 +281,18 @@ SCHEMAS: Final[dict[str, type[Base]]] = {
     "backfill": BackfillPayload,
 }
 """Message kind -> struct; the kind names docs/mqtt/<kind>.schema.json."""
+
+
+def fill(struct: type[S], *facts: Mapping[str, object]) -> S:
+    """A struct from values by key; keys that it does not have are left out.
+
+    Messages and REST answers say the same things in different structs: one mapping fills both.
+
+    Raises:
+        TypeError: A key without a default is in none of the mappings.
+    """
+    values = {key: value for mapping in facts for key, value in mapping.items()}
+    return struct(**{key: values[key] for key in struct.__struct_fields__ if key in values})
 
 
 def schema_name(kind: str) -> str:

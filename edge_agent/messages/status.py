@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import polars as pl
@@ -22,14 +22,15 @@ from edge_agent.messages.payloads import (
     HistoryPayload,
     ModelPayload,
     Tuned,
+    fill,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from edge_agent.contract.farm_identity import Identity
     from edge_agent.contract.forecast import Forecast, TargetForecast
-    from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
@@ -76,31 +77,19 @@ def hours_of(forecast: Forecast, target: TargetForecast) -> tuple[ForecastHour, 
 
 
 def model_message(
-    context: MessageContext,
-    manifest: Manifest | None,
-    agent_version: str,
-    *,
-    tuning: Tuning | None = None,
-    left_release: int | None = None,
-    left_reason: str | None = None,
+    context: MessageContext, release: Mapping[str, object], agent_version: str
 ) -> Message:
-    """Release that runs, what it holds for this farm, and the one that was left, retained."""
-    payload = ModelPayload(
-        **envelope.base(
-            context, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)
-        ),
-        release=manifest.release if manifest else None,
-        channel=manifest.channel if manifest else None,
-        created_at=manifest.created_at if manifest else None,
-        feature_digest=manifest.features.digest if manifest else None,
-        versions={name: m.version for name, m in manifest.models.items()} if manifest else {},
-        scores=dict(manifest.scores) if manifest else {},
-        reason=manifest.reason if manifest else None,
-        agent_version=agent_version,
-        left_release=left_release,
-        left_reason=left_reason,
-        tuned=tuned_of(tuning),
+    """Release that runs, what it holds for this farm, and the one that was left, retained.
+
+    Args:
+        context: Sender and time.
+        release: Values by the keys of `ModelPayload`.
+        agent_version: Of this program.
+    """
+    base = envelope.base(
+        context, "model", "model", valid=timedelta(days=7), every=timedelta(days=1)
     )
+    payload = fill(ModelPayload, base, release, {"agent_version": agent_version})
     return envelope.state(context.topics.model, payload, Kind.STATE)
 
 
@@ -115,9 +104,9 @@ def tuned_of(tuning: Tuning | None) -> Tuned | None:
     )
 
 
-def health_message(context: MessageContext, **facts: Any) -> Message:  # noqa: ANN401 - checked by HealthPayload
-    """How the agent is, retained; `facts` are the keys of `HealthPayload` beyond the base."""
-    payload = HealthPayload(**envelope.base(context, "health", "health"), **facts)
+def health_message(context: MessageContext, facts: Mapping[str, object], **more: object) -> Message:
+    """How the agent is, retained; `facts` and `more` have the keys of `HealthPayload`."""
+    payload = fill(HealthPayload, envelope.base(context, "health", "health"), facts, more)
     # Counters move all the time: one an hour, and one whenever the problems are others.
     mark = envelope.digest(payload.problems)
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")

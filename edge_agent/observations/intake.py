@@ -1,4 +1,4 @@
-"""Sensor messages as they come in: checked, thinned to one a minute, kept until written down."""
+"""Sensor messages as they come in: checked, reduced to one a minute, held until they are stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 MAX_WAITING: Final = 200_000
 """Samples held between two writes; far more than three days of ten sensors."""
 _RECENT_MIN: Final = sensors.RECENT // timedelta(minutes=1)
-_Slot = TypeVar("_Slot", bound=Hashable)
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 class Intake:
@@ -57,14 +57,15 @@ class Intake:
         for sensor in self._by_topic.get(topic, ()):
             key = sensors.key_of(sensor)
             try:
-                sample = sensors.read(sensor, payload, received_at)
+                samples = sensors.read(sensor, payload, received_at)
             except BadData as fault:
                 if not self.refused[key]:
-                    _log.warning("%s (more of this sensor are counted, not said)", fault)
+                    _log.warning("%s (more of this sensor are only counted)", fault)
                 self.refused[key] += 1
                 continue
-            self._keep(key, sample)
-            given += 1
+            for sample in samples:
+                self._hold(key, sample)
+            given += len(samples)
         self.accepted += bool(given)
         return given
 
@@ -86,10 +87,10 @@ class Intake:
         self._waiting.clear()
         return earliest
 
-    def _keep(self, key: str, sample: Sample) -> None:
+    def _hold(self, key: str, sample: Sample) -> None:
         minute = int(sample.at.timestamp()) // 60
         if (key, minute) not in self._waiting and len(self._waiting) >= MAX_WAITING:
-            # The disk has refused for long: the oldest goes, as on the disk itself.
+            # The disk has refused for long: the oldest is dropped, as the store does.
             del self._waiting[next(iter(self._waiting))]
         _latest(self._waiting, (key, minute), sample)
         recent = self._recent.setdefault(key, {})
@@ -99,8 +100,8 @@ class Intake:
             del recent[old]
 
 
-def _latest(held: dict[_Slot, Sample], slot: _Slot, sample: Sample) -> None:
-    """Keep the latest sample of a slot; of two at one time the larger, whichever came first."""
-    known = held.get(slot)
-    if known is None or (sample.at, sample.value) > (known.at, known.value):
-        held[slot] = sample
+def _latest(samples: dict[_Key, Sample], key: _Key, sample: Sample) -> None:
+    """Keep the latest sample of a key; of two at one time the larger, whichever came first."""
+    before = samples.get(key)
+    if before is None or (sample.at, sample.value) > (before.at, before.value):
+        samples[key] = sample

@@ -23,20 +23,20 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.units import convert
-from edge_agent.observations.json_path import find
+from edge_agent.observations import codecs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from edge_agent.observations.codecs import Reading
     from edge_agent.settings import Sensor
 
 MAX_BYTES: Final = 65_536
@@ -48,7 +48,6 @@ SPAN: Final = timedelta(minutes=10)
 (RMSE) of the reading at the full hour; the mean of sixty, half an hour late, 0.69 C and 2.9 %."""
 RECENT: Final = timedelta(minutes=5)
 _SUMS: Final = frozenset({schema.RAIN, schema.SOLAR})
-_WORDS: Final = {"unavailable", "unknown", "nan", "null", "none", ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +68,19 @@ def source_of(role: str) -> str:
     return f"sensor:{role}"
 
 
-def read(sensor: Sensor, payload: bytes, received_at: datetime) -> Sample:
-    """Sample from one message (S1, S2).
+def read(sensor: Sensor, payload: bytes, received_at: datetime) -> list[Sample]:
+    """Samples from one message (S1, S2): all of them, or an error.
 
     Raises:
         BadData: No usable number, or no usable time; the text says which.
     """
     if len(payload) > MAX_BYTES:
         raise BadData(f"{sensor.topic}: {len(payload)} bytes, more than {MAX_BYTES}")
-    document: Any = None
-    if sensor.field or sensor.time_field:
-        try:
-            document = msgspec.json.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-            raise BadData(f"{sensor.topic}: not JSON: {fault}") from fault
-    raw = find(document, sensor.field) if sensor.field else payload.decode("utf-8", "replace")
-    number = _number(raw, f"{sensor.topic} {sensor.field}".rstrip())
-    value = convert(number, sensor.quantity, sensor.unit)
+    return [_sample(sensor, reading, received_at) for reading in codecs.decode(payload, sensor)]
+
+
+def _sample(sensor: Sensor, reading: Reading, received_at: datetime) -> Sample:
+    value = convert(reading.value, sensor.quantity, sensor.unit)
     limits = schema.QUANTITIES[sensor.quantity]
     low, high = limits.low, limits.high
     if sensor.quantity == schema.RAIN:
@@ -94,9 +89,7 @@ def read(sensor: Sensor, payload: bytes, received_at: datetime) -> Sample:
         raise BadData(
             f"{sensor.topic}: {sensor.quantity} = {value:g} is outside {low:g} to {high:g}"
         )
-    at = received_at
-    if sensor.time_field:
-        at = _time(find(document, sensor.time_field), sensor.topic)
+    at = reading.at or received_at
     if not received_at - BEHIND <= at <= received_at + AHEAD:
         raise BadData(f"{sensor.topic}: its time {at:%Y-%m-%dT%H:%M:%SZ} is not near the arrival")
     return Sample(at, value)
@@ -114,18 +107,18 @@ def hour_value(
         before: Last sample before the hour, where known: where a running total starts from.
     """
     start = hour - _HOUR
-    kept = sorted((s for s in samples if start < s.at <= hour), key=lambda s: s.at)
-    if not kept:
+    inside = sorted((s for s in samples if start < s.at <= hour), key=lambda s: s.at)
+    if not inside:
         return None
     limit = timedelta(seconds=sensor.max_age_s)
     if sensor.quantity in _SUMS:
-        times = [start, *(sample.at for sample in kept), hour]
+        times = [start, *(sample.at for sample in inside), hour]
         whole = max(later - earlier for earlier, later in pairwise(times)) <= limit
-        return _sum(sensor.quantity, kept, before) if whole else None
-    if hour - kept[-1].at > limit:
+        return _sum(sensor.quantity, inside, before) if whole else None
+    if hour - inside[-1].at > limit:
         return None
     return _state(
-        sensor.quantity, [s.value for s in kept if s.at > hour - SPAN] or [kept[-1].value]
+        sensor.quantity, [s.value for s in inside if s.at > hour - SPAN] or [inside[-1].value]
     )
 
 
@@ -146,33 +139,6 @@ def together(quantity: str, values: Sequence[float | None]) -> float | None:
     if not known:
         return None
     return known[0] if quantity == schema.WIND_FROM_DIRECTION else statistics.median(known)
-
-
-def _number(raw: object, where: str) -> float:
-    if isinstance(raw, str):
-        text = raw.strip()
-        if text.lower() in _WORDS:
-            raise BadData(f"{where}: has no value ({text or 'empty'})")
-        try:
-            raw = float(text)
-        except ValueError as fault:
-            raise BadData(f"{where}: {text[:40]!r} is no number") from fault
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
-        raise BadData(f"{where}: is no number")
-    return float(raw)
-
-
-def _time(raw: object, topic: str) -> datetime:
-    """ISO 8601 (UTC where it names no zone), or seconds or milliseconds since 1970."""
-    try:
-        if isinstance(raw, str):
-            at = datetime.fromisoformat(raw)
-            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-        if isinstance(raw, int | float) and not isinstance(raw, bool):
-            return datetime.fromtimestamp(raw / 1000 if raw > 1e11 else raw, UTC)
-    except (ValueError, OverflowError, OSError) as fault:
-        raise BadData(f"{topic}: {str(raw)[:40]!r} is no time") from fault
-    raise BadData(f"{topic}: has no time")
 
 
 def _sum(quantity: str, samples: Sequence[Sample], before: Sample | None) -> float:

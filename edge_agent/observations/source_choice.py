@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.forecast import Source
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import OBSERVED, TARGETS, TIME, TIME_DTYPE
 from edge_agent.observations import bundles, sensors
 
@@ -31,7 +32,7 @@ def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: 
     Raises:
         StorageError: The disk refused.
     """
-    first = start.replace(minute=0, second=0, microsecond=0) + _HOUR
+    first = start_of_hour(start) + _HOUR
     hours = [first + step * _HOUR for step in range(max(int((end - first) / _HOUR) + 1, 0))]
     changed = 0
     for role in sorted({sensor.role for sensor in configured}):

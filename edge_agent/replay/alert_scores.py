@@ -16,7 +16,6 @@ A bare alert stands as long as its hour ahead says yes.
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,7 +27,9 @@ import polars as pl
 from edge_agent.agronomy.derived import target_of
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
 from edge_agent.alerts.state_machine import Edge
+from edge_agent.contract import events
 from edge_agent.contract.forecast import Forecast, TargetForecast
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from edge_agent.core.cycle import Decision
     from edge_agent.settings import Rule
 
-_MEETS: Final = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 _HOUR: Final = timedelta(hours=1)
 FLAP: Final = timedelta(hours=3)
 _QUIET_H: Final = 24
@@ -114,7 +114,7 @@ class AlertScorer:
 
     def add(self, decision: Decision) -> None:
         """Take one hour."""
-        hour = decision.at.replace(minute=0, second=0, microsecond=0)
+        hour = start_of_hour(decision.at)
         self._onset(hour)
         for name, edge, _ in decision.edges:
             if name == self.rule.name:
@@ -171,10 +171,9 @@ class AlertScorer:
         if one is None:
             return unknown
         chance = float(one.probability(self.rule.operator, self.rule.threshold)[0])
-        meets = _MEETS[self.rule.operator]
         return {
             "chance": chance >= self.rule.probability,
-            "point": bool(meets(one.values[0], self.rule.threshold)),
+            "point": bool(events.meets(one.values[0], self.rule.operator, self.rule.threshold)),
         }
 
     def _edge(self, edge: Edge, hour: datetime) -> None:
@@ -193,13 +192,8 @@ class AlertScorer:
         self._quiet = 0 if met else self._quiet + 1
 
     def _happens(self, hour: datetime) -> bool | None:
-        window = [self._met.get(hour + i * _HOUR) for i in range(1, self.rule.within_h + 1)]
-        run = 0
-        for met in window:
-            run = run + 1 if met else 0
-            if run >= self.rule.for_h:
-                return True
-        return None if None in window else False
+        window = (self._met.get(hour + i * _HOUR) for i in range(1, self.rule.within_h + 1))
+        return events.happened(window, self.rule.for_h)
 
 
 @dataclass
@@ -237,14 +231,11 @@ class _Hours:
 def _meets(rule: Rule, observations: pl.DataFrame) -> dict[datetime, bool | None]:
     if rule.quantity == VPD:
         both = observations.select(AIR_TEMPERATURE, RELATIVE_HUMIDITY)
-        values = pl.Series(deficit_kpa(*both.to_numpy().T)).fill_nan(None)
+        values = deficit_kpa(*both.to_numpy().T)
     else:
-        values = observations[rule.quantity]
-    compare = _MEETS[rule.operator]
-    return {
-        at: None if value is None else compare(value, rule.threshold)
-        for at, value in zip(observations[TIME], values, strict=True)
-    }
+        values = observations[rule.quantity].cast(pl.Float64).to_numpy()
+    met = events.hours_met(values, rule.operator, rule.threshold)
+    return dict(zip(observations[TIME], met, strict=True))
 
 
 def _ratio(part: int, whole: int) -> float | None:

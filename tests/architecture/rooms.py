@@ -82,12 +82,14 @@ TRAINER: Final = {
     "fleet": _room(3, "ingest workspace", "contract"),
     "gate": _room(3, "depot evaluation workspace", "contract forecasting system"),
     "relay": _room(3, "depot ingest workspace", "contract system"),
-    "report": _room(3, "depot evaluation ingest workspace", "contract forecasting system"),
+    "report": _room(3, "depot evaluation workspace", "contract system"),
     "setup": _room(3, "depot workspace", "contract system"),
     "training": _room(3, "evaluation workspace", "contract forecasting"),
     "site_corrections": _room(4, "depot evaluation gate workspace", "contract forecasting system"),
     "daily": _room(
-        5, "depot gate ingest relay site_corrections training workspace", "contract system"
+        5,
+        "depot evaluation gate ingest relay site_corrections training workspace",
+        "contract system",
     ),
     "cli": _room(6, "", "system"),
     "commands": _room(

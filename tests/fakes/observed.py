@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trainer.ingest import gap_plan
+from edge_agent.contract.hours import KST
 from trainer.ingest.sources import kma
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ def assert_equals_source(lake: Lake, frame: pl.DataFrame, first: date, last: dat
     """Every hour and field of the source is in the lake, and nothing else."""
     source = frame.filter(pl.col("tm").dt.date().is_between(first, last)).sort("tm")
     rows = lake.observations(108)
-    assert rows["time"].to_list() == [
-        naive.replace(tzinfo=gap_plan.KST) for naive in source["tm"].to_list()
-    ]
+    assert rows["time"].to_list() == [naive.replace(tzinfo=KST) for naive in source["tm"].to_list()]
     for field, name in kma.NAMES.items():
         sent = source[field].cast(pl.Float64)
         if field == "hm":

@@ -14,7 +14,7 @@ from trainer.evaluation.daily_sums import (
     CLIMATOLOGY,
     DAMPED,
     PERSISTENCE,
-    Evidence,
+    DailySums,
     lead_slice,
 )
 from trainer.evaluation.events import EVENTS
@@ -41,7 +41,7 @@ def pair(
     error: float = 0.0,
     inside: float = 0.8,
     absent: int = 0,
-) -> Evidence:
+) -> DailySums:
     """Daily sums of a champion and a challenger that differs from it as another seed does.
 
     Args:
@@ -56,7 +56,7 @@ def pair(
         absent: Hours without a forecast of the challenger.
     """
     random = np.random.default_rng(seed)
-    found = Evidence(first, days)
+    found = DailySums(first, days)
     months = np.array([(first + timedelta(days=d)).month for d in range(days)])
     by_season = worse if not isinstance(worse, float) else dict.fromkeys(MONTHS, worse)
     shift = np.zeros(days)
@@ -109,7 +109,7 @@ def pair(
 
 
 def _put(
-    found: Evidence,
+    found: DailySums,
     key: tuple[str, str, str],
     squared: np.ndarray,
     rows: float,

@@ -19,7 +19,9 @@ from tests.fakes.loaded import manifest as loaded
 from tests.fakes.weather import SITE, STATION, place, record, values_only
 from trainer.depot.releases import publish_run
 from trainer.evaluation import run_folder
-from trainer.evaluation.daily_sums import REFERENCES
+from trainer.evaluation.breakdown import Detail, Part, Spread, Warned
+from trainer.evaluation.daily_sums import REFERENCES, SEASONS
+from trainer.evaluation.events import EVENTS
 from trainer.evaluation.holdout_scores import SCORED_LEADS, Metrics
 from trainer.evaluation.point_scores import Score
 from trainer.gate import gate, rules_floor
@@ -63,6 +65,34 @@ def lower_floor(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rules_floor, "FLOOR", dict.fromkeys(rules_floor.FLOOR, -99.0))
 
 
+def _detail(target: str) -> Detail:
+    part = Part(1000, 2.0, 1.0, 0.1)
+    slices = [f"{season} {hour:02d}" for season in SEASONS for hour in range(0, 24, 3)]
+    spread = Spread(1000, 1.1, 1.6, 0.81, 0.9, 6.5, (0.1,) * 10)
+    warned = Warned(
+        base_rate=0.25,
+        brier=0.1,
+        brier_skill=0.4,
+        reliability=0.01,
+        resolution=0.1,
+        uncertainty=0.1875,
+        slope=0.9,
+        points=((0.1, 0.15, 700), (0.6, 0.5, 300)),
+        at=0.2,
+        pod=0.8,
+        far=0.3,
+        csi=0.6,
+        ets=0.5,
+        sedi=None,
+        bias=1.1,
+    )
+    return Detail(
+        parts={"model": {24: dict.fromkeys([*slices, f"station {STATION}"], part)}},
+        spread={lead: dict.fromkeys(["all", *SEASONS], spread) for lead in SCORED_LEADS},
+        events={event.name: {24: warned} for event in EVENTS if event.target == target},
+    )
+
+
 def _metrics() -> Metrics:
     own, reference = ({24: Score(1000, rmse, rmse / 2, 0.1, 0.8)} for rmse in (2.0, 3.0))
     return Metrics(
@@ -72,6 +102,7 @@ def _metrics() -> Metrics:
         coverage_80={target: {24: 0.8} for target in TARGETS},
         trained_to=TRAINED_TO,
         damped={target: dict.fromkeys(SCORED_LEADS, (0.3, 0.3)) for target in TARGETS},
+        detail={target: _detail(target) for target in TARGETS},
     )
 
 

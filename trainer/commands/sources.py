@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from edge_agent.contract.errors import ConfigError, NothingNew, UsageError
+from edge_agent.contract.hours import korean_midnight
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json
-from trainer.ingest.gap_plan import KST
 from trainer.ingest.pipeline import minutes
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.workspace.config import HUB_KEY
@@ -112,11 +112,7 @@ def _span(first: date | None, last: date | None, now: datetime) -> tuple[datetim
         if last is not None:
             raise UsageError("--to needs --from with --source hub")
         return None
-    end = min(_midnight(last) + timedelta(hours=23), now) if last else now
-    if _midnight(first) > end:
+    end = min(korean_midnight(last) + timedelta(hours=23), now) if last else now
+    if korean_midnight(first) > end:
         raise UsageError(f"--from {first} lies behind --to {last or 'now'}")
-    return _midnight(first), end
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), KST).astimezone(UTC)
+    return korean_midnight(first), end

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
 import click
 
+from edge_agent.contract.hours import korean_midnight
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.options import config_option, day_type, json_option
 from trainer.depot import roles
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
 
@@ -37,16 +38,15 @@ def train(
     """
     from trainer.commands.steps import score_table, told
     from trainer.evaluation import run_folder
+    from trainer.evaluation.run_folder import notes
     from trainer.gate import gate
-    from trainer.ingest import gap_plan
     from trainer.report.mlflow_mirror import mirrored
     from trainer.training import candidate
-    from trainer.training.lineage import notes
     from trainer.workspace.workspace import Workspace
 
     workspace, clock = Workspace.open(config_path), SystemClock()
     target = channel or workspace.config.depot.default_channel
-    until = datetime.combine(as_of, time(), gap_plan.KST).astimezone(UTC) if as_of else clock.now()
+    until = korean_midnight(as_of) if as_of else clock.now()
     with mirrored(workspace), told("train") as say:
         champion = None if new_normals else gate.champion_of(workspace, target, clock)
         folder = candidate.train(workspace, until, champion=champion, progress=say)

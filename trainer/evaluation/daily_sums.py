@@ -1,8 +1,8 @@
-"""Daily sums from which every figure of a gate decision follows. Pure.
+"""Daily sums of losses and warnings: every figure of a gate decision follows from them. Pure.
 
-Scores are means over hours, so sums by day are all that a decision needs: any slice, any season
-and any resampling of days is a sum of them. They are kept beside the decision, which can therefore
-be computed again, even after the lake was corrected.
+Scores are means over hours, so sums by day are enough: a slice, a season and a resampling of days
+are sums of them. They are kept beside the decision. It can therefore be computed again, even after
+the lake was corrected.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.hours import korean_date
 from trainer.workspace.parquet import decode, encode
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ TAILS: Final = ("cold", "hot")
 REFERENCES: Final = (PERSISTENCE, CLIMATOLOGY, DAMPED)
 """What a model must beat to be of use."""
 
+_ABSENT: Final = "absent"
+"""Slice of the rows that count missing forecasts."""
+
 
 def lead_slice(lead: int) -> str:
     """Name of the slice with all hours of a lead."""
@@ -54,7 +57,7 @@ def lead_slice(lead: int) -> str:
 
 
 @dataclass(slots=True)
-class Evidence:
+class DailySums:
     """Sums by day of the Korean calendar, target hours.
 
     Attributes:
@@ -72,11 +75,10 @@ class Evidence:
     absent: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @classmethod
-    def spanning(cls, start: datetime, end: datetime) -> Evidence:
+    def spanning(cls, start: datetime, end: datetime) -> DailySums:
         """Without sums, for the days of the hours from `start` to `end`, UTC."""
-        korea = timedelta(hours=KOREA_OFFSET_H)
-        first = (start + korea).date()
-        return cls(first, ((end + korea).date() - first).days + 1)
+        first = korean_date(start)
+        return cls(first, (korean_date(end) - first).days + 1)
 
     def add_losses(
         self,
@@ -128,35 +130,35 @@ class Evidence:
                 sums[:, place] = np.nan
 
 
-def to_bytes(evidence: Evidence) -> bytes:
+def to_bytes(sums: DailySums) -> bytes:
     """Parquet with one row per target, slice or event, forecast and day."""
     parts = [
         pl.DataFrame(
             {
-                "target": [key[0]] * evidence.days,
-                "part": [key[1]] * evidence.days,
-                "forecast": [key[2]] * evidence.days,
+                "target": [target] * sums.days,
+                "part": [part] * sums.days,
+                "forecast": [forecast] * sums.days,
                 "day": pl.date_range(
-                    evidence.first, evidence.first + timedelta(days=evidence.days - 1), eager=True
+                    sums.first, sums.first + timedelta(days=sums.days - 1), eager=True
                 ),
-                **{name: sums[:, place] for place, name in enumerate(names)},
+                **{name: rows[:, place] for place, name in enumerate(names)},
             }
         )
-        for names, table in ((LOSSES, evidence.losses), (WARNINGS, evidence.warnings))
-        for key, sums in sorted(table.items())
+        for names, table in ((LOSSES, sums.losses), (WARNINGS, sums.warnings))
+        for (target, part, forecast), rows in sorted(table.items())
     ]
     absent = pl.DataFrame(
         [
-            {"target": key[0], "part": _ABSENT, "forecast": key[1], "rows": float(count)}
-            for key, count in sorted(evidence.absent.items())
+            {"target": target, "part": _ABSENT, "forecast": forecast, "rows": float(count)}
+            for (target, forecast), count in sorted(sums.absent.items())
         ],
         schema={"target": pl.String, "part": pl.String, "forecast": pl.String, "rows": pl.Float64},
     )
     return encode(pl.concat([*parts, absent], how="diagonal"))
 
 
-def from_bytes(content: bytes) -> Evidence:
-    """The evidence that `to_bytes` wrote.
+def from_bytes(content: bytes) -> DailySums:
+    """Sums that `to_bytes` wrote.
 
     Raises:
         BadData: Not such a file.
@@ -167,17 +169,14 @@ def from_bytes(content: bytes) -> Evidence:
         first, last = daily["day"].min(), daily["day"].max()
         if not isinstance(first, date) or not isinstance(last, date):
             raise BadData("evidence: no days")
-        found = Evidence(first, (last - first).days + 1)
+        sums = DailySums(first, (last - first).days + 1)
         groups = daily.partition_by("target", "part", "forecast", as_dict=True)
         for (target, part, forecast), rows in groups.items():
             warns = rows["seen"].null_count() == 0
-            names, table = (WARNINGS, found.warnings) if warns else (LOSSES, found.losses)
+            names, table = (WARNINGS, sums.warnings) if warns else (LOSSES, sums.losses)
             table[str(target), str(part), str(forecast)] = rows.select(names).to_numpy()
         for row in frame.filter(pl.col("part") == _ABSENT).iter_rows(named=True):
-            found.absent[row["target"], row["forecast"]] = int(row["rows"])
+            sums.absent[row["target"], row["forecast"]] = int(row["rows"])
     except pl.exceptions.PolarsError as fault:
         raise BadData(f"evidence: {fault}") from fault
-    return found
-
-
-_ABSENT = "absent"
+    return sums

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.events import meets
+from edge_agent.contract.hours import korean_clock
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ class Event:
 
     def happened(self, truth: np.ndarray) -> np.ndarray:
         """Boolean (N,)."""
-        reached: np.ndarray = (
-            truth >= self.threshold if self.operator == ">=" else truth <= self.threshold
-        )
-        return reached
+        return meets(truth, self.operator, self.threshold)
 
 
 EVENTS: Final = (
@@ -83,7 +81,7 @@ def normal_probability(rates: np.ndarray, times: pl.Series) -> np.ndarray:
 
 
 def _month_and_hour(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    local = times.dt.offset_by(f"{KOREA_OFFSET_H}h")
+    local = korean_clock(times)
     return (
         local.dt.month().to_numpy().astype(np.intp) - 1,
         local.dt.hour().to_numpy().astype(np.intp),

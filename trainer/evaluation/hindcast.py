@@ -1,4 +1,8 @@
-"""From the hours of a period's stations to evidence: each release on its own normals."""
+"""Forecasts of past hours by a release's models: the one place where they are made.
+
+The gate, the canary, drift, the report and the corrections for farms all score what `hindcast`
+gives. A release is run on its own normals, as a device would run it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,143 +11,127 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
 from edge_agent.forecasting.inference import load_predictors
-from trainer.evaluation.daily_sums import CHALLENGER, Evidence
-from trainer.evaluation.dataset import gather, prepare, scoring_pairs
-from trainer.evaluation.holdout import origin_step
-from trainer.evaluation.holdout_scores import SCORED_LEADS
-from trainer.evaluation.paired_scores import Judged, Said
-from trainer.workspace.stations import by_terrain
-from trainer.workspace.stations import station as station_of
+from trainer.evaluation.dataset import prepare
+from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     import polars as pl
 
-    from edge_agent.contract.manifest import Manifest
-    from edge_agent.contract.schema import Site
+    from edge_agent.contract.forecast import TargetForecast
+    from edge_agent.contract.manifest import Manifest, ResidualTable
     from edge_agent.system.ports import Predictor
     from trainer.evaluation.dataset import StationSeries
-    from trainer.workspace.lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model under judgement.
+class ReleaseModels:
+    """A release or a candidate run that can forecast.
 
     Attributes:
-        manifest: Normals and residual tables.
-        predictors: Per target.
+        manifest: Normals, residual tables and factors of the spread.
+        predictors: By target.
     """
 
     manifest: Manifest
     predictors: Mapping[str, Predictor]
 
     @classmethod
-    def of(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Candidate:
-        """From a release's manifest and the files it names."""
-        models = {target: files[one.file.path] for target, one in manifest.models.items()}
+    def of(cls, manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
+        """From a manifest and the content of its files by target path.
+
+        Raises:
+            BadData: A model cannot be loaded.
+        """
+        models = {target: files[ref.file.path] for target, ref in manifest.models.items()}
         return cls(manifest, load_predictors(models, len(manifest.features.names)))
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
-    """What is judged.
+class Hindcast:
+    """Forecasts of one target at N pairs of origin and lead.
 
     Attributes:
-        stations: KMA numbers.
-        start: First origin, UTC.
-        end: Newest observation that counts, UTC.
-        trained_to: End of the training targets; normal rates of events come from before it.
-        damped: Per target, lead -> the two shares of the damped anomaly, from training hours.
+        values: In the target's unit, float64 (N,), NaN = no number.
+        table: Residuals that lie around them.
+        widened: Factor of the spread, one for all or shape (N,).
     """
 
-    stations: tuple[int, ...]
-    start: datetime
-    end: datetime
-    trained_to: datetime
-    damped: Mapping[str, Mapping[int, tuple[float, float]]]
+    values: np.ndarray
+    table: ResidualTable
+    widened: np.ndarray | float = 1.0
 
-    @property
-    def every(self) -> int:
-        """Step between origins that are judged; see `holdout.HOLDOUT_PAIRS`."""
-        return origin_step(len(self.stations), self.start, self.end, SCORED_LEADS)
+    def take(self, rows: np.ndarray) -> Hindcast:
+        """At some of the pairs: a mask or positions."""
+        widened = self.widened[rows] if isinstance(self.widened, np.ndarray) else self.widened
+        return Hindcast(self.values[rows], self.table, widened)
+
+    def distribution(self, target: str, times: pl.Series, leads: np.ndarray) -> TargetForecast:
+        """Points with their quantiles.
+
+        Args:
+            target: Quantity; its bounds hold for every quantile.
+            times: Target hours, UTC, length N.
+            leads: Hours ahead, shape (N,).
+        """
+        return residuals.apply(
+            self.table, target, self.values, times.to_list(), leads, widened=self.widened
+        )
 
 
-def collect(lake: Lake, period: Period, models: Mapping[str, Candidate]) -> Evidence:
-    """Sums over every station of a period.
+def hindcast(
+    models: ReleaseModels, matrix: np.ndarray, leads: np.ndarray, *, widened: bool = False
+) -> dict[str, Hindcast]:
+    """Forecast every target at N pairs of origin and lead.
 
     Args:
-        lake: Observations.
-        period: Stations and hours.
-        models: By name; CHALLENGER must be among them, the references use its normals.
+        models: What forecasts.
+        matrix: Inputs, float32 (N, F), NaN = missing.
+        leads: Hours ahead, shape (N,).
+        widened: Whether the spread grows as on a device for instruments that no row has. Stations
+            have them all.
 
     Raises:
-        BadData: A model has no normals of a station, or there is no hour to judge.
+        BadData: A model cannot compute these rows.
     """
-    evidence = Evidence.spanning(period.start, period.end)
-    terrains = by_terrain(period.stations)
-    for number in period.stations:
-        frame = lake.observations(number, end=period.end)
-        if frame.height:
-            places = (
-                f"station:{number}",
-                *(terrain for terrain, here in terrains.items() if number in here),
-            )
-            one = _Station(number, frame, station_of(number).site, period, places)
-            one.add(evidence, models)
-    if not evidence.losses:
-        raise BadData(
-            f"no hour between {period.start:%Y-%m-%d} and {period.end:%Y-%m-%d} can be judged"
-        )
-    return evidence
+    lacking = missing_inputs.missing(matrix) if widened else ()
+    hindcasts = {}
+    for target in TARGETS:
+        table = models.manifest.residuals[target]
+        values = models.predictors[target].predict(matrix).astype(np.float64)
+        factor: np.ndarray | float = 1.0
+        if widened:
+            factors = models.manifest.widening.get(target, {})
+            factor = missing_inputs.widening(factors, lacking, table.leads, leads)
+        hindcasts[target] = Hindcast(values, table, factor)
+    return hindcasts
 
 
-@dataclass(frozen=True, slots=True)
-class _Station:
-    number: int
-    frame: pl.DataFrame
-    site: Site
-    period: Period
-    places: tuple[str, ...]
+def station_series(
+    manifest: Manifest, number: int, frame: pl.DataFrame, owner: str
+) -> StationSeries:
+    """Hours of a station, prepared with the normals of a release.
 
-    def add(self, evidence: Evidence, models: Mapping[str, Candidate]) -> None:
-        one = self._prepared(CHALLENGER, models)
-        period = self.period
-        pairs = scoring_pairs([one], period.start, period.end, SCORED_LEADS, period.every)
-        if len(pairs) == 0:
-            return
-        matrices = {CHALLENGER: gather([one], pairs)}
-        for name in models:
-            normals = self._normals(name, models)
-            # Preparing is most of the work, and two releases mostly share their normals.
-            if name == CHALLENGER or normals == one.place.normals:
-                matrices[name] = matrices[CHALLENGER]
-            else:
-                matrices[name] = gather([self._prepared(name, models)], pairs)
-        said = {
-            target: {
-                name: Said(
-                    model.predictors[target].predict(matrices[name]).astype(np.float64),
-                    model.manifest.residuals[target],
-                )
-                for name, model in models.items()
-            }
-            for target in TARGETS
-        }
-        Judged(one, pairs, matrices[CHALLENGER], period.damped, period.trained_to, self.places).add(
-            evidence, said
-        )
+    Args:
+        manifest: The release.
+        number: KMA station.
+        frame: Its hourly rows, at least one.
+        owner: Whose release it is, for the error.
 
-    def _normals(self, name: str, models: Mapping[str, Candidate]) -> dict[str, tuple[float, ...]]:
-        normals = models[name].manifest.sites.get(str(self.number))
-        if normals is None:
-            raise BadData(f"the {name} has no normals of station {self.number}")
-        return normals.coefficients
+    Raises:
+        BadData: The release has no normals of the station.
+    """
+    return prepare(number, frame, station(number).site, normals_of(manifest, number, owner))
 
-    def _prepared(self, name: str, models: Mapping[str, Candidate]) -> StationSeries:
-        return prepare(self.number, self.frame, self.site, self._normals(name, models))
+
+def normals_of(manifest: Manifest, number: int, owner: str) -> dict[str, tuple[float, ...]]:
+    """Normals of a station by target; arguments and errors as `station_series`."""
+    normals = manifest.sites.get(str(number))
+    if normals is None:
+        raise BadData(f"{owner} has no normals of station {number}")
+    return normals.coefficients

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 METRICS: Final = "metrics.json"
 MANIFEST: Final = runs.MANIFEST
+LEFT_OUT: Final = "left_out"
+"""Stations that were not trained on, and why; absent where all were."""
+UNUSED: Final = "unused_inputs"
+"""Groups of inputs without values, in which no model has a part; absent where there are none."""
 
 
 def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
@@ -84,3 +88,11 @@ def file_ref(path: str, body: bytes) -> contract.FileRef:
 def sha256_hex(body: bytes) -> str:
     """SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(body).hexdigest()
+
+
+def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
+    """What a run was trained without, in words: stations left out, inputs without values."""
+    found = lineage[LEFT_OUT].split("; ") if LEFT_OUT in lineage else []
+    if UNUSED in lineage:
+        found.append(f"inputs without values take no part: {', '.join(lineage[UNUSED].split(','))}")
+    return tuple(found)

@@ -1,6 +1,6 @@
 """The live canary against the live stable release on new hours; promoted or halted by itself.
 
-The rules are in `trial`.
+The rules are in `canary_rules`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ import numpy as np
 
 from edge_agent.contract import features
 from edge_agent.contract.errors import BadData, InputMissing, NothingNew, TryLater
-from edge_agent.contract.feature_table import KOREA_OFFSET_H
+from edge_agent.contract.hours import korean_clock, start_of_hour
 from edge_agent.contract.schema import TARGETS
-from edge_agent.forecasting.inference import load_predictors
 from trainer.depot import releases
 from trainer.depot.publisher import RUN
 from trainer.depot.release_log import ReleaseLog
 from trainer.depot.roles import CANARY, STABLE
-from trainer.evaluation.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times, truth
+from trainer.evaluation.dataset import WARM_UP_HOURS, gather, scoring_pairs, times, truth
+from trainer.evaluation.hindcast import ReleaseModels, hindcast, station_series
 from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.gate.canary_rules import judge, losses_of
 from trainer.workspace.runs import plain_name
-from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,16 +56,11 @@ def assess(workspace: Workspace, clock: Clock) -> Trial:
             "`trainer promote --channel stable`"
         )
     canary, stable = live[CANARY].manifest, live[STABLE].manifest
-    if _models(canary) == _models(stable):
+    if _hashes(canary) == _hashes(stable):
         raise NothingNew(f"canary: release {canary.release} has the models of stable")
     since = _since(workspace, canary)
-    losses = _losses(
-        workspace,
-        (canary, stable),
-        (depot.content(canary), depot.content(stable)),
-        since,
-        clock.now(),
-    )
+    own, theirs = (_models(manifest, depot.content(manifest)) for manifest in (canary, stable))
+    losses = _losses(workspace, own, theirs, since, clock.now())
     return judge(losses, (canary.release, stable.release), since, needed)
 
 
@@ -102,59 +96,61 @@ def act(workspace: Workspace, trial: Trial, clock: Clock) -> int | None:
 
 def _losses(
     workspace: Workspace,
-    manifests: tuple[Manifest, Manifest],
-    contents: tuple[Mapping[str, bytes], Mapping[str, bytes]],
+    canary: ReleaseModels,
+    stable: ReleaseModels,
     since: datetime,
     now: datetime,
 ) -> dict[str, Losses]:
-    series = [_series(workspace, manifest, manifests[0], since, now) for manifest in manifests]
+    series = [_series(workspace, models, canary, since, now) for models in (canary, stable)]
     pairs = scoring_pairs(series[0], since, now, SCORED_LEADS) if series[0] else None
     if pairs is None or len(pairs) == 0:
         return {}
-    said = [
-        _forecasts(manifest, files, gather(own, pairs))
-        for manifest, files, own in zip(manifests, contents, series, strict=True)
-    ]
-    korea = times(series[0], pairs).dt.offset_by(f"{KOREA_OFFSET_H}h").dt.date()
+    own, theirs = (
+        hindcast(models, gather(hours, pairs), pairs.leads)
+        for models, hours in zip((canary, stable), series, strict=True)
+    )
+    korea = korean_clock(times(series[0], pairs)).dt.date()
     days = (korea - korea.min()).dt.total_days().to_numpy().astype(np.intp)
     return {
         target: losses_of(
-            said[0][target], said[1][target], truth(series[0], pairs, target), pairs, days
+            own[target].values,
+            theirs[target].values,
+            truth(series[0], pairs, target),
+            pairs,
+            days,
         )
         for target in TARGETS
     }
 
 
 def _series(
-    workspace: Workspace, manifest: Manifest, canary: Manifest, since: datetime, now: datetime
+    workspace: Workspace,
+    models: ReleaseModels,
+    canary: ReleaseModels,
+    since: datetime,
+    now: datetime,
 ) -> Sequence[StationSeries]:
+    """Stations of the canary with hours, each on the normals of `models`."""
+    start = since - timedelta(hours=WARM_UP_HOURS)
+    owner = f"canary: release {models.manifest.release}"
+    frames = {
+        number: workspace.lake.observations(number, start, now)
+        for number in map(int, canary.manifest.lineage["stations"].split(","))
+    }
+    return [
+        station_series(models.manifest, number, frame, owner)
+        for number, frame in frames.items()
+        if frame.height
+    ]
+
+
+def _models(manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
     if manifest.features.digest != features.digest():
         raise BadData(
             f"canary: release {manifest.release} ({manifest.channel}) has other features than "
             "this code and cannot be scored: publish one of this version"
         )
-    found = []
-    for number in map(int, canary.lineage["stations"].split(",")):
-        normals = manifest.sites.get(str(number))
-        if normals is None:
-            raise BadData(
-                f"canary: release {manifest.release} has no normals of station {number}: "
-                "publish one by hand"
-            )
-        start = since - timedelta(hours=WARM_UP_HOURS)
-        frame = workspace.lake.observations(number, start, now)
-        if frame.height:
-            site = station_of(number).site
-            found.append(prepare(number, frame, site, normals.coefficients))
-    return found
-
-
-def _forecasts(
-    manifest: Manifest, files: Mapping[str, bytes], matrix: np.ndarray
-) -> dict[str, np.ndarray]:
-    models = {target: files[one.file.path] for target, one in manifest.models.items()}
-    predictors = load_predictors(models, matrix.shape[1])
-    return {t: predictors[t].predict(matrix).astype(np.float64) for t in TARGETS}
+    return ReleaseModels.of(manifest, files)
 
 
 def _since(workspace: Workspace, canary: Manifest) -> datetime:
@@ -168,8 +164,8 @@ def _since(workspace: Workspace, canary: Manifest) -> datetime:
             break
         began = min(began, entry.at)
     at = datetime.fromisoformat(began).astimezone(UTC)
-    return at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return start_of_hour(at) + timedelta(hours=1)
 
 
-def _models(manifest: Manifest) -> dict[str, str]:
+def _hashes(manifest: Manifest) -> dict[str, str]:
     return {target: model.file.sha256 for target, model in manifest.models.items()}

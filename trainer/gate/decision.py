@@ -24,14 +24,14 @@ import msgspec
 from edge_agent.contract.schema import LEADS, TARGETS
 from trainer.evaluation import daily_sums as records
 from trainer.gate import rules_champion, rules_events, rules_floor
-from trainer.gate.resampled_sums import Board, Finding
+from trainer.gate.resampled_sums import Finding, ResampledSums
 from trainer.gate.rules_champion import Route
 from trainer.gate.thresholds import FARM, RELEASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trainer.gate.thresholds import Limits
+    from trainer.gate.thresholds import Thresholds
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,17 +101,17 @@ def conclude(terms: Terms, content: bytes) -> Decision:
         BadData: It is damaged.
     """
     found = records.from_bytes(content)
-    limits = FARM if terms.farm else RELEASE
+    thresholds = FARM if terms.farm else RELEASE
     findings = [_range(terms)]
     routes: dict[str, Route] = {}
     if found.days < rules_floor.LEAST_DAYS:
         # Too short for any of the other rules to mean something.
         findings.append(rules_floor.too_short(found.days))
     else:
-        board = Board(found, terms.seed)
-        findings += rules_floor.holdout(board)
+        sums = ResampledSums(found, terms.seed)
+        findings += rules_floor.holdout(sums)
         for target in TARGETS:
-            route, here = _target(board, target, terms, limits)
+            route, here = _target(sums, target, terms, thresholds)
             routes[target] = route
             findings += here
     winners, more = _winners(terms, findings, routes)
@@ -127,16 +127,18 @@ def conclude(terms: Terms, content: bytes) -> Decision:
     )
 
 
-def _target(board: Board, target: str, terms: Terms, limits: Limits) -> tuple[Route, list[Finding]]:
+def _target(
+    sums: ResampledSums, target: str, terms: Terms, thresholds: Thresholds
+) -> tuple[Route, list[Finding]]:
     findings = [
-        *rules_floor.floor(board, target, counted=limits.floor),
-        *rules_floor.leaks(board, target),
-        *rules_floor.present(board, target),
+        *rules_floor.floor(sums, target, counted=thresholds.floor),
+        *rules_floor.leaks(sums, target),
+        *rules_floor.present(sums, target),
     ]
     if terms.champion is None:
         return Route.FIRST, findings
     route, compared = rules_champion.compare(
-        board,
+        sums,
         target,
         alpha=terms.alpha,
         same_recipe=terms.same_recipe,
@@ -145,10 +147,10 @@ def _target(board: Board, target: str, terms: Terms, limits: Limits) -> tuple[Ro
     return route, [
         *findings,
         compared,
-        *rules_champion.slices(board, target, limits),
-        *rules_champion.bias(board, target),
-        *rules_champion.intervals(board, target, limits),
-        *rules_events.events(board, target, limits),
+        *rules_champion.slices(sums, target, thresholds),
+        *rules_champion.bias(sums, target),
+        *rules_champion.intervals(sums, target, thresholds),
+        *rules_events.events(sums, target, thresholds),
     ]
 
 

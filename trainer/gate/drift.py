@@ -27,14 +27,15 @@ from trainer.evaluation.daily_sums import (
     from_bytes,
     lead_slice,
 )
-from trainer.evaluation.hindcast import Candidate, Period, collect
+from trainer.evaluation.hindcast import ReleaseModels
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD, SCORED_LEADS
+from trainer.evaluation.period_sums import Period, collect
 from trainer.gate import gate
 from trainer.workspace.journal import Drift
 
 if TYPE_CHECKING:
     from edge_agent.system.ports import Clock
-    from trainer.evaluation.daily_sums import Evidence
+    from trainer.evaluation.daily_sums import DailySums
     from trainer.workspace.workspace import Workspace
 
 LIMITS: Final = {30: 0.10, 10: 0.18}
@@ -70,7 +71,7 @@ def verify(workspace: Workspace, channel: str, until: datetime, clock: Clock) ->
     recorded = gate.evidence_of(folder, channel)
     metrics = run_folder.load(folder)[2]
     longest = timedelta(days=max(LIMITS) + 1, hours=max(LEADS))
-    models = Candidate.of(live, open_depot(workspace, clock).content(live))
+    models = ReleaseModels.of(live, open_depot(workspace, clock).content(live))
     period = Period(
         stations=tuple(int(one) for one in live.lineage["stations"].split(",")),
         start=until - longest,
@@ -83,7 +84,7 @@ def verify(workspace: Workspace, channel: str, until: datetime, clock: Clock) ->
     return changes(now, from_bytes(recorded), kept)
 
 
-def changes(now: Evidence, recorded: Evidence, kept: set[str]) -> tuple[Drift, ...]:
+def changes(now: DailySums, recorded: DailySums, kept: set[str]) -> tuple[Drift, ...]:
     """Drift from the sums of the newest days and those of the gate. Pure.
 
     Args:
@@ -123,13 +124,13 @@ def changes(now: Evidence, recorded: Evidence, kept: set[str]) -> tuple[Drift, .
     return tuple(found)
 
 
-def _share(sums: Evidence, target: str, lead: int, name: str, days: np.ndarray) -> float:
+def _share(sums: DailySums, target: str, lead: int, name: str, days: np.ndarray) -> float:
     """Error of a forecast as a share of the damped anomaly's."""
     part = lead_slice(lead)
     return _rmse(sums, (target, part, name), days) / _rmse(sums, (target, part, DAMPED), days)
 
 
-def _rmse(sums: Evidence, key: tuple[str, str, str], days: np.ndarray) -> float:
+def _rmse(sums: DailySums, key: tuple[str, str, str], days: np.ndarray) -> float:
     rows, squared = sums.losses[key][days][:, [0, _SQUARED]].sum(axis=0)
     return float(np.sqrt(squared / rows))
 

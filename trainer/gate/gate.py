@@ -22,7 +22,8 @@ from trainer.depot.publisher import FARMS, RUN
 from trainer.depot.releases import open_depot
 from trainer.evaluation import daily_sums, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION
-from trainer.evaluation.hindcast import Candidate, Period, collect
+from trainer.evaluation.hindcast import ReleaseModels
+from trainer.evaluation.period_sums import Period, collect
 from trainer.gate.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.gate.decision import Decision, Terms, conclude
 
@@ -228,9 +229,9 @@ def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
 
 
 def _evidence(workspace: Workspace, run: Run, champion: _Champion | None, terms: Terms) -> bytes:
-    models = {CHALLENGER: Candidate.of(run.manifest, run.files)}
+    models = {CHALLENGER: ReleaseModels.of(run.manifest, run.files)}
     if champion:
-        models[CHAMPION] = Candidate.of(champion.manifest, champion.files)
+        models[CHAMPION] = ReleaseModels.of(champion.manifest, champion.files)
     period = Period(
         stations=tuple(int(one) for one in run.manifest.lineage["stations"].split(",")),
         start=datetime.fromisoformat(terms.holdout_from),

@@ -1,4 +1,4 @@
-"""Figures of a slice from evidence, with resampled days beside every point value. Pure."""
+"""Figures of a slice of daily sums: the value, and one per resampling of the days. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from trainer.evaluation.daily_sums import LOSSES, REFERENCES, WARNINGS, lead_sli
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trainer.evaluation.daily_sums import Evidence
+    from trainer.evaluation.daily_sums import DailySums
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule held against its figures.
+    """What one rule found.
 
     Attributes:
         rule: Its number, as in `docs/gate.md`.
         target: Quantity, or empty where the rule is about the run as a whole.
         part: Lead, season, slice or event; may be empty.
         passed: Whether it holds; always true where it does not count.
-        counted: False where there is too little to judge, so that the figures are only told.
+        counted: False where there is too little to decide by; the figures are shown only.
         text: The figures in words.
     """
 
@@ -43,8 +43,8 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """Sums of a slice: the point value, and one per resampled record.
+class SliceSums:
+    """SliceSums of a slice: the point value, and one per resampled record.
 
     Attributes:
         point: By name.
@@ -65,32 +65,33 @@ class Sums:
         return self.point[name] / self.point["rows"]
 
 
-class Board:
-    """Evidence, with one resampling of its days that all figures share.
+class ResampledSums:
+    """Daily sums, with one resampling of their days that all figures share.
 
     Args:
-        evidence: Daily sums.
+        daily_sums: Of a candidate and what it is compared with.
         seed: Of the resampling.
     """
 
-    def __init__(self, evidence: Evidence, seed: int) -> None:
-        self.evidence = evidence
-        self._weights = weights(evidence.days, seed)
-        self._seasons = evidence.seasons()
+    def __init__(self, daily_sums: DailySums, seed: int) -> None:
+        self.daily_sums = daily_sums
+        self._weights = weights(daily_sums.days, seed)
+        self._seasons = daily_sums.seasons()
 
-    def losses(self, target: str, part: str, forecast: str, season: int | None = None) -> Sums:
+    def losses(self, target: str, part: str, forecast: str, season: int | None = None) -> SliceSums:
         """Sums of a slice, of one season only where given; no days where there are none."""
-        return self._sums(self.evidence.losses, LOSSES, (target, part, forecast), season)
+        return self._sums(self.daily_sums.losses, LOSSES, (target, part, forecast), season)
 
-    def warnings(self, target: str, event: str, forecast: str) -> Sums:
+    def warnings(self, target: str, event: str, forecast: str) -> SliceSums:
         """Sums of an event; `days` are those on which it happened."""
-        found = self._sums(self.evidence.warnings, WARNINGS, (target, event, forecast), None)
-        seen = self.evidence.warnings[target, event, forecast][:, WARNINGS.index("seen")]
-        return Sums(found.point, found.draws, int(np.sum(seen > 0)))
+        key = (target, event, forecast)
+        sums = self._sums(self.daily_sums.warnings, WARNINGS, key, None)
+        seen = self.daily_sums.warnings[key][:, WARNINGS.index("seen")]
+        return SliceSums(sums.point, sums.draws, int(np.sum(seen > 0)))
 
     def parts(self, target: str, forecast: str) -> list[str]:
         """Slices there are."""
-        keys = self.evidence.losses
+        keys = self.daily_sums.losses
         return [part for t, part, name in keys if (t, name) == (target, forecast)]
 
     def best_reference(self, target: str, lead: int) -> str:
@@ -98,22 +99,22 @@ class Board:
         part = lead_slice(lead)
         return min(REFERENCES, key=lambda name: self.losses(target, part, name).point["squared"])
 
-    def daily(self, target: str, part: str, one: str, other: str) -> np.ndarray:
+    def daily(self, target: str, part: str, forecast: str, other: str) -> np.ndarray:
         """Daily mean of squared error, first less second, on days with hours, in order."""
         column = LOSSES.index("squared")
-        first = self.evidence.losses[target, part, one]
-        second = self.evidence.losses[target, part, other]
+        first = self.daily_sums.losses[target, part, forecast]
+        second = self.daily_sums.losses[target, part, other]
         used = first[:, 0] > 0
-        found: np.ndarray = (first[used, column] - second[used, column]) / first[used, 0]
-        return found
+        differences: np.ndarray = (first[used, column] - second[used, column]) / first[used, 0]
+        return differences
 
-    def mean_of_daily(self, target: str, part: str, one: str, other: str) -> np.ndarray:
+    def mean_of_daily(self, target: str, part: str, forecast: str, other: str) -> np.ndarray:
         """Resampled means of `daily`, shape (draws,)."""
-        used = self.evidence.losses[target, part, one][:, 0] > 0
+        used = self.daily_sums.losses[target, part, forecast][:, 0] > 0
         chosen = self._weights[:, used]
-        differences = self.daily(target, part, one, other)
-        found: np.ndarray = (chosen @ differences) / np.maximum(chosen.sum(axis=1), 1.0)
-        return found
+        differences = self.daily(target, part, forecast, other)
+        means: np.ndarray = (chosen @ differences) / np.maximum(chosen.sum(axis=1), 1.0)
+        return means
 
     def _sums(
         self,
@@ -121,29 +122,28 @@ class Board:
         names: tuple[str, ...],
         key: tuple[str, str, str],
         season: int | None,
-    ) -> Sums:
-        sums = table[key]
+    ) -> SliceSums:
         chosen = slice(None) if season is None else self._seasons == season
-        here = sums[chosen]
-        total = here.sum(axis=0)
-        drawn = self._weights[:, chosen] @ here
-        return Sums(
+        daily = table[key][chosen]
+        total = daily.sum(axis=0)
+        drawn = self._weights[:, chosen] @ daily
+        return SliceSums(
             dict(zip(names, map(float, total), strict=True)),
             dict(zip(names, drawn.T, strict=True)),
-            int(np.sum(here[:, 0] > 0)),
+            int(np.sum(daily[:, 0] > 0)),
         )
 
 
-def ratio(one: Sums, other: Sums, name: str) -> tuple[float, np.ndarray]:
+def ratio(own: SliceSums, other: SliceSums, name: str) -> tuple[float, np.ndarray]:
     """Ratio of two sums over the same hours: the value, and one per draw that has any hour."""
     drawn = other.draws[name] > 0
-    value = one.point[name] / other.point[name] if other.point[name] > 0 else np.inf
-    return value, one.draws[name][drawn] / other.draws[name][drawn]
+    value = own.point[name] / other.point[name] if other.point[name] > 0 else np.inf
+    return value, own.draws[name][drawn] / other.draws[name][drawn]
 
 
-def rmse_ratio(one: Sums, other: Sums) -> tuple[float, np.ndarray]:
+def rmse_ratio(own: SliceSums, other: SliceSums) -> tuple[float, np.ndarray]:
     """Ratio of root mean square errors over the same hours."""
-    value, draws = ratio(one, other, "squared")
+    value, draws = ratio(own, other, "squared")
     return float(np.sqrt(value)), np.sqrt(draws)
 
 

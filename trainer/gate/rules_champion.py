@@ -17,8 +17,8 @@ from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, SEASONS, TAILS, 
 from trainer.gate.resampled_sums import Finding, ratio, rmse_ratio, upper
 
 if TYPE_CHECKING:
-    from trainer.gate.resampled_sums import Board, Sums
-    from trainer.gate.thresholds import Limits
+    from trainer.gate.resampled_sums import ResampledSums, SliceSums
+    from trainer.gate.thresholds import Thresholds
 
 HEADLINE: Final = lead_slice(24)
 GAIN: Final = 0.995
@@ -54,22 +54,22 @@ class Route(StrEnum):
 
 
 def compare(
-    board: Board, target: str, *, alpha: float, same_recipe: bool, live: str
+    sums: ResampledSums, target: str, *, alpha: float, same_recipe: bool, live: str
 ) -> tuple[Route, Finding]:
     """G2: better by resampled days, by Diebold-Mariano and by a gain, or as good within the margin.
 
     Args:
-        board: With both forecasts.
+        sums: With both forecasts.
         target: Quantity.
         alpha: Chance that the comparison calls equal recipes better, for all targets together.
         same_recipe: Whether only data and seeds differ.
         live: Whose the other forecast is, in words ("release 7's").
     """
-    own, theirs = (board.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
+    own, theirs = (sums.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
     share = alpha / len(TARGETS)
-    mean = float(board.daily(target, HEADLINE, CHALLENGER, CHAMPION).mean())
-    bound = upper(board.mean_of_daily(target, HEADLINE, CHALLENGER, CHAMPION), 1.0 - share)
-    z = diebold_mariano(board.daily(target, HEADLINE, CHALLENGER, CHAMPION))
+    mean = float(sums.daily(target, HEADLINE, CHALLENGER, CHAMPION).mean())
+    bound = upper(sums.mean_of_daily(target, HEADLINE, CHALLENGER, CHAMPION), 1.0 - share)
+    z = diebold_mariano(sums.daily(target, HEADLINE, CHALLENGER, CHAMPION))
     limit = NormalDist().inv_cdf(share)
     value, draws = rmse_ratio(own, theirs)
     gain, most = upper(draws, 1.0 - share), upper(draws, 0.95)
@@ -89,30 +89,30 @@ def compare(
     return route, Finding("G2", target, "24 h", route is not Route.WORSE, counted=True, text=text)
 
 
-def slices(board: Board, target: str, limits: Limits) -> list[Finding]:
+def slices(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Finding]:
     """G6: no lead, season, half of the day, tail or station clearly worse."""
     found = []
-    for part in board.parts(target, CHALLENGER):
+    for part in sums.parts(target, CHALLENGER):
         if part != HEADLINE:
-            own, theirs = (board.losses(target, part, name) for name in (CHALLENGER, CHAMPION))
-            counted = limits.tails or part not in TAILS
-            found.append(_slice(target, part, own, theirs, limits, counted=counted))
+            own, theirs = (sums.losses(target, part, name) for name in (CHALLENGER, CHAMPION))
+            counted = thresholds.tails or part not in TAILS
+            found.append(_slice(target, part, own, theirs, thresholds, counted=counted))
     for season, name in enumerate(SEASONS):
         own, theirs = (
-            board.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
+            sums.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
         )
         if own.days:
-            found.append(_slice(target, name, own, theirs, limits))
+            found.append(_slice(target, name, own, theirs, thresholds))
     return found
 
 
-def bias(board: Board, target: str) -> list[Finding]:
+def bias(sums: ResampledSums, target: str) -> list[Finding]:
     """G7: mean error within limits, or no further off than what is live."""
     whole, by_season = BIAS[target]
     found = []
     for season, name in ((None, ""), *enumerate(SEASONS)):
         own, theirs = (
-            board.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
+            sums.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
         )
         if not own.days:
             continue
@@ -125,19 +125,19 @@ def bias(board: Board, target: str) -> list[Finding]:
     return found
 
 
-def intervals(board: Board, target: str, limits: Limits) -> list[Finding]:
+def intervals(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Finding]:
     """G8: intervals hold what they promise, and the distribution is no worse."""
-    own, theirs = (board.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
+    own, theirs = (sums.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
     found = [
         _covered(target, "", column, (own, theirs), within)
-        for column, within in limits.coverage.items()
+        for column, within in thresholds.coverage.items()
     ]
     for season, name in enumerate(SEASONS):
         mine, live = (
-            board.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
+            sums.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
         )
         if mine.days:
-            within = limits.season_coverage
+            within = thresholds.season_coverage
             found.append(_covered(target, name, "inside_80", (mine, live), within))
     for column, words in (("crps", "CRPS"), ("interval_80", "80 % interval score")):
         value, draws = ratio(own, theirs, column)
@@ -151,14 +151,20 @@ def intervals(board: Board, target: str, limits: Limits) -> list[Finding]:
 
 
 def _slice(
-    target: str, part: str, own: Sums, theirs: Sums, limits: Limits, *, counted: bool = True
+    target: str,
+    part: str,
+    own: SliceSums,
+    theirs: SliceSums,
+    thresholds: Thresholds,
+    *,
+    counted: bool = True,
 ) -> Finding:
     value, draws = rmse_ratio(own, theirs)
     bound = upper(draws, 0.90)
     counted = counted and own.days >= FEW_DAYS
     if not counted:
         passed, rule = True, "not judged" if own.days >= FEW_DAYS else "too few to judge"
-    elif limits.proven and own.days >= FULL_DAYS:
+    elif thresholds.proven and own.days >= FULL_DAYS:
         passed, rule = bound <= SLICE_BOUND, f"the bound may be {SLICE_BOUND:g}"
     else:
         passed, rule = value <= SLICE_POINT, f"the ratio may be {SLICE_POINT:g}"
@@ -167,7 +173,11 @@ def _slice(
 
 
 def _covered(
-    target: str, part: str, column: str, sums: tuple[Sums, Sums], within: tuple[float, float]
+    target: str,
+    part: str,
+    column: str,
+    sums: tuple[SliceSums, SliceSums],
+    within: tuple[float, float],
 ) -> Finding:
     own, theirs = sums
     low, high = within

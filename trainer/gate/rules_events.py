@@ -11,8 +11,8 @@ from trainer.evaluation.events import EVENTS
 from trainer.gate.resampled_sums import Finding, lower
 
 if TYPE_CHECKING:
-    from trainer.gate.resampled_sums import Board, Sums
-    from trainer.gate.thresholds import Limits
+    from trainer.gate.resampled_sums import ResampledSums, SliceSums
+    from trainer.gate.thresholds import Thresholds
 
 LEAST_DAYS: Final = 30
 SLOPE_SLACK: Final = 0.05
@@ -21,29 +21,29 @@ DROP: Final = 0.03
 """Most that CSI and SEDI at the served probability may fall."""
 
 
-def events(board: Board, target: str, limits: Limits) -> list[Finding]:
+def events(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Finding]:
     """G9 for every event of a target; with fewer than LEAST_DAYS days of it, only told."""
     found = []
     for event in EVENTS:
         if (
             event.target != target
-            or (target, event.name, CHALLENGER) not in board.evidence.warnings
+            or (target, event.name, CHALLENGER) not in sums.daily_sums.warnings
         ):
             continue
-        own, theirs = (board.warnings(target, event.name, name) for name in (CHALLENGER, CHAMPION))
+        own, theirs = (sums.warnings(target, event.name, name) for name in (CHALLENGER, CHAMPION))
         counted = own.days >= LEAST_DAYS
         found += [
             Finding("G9", target, event.name, passed or not counted, counted, text)
             for passed, text in (
                 _skill(own, theirs),
-                _slope(own, theirs, limits),
-                *_served(own, theirs, limits),
+                _slope(own, theirs, thresholds),
+                *_served(own, theirs, thresholds),
             )
         ]
     return found
 
 
-def table_of(sums: Sums) -> Contingency:
+def table_of(sums: SliceSums) -> Contingency:
     """Contingency at the served probability."""
     point = sums.point
     happened = point["hits"] + point["false_alarms"] + point["misses"]
@@ -52,13 +52,13 @@ def table_of(sums: Sums) -> Contingency:
     )
 
 
-def slope_of(sums: Sums) -> float:
+def slope_of(sums: SliceSums) -> float:
     """Slope of happened on said."""
     point = sums.point
     return slope(point["rows"], point["said"], point["seen"], point["said_squared"], point["both"])
 
 
-def brier_skill(sums: Sums) -> tuple[float, float]:
+def brier_skill(sums: SliceSums) -> tuple[float, float]:
     """Skill against the normal rate by month and hour, and its lower 90 % bound."""
     normal = sums.draws["normal_brier"]
     used = normal > 0.0
@@ -67,7 +67,7 @@ def brier_skill(sums: Sums) -> tuple[float, float]:
     return value, lower(1.0 - sums.draws["brier"][used] / normal[used], 0.90)
 
 
-def _skill(own: Sums, theirs: Sums) -> tuple[bool, str]:
+def _skill(own: SliceSums, theirs: SliceSums) -> tuple[bool, str]:
     value, bound = brier_skill(own)
     live, beside = brier_skill(theirs)
     return bound > 0.0 or (beside <= 0.0 and value >= live - SKILL_SLACK), (
@@ -76,9 +76,9 @@ def _skill(own: Sums, theirs: Sums) -> tuple[bool, str]:
     )
 
 
-def _slope(own: Sums, theirs: Sums, limits: Limits) -> tuple[bool, str]:
+def _slope(own: SliceSums, theirs: SliceSums, thresholds: Thresholds) -> tuple[bool, str]:
     value, live = slope_of(own), slope_of(theirs)
-    low, high = limits.slope
+    low, high = thresholds.slope
     inside = low <= value <= high
     as_live = not low <= live <= high and abs(value - 1.0) <= abs(live - 1.0) + SLOPE_SLACK
     return inside or as_live, (
@@ -86,12 +86,12 @@ def _slope(own: Sums, theirs: Sums, limits: Limits) -> tuple[bool, str]:
     )
 
 
-def _served(own: Sums, theirs: Sums, limits: Limits) -> list[tuple[bool, str]]:
+def _served(own: SliceSums, theirs: SliceSums, thresholds: Thresholds) -> list[tuple[bool, str]]:
     mine, live = table_of(own), table_of(theirs)
     found = []
     for words, value, other, asked in (
         ("CSI", mine.csi, live.csi, True),
-        ("SEDI", mine.sedi, live.sedi, limits.sedi),
+        ("SEDI", mine.sedi, live.sedi, thresholds.sedi),
     ):
         known = asked and math.isfinite(value) and math.isfinite(other)
         found.append(

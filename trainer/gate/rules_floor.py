@@ -11,7 +11,7 @@ from trainer.gate.resampled_sums import Finding, lower, ratio
 if TYPE_CHECKING:
     import numpy as np
 
-    from trainer.gate.resampled_sums import Board
+    from trainer.gate.resampled_sums import ResampledSums
 
 FLOOR: Final = {6: 0.05, 12: 0.05, 24: 0.0, 48: 0.0}
 """Least skill by lead against the best reference: the lower 95 % bound, at 48 h the value."""
@@ -35,26 +35,26 @@ def too_short(days: int) -> Finding:
     return _length(days >= LEAST_DAYS, f"{days} days")
 
 
-def holdout(board: Board) -> list[Finding]:
+def holdout(sums: ResampledSums) -> list[Finding]:
     """G11: long enough, with a winter and a summer half."""
-    rows = board.evidence.losses[AIR_TEMPERATURE, lead_slice(24), CHALLENGER][:, 0] > 0
-    cold = board.evidence.winter_half()
+    rows = sums.daily_sums.losses[AIR_TEMPERATURE, lead_slice(24), CHALLENGER][:, 0] > 0
+    cold = sums.daily_sums.winter_half()
     winter, summer = int((rows & cold).sum()), int((rows & ~cold).sum())
     enough = winter + summer >= LEAST_DAYS and min(winter, summer) >= LEAST_HALF
     told = f"{winter + summer} days, {winter} of them from October to March"
     return [_length(enough, told)]
 
 
-def floor(board: Board, target: str, *, counted: bool) -> list[Finding]:
+def floor(sums: ResampledSums, target: str, *, counted: bool) -> list[Finding]:
     """G1: skill against the best of persistence, climatology and damped anomaly."""
     found = []
     for lead, least in FLOOR.items():
-        reference = board.best_reference(target, lead)
-        value, draws = skill(board, target, lead, reference)
+        reference = sums.best_reference(target, lead)
+        value, draws = skill(sums, target, lead, reference)
         bound = lower(draws, 0.95)
         passed = value >= least if lead == POINT_ONLY else bound > least
-        own = board.losses(target, lead_slice(lead), CHALLENGER).rmse()
-        theirs = board.losses(target, lead_slice(lead), reference).rmse()
+        own = sums.losses(target, lead_slice(lead), CHALLENGER).rmse()
+        theirs = sums.losses(target, lead_slice(lead), reference).rmse()
         wanted = "the skill at least" if lead == POINT_ONLY else "the bound above"
         found.append(
             Finding(
@@ -68,15 +68,15 @@ def floor(board: Board, target: str, *, counted: bool) -> list[Finding]:
     return found
 
 
-def leaks(board: Board, target: str) -> list[Finding]:
+def leaks(sums: ResampledSums, target: str) -> list[Finding]:
     """G10: too good to be true means that the model knew the answer."""
     unit = QUANTITIES[target].unit
-    own = board.losses(target, lead_slice(24), CHALLENGER).rmse()
-    theirs = board.losses(target, lead_slice(24), PERSISTENCE).rmse()
+    own = sums.losses(target, lead_slice(24), CHALLENGER).rmse()
+    theirs = sums.losses(target, lead_slice(24), PERSISTENCE).rmse()
     share = own / theirs
     limit, least = LEAK_RMSE[target], LEAK_SHARE[target]
-    near, near_draws = skill(board, target, 12, CLIMATOLOGY)
-    far, far_draws = skill(board, target, 24, CLIMATOLOGY)
+    near, near_draws = skill(sums, target, 12, CLIMATOLOGY)
+    far, far_draws = skill(sums, target, 24, CLIMATOLOGY)
     bound = lower(far_draws - near_draws, 0.95)
     return [
         Finding(
@@ -97,12 +97,12 @@ def leaks(board: Board, target: str) -> list[Finding]:
     ]  # fmt: skip
 
 
-def present(board: Board, target: str) -> list[Finding]:
+def present(sums: ResampledSums, target: str) -> list[Finding]:
     """G12: a forecast that is missing where one could be made is a failure."""
-    absent = board.evidence.absent.get((target, CHALLENGER), 0)
+    absent = sums.daily_sums.absent.get((target, CHALLENGER), 0)
     rows = sum(
-        board.losses(target, part, CHALLENGER).point["rows"]
-        for part in board.parts(target, CHALLENGER)
+        sums.losses(target, part, CHALLENGER).point["rows"]
+        for part in sums.parts(target, CHALLENGER)
         if part.startswith("lead:")
     )
     share = rows / (rows + absent)
@@ -114,11 +114,11 @@ def present(board: Board, target: str) -> list[Finding]:
     ]  # fmt: skip
 
 
-def skill(board: Board, target: str, lead: int, reference: str) -> tuple[float, np.ndarray]:
+def skill(sums: ResampledSums, target: str, lead: int, reference: str) -> tuple[float, np.ndarray]:
     """Skill 1 - MSE / MSE of the reference at a lead: the value, and one per draw."""
     part = lead_slice(lead)
     value, draws = ratio(
-        board.losses(target, part, CHALLENGER), board.losses(target, part, reference), "squared"
+        sums.losses(target, part, CHALLENGER), sums.losses(target, part, reference), "squared"
     )
     return 1.0 - value, 1.0 - draws
 

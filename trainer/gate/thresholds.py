@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Thresholds:
     """What differs between the two.
 
     Attributes:
@@ -32,7 +32,7 @@ class Limits:
     sedi: bool
 
 
-RELEASE: Final = Limits(
+RELEASE: Final = Thresholds(
     floor=True,
     tails=True,
     proven=True,
@@ -42,7 +42,7 @@ RELEASE: Final = Limits(
     sedi=True,
 )
 
-FARM: Final = Limits(
+FARM: Final = Thresholds(
     # The shared models are live there in any case: refusing what is better helps nobody.
     floor=False,
     # Hours chosen by what was observed favour a model that errs to that side (Lerch et al. 2017,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.errors import ConfigError, FarmError, Refused, StorageError
+from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import TIME
 from trainer.ingest import checkpoint, gap_plan
 from trainer.ingest.sources import asos, kma
@@ -249,4 +250,4 @@ class _Writer:
 
 
 def _today(clock: Clock) -> date:
-    return clock.now().astimezone(gap_plan.KST).date()
+    return korean_date(clock.now())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge_agent.contract.errors import StorageError
+from edge_agent.contract.hours import hour_of, time_of
 from trainer.ingest import gap_plan
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def save(store: Store, source: str, station: int, ledger: Ledger) -> None:
         enumerate(entries), key=lambda item: (item[1][0] - item[0], item[1][1])
     ):
         hours = [hour for _, (hour, _) in group]
-        start = gap_plan.moment_of(hours[0]).strftime("%Y-%m-%dT%HZ")
+        start = time_of(hours[0]).strftime("%Y-%m-%dT%HZ")
         runs.append(_Run(start, len(hours), *history))
     content = msgspec.json.encode(_File(ledger.merged, runs))
     store.write(_name(source, station), content + b"\n")
@@ -118,4 +119,4 @@ def _name(source: str, station: int) -> str:
 def _hour(text: str) -> int:
     from datetime import UTC, datetime
 
-    return gap_plan.hour_of(datetime.strptime(text, "%Y-%m-%dT%HZ").replace(tzinfo=UTC))
+    return hour_of(datetime.strptime(text, "%Y-%m-%dT%HZ").replace(tzinfo=UTC))

@@ -12,15 +12,16 @@ Rules, numbered as the tests name them:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edge_agent.contract.hours import KST, hour_of, korean_date, korean_midnight, time_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-KST: Final = timezone(timedelta(hours=9))
 WINDOW_HOURS: Final = 984
 """41 days. KMA's limit is 999 rows; the rest is room for doubled rows, which would cost a page."""
 
@@ -30,8 +31,6 @@ PUBLISHED_AT: Final = time(11)
 RECENT_DAYS: Final = 30
 WAITS_RECENT: Final = (1, 2, 4, 8, 16, 32)
 WAITS_OLD: Final = (7, 30)
-_HOUR: Final = timedelta(hours=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +45,12 @@ class Window:
     @property
     def start(self) -> datetime:
         """First hour."""
-        return moment_of(int(self.hours[0]))
+        return time_of(int(self.hours[0]))
 
     @property
     def end(self) -> datetime:
         """Last hour, included."""
-        return moment_of(int(self.hours[-1]))
+        return time_of(int(self.hours[-1]))
 
 
 def last_published(now: datetime) -> date:
@@ -62,18 +61,8 @@ def last_published(now: datetime) -> date:
 
 def hours_of(first: date, last: date) -> range:
     """Hours labelled with the Korean days `first` to `last`."""
-    start = hour_of(datetime.combine(first, time(), KST))
+    start = hour_of(korean_midnight(first))
     return range(start, start + 24 * ((last - first).days + 1))
-
-
-def hour_of(moment: datetime) -> int:
-    """Whole hours since 1970."""
-    return (moment - _EPOCH) // _HOUR
-
-
-def moment_of(hour: int) -> datetime:
-    """The UTC time of an hour."""
-    return _EPOCH + hour * _HOUR
 
 
 def missing(wanted: range, present: np.ndarray, waiting: Iterable[int]) -> np.ndarray:
@@ -110,7 +99,7 @@ def next_ask(hour: int, times: int, last: date) -> date | None:
         times: How often it was asked for, at least once.
         last: Day of the last time.
     """
-    age = (last - moment_of(hour).astimezone(KST).date()).days
+    age = (last - korean_date(time_of(hour))).days
     # An hour keeps the schedule it began with: its age at the first ask decides.
     waits = WAITS_RECENT if age - sum(WAITS_RECENT[: times - 1]) <= RECENT_DAYS else WAITS_OLD
     return last + timedelta(days=waits[times - 1]) if times <= len(waits) else None

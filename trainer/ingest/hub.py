@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import TIME
 from trainer.ingest import secrets
 from trainer.ingest.kma_client import open_service
@@ -119,8 +120,8 @@ def _groups(
     """Stations, first and last hour that they lack."""
     if span is not None:
         return [(stations, *span)]
-    hour = _full_hour(now)
-    oldest = _full_hour(now - timedelta(days=workspace.config.depot.relay_days))
+    hour = start_of_hour(now)
+    oldest = start_of_hour(now - timedelta(days=workspace.config.depot.relay_days))
     groups: dict[datetime, list[int]] = {}
     for number in stations:
         times = workspace.lake.observations(number, oldest, now)[TIME]
@@ -147,7 +148,3 @@ def _fetch(
             frame = kma.tidy(rows, station_of(int(number)).site)
             done += lake.merge(int(number), frame, hub.NAME, now)
     return done
-
-
-def _full_hour(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

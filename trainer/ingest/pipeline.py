@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.errors import NothingNew, TryLater, UsageError
+from edge_agent.contract.hours import korean_date
 from trainer.ingest import gap_plan
 from trainer.ingest.asos import Ingest, Job, Outcome
 from trainer.ingest.kma_client import open_service
@@ -134,7 +135,7 @@ def request(
     for number in chosen:
         station(number)
     now = clock.now()
-    yesterday = now.astimezone(gap_plan.KST).date() - timedelta(days=1)
+    yesterday = korean_date(now) - timedelta(days=1)
     if last is not None and last > yesterday:
         raise NotPublished(
             f"{last} (KST) is not out yet: KMA gives days up to {yesterday}; a day is available "

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract.errors import StorageError
+from edge_agent.contract.hours import korean_date
 from edge_agent.system.files import write_atomic
-from trainer.ingest.gap_plan import KST
 from trainer.ingest.sources.http import QuotaSpent
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Budget:
                 self._write(self._used)
 
     def _open_day(self) -> None:
-        today = self._clock.now().astimezone(KST).date().isoformat()
+        today = korean_date(self._clock.now()).isoformat()
         if today != self._day:
             self._day = today
             self._used = self._written = self._read().get(self._name, 0)

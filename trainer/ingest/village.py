@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from edge_agent.contract.dfs_grid import cell_of
 from edge_agent.contract.errors import FarmError, StorageError
+from edge_agent.contract.hours import KST, hour_of, korean_date, korean_midnight, time_of
 from edge_agent.contract.schema import TIME
-from trainer.ingest import gap_plan, secrets
-from trainer.ingest.gap_plan import KST
+from trainer.ingest import secrets
 from trainer.ingest.guidance import Archive
 from trainer.ingest.kma_client import open_service
 from trainer.ingest.sources import village, village_table
@@ -105,17 +105,16 @@ def cells_of(stations: Iterable[int], farms: Iterable[tuple[float, float]] = ())
 
 def issues_out(now: datetime) -> list[datetime]:
     """Base times (UTC) of the forecasts that KMA still has at `now`, oldest first."""
-    yesterday = now.astimezone(KST).replace(hour=0, minute=0, second=0, microsecond=0)
-    first = yesterday - timedelta(days=1)
+    first = korean_midnight(korean_date(now) - timedelta(days=1))
     bases = (first + timedelta(days=d, hours=h) for d in (0, 1) for h in _ISSUE_HOURS)
-    return [base.astimezone(UTC) for base in bases if base + _FORECAST_OUT <= now]
+    return [base for base in bases if base + _FORECAST_OUT <= now]
 
 
 def hours_out(now: datetime) -> list[datetime]:
     """Hours (UTC) of the nowcasts that KMA still has at `now`, oldest first."""
-    last = gap_plan.hour_of(now - _NOWCAST_OUT)
-    first = gap_plan.hour_of(now - _NOWCAST_KEPT) + 1
-    return [gap_plan.moment_of(hour) for hour in range(first, last + 1)]
+    last = hour_of(now - _NOWCAST_OUT)
+    first = hour_of(now - _NOWCAST_KEPT) + 1
+    return [time_of(hour) for hour in range(first, last + 1)]
 
 
 def plan_only(workspace: Workspace, clock: Clock, cells: Sequence[Cell]) -> list[Job]:

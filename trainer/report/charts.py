@@ -78,22 +78,24 @@ def lines_by_lead(scores: Mapping[str, Mapping[int, float]], unit: str, title: s
     return _draw(title, paint)
 
 
-def calibration(nominal: np.ndarray, observed: Mapping[int, np.ndarray], title: str) -> str:
-    """Share of observations inside the central intervals, by lead: lead -> shares."""
+def calibration(held: Mapping[float, Mapping[int, float]], title: str) -> str:
+    """Share of observations inside central intervals by lead: nominal share -> lead -> share."""
 
     def paint(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color="#8b9199", linewidth=1, label="perfect")
-        marks = zip(
-            observed.items(), ((MODEL, "o"), ("#a34700", "s"), ("#00704f", "^")), strict=False
-        )
-        for (lead, shares), (colour, mark) in marks:
+        styles = ((MODEL, "o"), ("#a34700", "s"))
+        for (nominal, by_lead), (colour, mark) in zip(held.items(), styles, strict=True):
+            axes.axhline(nominal, color=colour, linewidth=1, linestyle="--")
+            leads = sorted(by_lead)
+            shares = [by_lead[lead] for lead in leads]
             axes.plot(
-                nominal, shares, color=colour, marker=mark, markersize=4.5, label=f"{lead} h ahead"
+                leads, shares, color=colour, marker=mark, markersize=4.5, label=f"{nominal:.0%}"
             )
-        axes.set_xlabel("interval should hold")
+        axes.set_xlabel("hours ahead")
         axes.set_ylabel("interval held")
-        _percent(axes)
-        axes.legend(loc="upper left")
+        axes.set_xticks((1, 6, 12, 24, 36, 48))
+        axes.set_ylim(min(0.5, *(min(by_lead.values()) for by_lead in held.values())), 1.0)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.legend(loc="lower right")
 
     return _draw(title, paint)
 

@@ -1,4 +1,4 @@
-"""Example forecasts, chosen by rule and not by hand: the newest, a usual and a poor one. Pure."""
+"""Example forecasts, chosen by rule: the newest, one with the median error, a poor one. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
-from edge_agent.contract import features, residuals
-from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, TARGETS, TIME
-from trainer.evaluation.holdout_scores import HEADLINE_LEAD
-from trainer.ingest.gap_plan import KST
+from edge_agent.contract import features
+from edge_agent.contract.hours import KST
+from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, TARGETS, TIME, TIME_DTYPE
+from trainer.evaluation.hindcast import hindcast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.contract.forecast import TargetForecast
-    from edge_agent.contract.manifest import Manifest
-    from trainer.report.facts import Unseen
+    from trainer.report.facts import DayAhead
 
 PAST_HOURS: Final = 24
 _POOR: Final = 0.95
@@ -47,35 +47,33 @@ class Example:
     forecasts: Mapping[str, TargetForecast]
 
 
-def choose(unseen: Unseen, manifest: Manifest) -> tuple[Example, ...]:
+def choose(day_ahead: DayAhead) -> tuple[Example, ...]:
     """Forecasts of the first station at three origins of the holdout.
 
     The newest; the one whose temperature error at 24 h is the median; and the one whose error is
     larger than 95 % of all.
     """
-    rows = np.flatnonzero(
-        (unseen.pairs.leads == HEADLINE_LEAD)
-        & (unseen.pairs.series == 0)
-        & np.isfinite(unseen.truth[AIR_TEMPERATURE])
-    )
+    observed = day_ahead.truth[AIR_TEMPERATURE]
+    rows = np.flatnonzero((day_ahead.pairs.series == 0) & np.isfinite(observed))
     if not len(rows):
         return ()
-    error = np.abs(unseen.forecasts[AIR_TEMPERATURE].values - unseen.truth[AIR_TEMPERATURE])[rows]
-    origins = unseen.pairs.origins[rows]
+    error = np.abs(day_ahead.values[AIR_TEMPERATURE] - observed)[rows]
+    origins = day_ahead.pairs.origins[rows]
     order = origins[np.argsort(error, kind="stable")]
     chosen = {
         "Newest": int(origins.max()),
         "Usual": int(order[len(order) // 2]),
         "Poor": int(order[int((len(order) - 1) * _POOR)]),
     }
-    return tuple(_example(unseen, manifest, name, row) for name, row in chosen.items())
+    return tuple(_example(day_ahead, name, row) for name, row in chosen.items())
 
 
-def _example(unseen: Unseen, manifest: Manifest, name: str, row: int) -> Example:
-    one, leads = unseen.series[0], np.array(LEADS)
-    matrix = features.matrix(one.table, np.full(len(leads), row), leads)
-    start: datetime = one.frame[TIME][row]
+def _example(day_ahead: DayAhead, name: str, row: int) -> Example:
+    series, leads = day_ahead.series[0], np.array(LEADS)
+    matrix = features.matrix(series.table, np.full(len(leads), row), leads)
+    start: datetime = series.frame[TIME][row]
     ahead = [start + timedelta(hours=int(lead)) for lead in leads]
+    times = pl.Series(ahead, dtype=TIME_DTYPE)
     first = max(0, row - PAST_HOURS)
     origin = start.astimezone(KST)
     return Example(
@@ -83,16 +81,10 @@ def _example(unseen: Unseen, manifest: Manifest, name: str, row: int) -> Example
         origin=origin,
         past=[origin - timedelta(hours=row - r) for r in range(first, row + 1)],
         ahead=[time.astimezone(KST) for time in ahead],
-        observed_past={target: one.truth[target][first : row + 1] for target in TARGETS},
-        observed={target: one.truth[target][row + leads] for target in TARGETS},
+        observed_past={target: series.truth[target][first : row + 1] for target in TARGETS},
+        observed={target: series.truth[target][row + leads] for target in TARGETS},
         forecasts={
-            target: residuals.apply(
-                manifest.residuals[target],
-                target,
-                unseen.predictors[target].predict(matrix).astype(np.float64),
-                ahead,
-                leads,
-            )
-            for target in TARGETS
+            target: forecast.distribution(target, times, leads)
+            for target, forecast in hindcast(day_ahead.models, matrix, leads).items()
         },
     )

@@ -74,14 +74,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     Columns of words are set to the left, their heads too; without any head there is no such row.
     """
-    kept = list(rows)
-    words = [all(isinstance(row[place], str) for row in kept) for place in range(len(head))]
+    cells = list(rows)
+    words = [all(isinstance(row[place], str) for row in cells) for place in range(len(head))]
     top = "".join(
         f'<th scope="col"{" class=words" if of_words else ""}>{escape(name)}</th>'
         for name, of_words in zip(head, words, strict=True)
     )
     above = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in kept)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in cells)
     return f'<div class="scroll"><table>{above}<tbody>{body}</tbody></table></div>'
 
 
@@ -103,19 +103,19 @@ def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
     )
 
 
-def verdict(channel: str, decision: Mapping[str, Any]) -> str:
-    """What the gate said about a channel, its reasons, and every figure that it recorded."""
-    passed = bool(decision.get("passed"))
+def decision(channel: str, document: Mapping[str, Any]) -> str:
+    """Whether the gate let a run into a channel, its reasons, and every figure that it recorded."""
+    passed = bool(document.get("passed"))
     word = '<span class="good">passed</span>' if passed else '<span class="bad">refused</span>'
-    reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in decision.get("reasons", ()))
+    reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in document.get("reasons", ()))
     figures = [
         (name, f"{value:g}" if isinstance(value, float) else _text(value))
-        for name, value in _flat("", decision)
+        for name, value in _flat("", document)
         if name not in {"passed", "run"}
     ]
     lists = "".join(
         table(tuple(rows[0]), [tuple(row.values()) for row in rows])
-        for rows in decision.values()
+        for rows in document.values()
         if _is_table(rows)
     )
     return f"<h3>{escape(channel)}: {word}</h3>{f'<ul>{reasons}</ul>' if reasons else ''}" + folded(

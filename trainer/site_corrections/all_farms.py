@@ -158,7 +158,7 @@ def recompute(workspace: Workspace, folder: Path, farm_id: FarmId) -> tuple[Trie
 
 def shared_of(workspace: Workspace, run: Run, terms: Terms, until: datetime) -> Shared:
     """What every farm's attempt on a run needs."""
-    models = {target: run.files[one.file.path] for target, one in run.manifest.models.items()}
+    models = {ref.file.path: run.files[ref.file.path] for ref in run.manifest.models.values()}
     return Shared(workspace, run.manifest, models, run.metrics.damped, terms, until)
 
 

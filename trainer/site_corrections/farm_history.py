@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.contract import missing_inputs, residuals, site_correction
+from edge_agent.contract import residuals, site_correction
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.contract.site_correction import KNOTS, Correction
 from edge_agent.forecasting.forecaster import place_of
-from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation.dataset import WARM_UP_HOURS, gather, prepare, scoring_pairs, times, truth
-from trainer.evaluation.paired_scores import Said
+from trainer.evaluation.hindcast import Hindcast, ReleaseModels, hindcast
 from trainer.gate.rules_floor import LEAST_DAYS
 from trainer.site_corrections import regression
 from trainer.site_corrections.regression import FIRST_DAYS, Chained, Lack
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from edge_agent.contract.manifest import Manifest
-    from edge_agent.system.ports import Predictor
     from trainer.evaluation.dataset import Pairs, StationSeries
     from trainer.gate.decision import Terms
     from trainer.workspace.farms import Farm
@@ -52,7 +49,7 @@ class Shared:
     Attributes:
         workspace: Its lake has the farms' hours.
         manifest: The release to be corrected.
-        models: ONNX bytes by target.
+        models: ONNX bytes by target path.
         damped: Per target, lead -> the two shares of the damped anomaly.
         terms: Of the gate; whose they are and where the holdout lies is each farm's own.
         until: Newest hour that counts, UTC.
@@ -76,35 +73,28 @@ class Case:
         chain: What corrections of former days would have changed.
     """
 
-    shared: Said
+    shared: Hindcast
     lack: Lack
     chain: Chained
 
     @classmethod
-    def of(cls, history: History, target: str, predictor: Predictor, manifest: Manifest) -> Case:
-        """Forecast and forward-chain one target."""
-        table, leads = manifest.residuals[target], history.pairs.leads
-        # As the agent widens them, for instruments that the farm never had.
-        widened = missing_inputs.widening(
-            manifest.widening.get(target, {}),
-            missing_inputs.missing(history.matrix),
-            table.leads,
-            leads,
-        )
-        values = predictor.predict(history.matrix).astype(np.float64)
+    def of(cls, history: History, target: str, shared: Hindcast) -> Case:
+        """Forward-chain one target."""
+        leads = history.pairs.leads
+        around = residuals.spread(shared.table, history.times, leads)
         lack = Lack(
             terms=history.terms,
             leads=leads,
             days=(history.times - history.times.min()).dt.total_hours().to_numpy() / 24.0,
-            errors=truth([history.one], history.pairs, target) - values,
-            around=residuals.spread(table, history.times, leads) * widened[:, None],
+            errors=truth([history.one], history.pairs, target) - shared.values,
+            around=around * np.reshape(shared.widened, (-1, 1)),
         )
-        return cls(Said(values, table, widened), lack, regression.chained(lack))
+        return cls(shared, lack, regression.chained(lack))
 
-    def corrected(self) -> Said:
-        """What corrections of former days would have said."""
+    def corrected(self) -> Hindcast:
+        """Forecasts with the corrections of former days."""
         widened = self.shared.widened * self.chain.spread
-        return Said(self.shared.values + self.chain.change, self.shared.table, widened)
+        return Hindcast(self.shared.values + self.chain.change, self.shared.table, widened)
 
     def correction(self, model: str) -> Correction:
         """What the whole history says, for a model by its SHA-256 (hex)."""
@@ -166,8 +156,10 @@ class History:
 
     def cases(self, shared: Shared) -> dict[str, Case]:
         """Every target."""
-        predictors = load_predictors(shared.models, len(NAMES))
-        return {t: Case.of(self, t, predictors[t], shared.manifest) for t in TARGETS}
+        models = ReleaseModels.of(shared.manifest, shared.models)
+        # The spread grows for instruments that the farm never had, as on its device.
+        hindcasts = hindcast(models, self.matrix, self.pairs.leads, widened=True)
+        return {target: Case.of(self, target, hindcasts[target]) for target in TARGETS}
 
 
 def too_few(days: int) -> BadData:

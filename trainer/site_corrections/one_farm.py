@@ -22,12 +22,12 @@ from trainer.evaluation.daily_sums import (
     CHALLENGER,
     CHAMPION,
     LOSSES,
-    Evidence,
+    DailySums,
     lead_slice,
     to_bytes,
 )
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD, SCORED_LEADS
-from trainer.evaluation.paired_scores import Judged
+from trainer.evaluation.paired_scores import PairedScores
 from trainer.gate.decision import Decision, conclude
 from trainer.gate.rules_champion import Route
 from trainer.gate.rules_floor import LEAST_DAYS
@@ -103,7 +103,7 @@ def _attempt(shared: Shared, known: Farm) -> Tried:
 
 def _evidence(
     history: History, cases: Mapping[str, Case], shared: Shared
-) -> tuple[Evidence, datetime, datetime]:
+) -> tuple[DailySums, datetime, datetime]:
     """Evidence, with the first and the last hour of it.
 
     Raises:
@@ -118,7 +118,7 @@ def _evidence(
     first, last = hours.min(), hours.max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
-    evidence = Evidence.spanning(first, last)
+    evidence = DailySums.spanning(first, last)
     said = {
         target: {
             CHALLENGER: case.corrected().take(np.flatnonzero(judged)),
@@ -126,27 +126,27 @@ def _evidence(
         }
         for target, case in cases.items()
     }
-    Judged(
+    PairedScores(
         history.one,
         history.pairs.take(judged),
         history.matrix[judged],
         shared.damped,
         past=first,
-        places=(),
-    ).add(evidence, said)
+        slices=(),
+    ).add_to(evidence, said)
     days = min(_days(evidence, target) for target in TARGETS)
     if days < LEAST_DAYS:
         raise too_few(days)
     return evidence, first, last
 
 
-def _days(evidence: Evidence, target: str) -> int:
+def _days(evidence: DailySums, target: str) -> int:
     """Days with a judged hour a day ahead."""
     sums = evidence.losses.get((target, _HEADLINE, CHALLENGER))
     return 0 if sums is None else int(np.sum(sums[:, 0] > 0))
 
 
-def _scores(evidence: Evidence, target: str) -> dict[str, float]:
+def _scores(evidence: DailySums, target: str) -> dict[str, float]:
     """Figures a day ahead that stand in the release."""
     sums = {
         name: dict(zip(LOSSES, evidence.losses[target, _HEADLINE, name].sum(axis=0), strict=True))

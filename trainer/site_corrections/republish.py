@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_agent.contract.errors import BadData, InputMissing, NothingNew
+from edge_agent.contract.hours import start_of_hour
 from trainer.depot.publisher import RUN
 from trainer.depot.releases import publish_run
 from trainer.gate import gate
@@ -68,7 +69,7 @@ def retune(
                 "or `trainer farm collect`"
             )
         folder = _run_of(workspace, live)
-        until = clock.now().replace(minute=0, second=0, microsecond=0)
+        until = start_of_hour(clock.now())
         tuned = tune(
             workspace,
             folder,

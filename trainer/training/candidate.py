@@ -17,6 +17,7 @@ import polars as pl
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
@@ -25,7 +26,7 @@ from trainer.evaluation.holdout import Holdout
 from trainer.evaluation.holdout_scores import SCORED_LEADS, score_holdout
 from trainer.training import fit, onnx_export, onnx_parity, seed_recipe
 from trainer.training.lake_source import ready, ready_farms, stations_until
-from trainer.training.lineage import UNUSED, digest, lineage_of
+from trainer.training.lineage import digest, lineage_of
 from trainer.workspace.parallel import each_of
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def train(
     sites = {str(one.number): _normals(one) for one in sources}
     farms = ready_farms(workspace, borders, as_of, sites, progress) if options.farms else []
     lineage = lineage_of(workspace.config.training, sources, farms, borders, left_out)
-    name = f"{as_of + timedelta(hours=9):%Y%m%d}-{digest(lineage)[:12]}"
+    name = f"{korean_date(as_of):%Y%m%d}-{digest(lineage)[:12]}"
     folder = workspace.run_store.folder(name)
     if (folder / run_folder.MANIFEST).exists():
         return folder
@@ -155,7 +156,7 @@ def train(
         residuals=fitted.residuals,
         climatology_residuals=fitted.climatology_residuals,
         scores=metrics.headline(),
-        lineage=lineage | ({UNUSED: ",".join(fitted.unused)} if fitted.unused else {}),
+        lineage=lineage | ({run_folder.UNUSED: ",".join(fitted.unused)} if fitted.unused else {}),
         reason="",
         widening=fitted.widening,
     )

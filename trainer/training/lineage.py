@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ import polars as pl
 from edge_agent import __version__
 from edge_agent.contract import features
 from edge_agent.contract.schema import OBSERVED, TIME
+from trainer.evaluation.run_folder import LEFT_OUT
 from trainer.training import fit, onnx_export, stacking
 from trainer.training import ridge as ridge_module
 from trainer.training import trees as trees_module
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
     from trainer.evaluation.dataset import Split
     from trainer.training.lake_source import LakeSource
     from trainer.workspace.config import Training
-
-LEFT_OUT: Final = "left_out"
-"""Stations that were not trained on, and why; absent where all were."""
-
-UNUSED: Final = "unused_inputs"
-"""Groups of inputs without values, in which no model has a part; absent where there are none."""
 
 
 def lineage_of(
@@ -92,14 +87,6 @@ def lineage_of(
         **({LEFT_OUT: "; ".join(left_out)} if left_out else {}),
         **_farms_lineage(farms),
     }
-
-
-def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
-    """What a run was trained without, in words: stations left out, inputs without values."""
-    found = lineage[LEFT_OUT].split("; ") if LEFT_OUT in lineage else []
-    if UNUSED in lineage:
-        found.append(f"inputs without values take no part: {', '.join(lineage[UNUSED].split(','))}")
-    return tuple(found)
 
 
 def _farms_lineage(farms: Sequence[LakeSource]) -> dict[str, str]:

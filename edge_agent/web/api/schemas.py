@@ -6,16 +6,21 @@ Times are UTC with Z. null = not known; a key is never left out.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from edge_agent.contract.clock_state import ClockState
-from edge_agent.messages.payloads import Chance, ForecastHour, Tuned, Utc
-
-Severity = Literal["info", "warning", "critical"]
-Level = Literal["clear", "raised"]
-Operator = Literal[">=", ">", "<=", "<"]
+from edge_agent.messages.payloads import (
+    Chance,
+    EdgeName,
+    ForecastHour,
+    Level,
+    Operator,
+    Severity,
+    Tuned,
+    Utc,
+)
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -127,7 +132,7 @@ class EdgeAnswer(Answer, frozen=True, kw_only=True):
     number: int
     at: Utc
     rule: str
-    edge: Literal["raised", "updated", "cleared"]
+    edge: EdgeName
     text: str
     id: str
 

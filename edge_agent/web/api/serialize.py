@@ -10,12 +10,15 @@ from zoneinfo import ZoneInfo
 from edge_agent import __version__
 from edge_agent.agronomy import irrigation
 from edge_agent.alerts import texts
+from edge_agent.alerts.messages import advice_facts, rule_facts
 from edge_agent.alerts.state_machine import Edge
-from edge_agent.contract.forecast import P10, P90, Forecast, NoForecast, Source
+from edge_agent.contract.forecast import P10, P90, Forecast, Source
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.core import cycle
+from edge_agent.core.agent_facts import forecast_reason, health_facts, outbox_figures, release_facts
 from edge_agent.messages.locale import Locale
-from edge_agent.messages.status import TARGET_TOPICS, hours_of, rounded, tuned_of
+from edge_agent.messages.payloads import fill
+from edge_agent.messages.status import TARGET_TOPICS, hours_of, rounded
 from edge_agent.observations import sensors
 from edge_agent.web.api import schemas
 
@@ -38,7 +41,7 @@ def latest(snapshot: Snapshot) -> schemas.Latest:
         origin=known.origin if known else None,
         source=known.source.value if known else None,
         model_release=known.release if known else None,
-        reason=reason(snapshot),
+        reason=forecast_reason(snapshot.decision),
         notes=tuple(known.notes) if known else (),
         clock=snapshot.clock,
         forecast=series(known) if known else {},
@@ -71,31 +74,17 @@ def kept(forecast: Forecast) -> schemas.KeptAnswer:
     )
 
 
-def reason(snapshot: Snapshot) -> str | None:
-    """Why there is no forecast; None where there is one."""
-    if snapshot.decision is None:
-        return "the first hour is being worked"
-    made = snapshot.decision.forecast
-    return made.reason if isinstance(made, NoForecast) else None
-
-
 def advice(snapshot: Snapshot) -> schemas.AdviceAnswer | None:
     """Watering advice, None where it is not asked for."""
     made = None if snapshot.decision is None else snapshot.decision.advice
     if made is None:
         return None
-    given = made if isinstance(made, irrigation.Advice) else None
-    return schemas.AdviceAnswer(
-        crop=snapshot.config.irrigation.crop,
-        reason=made.reason if isinstance(made, irrigation.NoAdvice) else None,
-        need_mm=round(given.need_mm, 1) if given else None,
-        volume_l=round(given.volume_l, 0) if given and given.volume_l is not None else None,
-        start=given.start if given else None,
-        end=given.end if given else None,
-        depletion_mm=round(given.depletion_mm, 1) if given else None,
-        readily_mm=round(given.readily_mm, 1) if given else None,
-        demand_mm=round(given.demand_mm, 1) if given else None,
-        measured=given.measured if given else False,
+    crop = snapshot.config.irrigation.crop
+    if isinstance(made, irrigation.Advice):
+        return fill(schemas.AdviceAnswer, advice_facts(crop, made), {"reason": None})
+    unknown = dict.fromkeys(schemas.AdviceAnswer.__struct_fields__)
+    return fill(
+        schemas.AdviceAnswer, unknown, {"crop": crop, "reason": made.reason, "measured": False}
     )
 
 
@@ -113,34 +102,31 @@ def _alert(snapshot: Snapshot, shown: RuleStatus, locale: Locale) -> schemas.Ale
     source = snapshot.decision.origin_source if snapshot.decision else None
     # Normals rest on no observation.
     observed = forecast is not None and forecast.source is not Source.CLIMATOLOGY
-    return schemas.Alert(
-        rule=rule.name,
-        level=latch.level.value,
-        known=known,
-        severity=rule.severity,
-        since=latch.since,
-        quantity=rule.quantity,
-        operator=rule.operator,
-        threshold=rule.threshold,
-        text=texts.alert_text(
+    facts = rule_facts(rule, latch, evidence)
+    why = {
+        "needed": None if rule.now else rule.probability,
+        "hour": evidence.hour,
+        "window_h": None if rule.now else rule.within_h,
+        "inputs": f"sensor:{rule.role}" if rule.now else source if observed else None,
+        "origin": forecast.origin if forecast and observed else None,
+        "source": forecast.source.value if forecast else None,
+        "model_release": forecast.release if forecast else None,
+    }
+    text = ""
+    if known:
+        text = texts.alert_text(
             locale, rule, Edge.RAISED, evidence, now=snapshot.at, lasted=timedelta(0)
         )
-        if known
-        else "",
-        why=schemas.Why(
-            value=rounded(evidence.value),
-            unit=texts.unit_of(rule.quantity),
-            probability=rounded(evidence.probability, 3),
-            needed=None if rule.now else rule.probability,
-            hour=evidence.hour,
-            window_h=None if rule.now else rule.within_h,
-            inputs=f"sensor:{rule.role}" if rule.now else source if observed else None,
-            origin=forecast.origin if forecast and observed else None,
-            source=forecast.source.value if forecast else None,
-            model_release=forecast.release if forecast else None,
-        ),
-        seen=held is not None and held.seen,
-        snoozed_until=held.until if held else None,
+    return fill(
+        schemas.Alert,
+        facts,
+        {
+            "known": known,
+            "text": text,
+            "why": fill(schemas.Why, facts, why),
+            "seen": held is not None and held.seen,
+            "snoozed_until": held.until if held else None,
+        },
     )
 
 
@@ -162,22 +148,15 @@ def sensor(reading: SensorReading, snapshot: Snapshot, now: datetime) -> schemas
 
 def release(snapshot: Snapshot) -> schemas.Release:
     """The live release and its neighbours."""
-    manifest, slots = snapshot.manifest, snapshot.slots
-    left = slots.left
-    return schemas.Release(
-        release=manifest.release if manifest else None,
-        channel=manifest.channel if manifest else None,
-        created_at=manifest.created_at if manifest else None,
-        reason=manifest.reason if manifest else None,
-        versions={n: m.version for n, m in manifest.models.items()} if manifest else {},
-        scores=manifest.scores if manifest else {},
-        lineage=manifest.lineage if manifest else {},
-        current=_slot(slots.current),
-        previous=_slot(slots.previous),
-        left_release=left.release if left else None,
-        left_reason=left.why if left else None,
-        on_trial=slots.trial is not None,
-        tuned=tuned_of(snapshot.tuning),
+    slots = snapshot.slots
+    return fill(
+        schemas.Release,
+        release_facts(snapshot.manifest, snapshot.tuning, slots.left),
+        {
+            "current": _slot(slots.current),
+            "previous": _slot(slots.previous),
+            "on_trial": slots.trial is not None,
+        },
     )
 
 
@@ -185,33 +164,34 @@ def health(
     snapshot: Snapshot, condition: ServiceStatus | None, now: datetime
 ) -> schemas.HealthAnswer:
     """How the agent is."""
-    forecast, counts = snapshot.forecast, snapshot.outbox
     link = condition.link if condition else None
-    return schemas.HealthAnswer(
-        at=snapshot.at,
-        clock=snapshot.clock,
-        agent_version=__version__,
-        forecast_source=forecast.source.value if forecast else None,
-        data_age_s=data_age_s(snapshot, now),
-        cycle_s=rounded(condition.cycle_s, 3) if condition else None,
-        updated_at=condition.updated_at if condition else None,
-        mqtt=schemas.MqttAnswer(
-            connected=link.connected if link else False,
-            version=link.version if link else "",
-            problem=link.problem if link else "",
-            connections=link.connections if link else 0,
-        ),
-        outbox={
-            **{f"waiting_{kind}": n for kind, n in counts.waiting.items()},
-            **{f"delivered_{kind}": n for kind, n in counts.delivered.items()},
-            **{f"dropped_{kind}": n for kind, n in counts.dropped_for_room.items()},
-            **{f"expired_{kind}": n for kind, n in counts.dropped_expired.items()},
-            **{f"refused_{kind}": n for kind, n in counts.refused.items()},
+    facts = health_facts(snapshot.decision, snapshot.clock, snapshot.slots.left, snapshot.outbox)
+    problems = list(facts["problems"])
+    if condition is not None:
+        problems.extend(f"{job}: {text}" for job, text in condition.faults.items())
+        if not condition.link.connected:
+            problems.append(f"mqtt: {condition.link.problem}")
+    return fill(
+        schemas.HealthAnswer,
+        facts,
+        {
+            "at": snapshot.at,
+            "clock": snapshot.clock,
+            "agent_version": __version__,
+            "data_age_s": data_age_s(snapshot, now),
+            "cycle_s": rounded(condition.cycle_s, 3) if condition else None,
+            "updated_at": condition.updated_at if condition else None,
+            "mqtt": schemas.MqttAnswer(
+                connected=link.connected if link else False,
+                version=link.version if link else "",
+                problem=link.problem if link else "",
+                connections=link.connections if link else 0,
+            ),
+            "outbox": outbox_figures(snapshot.outbox, delivered=True),
+            "disk_free_bytes": snapshot.disk_free,
+            "sensors": tuple(sensor(reading, snapshot, now) for reading in snapshot.readings),
+            "problems": tuple(problems),
         },
-        disk_free_bytes=snapshot.disk_free,
-        sensors=tuple(sensor(reading, snapshot, now) for reading in snapshot.readings),
-        rules_unknown=() if snapshot.decision is None else snapshot.decision.unknown,
-        problems=problems(snapshot, condition),
     )
 
 
@@ -254,21 +234,6 @@ def data_age_s(snapshot: Snapshot, now: datetime) -> int | None:
         if known is None or known.source is Source.CLIMATOLOGY
         else int((now - known.origin).total_seconds())
     )
-
-
-def problems(snapshot: Snapshot, condition: ServiceStatus | None) -> tuple[str, ...]:
-    """What is not as it should be, in words; empty is well."""
-    forecast = snapshot.forecast
-    found = list(forecast.notes) if forecast else [reason(snapshot) or ""]
-    if snapshot.clock == "untrusted":
-        found.append("the clock is behind times that have surely passed")
-    if snapshot.slots.left is not None:
-        found.append(f"release {snapshot.slots.left.release} was left: {snapshot.slots.left.why}")
-    if condition is not None:
-        found.extend(f"{job}: {text}" for job, text in condition.faults.items())
-        if not condition.link.connected:
-            found.append(f"mqtt: {condition.link.problem}")
-    return tuple(found)
 
 
 def _slot(slot: ReleaseRef | None) -> schemas.SlotAnswer | None:

@@ -8,8 +8,8 @@ from edge_agent.agronomy.crops import CROPS
 from edge_agent.alerts import texts
 from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES
+from edge_agent.core.agent_facts import forecast_reason
 from edge_agent.messages.status import TARGET_TOPICS
-from edge_agent.web.api import serialize
 from edge_agent.web.page.chart import Chart, Hour, Limit, draw
 from edge_agent.web.page.context import section, table
 from edge_agent.web.page.html import Markup, tag
@@ -25,7 +25,7 @@ def ahead(context: PageContext) -> Markup:
     """The next 48 hours as charts and tables."""
     words, forecast = context.words, context.snapshot.forecast
     if forecast is None:
-        why = serialize.reason(context.snapshot) or ""
+        why = forecast_reason(context.snapshot.decision) or ""
         return section("ahead", words("ahead"), tag("p", words("no_forecast", words.reason(why))))
     charts = []
     for name, word in TARGET_TOPICS.items():

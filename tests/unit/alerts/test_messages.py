@@ -19,11 +19,13 @@ from edge_agent.alerts.evaluation import RuleDecision
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract import schema
+from edge_agent.core.agent_facts import release_facts
 from edge_agent.messages import backfill, payloads, status
 from edge_agent.messages.locale import Locale
 from edge_agent.messages.message import Kind, Message
 from edge_agent.observations import export
 from edge_agent.settings import Action, Device, Rule
+from edge_agent.updates.slots import LeftRelease
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import manifest
 from tests.fakes.tuned import tuning_of
@@ -108,14 +110,14 @@ def every_message() -> list[tuple[str, Message]]:
         *(("alert-event", messages.event_message(VOICE, RULE, verdict(edge))) for edge in Edge),
         ("alert-event", messages.retired_messages(VOICE, latch)[0]),
         ("advice", messages.advice_message(VOICE, "tomato", ADVICE)),
-        ("model", status.model_message(VOICE, None, "0.1.0")),
+        ("model", status.model_message(VOICE, release_facts(None, None, None), "0.1.0")),
         (
             "model",
             status.model_message(
-                VOICE, RELEASE, "0.1.0", tuning=TUNING, left_release=6, left_reason="it left"
+                VOICE, release_facts(RELEASE, TUNING, LeftRelease(6, "ab", "it left")), "0.1.0"
             ),
         ),
-        ("health", status.health_message(VOICE, **facts)),
+        ("health", status.health_message(VOICE, facts)),
         ("fresh", status.fresh_message(VOICE, NOW, timedelta(hours=6))),
         ("fresh", status.fresh_message(VOICE, None, timedelta(hours=6))),
         ("history", status.history_message(VOICE, export.identity(Device()), OWN)),
@@ -124,13 +126,15 @@ def every_message() -> list[tuple[str, Message]]:
 
 def test_the_release_is_told_with_what_is_the_farms_own() -> None:
     """Targets that are corrected, newest hour of the history, the gate's figures; else null."""
-    told = body(status.model_message(VOICE, RELEASE, "0.1.0", tuning=TUNING))["tuned"]
+    release = release_facts(RELEASE, TUNING, None)
+    told = body(status.model_message(VOICE, release, "0.1.0"))["tuned"]
     assert told == {
         "targets": ["air_temperature_c", "relative_humidity_pct"],
         "trained_to": "2026-05-31T23:00:00Z",
         "scores": TUNING.scores,
     }
-    assert body(status.model_message(VOICE, RELEASE, "0.1.0"))["tuned"] is None
+    release = release_facts(RELEASE, None, None)
+    assert body(status.model_message(VOICE, release, "0.1.0"))["tuned"] is None
 
 
 @pytest.mark.parametrize("kind", payloads.SCHEMAS)

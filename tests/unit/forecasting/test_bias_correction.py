@@ -11,7 +11,7 @@ import pytest
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from edge_agent.forecasting import bias_correction
 from edge_agent.forecasting.bias_correction import MOST, NARROWEST, estimate
-from edge_agent.forecasting.verification import BLOCK_H, SUMS, TALLY_SHAPE, hour_of
+from edge_agent.forecasting.verification import BLOCK_H, SUMS, TALLY_SHAPE, block_of
 from tests.fakes import forecasts
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ def days(
     cell += [0.0] * 6 if kma is None else [n, n * mean, n * square, 0.0, n * kma**2, n * both]
     tally = np.broadcast_to(np.array(cell), TALLY_SHAPE)
     assert len(cell) == len(SUMS)
-    newest = hour_of(NOW) // BLOCK_H
+    newest = block_of(NOW)
     return {newest - back: tally for back in range(1, 4 * count + 1)}
 
 
@@ -69,7 +69,7 @@ def test_bias_is_bounded() -> None:
 
 def test_old_bias_decays() -> None:
     """After two months of no bias a bias of before is all but forgotten (A1)."""
-    newest = hour_of(NOW) // BLOCK_H
+    newest = block_of(NOW)
     old = {newest - 240 + i: tally for i, tally in enumerate(days(30, 3.0, 1.0).values())}
     both = old | days(30, 0.0, 1.0)
     assert 0.1 < estimate(both, NOW).bias.max() < 1.3

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from edge_agent.contract.hours import hour_of
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from edge_agent.forecasting import verification
 from edge_agent.forecasting.verification import (
@@ -55,7 +56,7 @@ def sums(tally: np.ndarray, lead: int, target: int = 0) -> dict[str, float]:
 
 def test_errors_are_summed_by_lead() -> None:
     """Observed minus said, each at the lead at which it was said; covered when inside (V1)."""
-    block = verification.hour_of(START) // BLOCK_H
+    block = hour_of(START) // BLOCK_H
     known = truth(20.0, 21.0, 22.0, 23.0, 24.0, 25.0)
     tally = verification.tally(
         block, [kept(START - 2 * HOUR, 22.0), kept(START - HOUR, 21.0)], known
@@ -75,7 +76,7 @@ def test_errors_are_summed_by_lead() -> None:
 
 def test_missing_hours_are_not_scored() -> None:
     """Neither where nothing was observed nor where nothing was foreseen (V4)."""
-    block = verification.hour_of(START) // BLOCK_H
+    block = hour_of(START) // BLOCK_H
     tally = verification.tally(block, [kept(START - HOUR, 22.0)], truth(np.nan, 21.0))
     assert sums(tally, 1)["count"] == 0
     assert sums(tally, 2)["count"] == 1
@@ -86,9 +87,7 @@ def test_guidance_is_compared_on_hours_that_both_foresaw() -> None:
     """Pairs count where the guidance gave a value, with the errors of both."""
     one = kept(START - HOUR, 22.0)
     one.values[0, 1, verification.PARTS.index("guidance")] = 20.0
-    tally = verification.tally(
-        verification.hour_of(START) // BLOCK_H, [one], truth(20.0, 21.0, 22.0)
-    )
+    tally = verification.tally(hour_of(START) // BLOCK_H, [one], truth(20.0, 21.0, 22.0))
     found = sums(tally, 2)
     assert (found["pairs"], found["pair"], found["guidance"], found["product"]) == (1, -1, 1, -1)
     assert sums(tally, 1)["pairs"] == 0
@@ -156,7 +155,7 @@ def test_record_gives_back_what_was_written(track: VerificationStore) -> None:
     assert np.array_equal(found.values, first.values, equal_nan=True)
     assert (found.origin, found.source) == (START, "sensor:outdoor")
     tally = np.arange(np.prod(TALLY_SHAPE), dtype=np.float64).reshape(TALLY_SHAPE)
-    block = verification.hour_of(START) // BLOCK_H
+    block = hour_of(START) // BLOCK_H
     track.put_tallies({(block, "sensor:outdoor"): tally * 0})
     track.put_tallies({(block, "sensor:outdoor"): tally})
     assert np.array_equal(track.tallies(START)[block, "sensor:outdoor"], tally)
@@ -167,7 +166,7 @@ def test_record_gives_back_what_was_written(track: VerificationStore) -> None:
 def test_record_forgets(track: VerificationStore) -> None:
     """After the days it is to keep, nothing is left."""
     track.put_past_forecast(kept(START, 20.0))
-    block = verification.hour_of(START) // BLOCK_H
+    block = hour_of(START) // BLOCK_H
     track.put_tallies({(block, "x"): np.ones(TALLY_SHAPE)})
     track.put_rule_scores({(START, "a"): (0.25, True)})
     track.prune(START + timedelta(days=4))

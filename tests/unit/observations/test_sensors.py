@@ -11,7 +11,7 @@ from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.units import UNITS, convert
 from edge_agent.observations import sensors
-from edge_agent.observations.json_path import find
+from edge_agent.observations.codecs import find
 from edge_agent.observations.sensors import Sample
 from edge_agent.settings import Sensor
 from tests.fakes.forecasts import NOW
@@ -42,7 +42,7 @@ def sensor(**keys: object) -> Sensor:
 )
 def test_reads_the_shapes_in_use(path: str, payload: bytes, value: float) -> None:
     """JSON by path, and raw numbers."""
-    assert sensors.read(sensor(field=path), payload, NOW) == Sample(NOW, value)
+    assert sensors.read(sensor(field=path), payload, NOW) == [Sample(NOW, value)]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_refuses_a_long_payload() -> None:
 def test_event_time(raw: str, seconds: int) -> None:
     """The payload's own time counts, whatever its form (S2)."""
     payload = f'{{"t": 20, "at": {raw}}}'.encode()
-    read = sensors.read(sensor(field="t", time_field="at"), payload, NOW)
+    (read,) = sensors.read(sensor(field="t", time_field="at"), payload, NOW)
     assert read.at == NOW + timedelta(seconds=seconds)
 
 

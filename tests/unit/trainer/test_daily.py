@@ -21,10 +21,10 @@ from tests.fakes.weather import STATION, record
 from trainer import daily
 from trainer.depot.release_log import ReleaseLog
 from trainer.evaluation import run_folder
+from trainer.evaluation.run_folder import LEFT_OUT, UNUSED
 from trainer.gate import gate
 from trainer.site_corrections import all_farms
 from trainer.training import candidate
-from trainer.training.lineage import LEFT_OUT, UNUSED
 from trainer.workspace.journal import Journal, Page
 from trainer.workspace.s3_errors import Away
 from trainer.workspace.workspace import Workspace

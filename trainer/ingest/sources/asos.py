@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 
 from edge_agent.contract.errors import BadData, ProtocolFault
+from edge_agent.contract.hours import KST
 from trainer.ingest.sources import envelope
 from trainer.ingest.sources.kma import NAMES, QC_FIELDS, TIME_FIELD, read_time
 
@@ -24,7 +25,6 @@ PAGE_ROWS: Final = 999
 """Most rows a request may ask for; 1000 is answered with error 99."""
 
 KEY_FIELD: Final = "serviceKey"
-KST: Final = timezone(timedelta(hours=9))
 _TITLE: Final = "ASOS hourly service"
 _FIELDS: Final = (TIME_FIELD, "stnId", *NAMES, *QC_FIELDS.values())
 

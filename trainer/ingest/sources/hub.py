@@ -16,13 +16,14 @@ Near real time, so the source of `trainer relay`. Rules, numbered as the tests n
 from __future__ import annotations
 
 import re
-from datetime import timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import polars as pl
 
 from edge_agent.contract.errors import ProtocolFault, Refused
+from edge_agent.contract.hours import KST
 from trainer.ingest.sources.envelope import clean
 from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
 from trainer.ingest.sources.kma import QC_FIELDS, TIME_FIELD, YEARS
@@ -43,7 +44,6 @@ SPAN_DAYS: Final = 30
 _TITLE: Final = "API hub"
 _PATH: Final = "/kma_sfctm3.php"
 _STATIONS_AT_ONCE: Final = 25
-_KST: Final = timezone(timedelta(hours=9))
 _COLUMNS: Final = 46
 _RN_JUN: Final = 17
 _FIELDS: Final = {
@@ -112,8 +112,8 @@ def parse(body: bytes, status: int) -> pl.DataFrame:
 def query(stations: Sequence[int], start: datetime, end: datetime) -> dict[str, str]:
     """Query fields for the hours `start` to `end`, both included (aware times)."""
     return {
-        "tm1": f"{start.astimezone(_KST):%Y%m%d%H%M}",
-        "tm2": f"{end.astimezone(_KST):%Y%m%d%H%M}",
+        "tm1": f"{start.astimezone(KST):%Y%m%d%H%M}",
+        "tm2": f"{end.astimezone(KST):%Y%m%d%H%M}",
         "stn": ":".join(map(str, stations)),
         "help": "0",
     }

@@ -32,6 +32,7 @@ import polars as pl
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.hours import KOREA_OFFSET_H
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.contract.solar import cos_zenith_table
 
@@ -68,7 +69,6 @@ COLUMNS: Final = (TIME, *schema.OBSERVED, *(flag_column(name) for name in schema
 YEARS: Final = (1900, 2100)
 """Years that a time may lie in; KMA's records begin in 1904."""
 
-_KST_HOURS: Final = 9
 _METRES_PER_VS: Final = 10.0
 _WINTER: Final = (11, 12, 1, 2, 3)
 _SUM_HOURS: Final = 3
@@ -107,7 +107,7 @@ def tidy(rows: pl.DataFrame, site: Site) -> pl.DataFrame:
     frame = _read_fields(frame).with_columns(_rain())
     frame = _night(frame, blank_at_night, site)
     return frame.select(
-        (pl.col(TIME_FIELD) - pl.duration(hours=_KST_HOURS))
+        (pl.col(TIME_FIELD) - pl.duration(hours=KOREA_OFFSET_H))
         .dt.replace_time_zone("UTC")
         .cast(schema.TIME_DTYPE)
         .alias(TIME),
@@ -239,7 +239,7 @@ def _rain() -> list[pl.Expr]:
 
 
 def _night(frame: pl.DataFrame, names: list[str], site: Site) -> pl.DataFrame:
-    utc = frame[TIME_FIELD].dt.offset_by(f"-{_KST_HOURS}h")
+    utc = frame[TIME_FIELD].dt.offset_by(f"-{KOREA_OFFSET_H}h")
     table = cos_zenith_table(site.latitude, site.longitude)
     height = table[utc.dt.ordinal_day().to_numpy() - 1, utc.dt.hour().to_numpy()]
     night = pl.lit(pl.Series(np.asarray(height) <= 0.0))

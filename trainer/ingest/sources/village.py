@@ -8,7 +8,6 @@ both mean that there is nothing (any more, or yet). What the values mean: `sourc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,6 +15,7 @@ import polars as pl
 
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import ProtocolFault
+from edge_agent.contract.hours import KST
 from trainer.ingest.sources import envelope
 from trainer.ingest.sources.kma import YEARS
 
@@ -28,7 +28,6 @@ NAME: Final = "village"
 KEY_FIELD: Final = "serviceKey"
 _TITLE: Final = "village forecast service"
 _ROWS: Final = 1000
-_KST: Final = timezone(timedelta(hours=9))
 _NOTHING: Final = "최근"
 _LONG: Final = ("issue", "valid", "category", "value")
 
@@ -133,7 +132,7 @@ def fetch(service: Service, operation: str, cell: Cell, issue: datetime) -> list
 
 def query(cell: Cell, issue: datetime, page: int = 1) -> dict[str, str]:
     """Query fields of one page."""
-    local = issue.astimezone(_KST)
+    local = issue.astimezone(KST)
     return {
         "numOfRows": str(_ROWS),
         "pageNo": str(page),

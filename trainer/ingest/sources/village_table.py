@@ -18,6 +18,7 @@ import polars as pl
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import ProtocolFault
+from edge_agent.contract.hours import KOREA_OFFSET_H
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from trainer.ingest.sources.envelope import clean
 
@@ -134,4 +135,8 @@ def _wide(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
 
 
 def _utc(name: str) -> pl.Expr:
-    return (pl.col(name) - pl.duration(hours=9)).dt.replace_time_zone("UTC").cast(schema.TIME_DTYPE)
+    return (
+        (pl.col(name) - pl.duration(hours=KOREA_OFFSET_H))
+        .dt.replace_time_zone("UTC")
+        .cast(schema.TIME_DTYPE)
+    )

@@ -16,11 +16,11 @@ from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, LOSSES, lead_sli
 from trainer.gate import rules_champion
 from trainer.gate.attempts import ALPHA
 from trainer.gate.decision import Decision, Terms, conclude
-from trainer.gate.resampled_sums import Board, Finding
+from trainer.gate.resampled_sums import Finding, ResampledSums
 from trainer.gate.rules_champion import Route
 
 if TYPE_CHECKING:
-    from trainer.evaluation.daily_sums import Evidence
+    from trainer.evaluation.daily_sums import DailySums
 
 TERMS = Terms(
     run="new",
@@ -40,7 +40,7 @@ TERMS = Terms(
 )
 
 
-def judge(found: Evidence, **changes: object) -> Decision:
+def judge(found: DailySums, **changes: object) -> Decision:
     """The verdict on evidence."""
     return conclude(msgspec.structs.replace(TERMS, **changes), daily_sums.to_bytes(found))
 
@@ -62,9 +62,9 @@ def test_two_hundred_equal_pairs_are_hardly_ever_called_better() -> None:
     """At most 5 % of A/A pairs pass the superiority route by either target."""
     passed = 0
     for seed in range(200):
-        board = Board(pair(seed, days=180 + seed), seed)
+        sums = ResampledSums(pair(seed, days=180 + seed), seed)
         routes = [
-            rules_champion.compare(board, target, alpha=ALPHA, same_recipe=True, live="it")[0]
+            rules_champion.compare(sums, target, alpha=ALPHA, same_recipe=True, live="it")[0]
             for target in TARGETS
         ]
         passed += Route.BETTER in routes

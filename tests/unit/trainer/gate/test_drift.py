@@ -21,7 +21,7 @@ from trainer.evaluation.daily_sums import (
     CHAMPION,
     DAMPED,
     LOSSES,
-    Evidence,
+    DailySums,
     from_bytes,
     to_bytes,
 )
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _newest(factor: float, weather: float = 1.0, days: int = 31) -> Evidence:
+def _newest(factor: float, weather: float = 1.0, days: int = 31) -> DailySums:
     """The newest days of the same year's weather, the model's squared error times a factor."""
     whole = pair(1)
-    found = Evidence(date(2018, 12, 31 - days + 1), days)
+    found = DailySums(date(2018, 12, 31 - days + 1), days)
     for key, sums in whole.losses.items():
         mean = np.tile(sums.mean(axis=0), (days, 1))
         mean[:, 3] *= weather * (factor if key[2] == CHALLENGER else 1.0)

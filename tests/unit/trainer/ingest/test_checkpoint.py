@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.contract.errors import StorageError
-from trainer.ingest import checkpoint, gap_plan
+from edge_agent.contract.hours import hour_of, time_of
+from trainer.ingest import checkpoint
 from trainer.ingest.checkpoint import Ledger
 from trainer.workspace.store import MemoryStore
 
@@ -40,7 +41,7 @@ def test_long_gaps_take_little_room() -> None:
 
 def test_absent_hours_wait_and_arrived_ones_are_forgotten() -> None:
     """An hour that an answer lacked waits a day; one that came is no longer absent."""
-    hour = gap_plan.hour_of(gap_plan.moment_of(0).replace(year=2026, month=5, day=1))
+    hour = hour_of(time_of(0).replace(year=2026, month=5, day=1))
     memory = Ledger()
     memory.note([hour, hour + 1], {hour + 1}, DAY)
     assert memory.absent == {hour: (1, DAY)}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.contract.hours import hour_of, time_of
 from trainer.ingest import gap_plan
 
 
@@ -32,8 +33,8 @@ def test_p1_a_korean_day_begins_at_fifteen_utc() -> None:
     """Its 24 labels run from 00 to 23 h KST."""
     hours = gap_plan.hours_of(date(2024, 2, 28), date(2024, 3, 1))
     assert len(hours) == 72
-    assert gap_plan.moment_of(hours[0]) == datetime(2024, 2, 27, 15, tzinfo=UTC)
-    assert gap_plan.moment_of(hours[-1]) == datetime(2024, 3, 1, 14, tzinfo=UTC)
+    assert time_of(hours[0]) == datetime(2024, 2, 27, 15, tzinfo=UTC)
+    assert time_of(hours[-1]) == datetime(2024, 3, 1, 14, tzinfo=UTC)
     assert len(gap_plan.hours_of(date(2024, 3, 1), date(2024, 2, 28))) == 0
 
 
@@ -45,7 +46,7 @@ def test_p2_what_is_there_or_waits_is_not_asked() -> None:
 
 def test_p3_waits_grow_and_end_for_recent_hours() -> None:
     """Asked 1, 2, 4, ... days later; after seven asks the hour is not coming."""
-    hour = gap_plan.hour_of(datetime(2026, 5, 1, 3, tzinfo=UTC))
+    hour = hour_of(datetime(2026, 5, 1, 3, tzinfo=UTC))
     day, waits = date(2026, 5, 2), []
     for times in range(1, 10):
         due = gap_plan.next_ask(hour, times, day)
@@ -58,7 +59,7 @@ def test_p3_waits_grow_and_end_for_recent_hours() -> None:
 
 def test_p3_old_hours_are_given_up_sooner() -> None:
     """An hour of years ago is asked for three times in all."""
-    hour = gap_plan.hour_of(datetime(2016, 5, 1, 3, tzinfo=UTC))
+    hour = hour_of(datetime(2016, 5, 1, 3, tzinfo=UTC))
     assert gap_plan.next_ask(hour, 1, date(2026, 5, 2)) == date(2026, 5, 9)
     assert gap_plan.next_ask(hour, 2, date(2026, 5, 9)) == date(2026, 6, 8)
     assert gap_plan.next_ask(hour, 3, date(2026, 6, 8)) is None
@@ -80,7 +81,7 @@ def test_p4_windows_cover_exactly_and_minimally(hours: set[int]) -> None:
     found = gap_plan.windows(np.array(sorted(hours), dtype=np.int64))
     assert [hour for window in found for hour in window.hours] == sorted(hours)
     for window in found:
-        assert gap_plan.hour_of(window.end) - gap_plan.hour_of(window.start) < gap_plan.WINDOW_HOURS
+        assert hour_of(window.end) - hour_of(window.start) < gap_plan.WINDOW_HOURS
     # Starts further apart than a window cannot share one: their number is a lower bound.
     starts = [int(window.hours[0]) for window in found]
     gaps = [later - first for first, later in pairwise(starts)]

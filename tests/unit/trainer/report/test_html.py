@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.report.html import LONGEST_WORD, table, verdict
+from trainer.report.html import LONGEST_WORD, decision, table
 
 
 def test_columns_of_words_stand_left_with_their_heads() -> None:
@@ -28,6 +28,6 @@ def test_long_words_may_be_broken() -> None:
 
 def test_figures_of_a_decision_are_told_as_they_are() -> None:
     """A difference of a millionth is not 0.000, and yes is not True."""
-    made = verdict("stable", {"passed": False, "terms": {"parity": 3.5e-6, "same": True}})
+    made = decision("stable", {"passed": False, "terms": {"parity": 3.5e-6, "same": True}})
     assert '<td class="words">3.5e-06</td>' in made
     assert '<td class="words">yes</td>' in made

@@ -18,7 +18,7 @@ from tests.fakes.trained import AS_OF, make_workspace
 from trainer import cli
 from trainer.evaluation import run_folder
 from trainer.report import facts as facts_module
-from trainer.report import report
+from trainer.report import scores
 from trainer.report.report import build
 from trainer.workspace.workspace import Workspace
 
@@ -157,9 +157,9 @@ def test_many_stations_are_thinned_without_losing_an_hour_of_the_day(
     """With few pairs allowed, every hour of the day still has origins."""
     monkeypatch.setattr(facts_module, "MOST_PAIRS", 3000)
     facts = facts_module.collect(bench.workspace, bench.workspace.runs / "20211231-first")
-    assert facts.unseen.every > 1
-    assert len(facts.unseen.pairs) <= 3000
-    assert set(facts.unseen.pairs.origins % 24) == set(range(24))
+    assert facts.day_ahead.every > 1
+    assert len(facts.day_ahead.pairs) <= 3000
+    assert set(facts.day_ahead.pairs.origins % 24) == set(range(24))
 
 
 def _call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -192,7 +192,7 @@ def test_what_a_farm_lacks_is_told_where_it_was_measured(bench: Bench) -> None:
     measured = msgspec.structs.replace(
         metrics, lacking={key: {"wind": 7.654, "all but humidity": 8.765} for key in TARGETS}
     )
-    text = _Seen(report._lacking(measured)).text
+    text = _Seen(scores.lacking(measured)).text
     for word in ("nothing", "wind", "7.654", "all but humidity", "8.765"):
         assert word in text
-    assert report._lacking(msgspec.structs.replace(metrics, lacking={})) == ""
+    assert scores.lacking(msgspec.structs.replace(metrics, lacking={})) == ""

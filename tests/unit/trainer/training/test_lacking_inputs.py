@@ -19,11 +19,11 @@ from tests.fakes.trained import AS_OF, WHEN, make_workspace, shrink, train
 from tests.fakes.weather import FIRST, SITE, STATION, kma_record, record
 from trainer import setup
 from trainer.evaluation import dataset, run_folder
+from trainer.evaluation.run_folder import LEFT_OUT, UNUSED
 from trainer.gate import gate
 from trainer.ingest.sources.kma import tidy
 from trainer.report import report
 from trainer.training import candidate, fit, stacking
-from trainer.training.lineage import LEFT_OUT, UNUSED
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

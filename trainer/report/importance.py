@@ -1,8 +1,4 @@
-"""Diagnostics that a report draws beyond the scores of `metrics_*`. Pure.
-
-Vectors have one entry a forecast; rows with NaN truth are left out before by the caller, except
-where a function says otherwise.
-"""
+"""Permutation importance of groups of inputs. Pure."""
 
 from __future__ import annotations
 
@@ -16,34 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_agent.system.ports import Predictor
-
-
-def interval_coverage(
-    truth: np.ndarray, quantiles: np.ndarray, levels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Nominal and observed shares of every central interval that the levels form, ascending.
-
-    Args:
-        truth: Shape (N,), finite.
-        quantiles: Shape (N, Q).
-        levels: Shape (Q,), symmetric about one half.
-    """
-    half = len(levels) // 2
-    inside = (truth[:, None] >= quantiles[:, :half]) & (
-        truth[:, None] <= quantiles[:, ::-1][:, :half]
-    )
-    return (1.0 - 2.0 * levels[:half])[::-1], inside.mean(axis=0)[::-1]
-
-
-def cell_rmse(error: np.ndarray, season: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """RMSE by season and three-hour block: shape (4, 8), NaN = no rows; NaN errors are left out."""
-    known = np.isfinite(error)
-    index = season[known] * 8 + block[known]
-    counts = np.bincount(index, minlength=32)
-    sums = np.bincount(index, error[known] ** 2, minlength=32)
-    means = np.divide(sums, counts, out=np.full(32, np.nan), where=counts > 0)
-    rmse: np.ndarray = np.sqrt(means).reshape(4, 8)
-    return rmse
 
 
 _GROUPS: Final = {
@@ -83,13 +51,13 @@ def importance(
         seed: Of the shuffles.
     """
     order = np.random.default_rng(seed).permutation(len(matrix))
-    whole = _rmse(predictor.predict(matrix), truth)
-    found = {}
+    unshuffled = _rmse(predictor.predict(matrix), truth)
+    gains = {}
     for group, columns in group_columns().items():
         shuffled = matrix.copy()
         shuffled[:, columns] = matrix[order][:, columns]
-        found[group] = _rmse(predictor.predict(shuffled), truth) - whole
-    return found
+        gains[group] = _rmse(predictor.predict(shuffled), truth) - unshuffled
+    return gains
 
 
 def _rmse(forecast: np.ndarray, truth: np.ndarray) -> float:

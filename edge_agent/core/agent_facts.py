@@ -1,0 +1,94 @@
+"""Values that the agent's messages, its REST answers and its page have in common. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edge_agent.agronomy.irrigation import NoAdvice
+from edge_agent.contract.forecast import Forecast
+from edge_agent.core import cycle
+from edge_agent.messages.status import tuned_of
+
+if TYPE_CHECKING:
+    from edge_agent.contract.clock_state import ClockState
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.contract.site_correction import Tuning
+    from edge_agent.core.cycle import Decision
+    from edge_agent.mqtt.outbox import Counts
+    from edge_agent.updates.slots import LeftRelease
+
+
+def health_facts(
+    decision: Decision | None, clock: ClockState, left: LeftRelease | None, counts: Counts
+) -> dict[str, Any]:
+    """Values by the keys of `payloads.HealthPayload`, as far as the arguments tell them.
+
+    Args:
+        decision: Of the last cycle; None before the first.
+        clock: How far the time can be trusted.
+        left: The release that this device went back from, or None.
+        counts: How the outbox stands.
+    """
+    forecast = None if decision is None else decision.forecast
+    known = forecast if isinstance(forecast, Forecast) else None
+    reason = forecast_reason(decision)
+    problems = list(known.notes) if known else [reason or ""]
+    if clock == "untrusted":
+        problems.append("the clock is behind times that have surely passed")
+    if left is not None:
+        problems.append(f"release {left.release} was left: {left.why}")
+    advice = None if decision is None else decision.advice
+    return {
+        "forecast_source": known.source.value if known else None,
+        "forecast_reason": reason,
+        "outbox": outbox_figures(counts),
+        "alerts_raised": () if decision is None else cycle.raised(decision),
+        "rules_unknown": () if decision is None else decision.unknown,
+        "advice_reason": advice.reason if isinstance(advice, NoAdvice) else None,
+        "problems": tuple(problems),
+    }
+
+
+def release_facts(
+    manifest: Manifest | None, tuning: Tuning | None, left: LeftRelease | None
+) -> dict[str, Any]:
+    """Values by the keys of `payloads.ModelPayload`, and `lineage`.
+
+    Args:
+        manifest: Of the release that runs; None before the first install.
+        tuning: What it holds for this farm alone.
+        left: The release that this device went back from.
+    """
+    return {
+        "release": manifest.release if manifest else None,
+        "channel": manifest.channel if manifest else None,
+        "created_at": manifest.created_at if manifest else None,
+        "feature_digest": manifest.features.digest if manifest else None,
+        "versions": {n: m.version for n, m in manifest.models.items()} if manifest else {},
+        "scores": manifest.scores if manifest else {},
+        "lineage": manifest.lineage if manifest else {},
+        "reason": manifest.reason if manifest else None,
+        "left_release": left.release if left else None,
+        "left_reason": left.why if left else None,
+        "tuned": tuned_of(tuning),
+    }
+
+
+def outbox_figures(counts: Counts, *, delivered: bool = False) -> dict[str, int]:
+    """Messages by fate and class; those delivered only on request."""
+    fates = {
+        "waiting": counts.waiting,
+        "delivered": counts.delivered if delivered else {},
+        "dropped": counts.dropped_for_room,
+        "expired": counts.dropped_expired,
+        "refused": counts.refused,
+    }
+    return {f"{fate}_{kind}": n for fate, by_kind in fates.items() for kind, n in by_kind.items()}
+
+
+def forecast_reason(decision: Decision | None) -> str | None:
+    """Why there is no forecast; None where there is one."""
+    if decision is None:
+        return "the first hour is being worked"
+    forecast = decision.forecast
+    return None if isinstance(forecast, Forecast) else forecast.reason

@@ -1,0 +1,103 @@
+"""Daily sums over the stations of a period, each release on its own normals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_agent.contract.errors import BadData
+from edge_agent.contract.schema import TARGETS
+from trainer.evaluation.daily_sums import CHALLENGER, DailySums
+from trainer.evaluation.dataset import gather, scoring_pairs
+from trainer.evaluation.hindcast import hindcast, normals_of, station_series
+from trainer.evaluation.holdout import origin_step
+from trainer.evaluation.holdout_scores import SCORED_LEADS
+from trainer.evaluation.paired_scores import PairedScores
+from trainer.workspace.stations import by_terrain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    import polars as pl
+
+    from trainer.evaluation.dataset import StationSeries
+    from trainer.evaluation.hindcast import ReleaseModels
+    from trainer.workspace.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Which hours are scored.
+
+    Attributes:
+        stations: KMA numbers.
+        start: First origin, UTC.
+        end: Newest observation that counts, UTC.
+        trained_to: End of the training targets; normal rates of events come from before it.
+        damped: Target -> lead -> the two shares of the damped anomaly, from training hours.
+    """
+
+    stations: tuple[int, ...]
+    start: datetime
+    end: datetime
+    trained_to: datetime
+    damped: Mapping[str, Mapping[int, tuple[float, float]]]
+
+    @property
+    def every(self) -> int:
+        """Step between origins that are scored; see `holdout.HOLDOUT_PAIRS`."""
+        return origin_step(len(self.stations), self.start, self.end, SCORED_LEADS)
+
+
+def collect(lake: Lake, period: Period, models: Mapping[str, ReleaseModels]) -> DailySums:
+    """Sums over every station of a period.
+
+    Args:
+        lake: Observations.
+        period: Stations and hours.
+        models: By name; CHALLENGER must be among them, the references use its normals.
+
+    Raises:
+        BadData: A model has no normals of a station, or there is no hour to score.
+    """
+    sums = DailySums.spanning(period.start, period.end)
+    for number in period.stations:
+        frame = lake.observations(number, end=period.end)
+        if frame.height:
+            _add_station(sums, period, models, number, frame)
+    if not sums.losses:
+        raise BadData(
+            f"no hour between {period.start:%Y-%m-%d} and {period.end:%Y-%m-%d} can be judged"
+        )
+    return sums
+
+
+def _add_station(
+    sums: DailySums,
+    period: Period,
+    models: Mapping[str, ReleaseModels],
+    number: int,
+    frame: pl.DataFrame,
+) -> None:
+    def prepared(name: str) -> StationSeries:
+        return station_series(models[name].manifest, number, frame, f"the {name}")
+
+    series = prepared(CHALLENGER)
+    pairs = scoring_pairs([series], period.start, period.end, SCORED_LEADS, period.every)
+    if len(pairs) == 0:
+        return
+    matrix = gather([series], pairs)
+    hindcasts = {}
+    for name, release in models.items():
+        inputs = matrix
+        # Preparing is most of the work, and two releases mostly share their normals.
+        if normals_of(release.manifest, number, f"the {name}") != series.place.normals:
+            inputs = gather([prepared(name)], pairs)
+        hindcasts[name] = hindcast(release, inputs, pairs.leads)
+    terrains = by_terrain(period.stations).items()
+    slices = (f"station:{number}", *(terrain for terrain, here in terrains if number in here))
+    PairedScores(series, pairs, matrix, period.damped, period.trained_to, slices).add_to(
+        sums,
+        {target: {name: found[target] for name, found in hindcasts.items()} for target in TARGETS},
+    )
