@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.web.page.html import Markup, join, tag
+from edge_agent.system.html import Markup, join, tag
 from tests.fakes.fleet import per_second, returns
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def _cycle_s(farm: ShownFarm) -> float:
     farm.clock.advance(60)
     begun = time.perf_counter()
     farm.decision = farm.runtime.run_cycle()[0]
-    farm.board.look(farm.runtime, farm.decision)
+    farm.snapshots.update(farm.runtime, farm.decision)
     return time.perf_counter() - begun
 
 
@@ -69,12 +69,19 @@ def main(seconds: float, rate: float) -> None:
             _cycle_s(farm)
         before = _rss_mb()
         from edge_agent.settings import Web
+        from edge_agent.web.app import Application
         from edge_agent.web.server import serving
 
         with serving(
-            Web(port=0), board=farm.board, clock=SystemClock(),
-            database=Path(folder) / DATABASE, token=lambda: None, ask=farm.ask,
-        ) as port:  # fmt: skip
+            Web(port=0),
+            Application(
+                snapshots=farm.snapshots,
+                clock=SystemClock(),
+                database=Path(folder) / DATABASE,
+                token=lambda: None,
+                ask=farm.ask,
+            ),
+        ) as port:
             assert port is not None
             client = http.client.HTTPConnection("127.0.0.1", port)
             for _ in range(20):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edge_agent.settings import Web
     from edge_agent.system.ports import Clock
     from edge_agent.web.app import Ask
-    from edge_agent.web.snapshot import SnapshotBoard
+    from edge_agent.web.snapshot import SnapshotCache
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
     from edge_agent.system.logfmt import use_logfmt
     from edge_agent.system.memory_fallback import read_into_memory
     from edge_agent.system.sd_notify import Notifier
-    from edge_agent.web.snapshot import SnapshotBoard
+    from edge_agent.web.snapshot import SnapshotCache
 
     set_up_logging(0)
     if log_format == "logfmt":
@@ -97,18 +97,18 @@ def run_service(log_format: str, config_path: Path | None) -> None:
     with InstanceLock(state) as lock:
         if not lock.held():
             raise Unavailable(f"{state}: another edge-agent runs on this folder: stop it first")
-        board = SnapshotBoard()
+        snapshots = SnapshotCache()
         with (
             closing(
                 Worker(
                     open_runtime,
                     inbox.put,
                     partial(update, config_path),
-                    board.look if first.web.port else _unseen,
+                    snapshots.update if first.web.port else _unseen,
                     alone=lock.held,
                 )
             ) as agent,
-            _web(first.web, state, board=board, clock=clock, put=inbox.put, work=agent.ask),
+            _web(first.web, state, snapshots=snapshots, clock=clock, put=inbox.put, work=agent.ask),
         ):
             ServiceLoop(
                 agent,
@@ -117,7 +117,7 @@ def run_service(log_format: str, config_path: Path | None) -> None:
                 words=Notifier(os.environ),
                 clock=clock,
                 random=random.random,
-                tell=board.tell,
+                tell=snapshots.set_service,
             ).run()
 
 
@@ -129,7 +129,7 @@ def _web(
     settings: Web,
     state: Path,
     *,
-    board: SnapshotBoard,
+    snapshots: SnapshotCache,
     clock: Clock,
     put: Callable[[Item], None],
     work: Ask,
@@ -139,13 +139,16 @@ def _web(
     # Nothing of it is loaded where it is switched off.
     from edge_agent.core.masking import WEB_CREDENTIAL
     from edge_agent.core.runtime import DATABASE
+    from edge_agent.web.app import Application
     from edge_agent.web.server import asker, serving
 
     return serving(
         settings,
-        board=board,
-        clock=clock,
-        database=state / DATABASE,
-        token=lambda: locations.secret(settings.token_file, WEB_CREDENTIAL, os.environ),
-        ask=asker(put, work),
+        Application(
+            snapshots=snapshots,
+            clock=clock,
+            database=state / DATABASE,
+            token=lambda: locations.secret(settings.token_file, WEB_CREDENTIAL, os.environ),
+            ask=asker(put, work),
+        ),
     )

@@ -1,4 +1,4 @@
-"""The WSGI application: who may ask, where it goes, how it is answered."""
+"""The WSGI application: access, routing, answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.system.ports import Clock
-    from edge_agent.web.snapshot import SnapshotBoard
+    from edge_agent.web.snapshot import SnapshotCache
 
     Start = Callable[[str, list[tuple[str, str]]], object]
     Ask = Callable[[str, bytes], tuple[bool, str] | None]
@@ -35,7 +35,7 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_GUARDS: Final = (
+_SECURITY_HEADERS: Final = (
     ("Content-Security-Policy", _POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -46,11 +46,11 @@ _GUARDS: Final = (
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
 _COMMAND: Final = "/api/commands/"
 _BY_PATH: Final = {route.path: route for route in (*ROUTES, *page_routes.ROUTES)}
-_RETRY: Final = ("Retry-After", "10")
+_RETRY_SOON: Final = ("Retry-After", "10")
 
 
 class Busy(Exception):  # noqa: N818 - named by treatment
-    """The loop did not take the request in time; it will still be worked."""
+    """The loop did not take the request in time; it works it later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _WebRequest:
     method: str
     path: str
     query: str
@@ -73,25 +73,19 @@ class _Asked:
     read: Callable[[], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    content: bytes
-    etag: str
-
-
 @dataclass(slots=True)
 class Application:
     """Answers requests, in any thread.
 
     Args:
-        board: Newest snapshot and condition.
+        snapshots: Newest snapshot and condition.
         clock: Time.
         database: The agent's database, to be read.
         token: The token now, or None where none is configured.
         ask: Has the loop work a command; see `CommandHandler.ask`, and `Busy`.
     """
 
-    board: SnapshotBoard
+    snapshots: SnapshotCache
     clock: Clock
     database: Path
     token: Callable[[], str | None]
@@ -107,107 +101,116 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         """WSGI."""
-        asked = _read(environ)
-        response = self._answer(asked)
+        request = _read(environ)
+        response = self._response(request)
         status = f"{response.status.value} {response.status.phrase}"
-        headers = [("Content-Length", str(len(response.content))), *_GUARDS, *response.headers]
+        headers = [
+            ("Content-Length", str(len(response.content))),
+            *_SECURITY_HEADERS,
+            *response.headers,
+        ]
         if response.status is not HTTPStatus.NOT_MODIFIED:
             headers.append(("Content-Type", response.media))
         start(status, headers)
-        return [] if asked.method == "HEAD" else [response.content]
+        return [] if request.method == "HEAD" else [response.content]
 
     @property
     def acts(self) -> bool:
-        """Whether changes may be asked for at all."""
+        """Whether changes may be request for at all."""
         return self._token() is not None
 
     def now(self) -> datetime:
         """UTC."""
         return self.clock.now()
 
-    def _answer(self, asked: _Asked) -> Response:
+    def _response(self, request: _WebRequest) -> Response:
         try:
-            return self._allowed(asked) or self._routed(asked)
+            return self._allowed(request) or self._routed(request)
         except NotYet:
-            return _fault(HTTPStatus.SERVICE_UNAVAILABLE, "the first hour is being worked", _RETRY)
+            return _fault(
+                HTTPStatus.SERVICE_UNAVAILABLE, "the first hour is being worked", _RETRY_SOON
+            )
         except BadData as fault:
             return _fault(HTTPStatus.BAD_REQUEST, str(fault))
         except StorageError as fault:
             _log.warning("web: %s", fault)
-            return _fault(HTTPStatus.SERVICE_UNAVAILABLE, "the disk refuses", _RETRY)
+            return _fault(HTTPStatus.SERVICE_UNAVAILABLE, "the disk refuses", _RETRY_SOON)
         except Exception:  # noqa: BLE001 - a bug in one answer must not end the thread
-            _log.exception("web: unexpected fault at %s", asked.path)
+            _log.exception("web: unexpected fault at %s", request.path)
             return _fault(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error (a bug)")
 
-    def _allowed(self, asked: _Asked) -> Response | None:
-        """What to answer to who may not ask; None for who may."""
+    def _allowed(self, request: _WebRequest) -> Response | None:
+        """The refusal of a request that is not allowed; None for one that is."""
         moment = self.clock.monotonic()
-        if not auth.is_here(asked.address) and not self._reads.take(asked.address, moment):
+        if not auth.is_here(request.address) and not self._reads.take(request.address, moment):
             return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", ("Retry-After", "1"))
-        route = _BY_PATH.get(asked.path)
-        if (route is not None and route.open) or asked.path == page_routes.LOGIN:
+        route = _BY_PATH.get(request.path)
+        if (route is not None and route.open) or request.path == page_routes.LOGIN:
             return None
-        changes = asked.path.startswith(_COMMAND)
+        changes = request.path.startswith(_COMMAND)
         token = self._token()
         if token is None:
             if changes:
                 return _fault(HTTPStatus.FORBIDDEN, "set web.token_file to change anything")
-            if auth.is_here(asked.headers.get("host", "")):
+            if auth.is_here(request.headers.get("host", "")):
                 return None
             return _fault(HTTPStatus.FORBIDDEN, "without web.token_file only as localhost")
-        return self._with_token(asked, token, changes=changes)
+        return self._with_token(request, token, changes=changes)
 
-    def _with_token(self, asked: _Asked, token: str, *, changes: bool) -> Response | None:
+    def _with_token(self, request: _WebRequest, token: str, *, changes: bool) -> Response | None:
         moment = self.clock.monotonic()
-        sent = "authorization" in asked.headers
-        if sent and self._tries.left(asked.address, moment) < 1:
-            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens", _RETRY)
-        if auth.bearer(token, asked.headers):
+        sent = "authorization" in request.headers
+        if sent and self._tries.left(request.address, moment) < 1:
+            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens", _RETRY_SOON)
+        if auth.bearer(token, request.headers):
             return None
-        if auth.by_cookie(token, asked.headers):
-            if not changes or auth.from_the_page(asked.headers):
+        if auth.by_cookie(token, request.headers):
+            if not changes or auth.from_the_page(request.headers):
                 return None
             return _fault(HTTPStatus.FORBIDDEN, "not from this device's own page")
         if sent:
-            self._tries.take(asked.address, moment)
-        if asked.path == page_routes.PAGE:
-            return _page(HTTPStatus.UNAUTHORIZED, page_routes.login(_language(asked)))
+            self._tries.take(request.address, moment)
+        if request.path == page_routes.PAGE:
+            return _page(HTTPStatus.UNAUTHORIZED, page_routes.login(_language(request)))
         asking = ("WWW-Authenticate", 'Bearer realm="farm-edge"')
         return _fault(HTTPStatus.UNAUTHORIZED, "a token is needed", asking)
 
-    def _routed(self, asked: _Asked) -> Response:
-        if asked.path == page_routes.LOGIN:
-            return self._login(asked) if asked.method == "POST" else _not_allowed("POST")
-        name = asked.path.removeprefix(_COMMAND)
-        if name != asked.path and name in COMMANDS:
-            return self._command(name, asked) if asked.method == "POST" else _not_allowed("POST")
-        route = _BY_PATH.get(asked.path)
+    def _routed(self, request: _WebRequest) -> Response:
+        if request.path == page_routes.LOGIN:
+            return self._login(request) if request.method == "POST" else _not_allowed("POST")
+        name = request.path.removeprefix(_COMMAND)
+        if name != request.path and name in COMMANDS:
+            return (
+                self._command(name, request) if request.method == "POST" else _not_allowed("POST")
+            )
+        route = _BY_PATH.get(request.path)
         if route is None:
             return _fault(HTTPStatus.NOT_FOUND, "there is nothing here; see /api/openapi.json")
-        if asked.method not in {"GET", "HEAD"}:
+        if request.method not in {"GET", "HEAD"}:
             return _not_allowed("GET, HEAD")
-        made = self._made(route, asked)
-        headers = (("ETag", made.etag), ("Cache-Control", "no-cache"))
-        if made.etag in asked.headers.get("if-none-match", ""):
+        content, etag = self._content(route, request)
+        headers = (("ETag", etag), ("Cache-Control", "no-cache"))
+        if etag in request.headers.get("if-none-match", ""):
             return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
-        return Response(HTTPStatus.OK, made.content, route.media, headers)
+        return Response(HTTPStatus.OK, content, route.media, headers)
 
-    def _made(self, route: Route, asked: _Asked) -> _Made:
-        query = _query(asked.query, route.query)
+    def _content(self, route: Route, request: _WebRequest) -> tuple[bytes, str]:
+        """The answer's bytes and their ETag."""
+        query = _query(request.query, route.query)
 
-        def make() -> _Made:
+        def make() -> tuple[bytes, str]:
             answer = route.make(self, query)
             content = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
-            return _Made(content, f'"{sha256(content).hexdigest()[:24]}"')
+            return content, f'"{sha256(content).hexdigest()[:24]}"'
 
         if route.fresh == "never":
             return make()
         second = int(self.clock.monotonic()) if route.fresh == "second" else 0
-        return self.board.once(f"{route.path} {query} {second}", make)
+        return self.snapshots.cached(f"{route.path} {query} {second}", make)
 
-    def _command(self, name: str, asked: _Asked) -> Response:
-        content = asked.read()
-        if content and asked.headers.get("content-type", "").partition(";")[0] != JSON:
+    def _command(self, name: str, request: _WebRequest) -> Response:
+        content = request.read()
+        if content and request.headers.get("content-type", "").partition(";")[0] != JSON:
             return _fault(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {JSON}")
         try:
             answer = self.ask(name, content)
@@ -215,42 +218,42 @@ class Application:
             done = schemas.Done(ok=True, text=f"{name} is done as soon as the device is free")
             return Response(HTTPStatus.ACCEPTED, msgspec.json.encode(done))
         if answer is None:
-            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", _RETRY)
+            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", _RETRY_SOON)
         ok, text = answer
         status = HTTPStatus.OK if ok else HTTPStatus.CONFLICT
         return Response(status, msgspec.json.encode(schemas.Done(ok=ok, text=text)))
 
-    def _login(self, asked: _Asked) -> Response:
+    def _login(self, request: _WebRequest) -> Response:
         moment, token = self.clock.monotonic(), self._token()
-        if self._tries.left(asked.address, moment) < 1:
-            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens", _RETRY)
-        sent = dict(parse_qsl(asked.read().decode("utf-8", "replace"))).get("token", "").strip()
+        if self._tries.left(request.address, moment) < 1:
+            return _fault(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens", _RETRY_SOON)
+        sent = dict(parse_qsl(request.read().decode("utf-8", "replace"))).get("token", "").strip()
         if token is None or not auth.bearer(token, {"authorization": f"Bearer {sent}"}):
-            self._tries.take(asked.address, moment)
-            return _page(HTTPStatus.UNAUTHORIZED, page_routes.login(_language(asked), wrong=True))
+            self._tries.take(request.address, moment)
+            return _page(HTTPStatus.UNAUTHORIZED, page_routes.login(_language(request), wrong=True))
         cookie = (
             f"{auth.COOKIE}={auth.session(token)}; Path=/; Max-Age=31536000; "
             "HttpOnly; SameSite=Strict"
         )
-        where = f"{page_routes.PAGE}?lang={_language(asked)}"
+        where = f"{page_routes.PAGE}?lang={_language(request)}"
         return Response(HTTPStatus.SEE_OTHER, headers=(("Set-Cookie", cookie), ("Location", where)))
 
     def _token(self) -> str | None:
         try:
             return self.token()
         except FarmError as fault:
-            # A token that cannot be read must lock the door, not open it.
+            # Without a readable token nobody is let in.
             raise StorageError(str(fault)) from fault
 
 
-def _read(environ: dict[str, Any]) -> _Asked:
+def _read(environ: dict[str, Any]) -> _WebRequest:
     headers = {
         key[5:].replace("_", "-").lower(): value
         for key, value in environ.items()
         if key.startswith("HTTP_")
     }
     headers["content-type"] = environ.get("CONTENT_TYPE", "")
-    return _Asked(
+    return _WebRequest(
         method=environ["REQUEST_METHOD"],
         path=environ.get("PATH_INFO", ""),
         query=environ.get("QUERY_STRING", ""),
@@ -274,8 +277,8 @@ def _query(text: str, struct: type[msgspec.Struct]) -> msgspec.Struct:
         raise BadData(f"query: {fault}") from fault
 
 
-def _language(asked: _Asked) -> str:
-    return "en" if "lang=en" in asked.query else "ko"
+def _language(request: _WebRequest) -> str:
+    return "en" if "lang=en" in request.query else "ko"
 
 
 def _page(status: HTTPStatus, content: bytes) -> Response:

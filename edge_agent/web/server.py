@@ -1,6 +1,6 @@
 """The HTTP server: threads beside the loop, and limits against hostile clients.
 
-S1  A request must be whole `REQUEST_S` after its first byte, however slowly it drips in.
+S1  A request must be complete `REQUEST_S` after its first byte.
 S2  A request's head is at most `HEAD_BYTES`, its body `BODY_BYTES`.
 S3  One address holds at most `PER_ADDRESS` connections, all together at most `CONNECTIONS`.
 S4  A command waits at most `ANSWER_S` for the loop, and only one at a time.
@@ -26,13 +26,10 @@ from edge_agent.web.app import Application, Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from edge_agent.core.events import Item
     from edge_agent.settings import Web
-    from edge_agent.system.ports import Clock
     from edge_agent.web.app import Ask
-    from edge_agent.web.snapshot import SnapshotBoard
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +44,7 @@ _SWEEP_S: Final = 2
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc] # waitress ships no types
-    """A connection that knows since when its request is under way (S1)."""
+    """A connection that remembers when its request began (S1)."""
 
     since: float | None = None
 
@@ -82,26 +79,14 @@ class _Server(TcpWSGIServer):  # type: ignore[misc] # as above
 
 
 @contextmanager
-def serving(
-    settings: Web,
-    *,
-    board: SnapshotBoard,
-    clock: Clock,
-    database: Path,
-    token: Callable[[], str | None],
-    ask: Ask,
-) -> Iterator[int | None]:
+def serving(settings: Web, application: Application) -> Iterator[int | None]:
     """Serve as long as the context lasts; yields the port.
 
-    A port that cannot be had is said and yields None: the farm needs its alerts without a page.
+    Where the port is taken, logs it and yields None: the farm needs its alerts without a page.
 
     Args:
         settings: `[web]`, switched on.
-        board: What is shown.
-        clock: Time.
-        database: The agent's database.
-        token: The token now, or None.
-        ask: Works a command on the loop.
+        application: Answers the requests.
     """
     try:
         listening = _listen(settings.host, settings.port)
@@ -111,30 +96,10 @@ def serving(
         yield None
         return
     dispatcher = ThreadedTaskDispatcher()
-    # Requests wait for a thread, that is why threads are few; a line about each says nothing.
+    # Threads are few, so requests wait for one often. That is no reason for a line in the log.
     dispatcher.queue_logger.setLevel(logging.ERROR)
     with listening:
-        server = _Server(
-            Application(board, clock, database, token, ask),
-            _sock=listening,
-            bind_socket=False,
-            sockinfo=(listening.family, listening.type, None, listening.getsockname()),
-            dispatcher=dispatcher,
-            adj=Adjustments(
-                sockets=[listening],
-                threads=_THREADS,
-                ident=None,
-                connection_limit=CONNECTIONS,
-                channel_timeout=30,
-                cleanup_interval=_SWEEP_S,
-                max_request_header_size=HEAD_BYTES,
-                max_request_body_size=BODY_BYTES,
-                inbuf_overflow=BODY_BYTES * 2,
-                asyncore_use_poll=True,
-                log_socket_errors=False,
-                clear_untrusted_proxy_headers=True,
-            ),
-        )
+        server = _server(application, listening, dispatcher)
         dispatcher.set_thread_count(_THREADS)
         thread = threading.Thread(target=server.run, name="web", daemon=True)
         thread.start()
@@ -144,45 +109,71 @@ def serving(
             yield port
         finally:
             dispatcher.shutdown(timeout=1)
-            # On its own thread, which then has nothing to wait for and ends.
+            # Closed on its own thread, whose loop then has no connection left and ends.
             server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))  # noqa: SLF001 - waitress has no other end
             thread.join(timeout=2)
+
+
+def _server(
+    application: Application, listening: socket.socket, dispatcher: ThreadedTaskDispatcher
+) -> _Server:
+    return _Server(
+        application,
+        _sock=listening,
+        bind_socket=False,
+        sockinfo=(listening.family, listening.type, None, listening.getsockname()),
+        dispatcher=dispatcher,
+        adj=Adjustments(
+            sockets=[listening],
+            threads=_THREADS,
+            ident=None,
+            connection_limit=CONNECTIONS,
+            channel_timeout=30,
+            cleanup_interval=_SWEEP_S,
+            max_request_header_size=HEAD_BYTES,
+            max_request_body_size=BODY_BYTES,
+            inbuf_overflow=BODY_BYTES * 2,
+            asyncore_use_poll=True,
+            log_socket_errors=False,
+            clear_untrusted_proxy_headers=True,
+        ),
+    )
 
 
 def asker(put: Callable[[Item], None], work: Ask) -> Ask:
     """Has the loop work commands, one at a time (S4).
 
     Args:
-        put: The loop's inbox.
+        put: Puts an item into the loop's queue.
         work: `Worker.ask`; called on the loop's thread.
     """
-    one = threading.Lock()
+    busy = threading.Lock()
 
     def ask(name: str, payload: bytes) -> tuple[bool, str] | None:
         done = threading.Event()
-        answer: list[Any] = []
+        results: list[Any] = []
 
         def call() -> None:
             try:
-                answer.append(work(name, payload))
+                results.append(work(name, payload))
             except Exception as fault:
-                answer.append(fault)
+                results.append(fault)
                 raise
             finally:
                 done.set()
 
-        if not one.acquire(blocking=False):
+        if not busy.acquire(blocking=False):
             return None
         try:
             put(LoopCall(call))
             if not done.wait(ANSWER_S):
                 raise Busy
         finally:
-            one.release()
-        (came,) = answer
-        if isinstance(came, Exception):
-            raise came
-        return came  # type: ignore[no-any-return] # what `work` gave
+            busy.release()
+        (result,) = results
+        if isinstance(result, Exception):
+            raise result
+        return result  # type: ignore[no-any-return] # what `work` gave
 
     return ask
 

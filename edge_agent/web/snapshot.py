@@ -45,7 +45,7 @@ _RECENT: Final = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True)
 class RuleStatus:
-    """One rule: where it stands, what is known about it, what is held back."""
+    """One rule: its level, the evidence about it, and whether its news is snoozed."""
 
     rule: Rule
     latch: Latch
@@ -55,7 +55,7 @@ class RuleStatus:
 
 @dataclass(frozen=True, slots=True)
 class SensorReading:
-    """A sensor and its newest sample, or None where it has not spoken."""
+    """A sensor and its newest sample; None where none has come."""
 
     sensor: Sensor
     sample: Sample | None
@@ -86,15 +86,15 @@ class Snapshot:
         at: When it was taken, UTC.
         clock: How far that time can be trusted.
         config: The configuration.
-        decision: What the last cycle came to; None before the first.
+        decision: Of the last cycle; None before the first.
         rules: Every rule.
         readings: Every configured sensor.
         station: Newest observations behind the forecast, or None.
         past: Yesterday's forecast, or None.
         manifest: The live release, or None.
-        tuning: What it holds for this farm alone, or None.
+        tuning: Its corrections for this farm, or None.
         slots: Live, previous and left release.
-        outbox: How the queue stands.
+        outbox: Counts of the queue.
         refused: Sensor messages refused since the start, by sensor.
         disk_free: Bytes.
         skill: How forecasts of the last 30 days came out, by quantity and lead.
@@ -123,60 +123,66 @@ class Snapshot:
         return made if isinstance(made, Forecast) else None
 
 
-class SnapshotBoard:
-    """Where the loop leaves the newest snapshot and condition for the threads that answer."""
+class SnapshotCache:
+    """Newest snapshot and service state, set by the loop, read by the threads that answer.
+
+    Answers that were made of a snapshot are cached until the next one.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._condition: ServiceStatus | None = None
-        self._made: dict[str, object] = {}
+        self._service: ServiceStatus | None = None
+        self._cache: dict[str, object] = {}
 
-    def look(self, runtime: Runtime, decision: Decision | None) -> None:
+    def update(self, runtime: Runtime, decision: Decision | None) -> None:
         """Take a new snapshot; on the loop's thread."""
         before = self._snapshot
-        # It moves once an hour and is summed over a month: not anew at each look.
+        # Skill is summed over a month and changes once an hour.
         same = before is not None and before.decision is decision
-        self.show(look(runtime, decision, before.skill if before and same else None))
+        self.set_snapshot(
+            take_snapshot(runtime, decision, before.skill if before and same else None)
+        )
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Hand a snapshot over."""
+    def set_snapshot(self, snapshot: Snapshot) -> None:
+        """Replace the snapshot, and drop what was cached."""
         with self._lock:
             self._snapshot = snapshot
-            self._made = {}
+            self._cache = {}
 
-    def tell(self, condition: ServiceStatus) -> None:
-        """Hand a condition over."""
+    def set_service(self, service: ServiceStatus) -> None:
+        """Replace the state of the service."""
         with self._lock:
-            self._condition = condition
+            self._service = service
 
     @property
-    def snapshot(self) -> Snapshot | None:
-        """The newest snapshot, None before the first cycle is over."""
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot; None before the first cycle is over."""
         return self._snapshot
 
     @property
-    def condition(self) -> ServiceStatus | None:
-        """The newest condition of the service, None before the first."""
-        return self._condition
+    def service(self) -> ServiceStatus | None:
+        """State of the service; None before its first turn."""
+        return self._service
 
-    def once(self, key: str, make: Callable[[], _T]) -> _T:
-        """What `make` gives, made once a key and snapshot."""
-        made = self._made
-        if key not in made:
-            made[key] = make()
-        return made[key]  # type: ignore[return-value] # a key stands for one type
+    def cached(self, key: str, make: Callable[[], _T]) -> _T:
+        """The result of `make`, made once for each key and snapshot."""
+        # A snapshot that comes meanwhile has a cache of its own.
+        cache = self._cache
+        if key not in cache:
+            cache[key] = make()
+        return cache[key]  # type: ignore[return-value] # a key stands for one type
 
 
-def look(
+def take_snapshot(
     runtime: Runtime, decision: Decision | None, skill: tuple[Skill, ...] | None = None
 ) -> Snapshot:
     """Take a snapshot of a runtime; on the thread that owns it.
 
     Args:
         runtime: The agent's parts.
-        decision: What its last cycle came to.
-        skill: What is known of it already, or None.
+        decision: Of its last cycle.
+        skill: Of an earlier snapshot after the same cycle; None: to be summed.
 
     Raises:
         StorageError: The disk refused.

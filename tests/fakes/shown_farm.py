@@ -18,7 +18,7 @@ from edge_agent.mqtt.delivery import ConnectionState
 from edge_agent.mqtt.outbox import Caps
 from edge_agent.mqtt.snooze import SnoozingOutbox
 from edge_agent.web.api.routes import COMMANDS
-from edge_agent.web.snapshot import SnapshotBoard
+from edge_agent.web.snapshot import SnapshotCache
 from tests.fakes.clock import FakeClock
 from tests.fakes.loaded import FakeRelease
 
@@ -66,7 +66,7 @@ CONNECTED = ServiceStatus(
 
 
 class ShownFarm:
-    """A runtime on a fake clock, its board, and commands that change it.
+    """A runtime on a fake clock, its snapshots, and commands that change it.
 
     Args:
         folder: State folder.
@@ -76,7 +76,7 @@ class ShownFarm:
     def __init__(self, folder: Path, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock(NOON)
         self.models = FakeRelease()
-        self.board = SnapshotBoard()
+        self.snapshots = SnapshotCache()
         self.runtime = Runtime(
             config.decode(SETTINGS.encode(), "config.toml"), folder, self.clock, lambda: True
         )
@@ -100,14 +100,14 @@ class ShownFarm:
             if back < 2:
                 self._sensors(moment)
             self.decision = self.runtime.run_cycle()[0]
-        self.board.look(self.runtime, self.decision)
-        self.board.tell(CONNECTED)
+        self.snapshots.update(self.runtime, self.decision)
+        self.snapshots.set_service(CONNECTED)
 
     def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
         """As `Worker.ask`."""
         answer = self.desk.ask(name, payload)
         self.asked.append((name, json.loads(payload or b"{}")))
-        self.board.look(self.runtime, self.decision)
+        self.snapshots.update(self.runtime, self.decision)
         return answer
 
     def _desk(self, outbox: SnoozingOutbox) -> CommandHandler:

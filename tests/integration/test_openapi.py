@@ -51,7 +51,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShownFarm]:
     made = ShownFarm(tmp_path_factory.mktemp("farm"), HastyClock(NOON))
     made.work(4)
     database = made.runtime.state / DATABASE
-    SERVED.application = Application(made.board, made.clock, database, lambda: TOKEN, made.ask)
+    SERVED.application = Application(made.snapshots, made.clock, database, lambda: TOKEN, made.ask)
     yield made
     made.close()
 

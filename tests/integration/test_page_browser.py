@@ -12,6 +12,7 @@ import pytest
 from edge_agent.core.events import EventQueue, LoopCall
 from edge_agent.core.runtime import DATABASE
 from edge_agent.settings import Web
+from edge_agent.web.app import Application
 from edge_agent.web.server import asker, serving
 from tests.fakes.browser import PROGRAM, Browser
 from tests.fakes.shown_farm import ShownFarm
@@ -45,11 +46,13 @@ def _shop(folder: Path, token: str | None) -> Iterator[Shop]:
     with (
         serving(
             Web(port=0),
-            board=farm.board,
-            clock=farm.clock,
-            database=folder / "state" / DATABASE,
-            token=lambda: token,
-            ask=asker(inbox.put, farm.ask),
+            Application(
+                snapshots=farm.snapshots,
+                clock=farm.clock,
+                database=folder / "state" / DATABASE,
+                token=lambda: token,
+                ask=asker(inbox.put, farm.ask),
+            ),
         ) as port,
         Browser(folder / "profile", pump) as browser,
     ):

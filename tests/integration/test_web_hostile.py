@@ -19,7 +19,7 @@ from edge_agent.core.runtime import DATABASE
 from edge_agent.settings import Web
 from edge_agent.system.clock import SystemClock
 from edge_agent.web import server
-from edge_agent.web.app import Busy
+from edge_agent.web.app import Application, Busy
 from tests.fakes.shown_farm import ShownFarm
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ def port(farm: ShownFarm, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(server, "_SWEEP_S", 0)
     with server.serving(
         Web(port=0),
-        board=farm.board,
-        clock=SystemClock(),
-        database=farm.runtime.state / DATABASE,
-        token=lambda: None,
-        ask=farm.ask,
+        Application(
+            snapshots=farm.snapshots,
+            clock=SystemClock(),
+            database=farm.runtime.state / DATABASE,
+            token=lambda: None,
+            ask=farm.ask,
+        ),
     ) as given:
         assert given is not None
         yield given
@@ -191,7 +193,7 @@ def test_hours_are_worked_while_thousands_ask(farm: ShownFarm, port: int) -> Non
     for _ in range(5):
         farm.clock.advance(60)
         farm.decision = farm.runtime.run_cycle()[0]
-        farm.board.look(farm.runtime, farm.decision)
+        farm.snapshots.update(farm.runtime, farm.decision)
     for thread in threads:
         thread.join()
     assert answered == [200] * 1200

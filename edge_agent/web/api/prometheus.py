@@ -1,4 +1,4 @@
-"""Snapshot and condition -> metrics for Prometheus. The only user of prometheus_client."""
+"""Snapshot and service state -> metrics for Prometheus. The only user of prometheus_client."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ _IO: Final = Path("/proc/self/io")
 _STATM: Final = Path("/proc/self/statm")
 
 
-def text(snapshot: Snapshot | None, condition: ServiceStatus | None, now: datetime) -> bytes:
+def text(snapshot: Snapshot | None, service: ServiceStatus | None, now: datetime) -> bytes:
     """Prometheus' text format 0.0.4; what is not known is left out, never 0."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Agent(snapshot, condition, now))
+    registry.register(_Agent(snapshot, service, now))
     return generate_latest(registry)
 
 
 class _Agent(Collector):
     def __init__(
-        self, snapshot: Snapshot | None, condition: ServiceStatus | None, now: datetime
+        self, snapshot: Snapshot | None, service: ServiceStatus | None, now: datetime
     ) -> None:
         self._snapshot = snapshot
-        self._condition = condition
+        self._service = service
         self._now = now
 
     def collect(self) -> Iterable[Metric]:
         yield _gauge("info", "Always 1; the version is a label.", {(__version__,): 1.0}, "version")
         yield from _process()
-        if self._condition is not None:
-            yield from _service(self._condition)
+        if self._service is not None:
+            yield from _service(self._service)
         if self._snapshot is not None:
             yield from _weather(self._snapshot, self._now)
             yield from _alerts(self._snapshot)
@@ -73,16 +73,16 @@ def _process() -> Iterator[Metric]:
     yield _counter("written_bytes", "Bytes handed to the disk since the start.", {(): written})
 
 
-def _service(condition: ServiceStatus) -> Iterator[Metric]:
-    link = condition.link
+def _service(service: ServiceStatus) -> Iterator[Metric]:
+    link = service.link
     yield _gauge("mqtt_connected", "1 while the broker is there.", {(): float(link.connected)})
     yield _counter("mqtt_connections", "Connections since the start.", {(): link.connections})
-    if condition.cycle_s is not None:
-        yield _gauge("cycle_seconds", "How long the last cycle took.", {(): condition.cycle_s})
-    if condition.updated_at is not None:
-        at = condition.updated_at.timestamp()
+    if service.cycle_s is not None:
+        yield _gauge("cycle_seconds", "How long the last cycle took.", {(): service.cycle_s})
+    if service.updated_at is not None:
+        at = service.updated_at.timestamp()
         yield _gauge("sync_timestamp_seconds", "When the last sync went through.", {(): at})
-    jobs = {(job,): 1.0 for job in condition.faults}
+    jobs = {(job,): 1.0 for job in service.faults}
     yield _gauge("job_failing", "1 for each job with a fault.", jobs, "job")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from edge_agent.web.api.queries import Format, Records
-    from edge_agent.web.snapshot import Snapshot, SnapshotBoard
+    from edge_agent.web.snapshot import Snapshot, SnapshotCache
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv; charset=utf-8"
@@ -41,8 +41,8 @@ class AnswerContext(Protocol):
     """Where handlers look."""
 
     @property
-    def board(self) -> SnapshotBoard:
-        """Newest snapshot and condition."""
+    def snapshots(self) -> SnapshotCache:
+        """Newest snapshot and state of the service."""
         ...
 
     @property
@@ -90,7 +90,7 @@ class Route:
 
 
 def _snapshot(context: AnswerContext) -> Snapshot:
-    snapshot = context.board.snapshot
+    snapshot = context.snapshots.newest
     if snapshot is None:
         raise NotYet
     return snapshot
@@ -101,17 +101,17 @@ def _of_snapshot(make: Callable[[Snapshot], msgspec.Struct]) -> Callable[..., ms
 
 
 def _health(context: AnswerContext, _: object) -> msgspec.Struct:
-    return serialize.health(_snapshot(context), context.board.condition, context.now())
+    return serialize.health(_snapshot(context), context.snapshots.service, context.now())
 
 
 def _alive(context: AnswerContext, _: object) -> msgspec.Struct:
-    return schemas.Alive(ok=context.board.snapshot is not None)
+    return schemas.Alive(ok=context.snapshots.newest is not None)
 
 
 def _metrics(context: AnswerContext, _: object) -> bytes:
     from edge_agent.web.api.prometheus import text
 
-    return text(context.board.snapshot, context.board.condition, context.now())
+    return text(context.snapshots.newest, context.snapshots.service, context.now())
 
 
 def _forecasts(context: AnswerContext, query: msgspec.Struct) -> msgspec.Struct:

@@ -161,16 +161,16 @@ def release(snapshot: Snapshot) -> schemas.Release:
 
 
 def health(
-    snapshot: Snapshot, condition: ServiceStatus | None, now: datetime
+    snapshot: Snapshot, service: ServiceStatus | None, now: datetime
 ) -> schemas.HealthAnswer:
     """How the agent is."""
-    link = condition.link if condition else None
+    link = service.link if service else None
     facts = health_facts(snapshot.decision, snapshot.clock, snapshot.slots.left, snapshot.outbox)
     problems = list(facts["problems"])
-    if condition is not None:
-        problems.extend(f"{job}: {text}" for job, text in condition.faults.items())
-        if not condition.link.connected:
-            problems.append(f"mqtt: {condition.link.problem}")
+    if service is not None:
+        problems.extend(f"{job}: {text}" for job, text in service.faults.items())
+        if not service.link.connected:
+            problems.append(f"mqtt: {service.link.problem}")
     return fill(
         schemas.HealthAnswer,
         facts,
@@ -179,8 +179,8 @@ def health(
             "clock": snapshot.clock,
             "agent_version": __version__,
             "data_age_s": data_age_s(snapshot, now),
-            "cycle_s": rounded(condition.cycle_s, 3) if condition else None,
-            "updated_at": condition.updated_at if condition else None,
+            "cycle_s": rounded(service.cycle_s, 3) if service else None,
+            "updated_at": service.updated_at if service else None,
             "mqtt": schemas.MqttAnswer(
                 connected=link.connected if link else False,
                 version=link.version if link else "",

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.radiation import elevation_deg
-from edge_agent.web.page.html import Markup, join, tag
+from edge_agent.system.html import Markup, join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from edge_agent.contract.schema import Site
-from edge_agent.web.page.html import Markup, tag
+from edge_agent.system.html import Markup, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ class PageContext:
 
     Attributes:
         snapshot: The agent.
-        condition: The service, or None before its first turn.
+        service: State of the service; None before its first turn.
         edges: Newest alert edges, newest first.
         now: UTC.
         words: Language.
@@ -34,7 +34,7 @@ class PageContext:
     """
 
     snapshot: Snapshot
-    condition: ServiceStatus | None
+    service: ServiceStatus | None
     edges: tuple[schemas.EdgeAnswer, ...]
     now: datetime
     words: PageTexts

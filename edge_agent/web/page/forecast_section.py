@@ -10,9 +10,9 @@ from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES
 from edge_agent.core.agent_facts import forecast_reason
 from edge_agent.messages.status import TARGET_TOPICS
+from edge_agent.system.html import Markup, tag
 from edge_agent.web.page.chart import Chart, Hour, Limit, draw
 from edge_agent.web.page.context import section, table
-from edge_agent.web.page.html import Markup, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

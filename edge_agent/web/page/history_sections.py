@@ -9,11 +9,11 @@ from edge_agent import __version__
 from edge_agent.alerts import texts
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.messages.status import TARGET_TOPICS
+from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.chart import Hour
 from edge_agent.web.page.context import facts, section, table
 from edge_agent.web.page.forecast_section import figure, legend
-from edge_agent.web.page.html import Markup, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ def _fitted(context: PageContext, tuned: Tuned | None) -> str | None:
 def device(context: PageContext) -> Markup:
     """How the device is."""
     words = context.words
-    health = serialize.health(context.snapshot, context.condition, context.now)
+    health = serialize.health(context.snapshot, context.service, context.now)
     shown = list(_states(context))
     list_ = tag(
         "ul",
@@ -123,7 +123,7 @@ def device(context: PageContext) -> Markup:
 
 
 def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
-    words, snapshot, condition = context.words, context.snapshot, context.condition
+    words, snapshot, service = context.words, context.snapshot, context.service
     age = serialize.data_age_s(snapshot, context.now)
     forecast = snapshot.forecast
     if forecast is not None and age is not None:
@@ -131,14 +131,14 @@ def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
         yield words("data"), not forecast.notes, text
     else:
         yield words("data"), False, words("none")
-    if condition is not None:
-        link = condition.link
+    if service is not None:
+        link = service.link
         yield words("broker"), link.connected, words("connected" if link.connected else "away")
-        at = condition.updated_at
+        at = service.updated_at
         text = words("synced", words.span(context.now - at)) if at else words("never_synced")
-        yield words("depot"), "update" not in condition.faults, text
+        yield words("depot"), "update" not in service.faults, text
     waiting = sum(snapshot.outbox.waiting.values())
-    yield words("outbox"), condition is None or condition.link.connected, str(waiting)
+    yield words("outbox"), service is None or service.link.connected, str(waiting)
     yield words("clock"), snapshot.clock != "untrusted", words(snapshot.clock)
     yield words("disk"), snapshot.disk_free > 200_000_000, f"{snapshot.disk_free / 1e9:.1f} GB"
     if snapshot.readings:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
 from edge_agent.alerts import texts
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
+from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table
-from edge_agent.web.page.html import Markup, tag
 
 if TYPE_CHECKING:
     from datetime import datetime

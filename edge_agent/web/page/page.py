@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_agent.system.html import Markup, join, tag
 from edge_agent.web.page import forecast_section, history_sections, now_sections
 from edge_agent.web.page.context import PageContext
-from edge_agent.web.page.html import Markup, join, tag
 from edge_agent.web.page.texts import PageTexts
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def page(
     snapshot: Snapshot | None,
-    condition: ServiceStatus | None,
+    service: ServiceStatus | None,
     edges: tuple[schemas.EdgeAnswer, ...],
     now: datetime,
     *,
@@ -30,7 +30,7 @@ def page(
 
     Args:
         snapshot: The agent; None before its first hour is worked.
-        condition: The service.
+        service: State of the service; None before its first turn.
         edges: Newest alert edges, newest first.
         now: UTC.
         language: "ko" or "en".
@@ -40,7 +40,7 @@ def page(
     if snapshot is None:
         waiting = tag("p", words("starting"), class_="calm", id="starting")
         return _document(words, words("title"), waiting)
-    context = PageContext(snapshot, condition, edges, now, words, acts)
+    context = PageContext(snapshot, service, edges, now, words, acts)
     name = history_sections.name_of(context)
     at = tag("p", words("as_of", context.time(now)), class_="as-of", id="as-of")
     body = join(

@@ -35,7 +35,7 @@ def login(language: str, *, wrong: bool = False) -> bytes:
 
 @cache
 def _file(name: str) -> bytes:
-    return files("edge_agent.web").joinpath(name).read_bytes()
+    return files("edge_agent.web.page").joinpath(name).read_bytes()
 
 
 def _openapi(_: AnswerContext, __: msgspec.Struct) -> bytes:
@@ -48,11 +48,11 @@ def _page(context: AnswerContext, query: msgspec.Struct) -> bytes:
     from edge_agent.web.page.page import page
 
     assert isinstance(query, PageQuery)
-    snapshot = context.board.snapshot
+    snapshot = context.snapshots.newest
     configured = "ko" if snapshot is None else snapshot.config.device.language
     made = page(
         snapshot,
-        context.board.condition,
+        context.snapshots.service,
         context.records.edges(EdgeQuery(limit=_EDGES)).edges,
         context.now(),
         language=query.lang or configured,

@@ -32,7 +32,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShownFarm]:
 def _client(farm: ShownFarm, token: str | None, address: str = "127.0.0.1") -> WebClient:
     database = farm.runtime.state / DATABASE
     return WebClient(
-        Application(farm.board, farm.clock, database, lambda: token, farm.ask), address
+        Application(farm.snapshots, farm.clock, database, lambda: token, farm.ask), address
     )
 
 

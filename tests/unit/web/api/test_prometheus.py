@@ -53,7 +53,7 @@ def samples(farm: ShownFarm) -> Samples:
         connected=False, version="", problem="gone", connections=2, refused_topics=()
     )
     condition = replace(CONNECTED, link=lost, faults={"update": "no depot"})
-    return _samples(text(farm.board.snapshot, condition, NOON))
+    return _samples(text(farm.snapshots.newest, condition, NOON))
 
 
 def test_metrics_say_what_the_agent_knows(samples: Samples) -> None:

@@ -18,7 +18,7 @@ from edge_agent.core.runtime import DATABASE
 from edge_agent.web.api.openapi import document
 from edge_agent.web.api.routes import ROUTES
 from edge_agent.web.app import Application, Busy
-from edge_agent.web.snapshot import SnapshotBoard
+from edge_agent.web.snapshot import SnapshotCache
 from tests.fakes.shown_farm import NOON, ShownFarm
 from tests.fakes.tuned import tuning_of
 from tests.fakes.web_client import WebClient
@@ -56,7 +56,7 @@ def trusted(farm: ShownFarm) -> WebClient:
 
 def _application(farm: ShownFarm, token: str | None) -> Application:
     database = farm.runtime.state / DATABASE
-    return Application(farm.board, farm.clock, database, lambda: token, farm.ask)
+    return Application(farm.snapshots, farm.clock, database, lambda: token, farm.ask)
 
 
 def test_latest_is_the_forecast_of_the_last_cycle(client: WebClient, farm: ShownFarm) -> None:
@@ -91,11 +91,11 @@ def test_document_in_docs_is_the_one_that_is_made() -> None:
 def test_the_release_says_what_is_fitted_to_the_farm(client: WebClient, farm: ShownFarm) -> None:
     """Targets, newest hour of the history and figures; null where the release has nothing."""
     assert client.get("/api/release").json["tuned"] is None
-    assert farm.board.snapshot is not None
-    tuned = replace(farm.board.snapshot, tuning=tuning_of(farm.models.manifest))
-    board = SnapshotBoard()
-    board.show(tuned)
-    own = WebClient(Application(board, farm.clock, farm.runtime.state, lambda: None, farm.ask))
+    assert farm.snapshots.newest is not None
+    tuned = replace(farm.snapshots.newest, tuning=tuning_of(farm.models.manifest))
+    snapshots = SnapshotCache()
+    snapshots.set_snapshot(tuned)
+    own = WebClient(Application(snapshots, farm.clock, farm.runtime.state, lambda: None, farm.ask))
     assert own.get("/api/release").json["tuned"] == {
         "targets": ["air_temperature_c", "relative_humidity_pct"],
         "trained_to": "2026-05-31T23:00:00Z",
@@ -213,7 +213,7 @@ def test_unchanged_answers_are_not_sent_again(client: WebClient, farm: ShownFarm
     assert (again.status, again.content) == (304, b"")
     farm.clock.advance(60)
     farm.decision = farm.runtime.run_cycle()[0]
-    farm.board.look(farm.runtime, farm.decision)
+    farm.snapshots.update(farm.runtime, farm.decision)
     after = client.get("/api/latest", if_none_match=first.headers["ETag"])
     assert after.status == 200
 
@@ -244,7 +244,7 @@ def test_a_busy_loop_answers_202(farm: ShownFarm) -> None:
         raise Busy
 
     application = Application(
-        farm.board, farm.clock, farm.runtime.state / DATABASE, lambda: TOKEN, ask
+        farm.snapshots, farm.clock, farm.runtime.state / DATABASE, lambda: TOKEN, ask
     )
     heard = WebClient(application).ask("POST", "/api/commands/predict", headers=WITH_TOKEN)
     assert (heard.status, heard.json["ok"]) == (202, True)
@@ -253,7 +253,7 @@ def test_a_busy_loop_answers_202(farm: ShownFarm) -> None:
 def test_too_many_commands_answer_429(farm: ShownFarm) -> None:
     """The desk's pace holds for HTTP too."""
     application = Application(
-        farm.board, farm.clock, farm.runtime.state / DATABASE, lambda: TOKEN, lambda _, __: None
+        farm.snapshots, farm.clock, farm.runtime.state / DATABASE, lambda: TOKEN, lambda _, __: None
     )
     heard = WebClient(application).ask("POST", "/api/commands/predict", headers=WITH_TOKEN)
     assert heard.status == 429
@@ -277,7 +277,7 @@ def test_head_has_no_body(client: WebClient) -> None:
 def test_before_the_first_cycle(farm: ShownFarm) -> None:
     """Nothing is known yet: 503 with a time to come back, alive but not ok, a page that waits."""
     database = farm.runtime.state / DATABASE
-    client = WebClient(Application(SnapshotBoard(), farm.clock, database, lambda: None, farm.ask))
+    client = WebClient(Application(SnapshotCache(), farm.clock, database, lambda: None, farm.ask))
     heard = client.get("/api/latest")
     assert (heard.status, "Retry-After" in heard.headers) == (503, True)
     assert client.get("/health").json == {"ok": False}
@@ -292,7 +292,7 @@ def test_a_token_that_cannot_be_read_locks_the_door(farm: ShownFarm) -> None:
         raise ConfigError("/etc/edge-agent/token: cannot be read")
 
     database = farm.runtime.state / DATABASE
-    client = WebClient(Application(farm.board, farm.clock, database, gone, farm.ask))
+    client = WebClient(Application(farm.snapshots, farm.clock, database, gone, farm.ask))
     heard = client.get("/api/latest")
     assert heard.status == 503
     assert b"token" not in heard.content

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from edge_agent.contract.forecast import NoForecast, Source
+from edge_agent.system.html import Markup, join, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.chart import HEIGHT, WIDTH
-from edge_agent.web.page.html import Markup, join, tag
 from edge_agent.web.page.page import page
 from tests.fakes.loaded import manifest
 from tests.fakes.shown_farm import CONNECTED, NOON, ShownFarm
@@ -32,8 +32,8 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
     """A farm after 27 hours of work."""
     farm = ShownFarm(tmp_path_factory.mktemp("farm"))
     farm.work()
-    assert farm.board.snapshot is not None
-    yield farm.board.snapshot
+    assert farm.snapshots.newest is not None
+    yield farm.snapshots.newest
     farm.close()
 
 
