@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import polars as pl
 
 from edge_agent.contract.schema import OBSERVED, TARGETS, TIME
-from edge_agent.core import cycle
 from edge_agent.core.loaded_release import DeviceRelease
+from edge_agent.core.rules import rules_of
 from edge_agent.forecasting.inference import release_predictors
 from edge_agent.replay import replay
 from edge_agent.replay.alert_scores import AlertScorer
@@ -88,7 +88,7 @@ def main() -> None:
     hours = frame.filter(pl.col(TIME) >= borders.holdout - HISTORY).select(
         TIME, *(pl.col(name).cast(pl.Float64) for name in OBSERVED if name in frame.columns)
     )
-    rules = [rule for rule in cycle.rules_of(config) if not rule.now]
+    rules = [rule for rule in rules_of(config) if not rule.now]
     scorers = [AlertScorer(rule, hours, {"seed": points}) for rule in rules]
     began, count = time.process_time(), 0
     first, last = borders.holdout, borders.last

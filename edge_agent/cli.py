@@ -10,18 +10,18 @@ from edge_agent import __version__
 from edge_agent.system.console import LazyGroup, run
 
 _COMMANDS = {
-    "check-config": "edge_agent.commands.config:check_config",
+    "check-config": "edge_agent.commands.check_config:check_config",
     "doctor": "edge_agent.commands.doctor:doctor",
-    "drill": "edge_agent.commands.alerts:drill",
+    "drill": "edge_agent.commands.drill:drill",
     "history": "edge_agent.commands.history:history",
     "install": "edge_agent.commands.install:install",
-    "once": "edge_agent.commands.cycle:once",
+    "once": "edge_agent.commands.once:once",
     "queue": "edge_agent.commands.queue:queue",
     "release": "edge_agent.commands.status:release",
     "replay": "edge_agent.commands.replay:replay",
     "run": "edge_agent.commands.run:run_service",
-    "self-test": "edge_agent.commands.selftest:self_test",
-    "self-update": "edge_agent.commands.selfupdate:self_update",
+    "self-test": "edge_agent.commands.self_test:self_test",
+    "self-update": "edge_agent.commands.self_update:self_update",
     "status": "edge_agent.commands.status:status",
     "support-bundle": "edge_agent.commands.doctor:support_bundle",
     "sync": "edge_agent.commands.sync:sync",

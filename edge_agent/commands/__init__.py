@@ -1,1 +1,4 @@
-"""One module per group of commands; `edge_agent.cli` imports them when they are called."""
+"""One module for each command; `edge_agent.cli` imports it when the command is called.
+
+`common` has the options, the configuration and the agent's parts that they share.
+"""

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config
-from edge_agent.commands.config import config_option, json_option
+from edge_agent.commands.common import (
+    config_option,
+    read_config,
+    standard_options,
+    state_folder,
+)
 from edge_agent.contract.errors import ConfigError
-from edge_agent.system import locations
 from edge_agent.system.console import print_json, verbosity_options
 
 if TYPE_CHECKING:
@@ -24,9 +27,7 @@ EXIT_FOUND_ERRORS = 1
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Leave broker and depot alone.")
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def doctor(offline: bool, config_path: Path | None, as_json: bool) -> None:
     """Look at everything this device needs, and say what to do about what is wrong.
 
@@ -85,10 +86,8 @@ def _subject(config_path: Path | None) -> Subject:
     from edge_agent.ops.doctor import Subject
     from edge_agent.system.clock import SystemClock
 
-    loaded = config.load(config_path, os.environ)
-    root = os.geteuid() == 0
-    state = locations.state_folder(loaded.storage.path, os.environ, root=root)
-    return Subject(loaded, state, SystemClock(), os.environ)
+    settings = read_config(config_path)
+    return Subject(settings, state_folder(settings), SystemClock(), os.environ)
 
 
 def _findings(subject: Subject, *, offline: bool) -> Iterator[Finding]:

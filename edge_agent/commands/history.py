@@ -1,8 +1,7 @@
-"""`edge-agent history`: the alerts that were said, and the hours that the farm measured."""
+"""`edge-agent history`: the alerts that were sent, and the hours that the farm measured."""
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +11,14 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
-from edge_agent import config
-from edge_agent.commands.config import config_option, json_option
+from edge_agent.commands.common import (
+    open_state_folder,
+    opened,
+    read_config,
+    standard_options,
+)
 from edge_agent.contract.errors import CannotCreate, InputMissing, UsageError
-from edge_agent.system import locations
-from edge_agent.system.console import print_json, verbosity_options
+from edge_agent.system.console import print_json
 from edge_agent.system.files import write_atomic
 
 if TYPE_CHECKING:
@@ -30,27 +32,23 @@ _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @click.group(invoke_without_command=True)
 @click.option("--count", default=20, show_default=True, type=click.IntRange(1, 2000))
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 @click.pass_context
 def history(context: click.Context, count: int, config_path: Path | None, as_json: bool) -> None:
     """The last alerts that were raised, updated and cleared, oldest first.
 
     Example: edge-agent history --count 50
     """
-    from edge_agent.core.runtime import opened
-
     if context.invoked_subcommand:
         return
     with opened(config_path) as runtime:
-        said = runtime.log.newest(count)
+        alerts = runtime.log.newest(count)
     if as_json:
-        print_json([msgspec.to_builtins(line) for line in said])
+        print_json([msgspec.to_builtins(alert) for alert in alerts])
         return
-    for line in said:
-        click.echo(f"{line.at:%Y-%m-%d %H:%M} UTC  {line.rule}  {line.edge}  {line.text}")
-    if not said:
+    for alert in alerts:
+        click.echo(f"{alert.at:%Y-%m-%d %H:%M} UTC  {alert.rule}  {alert.edge}  {alert.text}")
+    if not alerts:
         click.echo("no alert so far")
 
 
@@ -58,9 +56,7 @@ def history(context: click.Context, count: int, config_path: Path | None, as_jso
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--from", "first", type=_day, help="First day, local time (default: the oldest).")
 @click.option("--to", "last", type=_day, help="Last day, local time (default: the newest).")
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def export(
     *,
     file: Path,
@@ -83,7 +79,7 @@ def export(
     )
     if encoder is None:
         raise UsageError(f"{file}: name a .parquet or a .csv file")
-    settings = config.load(config_path, os.environ)
+    settings = read_config(config_path)
     if not any(sensor.role == "outdoor" for sensor in settings.sensors):
         raise InputMissing(
             "no outdoor sensor is configured, so the farm has no hours of its own: add [[sensors]]"
@@ -95,7 +91,7 @@ def export(
             "`edge-agent status` for how old their newest hour is"
         )
     _write_new(file, encoder(frame, history_export.identity(settings.device)))
-    done = {
+    summary = {
         "file": str(file),
         "hours": frame.height,
         "from": frame["time"][0],
@@ -103,11 +99,11 @@ def export(
         "quantities": frame.columns[1:],
     }
     if as_json:
-        print_json(done)
+        print_json(summary)
     else:
         click.echo(
-            f"{file}: {frame.height} hours from {done['from']:%Y-%m-%d %H:%M} to "
-            f"{done['to']:%Y-%m-%d %H:%M} UTC of {', '.join(frame.columns[1:])}"
+            f"{file}: {frame.height} hours from {summary['from']:%Y-%m-%d %H:%M} to "
+            f"{summary['to']:%Y-%m-%d %H:%M} UTC of {', '.join(frame.columns[1:])}"
         )
 
 
@@ -117,7 +113,6 @@ def _read(settings: Config, first: datetime | None, last: datetime | None) -> pl
     from edge_agent.observations.store import Store
     from edge_agent.system.clock import SystemClock
     from edge_agent.system.database import connect_to_read
-    from edge_agent.system.privileges import work_as_owner
 
     zone = ZoneInfo(settings.device.timezone)
     start = first.replace(tzinfo=zone) if first else _NEVER
@@ -126,12 +121,10 @@ def _read(settings: Config, first: datetime | None, last: datetime | None) -> pl
         end = (last + timedelta(days=1)).replace(tzinfo=zone) - timedelta(seconds=1)
     if end < start:
         raise UsageError("--from lies after --to")
-    state = locations.state_folder(settings.storage.path, os.environ, root=os.geteuid() == 0)
-    work_as_owner(state)
-    place = state / DATABASE
-    if not place.is_file():
-        raise InputMissing(f"{place}: no such file; the agent has not run yet, or look elsewhere")
-    with closing(connect_to_read(place)) as db:
+    path = open_state_folder(settings) / DATABASE
+    if not path.is_file():
+        raise InputMissing(f"{path}: no such file; the agent has not run yet, or look elsewhere")
+    with closing(connect_to_read(path)) as db:
         return history_export.hours(Store(db), start, end)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config
-from edge_agent.commands.config import config_option, json_option
+from edge_agent.commands.common import (
+    config_option,
+    database_path,
+    standard_options,
+)
 from edge_agent.contract.errors import UsageError
-from edge_agent.system import locations
 from edge_agent.system.console import print_json, verbosity_options
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def queue() -> None:
 
 @queue.command("ls")
 @_database_option
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def ls(database: Path | None, config_path: Path | None, as_json: bool) -> None:
     """List what waits, oldest first, then the dead letters.
 
@@ -46,7 +45,7 @@ def ls(database: Path | None, config_path: Path | None, as_json: bool) -> None:
     """
     from edge_agent.mqtt import outbox_inspection
 
-    with closing(outbox_inspection.open_existing(_place(database, config_path))) as db:
+    with closing(outbox_inspection.open_existing(database or database_path(config_path))) as db:
         rows = list(outbox_inspection.rows(db))
         counted = outbox_inspection.counters(db)
     if as_json:
@@ -63,9 +62,7 @@ def ls(database: Path | None, config_path: Path | None, as_json: bool) -> None:
 
 @queue.command()
 @_database_option
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def verify(database: Path | None, config_path: Path | None, as_json: bool) -> None:
     """Check the file and every message in it; exit 1 when something is wrong.
 
@@ -73,7 +70,7 @@ def verify(database: Path | None, config_path: Path | None, as_json: bool) -> No
     """
     from edge_agent.mqtt import outbox_inspection
 
-    with closing(outbox_inspection.open_existing(_place(database, config_path))) as db:
+    with closing(outbox_inspection.open_existing(database or database_path(config_path))) as db:
         problems = outbox_inspection.problems(db)
     if as_json:
         print_json({"ok": not problems, "problems": problems})
@@ -101,7 +98,7 @@ def export(database: Path | None, config_path: Path | None) -> None:
 
     from edge_agent.mqtt import outbox_inspection
 
-    with closing(outbox_inspection.open_existing(_place(database, config_path))) as db:
+    with closing(outbox_inspection.open_existing(database or database_path(config_path))) as db:
         for row in outbox_inspection.rows(db):
             click.echo(msgspec.json.encode(outbox_inspection.plain(row)).decode())
 
@@ -128,22 +125,10 @@ def drop(
 
     if not (ids or kind or dead or everything):
         raise UsageError("say which: --id ID, --kind KIND, --dead or --everything")
-    with closing(outbox_inspection.open_existing(_place(None, config_path))) as db:
+    with closing(outbox_inspection.open_existing(database_path(config_path))) as db:
         kinds = _KINDS if everything else (kind,) if kind else ()
         gone = outbox_inspection.drop(db, ids, kinds, dead=dead or everything)
     click.echo(f"{gone} dropped")
-
-
-def _place(database: Path | None, config_path: Path | None) -> Path:
-    from edge_agent.core.runtime import DATABASE
-    from edge_agent.system.privileges import work_as_owner
-
-    if database is not None:
-        return database
-    loaded = config.load(config_path, os.environ)
-    state = locations.state_folder(loaded.storage.path, os.environ, root=os.geteuid() == 0)
-    work_as_owner(state)
-    return state / DATABASE
 
 
 def _line(row: Row) -> str:

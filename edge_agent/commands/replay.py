@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from edge_agent import config
-from edge_agent.commands.config import config_option, json_option
+from edge_agent.commands.common import read_config, standard_options, state_folder, utc_time
+from edge_agent.commands.explain import explain_alert
 from edge_agent.contract.errors import InputMissing, UsageError
 from edge_agent.contract.hours import start_of_hour
-from edge_agent.system import locations
-from edge_agent.system.console import print_json, verbosity_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,20 +50,8 @@ _AFTER: Final = timedelta(hours=49)
 @click.option("--from", "start", metavar="TIME", help="First hour (UTC).")
 @click.option("--to", "end", metavar="TIME", help="Last hour (UTC).")
 @click.option("--explain", "alert", metavar="ID", help="Work one alert of this device out again.")
-@config_option
-@json_option
-@verbosity_options
-def replay(
-    *,
-    files: tuple[Path, ...],
-    own: tuple[Path, ...],
-    beside: tuple[Path, ...],
-    start: str | None,
-    end: str | None,
-    alert: str | None,
-    config_path: Path | None,
-    as_json: bool,
-) -> None:
+@standard_options
+def replay(**options: Any) -> None:  # noqa: ANN401 - the fields of `ReplayOptions`
     """Run the real cycle over recorded hours at full speed, with the installed release.
 
     Prints one JSON line for each alert edge, then one for each rule with its score (POD, FAR, CSI,
@@ -79,38 +64,56 @@ def replay(
     Example: edge-agent replay --observations lake/observations/station=108/year=2018.parquet
     --from 2018-01-20 --to 2018-12-30
     """
-    if alert is not None:
-        _explain(alert, config_path, as_json=as_json)
+    chosen = ReplayOptions(**options)
+    if chosen.alert is not None:
+        explain_alert(chosen.alert, chosen.config_path, as_json=chosen.as_json)
         return
-    if not (files or own) or start is None or end is None:
+    _replay(chosen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """What the command line gives, see the options of `replay`."""
+
+    files: tuple[Path, ...]
+    own: tuple[Path, ...]
+    beside: tuple[Path, ...]
+    start: str | None
+    end: str | None
+    alert: str | None
+    config_path: Path | None
+    as_json: bool
+
+
+def _replay(options: ReplayOptions) -> None:
+    if not (options.files or options.own) or options.start is None or options.end is None:
         raise UsageError("replay needs --observations or --own, --from and --to; or --explain ID")
-    from edge_agent.core import cycle
     from edge_agent.core.loaded_release import load_release
+    from edge_agent.core.rules import rules_of
     from edge_agent.observations import source_choice
-    from edge_agent.replay import replay as player
     from edge_agent.replay.alert_scores import AlertScorer
+    from edge_agent.replay.replay import run
     from edge_agent.updates.slots import Slots
 
-    settings = config.load(config_path, os.environ)
-    root = os.geteuid() == 0
-    installed = Slots(locations.state_folder(settings.storage.path, os.environ, root=root)).load()
+    settings = read_config(options.config_path)
+    installed = Slots(state_folder(settings)).load()
     if installed is None:
         raise InputMissing("no release is installed: run `edge-agent sync`")
-    first, last = _hour(start, "--from"), _hour(end, "--to")
-    begin, stop = first - _HISTORY, last + _AFTER
-    mine, station, *_ = source_choice.names(settings.device)
+    first, last = _hour(options.start, "--from"), _hour(options.end, "--to")
+    start, end = first - _HISTORY, last + _AFTER
+    own_name, station_name, *_ = source_choice.names(settings.device)
     frames = {
-        source: _read(paths, begin, stop)
-        for source, paths in ((mine, own), (station, files))
+        name: _read(paths, start, end)
+        for name, paths in ((own_name, options.own), (station_name, options.files))
         if paths
     }
-    others = {path.stem: _read((path,), begin, stop) for path in beside}
+    others = {path.stem: _read((path,), start, end) for path in options.beside}
     truth = next(iter(frames.values()))
-    rules = [rule for rule in cycle.rules_of(settings) if not rule.now]
+    rules = [rule for rule in rules_of(settings) if not rule.now]
     scorers = [AlertScorer(rule, truth, others) for rule in rules]
     began, hours = time.monotonic(), 0
     release = load_release(installed, settings.device.full_id)
-    for decision in player.run(settings, release, frames, first, last):
+    for decision in run(settings, release, frames, first, last):
         hours += 1
         for _, _, event in decision.edges:
             click.echo(event.payload)
@@ -118,37 +121,13 @@ def replay(
             scorer.add(decision)
     for scorer in scorers:
         click.echo(msgspec.json.encode(asdict(scorer.score())))
-    spent = round(time.monotonic() - began, 2)
-    click.echo(
-        msgspec.json.encode(
-            {"hours": hours, "seconds": spent, "release": installed.manifest.release}
-        )
-    )
-
-
-def _explain(alert: str, config_path: Path | None, *, as_json: bool) -> None:
-    from edge_agent.commands.alerts import document, lines
-    from edge_agent.core.runtime import opened
-    from edge_agent.replay.explain import explain
-
-    with opened(config_path) as runtime:
-        found = explain(runtime.log.find(alert))
-    if as_json:
-        print_json(document(found))
-    else:
-        for line in lines(found):
-            click.echo(line)
-    if found.differences:
-        click.get_current_context().exit(1)
+    seconds = round(time.monotonic() - began, 2)
+    summary = {"hours": hours, "seconds": seconds, "release": installed.manifest.release}
+    click.echo(msgspec.json.encode(summary))
 
 
 def _hour(text: str, option: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as fault:
-        raise UsageError(f"{option} {text!r}: give a time such as 2018-07-01T00:00Z") from fault
-    at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    return start_of_hour(at)
+    return start_of_hour(utc_time(text, option, example="2018-07-01T00:00Z"))
 
 
 def _read(files: Sequence[Path], start: datetime, end: datetime) -> pl.DataFrame:
@@ -166,8 +145,8 @@ def _read(files: Sequence[Path], start: datetime, end: datetime) -> pl.DataFrame
         frames.append(
             bundles.read(content, str(path), max_bytes=MAX_FILE_BYTES, max_rows=MAX_FILE_ROWS)
         )
-    whole = pl.concat(frames).unique(TIME, keep="last").sort(TIME)
-    kept = whole.filter(pl.col(TIME).is_between(start, end))
-    if kept.height == 0:
+    hours = pl.concat(frames).unique(TIME, keep="last").sort(TIME)
+    hours = hours.filter(pl.col(TIME).is_between(start, end))
+    if hours.height == 0:
         raise InputMissing(f"no observations between {start:%Y-%m-%d} and {end:%Y-%m-%d}")
-    return kept
+    return hours

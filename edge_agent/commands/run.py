@@ -13,19 +13,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config
-from edge_agent.commands.config import config_option
+from edge_agent.commands.common import config_option, open_state_folder, read_config
 from edge_agent.contract.errors import StorageError, Unavailable
 from edge_agent.system import locations
 from edge_agent.system.console import set_up_logging, verbosity_options
-from edge_agent.system.privileges import work_as_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from edge_agent.core.cycle import Decision
-    from edge_agent.core.events import Item
+    from edge_agent.core.events import EventQueue, Item
     from edge_agent.core.runtime import Runtime
     from edge_agent.settings import Web
     from edge_agent.system.ports import Clock
@@ -53,76 +51,78 @@ def run_service(log_format: str, config_path: Path | None) -> None:
 
     Example: edge-agent run --config /etc/edge-agent/config.toml
     """
-    from edge_agent.core.events import EventQueue, Signal
-    from edge_agent.core.loop import ServiceLoop
-    from edge_agent.core.pull_process import update
-    from edge_agent.core.runtime import DATABASE, Runtime
-    from edge_agent.core.worker import Worker
-    from edge_agent.system.clock import SystemClock
+    from edge_agent.core.events import EventQueue
     from edge_agent.system.instance_lock import InstanceLock
     from edge_agent.system.logfmt import use_logfmt
-    from edge_agent.system.memory_fallback import read_into_memory
-    from edge_agent.system.sd_notify import Notifier
-    from edge_agent.web.snapshot import SnapshotCache
 
     set_up_logging(0)
     if log_format == "logfmt":
         use_logfmt(secrets.token_hex(4))
-    clock, inbox = SystemClock(), EventQueue()
-    wishes = {
+    events = EventQueue()
+    _pass_signals_to(events)
+    settings = read_config(config_path)
+    state = open_state_folder(settings)
+    with InstanceLock(state) as lock:
+        if not lock.held():
+            raise Unavailable(f"{state}: another edge-agent runs on this folder: stop it first")
+        _run(config_path, state, settings.web, events, lock.held)
+
+
+def _pass_signals_to(events: EventQueue) -> None:
+    from edge_agent.core.events import Signal
+
+    signals = {
         signal.SIGTERM: Signal.STOP,
         signal.SIGINT: Signal.STOP,
         signal.SIGHUP: Signal.RELOAD,
     }
+    for number in signals:
+        signal.signal(number, lambda n, _frame: events.put(signals[signal.Signals(n)]))
 
-    def on_signal(number: int, _frame: object) -> None:
-        inbox.put(wishes[signal.Signals(number)])
 
-    for number in wishes:
-        signal.signal(number, on_signal)
+def _run(
+    config_path: Path | None, state: Path, web: Web, events: EventQueue, alone: Callable[[], bool]
+) -> None:
+    from edge_agent.core.interfaces import Host
+    from edge_agent.core.loop import ServiceLoop
+    from edge_agent.core.pull_process import update
+    from edge_agent.core.worker import Worker
+    from edge_agent.system.clock import SystemClock
+    from edge_agent.system.sd_notify import Notifier
+    from edge_agent.web.snapshot import SnapshotCache
 
-    first = config.load(config_path, os.environ)
-    state = locations.state_folder(first.storage.path, os.environ, root=os.geteuid() == 0)
-    work_as_owner(state)
+    clock, snapshots = SystemClock(), SnapshotCache()
+    with (
+        closing(
+            Worker(
+                partial(_open_runtime, config_path, state, clock),
+                events.put,
+                partial(update, config_path),
+                snapshots.update if web.port else _unseen,
+                alone=alone,
+            )
+        ) as worker,
+        _web(web, state, snapshots=snapshots, clock=clock, put=events.put, work=worker.ask),
+    ):
+        host = Host(Notifier(os.environ), clock, random.random)
+        ServiceLoop(worker, worker.delivery(), events, host, snapshots.set_service).run()
 
-    def open_runtime() -> Runtime:
-        # The state folder is locked for good: another one takes a restart.
-        settings = config.load(config_path, os.environ)
-        try:
-            return Runtime(settings, state, clock)
-        except StorageError as fault:
-            _log.warning("%s; going on in memory", fault)
-            return Runtime(settings, state, clock, db=read_into_memory(state / DATABASE))
 
-    with InstanceLock(state) as lock:
-        if not lock.held():
-            raise Unavailable(f"{state}: another edge-agent runs on this folder: stop it first")
-        snapshots = SnapshotCache()
-        with (
-            closing(
-                Worker(
-                    open_runtime,
-                    inbox.put,
-                    partial(update, config_path),
-                    snapshots.update if first.web.port else _unseen,
-                    alone=lock.held,
-                )
-            ) as agent,
-            _web(first.web, state, snapshots=snapshots, clock=clock, put=inbox.put, work=agent.ask),
-        ):
-            ServiceLoop(
-                agent,
-                agent.mail(),
-                inbox,
-                words=Notifier(os.environ),
-                clock=clock,
-                random=random.random,
-                tell=snapshots.set_service,
-            ).run()
+def _open_runtime(config_path: Path | None, state: Path, clock: Clock) -> Runtime:
+    from edge_agent.core.runtime import DATABASE, Runtime
+    from edge_agent.system.memory_fallback import read_into_memory
+
+    # The state folder is locked until the end, so another one takes a restart.
+    settings = read_config(config_path)
+    try:
+        return Runtime(settings, state, clock)
+    except StorageError as fault:
+        _log.warning("%s; going on in memory", fault)
+        return Runtime(settings, state, clock, db=read_into_memory(state / DATABASE))
 
 
 def _unseen(_runtime: Runtime, _decision: Decision | None) -> None:
-    """Without a page nobody looks."""
+    """Without a page there is no snapshot."""
 
 
 def _web(
@@ -136,7 +136,7 @@ def _web(
 ) -> AbstractContextManager[int | None]:
     if not settings.port:
         return nullcontext()
-    # Nothing of it is loaded where it is switched off.
+    # Imported only where it is switched on.
     from edge_agent.core.masking import WEB_CREDENTIAL
     from edge_agent.core.runtime import DATABASE
     from edge_agent.web.app import Application

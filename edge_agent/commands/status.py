@@ -10,9 +10,12 @@ import click
 import msgspec
 
 from edge_agent import __version__
-from edge_agent.commands.config import config_option, json_option
+from edge_agent.commands.common import (
+    opened,
+    standard_options,
+)
 from edge_agent.contract.errors import InputMissing
-from edge_agent.system.console import print_json, verbosity_options
+from edge_agent.system.console import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,16 +28,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def status(config_path: Path | None, as_json: bool) -> None:
     """What runs: release, age of the data, last forecast, alerts, messages that wait, clock.
 
     Example: edge-agent status --json
     """
-    from edge_agent.core.runtime import opened
-
     with opened(config_path) as runtime:
         found = _status(runtime)
     if as_json:
@@ -45,15 +44,12 @@ def status(config_path: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def release(config_path: Path | None, as_json: bool) -> None:
     """Which release runs and why: versions, scores, corrections for this farm, lineage.
 
     Example: edge-agent release --json
     """
-    from edge_agent.core.runtime import opened
     from edge_agent.messages.status import tuned_of
 
     with opened(config_path) as runtime:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
-from edge_agent.commands.config import config_option, json_option
+from edge_agent.commands.common import (
+    opened,
+    standard_options,
+)
 from edge_agent.contract.errors import NothingNew
-from edge_agent.system.console import print_json, verbosity_options
+from edge_agent.system.console import print_json
 
 
 @click.command()
@@ -25,9 +28,7 @@ from edge_agent.system.console import print_json, verbosity_options
     hidden=True,
     help="Work as the child of the service that uses this state folder.",
 )
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def sync(place: str | None, state: Path | None, config_path: Path | None, as_json: bool) -> None:
     """Pull the approved release and observations now; a folder is checked as a server is.
 
@@ -37,7 +38,6 @@ def sync(place: str | None, state: Path | None, config_path: Path | None, as_jso
     Example: edge-agent sync --from /media/usb/depot
     """
     from edge_agent.core.pull_process import work_for_the_service
-    from edge_agent.core.runtime import opened
 
     if state is not None:
         work_for_the_service()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.contract.forecast import Forecast
-from edge_agent.core import cycle
 from edge_agent.messages.status import tuned_of
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def health_facts(
         "forecast_source": known.source.value if known else None,
         "forecast_reason": reason,
         "outbox": outbox_figures(counts),
-        "alerts_raised": () if decision is None else cycle.raised(decision),
+        "alerts_raised": () if decision is None else decision.raised,
         "rules_unknown": () if decision is None else decision.unknown,
         "advice_reason": advice.reason if isinstance(advice, NoAdvice) else None,
         "problems": tuple(problems),

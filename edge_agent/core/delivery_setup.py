@@ -19,44 +19,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from edge_agent.core.runtime import Runtime
     from edge_agent.messages.topics import Topics
     from edge_agent.mqtt.connection import Subscription
     from edge_agent.mqtt.outbox import Outbox
     from edge_agent.settings import Config, Tls
-    from edge_agent.system.ports import Clock
 
 _HANG_UP_S: Final = 3.0
 _TURN_S: Final = 0.2
 _FAILURES: Final = 2
-"""The first may be a broker of the older protocol; the second says that nobody is there."""
+"""The first may be a broker of the older protocol; a second one means that there is no broker."""
 
 
 def open_delivery(
-    config: Config,
-    outbox: Outbox,
-    topics: Topics,
+    runtime: Runtime,
     report: Callable[[Event], None],
-    clock: Clock,
     *,
     subscriptions: Sequence[Subscription] = (),
     ping: str = "",
-    env: Mapping[str, str] = os.environ,
 ) -> Delivery:
     """Delivery to the configured broker; nothing is connected yet.
 
     Args:
-        config: `[mqtt]` and `[device]` are read.
-        outbox: What it carries.
-        topics: Topics of this device.
-        report: Where events of the network thread go.
-        clock: Time.
+        runtime: Its outbox is carried, as its configuration says.
+        report: Takes events of the network thread.
         subscriptions: What to listen to.
         ping: Topic of pings to oneself; empty = none.
-        env: Where systemd names its credentials.
     """
+    config, topics, clock = runtime.config, runtime.topics, runtime.clock
     return Delivery(
-        MqttConnection(broker_of(config, topics, env), report, clock),
-        outbox,
+        MqttConnection(broker_of(config, topics), report, clock),
+        runtime.outbox,
         availability=topics.availability,
         subscriptions=subscriptions,
         protocol=config.mqtt.protocol,
@@ -82,41 +75,31 @@ def broker_of(config: Config, topics: Topics, env: Mapping[str, str] = os.enviro
     )
 
 
-def deliver(
-    config: Config,
-    outbox: Outbox,
-    topics: Topics,
-    clock: Clock,
-    *,
-    now: Callable[[], datetime | None],
-    timeout_s: float,
-) -> str:
+def deliver(runtime: Runtime, now: Callable[[], datetime | None], timeout_s: float) -> str:
     """Carry what waits to the broker and hang up; why something still waits, or an empty text.
 
     Args:
-        config: `[mqtt]` and `[device]` are read.
-        outbox: The queue.
-        topics: Topics of this device.
-        clock: Measures the time-out.
+        runtime: Its outbox is carried, as its configuration says.
         now: UTC for expiry, or None while the clock is not trusted.
         timeout_s: Longest time to try.
 
     Raises:
         StorageError: The disk refused.
     """
-    inbox = EventQueue()
-    delivery = open_delivery(config, outbox, topics, inbox.put, clock)
+    outbox, clock = runtime.outbox, runtime.clock
+    events = EventQueue()
+    delivery = open_delivery(runtime, events.put)
     end = clock.monotonic() + timeout_s
     failures = 0
     try:
         while failures < _FAILURES and clock.monotonic() < end and _waiting(outbox):
             delivery.tick(now())
-            item = inbox.get(min(_TURN_S, max(end - clock.monotonic(), 0.0)))
-            while item is not None:
-                if isinstance(item, Event):
-                    failures += isinstance(item, Down)
-                    delivery.handle(item, now())
-                item = inbox.get(0.0)
+            event = events.get(min(_TURN_S, max(end - clock.monotonic(), 0.0)))
+            while event is not None:
+                if isinstance(event, Event):
+                    failures += isinstance(event, Down)
+                    delivery.handle(event, now())
+                event = events.get(0.0)
         problem = delivery.state.problem
     finally:
         delivery.hang_up(_HANG_UP_S)

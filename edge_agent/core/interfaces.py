@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from edge_agent.core.events import Item
     from edge_agent.mqtt.connection import Event, Received
     from edge_agent.mqtt.delivery import ConnectionState
+    from edge_agent.system.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ class Work(Protocol):
     """What the service does, on the loop's thread unless it says otherwise."""
 
     @property
-    def pace(self) -> Schedule:
-        """As the configuration has it now."""
+    def schedule(self) -> Schedule:
+        """The schedule that the configuration sets now."""
         ...
 
     def ready(self) -> bool:
@@ -63,15 +65,15 @@ class Work(Protocol):
         ...
 
     def cycle(self, now: datetime, problems: Sequence[str]) -> str:
-        """Work the hour, and let `/health` tell of problems; a line about its outcome."""
+        """Work the hour and report `problems` in `/health`; one line about the outcome."""
         ...
 
     def watch(self, now: datetime) -> None:
-        """Once a minute: rules on live sensors."""
+        """Evaluate rules on live sensors, once a minute."""
         ...
 
     def take(self, message: Received) -> None:
-        """A sensor's message or a command."""
+        """Take a sensor's message or a command."""
         ...
 
     def fetch(self) -> bool:
@@ -79,36 +81,37 @@ class Work(Protocol):
         ...
 
     def reload(self) -> MessageDelivery:
-        """Take the configuration anew: a delivery for it. Or raise, and keep all as it was."""
+        """Read the configuration anew; a delivery for it. An error leaves everything as it was."""
         ...
 
-    def settle(self) -> None:
-        """After a new delivery took over: the old one has parted, close what it used."""
+    def close_replaced(self) -> None:
+        """Close what an earlier delivery used; called once it is disconnected."""
         ...
 
     @property
-    def sheltered(self) -> bool:
-        """Whether everything is kept in memory, since the disk refuses."""
+    def in_memory(self) -> bool:
+        """Whether everything is held in memory, since the disk refuses."""
         ...
 
-    def shelter(self) -> MessageDelivery | None:
-        """The disk has refused: make room, or go on in memory with a delivery for it.
+    def move_to_memory(self) -> MessageDelivery | None:
+        """Make room on a disk that refuses, or else continue in memory.
 
-        None when there is room again.
+        Returns:
+            A delivery for the database in memory; None when there is room again.
         """
         ...
 
-    def go_home(self) -> MessageDelivery | None:
+    def move_to_disk(self) -> MessageDelivery | None:
         """Move from memory back to the disk; a delivery for it, or None while it still refuses."""
         ...
 
 
 class MessageDelivery(Protocol):
-    """The delivery, as seen from here."""
+    """Carries messages to the broker, and its events to the loop."""
 
     @property
     def state(self) -> ConnectionState:
-        """How the connection stands."""
+        """State of the connection."""
         ...
 
     def tick(self, now: datetime | None) -> float:
@@ -116,11 +119,11 @@ class MessageDelivery(Protocol):
         ...
 
     def handle(self, event: Event, now: datetime | None) -> bool:
-        """Take in an event of the link; False where it is not the delivery's."""
+        """Take an event of the connection; False where it is not for the delivery."""
         ...
 
     def hang_up(self, timeout_s: float) -> None:
-        """Say `offline` and disconnect, or give up an attempt."""
+        """Publish `offline` and disconnect, or give up an attempt."""
         ...
 
     def write_down(self) -> None:
@@ -129,7 +132,7 @@ class MessageDelivery(Protocol):
 
 
 class EventSource(Protocol):
-    """An inbox; tests give one that turns the clock."""
+    """An event queue; that of the tests advances the clock."""
 
     def put(self, item: Item) -> None:
         """Add an item."""
@@ -141,10 +144,32 @@ class EventSource(Protocol):
 
 
 class Systemd(Protocol):
-    """systemd's ear."""
+    """Takes lines of the sd_notify protocol."""
 
     watchdog_s: float | None
 
     def send(self, *lines: str) -> None:
-        """Say lines."""
+        """Send lines."""
         ...
+
+
+def start_daemon(target: Callable[[], None]) -> None:
+    """Run a function in a daemon thread: an update that hangs must not keep the process alive."""
+    threading.Thread(target=target, name="update", daemon=True).start()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the loop uses of the machine it runs on.
+
+    Attributes:
+        systemd: Takes reports.
+        clock: Time.
+        random: Uniform numbers in [0, 1), for jitter.
+        start_thread: Runs the update beside the loop.
+    """
+
+    systemd: Systemd
+    clock: Clock
+    random: Callable[[], float]
+    start_thread: Callable[[Callable[[], None]], None] = start_daemon

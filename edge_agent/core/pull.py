@@ -30,12 +30,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """What a pull brought: the release that went live, if any, and rows that were new.
+    """What is new after a pull.
 
     Attributes:
-        release: The release, or None.
-        hours: Hours of observations.
-        guidance: Rows of KMA's forecasts.
+        release: The release that went live, or None.
+        hours: New hours of observations.
+        guidance: New rows of KMA's forecasts.
     """
 
     release: InstalledRelease | None
@@ -51,36 +51,30 @@ def pull(
 ) -> Callable[[], PullResult]:
     """Pull release and relayed bundles.
 
+    A release that is refused or missing does not keep the weather away, nor a bundle that cannot
+    be read the others. Such an error is raised by the function that is returned, once everything
+    good is stored. It is only logged where a release has just gone live.
+
     Args:
         config: `[depot]` and `[device]` are read.
         state: The agent's state folder.
         clock: Judges expiry.
-        store: Takes what was relayed, in the function that is returned.
+        store: Takes the bundles, in the function that is returned.
         place: Address or folder instead of the configured depot.
 
     Returns:
-        What takes the bundles over into the store; to be called on the thread that owns it.
+        A function that stores the bundles; to be called on the thread that owns the store.
 
     Raises:
         ConfigError: There is no depot.
         Refused: Something is forged or damaged; what runs is untouched.
         TryLater: The depot cannot be reached.
-
-    A release that is refused or not there yet does not keep the weather away, nor does a bundle
-    that cannot be read keep the others away: the fault is raised by what is returned, once all
-    that is good is stored. Where a release has just gone live, it is only logged.
     """
     faults: list[FarmError] = []
     with open_updater(config, state, clock, place=place) as updater:
-        installed: InstalledRelease | None = None
+        installed = _sync(updater, faults)
         try:
-            installed = updater.sync()
-        except NothingNew:
-            pass
-        except (Refused, TryLater) as fault:
-            faults.append(fault)
-        try:
-            contents = _relayed(updater, config)
+            contents = _bundles(updater, config)
         except (Refused, TryLater) as fault:
             if installed is None:
                 raise (faults or [fault])[0] from fault
@@ -92,15 +86,12 @@ def pull(
         for source, path in relayed_bundles.sources(config.device).items()
     }
     cell = relayed_bundles.cell(config.device)
-    said = reader.read(relayed_bundles.read_guidance, guidance_path(cell)) if cell else None
+    issues = reader.read(relayed_bundles.read_guidance, guidance_path(cell)) if cell else None
 
     def finish() -> PullResult:
-        hours = sum(
-            store.put_hourly(source, frame)
-            for source, frame in observed.items()
-            if frame is not None
-        )
-        guidance = 0 if said is None else store.put_guidance(said)
+        frames = ((source, frame) for source, frame in observed.items() if frame is not None)
+        hours = sum(store.put_hourly(source, frame) for source, frame in frames)
+        guidance = 0 if issues is None else store.put_guidance(issues)
         if faults and installed is None:
             raise faults[0]
         for fault in faults:
@@ -110,22 +101,34 @@ def pull(
     return finish
 
 
-def _relayed(updater: Updater, config: Config) -> dict[str, bytes]:
+def _sync(updater: Updater, faults: list[FarmError]) -> InstalledRelease | None:
+    """The release that has just gone live, if any; an error is added to `faults`."""
+    try:
+        return updater.sync()
+    except NothingNew:
+        return None
+    except (Refused, TryLater) as fault:
+        faults.append(fault)
+        return None
+
+
+def _bundles(updater: Updater, config: Config) -> dict[str, bytes]:
     """Bundles for this farm that the depot has, by target path."""
     paths = list(relayed_bundles.sources(config.device).values())
     cell = relayed_bundles.cell(config.device)
     if cell is not None:
         paths.append(guidance_path(cell))
-    found = {path: updater.fetch_relayed(path) for path in paths}
-    return {path: content for path, content in found.items() if content is not None}
+    contents = {path: updater.fetch_relayed(path) for path in paths}
+    return {path: content for path, content in contents.items() if content is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads bundles, each at most once if it ends the process: the others still come.
+    """Reads bundles; one that ends the process is not read a second time.
 
-    A Parquet file can be made so that its decoder aborts, which no `except` sees. So a mark lies
-    beside a bundle while it is read: one whose mark is found was the end of an update.
+    A Parquet file can be made so that its decoder aborts the process, which no `except` catches.
+    So a mark is written before a bundle is read and removed after it. A bundle whose mark is found
+    ended the update before.
 
     Attributes:
         state: The agent's state folder.
@@ -144,8 +147,8 @@ class _Reader:
         mark, digest = self.state / f"{path}.reading", sha256(content).hexdigest()
         with suppress(OSError):
             if mark.read_text() == digest:
-                told = "reading it ended the update before: left aside until another comes"
-                self.faults.append(BadData(f"{path}: {told}"))
+                why = "reading it ended the update before: left aside until another comes"
+                self.faults.append(BadData(f"{path}: {why}"))
                 return None
         with suppress(OSError):
             # Not flushed: what ends the process does not empty the page cache.

@@ -1,4 +1,4 @@
-"""What the hours were and what the models make of them, from the store: see `cycle.Weather`."""
+"""Observed hours from the store, and the forecast from them: see `CycleContext.weather`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class StoredWeather:
-    """A `cycle.Weather` that reads the store anew at each call.
+    """A `CycleContext.weather` that reads the store anew at each call.
 
     Args:
         store: Observations.
@@ -37,20 +37,20 @@ class StoredWeather:
     def forecast(
         self, release: LoadedRelease | None, now: datetime
     ) -> tuple[Forecast | NoForecast, str]:
-        """See `cycle.Weather`."""
+        """See `CycleContext.weather`."""
         frame, rung, source = source_choice.observe(
             self._store, self._device, now, forecaster.HISTORY_HOURS
         )
         return forecaster.make(frame, site_of(self._device), release, now, source=rung), source
 
     def checked(self, now: datetime, hours: int) -> pl.DataFrame:
-        """See `cycle.Weather`."""
+        """See `CycleContext.weather`."""
         more = hours + quality.LOOKBACK_HOURS
         frame, _, _ = source_choice.observe(self._store, self._device, now, more)
         return last_hours(frame, now, hours)
 
     def truth(self, now: datetime, hours: int) -> pl.DataFrame:
-        """See `cycle.Weather`."""
+        """See `CycleContext.weather`."""
         more = hours + quality.LOOKBACK_HOURS
         own = source_choice.names(self._device)[0]
         frame = self._store.hourly(own, now - timedelta(hours=more), now)

@@ -39,7 +39,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class RecordedWeather:
-    """A `cycle.Weather` over recorded hours.
+    """A `CycleContext.weather` over recorded hours.
 
     Args:
         frames: Raw hours by source, ascending by time, in the order of `local.names`.
@@ -59,7 +59,7 @@ class RecordedWeather:
     def forecast(
         self, release: LoadedRelease | None, now: datetime
     ) -> tuple[Forecast | NoForecast, str]:
-        """See `cycle.Weather`."""
+        """See `CycleContext.weather`."""
         choice = self._choose(now, forecaster.HISTORY_HOURS)
         if release is None:
             return forecaster.no_release(now), choice.source
@@ -71,11 +71,11 @@ class RecordedWeather:
         return forecaster.continued(series, release, now, source=choice.rung), choice.source
 
     def checked(self, now: datetime, hours: int) -> pl.DataFrame:
-        """See `cycle.Weather`."""
+        """See `CycleContext.weather`."""
         return self._last(self._choose(now, hours + quality.LOOKBACK_HOURS), now, hours)
 
     def truth(self, now: datetime, hours: int) -> pl.DataFrame:
-        """See `cycle.Weather`."""
+        """See `CycleContext.weather`."""
         self._enter(now)
         own = next(iter(self.frames))
         more = (hours + quality.LOOKBACK_HOURS) * _HOUR

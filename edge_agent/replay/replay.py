@@ -1,12 +1,10 @@
-"""The real cycle over recorded hours: same code, memory instead of a disk, no network."""
+"""The agent's own cycle over recorded hours, with a database in memory and no network."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -14,26 +12,23 @@ from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
 from edge_agent.contract import schema
-from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.core import cycle
+from edge_agent.core.cycle_context import CycleContext
+from edge_agent.core.message_contexts import MessageContextFactory
 from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
-from edge_agent.messages.envelope import MessageContext
-from edge_agent.messages.locale import Locale
-from edge_agent.messages.topics import Topics
 from edge_agent.observations import source_choice
 from edge_agent.observations.store import Store
 from edge_agent.replay.recorded_weather import RecordedWeather
 from edge_agent.system.database import connect
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
-    from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle import Decision
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.messages.message import Message
-    from edge_agent.messages.payloads import Input
     from edge_agent.settings import Config, Rule
 
 _HOUR: Final = timedelta(hours=1)
@@ -42,39 +37,13 @@ MINUTE: Final = timedelta(minutes=2)
 _PRUNE_EACH: Final = 24 * 7
 
 
-class _Nowhere:
-    """A queue whose messages reach the broker at once, as far as the cycle can tell."""
+class _NoQueue:
+    """Takes every message and holds none, as if the broker had it at once."""
 
     def put(self, message: Message) -> bool:
         """Every id is new."""
         del message
         return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Speaker:
-    config: Config
-
-    def __call__(
-        self,
-        now: datetime,
-        clock: ClockState,
-        forecast: Forecast | NoForecast,
-        inputs: tuple[Input, ...],
-    ) -> MessageContext:
-        known = forecast if isinstance(forecast, Forecast) else None
-        device = self.config.device
-        return MessageContext(
-            topics=Topics.of(device.site, device.id, self.config.mqtt.base_topic),
-            locale=Locale(device.language, ZoneInfo(device.timezone)),
-            now=now,
-            clock=clock,
-            source=known.source.value if known else "agent",
-            release=known.release if known else None,
-            inputs=inputs,
-            state_valid=timedelta(hours=self.config.limits.forecast_valid_h),
-            historical=True,
-        )
 
 
 def run(
@@ -86,7 +55,7 @@ def run(
     *,
     guidance: pl.DataFrame | None = None,
 ) -> Iterator[Decision]:
-    """Decisions of every hour from `start` to `end`, each on what was known by then.
+    """Decisions of every hour from `start` to `end`, each from what was known by then.
 
     Args:
         config: Rules, site and station as on the device.
@@ -98,42 +67,50 @@ def run(
     """
     db = connect(Path(":memory:"))
     try:
-        store = Store(db)
         nothing = schema.empty_frame()
         frames = {
             name: pl.concat([nothing, observations.get(name, nothing)], how="diagonal")
             for name in source_choice.names(config.device)
         }
+        context = _context(config, release, db, frames)
         if guidance is not None:
             # All at once: a cycle reads no issue later than its own hour.
-            store.put_guidance(guidance)
-        verification = VerificationStore(db)
-        parts = cycle.CycleContext(
-            config=config,
-            db=db,
-            store=store,
-            weather=RecordedWeather(frames, config.device),
-            latches=Latches(db),
-            log=AlertLog(db),
-            queue=_Nowhere(),
-            verification=verification,
-            correction=OnlineCorrection(verification, store, config.learning),
-            release=release,
-            readings=_no_readings,
-            soil_moisture=lambda _now: None,
-            voice=_Speaker(config),
-        )
+            context.store.put_guidance(guidance)
         hour, count = start, 0
         while hour <= end:
-            decision = cycle.decide(parts, hour + MINUTE, "trusted")
-            cycle.commit(parts, decision)
+            decision = cycle.decide(context, hour + MINUTE, "trusted")
+            cycle.commit(context, decision)
             yield decision
             hour, count = hour + _HOUR, count + 1
             if count % _PRUNE_EACH == 0:
-                store.prune(hour, observations_days=36_500, forecasts_days=3)
-                verification.prune(hour)
+                context.store.prune(hour, observations_days=36_500, forecasts_days=3)
+                context.verification.prune(hour)
     finally:
         db.close()
+
+
+def _context(
+    config: Config,
+    release: LoadedRelease,
+    db: sqlite3.Connection,
+    frames: Mapping[str, pl.DataFrame],
+) -> CycleContext:
+    store, verification = Store(db), VerificationStore(db)
+    return CycleContext(
+        config=config,
+        db=db,
+        store=store,
+        weather=RecordedWeather(frames, config.device),
+        latches=Latches(db),
+        log=AlertLog(db),
+        queue=_NoQueue(),
+        verification=verification,
+        correction=OnlineCorrection(verification, store, config.learning),
+        release=release,
+        readings=_no_readings,
+        soil_moisture=lambda _now: None,
+        message_context=MessageContextFactory(config),
+    )
 
 
 def _no_readings(rule: Rule, now: datetime) -> Sequence[Measured]:

@@ -17,7 +17,7 @@ from edge_agent.alerts.evidence import Evidence, from_forecast, from_readings
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import QUANTITIES, TARGETS, TIME
-from edge_agent.core import cycle
+from edge_agent.core.rules import rules_of
 from edge_agent.forecasting import online_correction
 from edge_agent.mqtt.snooze import SnoozingOutbox
 
@@ -187,7 +187,7 @@ def take_snapshot(
     Raises:
         StorageError: The disk refused.
     """
-    parts, release = runtime.parts(), runtime.release()
+    context, release = runtime.context(), runtime.release()
     at, clock = runtime.time.judge()
     latches = runtime.latches.all()
     outbox = runtime.outbox
@@ -195,9 +195,9 @@ def take_snapshot(
     made = None if decision is None else decision.forecast
     forecast = made if isinstance(made, Forecast) else None
     rules = []
-    for rule in cycle.rules_of(runtime.config):
+    for rule in rules_of(runtime.config):
         evidence = (
-            from_readings(rule, parts.readings(rule, at))
+            from_readings(rule, context.readings(rule, at))
             if rule.now
             else from_forecast(rule, forecast, at)
         )

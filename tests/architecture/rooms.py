@@ -51,8 +51,7 @@ EDGE_AGENT: Final = {
     "updates": _room(3, "contract system"),
     "core": _room(
         4,
-        "agronomy alerts config contract forecasting messages mqtt observations settings "
-        "system updates",
+        "agronomy alerts contract forecasting messages mqtt observations settings system updates",
     ),
     "cli": _room(5, "system"),
     "ops": _room(

@@ -17,6 +17,7 @@ import polars as pl
 from edge_agent import config
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.core.events import Item, Signal
+from edge_agent.core.interfaces import Host
 from edge_agent.core.loop import ServiceLoop
 from edge_agent.core.runtime import Runtime
 from edge_agent.core.worker import Worker
@@ -121,10 +122,8 @@ def live(
             random=lambda: 0.5,
         )  # fmt: skip
         written = _status("io", "wchar:")
-        ServiceLoop(
-            agent, delivery, days_of, words=Notifier({}), clock=clock, random=lambda: 0.5,
-            start_thread=lambda target: target(),
-        ).run()  # fmt: skip
+        host = Host(Notifier({}), clock, lambda: 0.5, lambda target: target())
+        ServiceLoop(agent, delivery, days_of, host).run()
         written = _status("io", "wchar:") - written
         sent = days_of.sweep()
         return Life(sent, sorted(days_of.hours), runtime.outbox.counts(), written, days_of.rss_kb)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.commands.cycle import once
+from edge_agent.commands.once import once
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.instance_lock import InstanceLock
 from tests.fakes.subscriber import Subscriber

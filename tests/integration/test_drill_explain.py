@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.commands.alerts import drill
-from edge_agent.commands.cycle import once
+from edge_agent.commands.drill import drill
+from edge_agent.commands.once import once
 from edge_agent.commands.replay import replay
 from edge_agent.contract.errors import FarmError, InputMissing, TryLater, UsageError
 from edge_agent.core.runtime import DATABASE

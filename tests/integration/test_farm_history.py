@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.commands.cycle import once
 from edge_agent.commands.history import history
+from edge_agent.commands.once import once
 from edge_agent.contract.errors import (
     BadData,
     InputMissing,

@@ -58,7 +58,7 @@ def test_alerts_are_written_on_a_full_disk(small_disk: Path) -> None:
         _fill(small_disk)
         with pytest.raises(StorageError, match="full"):
             agent.cycle(NOW)
-        assert agent.shelter() is None, "there is room again"
+        assert agent.move_to_memory() is None, "there is room again"
         assert "alerts: heat" in agent.cycle(NOW)
         assert not (small_disk / "state" / NAME).exists()
         topics = [entry.message.topic for entry in agent._runtime.outbox.due(None, limit=100)]

@@ -74,8 +74,8 @@ def test_the_database_is_left_to_another_agent(tmp_path: Path) -> None:
         for job in (agent.cycle, agent.watch):
             with pytest.raises(StorageError, match="another edge-agent runs on this folder"):
                 job(NOW)
-        assert agent.shelter() is not None
+        assert agent.move_to_memory() is not None
         with pytest.raises(Unavailable, match="another edge-agent runs on this folder"):
-            agent.go_home()
+            agent.move_to_disk()
         alone = True
-        assert agent.go_home() is not None
+        assert agent.move_to_disk() is not None

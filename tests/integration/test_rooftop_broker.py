@@ -53,7 +53,7 @@ def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.D
     logger = Client(CallbackAPIVersion.VERSION2, client_id="logger", protocol=MQTTv5)
     logger.max_queued_messages_set(0)
     with closing(Worker(lambda: runtime, inbox.put, no_update)) as agent:
-        delivery = agent.mail()
+        delivery = agent.delivery()
         taken = sent = 0
         for _ in range(TURNS):
             delivery.tick(runtime.clock.now())

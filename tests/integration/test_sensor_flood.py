@@ -16,6 +16,7 @@ import pytest
 
 from edge_agent import config
 from edge_agent.core.events import EventQueue, Signal
+from edge_agent.core.interfaces import Host
 from edge_agent.core.loop import ServiceLoop
 from edge_agent.core.runtime import Runtime
 from edge_agent.core.worker import Worker
@@ -65,18 +66,16 @@ def test_a_flood_of_readings(tmp_path: Path, seconds: int) -> None:
             agent.taken_at_cycles = []
             service = ServiceLoop(
                 agent,
-                agent.mail(),
+                agent.delivery(),
                 inbox,
-                words=Notifier({}),
-                clock=clock,
-                random=Random(1).random,
+                Host(Notifier({}), clock, Random(1).random),
             )
             sent: list[int] = []
             memory: list[int] = []
 
             def play() -> None:
                 listen = threading.Event()
-                while not service._mail.state.connected and not listen.wait(0.1):
+                while not service._delivery.state.connected and not listen.wait(0.1):
                     pass
                 memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
                 middle = threading.Timer(seconds / 2, inbox.put, [Signal.CYCLE])

@@ -90,7 +90,7 @@ def test_a_reload_leaves_no_models_behind(case: _Case) -> None:
     gc.disable()
     try:
         case.agent.reload()
-        case.agent.settle()
+        case.agent.close_replaced()
         case.agent.cycle(NOW)
         assert [model() for model in before] == [None, None]
     finally:
@@ -120,7 +120,7 @@ def test_no_database_stays_open(case: _Case) -> None:
 
 def test_home_assistants_birth_makes_all_states_come_again(case: _Case) -> None:
     """With the next watch: description, states and forecasts; no alert event, nothing expired."""
-    case.agent.mail()
+    case.agent.delivery()
     case.agent.cycle(NOW)
     case.deliver()
     case.take("homeassistant/status", b"offline")
@@ -231,8 +231,8 @@ def test_a_bad_reload_keeps_everything(case: _Case) -> None:
     case.path.write_text(good + "spread_s = 600\n", "utf-8")
     case.agent.reload()
     assert case.agent._runtime is not before
-    assert case.agent.pace == Schedule(3600, 600)
-    case.agent.settle()
+    assert case.agent.schedule == Schedule(3600, 600)
+    case.agent.close_replaced()
     assert case.agent.cycle(NOW + timedelta(hours=1))
 
 
@@ -241,7 +241,7 @@ def test_retained_sensor_values_are_not_fresh(case: _Case) -> None:
     sensor = '[[sensors]]\ntopic = "g/1"\nquantity = "air_temperature_c"\nunit = "C"\n'
     case.path.write_text(case.path.read_text("utf-8") + sensor, "utf-8")
     case.agent.reload()
-    case.agent.settle()
+    case.agent.close_replaced()
     case.take("g/1", b"21.5", retain=True)
     assert case.agent._runtime.intake.accepted == 0
     case.take("g/1", b"21.5")
@@ -267,7 +267,7 @@ def test_a_certificate_that_ends_is_told_in_health(case: _Case, tmp_path: Path) 
         f'{text}[mqtt.tls]\nenabled = true\ncert = "{cert}"\nkey = "{key}"\n', "utf-8"
     )
     case.agent.reload()
-    case.agent.settle()
+    case.agent.close_replaced()
     assert "forecast from model_relayed_station" in case.agent.cycle(NOW)
     entries = case.agent._runtime.outbox.due(None, limit=1000)
     health = next(e.message for e in entries if e.message.topic == f"{ROOT}/health")
@@ -280,12 +280,12 @@ def test_nothing_is_pulled_onto_a_disk_that_refuses(case: _Case) -> None:
     text = case.path.read_text("utf-8")
     case.path.write_text(f'{text}[depot]\nurl = "http://127.0.0.1:1/"\n', "utf-8")
     case.agent.reload()
-    case.agent.settle()
+    case.agent.close_replaced()
     assert case.agent.fetch()
     assert case.pulled == [case.agent._runtime.state]
-    while case.agent.shelter() is None:
+    while case.agent.move_to_memory() is None:
         pass
-    case.agent.settle()
+    case.agent.close_replaced()
     with pytest.raises(TryLater, match="the disk refuses"):
         case.agent.fetch()
     assert len(case.pulled) == 1

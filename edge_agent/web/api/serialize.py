@@ -14,7 +14,6 @@ from edge_agent.alerts.messages import advice_facts, rule_facts
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract.forecast import P10, P90, Forecast, Source
 from edge_agent.contract.schema import QUANTITIES
-from edge_agent.core import cycle
 from edge_agent.core.agent_facts import forecast_reason, health_facts, outbox_figures, release_facts
 from edge_agent.messages.locale import Locale
 from edge_agent.messages.payloads import fill
@@ -45,7 +44,7 @@ def latest(snapshot: Snapshot) -> schemas.Latest:
         notes=tuple(known.notes) if known else (),
         clock=snapshot.clock,
         forecast=series(known) if known else {},
-        alerts_raised=() if snapshot.decision is None else cycle.raised(snapshot.decision),
+        alerts_raised=() if snapshot.decision is None else snapshot.decision.raised,
         advice=advice(snapshot),
     )
 

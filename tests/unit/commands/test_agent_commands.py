@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.commands.cycle import once
 from edge_agent.commands.history import history
-from edge_agent.commands.selftest import self_test
+from edge_agent.commands.once import once
+from edge_agent.commands.self_test import self_test
 from edge_agent.commands.status import release, status
 from edge_agent.contract.errors import FarmError, UsageError
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE

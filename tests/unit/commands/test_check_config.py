@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
 
-from edge_agent.commands.config import check_config
+from edge_agent.commands.check_config import check_config
 
 if TYPE_CHECKING:
     from pathlib import Path

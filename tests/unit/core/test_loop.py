@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.contract.errors import BadData, ConfigError, NothingNew, StorageError, TryLater
 from edge_agent.core.events import EventQueue, Fetched, Item, Signal
-from edge_agent.core.interfaces import Schedule
+from edge_agent.core.interfaces import Host, Schedule
 from edge_agent.core.loop import ServiceLoop
 from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Up
 from edge_agent.mqtt.delivery import ConnectionState
@@ -58,7 +58,7 @@ class _Inbox:
 class _Work:
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
-        self.pace = Schedule(3600.0)
+        self.schedule = Schedule(3600.0)
         self.is_ready = True
         self.cycles: list[datetime] = []
         self.watched = 0
@@ -71,24 +71,24 @@ class _Work:
         self.fresh: _Mail | None = None
         self.settled = 0
         self.problems: list[str] = []
-        self.sheltered = False
+        self.in_memory = False
         self.room = False
         self.walled_in = False
         self.disk_well = False
 
-    def shelter(self) -> _Mail | None:
+    def move_to_memory(self) -> _Mail | None:
         if self.walled_in:
             raise StorageError("no memory left")
         if self.room:
             self.room, self.fault = False, None
             return None
-        self.sheltered, self.fault, self.fresh = True, None, _Mail()
+        self.in_memory, self.fault, self.fresh = True, None, _Mail()
         return self.fresh
 
-    def go_home(self) -> _Mail | None:
+    def move_to_disk(self) -> _Mail | None:
         if not self.disk_well:
             return None
-        self.sheltered, self.fresh = False, _Mail()
+        self.in_memory, self.fresh = False, _Mail()
         return self.fresh
 
     def ready(self) -> bool:
@@ -123,7 +123,7 @@ class _Work:
         self.fresh = _Mail()
         return self.fresh
 
-    def settle(self) -> None:
+    def close_replaced(self) -> None:
         self.settled += 1
 
 
@@ -190,10 +190,7 @@ class _Case:
             self.work,
             self.mail,
             self.inbox,
-            words=self.words,
-            clock=self.clock,
-            random=lambda: 0.5,
-            start_thread=start_thread,
+            Host(self.words, self.clock, lambda: 0.5, start_thread),
         ).run()
 
 
@@ -219,7 +216,7 @@ def test_a_day_of_sleep_is_caught_up_with_one_cycle() -> None:
 def test_devices_of_a_fleet_work_the_hour_one_after_the_other() -> None:
     """Rule 3: in the middle of ten minutes by this device's draw, each hour; live rules as ever."""
     case = _Case()
-    case.work.pace = Schedule(3600.0, spread_s=600.0)
+    case.work.schedule = Schedule(3600.0, spread_s=600.0)
     case.run(3 * 3600)
     assert _hours(case) == ["01 12:20", "01 13:06", "01 14:06", "01 15:06"]
     assert case.work.watched == 3 * 60 - 1
@@ -308,7 +305,7 @@ def test_a_reload_changes_the_pace() -> None:
     case = _Case()
 
     def change() -> None:
-        case.work.pace = Schedule(600.0)
+        case.work.schedule = Schedule(600.0)
 
     case.run(3660, {30: change, 40: Signal.RELOAD})
     assert case.work.fetches == 8
@@ -379,7 +376,7 @@ def test_a_failing_outbox_does_not_make_the_loop_spin() -> None:
     """Rule 5: a disk fault in the queue is said and tried again later, not at once for ever."""
     case = _Case()
     case.mail.fault = StorageError("disk full")
-    case.work.sheltered = True
+    case.work.in_memory = True
     case.run(3600)
     assert len(case.mail.times) < 400
     assert any("outbox: disk full" in line for line in case.words.said)
@@ -513,7 +510,7 @@ def test_a_disk_that_refuses_is_left_and_found_again() -> None:
     texts = [line for line in case.words.said if line.startswith("STATUS=")]
     assert any("storage: everything is kept in memory: disk full" in line for line in texts)
     assert "storage" not in texts[-2]
-    assert not case.work.sheltered
+    assert not case.work.in_memory
     assert case.work.settled == 2
     assert case.work.problems == [
         "storage: until 2026-07-01 12:30 UTC everything is kept in memory: disk full"

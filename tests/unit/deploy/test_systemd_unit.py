@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.contract.errors import ConfigError, UsageError
-from edge_agent.core.loop import PING_S, STOP_S
+from edge_agent.core.loop import STOP_S
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, PUSH_CREDENTIAL, WEB_CREDENTIAL
+from edge_agent.core.systemd_reports import PING_S
 from trainer.workspace.config import HUB_KEY, SERVICE_KEY
 
 ROOT = Path(__file__).parents[3]

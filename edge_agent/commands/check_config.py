@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,26 +10,18 @@ import msgspec
 
 from edge_agent import config
 from edge_agent.alerts import default_rules
+from edge_agent.commands.common import standard_options
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, masked
 from edge_agent.system import locations
-from edge_agent.system.console import is_quiet, print_json, verbosity_options
+from edge_agent.system.console import is_quiet, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    help="Configuration file (default: EDGE_AGENT_CONFIG, then /etc/edge-agent/config.toml).",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+    from pathlib import Path
 
 
 @click.command()
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def check_config(config_path: Path | None, as_json: bool) -> None:
     """Check the configuration; print it as it takes effect, secrets masked.
 

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from edge_agent.commands.config import config_option
+from edge_agent.commands.common import (
+    config_option,
+    read_config,
+)
 from edge_agent.contract.errors import Refused, TryLater
 from edge_agent.system.console import verbosity_options
 
@@ -32,7 +35,6 @@ def self_update(config_path: Path | None) -> None:
 
     Example: sudo systemctl enable --now edge-agent-update.timer
     """
-    from edge_agent import config
     from edge_agent.core.update_setup import open_depot
     from edge_agent.system.clock import SystemClock
     from edge_agent.system.clock_trust import Timekeeper
@@ -40,7 +42,7 @@ def self_update(config_path: Path | None) -> None:
 
     if os.geteuid() != 0:
         raise Refused("this needs root: run it with sudo")
-    settings = config.load(config_path, os.environ)
+    settings = read_config(config_path)
     folder = _folder(os.environ)
     clock = SystemClock()
     now, trust = Timekeeper(folder, clock).judge()

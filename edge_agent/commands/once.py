@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from edge_agent.commands.config import config_option, json_option
-from edge_agent.contract.errors import UsageError
+from edge_agent.commands.common import opened, standard_options, utc_time
+from edge_agent.commands.publish import publish
 from edge_agent.contract.forecast import P10, P90, Forecast, Source
-from edge_agent.system.console import print_json, verbosity_options
+from edge_agent.system.console import print_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.core.cycle import Decision
-    from edge_agent.core.runtime import Runtime
 
 _SHOWN_LEADS: Final = (1, 3, 6, 9, 12, 18, 24, 30, 36, 42, 48)
 
@@ -33,9 +31,7 @@ _SHOWN_LEADS: Final = (1, 3, 6, 9, 12, 18, 24, 30, 36, 42, 48)
     help="Seconds to try the broker; what is left waits for the next time.",
 )
 @click.option("--dry-run", is_flag=True, help="Write nothing, say nothing to the broker.")
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def once(
     at: str | None, wait_s: float, dry_run: bool, config_path: Path | None, as_json: bool
 ) -> None:
@@ -46,9 +42,7 @@ def once(
 
     Example: edge-agent once --dry-run --json
     """
-    from edge_agent.core.runtime import opened
-
-    now = _time(at) if at else None
+    now = utc_time(at, "--at", example="2026-07-01T05:00Z") if at else None
     with opened(config_path) as runtime:
         problem = ""
         if dry_run:
@@ -62,48 +56,9 @@ def once(
         return
     for line in _lines(decision):
         click.echo(line)
-    said = "dry run: nothing was queued" if dry_run else f"{queued} new messages"
+    outcome = "dry run: nothing was queued" if dry_run else f"{queued} new messages"
     left = f"; {waiting} wait for the broker" if waiting else ""
-    click.echo(f"{said}{left}{f' ({problem})' if problem else ''}")
-
-
-def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
-    """Deliver what waits, unless the service does; why something still waits.
-
-    Args:
-        runtime: The agent's parts.
-        at: Hour that was worked, None for that of the clock.
-        wait_s: Longest time to try the broker.
-    """
-    from edge_agent.core import delivery_setup
-    from edge_agent.system.instance_lock import InstanceLock
-
-    # An hour of another day is delivered by that day's clock: its messages would all be too old.
-    shift = at - runtime.clock.now() if at else timedelta(0)
-
-    def now() -> datetime | None:
-        known = runtime.known_time()
-        return known + shift if known else None
-
-    with InstanceLock(runtime.state) as lock:
-        if not lock.held():
-            return "`edge-agent run` delivers them"
-        return delivery_setup.deliver(
-            runtime.config,
-            runtime.outbox,
-            runtime.topics,
-            runtime.clock,
-            now=now,
-            timeout_s=wait_s,
-        )
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as fault:
-        raise UsageError(f"--at {text!r}: give a time such as 2026-07-01T05:00Z") from fault
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    click.echo(f"{outcome}{left}{f' ({problem})' if problem else ''}")
 
 
 def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any]:
@@ -117,15 +72,15 @@ def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any
         "reason": None if isinstance(forecast, Forecast) else forecast.reason,
         "model_release": forecast.release if isinstance(forecast, Forecast) else None,
         "forecast": [
-            msgspec.json.decode(made.payload)
-            for made in decision.messages
-            if known and "/forecast/" in made.topic
+            msgspec.json.decode(message.payload)
+            for message in decision.messages
+            if known and "/forecast/" in message.topic
         ],
         "alerts": [msgspec.json.decode(event.payload) for _, _, event in decision.edges],
         "states": [
-            msgspec.json.decode(made.payload)
-            for made in decision.messages
-            if made.topic.endswith("/state") and made.payload
+            msgspec.json.decode(message.payload)
+            for message in decision.messages
+            if message.topic.endswith("/state") and message.payload
         ],
         "rules_unknown": decision.unknown,
         "queued": queued,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent import config
-from edge_agent.commands.config import config_option, json_option
+from edge_agent.commands.common import (
+    read_config,
+    standard_options,
+    state_folder,
+)
 from edge_agent.contract.errors import InputMissing
 from edge_agent.ops import self_test as self_tests
 from edge_agent.settings import Config
-from edge_agent.system import locations
-from edge_agent.system.console import print_json, verbosity_options
+from edge_agent.system.console import print_json
 from edge_agent.updates.slots import Slots
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ EXIT_FOUND_ERRORS = 1
 
 
 @click.command("self-test")
-@config_option
-@json_option
-@verbosity_options
+@standard_options
 def self_test(config_path: Path | None, as_json: bool) -> None:
     """Check this installation: libraries, database, the installed release's golden windows.
 
@@ -36,9 +35,8 @@ def self_test(config_path: Path | None, as_json: bool) -> None:
     """
     checks = []
     settings = _settings(config_path)
-    root = os.geteuid() == 0
-    state = locations.state_folder(settings.storage.path, os.environ, root=root)
-    for check in self_tests.run(Slots(state).load(), settings.device.full_id):
+    installed = Slots(state_folder(settings)).load()
+    for check in self_tests.run(installed, settings.device.full_id):
         checks.append(check)
         if not as_json:
             click.echo(f"{check.outcome:<8}{check.name}: {check.detail}")
@@ -51,7 +49,7 @@ def self_test(config_path: Path | None, as_json: bool) -> None:
 
 def _settings(config_path: Path | None) -> Config:
     try:
-        return config.load(config_path, os.environ)
+        return read_config(config_path)
     except InputMissing:
         if config_path is not None:
             raise

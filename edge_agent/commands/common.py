@@ -1,0 +1,114 @@
+"""What the commands share: options, configuration, state folder, the agent's parts.
+
+Errors need nothing here: `system.console.run` turns each into one line and an exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edge_agent.contract.errors import UsageError
+from edge_agent.system.console import verbosity_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edge_agent.core.runtime import Runtime
+    from edge_agent.settings import Config
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="Configuration file (default: EDGE_AGENT_CONFIG, then /etc/edge-agent/config.toml).",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def standard_options(function: F) -> F:
+    """Add --config, --json, --verbose and --quiet."""
+    return config_option(json_option(verbosity_options(function)))
+
+
+def read_config(config_path: Path | None) -> Config:
+    """Configuration from its file, found as `locations` says.
+
+    Raises:
+        InputMissing: There is no configuration.
+        ConfigError: It is wrong.
+    """
+    from edge_agent import config
+
+    return config.load(config_path, os.environ)
+
+
+def state_folder(settings: Config) -> Path:
+    """The configured state folder, or the one that the account of this process uses."""
+    from edge_agent.system import locations
+
+    return locations.state_folder(settings.storage.path, os.environ, root=os.geteuid() == 0)
+
+
+def open_state_folder(settings: Config) -> Path:
+    """The state folder, after root has become its owner: new files must stay the service's own."""
+    from edge_agent.system.privileges import work_as_owner
+
+    state = state_folder(settings)
+    work_as_owner(state)
+    return state
+
+
+def database_path(config_path: Path | None) -> Path:
+    """The agent's database file; it need not be there."""
+    from edge_agent.core.runtime import DATABASE
+
+    return open_state_folder(read_config(config_path)) / DATABASE
+
+
+@contextlib.contextmanager
+def opened(config_path: Path | None, state: Path | None = None) -> Iterator[Runtime]:
+    """The agent's parts on the system's clock, closed at the end.
+
+    Args:
+        config_path: The configuration file, where it is known.
+        state: A state folder instead of the configuration's.
+
+    Raises:
+        InputMissing: There is no configuration.
+        ConfigError: It is wrong.
+        StorageError: The state folder cannot be used.
+    """
+    from edge_agent.core.runtime import Runtime
+    from edge_agent.system.clock import SystemClock
+    from edge_agent.system.privileges import work_as_owner
+
+    settings = read_config(config_path)
+    if state is None:
+        state = state_folder(settings)
+    work_as_owner(state)
+    runtime = Runtime(settings, state, SystemClock())
+    try:
+        yield runtime
+    finally:
+        runtime.close()
+
+
+def utc_time(text: str, option: str, *, example: str) -> datetime:
+    """Time from an option's ISO 8601 text, which is UTC unless it names a zone.
+
+    Raises:
+        UsageError: It is no time; the text shows the example.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as fault:
+        raise UsageError(f"{option} {text!r}: give a time such as {example}") from fault
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

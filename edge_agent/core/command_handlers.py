@@ -1,0 +1,58 @@
+"""What each command does, whether it comes over MQTT or over the local API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_agent.core.events import Signal
+from edge_agent.mqtt.commands import CommandHandler
+from edge_agent.mqtt.snooze import SnoozingOutbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_agent.core.events import Item
+    from edge_agent.core.runtime import Runtime
+    from edge_agent.mqtt.commands import Request
+
+
+def command_handler(runtime: Runtime, report: Callable[[Item], None]) -> CommandHandler:
+    """Handler of the commands of a runtime whose outbox is a `SnoozingOutbox`.
+
+    Args:
+        runtime: What the commands act on.
+        report: Takes what the service's loop is to do.
+    """
+    outbox = runtime.outbox
+    assert isinstance(outbox, SnoozingOutbox)
+
+    def later(signal: Signal, answer: str) -> Callable[[Request], str]:
+        def ask(_: Request) -> str:
+            report(signal)
+            return answer
+
+        return ask
+
+    def rollback(_: Request) -> str:
+        release = runtime.slots.go_back("asked for over the local API").manifest.release
+        report(Signal.CYCLE)
+        return f"release {release}, the one before, is live again"
+
+    return CommandHandler(
+        runtime.topics,
+        {
+            "predict": later(Signal.CYCLE, "a cycle is worked now"),
+            "sync": later(Signal.FETCH, "an update is fetched now"),
+            "reload": later(Signal.RELOAD, "the configuration is read anew"),
+            "ack": lambda request: outbox.ack(request.rule),
+            "snooze": lambda request: outbox.snooze(request.rule, request.minutes),
+            "republish": lambda _: (
+                f"{outbox.say_again(runtime.known_time())} messages are said again"
+            ),
+            # Has no topic, so it comes over the local API only.
+            "rollback": rollback,
+        },
+        runtime.config.mqtt.commands,
+        outbox.put,
+        runtime.clock,
+    )

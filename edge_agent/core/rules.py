@@ -1,0 +1,128 @@
+"""Evaluates every rule of the configuration in one cycle, and collects what each one yields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from edge_agent.alerts import decision_record, default_rules
+from edge_agent.alerts import messages as alert_messages
+from edge_agent.alerts.evaluation import DecisionInputs, judge
+from edge_agent.alerts.state_machine import Latch
+from edge_agent.contract.forecast import Forecast, NoForecast
+from edge_agent.forecasting import verification
+from edge_agent.messages.payloads import Input
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edge_agent.alerts.evaluation import RuleDecision
+    from edge_agent.alerts.evidence import Evidence
+    from edge_agent.alerts.state_machine import Edge
+    from edge_agent.core.cycle_context import CycleContext
+    from edge_agent.messages.envelope import MessageContext
+    from edge_agent.messages.message import Message
+    from edge_agent.settings import Config, Rule
+
+
+def rules_of(config: Config) -> tuple[Rule, ...]:
+    """The configured rules, or the built-in ones where there are none."""
+    return config.rules or default_rules.rules(config)
+
+
+@dataclass(slots=True)
+class RuleResults:
+    """What all rules yield together.
+
+    Attributes:
+        edges: Rule, edge and message of every alert edge.
+        records: Inputs of each edge by its message id, see `alerts.decision_record`.
+        chances: Event probability by `verification.meaning` of the rule.
+        latches: Latches of all rules.
+        changed: Those that changed.
+        moved: Rules whose level changed.
+        unknown: Rules without enough data.
+        states: State messages.
+    """
+
+    edges: list[tuple[str, Edge, Message]] = field(default_factory=list)
+    records: dict[str, bytes] = field(default_factory=dict)
+    chances: dict[str, float] = field(default_factory=dict)
+    latches: list[Latch] = field(default_factory=list)
+    changed: list[Latch] = field(default_factory=list)
+    moved: set[str] = field(default_factory=set)
+    unknown: list[str] = field(default_factory=list)
+    states: list[Message] = field(default_factory=list)
+
+    def add(
+        self, case: DecisionInputs, verdict: RuleDecision, message_context: MessageContext
+    ) -> None:
+        """Add the verdict on one rule, with the messages it leads to."""
+        rule, latch, evidence = case.rule, verdict.latch, verdict.evidence
+        self.latches.append(latch)
+        if latch != case.latch:
+            self.changed.append(latch)
+        if latch.level is not case.latch.level:
+            self.moved.add(rule.name)
+        if evidence.probability is not None and not rule.now:
+            self.chances[verification.meaning(rule)] = evidence.probability
+        if verdict.edge is not None:
+            event = alert_messages.event_message(message_context, rule, verdict)
+            self.edges.append((rule.name, verdict.edge, event))
+            self.records[event.id] = decision_record.to_bytes(case)
+        if evidence.met is None:
+            # R4: nothing is known, so no state is sent; the last one expires by itself.
+            self.unknown.append(rule.name)
+        else:
+            self.states.append(alert_messages.state_message(message_context, rule, latch, evidence))
+
+
+def evaluate(
+    context: CycleContext,
+    message_context: MessageContext,
+    forecast: Forecast | NoForecast,
+    *,
+    live_only: bool,
+) -> RuleResults:
+    """Evaluate the rules; nothing is written.
+
+    Args:
+        context: What the cycle works with.
+        message_context: Of the cycle; messages of live rules name their sensors instead.
+        forecast: What forecast rules look at.
+        live_only: Leave the forecast rules out.
+    """
+    latches = context.latches.all()
+    results = RuleResults()
+    for rule in rules_of(context.config):
+        if live_only and not rule.now:
+            continue
+        case = DecisionInputs(
+            rule=rule,
+            latch=latches.get(rule.name, Latch(rule=rule.name)),
+            now=message_context.now,
+            clock=message_context.clock,
+            zone=context.config.device.timezone,
+            daily_cap=context.config.limits.alerts_per_day,
+            quiet_hours=context.config.quiet_hours,
+            forecast=forecast if isinstance(forecast, Forecast) and not rule.now else None,
+            readings=tuple(context.readings(rule, message_context.now)) if rule.now else (),
+        )
+        verdict = judge(case)
+        rule_context = (
+            _of_sensors(message_context, rule, verdict.evidence) if rule.now else message_context
+        )
+        results.add(case, verdict, rule_context)
+    return results
+
+
+def input_of(name: str, at: datetime, now: datetime) -> Input:
+    """An input of a decision, with its age."""
+    return Input(name=name, at=at, age_s=max(int((now - at).total_seconds()), 0))
+
+
+def _of_sensors(message_context: MessageContext, rule: Rule, evidence: Evidence) -> MessageContext:
+    inputs: tuple[Input, ...] = ()
+    if evidence.hour is not None:
+        inputs = (input_of(f"sensor:{rule.role}", evidence.hour, message_context.now),)
+    return replace(message_context, source="sensor", release=None, inputs=inputs)

@@ -1,0 +1,67 @@
+"""Writes sensor samples to the store and aggregates them to hours."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.observations import source_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_agent.observations.intake import Intake
+    from edge_agent.observations.store import Store
+    from edge_agent.settings import Sensor
+    from edge_agent.system.ports import Clock
+
+WRITE_S: Final = 1800.0
+"""Samples are written this often between cycles: a power cut loses no more of them."""
+_LATE: Final = timedelta(hours=6)
+"""Hours that are aggregated again in each cycle, for samples that came late."""
+_OLDEST: Final = timedelta(days=3)
+"""Nothing older is aggregated: a board that starts in 1970 would have 56 years to do."""
+
+
+class SampleWriter:
+    """Moves samples from the intake to the store.
+
+    Args:
+        intake: Samples since the last write.
+        store: Takes samples and hours.
+        sensors: The sensors of the configuration.
+        clock: Measures the time between two writes.
+    """
+
+    def __init__(
+        self, intake: Intake, store: Store, sensors: Sequence[Sensor], clock: Clock
+    ) -> None:
+        self._intake = intake
+        self._store = store
+        self._sensors = sensors
+        self._clock = clock
+        self._written_at = clock.monotonic()
+        self._earliest: datetime | None = None
+
+    def take_over(self, intake: Intake) -> None:
+        """Write the samples of a runtime that is replaced."""
+        self._earliest = intake.flush(self._store)
+
+    def write(self) -> None:
+        """Write the samples that came since the last write."""
+        self._written_at = self._clock.monotonic()
+        earliest = self._intake.flush(self._store)
+        if earliest is not None:
+            self._earliest = min(earliest, self._earliest or earliest)
+
+    def write_when_due(self) -> None:
+        """Write them if the last write is long ago."""
+        if self._clock.monotonic() - self._written_at >= WRITE_S:
+            self.write()
+
+    def aggregate(self, now: datetime) -> None:
+        """Write the samples, then the hours up to `now` that they change."""
+        self.write()
+        since = max(min(now - _LATE, self._earliest or now), now - _OLDEST)
+        source_choice.aggregate(self._store, self._sensors, since, now)
+        self._earliest = None
