@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.core.events import EventQueue
 from edge_agent.core.masking import PASSWORD_CREDENTIAL
-from edge_agent.mqtt.client import Broker, MqttConnection
-from edge_agent.mqtt.connection import Down, Event, Outgoing
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.client import MqttConnection
+from edge_agent.mqtt.connection import Broker, Down, Event, Outgoing, Session
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.tls import TlsFiles
 from edge_agent.system import locations
@@ -50,13 +51,9 @@ def open_delivery(
     return Delivery(
         MqttConnection(broker_of(config, topics), report, clock),
         runtime.outbox,
-        availability=topics.availability,
-        subscriptions=subscriptions,
-        protocol=config.mqtt.protocol,
-        clock=clock,
-        random=random.random,
-        first_pause_s=config.mqtt.reconnect_s,
-        ping=ping,
+        Session(topics.availability, tuple(subscriptions), config.mqtt.protocol, ping),
+        Backoff(random.random, config.mqtt.reconnect_s),
+        clock,
     )
 
 

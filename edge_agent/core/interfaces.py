@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edge_agent.core.events import Item
-    from edge_agent.mqtt.connection import Event, Received
-    from edge_agent.mqtt.delivery import ConnectionState
+    from edge_agent.mqtt.connection import ConnectionState, Event, Received
     from edge_agent.system.ports import Clock
 
 

@@ -1,9 +1,9 @@
 """How long to pause before the next attempt to connect, and what a person can do. Pure.
 
-Pauses are full-jitter and double from the first to the longest one; they start over only after a
-connection that stood for a minute, so that a broker that takes and breaks connections is not
-stormed. The first pause is what spreads a fleet: when a broker that N devices share drops all of
-them, about N / first pause come back a second. Refused logins pause for minutes, a taken-over
+Pauses have full jitter, and their upper end doubles from the first to the longest one. They start
+over only after a connection that stood for a minute: a broker that accepts connections and breaks
+them is not flooded. The first pause spreads a fleet: when a broker that N devices share drops all
+of them, about N / first pause come back a second. Refused logins pause for minutes, a taken-over
 session and an exceeded quota for one.
 """
 
@@ -40,7 +40,7 @@ def hint(code: int | None) -> str:
 
 
 class Backoff:
-    """One delivery's patience.
+    """Pauses of one delivery.
 
     Args:
         random: Uniform numbers in [0, 1).
@@ -68,10 +68,10 @@ class Backoff:
             self._short_lived += 1
 
     def twin(self, code: int | None) -> str:
-        """Suspicion of a second client with this id; empty without.
+        """What points to a second client with this id; empty where nothing does.
 
-        Brokers that do not tell of a taken-over session just hang up, so three connections in a
-        row that broke within a minute raise it too.
+        Some brokers just hang up when a session is taken over, so three connections in a row that
+        broke within a minute count too.
         """
         if code is not None or self._short_lived < _SUSPICIOUS:
             return ""

@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,53 +27,30 @@ from edge_agent.mqtt.connection import (
     Up,
     Version,
 )
-from edge_agent.mqtt.tls import TlsContext, TlsFiles, tls_context
+from edge_agent.mqtt.tls import TlsContext, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
+    from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from edge_agent.mqtt.connection import Broker
     from edge_agent.system.ports import Clock
 
 _log = logging.getLogger(__name__)
 
 WINDOW: Final = 10
 LARGEST_IN: Final = 65_536
-"""Longer messages are not for this agent: dropped, and under MQTT 5 not even sent to it."""
+"""Longer messages are dropped; under MQTT 5 the broker does not even send them."""
 _CONNECT_TIMEOUT_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where and as whom to connect.
-
-    Attributes:
-        password: Called at every attempt; None = no password.
-        session_expiry_s: How long the broker keeps the session; 0 = not at all. With 3.1.1 any
-            other number means for ever.
-        will_delay_s: How long the broker waits with the last will, so that a short drop shows no
-            `offline` (MQTT 5).
-    """
-
-    host: str
-    port: int
-    client_id: str
-    will: Outgoing
-    username: str = ""
-    password: Callable[[], str | None] = lambda: None
-    tls: TlsFiles | None = None
-    keepalive_s: int = 60
-    session_expiry_s: int = 7 * 24 * 3600
-    will_delay_s: int = 30
 
 
 class MqttConnection:
     """`connection.Connection` over TCP or TLS.
 
-    Each attempt has its own paho client and its own thread: renewed certificates, another
-    protocol and a half-dead socket need no special case.
+    Each attempt has its own paho client and its own thread, so that renewed certificates, another
+    protocol and a half-open socket need no special case.
 
     Args:
         broker: Where to.
@@ -146,19 +122,22 @@ class _Attempt:
         client = self._client
         if client is None:
             return None
-        info = client.publish(
+        info = self._send(client, message)
+        return self._token(info.mid) if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def _send(self, client: Client, message: Outgoing) -> MQTTMessageInfo:
+        return client.publish(
             message.topic,
             message.payload,
             qos=1,
             retain=message.retain,
             properties=self._publish_properties(message),
         )
-        return self._token(info.mid) if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         client = self._client
         if client is not None and subscriptions:
-            filters: list[Any] = [(wanted.topic, self._how(wanted)) for wanted in subscriptions]
+            filters: list[Any] = [(s.topic, self._subscribe_options(s)) for s in subscriptions]
             client.subscribe(filters)
 
     def drop(self) -> None:
@@ -172,11 +151,7 @@ class _Attempt:
         client = self._client
         if client is not None and last is not None:
             try:
-                properties = self._publish_properties(last)
-                info = client.publish(
-                    last.topic, last.payload, qos=1, retain=last.retain, properties=properties
-                )
-                info.wait_for_publish(timeout_s / 2)
+                self._send(client, last).wait_for_publish(timeout_s / 2)
             except (RuntimeError, ValueError) as fault:
                 _log.debug("last message not sent: %s", fault)
             client.disconnect()
@@ -185,15 +160,11 @@ class _Attempt:
         self.drop()
 
     def _run(self) -> None:
-        end = Down("connection lost")
-        client = None
+        broker, end, client = self._broker, Down("connection lost"), None
         try:
             client = self._make_client()
             client.connect(
-                self._broker.host,
-                self._broker.port,
-                keepalive=self._broker.keepalive_s,
-                **self._connect_options(),
+                broker.host, broker.port, keepalive=broker.keepalive_s, **self._connect_options()
             )
             self._reached = True
             self._client = client
@@ -201,17 +172,17 @@ class _Attempt:
                 pass
         except FarmError as fault:
             end = Down(str(fault))
-        except Exception as fault:  # noqa: BLE001 - paho raises on malformed packets too; the link just ends
+        except Exception as fault:  # noqa: BLE001 - paho raises on malformed packets too; the connection just ends
             end = Down(f"{type(fault).__name__}: {fault}")
         finally:
             self._client = None
-            rest = None if client is None else client.socket()
-            if rest is not None:
-                rest.close()
-            if self._tls is not None and self._tls.made is not None:
-                self._tls.made.close()
-            final = self._end or end
-            self._tell(Down(final.reason, final.code, self._reached))
+            unclosed = None if client is None else client.socket()
+            if unclosed is not None:
+                unclosed.close()
+            if self._tls is not None and self._tls.socket is not None:
+                self._tls.socket.close()
+            end = self._end or end
+            self._report_event(Down(end.reason, end.code, self._reached))
 
     def _make_client(self) -> Client:
         broker = self._broker
@@ -224,7 +195,7 @@ class _Attempt:
             reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(0)  # the delivery keeps the window
+        client.max_inflight_messages_set(0)  # `Delivery` bounds them
         client.will_set(
             broker.will.topic,
             broker.will.payload,
@@ -277,22 +248,22 @@ class _Attempt:
             properties.UserProperty = pair
         return properties
 
-    def _how(self, wanted: Subscription) -> SubscribeOptions | int:
+    def _subscribe_options(self, subscription: Subscription) -> SubscribeOptions | int:
         if self._version != "5":
             return 1
         handling = (
             SubscribeOptions.RETAIN_DO_NOT_SEND
-            if wanted.commands
+            if subscription.commands
             else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         )
         return SubscribeOptions(
-            qos=1, noLocal=not wanted.own, retainAsPublished=True, retainHandling=handling
+            qos=1, noLocal=not subscription.own, retainAsPublished=True, retainHandling=handling
         )
 
     def _on_connect(
         self,
-        _client: Client,
-        _data: object,
+        _c: Client,
+        _d: object,
         flags: ConnectFlags,
         code: ReasonCode,
         properties: Properties | None,
@@ -302,15 +273,10 @@ class _Attempt:
             return
         window = getattr(properties, "ReceiveMaximum", WINDOW)
         largest = getattr(properties, "MaximumPacketSize", None)
-        self._tell(Up(self._version, flags.session_present, min(WINDOW, window), largest))
+        self._report_event(Up(self._version, flags.session_present, min(WINDOW, window), largest))
 
     def _on_disconnect(
-        self,
-        _client: Client,
-        _data: object,
-        flags: DisconnectFlags,
-        code: ReasonCode,
-        _properties: Properties | None,
+        self, _c: Client, _d: object, flags: DisconnectFlags, code: ReasonCode, *_: object
     ) -> None:
         if self._end is None:
             from_broker = flags.is_disconnect_packet_from_server
@@ -319,27 +285,15 @@ class _Attempt:
                 code.value if from_broker else None,
             )
 
-    def _on_publish(
-        self,
-        _client: Client,
-        _data: object,
-        mid: int,
-        code: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        self._tell(Acknowledged(self._token(mid), code.value, code.getName()))
+    def _on_publish(self, _c: Client, _d: object, mid: int, code: ReasonCode, *_: object) -> None:
+        self._report_event(Acknowledged(self._token(mid), code.value, code.getName()))
 
     def _on_subscribe(
-        self,
-        _client: Client,
-        _data: object,
-        _mid: int,
-        codes: list[ReasonCode],
-        _properties: Properties | None,
+        self, _c: Client, _d: object, _mid: int, codes: list[ReasonCode], *_: object
     ) -> None:
-        self._tell(Subscribed(tuple(n for n, code in enumerate(codes) if code.is_failure)))
+        self._report_event(Subscribed(tuple(n for n, code in enumerate(codes) if code.is_failure)))
 
-    def _tell(self, event: Event) -> None:
+    def _report_event(self, event: Event) -> None:
         if not self._silent:
             self._report(event)
 
@@ -354,7 +308,7 @@ class _Attempt:
             return
         if len(message.payload) > LARGEST_IN:
             return
-        self._tell(
+        self._report_event(
             Received(
                 topic,
                 bytes(message.payload),

@@ -1,6 +1,6 @@
-"""The seam to a broker: what can be asked of a connection, and what it reports back.
+"""The interface to a broker: what can be asked of a connection, and what it reports back.
 
-Calls return at once; everything that happens is reported as an event, in the order it happened,
+Calls return at once. Everything that happens is reported as an event, in the order it happened,
 from another thread. Each `dial` ends in exactly one `Down`, with at most one `Up` before it.
 """
 
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
+
+    from edge_agent.mqtt.tls import TlsFiles
 
 Version = Literal["5", "3.1.1"]
 
@@ -40,7 +42,7 @@ class Subscription:
 
     Attributes:
         commands: No retained message is wanted.
-        own: What this client says itself is wanted too.
+        own: Messages of this client itself are wanted too.
     """
 
     topic: str
@@ -49,8 +51,49 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class Broker:
+    """Where and as whom to connect.
+
+    Attributes:
+        password: Called at every attempt; None = no password.
+        session_expiry_s: How long the broker keeps the session; 0 = not at all. With 3.1.1 any
+            other number means for ever.
+        will_delay_s: How long the broker waits with the last will, so that a short drop shows no
+            `offline` (MQTT 5).
+    """
+
+    host: str
+    port: int
+    client_id: str
+    will: Outgoing
+    username: str = ""
+    password: Callable[[], str | None] = lambda: None
+    tls: TlsFiles | None = None
+    keepalive_s: int = 60
+    session_expiry_s: int = 7 * 24 * 3600
+    will_delay_s: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a delivery does on each connection.
+
+    Attributes:
+        availability: Topic of `online` and `offline`.
+        subscriptions: What to listen to.
+        protocol: `auto`, or one version only.
+        ping: Topic of pings to oneself; empty = none.
+    """
+
+    availability: str
+    subscriptions: tuple[Subscription, ...] = ()
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    ping: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Up:
-    """The broker said yes.
+    """The broker has accepted the connection.
 
     Attributes:
         session_present: It still knows this client's session.
@@ -110,6 +153,27 @@ class Received:
 Event = Up | Down | Acknowledged | Subscribed | Received
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """For status and health.
+
+    Attributes:
+        connected: Whether the broker has accepted the connection and it stands.
+        version: Protocol spoken, while connected.
+        problem: Why it is not connected, with a hint; empty while connected.
+        connections: How often it was connected since the start.
+        refused_topics: Subscriptions the broker does not allow.
+        concerns: What is wrong though it is connected, for people.
+    """
+
+    connected: bool
+    version: str
+    problem: str
+    connections: int
+    refused_topics: tuple[str, ...]
+    concerns: tuple[str, ...] = ()
+
+
 class Connection(Protocol):
     """One connection at a time to one broker."""
 
@@ -126,7 +190,7 @@ class Connection(Protocol):
         ...
 
     def drop(self) -> None:
-        """Cut the connection without a word; `Down` follows."""
+        """Cut the connection without DISCONNECT; `Down` follows."""
         ...
 
     def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:

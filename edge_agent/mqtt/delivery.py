@@ -1,4 +1,4 @@
-"""Carries messages from the outbox to the broker and keeps the connection: all policy, no sockets.
+"""Sends the messages of the outbox to the broker and keeps the connection: policy, no sockets.
 
 Rules (tests name the numbers):
 
@@ -6,14 +6,14 @@ Rules (tests name the numbers):
 2. Why a connection ended is said with what a person can do; so is a suspected second client with
    this id.
 3. With protocol `auto` every round begins with MQTT 5; a broker that refuses it, or hangs up
-   before an answer, is asked in 3.1.1 at once.
-4. After the broker's yes: `online` retained, subscriptions, then the outbox from its oldest
+   before an answer, is tried with 3.1.1 at once.
+4. Once the broker has accepted: `online` retained, subscriptions, then the outbox from its oldest
    message, never more unacknowledged ones than the broker takes.
 5. A message leaves the outbox at its PUBACK. A refusal makes it a dead letter, except that an
    exceeded quota only slows down. One too long for this broker is a dead letter at once.
-6. A broker that has forgotten the session may have forgotten retained messages: say them again.
-7. A connection on which nothing is acknowledged for a minute, or a ping to oneself does not come
-   back any more (`mqtt.loopback`), is dropped: connected but silent.
+6. A broker that has forgotten the session may have forgotten retained messages: send them again.
+7. A connection is dropped when nothing is acknowledged for a minute, or when a ping to oneself
+   does not come back any more (`mqtt.loopback`).
 """
 
 from __future__ import annotations
@@ -21,19 +21,12 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from edge_agent.mqtt.backoff import (
-    FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
-    STABLE_S,
-    Backoff,
-    hint,
-)
+from edge_agent.mqtt.backoff import STABLE_S, hint
 from edge_agent.mqtt.connection import (
     Acknowledged,
-    Connection,
+    ConnectionState,
     Down,
     Event,
     Outgoing,
@@ -43,13 +36,15 @@ from edge_agent.mqtt.connection import (
     Up,
     Version,
 )
-from edge_agent.mqtt.loopback import PATIENCE_S, LoopbackPing, PingAction
+from edge_agent.mqtt.loopback import LoopbackCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from edge_agent.messages.message import Message
+    from edge_agent.mqtt.backoff import Backoff
+    from edge_agent.mqtt.connection import Connection, Session
     from edge_agent.mqtt.outbox import QueuedMessage
     from edge_agent.system.ports import Clock
 
@@ -57,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 SILENT_S: Final = 60.0
 ANSWER_S: Final = 8.0
-"""How long an attempt may take until the broker's yes or no."""
+"""How long an attempt may take until the broker answers."""
 
 _REFUSAL: Final = 0x80
 _UNSUPPORTED_VERSION: Final = 0x84
@@ -68,7 +63,7 @@ _ENVELOPE_BYTES: Final = 256
 
 
 class DeliveryQueue(Protocol):
-    """What the delivery needs of an outbox."""
+    """The methods of an outbox that a delivery calls."""
 
     def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[QueuedMessage]:
         """Oldest messages behind a place."""
@@ -87,67 +82,35 @@ class DeliveryQueue(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionState:
-    """For status and health.
-
-    Attributes:
-        connected: Whether the broker has said yes and the connection stands.
-        version: Protocol spoken, while connected.
-        problem: Why it is not connected, with a hint; empty while connected.
-        connections: How often it was connected since the start.
-        refused_topics: Subscriptions the broker does not allow.
-        concerns: What is wrong though it is connected, for people.
-    """
-
-    connected: bool
-    version: str
-    problem: str
-    connections: int
-    refused_topics: tuple[str, ...]
-    concerns: tuple[str, ...] = ()
-
-
 class Delivery:
-    """Give it every event of the link and call `tick` often; it never blocks.
+    """Give it every event of the connection and call `tick` often; it never blocks.
 
     Args:
-        link: The connection.
+        connection: To the broker.
         outbox: The queue.
-        availability: Topic of `online` and `offline`.
-        subscriptions: What to listen to.
-        protocol: `auto`, or one version only.
+        session: Topics and protocol.
+        backoff: Pauses of rule 1.
         clock: Pauses are measured on its monotonic side.
-        random: Uniform numbers in [0, 1).
-        first_pause_s: Upper end of the first pause of rule 1.
-        longest_pause_s: Upper end of the later ones.
-        ping: Topic of the pings of rule 7; empty = none.
     """
 
     def __init__(
         self,
-        link: Connection,
+        connection: Connection,
         outbox: DeliveryQueue,
-        *,
-        availability: str,
-        subscriptions: Sequence[Subscription],
-        protocol: Literal["auto", "5", "3.1.1"],
+        session: Session,
+        backoff: Backoff,
         clock: Clock,
-        random: Callable[[], float],
-        first_pause_s: float = FIRST_PAUSE_S,
-        longest_pause_s: float = LONGEST_PAUSE_S,
-        ping: str = "",
     ) -> None:
-        self._link = link
+        self._connection = connection
         self._outbox = outbox
-        self._availability = availability
-        self._ping = ping
-        own = [Subscription(ping, own=True)] if ping else []
-        self._subscriptions = (*subscriptions, *own)
-        self._auto = protocol == "auto"
-        self._version: Version = "5" if protocol == "auto" else protocol
+        self._availability = session.availability
+        pings = (Subscription(session.ping, own=True),) if session.ping else ()
+        self._subscriptions = (*session.subscriptions, *pings)
+        self._auto = session.protocol == "auto"
+        self._version: Version = "5" if session.protocol == "auto" else session.protocol
         self._clock = clock
-        self._backoff = Backoff(random, first_pause_s, longest_pause_s)
+        self._backoff = backoff
+        self._loopback = LoopbackCheck(connection, session.ping, self._subscriptions)
 
         self._dialled_at: float | None = None
         self._dial_at = clock.monotonic()
@@ -156,7 +119,6 @@ class Delivery:
         self._problem = "not connected yet"
         self._connections = 0
         self._refused_topics: tuple[str, ...] = ()
-        self._loopback = LoopbackPing()
 
         self._in_flight: dict[int, Message] = {}
         self._acknowledged: deque[str] = deque()
@@ -195,14 +157,14 @@ class Delivery:
             if moment < self._dial_at:
                 return self._dial_at - moment
             self._dialled_at = moment
-            self._link.dial(self._version)
+            self._connection.dial(self._version)
             return ANSWER_S
         if moment - self._dialled_at >= ANSWER_S:
-            self._link.drop()
+            self._connection.drop()
         return ANSWER_S
 
     def handle(self, event: Event, now: datetime | None) -> bool:
-        """Take in what the link reports; False where it is not for the delivery."""
+        """Take in an event; False for a message that is not a ping to oneself."""
         match event:
             case Up():
                 self._on_up(event, now)
@@ -218,14 +180,12 @@ class Delivery:
                         ", ".join(self._refused_topics),
                     )
             case Received():
-                if event.topic != self._ping:
-                    return False
-                self._loopback.hear(event.payload, self._clock.monotonic())
+                return self._loopback.hear(event, self._clock.monotonic())
         return True
 
     def hang_up(self, timeout_s: float) -> None:
         """Say `offline` and disconnect cleanly. Returns in time; events may still follow."""
-        self._link.hang_up(self._presence(b"offline") if self._up else None, timeout_s)
+        self._connection.hang_up(self._presence(b"offline") if self._up else None, timeout_s)
         self._up = None
 
     def write_down(self) -> None:
@@ -244,8 +204,8 @@ class Delivery:
         self._dialled_at = None
         self._connections += 1
         self._last_seq = 0
-        self._link.publish(self._presence(b"online"))
-        self._link.subscribe(self._subscriptions)
+        self._connection.publish(self._presence(b"online"))
+        self._connection.subscribe(self._subscriptions)
         self._loopback.connected(moment)
         _log.info("mqtt: connected, protocol %s", up.version)
         if not up.session_present:
@@ -280,7 +240,7 @@ class Delivery:
         if message is None:
             return
         if event.code == _QUOTA:
-            self._link.drop()
+            self._connection.drop()
         elif event.code >= _REFUSAL:
             _log.warning("mqtt: broker refuses %s on %s", message.id, message.topic)
             self._outbox.refused(message.id, event.reason)
@@ -295,7 +255,7 @@ class Delivery:
             self._heard_at = moment
         elif moment - self._heard_at >= SILENT_S:
             _log.warning("mqtt: nothing acknowledged for %.0f s: connecting anew", SILENT_S)
-            self._link.drop()
+            self._connection.drop()
             return SILENT_S
         room = up.window - len(self._in_flight)
         if room > 0:
@@ -303,41 +263,13 @@ class Delivery:
                 if not self._send(entry.message, now, up):
                     break
                 self._last_seq = entry.seq
-        return min(SILENT_S, self._check_loopback(moment))
-
-    def _check_loopback(self, moment: float) -> float:
-        if not self._ping:
-            return SILENT_S
-        was_deaf = self._loopback.deaf
-        match self._loopback.judge(moment):
-            case PingAction.DROP:
-                _log.warning("mqtt: own messages do not come back any more: connecting anew")
-                self._link.drop()
-                return SILENT_S
-            case PingAction.SUBSCRIBE:
-                self._link.subscribe(self._subscriptions)
-                self._send_ping(moment)
-            case PingAction.PING:
-                self._send_ping(moment)
-            case PingAction.NOTHING:
-                pass
-        if self._loopback.deaf and not was_deaf:
-            _log.warning("mqtt: %s", self._deafness())
-        return self._loopback.due_in(moment)
-
-    def _send_ping(self, moment: float) -> None:
-        payload = self._loopback.next_payload(moment)
-        self._link.publish(Outgoing(self._ping, payload, expiry_s=int(PATIENCE_S)))
-
-    def _deafness(self) -> str:
-        return f"own messages do not come back: let this client write and read {self._ping}"
+        return min(SILENT_S, self._loopback.check(moment))
 
     def _concerns(self) -> Iterator[str]:
         if self._refused_topics:
             topics = ", ".join(self._refused_topics)
             yield f"broker does not allow listening to {topics}: check its access list"
-        if self._loopback.deaf:
-            yield self._deafness()
+        yield from self._loopback.concerns()
         young = self._clock.monotonic() - self._up_since < STABLE_S
         if young and (twin := self._backoff.twin(None)):
             yield f"the last connections broke {twin}"
@@ -350,7 +282,7 @@ class Delivery:
         expiry_s = None
         if now is not None and message.expires_at is not None:
             expiry_s = max(1, math.ceil((message.expires_at - now).total_seconds()))
-        token = self._link.publish(
+        token = self._connection.publish(
             Outgoing(
                 message.topic,
                 message.payload,

@@ -1,17 +1,27 @@
-"""A ping to oneself through the broker, so that "connected but silent" is noticed. Pure.
+"""A ping to oneself through the broker, which notices a connection that delivers nothing.
 
 Rules (tests name the numbers):
 
 1. A ping every `EVERY_S` seconds, the first one soon after connecting.
-2. One that is not back after `PATIENCE_S` seconds: ask for the subscription again, ping again.
-3. Missed again: where pings have come back before, the connection is worth nothing: drop it. Where
-   none ever came back the broker hides the topic: that is said, and pings go on without judgement.
+2. When one is not back after `PATIENCE_S` seconds: subscribe again and ping again.
+3. When that one is missed too: where pings have come back before, drop the connection. Where none
+   ever came back the broker hides the topic: report that, and go on pinging.
 """
 
 from __future__ import annotations
 
+import logging
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.mqtt.connection import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from edge_agent.mqtt.connection import Connection, Received, Subscription
+
+_log = logging.getLogger(__name__)
 
 EVERY_S: Final = 300.0
 PATIENCE_S: Final = 30.0
@@ -19,7 +29,7 @@ _SOON_S: Final = 10.0
 
 
 class PingAction(Enum):
-    """What a delivery should do now."""
+    """What to do now."""
 
     NOTHING = "nothing"
     PING = "ping"
@@ -28,10 +38,10 @@ class PingAction(Enum):
 
 
 class LoopbackPing:
-    """Judges one delivery's connections; times are seconds of a monotonic clock.
+    """State of the pings over all connections. Pure; times are seconds of a monotonic clock.
 
     Attributes:
-        deaf: No ping has come back though one should have: said to people.
+        deaf: No ping has come back though one should have.
     """
 
     def __init__(self) -> None:
@@ -47,7 +57,7 @@ class LoopbackPing:
         self._missed, self._sent_at, self._next_at = 0, None, moment + _SOON_S
 
     def due_in(self, moment: float) -> float:
-        """Seconds until `judge` may have something to say."""
+        """Seconds until `judge` may have something to do."""
         at = self._next_at if self._sent_at is None else self._sent_at + PATIENCE_S
         return max(at - moment, 0.0)
 
@@ -83,3 +93,63 @@ class LoopbackPing:
 
     def _payload(self) -> bytes:
         return b'{"ping": %d}' % self._number
+
+
+class LoopbackCheck:
+    """Sends the pings of one delivery and drops a connection that they do not come back on.
+
+    Args:
+        connection: To the broker.
+        topic: Topic of the pings; empty = none are sent.
+        subscriptions: Asked for again by rule 2.
+    """
+
+    def __init__(
+        self, connection: Connection, topic: str, subscriptions: Sequence[Subscription]
+    ) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._subscriptions = subscriptions
+        self._ping = LoopbackPing()
+
+    def connected(self, moment: float) -> None:
+        """A connection stands."""
+        self._ping.connected(moment)
+
+    def hear(self, message: Received, moment: float) -> bool:
+        """Take in a message; False where it is no ping."""
+        if message.topic != self._topic:
+            return False
+        self._ping.hear(message.payload, moment)
+        return True
+
+    def check(self, moment: float) -> float:
+        """Send or judge a ping where one is due; seconds until the next call is due."""
+        if not self._topic:
+            return EVERY_S
+        was_deaf = self._ping.deaf
+        match self._ping.judge(moment):
+            case PingAction.DROP:
+                _log.warning("mqtt: own messages do not come back any more: connecting anew")
+                self._connection.drop()
+                return EVERY_S
+            case PingAction.SUBSCRIBE:
+                self._connection.subscribe(self._subscriptions)
+                self._send(moment)
+            case PingAction.PING:
+                self._send(moment)
+            case PingAction.NOTHING:
+                pass
+        if not was_deaf:
+            for concern in self.concerns():
+                _log.warning("mqtt: %s", concern)
+        return self._ping.due_in(moment)
+
+    def concerns(self) -> Iterator[str]:
+        """What is wrong though the connection stands, for people."""
+        if self._ping.deaf:
+            yield f"own messages do not come back: let this client write and read {self._topic}"
+
+    def _send(self, moment: float) -> None:
+        payload = self._ping.next_payload(moment)
+        self._connection.publish(Outgoing(self._topic, payload, expiry_s=int(PATIENCE_S)))

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.mqtt.backoff import hint
-from edge_agent.mqtt.client import Broker, MqttConnection
+from edge_agent.mqtt.client import MqttConnection
 from edge_agent.mqtt.connection import (
     Acknowledged,
+    Broker,
     Down,
     Outgoing,
     Received,

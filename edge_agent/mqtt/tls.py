@@ -25,12 +25,12 @@ class TlsFiles:
 class TlsContext(ssl.SSLContext):
     """Remembers its socket: paho leaves it open when the handshake fails."""
 
-    made: ssl.SSLSocket | None = None
+    socket: ssl.SSLSocket | None = None
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:  # noqa: ANN401 - as the base
         """See `ssl.SSLContext`."""
-        self.made = super().wrap_socket(*args, **options)
-        return self.made
+        self.socket = super().wrap_socket(*args, **options)
+        return self.socket
 
 
 def tls_context(files: TlsFiles) -> TlsContext:

@@ -21,7 +21,8 @@ from edge_agent.core.interfaces import Host
 from edge_agent.core.loop import ServiceLoop
 from edge_agent.core.runtime import Runtime
 from edge_agent.core.worker import Worker
-from edge_agent.mqtt.connection import Received
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.connection import Received, Session
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.system.sd_notify import Notifier
 from tests.fakes.farm import ROOT, fill_weather, install_release, no_update, write_config
@@ -118,9 +119,8 @@ def live(
         runtime = agent._runtime
         days_of.store = runtime.store
         delivery = Delivery(
-            link, runtime.outbox, availability="a", subscriptions=(), protocol="5", clock=clock,
-            random=lambda: 0.5,
-        )  # fmt: skip
+            link, runtime.outbox, Session("a", protocol="5"), Backoff(lambda: 0.5), clock
+        )
         written = _status("io", "wchar:")
         host = Host(Notifier({}), clock, lambda: 0.5, lambda target: target())
         ServiceLoop(agent, delivery, days_of, host).run()

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from edge_agent.core.events import EventQueue
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.client import Broker, MqttConnection
-from edge_agent.mqtt.connection import Event, Outgoing
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.client import MqttConnection
+from edge_agent.mqtt.connection import Broker, Event, Outgoing, Session
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.system.clock import SystemClock
@@ -61,12 +62,9 @@ def main(path: Path, port: int, rate: int) -> None:
                 Broker("127.0.0.1", port, "torture", will, will_delay_s=0), inbox.put, clock
             ),
             outbox,
-            availability=will.topic,
-            subscriptions=(),
-            protocol="auto",
-            clock=clock,
-            random=random.random,
-            longest_pause_s=0.2,
+            Session(will.topic),
+            Backoff(random.random, longest_s=0.2),
+            clock,
         )
         while rate or outbox.counts().waiting:
             if rate:

@@ -14,7 +14,7 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY,
 from edge_agent.core.interfaces import ServiceStatus
 from edge_agent.core.runtime import Runtime
 from edge_agent.mqtt.commands import CommandHandler, Request
-from edge_agent.mqtt.delivery import ConnectionState
+from edge_agent.mqtt.connection import ConnectionState
 from edge_agent.mqtt.outbox import Caps
 from edge_agent.mqtt.snooze import SnoozingOutbox
 from edge_agent.web.api.routes import COMMANDS

@@ -13,8 +13,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.client import Broker, MqttConnection
-from edge_agent.mqtt.connection import Event, Outgoing, Received, Subscription
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.client import MqttConnection
+from edge_agent.mqtt.connection import Broker, Event, Outgoing, Received, Session, Subscription
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.system.clock import SystemClock
@@ -52,12 +53,13 @@ class _Agent:
         self.delivery = Delivery(
             MqttConnection(broker, self._events.put, self.clock),
             self.outbox,
-            availability=will.topic,
-            subscriptions=[Subscription(f"{ROOT}/cmd/+", commands=True), Subscription("sensor/1")],
-            protocol=protocol,
-            clock=self.clock,
-            random=Random(4).random,
-            longest_pause_s=0.2,
+            Session(
+                will.topic,
+                (Subscription(f"{ROOT}/cmd/+", commands=True), Subscription("sensor/1")),
+                protocol,
+            ),
+            Backoff(Random(4).random, longest_s=0.2),
+            self.clock,
         )
 
     def put(self, *names: str) -> None:
@@ -200,7 +202,7 @@ def test_a_dead_agent_is_announced(db: sqlite3.Connection, broker: Mosquitto) ->
     """Without a clean goodbye the last will says `offline`, retained."""
     agent = _Agent(db, broker.port)
     agent.until(lambda: agent.delivery.state.connected)
-    agent.delivery._link.drop()
+    agent.delivery._connection.drop()
     with Subscriber(broker.port, f"{ROOT}/availability") as controller:
         controller.wait(lambda heard: bool(heard) and heard[-1].payload == b"offline")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.mqtt.client import Broker, MqttConnection
-from edge_agent.mqtt.connection import Down, Event, Outgoing, Up
+from edge_agent.mqtt.client import MqttConnection
+from edge_agent.mqtt.connection import Broker, Down, Event, Outgoing, Up
 from edge_agent.mqtt.tls import TlsFiles
 from edge_agent.system.clock import SystemClock
 from tests.fakes.certificates import Authority

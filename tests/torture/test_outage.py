@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.connection import Acknowledged, Down, Up
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.connection import Acknowledged, Down, Session, Up
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.outbox import Caps, Outbox
 from edge_agent.system.database import connect
@@ -51,10 +52,7 @@ def test_an_outage_ends_with_the_truth(tmp_path: Path, hours: int, caps: Caps) -
     with closing(connect(tmp_path / "agent.db")) as db:
         db.execute("PRAGMA synchronous = OFF")
         box = Outbox(db, caps)
-        delivery = Delivery(
-            link, box, availability="a", subscriptions=(), protocol="5", clock=clock,
-            random=dice.random,
-        )  # fmt: skip
+        delivery = Delivery(link, box, Session("a", protocol="5"), Backoff(dice.random), clock)
         made: dict[str, Message] = {}
         for hour in range(hours):
             for _ in range(6):

@@ -12,8 +12,7 @@ from edge_agent.contract.errors import BadData, ConfigError, NothingNew, Storage
 from edge_agent.core.events import EventQueue, Fetched, Item, Signal
 from edge_agent.core.interfaces import Host, Schedule
 from edge_agent.core.loop import ServiceLoop
-from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Up
-from edge_agent.mqtt.delivery import ConnectionState
+from edge_agent.mqtt.connection import Acknowledged, ConnectionState, Down, Event, Received, Up
 from edge_agent.system.sd_notify import Notifier
 from tests.fakes.clock import FakeClock
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.connection import Acknowledged, Down, Subscribed, Subscription, Up
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.connection import Acknowledged, Down, Session, Subscribed, Subscription, Up
 from edge_agent.mqtt.delivery import Delivery
 from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import MemoryOutbox
@@ -31,11 +32,13 @@ class _Bench:
         self.delivery = Delivery(
             self.link,
             self.outbox,
-            availability="d/availability",
-            subscriptions=[Subscription("d/cmd/+", commands=True), Subscription("s/1")],
-            protocol=protocol,  # type: ignore[arg-type]
-            clock=self.clock,
-            random=lambda: random,
+            Session(
+                "d/availability",
+                (Subscription("d/cmd/+", commands=True), Subscription("s/1")),
+                protocol,  # type: ignore[arg-type]
+            ),
+            Backoff(lambda: random),
+            self.clock,
         )
 
     def tick(self) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from edge_agent.mqtt.connection import Received, Subscription, Up
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.connection import Received, Session, Subscription, Up
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.loopback import EVERY_S, PATIENCE_S, LoopbackPing, PingAction
 from tests.fakes.clock import FakeClock
@@ -90,9 +91,12 @@ def test_the_courier_drops_a_silent_connection(caplog: pytest.LogCaptureFixture)
     """Rule 7 of the delivery: keep-alives go on, own messages do not come back: connect anew."""
     clock, link = FakeClock(), FakeLink()
     delivery = Delivery(
-        link, MemoryOutbox(), availability="d/availability", subscriptions=[], protocol="5",
-        clock=clock, random=lambda: 0.5, ping="d/ping",
-    )  # fmt: skip
+        link,
+        MemoryOutbox(),
+        Session("d/availability", protocol="5", ping="d/ping"),
+        Backoff(lambda: 0.5),
+        clock,
+    )
     delivery.tick(clock.now())
     delivery.handle(Up("5", session_present=True, window=3, largest=None), clock.now())
     assert link.asked == [(Subscription("d/ping", own=True),)]
@@ -120,9 +124,12 @@ def test_a_hidden_topic_is_a_concern() -> None:
     """Connected, and people are told what to allow."""
     clock, link = FakeClock(), FakeLink()
     delivery = Delivery(
-        link, MemoryOutbox(), availability="a", subscriptions=[], protocol="5",
-        clock=clock, random=lambda: 0.5, ping="d/ping",
-    )  # fmt: skip
+        link,
+        MemoryOutbox(),
+        Session("a", protocol="5", ping="d/ping"),
+        Backoff(lambda: 0.5),
+        clock,
+    )
     delivery.tick(clock.now())
     delivery.handle(Up("5", session_present=True, window=3, largest=None), clock.now())
     for _ in range(10):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.mqtt.delivery import ConnectionState
+from edge_agent.mqtt.connection import ConnectionState
 from edge_agent.web.api.prometheus import text
 from tests.fakes.shown_farm import CONNECTED, NOON, ShownFarm
 
