@@ -69,7 +69,6 @@ class MqttConnection:
         """See `connection.Connection`."""
         number = next(self._numbers)
         self._attempt = _Attempt(self._broker, version, number, self._report, self._clock)
-        self._attempt.start()
 
     def publish(self, message: Outgoing) -> int | None:
         """See `connection.Connection`."""
@@ -114,8 +113,6 @@ class _Attempt:
         self._end: Down | None = None
         self._client: Client | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-
-    def start(self) -> None:
         self._thread.start()
 
     def publish(self, message: Outgoing) -> int | None:
@@ -126,13 +123,8 @@ class _Attempt:
         return self._token(info.mid) if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def _send(self, client: Client, message: Outgoing) -> MQTTMessageInfo:
-        return client.publish(
-            message.topic,
-            message.payload,
-            qos=1,
-            retain=message.retain,
-            properties=self._publish_properties(message),
-        )
+        properties = self._publish_properties(message)
+        return client.publish(message.topic, message.payload, 1, message.retain, properties)
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         client = self._client
@@ -196,13 +188,8 @@ class _Attempt:
         )
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(0)  # `Delivery` bounds them
-        client.will_set(
-            broker.will.topic,
-            broker.will.payload,
-            qos=1,
-            retain=broker.will.retain,
-            properties=self._will_properties(),
-        )
+        will = broker.will
+        client.will_set(will.topic, will.payload, 1, will.retain, self._will_properties())
         if broker.username:
             client.username_pw_set(broker.username, broker.password())
         if broker.tls is not None:
@@ -220,24 +207,23 @@ class _Attempt:
     def _connect_options(self) -> dict[str, Any]:
         if self._version != "5":
             return {}
-        properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = self._broker.session_expiry_s
-        properties.ReceiveMaximum = WINDOW
-        properties.MaximumPacketSize = LARGEST_IN
+        properties = _properties(
+            PacketTypes.CONNECT,
+            SessionExpiryInterval=self._broker.session_expiry_s,
+            ReceiveMaximum=WINDOW,
+            MaximumPacketSize=LARGEST_IN,
+        )
         return {"clean_start": False, "properties": properties}
 
     def _will_properties(self) -> Properties | None:
         if self._version != "5":
             return None
-        properties = _properties(PacketTypes.WILLMESSAGE)
-        properties.WillDelayInterval = self._broker.will_delay_s
-        return properties
+        return _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=self._broker.will_delay_s)
 
     def _publish_properties(self, message: Outgoing) -> Properties | None:
         if self._version != "5":
             return None
-        properties = _properties(PacketTypes.PUBLISH)
-        properties.PayloadFormatIndicator = 1
+        properties = _properties(PacketTypes.PUBLISH, PayloadFormatIndicator=1)
         if message.json:
             properties.ContentType = "application/json"
         if message.expiry_s is not None:
@@ -320,5 +306,8 @@ class _Attempt:
         )
 
 
-def _properties(packet: int) -> Properties:
-    return Properties(packet)  # type: ignore[no-untyped-call] # paho's own is untyped
+def _properties(packet: int, **values: int) -> Properties:
+    properties = Properties(packet)  # type: ignore[no-untyped-call] # paho's own is untyped
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties

@@ -6,13 +6,15 @@ from another thread. Each `dial` ends in exactly one `Down`, with at most one `U
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from edge_agent.messages.message import Message
     from edge_agent.mqtt.tls import TlsFiles
 
 Version = Literal["5", "3.1.1"]
@@ -34,6 +36,26 @@ class Outgoing:
     correlation: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
     json: bool = True
+
+    @classmethod
+    def of(cls, message: Message, now: datetime | None) -> Self:
+        """PUBLISH of a message of the outbox.
+
+        Args:
+            message: From the outbox.
+            now: UTC, or None while the clock is not trusted: then nothing expires.
+        """
+        expiry_s = None
+        if now is not None and message.expires_at is not None:
+            expiry_s = max(1, math.ceil((message.expires_at - now).total_seconds()))
+        return cls(
+            message.topic,
+            message.payload,
+            retain=message.retain,
+            expiry_s=expiry_s,
+            correlation=message.correlation,
+            headers=message.headers,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ Rules (tests name the numbers):
 from __future__ import annotations
 
 import logging
-import math
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -279,19 +278,7 @@ class Delivery:
         if up.largest is not None and size > up.largest:
             self._outbox.refused(message.id, f"longer than the broker takes ({up.largest} bytes)")
             return True
-        expiry_s = None
-        if now is not None and message.expires_at is not None:
-            expiry_s = max(1, math.ceil((message.expires_at - now).total_seconds()))
-        token = self._connection.publish(
-            Outgoing(
-                message.topic,
-                message.payload,
-                retain=message.retain,
-                expiry_s=expiry_s,
-                correlation=message.correlation,
-                headers=message.headers,
-            )
-        )
+        token = self._connection.publish(Outgoing.of(message, now))
         if token is None:
             return False
         self._in_flight[token] = message

@@ -6,9 +6,9 @@ Rules (tests name the numbers):
 2. Ids never change: they are made of site, device and the rule's or quantity's name.
 3. A component that was announced before and is gone is named with its platform only, which
    removes it. Without discovery the empty message removes the device.
-4. Values of now are available only while the agent is there and rests on fresh data; what tells
-   of the agent itself, and the buttons, as long as the agent is there.
-5. Where nothing has changed since the last delivery nothing is said.
+4. Values of the weather are available while the agent is online and its data are fresh; values of
+   the agent itself, and the buttons, as long as it is online.
+5. Nothing is published where nothing has changed since the last delivery.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge_agent.contract import schema
 from edge_agent.messages.message import Kind, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from edge_agent.messages.topics import Topics
     from edge_agent.settings import Config, Rule
@@ -31,7 +31,7 @@ COLLAPSE: Final = "discovery"
 PROJECT: Final = "farm-edge"
 _LEAD: Final = 23
 """Place of the 24th hour in `hours`."""
-_WORDS: Final = {
+_NAMES: Final = {
     "ko": {
         "temperature_24h": "24시간 뒤 기온",
         "humidity_24h": "24시간 뒤 습도",
@@ -59,8 +59,8 @@ _WORDS: Final = {
         "republish": "Say again",
     },
 }
-_ITS_OWN: Final = {"button", "update", "event"}
-"""Platforms that say nothing of the weather now."""
+_OF_AGENT: Final = {"button", "update", "event"}
+"""Platforms that show nothing of the weather now."""
 _BUTTONS: Final = ("predict", "sync", "republish")
 
 
@@ -81,12 +81,12 @@ def message(
     version: str,
     before: bytes,
 ) -> Message | None:
-    """The discovery message; None where the last one still says it all.
+    """The discovery message; None where the last one still holds.
 
     Args:
         config: `[device]` and `[mqtt]` are read.
         topics: Topics of this device.
-        rules: The rules that stand.
+        rules: Those in force.
         version: Of this agent.
         before: Payload of the last one that was delivered; empty where there was none.
     """
@@ -100,7 +100,7 @@ def message(
         payload = msgspec.json.encode(document, order="deterministic")
     if payload == before:
         return None
-    # With what it follows: a description that comes back later is news again.
+    # The one before is part of the id: a description that comes back later is a new message.
     digest = hashlib.sha256(before + b"\0" + payload).hexdigest()[:16]
     return Message(
         f"discovery-{digest}",
@@ -116,67 +116,47 @@ class _Announced(msgspec.Struct):
     components: dict[str, dict[str, Any]] = {}
 
 
-def _document(
-    config: Config, topics: Topics, rules: Sequence[Rule], version: str
-) -> dict[str, Any]:
-    device, words = config.device, _WORDS[config.device.language]
-    components: dict[str, dict[str, Any]] = {}
-    there = {"topic": topics.availability}
-    fresh = {"topic": topics.fresh, "value_template": "{{ value_json['state'] }}"}
+class _Components:
+    """Components of the device by key, as they are added."""
 
-    def add(key: str, platform: str, name: str, **more: object) -> None:
-        unique = f"{_object_id(config)}_{key}"
-        components[key] = {
+    def __init__(self, config: Config, topics: Topics) -> None:
+        self.topics = topics
+        self.names = _NAMES[config.device.language]
+        self.by_key: dict[str, dict[str, Any]] = {}
+        self._object_id = _object_id(config)
+        self._online = {"topic": topics.availability}
+        self._fresh = {"topic": topics.fresh, "value_template": "{{ value_json['state'] }}"}
+
+    def add(self, key: str, platform: str, name: str, **fields: object) -> None:
+        """Add one component; `fields` are Home Assistant's."""
+        unique = f"{self._object_id}_{key}"
+        of_agent = platform in _OF_AGENT or fields.get("entity_category") == "diagnostic"
+        self.by_key[key] = {
             "platform": platform,
             "unique_id": unique,
             "default_entity_id": f"{platform}.{unique.replace('-', '_')}",
             "name": name,
             "qos": 1,
-            "availability": [there] if platform in _ITS_OWN or _own(more) else [there, fresh],
+            "availability": [self._online] if of_agent else [self._online, self._fresh],
             "availability_mode": "all",
-            **more,
+            **fields,
         }
 
-    for key, target, unit, kind in (
-        ("temperature_24h", "temperature", "°C", "temperature"),
-        ("humidity_24h", "humidity", "%", "humidity"),
-    ):
-        add(
-            key,
-            "sensor",
-            words[key],
-            state_topic=topics.forecast(target),
-            value_template=f"{{{{ value_json['hours'][{_LEAD}]['value'] }}}}",
-            json_attributes_topic=topics.forecast(target),
-            unit_of_measurement=unit,
-            device_class=kind,
-            state_class="measurement",
-            suggested_display_precision=1,
-        )
+
+def _document(
+    config: Config, topics: Topics, rules: Sequence[Rule], version: str
+) -> dict[str, Any]:
+    device = config.device
+    components = _Components(config, topics)
+    _add_forecasts(components)
     if config.irrigation.crop:
-        add(
-            "irrigation",
-            "sensor",
-            words["irrigation"],
-            state_topic=topics.irrigation,
-            value_template="{{ value_json['need_mm'] }}",
-            json_attributes_topic=topics.irrigation,
-            unit_of_measurement="mm",
-            icon="mdi:watering-can",
-        )
-    _add_own(add, topics, words)
+        _add_irrigation(components)
+    _add_diagnostics(components)
     for rule in rules:
-        _add_rule(add, topics, rule, words)
+        _add_rule(components, rule)
     for name in _BUTTONS:
         if name in config.mqtt.commands:
-            add(
-                f"button_{name}",
-                "button",
-                words[name],
-                command_topic=topics.command(name),
-                payload_press="{}",
-                entity_category="config",
-            )
+            _add_button(components, name)
     return {
         "device": {
             "identifiers": [_object_id(config)],
@@ -186,15 +166,47 @@ def _document(
             "sw_version": version,
         },
         "origin": {"name": PROJECT, "sw_version": version},
-        "components": components,
+        "components": components.by_key,
     }
 
 
-def _add_own(add: Any, topics: Topics, words: Mapping[str, str]) -> None:  # noqa: ANN401 - a closure with free keywords
-    add(
+def _add_forecasts(components: _Components) -> None:
+    for target, unit in (("temperature", "°C"), ("humidity", "%")):
+        key, topic = f"{target}_24h", components.topics.forecast(target)
+        components.add(
+            key,
+            "sensor",
+            components.names[key],
+            state_topic=topic,
+            value_template=f"{{{{ value_json['hours'][{_LEAD}]['value'] }}}}",
+            json_attributes_topic=topic,
+            unit_of_measurement=unit,
+            device_class=target,
+            state_class="measurement",
+            suggested_display_precision=1,
+        )
+
+
+def _add_irrigation(components: _Components) -> None:
+    topic = components.topics.irrigation
+    components.add(
+        "irrigation",
+        "sensor",
+        components.names["irrigation"],
+        state_topic=topic,
+        value_template="{{ value_json['need_mm'] }}",
+        json_attributes_topic=topic,
+        unit_of_measurement="mm",
+        icon="mdi:watering-can",
+    )
+
+
+def _add_diagnostics(components: _Components) -> None:
+    topics, names = components.topics, components.names
+    components.add(
         "data_age",
         "sensor",
-        words["data_age"],
+        names["data_age"],
         state_topic=topics.health,
         value_template="{{ value_json['data_age_s'] }}",
         json_attributes_topic=topics.health,
@@ -202,20 +214,20 @@ def _add_own(add: Any, topics: Topics, words: Mapping[str, str]) -> None:  # noq
         device_class="duration",
         entity_category="diagnostic",
     )
-    add(
+    components.add(
         "disk_free",
         "sensor",
-        words["disk_free"],
+        names["disk_free"],
         state_topic=topics.health,
         value_template="{{ value_json['disk_free_bytes'] }}",
         unit_of_measurement="B",
         device_class="data_size",
         entity_category="diagnostic",
     )
-    add(
+    components.add(
         "model",
         "update",
-        words["model"],
+        names["model"],
         state_topic=topics.model,
         value_template="{{ value_json['release'] }}",
         latest_version_topic=topics.model,
@@ -224,11 +236,12 @@ def _add_own(add: Any, topics: Topics, words: Mapping[str, str]) -> None:  # noq
     )
 
 
-def _add_rule(add: Any, topics: Topics, rule: Rule, words: Mapping[str, str]) -> None:  # noqa: ANN401 - a closure with free keywords
-    add(
+def _add_rule(components: _Components, rule: Rule) -> None:
+    topics, names = components.topics, components.names
+    components.add(
         f"alert_{rule.name}",
         "binary_sensor",
-        f"{words['alert']} {rule.name}",
+        f"{names['alert']} {rule.name}",
         state_topic=topics.alert_state(rule.name),
         value_template="{{ value_json['level'] }}",
         payload_on="raised",
@@ -236,17 +249,24 @@ def _add_rule(add: Any, topics: Topics, rule: Rule, words: Mapping[str, str]) ->
         json_attributes_topic=topics.alert_state(rule.name),
         device_class=_device_class(rule),
     )
-    add(
+    components.add(
         f"event_{rule.name}",
         "event",
-        f"{words['news']} {rule.name}",
+        f"{names['news']} {rule.name}",
         state_topic=topics.alert_event(rule.name),
         event_types=["raised", "updated", "cleared"],
     )
 
 
-def _own(component: Mapping[str, object]) -> bool:
-    return component.get("entity_category") == "diagnostic"
+def _add_button(components: _Components, command: str) -> None:
+    components.add(
+        f"button_{command}",
+        "button",
+        components.names[command],
+        command_topic=components.topics.command(command),
+        payload_press="{}",
+        entity_category="config",
+    )
 
 
 def _device_class(rule: Rule) -> str:

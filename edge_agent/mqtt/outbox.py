@@ -20,51 +20,28 @@ Rules (tests name the numbers):
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.outbox_table import (
+    COLUMNS,
+    RANKS,
+    STEPS,
+    count,
+    message_of,
+    milliseconds,
+    row_of,
+)
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
+    from datetime import datetime
+
+    from edge_agent.messages.message import Message
 
 DELIVERED_KEPT: Final = 5_000
 DEAD_KEPT: Final = 1_000
-_OVERHEAD_BYTES: Final = 120
-"""What a row costs beside its texts, so that many small messages count too."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_RANKS: Final = tuple(Kind)
-COLUMNS: Final = "id, kind, topic, payload, retain, expires_ms, collapse, correlation, headers"
-_FIELDS: Final = f"""
-  id TEXT NOT NULL UNIQUE,
-  kind INTEGER NOT NULL,
-  topic TEXT NOT NULL,
-  payload BLOB NOT NULL,
-  retain INTEGER NOT NULL,
-  expires_ms INTEGER,
-  collapse TEXT,
-  correlation BLOB,
-  headers TEXT NOT NULL,
-  size INTEGER NOT NULL GENERATED ALWAYS AS
-    (length(payload) + 2 * length(id) + length(topic) + length(headers) + {_OVERHEAD_BYTES}) STORED
-"""
-_STEPS: Final = (
-    f"""CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, {_FIELDS}) STRICT;
-CREATE INDEX outbox_room ON outbox (kind, size);
-CREATE INDEX outbox_collapse ON outbox (collapse) WHERE collapse IS NOT NULL;
-CREATE INDEX outbox_expiry ON outbox (expires_ms) WHERE expires_ms IS NOT NULL;
-CREATE TABLE outbox_dead (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, {_FIELDS}) STRICT;
-CREATE TABLE outbox_retained (seq INTEGER PRIMARY KEY AUTOINCREMENT, {_FIELDS}) STRICT;
-CREATE UNIQUE INDEX outbox_retained_topic ON outbox_retained (topic);
-CREATE TABLE outbox_delivered (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE) STRICT;
-CREATE TABLE outbox_counts (
-  what TEXT, kind INTEGER, n INTEGER NOT NULL, PRIMARY KEY (what, kind)) STRICT""",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +89,7 @@ class Outbox:
         self._db = connection
         room = caps or Caps()
         self._caps = (room.alerts_bytes, room.states_bytes, room.telemetry_bytes)
-        migrate(connection, "outbox", _STEPS)
+        migrate(connection, "outbox", STEPS)
 
     def put(self, message: Message) -> bool:
         """Add a message at the end.
@@ -140,7 +117,7 @@ class Outbox:
             limit: At most so many.
         """
         if now is not None:
-            self._expire(_ms(now))
+            self._expire(milliseconds(now))
         with storage_errors(self._db):
             rows = self._db.execute(
                 f"SELECT seq, {COLUMNS} FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - fixed column names
@@ -242,10 +219,10 @@ class Outbox:
             rows = self._db.execute("SELECT what, kind, n FROM outbox_counts").fetchall()
         totals: dict[str, dict[str, int]] = {}
         for what, kind, number in rows:
-            totals.setdefault(what, {})[_RANKS[kind].value] = number
+            totals.setdefault(what, {})[RANKS[kind].value] = number
         return Counts(
-            waiting={_RANKS[kind].value: number for kind, number, _ in waiting},
-            waiting_bytes={_RANKS[kind].value: size for kind, _, size in waiting},
+            waiting={RANKS[kind].value: number for kind, number, _ in waiting},
+            waiting_bytes={RANKS[kind].value: size for kind, _, size in waiting},
             **totals,
         )
 
@@ -255,12 +232,12 @@ class Outbox:
         places = ", ".join("?" * len(COLUMNS.split(",")))
         self._db.execute(
             f"INSERT INTO outbox ({COLUMNS}) VALUES ({places})",  # noqa: S608 - fixed column names
-            _row(message),
+            row_of(message),
         )
         self._make_room()
 
     def _make_room(self) -> None:
-        used = [0] * len(_RANKS)
+        used = [0] * len(RANKS)
         for kind, size in self._db.execute("SELECT kind, sum(size) FROM outbox GROUP BY kind"):
             used[kind] = size
         alerts, states, telemetry = self._caps
@@ -292,46 +269,3 @@ class Outbox:
             return False
         count(self._db, what, row[0], 1)
         return True
-
-
-def count(connection: sqlite3.Connection, what: str, rank: int, number: int) -> None:
-    """Add to a counter of a class, which is named by its rank."""
-    connection.execute(
-        "INSERT INTO outbox_counts VALUES (?, ?, ?) "
-        "ON CONFLICT (what, kind) DO UPDATE SET n = n + excluded.n",
-        (what, rank, number),
-    )
-
-
-def _ms(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _row(message: Message) -> tuple[object, ...]:
-    return (
-        message.id,
-        _RANKS.index(message.kind),
-        message.topic,
-        message.payload,
-        message.retain,
-        None if message.expires_at is None else _ms(message.expires_at),
-        message.collapse,
-        message.correlation,
-        msgspec.json.encode(message.headers).decode(),
-    )
-
-
-def message_of(row: tuple[Any, ...]) -> Message:
-    """Message from a row of `COLUMNS`."""
-    name, kind, topic, payload, retain, expires_ms, collapse, correlation, headers = row
-    return Message(
-        id=name,
-        topic=topic,
-        payload=payload,
-        kind=_RANKS[kind],
-        retain=bool(retain),
-        expires_at=None if expires_ms is None else _EPOCH + timedelta(milliseconds=expires_ms),
-        collapse=collapse,
-        correlation=correlation,
-        headers=msgspec.json.decode(headers, type=tuple[tuple[str, str], ...]),
-    )

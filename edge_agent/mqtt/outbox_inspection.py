@@ -11,7 +11,7 @@ import msgspec
 
 from edge_agent.contract.errors import InputMissing, StorageError
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.outbox import COLUMNS, count, message_of
+from edge_agent.mqtt.outbox_table import COLUMNS, count, message_of
 from edge_agent.system.database import closed_on_error, storage_errors, transaction
 
 if TYPE_CHECKING:

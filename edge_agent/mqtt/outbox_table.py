@@ -1,0 +1,90 @@
+"""Tables of the outbox in the agent's SQLite file, and rows of them as messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from edge_agent.messages.message import Kind, Message
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_OVERHEAD_BYTES: Final = 120
+"""What a row costs beside its texts, so that many small messages count too."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+RANKS: Final = tuple(Kind)
+COLUMNS: Final = "id, kind, topic, payload, retain, expires_ms, collapse, correlation, headers"
+_FIELDS: Final = f"""
+  id TEXT NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  payload BLOB NOT NULL,
+  retain INTEGER NOT NULL,
+  expires_ms INTEGER,
+  collapse TEXT,
+  correlation BLOB,
+  headers TEXT NOT NULL,
+  size INTEGER NOT NULL GENERATED ALWAYS AS
+    (length(payload) + 2 * length(id) + length(topic) + length(headers) + {_OVERHEAD_BYTES}) STORED
+"""
+STEPS: Final = (
+    f"""CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, {_FIELDS}) STRICT;
+CREATE INDEX outbox_room ON outbox (kind, size);
+CREATE INDEX outbox_collapse ON outbox (collapse) WHERE collapse IS NOT NULL;
+CREATE INDEX outbox_expiry ON outbox (expires_ms) WHERE expires_ms IS NOT NULL;
+CREATE TABLE outbox_dead (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, {_FIELDS}) STRICT;
+CREATE TABLE outbox_retained (seq INTEGER PRIMARY KEY AUTOINCREMENT, {_FIELDS}) STRICT;
+CREATE UNIQUE INDEX outbox_retained_topic ON outbox_retained (topic);
+CREATE TABLE outbox_delivered (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE) STRICT;
+CREATE TABLE outbox_counts (
+  what TEXT, kind INTEGER, n INTEGER NOT NULL, PRIMARY KEY (what, kind)) STRICT""",
+)
+
+
+def count(connection: sqlite3.Connection, what: str, rank: int, number: int) -> None:
+    """Add to a counter of a class, which is named by its rank."""
+    connection.execute(
+        "INSERT INTO outbox_counts VALUES (?, ?, ?) "
+        "ON CONFLICT (what, kind) DO UPDATE SET n = n + excluded.n",
+        (what, rank, number),
+    )
+
+
+def milliseconds(time: datetime) -> int:
+    """Whole milliseconds since 1970."""
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
+def row_of(message: Message) -> tuple[object, ...]:
+    """Values of `COLUMNS` of a message."""
+    return (
+        message.id,
+        RANKS.index(message.kind),
+        message.topic,
+        message.payload,
+        message.retain,
+        None if message.expires_at is None else milliseconds(message.expires_at),
+        message.collapse,
+        message.correlation,
+        msgspec.json.encode(message.headers).decode(),
+    )
+
+
+def message_of(row: tuple[Any, ...]) -> Message:
+    """Message from a row of `COLUMNS`."""
+    name, kind, topic, payload, retain, expires_ms, collapse, correlation, headers = row
+    return Message(
+        id=name,
+        topic=topic,
+        payload=payload,
+        kind=RANKS[kind],
+        retain=bool(retain),
+        expires_at=None if expires_ms is None else _EPOCH + timedelta(milliseconds=expires_ms),
+        collapse=collapse,
+        correlation=correlation,
+        headers=msgspec.json.decode(headers, type=tuple[tuple[str, str], ...]),
+    )
