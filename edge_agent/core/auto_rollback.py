@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from edge_agent.core.cycle import Decision
     from edge_agent.forecasting.forecaster import LoadedRelease
-    from edge_agent.updates.slots import InstalledRelease, Slots
+    from edge_agent.updates.installed_release import InstalledRelease
+    from edge_agent.updates.slots import Slots
 
 _log = logging.getLogger(__name__)
 CYCLES: Final = 3

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Correction, Tuning
     from edge_agent.system.ports import Predictor
-    from edge_agent.updates.slots import InstalledRelease
+    from edge_agent.updates.installed_release import InstalledRelease
 
 
 @dataclass(frozen=True, slots=True)

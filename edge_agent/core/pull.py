@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config
     from edge_agent.system.ports import Clock
-    from edge_agent.updates.slots import InstalledRelease
+    from edge_agent.updates.installed_release import InstalledRelease
     from edge_agent.updates.updater import Updater
 
 _log = logging.getLogger(__name__)

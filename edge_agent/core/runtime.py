@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.settings import Config
     from edge_agent.system.ports import Clock
-    from edge_agent.updates.slots import InstalledRelease
+    from edge_agent.updates.installed_release import InstalledRelease
 
 DATABASE: Final = "agent.db"
 

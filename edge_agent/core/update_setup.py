@@ -6,10 +6,12 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_agent import __version__
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract.errors import ConfigError
 from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.updates.depot import TufClient
+from edge_agent.updates.policy import DeviceState
 from edge_agent.updates.slots import Slots
 from edge_agent.updates.source import FolderSource
 from edge_agent.updates.updater import Updater
@@ -42,13 +44,16 @@ def open_updater(
         yield Updater(
             depot,
             Slots(state),
-            channel=config.depot.channel,
-            digest=features.digest(),
+            DeviceState(
+                channel=config.depot.channel,
+                agent_version=__version__,
+                digest=features.digest(),
+                id=config.device.full_id,
+                pinned=config.depot.pinned_release,
+            ),
             self_check=golden_check,
             timekeeper=Timekeeper(state, clock),
             lock=state / "sync.lock",
-            device_id=config.device.full_id,
-            pinned=config.depot.pinned_release,
         )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from edge_agent.forecasting.inference import OnnxPredictor
-    from edge_agent.updates.slots import InstalledRelease
+    from edge_agent.updates.installed_release import InstalledRelease
 
 LIBRARIES: Final = (
     "click",

@@ -2,7 +2,7 @@
 
 P1 Only what the `targets` role itself lists is taken: keys that live on a server sign weather and
    models, never code.
-P2 The same bytes are tried once: a program that was gone back from is not installed each day.
+P2 The same bytes are tried once: a program that failed is not installed again each day.
 P3 What was verified is what is run: a file that nobody else may write to, flushed, then started.
 """
 
@@ -14,6 +14,7 @@ import msgspec
 
 from edge_agent.contract.errors import NothingNew, TryLater
 from edge_agent.system.files import make_folder, write_atomic
+from edge_agent.updates.depot import DepotClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,19 +24,11 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 200_000_000
 
 
-class Programs(Protocol):
-    """What is asked of a depot: see `updates.depot.TufClient`."""
-
-    def refresh(self, now: datetime) -> None:
-        """Learn what is current."""
-        ...
+class ProgramDepot(DepotClient, Protocol):
+    """What is asked of a depot that offers programs too."""
 
     def offered(self, path: str) -> str | None:
         """SHA-256 (hex) of a target that the top-level role lists, or None."""
-        ...
-
-    def fetch(self, path: str, limit: int, have: bytes | None = None) -> bytes | None:
-        """Verified content of a target."""
         ...
 
 
@@ -52,7 +45,7 @@ def program_path(machine: str) -> str:
 
 
 def update_program(
-    depot: Programs,
+    depot: ProgramDepot,
     folder: Path,
     machine: str,
     now: datetime,
@@ -78,14 +71,14 @@ def update_program(
     """
     depot.refresh(now)
     path = program_path(machine)
-    wanted = depot.offered(path)
-    if wanted is None:
+    digest = depot.offered(path)
+    if digest is None:
         raise NothingNew(f"the depot offers no program for {machine}")
     record = folder / "tried.json"
     tried = _tried(record)
-    if tried is not None and tried.sha256 == wanted:
+    if tried is not None and tried.sha256 == digest:
         how = "is installed" if tried.code == 0 else f"was tried and failed (exit {tried.code})"
-        raise NothingNew(f"the depot's program {wanted[:12]} {how}")
+        raise NothingNew(f"the depot's program {digest[:12]} {how}")
     content = depot.fetch(path, MAX_BYTES)
     if content is None:
         raise TryLater(f"{path}: changed while it was asked for: try again")
@@ -97,7 +90,7 @@ def update_program(
         code = install(program)
     finally:
         program.unlink()
-    write_atomic(record, msgspec.json.encode(Tried(wanted, code)))
+    write_atomic(record, msgspec.json.encode(Tried(digest, code)))
     return code
 
 

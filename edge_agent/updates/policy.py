@@ -44,7 +44,7 @@ class DeviceState:
     Attributes:
         channel: The one it follows.
         agent_version: Such as "0.1.0".
-        digest: Of the feature code on this device.
+        digest: Of the feature code on this device, `contract.features.digest()`.
         highest: Highest release number it ever ran; 0 for none.
         current_sha256: Of the live manifest, hex; empty for none.
         current_release: Number of the live release; 0 for none.
@@ -57,7 +57,7 @@ class DeviceState:
     channel: str
     agent_version: str
     digest: str
-    highest: int
+    highest: int = 0
     current_sha256: str = ""
     current_release: int = 0
     installed_sha256: str = ""

@@ -22,69 +22,25 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from edge_agent.contract import manifest as contract
-from edge_agent.contract import site_correction
 from edge_agent.contract.errors import BadData, FarmError, InputMissing, StorageError
 from edge_agent.system.files import make_folder, sync_folder, write_atomic
+from edge_agent.updates import installed_release
+from edge_agent.updates.installed_release import InstalledRelease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from edge_agent.contract.manifest import FileRef, Manifest
-    from edge_agent.contract.site_correction import Tuning
 
 _log = logging.getLogger(__name__)
 _MANIFEST: Final = "manifest.json"
 _STAGING: Final = "staging"
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledRelease:
-    """A release on this disk, its hashes checked when it was loaded.
-
-    Attributes:
-        manifest: The signed description.
-        folder: Where its files lie.
-        sha256: Of the manifest's bytes, hex.
-    """
-
-    manifest: Manifest
-    folder: Path
-    sha256: str
-
-    def path(self, file: FileRef) -> Path:
-        """Where a file of the release lies."""
-        return self.folder / "files" / file.path
-
-    def read(self, file: FileRef) -> bytes:
-        """Content of a file of the release."""
-        return self.path(file).read_bytes()
-
-    def files(self) -> tuple[FileRef, ...]:
-        """What lies here: what every device needs, and the shard that was installed with it."""
-        shards = dict.fromkeys(self.manifest.tuned)
-        return (*self.manifest.files(), *(ref for ref in shards if self.path(ref).exists()))
-
-    def tuning(self, device: str) -> Tuning | None:
-        """A device's own corrections, None where the release has none for it (S7).
-
-        Args:
-            device: "site/id".
-
-        Raises:
-            BadData: See `contract.tuning.decode`; refused at the install by the same agent.
-        """
-        shard = site_correction.shard_of(self.manifest, device)
-        if shard is None or not self.path(shard).exists():
-            return None
-        return site_correction.decode(self.read(shard), self.manifest).tunings.get(device)
 
 
 class ReleaseRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,11 +73,6 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     highest: int = 0
     trial: Trial | None = None
     left: LeftRelease | None = None
-
-
-def matches(file: FileRef, content: bytes) -> bool:
-    """Whether content is the file that a manifest names."""
-    return len(content) == file.length and sha256(content).hexdigest() == file.sha256
 
 
 class Slots:
@@ -262,7 +213,7 @@ class Slots:
         release = InstalledRelease(contract.decode(content), folder, slot.sha256)
         files = release.files()
         for file in files:
-            if not matches(file, release.read(file)):
+            if not installed_release.matches(file, release.read(file)):
                 raise BadData(f"{release.path(file)}: damaged since it was installed")
         if release.manifest.tuned and len(files) == len(release.manifest.files()):
             raise BadData(f"{folder}: the file of tunings that was installed is lost")

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
-from edge_agent import __version__
 from edge_agent.contract import site_correction
 from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
 from edge_agent.contract.manifest import MAX_BYTES
 from edge_agent.system.file_lock import locked
 from edge_agent.system.files import make_folder, write_atomic
-from edge_agent.updates import onnx_guard, slots
-from edge_agent.updates.policy import DeviceState, admit
+from edge_agent.updates import installed_release, onnx_guard
+from edge_agent.updates.policy import admit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
     from edge_agent.system.clock_trust import Timekeeper
     from edge_agent.updates.depot import DepotClient
-    from edge_agent.updates.slots import InstalledRelease, Slots
+    from edge_agent.updates.installed_release import InstalledRelease
+    from edge_agent.updates.policy import DeviceState
+    from edge_agent.updates.slots import Slots
 
 _log = logging.getLogger(__name__)
 MAX_OBSERVATION_BYTES: Final = 4_000_000
@@ -53,41 +55,29 @@ class Updater:
     Args:
         depot: Verified content.
         slots: The releases of this device.
-        channel: The channel to follow.
-        digest: Of the feature code on this device, `contract.features.digest()`.
+        device: What does not depend on the slots: channel, versions, name and pin.
         self_check: Golden replay.
         timekeeper: Time by which expiry is judged, and whether to believe it.
-        lock: File that keeps two updates from running at once.
-        device_id: "site/id", for staged rollouts and the device's own corrections.
-        pinned: The only release number to take; 0 for any.
-        agent_version: This agent's version.
+        lock: File that keeps two updates from running at once; bundles are kept beside it.
     """
 
     def __init__(
         self,
         depot: DepotClient,
         slots: Slots,
+        device: DeviceState,
         *,
-        channel: str,
-        digest: str,
         self_check: SelfCheck,
         timekeeper: Timekeeper,
         lock: Path,
-        device_id: str = "",
-        pinned: int = 0,
-        agent_version: str = __version__,
     ) -> None:
         self._depot = depot
         self._slots = slots
-        self._channel = channel
-        self._digest = digest
+        self._device = device
         self._self_check = self_check
         self._timekeeper = timekeeper
         self._refreshed = False
         self._lock = lock
-        self._id = device_id
-        self._pinned = pinned
-        self._version = agent_version
 
     def sync(self) -> InstalledRelease:
         """Install what the channel offers.
@@ -106,9 +96,9 @@ class Updater:
             now = self._trusted_now()
             self._depot.refresh(now)
             self._refreshed = True
-            path = f"channels/{self._channel}/manifest.json"
+            path = f"channels/{self._device.channel}/manifest.json"
             content = self._offered(path)
-            manifest = admit(content, sha256(content).hexdigest(), self._device())
+            manifest = admit(content, sha256(content).hexdigest(), self._state())
             signed = _signing_time(manifest, now)
             files = self._download(manifest)
             staged = self._slots.stage(content, files)
@@ -150,7 +140,7 @@ class Updater:
 
     def _offered(self, path: str) -> bytes:
         """The channel's manifest; one that was seen before is not downloaded again."""
-        kept = self._lock.parent / "offered" / f"{self._channel}.json"
+        kept = self._lock.parent / "offered" / f"{self._device.channel}.json"
         have = _content(kept)
         content = self._depot.fetch(path, MAX_BYTES, have)
         if content is None:
@@ -159,19 +149,15 @@ class Updater:
             _keep(kept, content)
         return content
 
-    def _device(self) -> DeviceState:
+    def _state(self) -> DeviceState:
         pointer = self._slots.pointer()
         live = self._slots.load()
-        return DeviceState(
-            channel=self._channel,
-            agent_version=self._version,
-            digest=self._digest,
+        return replace(
+            self._device,
             highest=pointer.highest,
             current_sha256="" if live is None else live.sha256,
             current_release=0 if live is None else live.manifest.release,
             installed_sha256="" if pointer.current is None else pointer.current.sha256,
-            id=self._id,
-            pinned=self._pinned,
             left=pointer.left,
         )
 
@@ -190,7 +176,7 @@ class Updater:
         live = self._slots.load()
         # A rollout or a kept model names files that are here already.
         here = {} if live is None else {ref.sha256: live.read(ref) for ref in live.files()}
-        for file in site_correction.files_of(manifest, self._id):
+        for file in site_correction.files_of(manifest, self._device.id):
             content = self._depot.fetch(file.path, file.length, here.get(file.sha256))
             if content is None:
                 raise Refused(
@@ -198,7 +184,7 @@ class Updater:
                     "it"
                 )
             # The depot vouches for a file of this name; the manifest for these very bytes.
-            if not slots.matches(file, content):
+            if not installed_release.matches(file, content):
                 raise Refused(
                     f"{file.path}: not the file that the manifest of release {manifest.release} "
                     "names: files of two releases are mixed"
@@ -206,7 +192,7 @@ class Updater:
             files[file.path] = content
         for model in manifest.models.values():
             onnx_guard.check(files[model.file.path], model.file.path)
-        shard = site_correction.shard_of(manifest, self._id)
+        shard = site_correction.shard_of(manifest, self._device.id)
         if shard is not None:
             _check_shard(files[shard.path], shard.path, manifest)
         return files

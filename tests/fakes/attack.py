@@ -17,7 +17,7 @@ from edge_agent.contract import manifest as contract
 from edge_agent.contract import site_correction
 from edge_agent.contract.errors import FarmError, Refused
 from edge_agent.system import clock_trust
-from edge_agent.updates import depot, onnx_guard, policy, slots, updater
+from edge_agent.updates import depot, installed_release, onnx_guard, policy, updater
 from tests.fakes.depot import Yard, release
 from tests.fakes.forger import Forger
 
@@ -152,7 +152,7 @@ def hashes(_: Scene, patch: pytest.MonkeyPatch) -> None:
 
 def manifest_hashes(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """Hashes in the manifest are not compared."""
-    patch.setattr(slots, "matches", lambda *_: True)
+    patch.setattr(installed_release, "matches", lambda *_: True)
 
 
 def memory(scene: Scene, _: pytest.MonkeyPatch) -> None:
@@ -172,14 +172,14 @@ def root_versions(_: Scene, patch: pytest.MonkeyPatch) -> None:
 
 def numbers(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """The device forgets which releases it ran."""
-    honest = updater.Updater._device
+    honest = updater.Updater._state
 
     def forgetful(self: updater.Updater) -> policy.DeviceState:
         import dataclasses
 
         return dataclasses.replace(honest(self), highest=0)
 
-    patch.setattr(updater.Updater, "_device", forgetful)
+    patch.setattr(updater.Updater, "_state", forgetful)
 
 
 def fitness(_: Scene, patch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from edge_agent.contract.manifest import FeatureContract, FileRef, Manifest, Mod
 from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.updates.depot import TufClient
 from edge_agent.updates.http_source import HttpLimits, HttpSource
+from edge_agent.updates.policy import DeviceState
 from edge_agent.updates.slots import Slots
 from edge_agent.updates.source import DepotSource, FolderSource
 from edge_agent.updates.updater import Updater
@@ -196,14 +197,16 @@ class Device:
         return Updater(
             TufClient(source, self.state / "tuf", self.root),
             self.slots,
-            channel=self.channel,
-            digest=self.digest,
+            DeviceState(
+                channel=self.channel,
+                agent_version=self.agent_version,
+                digest=self.digest,
+                id=self.id,
+                pinned=self.pinned,
+            ),
             self_check=self.check,
             timekeeper=Timekeeper(self.state, self.clock, lambda: self.synchronised),
-            device_id=self.id,
-            pinned=self.pinned,
             lock=self.state / "sync.lock",
-            agent_version=self.agent_version,
         )
 
     def sync(self, place: str | Path) -> int:

@@ -148,7 +148,7 @@ def test_the_disk_of_these_tests_does_forget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Models not flushed, and not hashed at start: the walk finds one that is empty."""
-    monkeypatch.setattr("edge_agent.updates.slots.matches", lambda *_: True)
+    monkeypatch.setattr("edge_agent.updates.installed_release.matches", lambda *_: True)
 
     def after(device: Device, _: Yard) -> None:
         assert _live(device) in {1, 2}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.forecasting.forecaster import LoadedRelease
-    from edge_agent.updates.slots import InstalledRelease
+    from edge_agent.updates.installed_release import InstalledRelease
 
 NOTHING = NoForecast(NOW, "no observation")
 

@@ -1,0 +1,62 @@
+"""One release on the device's disk: its manifest, and the files that the manifest names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from edge_agent.contract import site_correction
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_agent.contract.manifest import FileRef, Manifest
+    from edge_agent.contract.site_correction import Tuning
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledRelease:
+    """A release on this disk, its hashes checked when it was loaded.
+
+    Attributes:
+        manifest: The signed description.
+        folder: Where its files lie.
+        sha256: Of the manifest's bytes, hex.
+    """
+
+    manifest: Manifest
+    folder: Path
+    sha256: str
+
+    def path(self, file: FileRef) -> Path:
+        """Where a file of the release lies."""
+        return self.folder / "files" / file.path
+
+    def read(self, file: FileRef) -> bytes:
+        """Content of a file of the release."""
+        return self.path(file).read_bytes()
+
+    def files(self) -> tuple[FileRef, ...]:
+        """What lies here: what every device needs, and the shard that was installed with it."""
+        shards = dict.fromkeys(self.manifest.tuned)
+        return (*self.manifest.files(), *(ref for ref in shards if self.path(ref).exists()))
+
+    def tuning(self, device: str) -> Tuning | None:
+        """A device's own corrections, None where the release has none for it (S7).
+
+        Args:
+            device: "site/id".
+
+        Raises:
+            BadData: See `contract.tuning.decode`; refused at the install by the same agent.
+        """
+        shard = site_correction.shard_of(self.manifest, device)
+        if shard is None or not self.path(shard).exists():
+            return None
+        return site_correction.decode(self.read(shard), self.manifest).tunings.get(device)
+
+
+def matches(file: FileRef, content: bytes) -> bool:
+    """Whether content is the file that a manifest names."""
+    return len(content) == file.length and sha256(content).hexdigest() == file.sha256
