@@ -51,7 +51,7 @@ class Chart:
     Attributes:
         name: Unique within the page.
         title: For people.
-        description: For those who do not see it.
+        description: For screen readers.
         unit: Shown with every number.
         hours: In order, at least two.
         zone: Of the time axis.
@@ -123,9 +123,9 @@ def _span(chart: Chart) -> tuple[float, float, list[Limit]]:
 
 
 def _step(span: float) -> float:
-    wanted = max(span, 2.0) / 5
-    size = 10.0 ** math.floor(math.log10(wanted))
-    return next(float(size * n) for n in (1, 2, 5, 10) if size * n >= wanted)
+    smallest = max(span, 2.0) / 5
+    size = 10.0 ** math.floor(math.log10(smallest))
+    return next(float(size * n) for n in (1, 2, 5, 10) if size * n >= smallest)
 
 
 def _nights(chart: Chart, x: Callable[[datetime], float]) -> Markup:
@@ -206,7 +206,7 @@ def _curve(chart: Chart, x: Callable[[datetime], float], y: Callable[[float], fl
         *(
             tag(
                 "circle",
-                tag("title", _said(hour, chart)),
+                tag("title", _hour_text(hour, chart)),
                 class_="point",
                 cx=round(across, 1),
                 cy=round(up, 1),
@@ -228,7 +228,7 @@ def _curve(chart: Chart, x: Callable[[datetime], float], y: Callable[[float], fl
     )
 
 
-def _said(hour: Hour, chart: Chart) -> str:
+def _hour_text(hour: Hour, chart: Chart) -> str:
     local = hour.at.astimezone(chart.zone)
     low, high = f"{hour.low:.0f}", f"{hour.high:.0f}{chart.unit}"
     return f"{local:%m-%d %H:%M}: {hour.value:.1f}{chart.unit} ({low}–{high})"

@@ -1,4 +1,4 @@
-"""What every section of the page looks at, and how sections are built. Pure."""
+"""Input of every page section, and the parts that sections are built of. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """Everything a section looks at.
+    """Input of every section.
 
     Attributes:
         snapshot: The agent.
@@ -75,10 +75,10 @@ def facts(pairs: Iterable[tuple[str, str | None]]) -> Markup:
 
 def table(heads: Iterable[str], rows: Iterable[Markup], caption: str | None = None) -> Markup:
     """A table that scrolls by itself where it is too wide."""
-    made = tag(
+    content = tag(
         "table",
         tag("caption", caption) if caption else None,
         tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
         tag("tbody", *rows),
     )
-    return tag("div", made, class_="scroll", tabindex="0", role="group", aria_label=caption)
+    return tag("div", content, class_="scroll", tabindex="0", role="group", aria_label=caption)

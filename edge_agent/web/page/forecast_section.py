@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge_agent.web.page.texts import PageTexts
 
 
-def ahead(context: PageContext) -> Markup:
+def forecast_section(context: PageContext) -> Markup:
     """The next 48 hours as charts and tables."""
     words, forecast = context.words, context.snapshot.forecast
     if forecast is None:
@@ -48,7 +48,7 @@ def figure(context: PageContext, quantity: str, word: str, hours: list[Hour], na
     first, last = context.time(hours[0].at), context.time(hours[-1].at)
     crop = CROPS.get(context.snapshot.config.irrigation.crop)
     temperature = quantity == AIR_TEMPERATURE
-    made = Chart(
+    chart = Chart(
         name=f"{name}-{word}",
         title=words(word),
         description=words(
@@ -72,10 +72,10 @@ def figure(context: PageContext, quantity: str, word: str, hours: list[Hour], na
     return tag(
         "figure",
         tag("figcaption", tag("h3", f"{words(word)} ({unit})"), tag("p", *extremes, class_="ends")),
-        draw(made),
+        draw(chart),
         tag(
             "details",
-            tag("summary", words("table"), id=f"{made.name}-table"),
+            tag("summary", words("table"), id=f"{chart.name}-table"),
             _hours(context, hours, words(word)),
         ),
     )
@@ -83,9 +83,9 @@ def figure(context: PageContext, quantity: str, word: str, hours: list[Hour], na
 
 def _limits(context: PageContext, quantity: str) -> list[Limit]:
     return [
-        Limit(shown.rule.threshold, texts.title_of(context.words.language, shown.rule.name))
-        for shown in context.snapshot.rules
-        if shown.rule.quantity == quantity and not shown.rule.now
+        Limit(status.rule.threshold, texts.title_of(context.words.language, status.rule.name))
+        for status in context.snapshot.rules
+        if status.rule.quantity == quantity and not status.rule.now
     ]
 
 
@@ -109,7 +109,7 @@ def _hours(context: PageContext, hours: list[Hour], caption: str) -> Markup:
 
 
 def legend(words: PageTexts, keys: Iterable[str]) -> Markup:
-    """What the marks of the charts mean."""
+    """Legend of the charts."""
     items = (
         tag("li", tag("span", class_=f"key {key}", aria_hidden="true"), words(f"legend_{key}"))
         for key in keys

@@ -1,4 +1,4 @@
-"""What the page says about yesterday's forecast, the release and the device. Pure."""
+"""Page sections: yesterday's forecast, the release, the device. Pure."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from edge_agent.web.page.context import PageContext
 
 
-def yesterday(context: PageContext) -> Markup:
-    """Yesterday's forecast against what came."""
+def yesterday_section(context: PageContext) -> Markup:
+    """Yesterday's forecast and what was observed since."""
     words, past = context.words, context.snapshot.past
-    found = {name: serialize.compared(past, name) if past else () for name in TARGET_TOPICS}
+    compared = {name: serialize.compared(past, name) if past else () for name in TARGET_TOPICS}
     charts = []
     for name, word in TARGET_TOPICS.items():
-        hours = [Hour(h.at, h.value, h.low, h.high, h.observed) for h in found[name]]
+        hours = [Hour(h.at, h.value, h.low, h.high, h.observed) for h in compared[name]]
         if len(hours) < 2:
             continue
-        off = sum(abs(h.observed - h.value) for h in found[name]) / len(hours)
-        inside = sum(h.low <= h.observed <= h.high for h in found[name])
-        said = words("missed_by", f"{off:.1f}", QUANTITIES[name].unit, len(hours), inside)
-        charts.append(tag("div", figure(context, name, word, hours, "past"), tag("p", said)))
+        off = sum(abs(h.observed - h.value) for h in compared[name]) / len(hours)
+        inside = sum(h.low <= h.observed <= h.high for h in compared[name])
+        summary = words("missed_by", f"{off:.1f}", QUANTITIES[name].unit, len(hours), inside)
+        charts.append(tag("div", figure(context, name, word, hours, "past"), tag("p", summary)))
     title = words("yesterday")
     if not charts:
         return section("yesterday", title, tag("p", words("no_yesterday")), _month(context))
@@ -44,34 +44,37 @@ def yesterday(context: PageContext) -> Markup:
 
 
 def _month(context: PageContext) -> Markup | None:
-    """How forecasts came out lately, by lead."""
+    """Errors of the last 30 days' forecasts, by lead."""
     words, skill = context.words, context.snapshot.skill
     if not skill:
         return None
     rows = [
         tag(
             "tr",
-            tag("th", texts.quantity_of(words.language, one.quantity), scope="row"),
-            tag("td", words("hours", one.lead_h), class_="number"),
-            tag("td", f"{one.rmse:.1f}{texts.unit_of(one.quantity)}", class_="number"),
-            tag("td", f"{one.bias:+.1f}", class_="number"),
-            tag("td", f"{100 * one.coverage:.0f}%", class_="number"),
+            tag("th", texts.quantity_of(words.language, score.quantity), scope="row"),
+            tag("td", words("hours", score.lead_h), class_="number"),
+            tag("td", f"{score.rmse:.1f}{texts.unit_of(score.quantity)}", class_="number"),
+            tag("td", f"{score.bias:+.1f}", class_="number"),
+            tag("td", f"{100 * score.coverage:.0f}%", class_="number"),
         )
-        for one in skill
+        for score in skill
     ]
     heads = (words("quantity"), words("lead"), words("rmse"), words("bias"), words("inside"))
-    made = table(heads, rows, words("month"))
-    return tag("details", tag("summary", words("month"), id="month"), made)
+    return tag(
+        "details",
+        tag("summary", words("month"), id="month"),
+        table(heads, rows, words("month")),
+    )
 
 
-def model(context: PageContext) -> Markup:
-    """The release, its neighbours, and what was said."""
+def model_section(context: PageContext) -> Markup:
+    """The release that runs, the score before it, and past alerts."""
     words, release = context.words, serialize.release(context.snapshot)
-    left, made = release.left_release, release.created_at
+    left, created_at = release.left_release, release.created_at
     about = facts(
         [
             (words("runs"), words("none") if release.release is None else str(release.release)),
-            (words("made_at"), made and context.time(datetime.fromisoformat(made))),
+            (words("made_at"), created_at and context.time(datetime.fromisoformat(created_at))),
             (words("reason"), release.reason),
             (words("fitted"), _fitted(context, release.tuned)),
             (words("before"), str(release.previous.release) if release.previous else None),
@@ -88,7 +91,7 @@ def model(context: PageContext) -> Markup:
 
 
 def _fitted(context: PageContext, tuned: Tuned | None) -> str | None:
-    """Targets that are corrected for this farm, and on how much of its history."""
+    """Targets that are corrected for this farm, and the newest hour of its history used."""
     if tuned is None or not tuned.targets:
         return None
     words = context.words
@@ -96,16 +99,15 @@ def _fitted(context: PageContext, tuned: Tuned | None) -> str | None:
     return words("fitted_on", names, context.time(datetime.fromisoformat(tuned.trained_to)))
 
 
-def device(context: PageContext) -> Markup:
-    """How the device is."""
+def device_section(context: PageContext) -> Markup:
+    """State of the device."""
     words = context.words
     health = serialize.health(context.snapshot, context.service, context.now)
-    shown = list(_states(context))
-    list_ = tag(
+    states = tag(
         "ul",
         *(
             tag("li", tag("b", name), tag("span", value), class_="good" if good else "bad")
-            for name, good, value in shown
+            for name, good, value in _states(context)
         ),
         class_="states",
     )
@@ -114,7 +116,7 @@ def device(context: PageContext) -> Markup:
     return section(
         "health",
         words("health"),
-        list_,
+        states,
         tag("h3", words("faults")),
         tag("ul", *problems, class_="problems") if problems else tag("p", words("all_well")),
         tag("p", again, class_="actions") if context.acts else None,
@@ -147,7 +149,7 @@ def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
         yield words("sensors"), fresh == total, words("n_of_m", fresh, total)
 
 
-def name_of(context: PageContext) -> str:
-    """What the farm is called."""
-    device_ = context.snapshot.config.device
-    return device_.name or f"{device_.site} / {device_.id}"
+def farm_name(context: PageContext) -> str:
+    """Name of the farm, else site and device."""
+    device = context.snapshot.config.device
+    return device.name or f"{device.site} / {device.id}"

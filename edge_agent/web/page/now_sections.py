@@ -1,4 +1,4 @@
-"""What the page says about alerts, the air now, and water. Pure."""
+"""Page sections: alerts, newest readings, watering. Pure."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from edge_agent.web.snapshot import RuleStatus
 
 _SHORT: Final = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "damp", VPD: "vpd"}
-"""What a tile calls a quantity, where it is shorter than its name."""
+"""Short names on tiles."""
 
 
 def chance_text(probability: float) -> str:
-    """A chance in percent; none is ever called certain."""
+    """A chance in percent, never 0 or 100."""
     if probability > 0.99:
         return "> 99%"
     return "< 1%" if probability < 0.01 else f"{100 * probability:.0f}%"
 
 
-def alerts(context: PageContext) -> Markup:
-    """What stands raised, each with its why, then the other rules."""
+def alert_section(context: PageContext) -> Markup:
+    """Raised alerts, each with its reasons, then the other rules."""
     words, rules = context.words, context.snapshot.rules
-    said = serialize.alerts(context.snapshot, words.language).alerts
-    both = list(zip(rules, said, strict=True))
-    raised = [_alert(context, shown, alert) for shown, alert in both if alert.level == "raised"]
-    others = [(shown, alert) for shown, alert in both if alert.level != "raised"]
+    alerts = serialize.alerts(context.snapshot, words.language).alerts
+    pairs = list(zip(rules, alerts, strict=True))
+    raised = [_alert(context, status, alert) for status, alert in pairs if alert.level == "raised"]
+    others = [(status, alert) for status, alert in pairs if alert.level != "raised"]
     body = raised or [tag("p", words("no_alerts"), class_="calm")]
     return section("alerts", words("alerts"), *body, _others(context, others))
 
 
-def _alert(context: PageContext, shown: RuleStatus, alert: schemas.Alert) -> Markup:
-    words, rule = context.words, shown.rule
+def _alert(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Markup:
+    words, rule = context.words, status.rule
     notes = []
     if alert.since:
         notes.append(words("since", context.time(alert.since)))
@@ -61,7 +61,7 @@ def _alert(context: PageContext, shown: RuleStatus, alert: schemas.Alert) -> Mar
         tag(
             "details",
             tag("summary", words("why"), id=f"why-{rule.name}"),
-            _why(context, shown, alert),
+            _why(context, status, alert),
             class_="why",
         ),
         class_=f"alert {rule.severity}",
@@ -70,8 +70,8 @@ def _alert(context: PageContext, shown: RuleStatus, alert: schemas.Alert) -> Mar
 
 def _without_head(text: str) -> str:
     """A built-in text without the severity and title that the card shows already."""
-    head, colon, rest = text.partition(": ")
-    return rest if colon and head.startswith("[") else text
+    head, colon, tail = text.partition(": ")
+    return tail if colon and head.startswith("[") else text
 
 
 def _actions(context: PageContext, rule: str) -> Markup | None:
@@ -87,13 +87,13 @@ def _actions(context: PageContext, rule: str) -> Markup | None:
     )  # fmt: skip
 
 
-def _why(context: PageContext, shown: RuleStatus, alert: schemas.Alert) -> Markup:
-    words, why, rule = context.words, alert.why, shown.rule
+def _why(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Markup:
+    words, why, rule = context.words, alert.why, status.rule
     origin = context.time(why.origin) if why.origin else None
     chance = None if why.probability is None else chance_text(why.probability)
     return facts(
         [
-            (words("condition"), condition(words, shown)),
+            (words("condition"), condition(words, status)),
             (
                 words("chance"),
                 words("chance_of", chance, f"{100 * why.needed:.0f}%")
@@ -122,9 +122,9 @@ def _why(context: PageContext, shown: RuleStatus, alert: schemas.Alert) -> Marku
     )
 
 
-def condition(words: PageTexts, shown: RuleStatus) -> str:
-    """What a rule waits for."""
-    rule = shown.rule
+def condition(words: PageTexts, status: RuleStatus) -> str:
+    """Condition of a rule in words."""
+    rule = status.rule
     name = texts.quantity_of(words.language, rule.quantity)
     limit = texts.limit_of(words.language, rule)
     return (
@@ -141,11 +141,11 @@ def _others(context: PageContext, others: list[tuple[RuleStatus, schemas.Alert]]
     rows = [
         tag(
             "tr",
-            tag("th", texts.title_of(words.language, shown.rule.name), scope="row"),
+            tag("th", texts.title_of(words.language, status.rule.name), scope="row"),
             tag("td", _chance_now(words, alert), class_="number"),
-            tag("td", condition(words, shown)),
+            tag("td", condition(words, status)),
         )
-        for shown, alert in others
+        for status, alert in others
     ]
     heads = (words("rule"), words("chance"), words("condition"))
     return tag(
@@ -159,11 +159,11 @@ def _chance_now(words: PageTexts, alert: schemas.Alert) -> str:
     if not alert.known:
         return words("unknown")
     chance = alert.why.probability
-    # A live rule is met or not: there is no chance to speak of.
+    # A live rule is met or not: it has no chance.
     return words("calm") if chance is None or alert.why.needed is None else chance_text(chance)
 
 
-def now(context: PageContext) -> Markup:
+def now_section(context: PageContext) -> Markup:
     """The newest readings, each with its age."""
     words, snapshot = context.words, context.snapshot
     tiles: list[Markup] = []
@@ -205,7 +205,7 @@ def _tile(
 ) -> Markup:
     words = context.words
     digits = 2 if quantity == VPD else 0 if unit == "%" else 1
-    shown = words("no_reading") if value is None else f"{value:.{digits}f}"
+    number = words("no_reading") if value is None else f"{value:.{digits}f}"
     age = context.ago(at) if at else None
     note = " · ".join(t for t in (age, None if fresh else words("stale")) if t)
     return tag(
@@ -214,7 +214,7 @@ def _tile(
         tag("p", _short(words, quantity), class_="what"),
         tag(
             "p",
-            shown,
+            number,
             tag("span", unit, class_="unit") if value is not None else None,
             class_="big" if value is not None else "none",
         ),
@@ -223,8 +223,8 @@ def _tile(
     )
 
 
-def water(context: PageContext) -> Markup | None:
-    """Watering advice with its reckoning; None where it is not asked for."""
+def water_section(context: PageContext) -> Markup | None:
+    """Watering advice and how it was worked out; None without a crop."""
     words, advice = context.words, serialize.advice(context.snapshot)
     if advice is None:
         return None
@@ -234,17 +234,17 @@ def water(context: PageContext) -> Markup | None:
             "water", title, tag("p", words("water_refused", words.reason(advice.reason)))
         )
     if not advice.need_mm:
-        said = [tag("p", words("water_none"), class_="calm")]
+        sentences = [tag("p", words("water_none"), class_="calm")]
     else:
         litres = "" if advice.volume_l is None else f" ({advice.volume_l:,.0f} L)"
-        said = [tag("p", words("water_need", f"{advice.need_mm:.1f}"), litres, class_="said")]
+        sentences = [tag("p", words("water_need", f"{advice.need_mm:.1f}"), litres, class_="said")]
         if advice.start and advice.end:
-            said.append(
+            sentences.append(
                 tag("p", words("water_when", context.time(advice.start), context.time(advice.end)))
             )
         else:
-            said.append(tag("p", words("water_never")))
-    reckoning = facts(
+            sentences.append(tag("p", words("water_never")))
+    calculation = facts(
         [
             (words("crop"), advice.crop),
             (words("depletion"), f"{advice.depletion_mm:.1f} mm"),
@@ -253,5 +253,5 @@ def water(context: PageContext) -> Markup | None:
             (words("basis"), words("by_probe" if advice.measured else "by_balance")),
         ]
     )
-    why = tag("details", tag("summary", words("water_why"), id="water-why"), reckoning)
-    return section("water", title, *said, why)
+    why = tag("details", tag("summary", words("water_why"), id="water-why"), calculation)
+    return section("water", title, *sentences, why)

@@ -1,20 +1,40 @@
-"""The page as a whole, and the one that asks for the token. Pure."""
+"""The page of all sections, and the page that asks for the token. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.system.html import Markup, join, tag
-from edge_agent.web.page import forecast_section, history_sections, now_sections
 from edge_agent.web.page.context import PageContext
+from edge_agent.web.page.forecast_section import forecast_section
+from edge_agent.web.page.history_sections import (
+    device_section,
+    farm_name,
+    model_section,
+    yesterday_section,
+)
+from edge_agent.web.page.now_sections import alert_section, now_section, water_section
 from edge_agent.web.page.texts import PageTexts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.web.api import schemas
     from edge_agent.web.snapshot import Snapshot
+
+
+SECTIONS: Final[tuple[Callable[[PageContext], Markup | None], ...]] = (
+    alert_section,
+    now_section,
+    forecast_section,
+    water_section,
+    yesterday_section,
+    model_section,
+    device_section,
+)
+"""From top to bottom; one that returns None is left out."""
 
 
 def page(
@@ -41,19 +61,9 @@ def page(
         waiting = tag("p", words("starting"), class_="calm", id="starting")
         return _document(words, words("title"), waiting)
     context = PageContext(snapshot, service, edges, now, words, acts)
-    name = history_sections.name_of(context)
     at = tag("p", words("as_of", context.time(now)), class_="as-of", id="as-of")
-    body = join(
-        at,
-        now_sections.alerts(context),
-        now_sections.now(context),
-        forecast_section.ahead(context),
-        now_sections.water(context),
-        history_sections.yesterday(context),
-        history_sections.model(context),
-        history_sections.device(context),
-    )
-    return _document(words, name, body)
+    body = join(at, *(section(context) for section in SECTIONS))
+    return _document(words, farm_name(context), body)
 
 
 def login_page(language: str, *, wrong: bool) -> str:
@@ -96,5 +106,5 @@ def _document(words: PageTexts, title: str, body: Markup, *, live: bool = True) 
                  data_done=words("done"), data_failed=words("failed"))  # fmt: skip
     foot = tag("footer", tag("p", words("offline_note")))
     main = tag("main", body, id="content", tabindex="-1")
-    whole = tag("html", head, tag("body", top, status, main, foot), lang=words.language)
-    return f"<!doctype html>\n{whole}\n"
+    document = tag("html", head, tag("body", top, status, main, foot), lang=words.language)
+    return f"<!doctype html>\n{document}\n"

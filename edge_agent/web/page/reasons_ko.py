@@ -33,9 +33,9 @@ _KOREAN: Final = (
 
 
 def in_korean(reason: str) -> str:
-    """A reason in Korean; one that is not known stays as it is."""
+    """A reason in Korean; an unknown one stays as it is."""
     for pattern, text in _KOREAN:
-        found = re.fullmatch(pattern, reason, re.DOTALL)
-        if found:
-            return found.expand(text)
+        match = re.fullmatch(pattern, reason, re.DOTALL)
+        if match:
+            return match.expand(text)
     return reason

@@ -21,7 +21,7 @@ LOGIN: Final = "/login"
 
 
 class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the page is to be shown; without a language as the device is configured."""
+    """Language of the page; by default that of the configuration."""
 
     lang: Annotated[Literal["ko", "en"], msgspec.Meta(description="Language")] | None = None
 
@@ -50,7 +50,7 @@ def _page(context: AnswerContext, query: msgspec.Struct) -> bytes:
     assert isinstance(query, PageQuery)
     snapshot = context.snapshots.newest
     configured = "ko" if snapshot is None else snapshot.config.device.language
-    made = page(
+    content = page(
         snapshot,
         context.snapshots.service,
         context.records.edges(EdgeQuery(limit=_EDGES)).edges,
@@ -58,7 +58,7 @@ def _page(context: AnswerContext, query: msgspec.Struct) -> bytes:
         language=query.lang or configured,
         acts=context.acts,
     )
-    return made.encode()
+    return content.encode()
 
 
 ROUTES: Final = (

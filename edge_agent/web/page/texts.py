@@ -9,7 +9,8 @@ from edge_agent.web.page.reasons_ko import in_korean
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-_WORDS: Final[dict[str, tuple[str, str]]] = {
+Pair = tuple[str, str]
+_WORDS: Final[dict[str, Pair]] = {
     "title": ("농장 날씨", "Farm weather"),
     "skip": ("본문으로", "Skip to content"),
     "as_of": ("{0} 기준", "As of {0}"),
@@ -160,9 +161,14 @@ class PageTexts:
         self.language = language
         self._index = 1 if language == "en" else 0
 
-    def __call__(self, key: str, *values: object) -> str:
-        """The words of a key, `{0}` and on filled in."""
-        text = _WORDS[key][self._index]
+    def __call__(self, text: str | Pair, *values: object) -> str:
+        """A text in this language, `{0}` and on filled in.
+
+        Args:
+            text: Key of `_WORDS`, or Korean and English.
+            *values: For `{0}` and on.
+        """
+        text = (_WORDS[text] if isinstance(text, str) else text)[self._index]
         return text.format(*values) if values else text
 
     def reason(self, text: str) -> str:
