@@ -1,7 +1,7 @@
-"""A decision's inputs as bytes and back, so that an alert can be worked out again. Pure.
+"""A decision's inputs as bytes and back, so that a decision can be replayed. Pure.
 
-Of a forecast only what the rule looks at is kept: its quantities, in the hours of its window, with
-every digit. That is some 3 kB an alert.
+Of a forecast the record holds the rule's quantities in the hours of its window, with every digit:
+about 3 kB an alert.
 """
 
 from __future__ import annotations
@@ -38,55 +38,55 @@ class _StoredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     readings: tuple[tuple[datetime, float | None], ...]
 
 
-def to_bytes(case: DecisionInputs) -> bytes:
+def to_bytes(inputs: DecisionInputs) -> bytes:
     """Compressed JSON."""
-    kept = None if case.forecast is None else _cut(case.forecast, case)
+    forecast = None if inputs.forecast is None else _cut(inputs.forecast, inputs)
     return zlib.compress(
         msgspec.json.encode(
             _StoredInputs(
-                rule=case.rule,
-                latch=case.latch,
-                now=case.now,
-                clock=case.clock,
-                zone=case.zone,
-                daily_cap=case.daily_cap,
-                quiet_hours=case.quiet_hours,
+                rule=inputs.rule,
+                latch=inputs.latch,
+                now=inputs.now,
+                clock=inputs.clock,
+                zone=inputs.zone,
+                daily_cap=inputs.daily_cap,
+                quiet_hours=inputs.quiet_hours,
                 forecast=msgspec.Raw(
-                    b"null" if kept is None else forecast_json.to_bytes(kept, digits=None)
+                    b"null" if forecast is None else forecast_json.to_bytes(forecast, digits=None)
                 ),
-                readings=tuple((one.at, one.value) for one in case.readings),
+                readings=tuple((reading.at, reading.value) for reading in inputs.readings),
             )
         )
     )
 
 
 def from_bytes(content: bytes) -> DecisionInputs:
-    """DecisionInputs from what `to_bytes` made.
+    """Inputs from the bytes of `to_bytes`.
 
     Raises:
-        BadData: Not that, or written by a newer agent.
+        BadData: Damaged, or written by a newer agent.
     """
     try:
-        kept = msgspec.json.decode(zlib.decompress(content), type=_StoredInputs)
+        record = msgspec.json.decode(zlib.decompress(content), type=_StoredInputs)
     except (zlib.error, msgspec.DecodeError) as fault:
         raise BadData(f"kept inputs of an alert: {fault}") from fault
-    raw = bytes(kept.forecast)
+    raw = bytes(record.forecast)
     return DecisionInputs(
-        rule=kept.rule,
-        latch=kept.latch,
-        now=kept.now,
-        clock=kept.clock,
-        zone=kept.zone,
-        daily_cap=kept.daily_cap,
-        quiet_hours=kept.quiet_hours,
+        rule=record.rule,
+        latch=record.latch,
+        now=record.now,
+        clock=record.clock,
+        zone=record.zone,
+        daily_cap=record.daily_cap,
+        quiet_hours=record.quiet_hours,
         forecast=None if raw == b"null" else forecast_json.from_bytes(raw),
-        readings=tuple(Measured(at, value) for at, value in kept.readings),
+        readings=tuple(Measured(at, value) for at, value in record.readings),
     )
 
 
-def _cut(forecast: Forecast, case: DecisionInputs) -> Forecast:
-    end = case.now + timedelta(hours=case.rule.within_h)
-    hours = [i for i, at in enumerate(forecast.valid_at) if case.now < at <= end]
+def _cut(forecast: Forecast, inputs: DecisionInputs) -> Forecast:
+    end = inputs.now + timedelta(hours=inputs.rule.within_h)
+    hours = [i for i, at in enumerate(forecast.valid_at) if inputs.now < at <= end]
     return replace(
         forecast,
         valid_at=tuple(forecast.valid_at[i] for i in hours),
@@ -96,7 +96,7 @@ def _cut(forecast: Forecast, case: DecisionInputs) -> Forecast:
                 values=forecast.targets[name].values[hours],
                 quantiles=forecast.targets[name].quantiles[hours],
             )
-            for name in needed_for(case.rule.quantity)
+            for name in needed_for(inputs.rule.quantity)
             if name in forecast.targets
         },
     )

@@ -11,7 +11,7 @@ together with it; 0.20 misses both by least) and frost, 0.95 for the watch and 0
     frost-watch    0.25   0.95   0.25   0.73
     dryness        0.25   0.59   0.60   0.32
 
-They are defaults to edit, not laws. `trainer.evaluation.events` serves the same.
+They are defaults to edit. `trainer.evaluation.events` scores the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""All that one decision about one rule rests on, and the decision. Pure.
+"""One decision about one rule: its inputs, and the decision. Pure.
 
-The cycle decides by it, and what it decided on is kept as bytes (`frozen`): so an alert can be
-worked out again by the very same code.
+The cycle decides by it. The inputs of an alert are stored (`decision_record`), so that `explain`
+repeats the decision with the same code.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DecisionInputs:
-    """One rule at one moment.
+    """Inputs of one decision about one rule.
 
     Attributes:
         rule: The rule.
-        latch: What was remembered of it.
-        now: Aware UTC time.
-        clock: How far that can be trusted.
+        latch: Its state before.
+        now: UTC.
+        clock: How far that time can be trusted.
         zone: Name of the farm's zone.
         daily_cap: Most alerts of the rule in a day.
         quiet_hours: From the configuration.
@@ -52,13 +52,13 @@ class DecisionInputs:
 
 @dataclass(frozen=True, slots=True)
 class RuleDecision:
-    """What was decided.
+    """One decision about one rule.
 
     Attributes:
-        evidence: What is known.
-        latch: What to remember.
-        edge: What to tell people; None = nothing.
-        lasted: For an end, how long the alert stood.
+        evidence: Of forecast or sensor.
+        latch: Its state after.
+        edge: To notify people of; None = nothing.
+        lasted: How long the alert was raised, for its end.
     """
 
     evidence: Evidence
@@ -67,20 +67,22 @@ class RuleDecision:
     lasted: timedelta
 
 
-def judge(case: DecisionInputs) -> RuleDecision:
-    """Evidence, state machine and quiet hours, one after the other."""
-    rule, now, zone = case.rule, case.now, ZoneInfo(case.zone)
+def judge(inputs: DecisionInputs) -> RuleDecision:
+    """Decide by evidence, state machine and quiet hours, in this order."""
+    rule, now, zone = inputs.rule, inputs.now, ZoneInfo(inputs.zone)
     evidence = (
-        from_readings(rule, case.readings) if rule.now else from_forecast(rule, case.forecast, now)
+        from_readings(rule, inputs.readings)
+        if rule.now
+        else from_forecast(rule, inputs.forecast, now)
     )
-    after, edge = step(rule, case.latch, evidence, now, daily_cap=case.daily_cap, zone=zone)
-    wait = quiet(case.quiet_hours, rule, now, zone, case.clock)
-    latch, told = tell(case.latch, after, edge, evidence, wait=wait)
-    return RuleDecision(evidence, latch, told, _lasted(latch))
+    after, edge = step(rule, inputs.latch, evidence, now, daily_cap=inputs.daily_cap, zone=zone)
+    wait = quiet(inputs.quiet_hours, rule, now, zone, inputs.clock)
+    latch, notified = tell(inputs.latch, after, edge, evidence, wait=wait)
+    return RuleDecision(evidence, latch, notified, _lasted(latch))
 
 
 def _lasted(latch: Latch) -> timedelta:
-    """How long the newest alert stood, once it has ended."""
+    """Duration of the newest alert once it has ended, else 0."""
     if latch.level is Level.RAISED or latch.since is None or latch.raised_at is None:
         return timedelta(0)
     return latch.since - latch.raised_at

@@ -1,10 +1,10 @@
-"""What a forecast or a sensor says about a rule. Pure; silence is None, never a number.
+"""Evidence of a forecast or a sensor about a rule. Pure; unknown is None, never a number.
 
 E1  A forecast rule looks at the hours after `now`, up to `within_h` of them.
 E2  The chance of `for_h` hours in a row is the smallest of their chances: errors of hours
     next to each other move together. The chance of the window is the largest over its runs:
     a lower bound of "some run in the window", stated as such.
-E3  Hours without a number, and normals alone (climatology says nothing of this day), are no
+E3  Hours without a number, and normals alone (climatology knows nothing of this day), are no
     evidence. Nothing is raised on them.
 E4  An alert ends only on evidence about every hour of the window that the forecast covers.
 E5  A live rule looks at the newest reading, and for `for_h` > 1 at the hourly values before
@@ -35,11 +35,11 @@ _REACH_H: Final = 42
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known about one rule at one moment.
+    """Evidence about one rule at one moment.
 
     Attributes:
         met: The rule's condition holds; None = unknown.
-        over: The clear level is met no more, so that a raised alert may end; None = unknown.
+        over: The clear level is no longer met, so a raised alert may end; None = unknown.
         probability: Chance of the event, 0..1; None = unknown. 1.0 for a met live rule.
         value: Point forecast at the most probable hour, or the reading; None = unknown.
         hour: First hour of the first run that meets the rule, else the most probable hour; for a
@@ -96,8 +96,8 @@ def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
         rule: A rule with `now`.
         readings: The `for_h` newest values, oldest first: hourly values, then the newest reading.
     """
-    wanted = readings[-rule.for_h :]
-    values = [r.value for r in wanted if r.value is not None and np.isfinite(r.value)]
+    newest = readings[-rule.for_h :]
+    values = [r.value for r in newest if r.value is not None and np.isfinite(r.value)]
     if len(values) < rule.for_h:
         return Evidence()
     level = rule.threshold if rule.clear is None else rule.clear
@@ -107,7 +107,7 @@ def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
         over=not events.meets(values[-1], rule.operator, level),
         probability=1.0 if met else 0.0,
         value=values[-1],
-        hour=wanted[-1].at,
+        hour=newest[-1].at,
     )
 
 
@@ -116,8 +116,8 @@ def _chances(
 ) -> np.ndarray:
     """Chance per hour; NaN where the forecast has no number."""
     chances = target.probability(sign, threshold)[list(hours)]
-    known = np.isfinite(target.quantiles).all(axis=1) & np.isfinite(target.values)
-    return np.where(known[list(hours)], chances, np.nan)
+    finite = np.isfinite(target.quantiles).all(axis=1) & np.isfinite(target.values)
+    return np.where(finite[list(hours)], chances, np.nan)
 
 
 def _runs(chances: np.ndarray, times: Sequence[datetime], length: int) -> list[tuple[int, float]]:

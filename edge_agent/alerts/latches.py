@@ -1,4 +1,4 @@
-"""What rules remember over restarts, in the agent's SQLite file."""
+"""Latches of rules, kept over restarts in the agent's SQLite file."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Latches:
         migrate(connection, "latches", _STEPS)
 
     def all(self) -> dict[str, Latch]:
-        """Every latch; one that cannot be read (written by a newer agent) is left out, said."""
+        """Every latch; one that cannot be read (of a newer agent) is left out, with a warning."""
         with storage_errors(self._db):
             rows = self._db.execute("SELECT rule, state FROM latches ORDER BY rule").fetchall()
-        found = {}
+        latches = {}
         for name, state in rows:
             try:
-                found[name] = msgspec.json.decode(state, type=Latch)
+                latches[name] = msgspec.json.decode(state, type=Latch)
             except msgspec.DecodeError as fault:
                 _log.warning("latch of rule %s: %s; starting clear", name, fault)
-        return found
+        return latches
 
     def save(self, latches: Iterable[Latch]) -> None:
         """Write latches, inside the caller's transaction where there is one."""

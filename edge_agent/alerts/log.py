@@ -1,4 +1,4 @@
-"""Every alert edge that was said and what it rested on, kept after the message has gone out."""
+"""Log of alert edges and of the inputs behind them, kept after their messages are sent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LoggedEdge:
 
 @dataclass(frozen=True, slots=True)
 class RecordedAlert:
-    """An edge as it was sent, and its frozen case; None where a rule was taken out."""
+    """An edge as it was sent, and its decision record; None where a rule was taken out."""
 
     event: AlertEvent
     inputs: bytes | None
@@ -57,23 +57,23 @@ class AlertLog:
         migrate(connection, "alert_log", _STEPS)
 
     def add(self, event: Message, inputs: bytes | None = None) -> None:
-        """Keep an edge from its message, with its frozen inputs; part of the caller's transaction.
+        """Add an edge; part of the caller's transaction.
 
         Args:
             event: Its message.
-            inputs: What it rested on.
+            inputs: Its decision record.
         """
-        said = msgspec.json.decode(event.payload, type=AlertEvent)
+        edge = msgspec.json.decode(event.payload, type=AlertEvent)
         with transaction(self._db) as db:
             db.execute(
                 "INSERT INTO alert_log (at, rule, edge, text, id, event, inputs) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    int(said.issued_at.timestamp()),
-                    said.rule,
-                    said.event_type,
-                    said.text,
-                    said.id,
+                    int(edge.issued_at.timestamp()),
+                    edge.rule,
+                    edge.event_type,
+                    edge.text,
+                    edge.id,
                     event.payload,
                     inputs,
                 ),
@@ -89,7 +89,9 @@ class AlertLog:
                 "SELECT at, rule, edge, text, id FROM alert_log ORDER BY seq DESC LIMIT ?",
                 (count,),
             ).fetchall()
-        return [LoggedEdge(datetime.fromtimestamp(at, UTC), *rest) for at, *rest in reversed(rows)]
+        return [
+            LoggedEdge(datetime.fromtimestamp(at, UTC), *fields) for at, *fields in reversed(rows)
+        ]
 
     def before(self, number: int | None, most: int) -> list[tuple[int, LoggedEdge]]:
         """The newest `most` edges with a smaller number than that, newest first."""
@@ -100,14 +102,14 @@ class AlertLog:
                 (number, most),
             ).fetchall()
         return [
-            (seq, LoggedEdge(datetime.fromtimestamp(at, UTC), *rest)) for seq, at, *rest in rows
+            (seq, LoggedEdge(datetime.fromtimestamp(at, UTC), *fields)) for seq, at, *fields in rows
         ]
 
     def find(self, name: str) -> RecordedAlert:
         """The newest edge whose id is `name` or ends with it.
 
         Raises:
-            InputMissing: There is none, or it was kept by an agent that froze no inputs.
+            InputMissing: There is none, or it is of an agent that stored no event.
         """
         with storage_errors(self._db):
             row = self._db.execute(

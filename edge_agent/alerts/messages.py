@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 _SECOND: Final = timedelta(seconds=1)
 DRILL_VALID: Final = timedelta(minutes=15)
-"""A drill that comes late proves nothing."""
+"""A drill that arrives late tests nothing."""
 EVENT_VALID: Final = timedelta(hours=24)
-"""How long the news of an edge is worth sending when no forecast window says otherwise."""
+"""How long an edge is worth sending where no forecast window limits it."""
 
 
 def rule_facts(rule: Rule, latch: Latch, evidence: Evidence) -> dict[str, Any]:
-    """A rule, its level and what is known about it, by the keys of `payloads.AlertState`."""
+    """A rule, its level and the evidence about it, by the keys of `payloads.AlertState`."""
     return {
         "rule": rule.name,
         "level": latch.level.value,
@@ -65,17 +65,17 @@ def state_message(context: MessageContext, rule: Rule, latch: Latch, evidence: E
 
 
 def event_message(
-    context: MessageContext, rule: Rule, verdict: RuleDecision, *, drill: bool = False
+    context: MessageContext, rule: Rule, decision: RuleDecision, *, drill: bool = False
 ) -> Message:
     """An edge of a rule, never retained.
 
     Args:
-        context: Who speaks.
+        context: Sender and time.
         rule: The rule.
-        verdict: What was decided, with an edge.
-        drill: Only to try the chain: marked as such, and without an action.
+        decision: With an edge.
+        drill: A test of the delivery: marked as such, and without an action.
     """
-    edge, evidence, lasted = verdict.edge, verdict.evidence, verdict.lasted
+    edge, evidence, lasted = decision.edge, decision.evidence, decision.lasted
     assert edge is not None, "no edge, no event"
     ends = edge is Edge.CLEARED
     valid = EVENT_VALID if rule.now or ends else timedelta(hours=rule.within_h)
@@ -88,7 +88,7 @@ def event_message(
     payload = fill(
         AlertEvent,
         envelope.base(context, "alert-event", key, valid=valid, every=_SECOND),
-        rule_facts(rule, verdict.latch, evidence),
+        rule_facts(rule, decision.latch, evidence),
         {
             "event_type": edge.value,
             "text": text,
@@ -107,11 +107,11 @@ def event_message(
 
 
 def retired_messages(context: MessageContext, latch: Latch) -> tuple[Message, Message]:
-    """End of a raised alert whose rule is gone: its last edge, and its retained state taken back.
+    """End of a raised alert whose rule is gone: its last edge, and its retained state deleted.
 
     Args:
-        context: Who speaks.
-        latch: As it stood raised.
+        context: Sender and time.
+        latch: Raised.
     """
     rule = latch.last_rule
     assert rule is not None, "a raised latch remembers its rule"
@@ -153,7 +153,7 @@ def advice_message(context: MessageContext, crop: str, advice: Advice) -> Messag
 
 
 def advice_facts(crop: str, advice: Advice) -> dict[str, Any]:
-    """The numbers of an advice as people and programs get them, by the keys of `AdvicePayload`."""
+    """Advice rounded for messages and answers, by the keys of `payloads.AdvicePayload`."""
     return {
         "crop": crop,
         "need_mm": rounded(advice.need_mm, 1),
@@ -180,12 +180,12 @@ def _action_order(rule: Rule, now: datetime) -> ActionOrder | None:
 
 
 def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
-    what = f"{rule.quantity} {rule.operator} {rule.threshold:g}"
+    event = f"{rule.quantity} {rule.operator} {rule.threshold:g}"
     if rule.now:
-        return f"{what}: newest {rule.role} reading is {_shown(evidence.value)}"
+        return f"{event}: newest {rule.role} reading is {_shown(evidence.value)}"
     run = f", {rule.for_h} h in a row" if rule.for_h > 1 else ""
     chance = (
-        f"P({what}{run}) within {rule.within_h} h is {_shown(evidence.probability)}, "
+        f"P({event}{run}) within {rule.within_h} h is {_shown(evidence.probability)}, "
         f"limit {rule.probability:g}"
     )
     if edge is Edge.CLEARED and rule.clear is not None:

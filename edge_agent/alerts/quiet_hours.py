@@ -1,12 +1,12 @@
-"""Hours in which a farmer sleeps: what is decided then is told at their end, if still true. Pure.
+"""Quiet hours: edges that are decided then are sent at their end, if they still hold. Pure.
 
-H1  Quiet hours run from `start` to `end` by the clock on the farm's wall, over midnight where the
-    end is the earlier; on a day the clocks change they are as long as that night is.
-H2  A rule whose severity breaks through is told at any time. So is a rule with an action: a
-    controller does not sleep. So is everything while the clock cannot be trusted.
-H3  Levels and latches move as ever; only the telling waits. At the end of the quiet hours people
-    are told where the level differs from what they were last told, and not on missing data: an
-    alert that came and went in the night is never told.
+H1  Quiet hours run from `start` to `end` in the farm's local time, over midnight where the end is
+    the earlier. On a day the clocks change they are longer or shorter by that hour.
+H2  An edge is sent at any time where the rule's severity breaks through, where the rule has an
+    action (a controller does not sleep), and while the clock cannot be trusted.
+H3  Levels and latches change as always; only the message waits. At the end of the quiet hours an
+    edge is sent where the level differs from the one last sent, and not on missing data. An alert
+    that began and ended in the night is never sent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def quiet(hours: QuietHours, rule: Rule, now: datetime, zone: tzinfo, clock: ClockState) -> bool:
-    """Whether telling people of this rule must wait (H1, H2).
+    """Whether messages of this rule must wait (H1, H2).
 
     Args:
         hours: From the configuration.
@@ -48,25 +48,25 @@ def quiet(hours: QuietHours, rule: Rule, now: datetime, zone: tzinfo, clock: Clo
 def tell(
     before: Latch, after: Latch, edge: Edge | None, evidence: Evidence, *, wait: bool
 ) -> tuple[Latch, Edge | None]:
-    """What people are told of a step, and the latch that remembers it (H3).
+    """The edge to send after a step, and the latch to store (H3).
 
     Args:
-        before: Latch before `rules.step`.
+        before: Latch before `state_machine.step`.
         after: Latch after it.
-        edge: What it said.
-        evidence: What it rested on.
-        wait: The outcome of `quiet`.
+        edge: Edge of the step.
+        evidence: Evidence of the step.
+        wait: The result of `quiet`.
     """
     turned = edge in {Edge.RAISED, Edge.CLEARED}
     untold = before.untold is not turned
     if wait or evidence.met is None:
-        # An update that waits is made again after the night, if it still holds.
-        kept = before if edge is Edge.UPDATED else after
-        return msgspec.structs.replace(kept, untold=untold), None
-    told = msgspec.structs.replace(after, untold=False)
+        # An update that waits is found again after the night, if it still holds.
+        latch = before if edge is Edge.UPDATED else after
+        return msgspec.structs.replace(latch, untold=untold), None
+    latch = msgspec.structs.replace(after, untold=False)
     if not untold:
-        return told, edge if edge is Edge.UPDATED else None
-    if told.level is Level.CLEAR:
-        return told, Edge.CLEARED
-    told = msgspec.structs.replace(told, probability=evidence.probability, hour=evidence.hour)
-    return told, Edge.RAISED
+        return latch, edge if edge is Edge.UPDATED else None
+    if latch.level is Level.CLEAR:
+        return latch, Edge.CLEARED
+    latch = msgspec.structs.replace(latch, probability=evidence.probability, hour=evidence.hour)
+    return latch, Edge.RAISED

@@ -4,13 +4,13 @@ R1  Two levels: CLEAR and RAISED. The only ways: CLEAR -> RAISED (edge raised), 
     RAISED (edge updated, or none), RAISED -> CLEAR (edge cleared).
 R2  Raised when the evidence is met, the cool-down since the last end is over and the cap of the
     day, the farm's own, is not reached.
-R3  Cleared when the evidence says that the clear level is met no more, and the alert has
-    stood for `hold_s`. Between threshold and clear level nothing happens (hysteresis).
+R3  Cleared when the clear level is no longer met and the alert was raised for `hold_s`. Between
+    threshold and clear level nothing happens (hysteresis).
 R4  Unknown evidence changes nothing: no alert starts, ends or is updated on missing data.
 R5  Updated when the chance moved by 0.2 or more, or the first hour by three hours or more,
     since the last edge. Live rules have no updates.
-R6  Hold and cool-down count the distance to the remembered time, so that a clock set back a
-    little repeats no alert and one set back by days silences none.
+R6  Hold and cool-down count the distance to the stored time in either direction. A clock set
+    back a little repeats no alert, and one set back by days suppresses none.
 R7  A rule that is taken out of the configuration while raised is cleared.
 """
 
@@ -34,14 +34,14 @@ HOUR_STEP: Final = timedelta(hours=3)
 
 
 class Level(StrEnum):
-    """Where a rule stands."""
+    """Level of a rule."""
 
     CLEAR = "clear"
     RAISED = "raised"
 
 
 class Edge(StrEnum):
-    """What has just happened to a rule."""
+    """Change of a rule's level, or an update."""
 
     RAISED = "raised"
     UPDATED = "updated"
@@ -49,16 +49,16 @@ class Edge(StrEnum):
 
 
 class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is remembered of one rule over restarts.
+    """State of one rule, kept over restarts.
 
     Attributes:
         rule: Its name.
-        level: Where it stands.
-        since: When it came there; None before the first change.
+        level: Its level.
+        since: When the level last changed; None before the first change.
         probability: Chance at the last edge.
         hour: First hour of crossing at the last edge.
         raised_at: When the newest alert was raised.
-        untold: People were not told yet that the level is this one, see `quiet_hours`.
+        untold: The edge to this level was not sent yet, see `quiet_hours`.
         day: Day of the farm that `raises` counts, as an ISO date.
         raises: Alerts raised on that day.
         last_rule: The rule as it was at the last edge, for its end after it is gone.
@@ -83,8 +83,8 @@ def step(
 
     Args:
         rule: The rule.
-        latch: What is remembered of it.
-        evidence: What is known now.
+        latch: Its state before.
+        evidence: Evidence now.
         now: Aware UTC time of the decision.
         daily_cap: Most alerts of this rule in a day.
         zone: The farm's: where a day begins.

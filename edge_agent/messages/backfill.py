@@ -1,7 +1,7 @@
-"""What forecasts said of hours that have passed while nobody could be reached. Pure.
+"""Forecasts of hours that passed while the broker was away. Pure.
 
-Forecasts that wait replace each other, so after an outage only the newest is told. The hours that
-went by meanwhile follow on a topic of their own, with their own times, never as values of now.
+Forecasts that wait replace each other, so after an outage only the newest is sent. The hours that
+passed meanwhile follow on a topic of their own, with their own times, marked as historical.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edge_agent.messages.payloads import ForecastHour
 
 REACH: Final = timedelta(days=7)
-"""Nothing older is told, and a message that waits so long is dropped."""
+"""Nothing older is sent, and a message that waits so long is dropped."""
 
 
 class _Waiting(msgspec.Struct):
@@ -33,7 +33,7 @@ class _Waiting(msgspec.Struct):
 
 
 def since(forecast: bytes, backfill: bytes) -> datetime | None:
-    """From when on forecasts of a target are untold; None where the last one was delivered.
+    """Time since which forecasts of a target were not delivered; None where the last one was.
 
     Args:
         forecast: Payload of the forecast that waits; empty where none does.
@@ -44,23 +44,23 @@ def since(forecast: bytes, backfill: bytes) -> datetime | None:
 
 
 def message_of(
-    context: MessageContext, name: str, begin: datetime, kept: Sequence[Forecast]
+    context: MessageContext, name: str, begin: datetime, forecasts: Sequence[Forecast]
 ) -> Message | None:
     """The hours after `begin` that have passed, each by the newest forecast made before it.
 
     Args:
-        context: Who speaks, and when.
+        context: Sender and time.
         name: The target.
         begin: UTC.
-        kept: Forecasts since then, oldest first.
+        forecasts: Issued since then, oldest first.
 
     Returns:
-        A message that takes the place of one that waits; None where no hour has passed, or none
-        was foreseen.
+        A message that replaces one that waits; None where no hour has passed, or none was
+        forecast.
     """
     hours: dict[datetime, ForecastHour] = {}
     unit = ""
-    for forecast in kept:
+    for forecast in forecasts:
         target = forecast.targets.get(name)
         if target is None:
             continue
@@ -72,10 +72,10 @@ def message_of(
         }
     if not hours:
         return None
-    speaking = replace(context, source="agent", release=None, historical=True)
+    sender = replace(context, source="agent", release=None, historical=True)
     topic = TARGET_TOPICS[name]
     payload = BackfillPayload(
-        **envelope.base(speaking, "backfill", f"history/{topic}", valid=REACH)
+        **envelope.base(sender, "backfill", f"history/{topic}", valid=REACH)
         | {"valid_from": begin},
         quantity=name,
         unit=unit,

@@ -1,7 +1,7 @@
-"""What every payload of a cycle shares: who speaks, ids, times, how it is kept and sent. Pure.
+"""What all payloads share: sender, ids, times, retention. Pure.
 
-An id is made of what a message says and of its hour, never of chance: the same hour worked twice
-gives the same ids, and the outbox takes each id once.
+An id is made of a message's content and hour. The same hour worked twice gives the same ids, and
+the outbox takes each id once.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from edge_agent.messages.payloads import Base, Input
     from edge_agent.messages.topics import Topics
 
-_PASSING: Final = {"issued_at", "valid_from", "valid_until", "inputs"}
-"""What tells two sayings of the same thing apart by time alone: times, and ages of inputs."""
+_TIME_KEYS: Final = {"issued_at", "valid_from", "valid_until", "inputs"}
+"""Keys that change with time alone: times, and ages of inputs."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """Who speaks, when, and on what ground: the same for every message of one cycle.
+    """Sender, time and inputs: the same for every message of one cycle.
 
     Attributes:
         topics: Topics of this device.
@@ -38,9 +38,9 @@ class MessageContext:
         clock: How far `now` can be trusted.
         source: Rung of the forecast ladder.
         release: Model release that took part.
-        inputs: What the decision rests on.
+        inputs: Observations behind the decision, and their age.
         state_valid: How long a state counts as current.
-        historical: The cycle was worked late, for an hour long gone.
+        historical: The cycle was worked late, for an hour long past.
     """
 
     topics: Topics
@@ -65,7 +65,7 @@ def base(
     """The keys of `payloads.Base`.
 
     Args:
-        context: Who speaks.
+        context: Sender and time.
         kind: Of the message, see `payloads.SCHEMAS`.
         key: What it is about: part of its id.
         valid: From now on; the context's `state_valid` by default.
@@ -87,47 +87,47 @@ def base(
 
 
 def state(topic: str, payload: Base, kind: Kind) -> Message:
-    """Retained state, told apart from others of its hour by what it says and not by when."""
+    """A retained state; within an hour its id differs by content and not by time."""
     return retained(topic, _marked(payload), kind)
 
 
 def late(topic: str, payload: Base) -> Message:
-    """What is told afterwards: told apart as a state is, and not kept by the broker."""
+    """A message about past hours: its id is made as that of a state, and it is not retained."""
     return replace(passing(topic, _marked(payload), Kind.TELEMETRY), collapse=topic)
 
 
 def _marked(payload: Base) -> Base:
     plain = msgspec.to_builtins(payload)
-    said = {key: value for key, value in plain.items() if key not in _PASSING}
-    return msgspec.structs.replace(payload, id=f"{payload.id}-{digest(said)}")
+    content = {key: value for key, value in plain.items() if key not in _TIME_KEYS}
+    return msgspec.structs.replace(payload, id=f"{payload.id}-{digest(content)}")
 
 
-def digest(said: object) -> str:
-    """Short mark of what is said."""
-    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:12]
+def digest(content: object) -> str:
+    """Twelve hex digits of the SHA-256 of a value as JSON."""
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:12]
 
 
 def retained(topic: str, payload: Base, kind: Kind) -> Message:
-    """A message that the broker keeps; the newest of a topic replaces one that waits."""
+    """A retained message; the newest of a topic replaces one that waits."""
     return replace(passing(topic, payload, kind), retain=True, collapse=topic)
 
 
 def passing(topic: str, payload: Base, kind: Kind) -> Message:
-    """A message that the broker hands on and forgets."""
-    # For those who sort messages without reading them.
+    """A message that is not retained."""
+    # Headers let a broker route messages without decoding them.
     release = payload.model_release
-    known = {"schema": payload.schema} | ({} if release is None else {"release": str(release)})
+    headers = {"schema": payload.schema} | ({} if release is None else {"release": str(release)})
     return Message(
         id=payload.id,
         topic=topic,
         payload=msgspec.json.encode(payload),
         kind=kind,
         expires_at=payload.valid_until,
-        headers=tuple(known.items()),
+        headers=tuple(headers.items()),
     )
 
 
 def forget(topic: str, name: str) -> Message:
-    """Take back what is retained on a topic; `name` is the message's id."""
-    # An empty retained payload makes the broker forget the topic (MQTT 5, 3.3.1.3).
+    """Delete the retained message of a topic; `name` is the id of the message that does it."""
+    # An empty retained payload deletes the retained message (MQTT 5, 3.3.1.3).
     return Message(id=name, topic=topic, payload=b"", kind=Kind.STATE, retain=True, collapse=topic)

@@ -13,18 +13,18 @@ _DAYS: Final = {"ko": ("오늘", "내일", "모레"), "en": ("today", "tomorrow"
 
 @dataclass(frozen=True, slots=True)
 class Locale:
-    """Language ("ko" or "en") and zone in which people are spoken to."""
+    """Language ("ko" or "en") and time zone of texts for people."""
 
     language: str
     zone: tzinfo
 
     def time(self, at: datetime, now: datetime) -> str:
-        """A full hour as people say it, in their zone; with the date, should it be read late."""
+        """Day and full hour in the zone; with the date, in case it is read on another day."""
         day = self._day(at.astimezone(self.zone), now.astimezone(self.zone))
         return f"{day} {self.hour(at)}"
 
     def hour(self, at: datetime) -> str:
-        """The hour alone, for a day that was just named."""
+        """The hour without its day."""
         hour = at.astimezone(self.zone).hour
         return _korean_hour(hour) if self.language == "ko" else f"{hour:02}:00"
 
@@ -38,7 +38,7 @@ class Locale:
         return f"{near} ({day})" if near else day
 
     def duration(self, length: timedelta) -> str:
-        """A length of time in days, hours or minutes, whichever is not too fine."""
+        """A length of time in days, hours or minutes, by its size."""
         minutes = max(int(length.total_seconds() // 60), 0)
         korean = self.language == "ko"
         if minutes >= 48 * 60:

@@ -1,4 +1,4 @@
-"""What waits in the outbox. Pure values; the queue itself is `messaging.outbox`."""
+"""Messages as the outbox holds them. Pure values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """Class of a message; when room is short the last of these loses first."""
+    """Class of a message; when room is short the last of these is dropped first."""
 
     ALERT = "alert"
     STATE = "state"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing to say to the broker, always with QoS 1.
+    """One MQTT message, always with QoS 1.
 
     Attributes:
         id: Stable over resends and restarts; the outbox takes each id once.

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
 HISTORY_VALID: Final = timedelta(days=30)
-"""A device that is gone has told its last week for a month; then the broker forgets it."""
+"""A month after a device is gone the broker drops its history."""
 
 
 def forecast_messages(context: MessageContext, forecast: Forecast) -> list[Message]:
     """One retained state per target."""
-    made = []
+    messages = []
     for name, topic in TARGET_TOPICS.items():
         target = forecast.targets.get(name)
         if target is None:
@@ -57,12 +57,12 @@ def forecast_messages(context: MessageContext, forecast: Forecast) -> list[Messa
             adjusted=tuple(forecast.adjusted),
             inputs=context.inputs,
         )
-        made.append(envelope.state(context.topics.forecast(topic), payload, Kind.STATE))
-    return made
+        messages.append(envelope.state(context.topics.forecast(topic), payload, Kind.STATE))
+    return messages
 
 
 def hours_of(forecast: Forecast, target: TargetForecast) -> tuple[ForecastHour, ...]:
-    """Hours of one of the forecast's targets, as messages and the page have them."""
+    """Hours of one target of the forecast, for messages and answers."""
     low, high = target.quantile(P10), target.quantile(P90)
     return tuple(
         ForecastHour(
@@ -94,7 +94,7 @@ def model_message(
 
 
 def tuned_of(tuning: Tuning | None) -> Tuned | None:
-    """What is told of a farm's own corrections, by messages, the page and commands."""
+    """Corrections of a farm as messages, answers and commands show them."""
     if tuning is None:
         return None
     return Tuned(
@@ -105,9 +105,9 @@ def tuned_of(tuning: Tuning | None) -> Tuned | None:
 
 
 def health_message(context: MessageContext, facts: Mapping[str, object], **more: object) -> Message:
-    """How the agent is, retained; `facts` and `more` have the keys of `HealthPayload`."""
+    """State of the agent, retained; `facts` and `more` have the keys of `HealthPayload`."""
     payload = fill(HealthPayload, envelope.base(context, "health", "health"), facts, more)
-    # Counters move all the time: one an hour, and one whenever the problems are others.
+    # Counters always change: one message an hour, and one whenever the problems change.
     mark = envelope.digest(payload.problems)
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
     return envelope.retained(context.topics.health, payload, Kind.TELEMETRY)
@@ -115,24 +115,24 @@ def health_message(context: MessageContext, facts: Mapping[str, object], **more:
 
 def history_message(
     context: MessageContext,
-    whose: Identity,
+    owner: Identity,
     frame: pl.DataFrame,
 ) -> Message:
     """Hours of the farm's own sensors, retained.
 
     Args:
-        context: Who speaks, and when.
-        whose: Whose hours they are.
+        context: Sender and time.
+        owner: Farm and device.
         frame: `time` and quantities, ascending, at least one row.
     """
-    measured = replace(context, source=whose.source, release=None)
+    measured = replace(context, source=owner.source, release=None)
     payload = HistoryPayload(
         **envelope.base(measured, "history", "history", valid=HISTORY_VALID),
-        site=whose.site,
-        device=whose.device,
-        latitude=whose.latitude,
-        longitude=whose.longitude,
-        elevation_m=whose.elevation_m,
+        site=owner.site,
+        device=owner.device,
+        latitude=owner.latitude,
+        longitude=owner.longitude,
+        elevation_m=owner.elevation_m,
         start=frame[schema.TIME][0],
         step_s=3600,
         values=series(frame),
@@ -141,7 +141,7 @@ def history_message(
 
 
 def rounded(value: float | None, digits: int = 2) -> float | None:
-    """A number as messages have it; None for what is not known or not finite."""
+    """A number rounded for messages; None where it is unknown or not finite."""
     return None if value is None or not math.isfinite(value) else round(float(value), digits)
 
 
@@ -154,7 +154,7 @@ def fresh_message(context: MessageContext, origin: datetime | None, oldest: time
         state="online" if fresh else "offline",
         data_age_s=age_s,
     )
-    # Told apart by the observation as well: it may run out and come back within an hour.
+    # The id names the observation too: data may age and be renewed within one hour.
     mark = f"{payload.state}-{origin:%Y%m%dT%H%MZ}" if origin else payload.state
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
     return envelope.retained(context.topics.fresh, payload, Kind.STATE)
@@ -169,5 +169,5 @@ def series(frame: pl.DataFrame) -> dict[str, tuple[float | None, ...]]:
     every = pl.datetime_range(
         frame[schema.TIME][0], frame[schema.TIME][-1], timedelta(hours=1), eager=True
     ).alias(schema.TIME)
-    whole = every.to_frame().join(frame, on=schema.TIME, how="left", maintain_order="left")
-    return {name: tuple(whole[name].to_list()) for name in whole.columns if name != schema.TIME}
+    hours = every.to_frame().join(frame, on=schema.TIME, how="left", maintain_order="left")
+    return {name: tuple(hours[name].to_list()) for name in hours.columns if name != schema.TIME}

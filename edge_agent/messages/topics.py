@@ -1,4 +1,4 @@
-"""Names of the agent's MQTT topics: `<base>/<site>/<device>/...`, written in one place."""
+"""Names of the agent's MQTT topics: `<base>/<site>/<device>/...`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Topics:
 
     @property
     def ping(self) -> str:
-        """The agent to itself, to see that messages come back; not retained."""
+        """From the agent to itself, to check that messages come back; not retained."""
         return f"{self.root}/ping"
 
     @property
@@ -77,7 +77,7 @@ class Topics:
         return self._of("forecast", target)
 
     def backfill(self, target: str) -> str:
-        """Hours of a forecast that passed untold, not retained."""
+        """Hours of a forecast that passed before it was delivered, not retained."""
         return self._of("history", target)
 
     def alert_state(self, rule: str) -> str:

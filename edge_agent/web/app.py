@@ -91,13 +91,13 @@ class Application:
     token: Callable[[], str | None]
     ask: Ask
     records: Records = field(init=False)
-    _reads: auth.Paces = field(init=False)
-    _tries: auth.Paces = field(init=False)
+    _reads: auth.RateLimits = field(init=False)
+    _tries: auth.RateLimits = field(init=False)
 
     def __post_init__(self) -> None:
         self.records = Records(self.database)
-        self._reads = auth.Paces(auth.BURST, auth.RATE)
-        self._tries = auth.Paces(auth.TRIES, 1 / auth.TRY_S)
+        self._reads = auth.RateLimits(auth.BURST, auth.RATE)
+        self._tries = auth.RateLimits(auth.TRIES, 1 / auth.TRY_S)
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         """WSGI."""

@@ -1,9 +1,9 @@
-"""Who may ask, and how often. Pure but for the time it is given.
+"""Access control and rate limits. Pure: time comes in as a number.
 
 Rules (tests name the numbers):
 
 A1  With a token every request needs it (as `Authorization: Bearer`, or as the page's cookie), but
-    `/health`, which tells nothing about the farm, and the login itself.
+    `/health`, which holds nothing about the farm, and the login itself.
 A2  Without a token the server listens to this machine alone, and answers only where the request
     names this machine: a web page elsewhere cannot read it through a name of its own.
 A3  What changes something needs the token always; by cookie only from the page itself.
@@ -33,8 +33,8 @@ _ADDRESSES: Final = 1_000
 _HERE: Final = {"localhost", "127.0.0.1", "::1"}
 
 
-class Paces:
-    """A bucket of tries for each address; the longest silent ones are forgotten. Thread-safe.
+class RateLimits:
+    """Token buckets, one an address; the least recently used are dropped. Thread-safe.
 
     Args:
         burst: Tries at once.
@@ -72,7 +72,7 @@ def is_here(host: str) -> bool:
 
 
 def session(token: str) -> str:
-    """The page's cookie: made of the token, and of no use to find it."""
+    """The page's cookie: an HMAC of the token."""
     return hmac.new(token.encode(), b"farm-edge page", sha256).hexdigest()
 
 
@@ -92,7 +92,7 @@ def by_cookie(token: str, headers: Mapping[str, str]) -> bool:
 
 
 def from_the_page(headers: Mapping[str, str]) -> bool:
-    """Whether a browser says that its own page, and no other, sends this (A3)."""
+    """Whether the Origin header names this server (A3)."""
     try:
         origin = urlsplit(headers.get("origin", "")).netloc
     except ValueError:

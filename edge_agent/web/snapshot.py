@@ -119,8 +119,8 @@ class Snapshot:
     @property
     def forecast(self) -> Forecast | None:
         """The forecast of the last cycle, or None where there was none."""
-        made = None if self.decision is None else self.decision.forecast
-        return made if isinstance(made, Forecast) else None
+        forecast = None if self.decision is None else self.decision.forecast
+        return forecast if isinstance(forecast, Forecast) else None
 
 
 class SnapshotCache:
@@ -192,8 +192,9 @@ def take_snapshot(
     latches = runtime.latches.all()
     outbox = runtime.outbox
     held = outbox.held() if isinstance(outbox, SnoozingOutbox) else {}
-    made = None if decision is None else decision.forecast
-    forecast = made if isinstance(made, Forecast) else None
+    forecast = decision.forecast if decision else None
+    if not isinstance(forecast, Forecast):
+        forecast = None
     rules = []
     for rule in rules_of(runtime.config):
         evidence = (
@@ -228,15 +229,15 @@ def _station(store: Store, source: str, now: datetime) -> StationValues | None:
     if not frame.height:
         return None
     row = frame.row(-1, named=True)
-    known = {name: float(row[name]) for name in QUANTITIES if row.get(name) is not None}
-    return StationValues(source, row[TIME], known)
+    values = {name: float(row[name]) for name in QUANTITIES if row.get(name) is not None}
+    return StationValues(source, row[TIME], values)
 
 
 def _past(store: Store, source: str, now: datetime) -> ComparedForecast | None:
-    kept = store.forecasts(now - _DAY - _RECENT, now - _DAY)
-    if not kept:
+    forecasts = store.forecasts(now - _DAY - _RECENT, now - _DAY)
+    if not forecasts:
         return None
-    forecast = kept[-1]
+    forecast = forecasts[-1]
     frame = store.hourly(source, forecast.issued_at, now)
     observed = {
         name: {

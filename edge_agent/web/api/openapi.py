@@ -16,7 +16,7 @@ from edge_agent.web.api.routes import COMMANDS, JSON, ROUTES
 if TYPE_CHECKING:
     from edge_agent.web.api.routes import Route
 
-_PLACE: Final = "#/components/schemas/{name}"
+_REFERENCE: Final = "#/components/schemas/{name}"
 _FAULTS: Final = {
     "400": "The request is not understood",
     "401": "A token is needed, or the one sent is wrong",
@@ -48,7 +48,7 @@ def document() -> bytes:
             **{f"/api/commands/{name}": {"post": _command(name)} for name in COMMANDS},
         },
         "components": {
-            "schemas": definitions(*structs, ref_template=_PLACE),
+            "schemas": definitions(*structs, ref_template=_REFERENCE),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -92,7 +92,7 @@ def _command(name: str) -> dict[str, Any]:
 
 
 def _parameters(query: type[msgspec.Struct]) -> list[dict[str, Any]]:
-    ((schema,), components) = msgspec.json.schema_components([query], ref_template=_PLACE)
+    ((schema,), components) = msgspec.json.schema_components([query], ref_template=_REFERENCE)
     properties = components.get(query.__name__, schema).get("properties", {})
     return [
         {"name": name, "in": "query", "required": False, "schema": _plain(rule)}
@@ -102,12 +102,12 @@ def _parameters(query: type[msgspec.Struct]) -> list[dict[str, Any]]:
 
 def _plain(rule: dict[str, Any]) -> dict[str, Any]:
     """A parameter is left out rather than null."""
-    given = [one for one in rule.get("anyOf", [rule]) if one != {"type": "null"}]
-    return {key: value for key, value in given[0].items() if (key, value) != ("default", None)}
+    (first, *_) = [kind for kind in rule.get("anyOf", [rule]) if kind != {"type": "null"}]
+    return {key: value for key, value in first.items() if (key, value) != ("default", None)}
 
 
 def _ref(struct: type[msgspec.Struct]) -> dict[str, str]:
-    return {"$ref": _PLACE.format(name=struct.__name__)}
+    return {"$ref": _REFERENCE.format(name=struct.__name__)}
 
 
 def _faults() -> dict[str, Any]:

@@ -58,7 +58,7 @@ class _Agent(Collector):
             yield from _weather(self._snapshot, self._now)
             yield from _alerts(self._snapshot)
             yield from _verified(self._snapshot)
-            yield from _keeping(self._snapshot)
+            yield from _storage(self._snapshot)
 
 
 def _process() -> Iterator[Metric]:
@@ -109,17 +109,17 @@ def _weather(snapshot: Snapshot, now: datetime) -> Iterator[Metric]:
 
 def _alerts(snapshot: Snapshot) -> Iterator[Metric]:
     raised = {
-        (shown.rule.name, shown.rule.severity): float(shown.latch.level is Level.RAISED)
-        for shown in snapshot.rules
+        (status.rule.name, status.rule.severity): float(status.latch.level is Level.RAISED)
+        for status in snapshot.rules
     }
     yield _gauge("alert_raised", "1 while an alert stands.", raised, "rule", "severity")
     chances = {
-        (shown.rule.name,): shown.evidence.probability
-        for shown in snapshot.rules
-        if shown.evidence.probability is not None
+        (status.rule.name,): status.evidence.probability
+        for status in snapshot.rules
+        if status.evidence.probability is not None
     }
     yield _gauge("alert_probability", "Chance of a rule's event now.", chances, "rule")
-    unknown = {(shown.rule.name,): float(shown.evidence.met is None) for shown in snapshot.rules}
+    unknown = {(status.rule.name,): float(status.evidence.met is None) for status in snapshot.rules}
     yield _gauge("alert_unknown", "1 where nothing is known about a rule.", unknown, "rule")
 
 
@@ -136,7 +136,7 @@ def _verified(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge("interval_coverage", about, inside, "target", "lead_h")
 
 
-def _keeping(snapshot: Snapshot) -> Iterator[Metric]:
+def _storage(snapshot: Snapshot) -> Iterator[Metric]:
     counts = snapshot.outbox
     kinds = ("alert", "state", "telemetry")
     waiting = {(kind,): float(counts.waiting.get(kind, 0)) for kind in kinds}
@@ -162,13 +162,13 @@ def _keeping(snapshot: Snapshot) -> Iterator[Metric]:
 
 def _gauge(name: str, about: str, values: Mapping[_Labels, float], *labels: str) -> Metric:
     family = GaugeMetricFamily(_PREFIX + name, about, labels=labels)
-    for given, value in values.items():
-        family.add_metric(given, value)
+    for label_values, value in values.items():
+        family.add_metric(label_values, value)
     return family
 
 
 def _counter(name: str, about: str, values: Mapping[_Labels, float], *labels: str) -> Metric:
     family = CounterMetricFamily(_PREFIX + name, about, labels=labels)
-    for given, value in values.items():
-        family.add_metric(given, value)
+    for label_values, value in values.items():
+        family.add_metric(label_values, value)
     return family

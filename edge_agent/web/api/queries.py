@@ -1,6 +1,6 @@
-"""What is read from the database beside the agent: earlier forecasts, alert edges, observations.
+"""Reads of the agent's database: earlier forecasts, alert edges, observations.
 
-Every call opens a connection of its own that cannot write, and closes it.
+Every call opens a read-only connection and closes it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HOUR: Final = timedelta(hours=1)
 
 
 class Records:
-    """The database, to be looked at. Every method raises `StorageError` when the disk refuses.
+    """Read access to the database. Every method raises `StorageError` when the disk refuses.
 
     Args:
         path: The agent's database.
@@ -45,31 +45,31 @@ class Records:
     def forecasts(self, query: schemas.KeptQuery, now: datetime) -> schemas.KeptPage:
         """Earlier forecasts, newest first."""
         with self._opened() as db:
-            found = Store(db).last_forecasts(query.before or now + _HOUR, query.limit + 1)
-        shown = found[: query.limit]
+            forecasts = Store(db).last_forecasts(query.before or now + _HOUR, query.limit + 1)
+        page = forecasts[: query.limit]
         return schemas.KeptPage(
-            forecasts=tuple(serialize.kept(forecast) for forecast in shown),
-            next=shown[-1].issued_at if len(found) > query.limit else None,
+            forecasts=tuple(serialize.earlier(forecast) for forecast in page),
+            next=page[-1].issued_at if len(forecasts) > query.limit else None,
         )
 
     def edges(self, query: schemas.EdgeQuery) -> schemas.EdgePage:
-        """What happened to rules, newest first."""
+        """Alert edges, newest first."""
         with self._opened() as db:
-            found = AlertLog(db).before(query.before, query.limit + 1)
-        shown = found[: query.limit]
+            edges = AlertLog(db).before(query.before, query.limit + 1)
+        page = edges[: query.limit]
         return schemas.EdgePage(
             edges=tuple(
                 schemas.EdgeAnswer(
                     number=number,
-                    at=said.at,
-                    rule=said.rule,
-                    edge=said.edge,  # type: ignore[arg-type] # the log holds these words alone
-                    text=said.text,
-                    id=said.id,
+                    at=edge.at,
+                    rule=edge.rule,
+                    edge=edge.edge,  # type: ignore[arg-type] # the log holds these words alone
+                    text=edge.text,
+                    id=edge.id,
                 )
-                for number, said in shown
+                for number, edge in page
             ),
-            next=shown[-1][0] if len(found) > query.limit else None,
+            next=page[-1][0] if len(edges) > query.limit else None,
         )
 
     def observations(self, query: schemas.ObservedQuery, now: datetime) -> schemas.ObservedPage:
@@ -81,23 +81,23 @@ class Records:
             sources = store.sources()
             rows = [
                 (row[TIME], source, row)
-                for source in _wanted(query.source, sources)
+                for source in _sources(query.source, sources)
                 for row in store.hourly(source, start, end, query.limit + 1).iter_rows(named=True)
             ]
         rows.sort(key=lambda row: row[:2])
-        shown, rest = rows[: query.limit], rows[query.limit :]
-        if rest:
+        page, later = rows[: query.limit], rows[query.limit :]
+        if later:
             # A page ends between two hours, so that the next one begins with a whole hour.
-            shown = [row for row in shown if row[0] < rest[0][0]] or shown
+            page = [row for row in page if row[0] < later[0][0]] or page
         return schemas.ObservedPage(
             sources=sources,
             hours=tuple(
                 schemas.Observed(
                     source=source, at=at, values={name: row[name] for name in QUANTITIES}
                 )
-                for at, source, row in shown
+                for at, source, row in page
             ),
-            next=max(rest[0][0], shown[-1][0] + timedelta(seconds=1)) if rest else None,
+            next=max(later[0][0], page[-1][0] + timedelta(seconds=1)) if later else None,
         )
 
     def export(self, query: schemas.ExportQuery, now: datetime, form: Format) -> bytes:
@@ -110,7 +110,7 @@ class Records:
                 store.hourly(source, start, _plus(start, length)).select(
                     pl.lit(source).alias("source"), pl.all()
                 )
-                for source in _wanted(query.source, store.sources()) or ("",)
+                for source in _sources(query.source, store.sources()) or ("",)
             ]
         return to_file(pl.concat(frames), form)
 
@@ -154,14 +154,14 @@ def to_file(frame: pl.DataFrame, form: Format) -> bytes:
 
 
 def _plus(at: datetime, length: timedelta) -> datetime:
-    """At a distance, or as far as times go."""
+    """The sum, or the first or last time that there is."""
     try:
         return at + length
     except OverflowError:
         return _LAST if length > timedelta(0) else _FIRST
 
 
-def _wanted(source: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+def _sources(source: str | None, stored: tuple[str, ...]) -> tuple[str, ...]:
     if source is None:
-        return known
-    return (source,) if source in known else ()
+        return stored
+    return (source,) if source in stored else ()

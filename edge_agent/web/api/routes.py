@@ -1,6 +1,6 @@
-"""Every address of the interface: what it takes, what it answers, who makes the answer.
+"""Every address of the interface: its query, its answer, and the function that makes it.
 
-The one table both for the requests that come in and for docs/openapi.json.
+Requests are routed by this table, and docs/openapi.json is made of it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ assert set(COMMANDS) == {*NAMES, "rollback"}
 
 
 class AnswerContext(Protocol):
-    """Where handlers look."""
+    """Input of the functions that make answers."""
 
     @property
     def snapshots(self) -> SnapshotCache:
@@ -71,11 +71,11 @@ class Route:
     Attributes:
         path: Under the server's root.
         summary: For the document.
-        make: Makes the answer from where to look and the query.
+        make: Makes the answer from the context and the query.
         query: Struct of the query.
         answer: Struct of the answer; None where it is bytes of another `media` type.
         media: Content type.
-        fresh: Until when an answer counts: the next snapshot, the next second, or never.
+        fresh: How long an answer is cached: until the next snapshot, the next second, or never.
         open: Answered without a token.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -12,7 +11,7 @@ from edge_agent.agronomy import irrigation
 from edge_agent.alerts import texts
 from edge_agent.alerts.messages import advice_facts, rule_facts
 from edge_agent.alerts.state_machine import Edge
-from edge_agent.contract.forecast import P10, P90, Forecast, Source
+from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.core.agent_facts import forecast_reason, health_facts, outbox_figures, release_facts
 from edge_agent.messages.locale import Locale
@@ -26,44 +25,44 @@ if TYPE_CHECKING:
 
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.updates.slots import ReleaseRef
-    from edge_agent.web.snapshot import ComparedForecast, RuleStatus, SensorReading, Snapshot
+    from edge_agent.web.snapshot import RuleStatus, SensorReading, Snapshot
 
 
 def latest(snapshot: Snapshot) -> schemas.Latest:
     """The forecast that counts now."""
     device = snapshot.config.device
-    made, known = snapshot.decision, snapshot.forecast
+    decision, forecast = snapshot.decision, snapshot.forecast
     return schemas.Latest(
         site=device.site,
         device=device.id,
-        issued_at=snapshot.at if made is None else made.forecast.issued_at,
-        origin=known.origin if known else None,
-        source=known.source.value if known else None,
-        model_release=known.release if known else None,
-        reason=forecast_reason(snapshot.decision),
-        notes=tuple(known.notes) if known else (),
+        issued_at=snapshot.at if decision is None else decision.forecast.issued_at,
+        origin=forecast.origin if forecast else None,
+        source=forecast.source.value if forecast else None,
+        model_release=forecast.release if forecast else None,
+        reason=forecast_reason(decision),
+        notes=tuple(forecast.notes) if forecast else (),
         clock=snapshot.clock,
-        forecast=series(known) if known else {},
-        alerts_raised=() if snapshot.decision is None else snapshot.decision.raised,
+        forecast=series(forecast) if forecast else {},
+        alerts_raised=() if decision is None else decision.raised,
         advice=advice(snapshot),
     )
 
 
 def series(forecast: Forecast) -> dict[str, schemas.SeriesAnswer]:
-    """Hours of every target, by the word of its topic."""
-    made = {}
-    for name, word in TARGET_TOPICS.items():
-        target = forecast.targets.get(name)
-        if target is None:
-            continue
-        made[word] = schemas.SeriesAnswer(
-            quantity=name, unit=target.unit, hours=hours_of(forecast, target)
+    """Hours of every target, by the last level of its topic."""
+    return {
+        level: schemas.SeriesAnswer(
+            quantity=name,
+            unit=forecast.targets[name].unit,
+            hours=hours_of(forecast, forecast.targets[name]),
         )
-    return made
+        for name, level in TARGET_TOPICS.items()
+        if name in forecast.targets
+    }
 
 
-def kept(forecast: Forecast) -> schemas.KeptAnswer:
-    """A forecast of earlier."""
+def earlier(forecast: Forecast) -> schemas.KeptAnswer:
+    """An earlier forecast."""
     return schemas.KeptAnswer(
         issued_at=forecast.issued_at,
         origin=forecast.origin,
@@ -74,16 +73,16 @@ def kept(forecast: Forecast) -> schemas.KeptAnswer:
 
 
 def advice(snapshot: Snapshot) -> schemas.AdviceAnswer | None:
-    """Watering advice, None where it is not asked for."""
-    made = None if snapshot.decision is None else snapshot.decision.advice
-    if made is None:
+    """Watering advice; None without a crop."""
+    decided = None if snapshot.decision is None else snapshot.decision.advice
+    if decided is None:
         return None
     crop = snapshot.config.irrigation.crop
-    if isinstance(made, irrigation.Advice):
-        return fill(schemas.AdviceAnswer, advice_facts(crop, made), {"reason": None})
+    if isinstance(decided, irrigation.Advice):
+        return fill(schemas.AdviceAnswer, advice_facts(crop, decided), {"reason": None})
     unknown = dict.fromkeys(schemas.AdviceAnswer.__struct_fields__)
     return fill(
-        schemas.AdviceAnswer, unknown, {"crop": crop, "reason": made.reason, "measured": False}
+        schemas.AdviceAnswer, unknown, {"crop": crop, "reason": decided.reason, "measured": False}
     )
 
 
@@ -94,8 +93,8 @@ def alerts(snapshot: Snapshot, language: str | None = None) -> schemas.Alerts:
     return schemas.Alerts(alerts=tuple(_alert(snapshot, rule, locale) for rule in snapshot.rules))
 
 
-def _alert(snapshot: Snapshot, shown: RuleStatus, locale: Locale) -> schemas.Alert:
-    rule, latch, evidence, held = shown.rule, shown.latch, shown.evidence, shown.held
+def _alert(snapshot: Snapshot, status: RuleStatus, locale: Locale) -> schemas.Alert:
+    rule, latch, evidence, held = status.rule, status.latch, status.evidence, status.held
     known = evidence.met is not None
     forecast = snapshot.forecast if not rule.now else None
     source = snapshot.decision.origin_source if snapshot.decision else None
@@ -146,7 +145,7 @@ def sensor(reading: SensorReading, snapshot: Snapshot, now: datetime) -> schemas
 
 
 def release(snapshot: Snapshot) -> schemas.Release:
-    """The live release and its neighbours."""
+    """The release that runs, the one before it and the one left."""
     slots = snapshot.slots
     return fill(
         schemas.Release,
@@ -162,7 +161,7 @@ def release(snapshot: Snapshot) -> schemas.Release:
 def health(
     snapshot: Snapshot, service: ServiceStatus | None, now: datetime
 ) -> schemas.HealthAnswer:
-    """How the agent is."""
+    """State of the agent."""
     link = service.link if service else None
     facts = health_facts(snapshot.decision, snapshot.clock, snapshot.slots.left, snapshot.outbox)
     problems = list(facts["problems"])
@@ -194,45 +193,12 @@ def health(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One hour of an earlier forecast, and what came."""
-
-    at: datetime
-    lead_h: int
-    value: float
-    low: float
-    high: float
-    observed: float
-
-
-def compared(past: ComparedForecast, quantity: str) -> tuple[Compared, ...]:
-    """Hours of an earlier forecast that were observed since, oldest first."""
-    forecast, observed = past.forecast, past.observed.get(quantity, {})
-    target = forecast.targets[quantity]
-    low, high = target.quantile(P10), target.quantile(P90)
-    return tuple(
-        Compared(
-            at,
-            round((at - forecast.origin) / timedelta(hours=1)),
-            float(target.values[i]),
-            float(low[i]),
-            float(high[i]),
-            observed[at],
-        )
-        for i, at in enumerate(forecast.valid_at)
-        if at in observed
-    )
-
-
 def data_age_s(snapshot: Snapshot, now: datetime) -> int | None:
     """Age of the newest observation behind the forecast in seconds; None where there is none."""
-    known = snapshot.forecast
-    return (
-        None
-        if known is None or known.source is Source.CLIMATOLOGY
-        else int((now - known.origin).total_seconds())
-    )
+    forecast = snapshot.forecast
+    if forecast is None or forecast.source is Source.CLIMATOLOGY:
+        return None
+    return int((now - forecast.origin).total_seconds())
 
 
 def _slot(slot: ReleaseRef | None) -> schemas.SlotAnswer | None:

@@ -15,8 +15,10 @@ from edge_agent.web.page.chart import Chart, Hour, Limit, draw
 from edge_agent.web.page.context import section, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
+    from edge_agent.contract.forecast import Forecast
     from edge_agent.web.page.context import PageContext
     from edge_agent.web.page.texts import PageTexts
 
@@ -29,16 +31,23 @@ def forecast_section(context: PageContext) -> Markup:
         return section("ahead", words("ahead"), tag("p", words("no_forecast", words.reason(why))))
     charts = []
     for name, word in TARGET_TOPICS.items():
-        target = forecast.targets[name]
-        low, high = target.quantile(P10), target.quantile(P90)
-        hours = [
-            Hour(at, float(target.values[i]), float(low[i]), float(high[i]))
-            for i, at in enumerate(forecast.valid_at)
-        ]
-        charts.append(figure(context, name, word, hours, "ahead"))
+        charts.append(figure(context, name, word, chart_hours(forecast, name), "ahead"))
     crop = CROPS.get(context.snapshot.config.irrigation.crop)
     keys = ["line", "band", "night", "limit", *(["comfort"] if crop else [])]
     return section("ahead", words("ahead"), tag("div", *charts, class_="pair"), legend(words, keys))
+
+
+def chart_hours(
+    forecast: Forecast, quantity: str, observed: Mapping[datetime, float] | None = None
+) -> list[Hour]:
+    """Hours of one target for a chart; with `observed` only those that were observed."""
+    target = forecast.targets[quantity]
+    low, high = target.quantile(P10), target.quantile(P90)
+    return [
+        Hour(at, float(target.values[i]), float(low[i]), float(high[i]), (observed or {}).get(at))
+        for i, at in enumerate(forecast.valid_at)
+        if observed is None or at in observed
+    ]
 
 
 def figure(context: PageContext, quantity: str, word: str, hours: list[Hour], name: str) -> Markup:

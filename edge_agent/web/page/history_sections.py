@@ -11,9 +11,8 @@ from edge_agent.contract.schema import QUANTITIES
 from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
-from edge_agent.web.page.chart import Hour
 from edge_agent.web.page.context import facts, section, table
-from edge_agent.web.page.forecast_section import figure, legend
+from edge_agent.web.page.forecast_section import chart_hours, figure, legend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
 def yesterday_section(context: PageContext) -> Markup:
     """Yesterday's forecast and what was observed since."""
     words, past = context.words, context.snapshot.past
-    compared = {name: serialize.compared(past, name) if past else () for name in TARGET_TOPICS}
     charts = []
     for name, word in TARGET_TOPICS.items():
-        hours = [Hour(h.at, h.value, h.low, h.high, h.observed) for h in compared[name]]
+        observed = past.observed.get(name, {}) if past else {}
+        hours = chart_hours(past.forecast, name, observed) if past else []
         if len(hours) < 2:
             continue
-        off = sum(abs(h.observed - h.value) for h in compared[name]) / len(hours)
-        inside = sum(h.low <= h.observed <= h.high for h in compared[name])
+        off = sum(abs(observed[h.at] - h.value) for h in hours) / len(hours)
+        inside = sum(h.low <= observed[h.at] <= h.high for h in hours)
         summary = words("missed_by", f"{off:.1f}", QUANTITIES[name].unit, len(hours), inside)
         charts.append(tag("div", figure(context, name, word, hours, "past"), tag("p", summary)))
     title = words("yesterday")

@@ -120,7 +120,7 @@ def test_a5_other_machines_have_a_pace(farm: ShownFarm) -> None:
 
 def test_a_flood_of_addresses_costs_no_memory() -> None:
     """Only the newest addresses are remembered."""
-    paces = auth.Paces(1, 1)
+    paces = auth.RateLimits(1, 1)
     for number in range(5_000):
         paces.take(str(number), 0.0)
     assert not paces.take("4999", 0.0)
