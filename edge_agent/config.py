@@ -15,10 +15,8 @@ import msgspec
 
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.development import BUD_FROST_C
-from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.contract import schema
 from edge_agent.contract.errors import ConfigError
-from edge_agent.contract.units import UNITS
 from edge_agent.settings import Config
 from edge_agent.system import locations, struct_decoder
 from edge_agent.system.struct_decoder import Problem, line_of
@@ -98,8 +96,8 @@ def _anchored(config: Config, folder: Path) -> Config:
     )
 
 
-FORECAST_QUANTITIES: Final = (*schema.TARGETS, VPD)
-LIVE_QUANTITIES: Final = (*UNITS, VPD)
+FORECAST_QUANTITIES: Final = (*schema.TARGETS, *schema.DERIVED)
+LIVE_QUANTITIES: Final = (*schema.SENSED, *schema.DERIVED)
 PLACEHOLDERS: Final = (
     "rule",
     "severity",
@@ -193,10 +191,9 @@ def _mqtt(config: Config) -> Iterator[Problem]:
 
 
 def _sensor(sensor: Sensor, at: str) -> Iterator[Problem]:
-    units = UNITS.get(sensor.quantity)
-    if units is None:
-        yield Problem(f"{at}.quantity", _one_of(sensor.quantity, tuple(UNITS)))
-    elif sensor.unit not in units:
+    if sensor.quantity not in schema.SENSED:
+        yield Problem(f"{at}.quantity", _one_of(sensor.quantity, schema.SENSED))
+    elif sensor.unit not in (units := schema.QUANTITIES[sensor.quantity].sensor_units):
         yield Problem(f"{at}.unit", _one_of(sensor.unit, tuple(units)))
 
 

@@ -1,4 +1,4 @@
-"""Forecasts of quantities that follow from the forecast ones. Pure."""
+"""Quantities that follow from air temperature and relative humidity: `schema.DERIVED`. Pure."""
 
 from __future__ import annotations
 
@@ -6,48 +6,72 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa, dew_point_c
-from edge_agent.contract import schema
+from edge_agent.agronomy.psychrometrics import deficit_kpa
 from edge_agent.contract.forecast import TargetForecast
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    DERIVED,
+    QUANTITIES,
+    RELATIVE_HUMIDITY,
+    VPD,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    from edge_agent.agronomy.psychrometrics import Array
     from edge_agent.contract.forecast import Forecast
 
+FORMULAS: Final[Mapping[str, Callable[[npt.ArrayLike, npt.ArrayLike], Array]]] = {
+    VPD: deficit_kpa,
+}
+"""Derived quantity -> formula of temperature in degrees Celsius and humidity in percent."""
 
-DRIEST_PCT: Final = schema.QUANTITIES[schema.RELATIVE_HUMIDITY].low
-"""Air of 0 % has no dew point; the driest that is believed stands for it."""
-
-DERIVED: Final = (schema.DEW_POINT, VPD)
-"""What follows from temperature and humidity of the same forecast, so that all four agree."""
+_DRIEST_PCT: Final = QUANTITIES[RELATIVE_HUMIDITY].low
+"""Forecast humidity below it is taken as this much: the driest that is plausible."""
 
 
 def needed_for(quantity: str) -> tuple[str, ...]:
-    """Forecast quantities that `quantity` is made of; itself where it is one."""
-    return schema.TARGETS if quantity in DERIVED else (quantity,)
+    """Quantities that `quantity` is computed from; itself where it is not derived."""
+    return (AIR_TEMPERATURE, RELATIVE_HUMIDITY) if quantity in DERIVED else (quantity,)
+
+
+def values_of(quantity: str, known: Mapping[str, npt.ArrayLike]) -> Array:
+    """Values of a quantity, float64; NaN where one that it needs is NaN.
+
+    Args:
+        quantity: Measured or derived.
+        known: Values of what `needed_for` names.
+
+    Raises:
+        KeyError: One of those is not in `known`.
+    """
+    inputs = [np.asarray(known[name], np.float64) for name in needed_for(quantity)]
+    return FORMULAS[quantity](*inputs) if quantity in DERIVED else inputs[0]
 
 
 def target_of(forecast: Forecast, quantity: str) -> TargetForecast | None:
     """Forecast of `quantity`, derived where needed; None when the forecast cannot say.
 
-    Values are those of the temperature and humidity forecast. The deficit's quantile p is made of
-    the temperature's quantile p and the humidity's quantile 1 - p: warm and dry errors are taken to
-    come together, which is how they come by day (measured correlation is negative at every hour)
-    and widens the spread rather than hiding it. The dew point's is made of both quantiles p, which
-    is the widest it can be, and never above the temperature's.
+    Values are those of the temperature and humidity forecast. Quantile p is made of the
+    temperature's quantile p and the humidity's quantile 1 - p: warm and dry errors are taken to
+    come together. By day they do (the measured correlation is negative at every hour), and it
+    widens the spread of the deficit rather than hiding it.
     """
     if quantity in forecast.targets:
         return forecast.targets[quantity]
-    temperature = forecast.targets.get(schema.AIR_TEMPERATURE)
-    humidity = forecast.targets.get(schema.RELATIVE_HUMIDITY)
+    temperature = forecast.targets.get(AIR_TEMPERATURE)
+    humidity = forecast.targets.get(RELATIVE_HUMIDITY)
     if quantity not in DERIVED or temperature is None or humidity is None:
         return None
-    levels = temperature.levels
-    dew = quantity == schema.DEW_POINT
-    beside = np.stack([humidity.quantile(float(p if dew else 1.0 - p)) for p in levels], axis=1)
-    formula, unit = (dew_point_c, "°C") if dew else (deficit_kpa, "kPa")
+    levels, formula = temperature.levels, FORMULAS[quantity]
+    opposite = np.stack([humidity.quantile(1.0 - float(p)) for p in levels], axis=1)
+    quantiles = formula(temperature.quantiles, np.clip(opposite, _DRIEST_PCT, 100.0))
     return TargetForecast(
-        unit=unit,
-        values=formula(temperature.values, np.clip(humidity.values, DRIEST_PCT, 100.0)),
+        unit=QUANTITIES[quantity].unit,
+        values=formula(temperature.values, np.clip(humidity.values, _DRIEST_PCT, 100.0)),
         levels=levels,
-        quantiles=formula(temperature.quantiles, np.clip(beside, DRIEST_PCT, 100.0)),
+        quantiles=np.sort(quantiles, axis=1),
     )

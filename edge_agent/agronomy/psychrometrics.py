@@ -1,4 +1,4 @@
-"""Moist air: saturation, vapour pressure deficit, dew point, wet bulb. Pure, element by element.
+"""Moist air: saturation, vapour pressure, its deficit, wet bulb. Pure, element by element.
 
 Temperatures in degrees Celsius, humidity in percent, pressures in kilopascal. NaN in, NaN out.
 Every function takes numbers or arrays that broadcast together and returns a float64 array.
@@ -12,9 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-
-VPD: Final = "vapour_pressure_deficit_kpa"
-"""Name of the derived quantity in rules and messages."""
 
 STANDARD_PRESSURE_KPA: Final = 101.325
 _PSYCHROMETER: Final = 0.000662
@@ -38,13 +35,6 @@ def deficit_kpa(temperature_c: npt.ArrayLike, humidity_pct: npt.ArrayLike) -> Ar
     return np.maximum(saturation_kpa(temperature_c) * (1.0 - humidity / 100.0), 0.0)
 
 
-def dew_point_c(temperature_c: npt.ArrayLike, humidity_pct: npt.ArrayLike) -> Array:
-    """Dew point (Magnus form with the constants of WMO-No. 8); humidity above 0."""
-    t = np.asarray(temperature_c, dtype=np.float64)
-    g = np.log(np.asarray(humidity_pct, dtype=np.float64) / 100.0) + 17.62 * t / (t + 243.12)
-    return np.asarray(243.12 * g / (17.62 - g))
-
-
 def wet_bulb_c(
     temperature_c: npt.ArrayLike,
     humidity_pct: npt.ArrayLike,
@@ -65,31 +55,3 @@ def wet_bulb_c(
         high = np.where(too_wet, middle, high)
         low = np.where(too_wet, low, middle)
     return np.where(np.isnan(vapour), np.nan, (low + high) / 2.0)
-
-
-def heat_index_c(temperature_c: npt.ArrayLike, humidity_pct: npt.ArrayLike) -> Array:
-    """Heat index of the US National Weather Service (Rothfusz 1990), for people at work.
-
-    Below 80 F of the simple form the simple form is returned, as the service does.
-    """
-    f = np.asarray(temperature_c, dtype=np.float64) * 1.8 + 32.0
-    r = np.asarray(humidity_pct, dtype=np.float64)
-    simple = (0.5 * (f + 61.0 + (f - 68.0) * 1.2 + r * 0.094) + f) / 2.0
-    full = (
-        -42.379
-        + 2.04901523 * f
-        + 10.14333127 * r
-        - 0.22475541 * f * r
-        - 6.83783e-3 * f * f
-        - 5.481717e-2 * r * r
-        + 1.22874e-3 * f * f * r
-        + 8.5282e-4 * f * r * r
-        - 1.99e-6 * f * f * r * r
-    )
-    dry = (r < 13.0) & (f >= 80.0) & (f <= 112.0)
-    full = full - np.where(
-        dry, (13.0 - r) / 4.0 * np.sqrt(np.maximum(17.0 - np.abs(f - 95.0), 0.0) / 17.0), 0.0
-    )
-    wet = (r > 85.0) & (f >= 80.0) & (f <= 87.0)
-    full = full + np.where(wet, (r - 85.0) / 10.0 * (87.0 - f) / 5.0, 0.0)
-    return np.asarray((np.where(simple < 80.0, simple, full) - 32.0) / 1.8)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.development import BUD_FROST_C
-from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.contract import schema
 from edge_agent.settings import Rule
 
@@ -71,7 +70,7 @@ _WEATHER: Final = (
     ),
     Rule(
         name="vpd-high",
-        quantity=VPD,
+        quantity=schema.VPD,
         operator=">=",
         threshold=HIGH_VPD_KPA,
         for_h=3,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract import schema
 
@@ -16,25 +15,6 @@ if TYPE_CHECKING:
     from edge_agent.messages.locale import Locale
     from edge_agent.settings import Rule
 
-_QUANTITY: Final = {
-    "ko": {
-        schema.AIR_TEMPERATURE: "기온",
-        schema.RELATIVE_HUMIDITY: "상대습도",
-        VPD: "수증기압차(VPD)",
-        schema.WIND_SPEED: "풍속",
-        schema.WIND_FROM_DIRECTION: "풍향",
-        schema.STATION_PRESSURE: "현지기압",
-        schema.SEA_LEVEL_PRESSURE: "해면기압",
-        schema.DEW_POINT: "이슬점",
-        schema.VAPOUR_PRESSURE: "수증기압",
-        schema.RAIN: "강수량",
-        schema.SOLAR: "일사량",
-        schema.VISIBILITY: "시정",
-        schema.GROUND_TEMPERATURE: "지면온도",
-        schema.SOIL_MOISTURE: "토양수분",
-    },
-    "en": {schema.AIR_TEMPERATURE: "air temperature", VPD: "vapour pressure deficit"},
-}
 _TITLE: Final = {
     "ko": {
         "heat": "고온",
@@ -113,15 +93,18 @@ _RETIRED: Final = {
 
 def amount_of(quantity: str, value: float) -> str:
     """A value with its unit, as finely as it matters to people."""
-    unit = unit_of(quantity)
+    digits = min(schema.QUANTITIES[quantity].digits, 1)
     # + 0.0: a zero has no sign.
-    number = f"{round(value, 0) + 0.0:.0f}" if unit == "%" else f"{round(value, 1) + 0.0:.1f}"
-    return f"{number}{unit}" if unit in {"%", "°C"} else f"{number} {unit}"
+    return _with_unit(f"{round(value, digits) + 0.0:.{digits}f}", unit_of(quantity))
 
 
 def unit_of(quantity: str) -> str:
     """Unit of a rule's quantity as shown to people."""
-    return "kPa" if quantity == VPD else schema.QUANTITIES[quantity].unit
+    return schema.QUANTITIES[quantity].unit
+
+
+def _with_unit(number: str, unit: str) -> str:
+    return f"{number}{unit}" if unit in {"%", "°C"} else f"{number} {unit}"
 
 
 def title_of(language: str, rule: str) -> str:
@@ -136,14 +119,13 @@ def severity_of(language: str, severity: str) -> str:
 
 def quantity_of(language: str, quantity: str) -> str:
     """What people call a quantity."""
-    return _QUANTITY[language].get(quantity) or quantity.rpartition("_")[0].replace("_", " ")
+    return schema.QUANTITIES[quantity].label(language).text
 
 
 def limit_of(language: str, rule: Rule) -> str:
     """Threshold of a rule with its unit and side, such as `30°C 이상`."""
-    unit = unit_of(rule.quantity)
-    gap = "" if unit in {"%", "°C"} else " "
-    amount, side = f"{rule.threshold:g}{gap}{unit}", _SIDE[language][rule.operator]
+    amount = _with_unit(f"{rule.threshold:g}", unit_of(rule.quantity))
+    side = _SIDE[language][rule.operator]
     return f"{amount} {side}" if language == "ko" else f"{side} {amount}"
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edge_agent.contract.schema import TARGETS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,7 +57,7 @@ def table(coefficients: Sequence[float]) -> np.ndarray:
     return _table(tuple(coefficients))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2 * len(TARGETS))
 def _table(coefficients: tuple[float, ...]) -> np.ndarray:
     day, hour = np.meshgrid(np.arange(1.0, 367.0), np.arange(24.0), indexing="ij")
     regressors = design(day.ravel(), hour.ravel())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from edge_agent.contract.schema import QUANTITIES, TARGETS
+
 Kind = Literal["lag", "change", "mean", "std", "min", "max", "sum"]
 
 
@@ -34,12 +36,15 @@ def _windows(series: str, **hours: tuple[int, ...]) -> tuple[Window, ...]:
     )
 
 
+_TARGETS: Final = tuple(QUANTITIES[target].short_name for target in TARGETS)
+_ANOMALIES: Final = tuple(f"{name}_anomaly" for name in _TARGETS)
+_NORMALS: Final = tuple(f"normal_{name}" for name in _TARGETS)
+
 MEASURED: Final = (
     "temperature",
     "humidity",
     "dew_point",
-    "temperature_anomaly",
-    "humidity_anomaly",
+    *_ANOMALIES,
     "pressure",
     "sea_level_pressure",
     "wind_speed",
@@ -61,8 +66,7 @@ SERIES: Final = (
     "hour_cos",
     "season_sin",
     "season_cos",
-    "normal_temperature",
-    "normal_humidity",
+    *_NORMALS,
 )
 """Every hourly series that windows and gathers read; the calendar is always known."""
 
@@ -88,8 +92,7 @@ ORIGIN_WINDOWS: Final = (
         max=(24,),
     ),
     *_windows("dew_point", change=(3, 6, 12, 24), mean=(24, 72)),
-    *_windows("temperature_anomaly", lag=(24,), mean=(24, 72, 168)),
-    *_windows("humidity_anomaly", lag=(24,), mean=(24, 72, 168)),
+    *(w for name in _ANOMALIES for w in _windows(name, lag=(24,), mean=(24, 72, 168))),
     *_windows("sea_level_pressure", change=(1, 3, 6, 12, 24, 48), mean=(24, 72)),
     *_windows("wind_speed", mean=(6, 24), max=(24,)),
     *_windows("wind_east", change=(6, 24), mean=(6, 24)),
@@ -116,8 +119,7 @@ AT_TARGET: Final = (
     "season_sin",
     "season_cos",
     "sun",
-    "normal_temperature",
-    "normal_humidity",
+    *_NORMALS,
 )
 """Known ahead; read at the target hour."""
 
@@ -125,8 +127,7 @@ SAME_HOUR: Final = (
     "temperature",
     "humidity",
     "dew_point",
-    "temperature_anomaly",
-    "humidity_anomaly",
+    *_ANOMALIES,
     "sea_level_pressure",
     "wind_speed",
 )
@@ -134,11 +135,9 @@ SAME_HOUR: Final = (
 
 SAME_HOUR_DAYS: Final = 2
 
-AHEAD: Final = (
-    ("temperature", "normal_temperature"),
-    ("humidity", "normal_humidity"),
-)
-"""Targets with their normals: change of the normal, and the reference of the forecast."""
+AHEAD: Final = tuple(zip(_TARGETS, _NORMALS, strict=True))
+"""Series of the targets with their normals, for the change of the normal and the reference of the
+forecast."""
 
 NAMES: Final = (
     *AT_ORIGIN,
@@ -151,10 +150,7 @@ NAMES: Final = (
 COLUMNS: Final = (*SERIES, *SITE, *(window.name for window in ORIGIN_WINDOWS))
 """Columns of the feature table after `time`."""
 
-REFERENCES: Final = {
-    "air_temperature_c": "reference_temperature",
-    "relative_humidity_pct": "reference_humidity",
-}
+REFERENCES: Final = {target: f"reference_{QUANTITIES[target].short_name}" for target in TARGETS}
 """Per target, the feature that a model's change is added to."""
 
 SEED: Final = (

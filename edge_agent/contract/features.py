@@ -42,11 +42,13 @@ from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     CLOUD,
     LEADS,
+    MEASURED,
     QUANTITIES,
     RAIN,
     RELATIVE_HUMIDITY,
     SOLAR,
     STATION_PRESSURE,
+    TARGETS,
     TIME,
     WIND_FROM_DIRECTION,
     WIND_SPEED,
@@ -92,7 +94,7 @@ def digest() -> str:
         "lookback": LOOKBACK_HOURS,
         "now_leads": NOW_LEADS,
         "quality": [
-            [q.name, q.low, q.high, q.step_per_hour, q.stuck_hours] for q in QUANTITIES.values()
+            [q.name, q.low, q.high, q.step_per_hour, q.stuck_hours] for q in MEASURED.values()
         ],
     }
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
@@ -127,8 +129,7 @@ def compute(frame: pl.DataFrame, place: Place) -> pl.DataFrame:
     )
     series = whole.with_columns(_calendar(whole[TIME], place)).with_columns(_inputs())
     series = series.with_columns(_derived(place.site)).with_columns(
-        _snap(pl.col("temperature") - pl.col("normal_temperature")).alias("temperature_anomaly"),
-        _snap(pl.col("humidity") - pl.col("normal_humidity")).alias("humidity_anomaly"),
+        _snap(pl.col(name) - pl.col(normal)).alias(f"{name}_anomaly") for name, normal in AHEAD
     )
     table = series.select(
         TIME,
@@ -229,8 +230,9 @@ def _calendar(times: pl.Series, place: Place) -> list[pl.Series]:
     weekday = korean_clock(times).dt.weekday()
     sun = solar.cos_zenith_table(place.site.latitude, place.site.longitude)
     columns = {
-        "normal_temperature": climatology.table(place.normals[AIR_TEMPERATURE])[day, hour],
-        "normal_humidity": climatology.table(place.normals[RELATIVE_HUMIDITY])[day, hour],
+        normal: climatology.table(place.normals[target])[day, hour]
+        for target, (_, normal) in zip(TARGETS, AHEAD, strict=True)
+    } | {
         "sun": sun[day, hour],
         "hour": local.astype(np.float64),
         "weekday": weekday.to_numpy().astype(np.float64),
@@ -244,13 +246,9 @@ def _calendar(times: pl.Series, place: Place) -> list[pl.Series]:
 
 def _inputs() -> list[pl.Expr]:
     return [
-        _snap(pl.col(AIR_TEMPERATURE)).alias("temperature"),
-        _snap(pl.col(RELATIVE_HUMIDITY)).alias("humidity"),
-        _snap(pl.col(STATION_PRESSURE)).alias("pressure"),
-        _snap(pl.col(WIND_SPEED)).alias("wind_speed"),
-        _snap(pl.col(RAIN)).alias("rain"),
-        _snap(pl.col(SOLAR)).alias("solar"),
-        _snap(pl.col(CLOUD)).alias("cloud"),
+        _snap(pl.col(name)).alias(QUANTITIES[name].short_name)
+        for name in _OBSERVED
+        if name != WIND_FROM_DIRECTION
     ]
 
 

@@ -149,8 +149,7 @@ def apply(
     around = spread(table, pl.Series(hours.astype("datetime64[us]")), leads)
     around *= np.reshape(widened, (-1, 1))
     quantity = QUANTITIES[target]
-    bounded = target == "relative_humidity_pct"
-    low, high = (0.0, 100.0) if bounded else (quantity.low, quantity.high)
+    low, high = quantity.bounds
     return TargetForecast(
         unit=quantity.unit,
         values=np.clip(points.astype(np.float64), low, high),

@@ -1,4 +1,4 @@
-"""Names, units, types and plausible ranges of every quantity: written here and nowhere else.
+"""Every quantity with its name, unit, labels and limits: written here and nowhere else.
 
 Names follow CF standard names with the unit appended. Ranges are the limits outside which a value
 is an instrument or transmission fault anywhere in Korea: KMA's national records (air temperature
@@ -14,33 +14,13 @@ from typing import Final
 
 import polars as pl
 
+from edge_agent.contract import units
+from edge_agent.contract.quantity import Label, Quantity, TargetLimits
+
 TIME: Final = "time"
 """Column of every observation frame: Datetime[us, UTC], the end of the hour it describes."""
 
 TIME_DTYPE: Final = pl.Datetime("us", "UTC")
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """One measured quantity.
-
-    Attributes:
-        name: Column name, unit included.
-        unit: Unit as shown to people.
-        low: Smallest plausible value, in the unit.
-        high: Largest plausible value, in the unit.
-        step_per_hour: Largest plausible change from one hour to the next, or None where jumps are
-            natural.
-        stuck_hours: Number of equal hourly values in a row that mean a stuck sensor, or None where
-            long runs of one value are natural (dry weather, night, calm).
-    """
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    step_per_hour: float | None
-    stuck_hours: int | None
 
 
 class Flag(IntEnum):
@@ -85,35 +65,129 @@ GROUND_TEMPERATURE: Final = "ground_temperature_c"
 CLOUD: Final = "cloud_tenths"
 SOIL_MOISTURE: Final = "soil_moisture_pct"
 
-_ALL: Final = (
-    Quantity(AIR_TEMPERATURE, "°C", -40.0, 45.0, 12.0, 12),
-    Quantity(RELATIVE_HUMIDITY, "%", 1.0, 100.0, 65.0, 48),
-    Quantity(WIND_SPEED, "m/s", 0.0, 75.0, 30.0, None),
-    Quantity(WIND_FROM_DIRECTION, "°", 0.0, 360.0, None, None),
-    Quantity(STATION_PRESSURE, "hPa", 850.0, 1060.0, 10.0, 12),
-    Quantity(SEA_LEVEL_PRESSURE, "hPa", 930.0, 1060.0, 10.0, 12),
-    Quantity(DEW_POINT, "°C", -50.0, 35.0, 26.0, 12),
-    Quantity(VAPOUR_PRESSURE, "hPa", 0.0, 60.0, 15.0, 24),
-    Quantity(RAIN, "mm", 0.0, 200.0, None, None),
-    Quantity(SUNSHINE, "h", 0.0, 1.0, None, None),
-    Quantity(SOLAR, "MJ/m²", 0.0, 4.6, None, None),
-    Quantity(VISIBILITY, "m", 0.0, 100_000.0, None, None),
-    Quantity(GROUND_TEMPERATURE, "°C", -50.0, 80.0, 40.0, None),
-    Quantity(CLOUD, "tenths", 0.0, 10.0, None, None),
-    Quantity(SOIL_MOISTURE, "%", 0.0, 100.0, None, None),
-)
+VPD: Final = "vapour_pressure_deficit_kpa"
 
-QUANTITIES: Final = {quantity.name: quantity for quantity in _ALL}
+_MEASURED: Final = (
+    Quantity(
+        name=AIR_TEMPERATURE, short_name="temperature", unit="°C", low=-40.0, high=45.0,
+        ko=Label.of("기온"), en=Label.of("air temperature", "Temperature"), step_per_hour=12.0,
+        stuck_hours=12, neighbour_limit=8.0, sensor_units=units.TEMPERATURE,
+        device_class="temperature",
+        target=TargetLimits(
+            bias=(0.3, 1.0), bias_slack=0.1, leak_rmse=2.3, leak_share=0.70, correction=5.0,
+            metric="temp",
+        ),
+    ),
+    Quantity(
+        name=RELATIVE_HUMIDITY, short_name="humidity", unit="%", low=1.0, high=100.0,
+        ko=Label.of("상대습도", short="습도"),
+        en=Label.of("relative humidity", "Relative humidity", "Humidity"), step_per_hour=65.0,
+        stuck_hours=48, neighbour_limit=45.0, sensor_units=units.PERCENT, physical=(0.0, 100.0),
+        digits=0, chart=(0.0, 100.0), device_class="humidity",
+        target=TargetLimits(
+            bias=(2.0, 5.0), bias_slack=0.5, leak_rmse=13.0, leak_share=0.65, correction=20.0,
+            metric="humid",
+        ),
+    ),
+    Quantity(
+        name=WIND_SPEED, short_name="wind_speed", unit="m/s", low=0.0, high=75.0,
+        ko=Label.of("풍속"), en=Label.of("wind speed"), step_per_hour=30.0,
+        sensor_units=units.SPEED,
+    ),
+    Quantity(
+        name=WIND_FROM_DIRECTION, short_name="wind_direction", unit="°", low=0.0, high=360.0,
+        ko=Label.of("풍향"), en=Label.of("wind from direction"), sensor_units=units.DIRECTION,
+    ),
+    Quantity(
+        name=STATION_PRESSURE, short_name="pressure", unit="hPa", low=850.0, high=1060.0,
+        ko=Label.of("현지기압"), en=Label.of("station pressure"), step_per_hour=10.0,
+        stuck_hours=12, sensor_units=units.PRESSURE,
+    ),
+    Quantity(
+        name=SEA_LEVEL_PRESSURE, short_name="sea_level_pressure", unit="hPa", low=930.0,
+        high=1060.0, ko=Label.of("해면기압"), en=Label.of("sea level pressure"),
+        step_per_hour=10.0, stuck_hours=12, neighbour_limit=6.0, sensor_units=units.PRESSURE,
+    ),
+    Quantity(
+        name=DEW_POINT, short_name="dew_point", unit="°C", low=-50.0, high=35.0,
+        ko=Label.of("이슬점"), en=Label.of("dew point"), step_per_hour=26.0,
+        stuck_hours=12, sensor_units=units.TEMPERATURE,
+    ),
+    Quantity(
+        name=VAPOUR_PRESSURE, short_name="vapour_pressure", unit="hPa", low=0.0, high=60.0,
+        ko=Label.of("수증기압"), en=Label.of("vapour pressure"), step_per_hour=15.0,
+        stuck_hours=24, sensor_units=units.PRESSURE,
+    ),
+    Quantity(
+        name=RAIN, short_name="rain", unit="mm", low=0.0, high=200.0,
+        ko=Label.of("강수량"), en=Label.of("rain"), sensor_units=units.RAIN,
+    ),
+    Quantity(
+        name=SUNSHINE, short_name="sunshine", unit="h", low=0.0, high=1.0,
+        ko=Label.of("일조시간"), en=Label.of("sunshine"),
+    ),
+    Quantity(
+        name=SOLAR, short_name="solar", unit="MJ/m²", low=0.0, high=4.6,
+        ko=Label.of("일사량"), en=Label.of("solar radiation"), sensor_units=units.SOLAR,
+    ),
+    Quantity(
+        name=VISIBILITY, short_name="visibility", unit="m", low=0.0, high=100_000.0,
+        ko=Label.of("시정"), en=Label.of("visibility"), sensor_units=units.DISTANCE,
+    ),
+    Quantity(
+        name=GROUND_TEMPERATURE, short_name="ground_temperature", unit="°C", low=-50.0, high=80.0,
+        ko=Label.of("지면온도"), en=Label.of("ground temperature"), step_per_hour=40.0,
+        sensor_units=units.TEMPERATURE,
+    ),
+    Quantity(
+        name=CLOUD, short_name="cloud", unit="tenths", low=0.0, high=10.0,
+        ko=Label.of("운량"), en=Label.of("cloud"),
+    ),
+    Quantity(
+        name=SOIL_MOISTURE, short_name="soil_moisture", unit="%", low=0.0, high=100.0,
+        ko=Label.of("토양수분"), en=Label.of("soil moisture"), sensor_units=units.PERCENT, digits=0,
+    ),
+)  # fmt: skip
+_DERIVED: Final = (
+    Quantity(
+        name=VPD, short_name="vpd", unit="kPa", low=0.0, high=10.0,
+        ko=Label.of("수증기압차(VPD)", "VPD"), en=Label.of("vapour pressure deficit", "VPD"),
+        digits=2,
+    ),
+)  # fmt: skip
+
+MEASURED: Final = {quantity.name: quantity for quantity in _MEASURED}
+"""What instruments measure, by name: the columns of every store of observations."""
+
+DERIVED: Final = {quantity.name: quantity for quantity in _DERIVED}
+"""What follows from air temperature and relative humidity: see `agronomy.derived`."""
+
+QUANTITIES: Final = MEASURED | DERIVED
 """Every quantity by name."""
 
-TARGETS: Final = (AIR_TEMPERATURE, RELATIVE_HUMIDITY)
+SENSED: Final = tuple(name for name, quantity in MEASURED.items() if quantity.sensor_units)
+"""What a farm's own sensor may measure."""
+
+TARGETS: Final = tuple(name for name, quantity in MEASURED.items() if quantity.target)
 """What is forecast, in the order used everywhere."""
 
 LEADS: Final = tuple(range(1, 49))
 """Hours ahead that a release covers."""
 
-OBSERVED: Final = tuple(q.name for q in _ALL if q.name != SOIL_MOISTURE)
+OBSERVED: Final = tuple(name for name in MEASURED if name != SOIL_MOISTURE)
 """Weather quantities of an observation frame, in column order."""
+
+
+def target_limits(target: str) -> TargetLimits:
+    """Limits of one of `TARGETS`.
+
+    Raises:
+        KeyError: The quantity is not forecast.
+    """
+    limits = QUANTITIES[target].target
+    if limits is None:
+        raise KeyError(target)
+    return limits
 
 
 def empty_frame() -> pl.DataFrame:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
+from edge_agent.agronomy.derived import needed_for, values_of
 from edge_agent.alerts.evidence import Measured
 from edge_agent.contract.hours import start_of_hour
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, SOIL_MOISTURE, TIME
+from edge_agent.contract.schema import SOIL_MOISTURE, TIME
 from edge_agent.observations import sensors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from edge_agent.observations.intake import Intake
@@ -37,22 +37,9 @@ class LiveReadings:
 
     def readings(self, rule: Rule, now: datetime) -> list[Measured]:
         """The `for_h` newest values for a rule, oldest first; null where there is none."""
-        if rule.quantity != VPD:
-            return self._of(rule, rule.quantity, now)
-        both = zip(
-            self._of(rule, AIR_TEMPERATURE, now),
-            self._of(rule, RELATIVE_HUMIDITY, now),
-            strict=True,
-        )
-        return [
-            Measured(
-                min(warm.at, damp.at),
-                None
-                if warm.value is None or damp.value is None
-                else float(deficit_kpa(warm.value, damp.value)),
-            )
-            for warm, damp in both
-        ]
+        names = needed_for(rule.quantity)
+        inputs = zip(*(self._of(rule, name, now) for name in names), strict=True)
+        return [_derived(rule.quantity, dict(zip(names, hour, strict=True))) for hour in inputs]
 
     def soil_moisture(self, now: datetime) -> float | None:
         """Median of the soil moisture sensors in percent, None where none speaks."""
@@ -85,3 +72,10 @@ class LiveReadings:
             return Measured(now, None)
         value = sensors.together(quantity, [sample.value for sample in found])
         return Measured(min(sample.at for sample in found), value)
+
+
+def _derived(quantity: str, inputs: Mapping[str, Measured]) -> Measured:
+    """A quantity from one hour of what it needs; as old as the oldest of those."""
+    at = min(measured.at for measured in inputs.values())
+    values = {name: m.value for name, m in inputs.items() if m.value is not None}
+    return Measured(at, float(values_of(quantity, values)) if len(values) == len(inputs) else None)

@@ -5,7 +5,8 @@ A1  The bias is the mean error of the last weeks, weighted by exp(-age / `MEMORY
 A2  Of a mean m with standard error s the part m^3 / (m^2 + `DOUBT` s^2) is believed: a bias that
     may be chance is left alone (shrinkage as in empirical Bayes, Efron and Morris 1973,
     doi 10.1080/01621459.1973.10481350). Hours of one day count as one case, as they err together.
-A3  Never more than `MOST`, and nothing from fewer than `FEWEST_DAYS` days.
+A3  Never more than the target's `correction` in `contract.schema`, and nothing from fewer than
+    `FEWEST_DAYS` days.
 A4  Guidance has its own bias taken off in the same way, and a weight in inverse proportion to its
     mean squared error beside the models', measured on the same hours; none from fewer than
     `FEWEST_DAYS` days.
@@ -23,11 +24,10 @@ import numpy as np
 
 from edge_agent.contract.forecast import Forecast, TargetForecast
 from edge_agent.contract.schema import (
-    AIR_TEMPERATURE,
     LEADS,
     QUANTITIES,
-    RELATIVE_HUMIDITY,
     TARGETS,
+    target_limits,
 )
 from edge_agent.forecasting.verification import BLOCK_H, SUMS, block_of
 
@@ -39,8 +39,6 @@ MEMORY_DAYS: Final = 30.0
 DOUBT: Final = 3.0
 FEWEST_DAYS: Final = 4.0
 NARROWEST: Final = 0.5
-MOST: Final = {AIR_TEMPERATURE: 5.0, RELATIVE_HUMIDITY: 20.0}
-"""Largest bias taken off, in the unit of the target."""
 GROUPS: Final = ((1, 1), (2, 3), (4, 6), (7, 12), (13, 18), (19, 24), (25, 36), (37, 48))
 """Leads that are judged together: first and last hour ahead."""
 _GROUP_OF: Final = np.array(
@@ -86,7 +84,7 @@ def estimate(
         age_days = (newest - block) * BLOCK_H / 24
         grouped = np.add.reduceat(tally, [first - 1 for first, _ in GROUPS], axis=1)
         sums[:, :, block % _QUARTERS] += np.exp(-age_days / MEMORY_DAYS) * grouped
-    most = np.array([MOST[name] for name in TARGETS])[:, None, None]
+    most = np.array([target_limits(name).correction for name in TARGETS])[:, None, None]
     own = _believed(sums, "count", "model", "model_squared", most) * bias
     theirs = _believed(sums, "pairs", "guidance", "guidance_squared", most)
     weight, width = _shares(sums, own, theirs)
@@ -123,8 +121,7 @@ def adjust(forecast: Forecast, bias: BiasEstimate, guidance: Mapping[str, np.nda
 def _moved(
     name: str, target: TargetForecast, points: np.ndarray, width: np.ndarray
 ) -> TargetForecast:
-    quantity = QUANTITIES[name]
-    low, high = (0.0, 100.0) if name == RELATIVE_HUMIDITY else (quantity.low, quantity.high)
+    low, high = QUANTITIES[name].bounds
     around = (target.quantiles - target.values[:, None]) * width[:, None]
     return TargetForecast(
         unit=target.unit,

@@ -35,7 +35,7 @@ from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     LEADS,
-    RELATIVE_HUMIDITY,
+    QUANTITIES,
     TARGETS,
     TIME,
     TIME_DTYPE,
@@ -254,7 +254,7 @@ def _persistence(
 
 def _anomalies(series: CheckedSeries, target: str) -> tuple[np.ndarray, np.ndarray]:
     """Normals and anomalies of every row, which goes on beyond the last observation."""
-    name = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "humidity"}[target]
+    name = QUANTITIES[target].short_name
     columns = (f"normal_{name}", f"{name}_anomaly")
     normals, anomalies = (series.table[c].to_numpy().astype(np.float64) for c in columns)
     return normals, anomalies

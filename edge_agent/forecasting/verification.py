@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
+from edge_agent.agronomy import derived
 from edge_agent.contract import events, site_correction
 from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.hours import hour_of
@@ -80,9 +80,7 @@ class Truth:
 
     def of(self, quantity: str) -> np.ndarray:
         """Hours of a target or of what follows from the targets."""
-        if quantity == VPD:
-            return np.asarray(deficit_kpa(self.values[:, 0], self.values[:, 1]))
-        return self.values[:, TARGETS.index(quantity)]
+        return derived.values_of(quantity, dict(zip(TARGETS, self.values.T, strict=True)))
 
 
 def block_of(time: datetime) -> int:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
 
-TARGET_TOPICS: Final = {schema.AIR_TEMPERATURE: "temperature", schema.RELATIVE_HUMIDITY: "humidity"}
+TARGET_TOPICS: Final = {name: schema.QUANTITIES[name].short_name for name in schema.TARGETS}
 HISTORY_VALID: Final = timedelta(days=30)
 """A month after a device is gone the broker drops its history."""
 

@@ -33,8 +33,7 @@ _LEAD: Final = 23
 """Place of the 24th hour in `hours`."""
 _NAMES: Final = {
     "ko": {
-        "temperature_24h": "24시간 뒤 기온",
-        "humidity_24h": "24시간 뒤 습도",
+        "in_24h": "24시간 뒤 {}",
         "irrigation": "관수 필요량",
         "data_age": "자료 나이",
         "disk_free": "남은 저장 공간",
@@ -46,8 +45,7 @@ _NAMES: Final = {
         "republish": "다시 보내기",
     },
     "en": {
-        "temperature_24h": "Temperature in 24 h",
-        "humidity_24h": "Humidity in 24 h",
+        "in_24h": "{} in 24 h",
         "irrigation": "Watering need",
         "data_age": "Age of data",
         "disk_free": "Free disk",
@@ -121,7 +119,8 @@ class _Components:
 
     def __init__(self, config: Config, topics: Topics) -> None:
         self.topics = topics
-        self.names = _NAMES[config.device.language]
+        self.language = config.device.language
+        self.names = _NAMES[self.language]
         self.by_key: dict[str, dict[str, Any]] = {}
         self._object_id = _object_id(config)
         self._online = {"topic": topics.availability}
@@ -171,19 +170,20 @@ def _document(
 
 
 def _add_forecasts(components: _Components) -> None:
-    for target, unit in (("temperature", "°C"), ("humidity", "%")):
-        key, topic = f"{target}_24h", components.topics.forecast(target)
+    for quantity in (schema.QUANTITIES[target] for target in schema.TARGETS):
+        topic = components.topics.forecast(quantity.short_name)
+        kind = {"device_class": quantity.device_class} if quantity.device_class else {}
         components.add(
-            key,
+            f"{quantity.short_name}_24h",
             "sensor",
-            components.names[key],
+            components.names["in_24h"].format(quantity.label(components.language).short),
             state_topic=topic,
             value_template=f"{{{{ value_json['hours'][{_LEAD}]['value'] }}}}",
             json_attributes_topic=topic,
-            unit_of_measurement=unit,
-            device_class=target,
+            unit_of_measurement=quantity.unit,
             state_class="measurement",
             suggested_display_precision=1,
+            **kind,
         )
 
 

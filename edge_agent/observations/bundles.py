@@ -21,7 +21,7 @@ from edge_agent.contract.bundles import (
 from edge_agent.contract.dfs_grid import Cell, cell_of
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.quality import KEPT
-from edge_agent.contract.schema import OBSERVED, QUANTITIES, TIME, TIME_DTYPE, flag_column
+from edge_agent.contract.schema import MEASURED, OBSERVED, TIME, TIME_DTYPE, flag_column
 
 if TYPE_CHECKING:
     from edge_agent.settings import Device
@@ -54,11 +54,7 @@ def sources(device: Device) -> dict[str, str]:
 
 
 _GUIDANCE_RANGES: Final = {
-    **{
-        name: (QUANTITIES[name].low, QUANTITIES[name].high)
-        for name in GUIDANCE
-        if name in QUANTITIES
-    },
+    **{name: (MEASURED[name].low, MEASURED[name].high) for name in GUIDANCE if name in MEASURED},
     RAIN_CHANCE: (0.0, 100.0),
 }
 

@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.units import convert
 from edge_agent.observations import codecs
 
 if TYPE_CHECKING:
@@ -80,8 +79,8 @@ def read(sensor: Sensor, payload: bytes, received_at: datetime) -> list[Sample]:
 
 
 def _sample(sensor: Sensor, reading: Reading, received_at: datetime) -> Sample:
-    value = convert(reading.value, sensor.quantity, sensor.unit)
-    limits = schema.QUANTITIES[sensor.quantity]
+    limits = schema.MEASURED[sensor.quantity]
+    value = limits.convert(reading.value, sensor.unit)
     low, high = limits.low, limits.high
     if sensor.quantity == schema.RAIN:
         high = 100_000.0  # a running total, see S5

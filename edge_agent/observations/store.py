@@ -17,7 +17,7 @@ from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, VALID
 from edge_agent.contract.forecast_json import from_bytes, to_bytes
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
-    QUANTITIES,
+    MEASURED,
     RAIN,
     RELATIVE_HUMIDITY,
     TIME,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.forecast import Forecast
 
-_COLUMNS: Final = tuple(QUANTITIES)
+_COLUMNS: Final = tuple(MEASURED)
 _STEPS: Final = (
     f"""CREATE TABLE observations (source TEXT, time INTEGER,
   {", ".join(f"{name} REAL" for name in _COLUMNS)}, PRIMARY KEY (source, time)) STRICT;

@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.agronomy.derived import target_of
-from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
+from edge_agent.agronomy.derived import needed_for, target_of, values_of
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract import events
 from edge_agent.contract.forecast import Forecast, TargetForecast
 from edge_agent.contract.hours import start_of_hour
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
+from edge_agent.contract.schema import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -229,12 +228,9 @@ class _Hours:
 
 
 def _meets(rule: Rule, observations: pl.DataFrame) -> dict[datetime, bool | None]:
-    if rule.quantity == VPD:
-        both = observations.select(AIR_TEMPERATURE, RELATIVE_HUMIDITY)
-        values = deficit_kpa(*both.to_numpy().T)
-    else:
-        values = observations[rule.quantity].cast(pl.Float64).to_numpy()
-    met = events.hours_met(values, rule.operator, rule.threshold)
+    names = needed_for(rule.quantity)
+    known = {name: observations[name].cast(pl.Float64).to_numpy() for name in names}
+    met = events.hours_met(values_of(rule.quantity, known), rule.operator, rule.threshold)
     return dict(zip(observations[TIME], met, strict=True))
 
 

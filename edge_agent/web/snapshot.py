@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edge_agent.alerts.evidence import Evidence, from_forecast, from_readings
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast
-from edge_agent.contract.schema import QUANTITIES, TARGETS, TIME
+from edge_agent.contract.schema import MEASURED, TARGETS, TIME
 from edge_agent.core.rules import rules_of
 from edge_agent.forecasting import online_correction
 from edge_agent.mqtt.snooze import SnoozingOutbox
@@ -229,7 +229,7 @@ def _station(store: Store, source: str, now: datetime) -> StationValues | None:
     if not frame.height:
         return None
     row = frame.row(-1, named=True)
-    values = {name: float(row[name]) for name in QUANTITIES if row.get(name) is not None}
+    values = {name: float(row[name]) for name in MEASURED if row.get(name) is not None}
     return StationValues(source, row[TIME], values)
 
 

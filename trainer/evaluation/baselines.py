@@ -10,22 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_agent.contract.feature_table import NAMES
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
+from edge_agent.contract.schema import QUANTITIES
 
 SEED_LEAD = 24
 """The seed recipe forecasts this lead only."""
 
-_SHORT = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "humidity"}
-
 
 def persistence(matrix: np.ndarray, target: str) -> np.ndarray:
     """Newest value at the target's hour of the day: float64 (N,), NaN where not observed."""
-    return _column(matrix, f"same_hour_{_SHORT[target]}_0d")
+    return _column(matrix, f"same_hour_{QUANTITIES[target].short_name}_0d")
 
 
 def climatology(matrix: np.ndarray, target: str) -> np.ndarray:
     """Normal of the target hour: float64 (N,)."""
-    return _column(matrix, f"target_normal_{_SHORT[target]}")
+    return _column(matrix, f"target_normal_{QUANTITIES[target].short_name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def _column(matrix: np.ndarray, name: str) -> np.ndarray:
 
 
 def _anomalies(matrix: np.ndarray, target: str) -> np.ndarray:
-    short = _SHORT[target]
+    short = QUANTITIES[target].short_name
     return np.stack(
         [
             _column(matrix, f"{short}_anomaly"),

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from edge_agent.contract.schema import AIR_TEMPERATURE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -23,7 +25,6 @@ KINDS: Final = ("availability", "health", "model")
 SILENT: Final = timedelta(hours=3)
 """A device says its health each hour: after this long something is wrong with it."""
 _LEAD_H: Final = 24
-_TEMPERATURE: Final = "air_temperature_c"
 
 
 class _Skill(msgspec.Struct):
@@ -114,7 +115,7 @@ def _device(site: str, device: str, said: Mapping[str, bytes], now: datetime) ->
         state = "silent" if state == "online" else state
     if health is None:
         health = _Health(now)
-    skill = [s.rmse for s in health.skill if (s.quantity, s.lead_h) == (_TEMPERATURE, _LEAD_H)]
+    skill = [s.rmse for s in health.skill if (s.quantity, s.lead_h) == (AIR_TEMPERATURE, _LEAD_H)]
     age = health.data_age_s
     return Device(
         site=site,

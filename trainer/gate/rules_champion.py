@@ -11,7 +11,7 @@ from enum import StrEnum
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
+from edge_agent.contract.schema import TARGETS, target_limits
 from trainer.evaluation.bootstrap import diebold_mariano
 from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, SEASONS, TAILS, lead_slice
 from trainer.gate.resampled_sums import Finding, ratio, rmse_ratio, upper
@@ -36,10 +36,6 @@ FEW_DAYS: Final = 30
 """A slice with FULL_DAYS is judged by its upper 90 % bound, with FEW_DAYS by its value, with
 fewer not at all."""
 
-BIAS: Final = {AIR_TEMPERATURE: (0.3, 1.0), RELATIVE_HUMIDITY: (2.0, 5.0)}
-"""Most mean error overall and in a season."""
-
-BIAS_SLACK: Final = {AIR_TEMPERATURE: 0.1, RELATIVE_HUMIDITY: 0.5}
 COVERAGE_SLACK: Final = 0.02
 SPREAD_RATIO: Final = 1.02
 
@@ -108,7 +104,8 @@ def slices(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Fin
 
 def bias(sums: ResampledSums, target: str) -> list[Finding]:
     """G7: mean error within limits, or no further off than what is live."""
-    whole, by_season = BIAS[target]
+    limits = target_limits(target)
+    overall, by_season = limits.bias
     found = []
     for season, name in ((None, ""), *enumerate(SEASONS)):
         own, theirs = (
@@ -116,9 +113,9 @@ def bias(sums: ResampledSums, target: str) -> list[Finding]:
         )
         if not own.days:
             continue
-        limit = whole if season is None else by_season
+        limit = overall if season is None else by_season
         mean, live = own.mean("error"), theirs.mean("error")
-        passed = abs(mean) <= (limit if abs(live) <= limit else abs(live) + BIAS_SLACK[target])
+        passed = abs(mean) <= (limit if abs(live) <= limit else abs(live) + limits.bias_slack)
         counted = own.days >= FEW_DAYS
         text = f"bias {mean:+.3f}, limit {limit:g}; what is live has {live:+.3f}"
         found.append(Finding("G7", target, name, passed or not counted, counted, text))

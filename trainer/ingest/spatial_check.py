@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import schema
-from edge_agent.contract.schema import TIME
+from edge_agent.contract.schema import MEASURED, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
     from edge_agent.contract.schema import Site
 
 LIMITS: Final = {
-    schema.AIR_TEMPERATURE: 8.0,
-    schema.RELATIVE_HUMIDITY: 45.0,
-    schema.SEA_LEVEL_PRESSURE: 6.0,
+    name: quantity.neighbour_limit
+    for name, quantity in MEASURED.items()
+    if quantity.neighbour_limit is not None
 }
 """Quantity -> largest plausible departure, in its unit."""
 

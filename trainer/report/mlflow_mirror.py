@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.contract.errors import BadData, FarmError
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
+from edge_agent.contract.schema import TARGETS, target_limits
 from trainer.depot.release_log import ReleaseLog
 from trainer.workspace.runs import plain_name
 
@@ -35,7 +35,6 @@ _log = logging.getLogger(__name__)
 
 EXPERIMENT: Final = "weather_24h"
 RUN_TAG: Final = "farm_edge.run"
-SHORT: Final = {AIR_TEMPERATURE: "temp", RELATIVE_HUMIDITY: "humid"}
 ALIASES: Final = {"staging": "staging", "canary": "canary", "stable": "production"}
 _LONGEST_PARAM: Final = 6000
 _MANNERS: Final = {
@@ -170,7 +169,7 @@ def _log_run(client: Any, experiment: str, folder: Path) -> str:  # noqa: ANN401
             described.save(str(place / "MLmodel"))
             client.log_artifacts(identity, scratch, target)
         for station in manifest.sites:
-            name = f"{station}_{SHORT[target]}"
+            name = f"{station}_{target_limits(target).metric}"
             if not client.search_registered_models(f"name='{name}'"):
                 client.create_registered_model(name)
             client.create_model_version(
@@ -185,7 +184,8 @@ def _figures(metrics: Metrics) -> Iterator[tuple[str, float, int]]:
     from trainer.evaluation.holdout_scores import HEADLINE_LEAD, MODEL
 
     headline = []
-    for target, short in SHORT.items():
+    for target in TARGETS:
+        short = target_limits(target).metric
         own = metrics.scores[target][MODEL]
         headline.append(own[HEADLINE_LEAD].rmse)
         yield f"rmse_{short}", own[HEADLINE_LEAD].rmse, 0

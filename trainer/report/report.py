@@ -13,7 +13,7 @@ from trainer.report import charts, html, scores
 from trainer.report.examples import choose
 from trainer.report.facts import collect
 from trainer.report.importance import importance
-from trainer.report.scores import WORDS
+from trainer.report.scores import NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ def _examples(day_ahead: DayAhead) -> str:
     drawings = {}
     for example in choose(day_ahead):
         for target in TARGETS:
-            title = f"{example.name}: {WORDS[target].lower()}, {example.origin:%Y-%m-%d %H:%M}"
+            title = f"{example.name}: {NAMES[target].lower()}, {example.origin:%Y-%m-%d %H:%M}"
             forecast = example.forecasts[target]
             drawings[title] = charts.example(
                 (example.past, example.observed_past[target]),
@@ -101,7 +101,7 @@ def _importance(day_ahead: DayAhead, lacking: str) -> str:
         truth = day_ahead.truth[target]
         rows = np.flatnonzero(np.isfinite(truth))
         rows = rows[:: max(1, len(rows) // IMPORTANCE_ROWS)]
-        title = f"{WORDS[target]}, 24 h: what the model uses"
+        title = f"{NAMES[target]}, 24 h: what the model uses"
         predictor, matrix = day_ahead.models.predictors[target], day_ahead.matrix[rows]
         drawings[title] = charts.bars(
             importance(predictor, matrix, truth[rows], IMPORTANCE_SEED),
@@ -142,7 +142,7 @@ def _history(facts: Facts) -> str:
         html.table(
             (
                 *("release", "channel", "at (UTC)", "run"),
-                *(f"{WORDS[target].lower()} RMSE, 24 h" for target in TARGETS),
+                *(f"{NAMES[target].lower()} RMSE, 24 h" for target in TARGETS),
                 "why",
             ),
             rows[:HISTORY_ROWS],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, RELATIVE_HUMIDITY, TARGETS
+from edge_agent.contract.schema import QUANTITIES, TARGETS
 from trainer.evaluation.daily_sums import SEASONS
 from trainer.evaluation.events import EVENTS
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD, MODEL
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trainer.evaluation.holdout_scores import Metrics
 
 SHOWN_LEADS: Final = (6, 24, 48)
-WORDS: Final = {AIR_TEMPERATURE: "Temperature", RELATIVE_HUMIDITY: "Humidity"}
+NAMES: Final = {target: QUANTITIES[target].en.short for target in TARGETS}
 _SEASONS: Final = dict(zip(SEASONS, ("winter", "spring", "summer", "autumn"), strict=True))
 _BLOCKS: Final = range(0, 24, 3)
 """First hours of the blocks of a day."""
@@ -41,12 +41,12 @@ def headline(metrics: Metrics) -> str:
         held = metrics.coverage_80[target][HEADLINE_LEAD]
         figures += [
             (
-                f"{WORDS[target]} RMSE, 24 h",
+                f"{NAMES[target]} RMSE, 24 h",
                 f"{own.rmse:.2f} {unit}",
                 f"best reference {rivals[best]:.2f} ({_plain(best)})",
             ),
             (
-                f"{WORDS[target]} 80 % intervals",
+                f"{NAMES[target]} 80 % intervals",
                 f"hold {held:.1%}",
                 f"bias {own.bias:+.2f} {unit}, R² {own.r2:.3f}",
             ),
@@ -59,7 +59,7 @@ def skill(metrics: Metrics) -> str:
     drawings, tables = {}, []
     for target in TARGETS:
         unit, scores = QUANTITIES[target].unit, metrics.scores[target]
-        title = f"{WORDS[target]}: error by lead"
+        title = f"{NAMES[target]}: error by lead"
         rmse = {
             name: {lead: score.rmse for lead, score in by_lead.items()}
             for name, by_lead in scores.items()
@@ -69,7 +69,7 @@ def skill(metrics: Metrics) -> str:
         head = ("lead, h", "hours", "RMSE", "MAE", "bias", "R²")
         tables.append(
             html.folded(
-                f"{WORDS[target]} in numbers ({unit}; skill is 1 - MSE / MSE of the reference)",
+                f"{NAMES[target]} in numbers ({unit}; skill is 1 - MSE / MSE of the reference)",
                 html.table(
                     (*head, *(f"skill over {_plain(name)}" for name in rivals)),
                     [
@@ -102,20 +102,20 @@ def calibration(metrics: Metrics) -> str:
     for target in TARGETS:
         spreads = metrics.detail[target].spread
         whole = {lead: slices["all"] for lead, slices in sorted(spreads.items()) if slices}
-        title = f"{WORDS[target]}: intervals"
+        title = f"{NAMES[target]}: intervals"
         held = {
             0.8: {lead: spread.coverage_80 for lead, spread in whole.items()},
             0.9: {lead: spread.coverage_90 for lead, spread in whole.items()},
         }
         drawings[title] = charts.calibration(held, title)
-        title = f"{WORDS[target]}, 24 h: place in the distribution (PIT)"
+        title = f"{NAMES[target]}, 24 h: place in the distribution (PIT)"
         drawings[title] = charts.pit(np.array(whole[HEADLINE_LEAD].pit), title)
         for lead in SHOWN_LEADS:
             if lead in whole:
                 seasons = (spreads[lead].get(name) for name in _SEASONS)
                 rows.append(
                     (
-                        *(WORDS[target], lead, whole[lead].coverage_80),
+                        *(NAMES[target], lead, whole[lead].coverage_80),
                         *(spread.coverage_80 if spread else None for spread in seasons),
                         *(whole[lead].crps, whole[lead].crps_climatology),
                     )
@@ -179,7 +179,7 @@ def slices(metrics: Metrics) -> str:
     drawings, rows = {}, []
     for target in TARGETS:
         parts = metrics.detail[target].parts[MODEL][HEADLINE_LEAD]
-        title = f"{WORDS[target]}: 24 h error by season and hour"
+        title = f"{NAMES[target]}: 24 h error by season and hour"
         drawings[title] = charts.heat_map(
             np.array(
                 [[_rmse(parts, f"{name} {hour:02d}") for hour in _BLOCKS] for name in SEASONS]
@@ -189,7 +189,7 @@ def slices(metrics: Metrics) -> str:
             title,
         )
         rows += [
-            (WORDS[target], name.removeprefix(_STATION), part.rows, part.rmse, part.bias)
+            (NAMES[target], name.removeprefix(_STATION), part.rows, part.rmse, part.bias)
             for name, part in parts.items()
             if name.startswith(_STATION) or name in _TERRAINS
         ]
@@ -211,7 +211,7 @@ def lacking(metrics: Metrics) -> str:
         (group, *(metrics.lacking[target][group] for target in TARGETS))
         for group in metrics.lacking[TARGETS[0]]
     ]
-    units = (f"{WORDS[target]}, {QUANTITIES[target].unit}" for target in TARGETS)
+    units = (f"{NAMES[target]}, {QUANTITIES[target].unit}" for target in TARGETS)
     return html.table(("RMSE 24 h ahead without", *units), rows)
 
 

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
 
 from edge_agent.contract.feature_table import NAMES, REFERENCES
-from edge_agent.contract.schema import QUANTITIES, RELATIVE_HUMIDITY
+from edge_agent.contract.schema import QUANTITIES
 from trainer.training.ridge import leads_of, reference_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ForecastModel:
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Float64 (N,) in the target's unit for float32 (N, F)."""
         weights = self.weights[leads_of(matrix) - 1].astype(np.float64)
-        low, high = bounds(self.target)
+        low, high = QUANTITIES[self.target].bounds
         value = reference_of(self.target, matrix)
         value += (weights * self.members(matrix)).sum(axis=1)
         clipped: np.ndarray = np.clip(value, low, high)
@@ -68,16 +68,9 @@ class ForecastModel:
         return self.rest.thresholds() + self.change.thresholds()
 
 
-def bounds(target: str) -> tuple[float, float]:
-    """Physical limits of a forecast."""
-    if target == RELATIVE_HUMIDITY:
-        return 0.0, 100.0
-    return QUANTITIES[target].low, QUANTITIES[target].high
-
-
 def to_onnx(model: ForecastModel) -> bytes:
     """Graph of the model; equal models give equal bytes."""
-    low, high = bounds(model.target)
+    low, high = QUANTITIES[model.target].bounds
     constants = {
         "mean": model.linear.mean.astype(np.float32),
         "weights": model.linear.weights.astype(np.float32),

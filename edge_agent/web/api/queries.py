@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from edge_agent.alerts.log import AlertLog
-from edge_agent.contract.schema import QUANTITIES, TIME, TIME_DTYPE
+from edge_agent.contract.schema import MEASURED, TIME, TIME_DTYPE
 from edge_agent.observations.store import Store
 from edge_agent.system.database import connect_to_read
 from edge_agent.web.api import schemas, serialize
@@ -93,7 +93,7 @@ class Records:
             sources=sources,
             hours=tuple(
                 schemas.Observed(
-                    source=source, at=at, values={name: row[name] for name in QUANTITIES}
+                    source=source, at=at, values={name: row[name] for name in MEASURED}
                 )
                 for at, source, row in page
             ),

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.alerts import texts
 from edge_agent.contract.forecast import P10, P90
-from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES
+from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, TARGETS
 from edge_agent.core.agent_facts import forecast_reason
-from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.page.chart import Chart, Hour, Limit, draw
 from edge_agent.web.page.context import section, table
@@ -29,9 +28,7 @@ def forecast_section(context: PageContext) -> Markup:
     if forecast is None:
         why = forecast_reason(context.snapshot.decision) or ""
         return section("ahead", words("ahead"), tag("p", words("no_forecast", words.reason(why))))
-    charts = []
-    for name, word in TARGET_TOPICS.items():
-        charts.append(figure(context, name, word, chart_hours(forecast, name), "ahead"))
+    charts = [figure(context, name, chart_hours(forecast, name), "ahead") for name in TARGETS]
     crop = CROPS.get(context.snapshot.config.irrigation.crop)
     keys = ["line", "band", "night", "limit", *(["comfort"] if crop else [])]
     return section("ahead", words("ahead"), tag("div", *charts, class_="pair"), legend(words, keys))
@@ -50,16 +47,16 @@ def chart_hours(
     ]
 
 
-def figure(context: PageContext, quantity: str, word: str, hours: list[Hour], name: str) -> Markup:
+def figure(context: PageContext, quantity: str, hours: list[Hour], name: str) -> Markup:
     """A chart, its highest and lowest hour, and its table."""
-    words, unit = context.words, QUANTITIES[quantity].unit
+    words, row = context.words, QUANTITIES[quantity]
+    unit, heading = row.unit, row.label(words.language).heading
     top, bottom = max(hours, key=lambda h: h.value), min(hours, key=lambda h: h.value)
     first, last = context.time(hours[0].at), context.time(hours[-1].at)
     crop = CROPS.get(context.snapshot.config.irrigation.crop)
-    temperature = quantity == AIR_TEMPERATURE
     chart = Chart(
-        name=f"{name}-{word}",
-        title=words(word),
+        name=f"{name}-{row.short_name}",
+        title=heading,
         description=words(
             "chart_text", first, last, f"{top.value:.1f}", f"{bottom.value:.1f}", unit
         ),
@@ -69,9 +66,9 @@ def figure(context: PageContext, quantity: str, word: str, hours: list[Hour], na
         site=context.site,
         day=words.day,
         limits=_limits(context, quantity),
-        comfort=(crop.low_c, crop.high_c) if crop and temperature else None,
-        floor=None if temperature else 0.0,
-        ceiling=None if temperature else 100.0,
+        comfort=(crop.low_c, crop.high_c) if crop and quantity == AIR_TEMPERATURE else None,
+        floor=row.chart[0],
+        ceiling=row.chart[1],
     )
     ends = (("highest", top), ("lowest", bottom))
     extremes = [
@@ -80,12 +77,12 @@ def figure(context: PageContext, quantity: str, word: str, hours: list[Hour], na
     ]
     return tag(
         "figure",
-        tag("figcaption", tag("h3", f"{words(word)} ({unit})"), tag("p", *extremes, class_="ends")),
+        tag("figcaption", tag("h3", f"{heading} ({unit})"), tag("p", *extremes, class_="ends")),
         draw(chart),
         tag(
             "details",
             tag("summary", words("table"), id=f"{chart.name}-table"),
-            _hours(context, hours, words(word)),
+            _hours(context, hours, heading),
         ),
     )
 

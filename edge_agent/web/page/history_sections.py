@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.alerts import texts
-from edge_agent.contract.schema import QUANTITIES
-from edge_agent.messages.status import TARGET_TOPICS
+from edge_agent.contract.schema import QUANTITIES, TARGETS
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table
@@ -25,7 +24,7 @@ def yesterday_section(context: PageContext) -> Markup:
     """Yesterday's forecast and what was observed since."""
     words, past = context.words, context.snapshot.past
     charts = []
-    for name, word in TARGET_TOPICS.items():
+    for name in TARGETS:
         observed = past.observed.get(name, {}) if past else {}
         hours = chart_hours(past.forecast, name, observed) if past else []
         if len(hours) < 2:
@@ -33,7 +32,7 @@ def yesterday_section(context: PageContext) -> Markup:
         off = sum(abs(observed[h.at] - h.value) for h in hours) / len(hours)
         inside = sum(h.low <= observed[h.at] <= h.high for h in hours)
         summary = words("missed_by", f"{off:.1f}", QUANTITIES[name].unit, len(hours), inside)
-        charts.append(tag("div", figure(context, name, word, hours, "past"), tag("p", summary)))
+        charts.append(tag("div", figure(context, name, hours, "past"), tag("p", summary)))
     title = words("yesterday")
     if not charts:
         return section("yesterday", title, tag("p", words("no_yesterday")), _month(context))

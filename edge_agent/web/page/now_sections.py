@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from edge_agent.agronomy.psychrometrics import VPD, deficit_kpa
+from edge_agent.agronomy.derived import needed_for, values_of
 from edge_agent.alerts import texts
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY
+from edge_agent.contract.schema import AIR_TEMPERATURE, DERIVED, QUANTITIES, RELATIVE_HUMIDITY
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from edge_agent.web.page.context import PageContext
     from edge_agent.web.page.texts import PageTexts
     from edge_agent.web.snapshot import RuleStatus
-
-_SHORT: Final = {AIR_TEMPERATURE: "temperature", RELATIVE_HUMIDITY: "damp", VPD: "vpd"}
-"""Short names on tiles."""
 
 
 def chance_text(probability: float) -> str:
@@ -171,13 +168,15 @@ def now_section(context: PageContext) -> Markup:
     sensors = [serialize.sensor(reading, snapshot, context.now) for reading in snapshot.readings]
     if station is not None and not any(s.role == "outdoor" and s.fresh for s in sensors):
         values = dict(station.values)
-        if {AIR_TEMPERATURE, RELATIVE_HUMIDITY} <= values.keys():
-            dry = deficit_kpa(values[AIR_TEMPERATURE], values[RELATIVE_HUMIDITY])
-            values[VPD] = float(dry)
+        values |= {
+            name: float(values_of(name, values))
+            for name in DERIVED
+            if values.keys() >= set(needed_for(name))
+        }
         where = words.inputs(station.source)
         tiles += [
             _tile(context, where, name, values[name], unit=texts.unit_of(name), at=station.at)
-            for name in (AIR_TEMPERATURE, RELATIVE_HUMIDITY, VPD)
+            for name in (AIR_TEMPERATURE, RELATIVE_HUMIDITY, *DERIVED)
             if name in values
         ]
     tiles += [
@@ -186,11 +185,6 @@ def now_section(context: PageContext) -> Markup:
     ]
     body = tag("div", *tiles, class_="tiles") if tiles else tag("p", words("nothing_now"))
     return section("now", words("now"), body)
-
-
-def _short(words: PageTexts, quantity: str) -> str:
-    key = _SHORT.get(quantity)
-    return words(key) if key else texts.quantity_of(words.language, quantity)
 
 
 def _tile(
@@ -204,14 +198,14 @@ def _tile(
     fresh: bool = True,
 ) -> Markup:
     words = context.words
-    digits = 2 if quantity == VPD else 0 if unit == "%" else 1
-    number = words("no_reading") if value is None else f"{value:.{digits}f}"
+    row = QUANTITIES[quantity]
+    number = words("no_reading") if value is None else f"{value:.{row.digits}f}"
     age = context.ago(at) if at else None
     note = " · ".join(t for t in (age, None if fresh else words("stale")) if t)
     return tag(
         "div",
         tag("p", where, class_="where"),
-        tag("p", _short(words, quantity), class_="what"),
+        tag("p", row.label(words.language).short, class_="what"),
         tag(
             "p",
             number,

@@ -1,4 +1,4 @@
-"""Dew point and vapour pressure deficit of a forecast agree with its temperature and humidity."""
+"""What is derived from temperature and humidity agrees with them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.agronomy.derived import DERIVED, needed_for, target_of
-from edge_agent.agronomy.psychrometrics import VPD, saturation_kpa
+from edge_agent.agronomy.derived import FORMULAS, needed_for, target_of, values_of
+from edge_agent.agronomy.psychrometrics import saturation_kpa
 from edge_agent.contract.forecast import Forecast, Source, TargetForecast, hours_after
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
-    DEW_POINT,
+    DERIVED,
     RELATIVE_HUMIDITY,
-    TARGETS,
+    VPD,
     WIND_SPEED,
 )
 
@@ -45,43 +45,39 @@ def _of(forecast: Forecast, quantity: str) -> TargetForecast:
 @given(
     temperature=st.floats(-25.0, 42.0), humidity=st.floats(0.0, 100.0), spread=st.floats(0.0, 12.0)
 )
-def test_the_four_never_contradict_each_other(
+def test_the_deficit_never_contradicts_temperature_and_humidity(
     temperature: float, humidity: float, spread: float
 ) -> None:
-    """Dew point <= temperature, deficit >= 0, and the deficit is what the dew point leaves."""
+    """Between 0 and saturation, with quantiles in order."""
     forecast = _forecast(temperature, humidity, spread)
-    warm, dew, deficit = (_of(forecast, q) for q in (AIR_TEMPERATURE, DEW_POINT, VPD))
-    assert (dew.values <= warm.values + 1e-9).all()
-    assert (dew.quantiles <= warm.quantiles + 1e-9).all()
-    assert (deficit.values >= 0.0).all()
-    assert (deficit.quantiles >= 0.0).all()
-    for one in (dew, deficit):
-        assert (np.diff(one.quantiles, axis=1) >= -1e-9).all()
-    # Two sets of constants for saturation: below 1 % of it between -25 and 42 C.
-    left = saturation_kpa(warm.values) - saturation_kpa(dew.values)
-    assert deficit.values == pytest.approx(left, abs=0.01 * float(saturation_kpa(temperature)))
+    warm, deficit = (_of(forecast, q) for q in (AIR_TEMPERATURE, VPD))
+    for vapour, air in ((deficit.values, warm.values), (deficit.quantiles, warm.quantiles)):
+        assert (vapour >= 0.0).all()
+        assert (vapour <= saturation_kpa(air)).all()
+    assert (np.diff(deficit.quantiles, axis=1) >= 0.0).all()
 
 
 def test_at_saturation_there_is_no_deficit() -> None:
-    """At 100 % the dew point is the temperature; above it nothing can be said."""
-    forecast = _forecast(20.0, 100.0)
-    assert _of(forecast, DEW_POINT).values == pytest.approx([20.0])
-    assert _of(forecast, VPD).values == pytest.approx([0.0])
+    """At 100 % the air takes up no more."""
+    assert _of(_forecast(20.0, 100.0), VPD).values == pytest.approx([0.0])
 
 
 def test_known_values() -> None:
-    """20 C and 50 %: 9.255 C (WMO) and 1.1691 kPa (FAO-56)."""
-    forecast = _forecast(20.0, 50.0)
-    assert _of(forecast, DEW_POINT).values == pytest.approx([9.255], abs=1e-3)
-    assert _of(forecast, VPD).values == pytest.approx([1.1691], abs=1e-4)
-    assert [_of(forecast, q).unit for q in (DEW_POINT, VPD)] == ["°C", "kPa"]
+    """20 C and 50 %: 1.1691 kPa (FAO-56), forecast or measured."""
+    deficit = _of(_forecast(20.0, 50.0), VPD)
+    assert deficit.values == pytest.approx([1.1691], abs=1e-4)
+    assert deficit.unit == "kPa"
+    known = {AIR_TEMPERATURE: [20.0, np.nan], RELATIVE_HUMIDITY: [50.0, 50.0]}
+    assert values_of(VPD, known) == pytest.approx([1.1691, np.nan], abs=1e-4, nan_ok=True)
+    assert values_of(AIR_TEMPERATURE, known)[0] == 20.0
 
 
 def test_what_cannot_be_derived_is_not() -> None:
     """Without humidity neither; a quantity that is no forecast is none."""
     forecast = _forecast(20.0, 50.0)
     assert target_of(forecast, WIND_SPEED) is None
-    assert {needed_for(quantity) for quantity in DERIVED} == {TARGETS}
+    assert FORMULAS.keys() == DERIVED.keys()
+    assert needed_for(VPD) == (AIR_TEMPERATURE, RELATIVE_HUMIDITY)
     assert needed_for(AIR_TEMPERATURE) == (AIR_TEMPERATURE,)
     alone = Forecast(
         NOW,
@@ -91,4 +87,4 @@ def test_what_cannot_be_derived_is_not() -> None:
         Source.MODEL,
         1,
     )
-    assert [target_of(alone, quantity) for quantity in DERIVED] == [None, None]
+    assert all(target_of(alone, quantity) is None for quantity in DERIVED)

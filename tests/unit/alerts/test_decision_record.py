@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.alerts import decision_record
 from edge_agent.alerts.evaluation import DecisionInputs, judge
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch, Level
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.schema import VPD
 from edge_agent.settings import QuietHours, Rule
 from tests.fakes.forecasts import NOW, forecast
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from edge_agent.agronomy.psychrometrics import VPD
 from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Source
+from edge_agent.contract.schema import VPD
 from edge_agent.settings import Rule
 from tests.fakes.forecasts import NOW, forecast
 

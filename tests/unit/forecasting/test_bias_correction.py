@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, target_limits
 from edge_agent.forecasting import bias_correction
-from edge_agent.forecasting.bias_correction import MOST, NARROWEST, estimate
+from edge_agent.forecasting.bias_correction import NARROWEST, estimate
 from edge_agent.forecasting.verification import BLOCK_H, SUMS, TALLY_SHAPE, block_of
 from tests.fakes import forecasts
 
@@ -63,8 +63,8 @@ def test_bias_is_bounded() -> None:
     high = estimate(days(30, 40.0, 1.0), NOW).bias
     low = estimate(days(30, -40.0, 1.0), NOW).bias
     for index, name in enumerate(TARGETS):
-        assert high[index].max() == MOST[name]
-        assert low[index].min() == -MOST[name]
+        assert high[index].max() == target_limits(name).correction
+        assert low[index].min() == -target_limits(name).correction
 
 
 def test_old_bias_decays() -> None:

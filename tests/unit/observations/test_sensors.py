@@ -9,7 +9,6 @@ import pytest
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.units import UNITS, convert
 from edge_agent.observations import sensors
 from edge_agent.observations.codecs import find
 from edge_agent.observations.sensors import Sample
@@ -136,14 +135,13 @@ def test_refuses_a_time_that_cannot_be(raw: str) -> None:
 )
 def test_units(quantity: str, unit: str, given: float, value: float) -> None:
     """Known conversions."""
-    assert convert(given, quantity, unit) == pytest.approx(value, abs=0.02)
+    assert schema.QUANTITIES[quantity].convert(given, unit) == pytest.approx(value, abs=0.02)
 
 
 def test_every_quantity_can_be_given_in_its_own_unit() -> None:
-    """Each quantity has a unit that changes nothing, and all are known to the schema."""
-    for quantity, units in UNITS.items():
-        assert quantity in schema.QUANTITIES
-        assert (1.0, 0.0) in units.values(), quantity
+    """Each quantity of a sensor has a unit that changes nothing."""
+    for name in schema.SENSED:
+        assert (1.0, 0.0) in schema.QUANTITIES[name].sensor_units.values(), name
 
 
 def minutes(*values: float, step: int = 10) -> list[Sample]:

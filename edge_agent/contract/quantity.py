@@ -1,0 +1,116 @@
+"""What a row of `contract.schema` holds: whatever differs by quantity. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_agent.contract.units import Conversions
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What people call a quantity in one language.
+
+    Attributes:
+        text: Within a sentence.
+        heading: Above a chart.
+        short: Where there is little room: on a tile, in the name of an entity.
+    """
+
+    text: str
+    heading: str
+    short: str
+
+    @classmethod
+    def of(cls, text: str, heading: str = "", short: str = "") -> Label:
+        """Label whose heading is the text, and whose short form is the heading, unless given."""
+        return cls(text, heading or text, short or heading or text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLimits:
+    """Limits of a quantity that is forecast, in its unit.
+
+    Attributes:
+        bias: Largest mean error that the gate lets pass: overall, and in one season.
+        bias_slack: How much further off than the live release a biased challenger may be.
+        leak_rmse: A year's RMSE a day ahead that no forecast from observations alone has reached
+            in Seoul. Below it the gate looks for a leak of the future.
+        leak_share: The same as a share of persistence's RMSE.
+        correction: Largest bias that a device takes off by itself.
+        metric: Name in MLflow's metrics and registered models.
+    """
+
+    bias: tuple[float, float]
+    bias_slack: float
+    leak_rmse: float
+    leak_share: float
+    correction: float
+    metric: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """One quantity, measured or derived.
+
+    Attributes:
+        name: Column name, unit included.
+        short_name: Name of its series among the features, of its MQTT topic and of its label in
+            metrics.
+        unit: Unit as shown to people.
+        low: Smallest plausible value, in the unit.
+        high: Largest plausible value, in the unit.
+        ko: Its labels in Korean.
+        en: Its labels in English.
+        step_per_hour: Largest plausible change from one hour to the next, or None where jumps are
+            natural.
+        stuck_hours: Number of equal hourly values in a row that mean a stuck sensor, or None where
+            long runs of one value are natural (dry weather, night, calm).
+        neighbour_limit: Largest plausible departure from the stations around, or None where they
+            say little.
+        sensor_units: Units that a sensor may report in, with scale and offset; empty where no
+            sensor measures it.
+        physical: Smallest and largest possible value, where that is more than what is plausible of
+            a reading; forecasts are clipped to it.
+        digits: Digits after the point where people read it.
+        chart: Limits of a chart's axis; None: as far as the values reach.
+        device_class: Home Assistant's class of its forecast; empty: none.
+        target: Its limits as a forecast; None where it is not forecast.
+    """
+
+    name: str
+    short_name: str
+    unit: str
+    low: float
+    high: float
+    ko: Label
+    en: Label
+    step_per_hour: float | None = None
+    stuck_hours: int | None = None
+    neighbour_limit: float | None = None
+    sensor_units: Conversions = field(default_factory=dict)
+    physical: tuple[float, float] | None = None
+    digits: int = 1
+    chart: tuple[float | None, float | None] = (None, None)
+    device_class: str = ""
+    target: TargetLimits | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest value that a forecast may have."""
+        return self.physical or (self.low, self.high)
+
+    def label(self, language: str) -> Label:
+        """Its labels in "ko" or "en"."""
+        return self.en if language == "en" else self.ko
+
+    def convert(self, value: float, unit: str) -> float:
+        """`value`, reported by a sensor in `unit`, in the quantity's unit.
+
+        Raises:
+            KeyError: No sensor reports it in this unit.
+        """
+        scale, offset = self.sensor_units[unit]
+        return value * scale + offset
