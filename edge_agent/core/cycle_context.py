@@ -32,7 +32,6 @@ class MessageSink(Protocol):
 
     def put(self, message: Message) -> bool:
         """Add a message; False when its id is known."""
-        ...
 
 
 class Weather(Protocol):
@@ -42,15 +41,12 @@ class Weather(Protocol):
         self, release: LoadedRelease | None, now: datetime
     ) -> tuple[Forecast | NoForecast, str]:
         """Forecast from the hours up to `now`, and the name of their source."""
-        ...
 
     def checked(self, now: datetime, hours: int) -> pl.DataFrame:
         """The `hours` newest hours up to `now` of the same source, output of `quality.clean`."""
-        ...
 
     def truth(self, now: datetime, hours: int) -> pl.DataFrame:
         """The same of the farm's own outdoor sensors, where they know any of these hours."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,44 +53,34 @@ class Work(Protocol):
     @property
     def schedule(self) -> Schedule:
         """The schedule that the configuration sets now."""
-        ...
 
     def ready(self) -> bool:
         """Whether a good release is installed."""
-        ...
 
     def known_time(self) -> datetime | None:
         """UTC, or None while the wall clock cannot be trusted."""
-        ...
 
     def cycle(self, now: datetime, problems: Sequence[str]) -> str:
         """Work the hour and report `problems` in `/health`; one line about the outcome."""
-        ...
 
     def watch(self, now: datetime) -> None:
         """Evaluate rules on live sensors, once a minute."""
-        ...
 
     def take(self, message: Received) -> None:
         """Take a sensor's message or a command."""
-        ...
 
     def fetch(self) -> bool:
         """Pull release and observations, in a thread of its own; whether anything was new."""
-        ...
 
     def reload(self) -> MessageDelivery:
         """Read the configuration anew; a delivery for it. An error leaves everything as it was."""
-        ...
 
     def close_replaced(self) -> None:
         """Close what an earlier delivery used; called once it is disconnected."""
-        ...
 
     @property
     def in_memory(self) -> bool:
         """Whether everything is held in memory, since the disk refuses."""
-        ...
 
     def move_to_memory(self) -> MessageDelivery | None:
         """Make room on a disk that refuses, or else continue in memory.
@@ -98,11 +88,9 @@ class Work(Protocol):
         Returns:
             A delivery for the database in memory; None when there is room again.
         """
-        ...
 
     def move_to_disk(self) -> MessageDelivery | None:
         """Move from memory back to the disk; a delivery for it, or None while it still refuses."""
-        ...
 
 
 class MessageDelivery(Protocol):
@@ -111,23 +99,18 @@ class MessageDelivery(Protocol):
     @property
     def state(self) -> ConnectionState:
         """State of the connection."""
-        ...
 
     def tick(self, now: datetime | None) -> float:
         """Do what is due; seconds until the next time."""
-        ...
 
     def handle(self, event: Event, now: datetime | None) -> bool:
         """Take an event of the connection; False where it is not for the delivery."""
-        ...
 
     def hang_up(self, timeout_s: float) -> None:
         """Publish `offline` and disconnect, or give up an attempt."""
-        ...
 
     def write_down(self) -> None:
         """Remove what was acknowledged."""
-        ...
 
 
 class EventSource(Protocol):
@@ -135,11 +118,9 @@ class EventSource(Protocol):
 
     def put(self, item: Item) -> None:
         """Add an item."""
-        ...
 
     def get(self, timeout_s: float) -> Item | None:
         """Next item, or None after the time."""
-        ...
 
 
 class Systemd(Protocol):
@@ -149,7 +130,6 @@ class Systemd(Protocol):
 
     def send(self, *lines: str) -> None:
         """Send lines."""
-        ...
 
 
 def start_daemon(target: Callable[[], None]) -> None:

@@ -67,17 +67,14 @@ class LoadedRelease(Protocol):
     @property
     def manifest(self) -> Manifest:
         """The release's description."""
-        ...
 
     @property
     def predictors(self) -> Mapping[str, Predictor]:
         """One per target."""
-        ...
 
     @property
     def tuning(self) -> Mapping[str, Correction]:
         """This farm's corrections by target; a target without one is not there."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
 """How good the alerts of a replay were, rule by rule. Pure.
 
-P1  At each hour a rule says yes (its alert stands) or no. The event happens when, in the
-window it speaks of, `for_h` observed hours in a row meet the threshold. Hours whose window
-holds a missing value and no event are not judged.
-P2  POD, FAR and CSI are those of forecast verification: hits / events, false alarms / yes,
-hits / (hits + misses + false alarms).
-P3  Lead of an onset: hours between the raise of the alert that stood then, and the first hour
-of an event that follows a day without. An onset without an alert is a miss, not lead 0.
+P1  At each hour a rule says yes (its alert stands) or no. The event happens when, in the window
+    of the rule, `for_h` observed hours in a row meet the threshold. An hour whose window holds a
+    missing value and no event is not scored.
+P2  POD, FAR and CSI as in forecast verification: hits / events, false alarms / yes,
+    hits / (hits + misses + false alarms).
+P3  The lead time of an onset is the time from the raise of the alert that stands then to the first
+    hour of an event that follows a day without. An onset without an alert is a miss, not lead 0.
 P4  A flap is an alert that was raised and cleared within three hours.
-P5  Beside it, on the same hours: single hours `AHEAD` ahead, yes where the chance of that hour
-reaches the rule's limit; and bare thresholds on points, yes where the point meets it: the
-release's own point, the value of a day before (persistence), and any that the caller brings.
-A bare alert stands as long as its hour ahead says yes.
+P5  On the same hours, single hours `AHEAD` ahead are scored too. `chance` says yes where the
+    chance of that hour reaches the rule's limit. A bare threshold says yes where a point meets it:
+    the release's own point, the value of a day before (persistence), and points of the caller.
+    A bare alert stands as long as its hour ahead says yes.
 """
 
 from __future__ import annotations
@@ -41,14 +41,12 @@ if TYPE_CHECKING:
 _HOUR: Final = timedelta(hours=1)
 FLAP: Final = timedelta(hours=3)
 _QUIET_H: Final = 24
-
-
 AHEAD: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class HourScore:
-    """Figures of single hours `AHEAD` ahead (P5), and of the alert that they alone would make."""
+    """Scores of single hours `AHEAD` ahead (P5), and of the alert that they alone would make."""
 
     hours: int
     event_hours: int
@@ -61,7 +59,7 @@ class HourScore:
 
 @dataclass(frozen=True, slots=True)
 class RuleScore:
-    """Figures of one rule; None where there was nothing to divide by.
+    """Scores of one rule; None where there was nothing to divide by.
 
     `ahead` has one entry for the rule's chance (`chance`) and one for each bare threshold.
     """
@@ -95,66 +93,66 @@ class AlertScorer:
     observations: pl.DataFrame
     others: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     _met: dict[datetime, bool | None] = field(init=False)
-    _table: Counter[tuple[bool, bool]] = field(init=False, default_factory=Counter)
-    _raised: datetime | None = field(init=False, default=None)
+    _met_by_others: dict[str, dict[datetime, bool | None]] = field(init=False)
     _hours: int = field(init=False, default=0)
-    _alerts: int = field(init=False, default=0)
-    _flaps: int = field(init=False, default=0)
-    _quiet: int = field(init=False, default=_QUIET_H)
+    _alert: _Alert = field(init=False)
+    _ahead: dict[str, _Alert] = field(init=False)
+    _quiet_h: int = field(init=False, default=_QUIET_H)
     _leads: list[float | None] = field(init=False, default_factory=list)
-    _brought: dict[str, dict[datetime, bool | None]] = field(init=False)
-    _ahead: dict[str, _Hours] = field(init=False)
 
     def __post_init__(self) -> None:
         self._met = _meets(self.rule, self.observations)
-        self._brought = {name: _meets(self.rule, frame) for name, frame in self.others.items()}
+        others = self.others.items()
+        self._met_by_others = {name: _meets(self.rule, frame) for name, frame in others}
+        self._alert = _Alert()
         names = ("chance", "point", "persistence", *self.others)
-        self._ahead = {name: _Hours() for name in names}
+        self._ahead = {name: _Alert() for name in names}
 
     def add(self, decision: Decision) -> None:
         """Take one hour."""
         hour = start_of_hour(decision.at)
-        self._onset(hour)
+        self._add_onset(hour)
         for name, edge, _ in decision.edges:
-            if name == self.rule.name:
-                self._edge(edge, hour)
+            if name == self.rule.name and edge is Edge.RAISED:
+                self._alert.begin(hour)
+            elif name == self.rule.name and edge is Edge.CLEARED:
+                self._alert.end(hour)
         self._hours += 1
-        happened = self._happens(hour)
+        window = (self._met.get(hour + i * _HOUR) for i in range(1, self.rule.within_h + 1))
+        happened = events.happened(window, self.rule.for_h)
         if happened is not None:
-            self._table[self._raised is not None, happened] += 1
-        self._hour_ahead(decision.forecast, hour)
+            self._alert.table[self._alert.since is not None, happened] += 1
+        self._add_hour_ahead(decision.forecast, hour)
 
     def score(self) -> RuleScore:
-        """Figures so far."""
-        hits = self._table[True, True]
-        misses = self._table[False, True]
-        false = self._table[True, False]
+        """Scores so far."""
         leads = [lead for lead in self._leads if lead is not None]
+        scores = self._alert.score()
         return RuleScore(
             rule=self.rule.name,
             hours=self._hours,
-            event_hours=hits + misses,
-            pod=_ratio(hits, hits + misses),
-            far=_ratio(false, hits + false),
-            csi=_ratio(hits, hits + misses + false),
+            event_hours=scores.event_hours,
+            pod=scores.pod,
+            far=scores.far,
+            csi=scores.csi,
             onsets=len(self._leads),
             onsets_warned=len(leads),
             median_lead_h=median(leads) if leads else None,
-            alerts=self._alerts,
-            alerts_per_week=_ratio(self._alerts * 168, self._hours),
-            flaps=self._flaps,
-            ahead={name: hours.score() for name, hours in self._ahead.items()},
+            alerts=scores.alerts,
+            alerts_per_week=_ratio(scores.alerts * 168, self._hours),
+            flaps=scores.flaps,
+            ahead={name: alert.score() for name, alert in self._ahead.items()},
         )
 
-    def _hour_ahead(self, forecast: Forecast | NoForecast, hour: datetime) -> None:
+    def _add_hour_ahead(self, forecast: Forecast | NoForecast, hour: datetime) -> None:
         at = hour + AHEAD
-        said = {"persistence": self._met.get(hour)}
-        said |= {name: met.get(at) for name, met in self._brought.items()}
-        said |= self._by_forecast(forecast, at)
+        warnings = {"persistence": self._met.get(hour)}
+        warnings |= {name: met.get(at) for name, met in self._met_by_others.items()}
+        warnings |= self._by_forecast(forecast, at)
         truth = self._met.get(at)
-        if truth is None or None in said.values():
+        if truth is None or None in warnings.values():
             return
-        for name, yes in said.items():
+        for name, yes in warnings.items():
             self._ahead[name].add(bool(yes), truth, hour)
 
     def _by_forecast(self, forecast: Forecast | NoForecast, at: datetime) -> dict[str, bool | None]:
@@ -166,64 +164,67 @@ class AlertScorer:
             name: TargetForecast(t.unit, t.values[row], t.levels, t.quantiles[row])
             for name, t in forecast.targets.items()
         }
-        one = target_of(replace(forecast, targets=targets), self.rule.quantity)
-        if one is None:
+        target = target_of(replace(forecast, targets=targets), self.rule.quantity)
+        if target is None:
             return unknown
-        chance = float(one.probability(self.rule.operator, self.rule.threshold)[0])
+        chance = float(target.probability(self.rule.operator, self.rule.threshold)[0])
         return {
             "chance": chance >= self.rule.probability,
-            "point": bool(events.meets(one.values[0], self.rule.operator, self.rule.threshold)),
+            "point": bool(events.meets(target.values[0], self.rule.operator, self.rule.threshold)),
         }
 
-    def _edge(self, edge: Edge, hour: datetime) -> None:
-        if edge is Edge.RAISED:
-            self._alerts += 1
-            self._raised = hour
-        elif edge is Edge.CLEARED and self._raised is not None:
-            self._flaps += hour - self._raised <= FLAP
-            self._raised = None
-
-    def _onset(self, hour: datetime) -> None:
+    def _add_onset(self, hour: datetime) -> None:
         met = self._met.get(hour)
-        if met and self._quiet >= _QUIET_H:
-            lead = None if self._raised is None else (hour - self._raised) / _HOUR
-            self._leads.append(lead)
-        self._quiet = 0 if met else self._quiet + 1
-
-    def _happens(self, hour: datetime) -> bool | None:
-        window = (self._met.get(hour + i * _HOUR) for i in range(1, self.rule.within_h + 1))
-        return events.happened(window, self.rule.for_h)
+        if met and self._quiet_h >= _QUIET_H:
+            since = self._alert.since
+            self._leads.append(None if since is None else (hour - since) / _HOUR)
+        self._quiet_h = 0 if met else self._quiet_h + 1
 
 
 @dataclass
-class _Hours:
-    """Yes and no, hour by hour."""
+class _Alert:
+    """One alert over the hours of a replay, against what happened.
 
-    _table: Counter[tuple[bool, bool]] = field(default_factory=Counter)
-    _since: datetime | None = None
-    _alerts: int = 0
-    _flaps: int = 0
+    Attributes:
+        table: Contingency table: hours by (the alert stands, the event happens).
+        since: When the alert that stands was raised, or None.
+        alerts: Number of alerts.
+        flaps: How many of them were flaps (P4).
+    """
+
+    table: Counter[tuple[bool, bool]] = field(default_factory=Counter)
+    since: datetime | None = None
+    alerts: int = 0
+    flaps: int = 0
+
+    def begin(self, hour: datetime) -> None:
+        self.alerts += 1
+        self.since = hour
+
+    def end(self, hour: datetime) -> None:
+        if self.since is not None:
+            self.flaps += hour - self.since <= FLAP
+            self.since = None
 
     def add(self, yes: bool, truth: bool, hour: datetime) -> None:
-        self._table[yes, truth] += 1
-        if yes and self._since is None:
-            self._since = hour
-            self._alerts += 1
-        elif not yes and self._since is not None:
-            self._flaps += hour - self._since <= FLAP
-            self._since = None
+        """Take an hour in which the alert stands or not."""
+        self.table[yes, truth] += 1
+        if not yes:
+            self.end(hour)
+        elif self.since is None:
+            self.begin(hour)
 
     def score(self) -> HourScore:
-        hits, misses = self._table[True, True], self._table[False, True]
-        false = self._table[True, False]
+        hits, misses = self.table[True, True], self.table[False, True]
+        false_alarms = self.table[True, False]
         return HourScore(
-            hours=self._table.total(),
+            hours=self.table.total(),
             event_hours=hits + misses,
             pod=_ratio(hits, hits + misses),
-            far=_ratio(false, hits + false),
-            csi=_ratio(hits, hits + misses + false),
-            alerts=self._alerts,
-            flaps=self._flaps,
+            far=_ratio(false_alarms, hits + false_alarms),
+            csi=_ratio(hits, hits + misses + false_alarms),
+            alerts=self.alerts,
+            flaps=self.flaps,
         )
 
 
