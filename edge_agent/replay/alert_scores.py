@@ -95,8 +95,8 @@ class AlertScorer:
     _met: dict[datetime, bool | None] = field(init=False)
     _met_by_others: dict[str, dict[datetime, bool | None]] = field(init=False)
     _hours: int = field(init=False, default=0)
-    _alert: _Alert = field(init=False)
-    _ahead: dict[str, _Alert] = field(init=False)
+    _alert: _ScoredAlert = field(init=False)
+    _ahead: dict[str, _ScoredAlert] = field(init=False)
     _quiet_h: int = field(init=False, default=_QUIET_H)
     _leads: list[float | None] = field(init=False, default_factory=list)
 
@@ -104,9 +104,9 @@ class AlertScorer:
         self._met = _meets(self.rule, self.observations)
         others = self.others.items()
         self._met_by_others = {name: _meets(self.rule, frame) for name, frame in others}
-        self._alert = _Alert()
+        self._alert = _ScoredAlert()
         names = ("chance", "point", "persistence", *self.others)
-        self._ahead = {name: _Alert() for name in names}
+        self._ahead = {name: _ScoredAlert() for name in names}
 
     def add(self, decision: Decision) -> None:
         """Take one hour."""
@@ -182,7 +182,7 @@ class AlertScorer:
 
 
 @dataclass
-class _Alert:
+class _ScoredAlert:
     """One alert over the hours of a replay, against what happened.
 
     Attributes:
