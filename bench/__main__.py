@@ -1,9 +1,11 @@
-"""`make bench`: every benchmark, one after the other.
+"""`make bench`: the benchmarks, one after the other.
 
-Example: python -m bench features training
+Example: python -m bench speed alerts
 
-DATA is a Parquet file of one station's hourly observations in KMA's names. Without one, a generated
-climate takes its place where that means something, and what needs real weather is left out.
+A name is a benchmark or a group: speed (time and memory), skill (how good forecasts, alerts and the
+gate's rules are), load (what many devices cost a server). DATA is a Parquet file of one station's
+hourly observations in KMA's names. Without it a generated climate takes its place where that means
+something, and benchmarks that need real weather are left out.
 """
 
 from __future__ import annotations
@@ -15,89 +17,127 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
-WORKSPACE = str(HERE.parent / "build/bench")
+ROOT = Path(__file__).parents[1]
+WORKSPACE = str(ROOT / "build/bench")
 DATA = "DATA"
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """One program: script and arguments, what it measures, what it cannot do without."""
+class Benchmark:
+    """A benchmark that runs without further arguments.
 
-    words: tuple[str, ...]
+    Attributes:
+        module: Its module in `bench`, the group in front.
+        about: What it measures.
+        arguments: Arguments of its command line; `DATA` stands for the file of observations.
+        program: Program that must be installed.
+    """
+
+    module: str
     about: str
+    arguments: tuple[str, ...] = ()
     program: str = ""
 
     @property
-    def wants_data(self) -> bool:
-        """Whether it needs real observations."""
-        return DATA in self.words
+    def group(self) -> str:
+        """The folder of the module."""
+        return self.module.partition(".")[0]
 
 
-BENCHES = {
-    "features": Bench(("features.py",), "feature engine beside mlforecast, Polars and pandas"),
-    "training": Bench(
-        ("training.py", WORKSPACE), "trainer train, size of the models, time of a forecast"
+BENCHMARKS = {
+    "features": Benchmark("speed.features", "feature engine beside mlforecast, Polars and pandas"),
+    "training": Benchmark(
+        "speed.training", "trainer train, size of the models, time of a forecast", (WORKSPACE,)
     ),
-    "skill": Bench(("skill.py", WORKSPACE), "skill and cover at every lead; after training"),
-    "alerts": Bench(("alerts.py", WORKSPACE), "alerts of the whole cycle on unseen hours, flaps"),
-    "farms": Bench(
-        ("farms.py", "many", WORKSPACE, f"{WORKSPACE}-farms", "--farms", "100"),
+    "ingest": Benchmark(
+        "speed.ingest", "rows a second from KMA's answers to the lake", ("--stations", "1")
+    ),
+    "stations": Benchmark(
+        "speed.stations",
+        "trainer daily of 1, 3 and 10 stations x 10 years",
+        (f"{WORKSPACE}-stations",),
+    ),
+    "cycle": Benchmark("speed.cycle", "one hour's work and its parts; after `make demo`"),
+    "footprint": Benchmark(
+        "speed.footprint",
+        "size, start, memory beside two peers; after `make binary`",
+        program="mosquitto",
+    ),
+    "reload": Benchmark("speed.reload", "memory of the service over reloads; after `make demo`"),
+    "web": Benchmark("speed.web", "memory of the page, and cycles under 1,000 requests/s"),
+    "leads": Benchmark(
+        "skill.leads", "error and cover at every lead; after training", (WORKSPACE,)
+    ),
+    "alerts": Benchmark(
+        "skill.alerts", "alerts of the real cycle on unseen hours; after training", (WORKSPACE,)
+    ),
+    "drift": Benchmark("skill.drift", "false and true alarms of the drift rule", (DATA,)),
+    "canary": Benchmark("skill.canary", "the canary rules on good and bad retrains", (DATA,)),
+    "depot": Benchmark("load.depot", "1,000 agents polling nginx", ("1000", "5"), "nginx"),
+    "fleet": Benchmark(
+        "load.fleet", "10,000 devices on one broker that goes away", program="mosquitto"
+    ),
+    "farms": Benchmark(
+        "load.farms",
         "corrections of 100 farms in one run; after training",
+        (WORKSPACE, f"{WORKSPACE}-farms", "--farms", "100"),
     ),
-    "shards": Bench(("shards.py", WORKSPACE), "bytes of corrections of farms; after training"),
-    "drift": Bench(("drift.py", DATA), "false and true alarms of the drift rule"),
-    "canary": Bench(("canary.py", DATA), "the canary's trial of good and bad retrains"),
-    "seeds": Bench(("seeds.py", DATA), "the gate on pairs that differ by their seed only"),
-    "ingest": Bench(("ingest.py", "--stations", "1"), "rows a second from KMA's answers to lake"),
-    "stations": Bench(
-        ("stations.py", f"{WORKSPACE}-stations"), "trainer daily of 1, 3 and 10 stations x 10 years"
-    ),
-    "cycle": Bench(("cycle.py",), "one hour's work and where its time goes; after `make demo`"),
-    "footprint": Bench(
-        ("footprint.py",), "size, start, memory beside two peers; after `make binary`", "mosquitto"
-    ),
-    "reload": Bench(
-        ("reload.py",), "what reloads leave in the service's memory; after `make demo`"
-    ),
-    "web": Bench(("web.py",), "what the page costs: memory, and cycles under 1,000 requests/s"),
-    "depot": Bench(("depot_load.py", "1000", "5"), "1,000 agents polling nginx", "nginx"),
-    "fleet": Bench(("fleet.py",), "10,000 devices on one broker that goes away", "mosquitto"),
 }
+GROUPS = tuple(dict.fromkeys(benchmark.group for benchmark in BENCHMARKS.values()))
 
 
 def main() -> int:
-    """Run the benchmarks named on the command line, or all; the worst exit code."""
-    listed = "\n".join(f"  {name:10}{one.about}" for name, one in BENCHES.items())
+    """Run the benchmarks or groups named on the command line, or all; the worst exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description=f"{__doc__}\n{listed}",
+        description=f"{__doc__}\n{_listing()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
     parser.add_argument("--data", help="real observations")
     chosen = parser.parse_args()
-    unknown = sorted(set(chosen.names) - set(BENCHES))
+    data = str(Path(chosen.data).resolve()) if chosen.data else None
+    unknown = sorted(set(chosen.names) - set(BENCHMARKS) - set(GROUPS))
     if unknown:
-        print(f"no benchmark called {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+        print(
+            f"no benchmark called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}, "
+            f"and the groups {', '.join(GROUPS)}"
+        )
         return 64
-    return max(_run(name, chosen.data) for name in chosen.names or BENCHES)
+    return max(
+        _run(name, benchmark, data)
+        for name, benchmark in BENCHMARKS.items()
+        if not chosen.names or {name, benchmark.group} & set(chosen.names)
+    )
 
 
-def _run(name: str, data: str | None) -> int:
-    bench = BENCHES[name]
-    print(f"== {name}: {bench.about}", flush=True)
-    if bench.wants_data and not data:
+def _listing() -> str:
+    lines = []
+    for group in GROUPS:
+        lines.append(f"{group}:")
+        lines += [
+            f"  {name:10}{benchmark.about}"
+            for name, benchmark in BENCHMARKS.items()
+            if benchmark.group == group
+        ]
+    return "\n".join(lines)
+
+
+def _run(name: str, benchmark: Benchmark, data: str | None) -> int:
+    print(f"== {name}: {benchmark.about}", flush=True)
+    if DATA in benchmark.arguments and not data:
         print("left out: it needs real observations (make bench DATA=file.parquet)")
         return 0
-    if bench.program and not shutil.which(bench.program, path="/usr/sbin:/usr/bin:/usr/local/bin"):
-        print(f"left out: {bench.program} is not installed (make system)")
+    if benchmark.program and not shutil.which(
+        benchmark.program, path="/usr/sbin:/usr/bin:/usr/local/bin"
+    ):
+        print(f"left out: {benchmark.program} is not installed (make system)")
         return 0
-    script, *words = bench.words
-    words = [data if word == DATA and data else word for word in words]
+    arguments = [data or word if word == DATA else word for word in benchmark.arguments]
     if name == "training" and data:
-        words += ["--data", data]
-    return subprocess.run([sys.executable, str(HERE / script), *words], check=False).returncode
+        arguments += ["--data", data]
+    command = [sys.executable, "-m", f"bench.{benchmark.module}", *arguments]
+    return subprocess.run(command, check=False, cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Rules that apply when the configuration has none. Pure.
 
 The chances at which a rule is raised were chosen on the training years of Seoul (2013 to October
-2017, each quarter forecast by models that never saw it, 24 h ahead) by `bench/thresholds.py` on
+2017, each quarter forecast by models that never saw it, 24 h ahead) by `bench.skill.thresholds` on
 2026-11-21: the highest CSI at a POD of 0.85 for heat (at a FAR of 0.30, which no chance reaches
 together with it; 0.20 misses both by least) and frost, 0.95 for the watch and 0.50 for dryness.
 

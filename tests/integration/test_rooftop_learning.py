@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import rooftop
+from bench.skill import rooftop
 from edge_agent.contract.feature_table import REFERENCES
 from edge_agent.contract.features import FEATURES
 from edge_agent.contract.schema import TARGETS, TIME

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 LIMITS: Final = {30: 0.10, 10: 0.18}
 """By number of days, the increase from which there is an alarm: fewer days see less. On Seoul
-2017-2018 a sound model has an alarm on 1 of 100 days (`bench/drift.py`)."""
+2017-2018 a sound model has an alarm on 1 of 100 days (`bench.skill.drift`)."""
 
 _HEADLINE: Final = lead_slice(HEADLINE_LEAD)
 _SQUARED: Final = LOSSES.index("squared")

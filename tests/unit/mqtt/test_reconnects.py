@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from bench.reconnects import FACTS, Measured, draw
+from bench.load.reconnects import FACTS, Measured, draw
 
 DRAWN = Path(__file__).parents[3] / "docs" / "reconnects.svg"
 
@@ -17,7 +17,7 @@ def _measured() -> Measured:
 
 
 def test_the_drawing_is_what_pauses_and_measurement_give() -> None:
-    """Made again it is the same; after a change: `bench/fleet.py --plot docs/reconnects.svg`."""
+    """Draw it anew after a change: `python -m bench.load.fleet --plot docs/reconnects.svg`."""
     made = draw(_measured())
     assert DRAWN.read_text("utf-8") == made
     assert len(made.encode()) < 60_000

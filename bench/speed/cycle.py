@@ -1,6 +1,6 @@
 """One full cycle, observations in SQLite to alerts in the outbox: how long, and where it goes.
 
-    python bench/cycle.py [FARM] [--hours 300]
+    python -m bench.speed.cycle [FARM] [--hours 300]
 
 FARM is a device's folder with a release and observations (state/), such as the demo leaves; it is
 copied. Every cycle works another hour. Polars' fixed cost is what a cycle's calls into it would
@@ -15,14 +15,11 @@ import os
 import pstats
 import shutil
 import sqlite3
-import sys
 import tempfile
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
 
@@ -37,7 +34,7 @@ from edge_agent.observations import source_choice
 from edge_agent.settings import Config
 from edge_agent.system.clock import SystemClock
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WARM_UP = 20
 SHOWN = (
     ("run_cycle", "the cycle"),

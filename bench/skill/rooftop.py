@@ -1,6 +1,6 @@
 """A farm's own two sensors under a model of another place: forecasts, and what the device learns.
 
-    python bench/rooftop.py WORKSPACE FILE.parquet [--days N]
+    python -m bench.skill.rooftop WORKSPACE FILE.parquet [--days N]
 
 FILE holds a weather station's minutes (tm in KST, ta, hm): they go through the agent's own intake
 and become hours, as over MQTT. The newest run of WORKSPACE then forecasts every hour on temperature
@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import numpy as np
 import polars as pl
 
-from bench.alerts import newest
+from bench.skill.alerts import newest
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME
 from edge_agent.forecasting.verification import PARTS
 from edge_agent.observations.intake import Intake

@@ -1,6 +1,6 @@
 """`trainer daily` of many stations at once: time, processor time and peak memory by their number.
 
-    python bench/stations.py FOLDER [SIZE ...] [--years N]
+    python -m bench.speed.stations FOLDER [SIZE ...] [--years N]
 
 Ten years of generated climate (neighbours share their weather) are imported into one lake in
 FOLDER, which is kept for the next time; each size (1, 3 and 10 stations; up to 97) then does the
@@ -18,9 +18,6 @@ import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from typing import TYPE_CHECKING
 
 from demo.climate import generate
@@ -34,7 +31,7 @@ from trainer.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DAY = date(2024, 1, 1)
 SEED = 1
 PROGRAM = "import sys; from trainer.cli import main; sys.exit(main())"

@@ -1,6 +1,6 @@
 """Ingest throughput and memory, beside a plain requests + pandas version of the same job.
 
-    python bench/ingest.py [--stations 97] [--years 10] [--plain PYTHON]
+    python -m bench.speed.ingest [--stations 97] [--years 10] [--plain PYTHON]
 
 A stand-in for KMA runs in a process of its own and answers from memory; every station gets
 Seoul's generated rows. `--plain` names a Python that has requests, pandas and pyarrow.
@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+ROOT = Path(__file__).parents[2]
+
 LAST = date(2023, 12, 31)
 
 
@@ -165,7 +165,16 @@ def plain(python: str, url: str, stations: int, years: int, folder: str) -> dict
 
 def in_child(url: str, stations: int, years: int, folder: str) -> dict[str, float]:
     """`ingest` in a fresh process, so that its peak memory is its own."""
-    command = [sys.executable, __file__, "--child", url, str(stations), str(years), folder]
+    command = [
+        sys.executable,
+        "-m",
+        "bench.speed.ingest",
+        "--child",
+        url,
+        str(stations),
+        str(years),
+        folder,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found

@@ -1,7 +1,7 @@
 """A fleet on one real Mosquitto and one real depot: what a broker and a server carry.
 
-    python bench/fleet.py [--devices 10000] [--window 60] [--syncs 200] [--keep FILE]
-    python bench/fleet.py --plot docs/reconnects.svg
+    python -m bench.load.fleet [--devices 10000] [--window 60] [--syncs 200] [--keep FILE]
+    python -m bench.load.fleet --plot docs/reconnects.svg
 
 A real agent's hour is recorded first. Then every device connects as the agent does (MQTT 5, kept
 session, last will), says that hour under its own name, loses the broker for ten seconds and
@@ -17,7 +17,6 @@ import asyncio
 import random
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -32,23 +31,22 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from bench import reconnects  # noqa: E402 - the path is set above
-from bench.depot_load import cpu_s, nginx  # noqa: E402
-from edge_agent.contract.errors import NothingNew  # noqa: E402
-from edge_agent.mqtt.backoff import Backoff  # noqa: E402
-from edge_agent.updates.http_source import HttpLimits  # noqa: E402
-from tests.fakes import farm  # noqa: E402
-from tests.fakes.certificates import Authority  # noqa: E402
-from tests.fakes.depot import Device, Yard  # noqa: E402
-from tests.fakes.fleet import per_second  # noqa: E402
-from tests.fakes.mosquitto import Mosquitto  # noqa: E402
-from tests.fakes.subscriber import Heard, Subscriber  # noqa: E402
+from bench.load import reconnects
+from bench.load.depot import cpu_s, nginx
+from edge_agent.contract.errors import NothingNew
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.updates.http_source import HttpLimits
+from tests.fakes import farm
+from tests.fakes.certificates import Authority
+from tests.fakes.depot import Device, Yard
+from tests.fakes.fleet import per_second
+from tests.fakes.mosquitto import Mosquitto
+from tests.fakes.subscriber import Heard, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+ROOT = Path(__file__).parents[2]
 
 AWAY_S = 10.0
 HANDSHAKES = 500
@@ -339,7 +337,7 @@ def measure(devices: int, window_s: float, syncs: int, keep: Path | None) -> Non
 
 def main() -> None:
     """Measure, or draw what was measured."""
-    parser = argparse.ArgumentParser(prog="python bench/fleet.py")
+    parser = argparse.ArgumentParser(prog="python -m bench.load.fleet")
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--window", type=float, default=60.0)
     parser.add_argument("--syncs", type=int, default=200)

@@ -1,6 +1,6 @@
 """Skill of a trained run at every lead, and at a station it never saw.
 
-    python bench/skill.py WORKSPACE [--unseen FILE.parquet [--there WORKSPACE]]
+    python -m bench.skill.leads WORKSPACE [--unseen FILE.parquet [--there WORKSPACE]]
 
 Prints for each target of the newest run, on its holdout: RMSE by lead beside the best of
 persistence, climatology and damped anomaly, and the leads at which it is not below it; the cover of
@@ -15,16 +15,12 @@ beside the newest run of a workspace that trained at that station.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from typing import TYPE_CHECKING
 
 from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS, TIME

@@ -1,6 +1,6 @@
 """The canary's trial on real days: good retrains and bad ones against a stable release.
 
-    python bench/canary.py FILE.parquet [--workspace DIR]
+    python -m bench.skill.canary FILE.parquet [--workspace DIR]
 
 FILE: hourly observations of one station in KMA's names, 2013 to 2018. Stable is trained on what was
 known in June 2017. Canaries are: the retrain of half a year later; the same day's training with
@@ -22,13 +22,11 @@ from pathlib import Path
 from statistics import median, pstdev
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import msgspec
 import polars as pl
 
-from bench.drift import OFFSET_C
-from bench.training import make_workspace
+from bench.skill.drift import OFFSET_C
+from bench.speed.training import make_workspace
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.system.console import calm_threads

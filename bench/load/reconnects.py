@@ -1,7 +1,7 @@
 """How a fleet comes back to its broker, drawn: by the agent's own pauses, and as measured.
 
-The drawing is made again from `bench/reconnects.json` by `python bench/fleet.py --plot FILE`;
-equal facts give equal bytes.
+`python -m bench.load.fleet --plot FILE` draws it from `bench/load/reconnects.json`. Equal facts
+give equal bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _STYLE: Final = """
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `bench/fleet.py` saw.
+    """What `bench.load.fleet` saw.
 
     Attributes:
         devices: How many.

@@ -1,6 +1,6 @@
 """`trainer train` on six years of one station: time, size of the models, time of a forecast.
 
-    python bench/training.py WORKSPACE [--data FILE.parquet]
+    python -m bench.speed.training WORKSPACE [--data FILE.parquet]
 
 Makes WORKSPACE anew and leaves it for other benchmarks. --data: hourly observations of one station
 in KMA's names; without, six years of generated climate. Prints the wall time of the training beside
@@ -13,13 +13,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import polars as pl

@@ -1,6 +1,6 @@
 """Seventeen lag and rolling features of 90 stations x 5 years: our engine beside others.
 
-    python bench/features.py [--stations 90] [--years 5] [--rounds 7]
+    python -m bench.speed.features [--stations 90] [--years 5] [--rounds 7]
 
 Every engine starts from the tables it likes best and ends with float32 columns; all take turns in
 one process, and their numbers are compared before the clock starts. pandas and mlforecast live in
@@ -21,17 +21,16 @@ import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+import numpy as np
+import polars as pl
 
-import numpy as np  # noqa: E402 - the path is set above
-import polars as pl  # noqa: E402 - the path is set above
-
-from edge_agent.contract import rolling as rolling_windows  # noqa: E402 - the path is set above
-from edge_agent.contract.feature_table import ORIGIN_WINDOWS  # noqa: E402 - the path is set above
+from edge_agent.contract import rolling as rolling_windows
+from edge_agent.contract.feature_table import ORIGIN_WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
 
 ENVIRONMENT = ROOT / "build/bench-venv"
 PEERS = ("mlforecast==1.1.0", "pandas", "pyarrow", "polars", "numpy", "msgspec")

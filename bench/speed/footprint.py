@@ -1,6 +1,6 @@
 """Size, start, memory of the built agent beside two peers, in one run; after `make binary`.
 
-    python bench/footprint.py [FARM] [--runs 5] [--cycles 1000]
+    python -m bench.speed.footprint [FARM] [--runs 5] [--cycles 1000]
 
 FARM is a device's folder with a release and observations (state/), such as the demo leaves. It
 is copied, and its observations are moved to end at this hour. Peers get environments of their
@@ -26,8 +26,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from edge_agent.system.clock import SystemClock
 from tests.fakes.farm import ROOT as TOPIC
 from tests.fakes.farm import ServiceProcess, write_config
@@ -37,7 +35,7 @@ from tests.fakes.subscriber import Subscriber
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TREE = ROOT / "dist/edge-agent-tree/edge-agent"
 FILE = ROOT / "dist/edge-agent"
 PEERS = {
@@ -156,7 +154,7 @@ def one_more_cycle(service: ServiceProcess, desk: Subscriber) -> None:
 
 def peers(runs: int) -> None:
     """P1 and P2, each in its environment."""
-    script = ROOT / "bench/footprint_peer.py"
+    script = Path(__file__).with_name("footprint_peer.py")
     for name, packages in PEERS.items():
         python = environment(name, packages)
         size = sum(f.lstat().st_size for f in python.parents[1].rglob("*") if f.is_file())

@@ -1,6 +1,6 @@
 """What reloads of the configuration leave in the service's memory.
 
-    python bench/reload.py [FARM] [--reloads 40]
+    python -m bench.speed.reload [FARM] [--reloads 40]
 
 FARM is a device's folder with a release and observations (state/), such as the demo leaves. It
 is copied, and its observations are moved to end at this hour.
@@ -11,21 +11,19 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from bench.load.fleet import rss_mb
+from bench.speed.footprint import bring_up_to_now
+from tests.fakes.farm import ServiceProcess, write_config
 
-from bench.fleet import rss_mb  # noqa: E402 - the path is set above
-from bench.footprint import bring_up_to_now  # noqa: E402
-from tests.fakes.farm import ServiceProcess, write_config  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
     """Print the service's memory after the start and after every fifth reload."""
-    parser = argparse.ArgumentParser(prog="python bench/reload.py")
+    parser = argparse.ArgumentParser(prog="python -m bench.speed.reload")
     parser.add_argument("farm", type=Path, nargs="?", default=ROOT / "demo-output/farm")
     parser.add_argument("--reloads", type=int, default=40)
     wanted = parser.parse_args()

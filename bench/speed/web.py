@@ -1,6 +1,6 @@
 """What the page, the interface and metrics cost the agent.
 
-    python bench/web.py [SECONDS] [REQUESTS A SECOND]
+    python -m bench.speed.web [SECONDS] [REQUESTS A SECOND]
 
 Memory: of a process that has worked a day of hours, before the server is loaded and after the page,
 every address and every export were asked for twenty times. Time: of a cycle, in turns without and
@@ -16,8 +16,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from edge_agent.core.runtime import DATABASE
 from edge_agent.system.clock import SystemClock

@@ -1,6 +1,6 @@
 """Alerts of the real cycle on hours that no model saw, beside bare thresholds.
 
-    python bench/alerts.py WORKSPACE
+    python -m bench.skill.alerts WORKSPACE
 
 Replays the holdout of WORKSPACE's newest run: the built-in rules on the whole cycle of a device,
 what it learns by itself included. Beside it, on the same hours 24 h ahead: bare thresholds on the
@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import polars as pl
 

@@ -1,6 +1,6 @@
 """Probability from which each built-in rule warns, chosen on the training part alone.
 
-    python bench/thresholds.py WORKSPACE [--test]
+    python -m bench.skill.thresholds WORKSPACE [--test]
 
 The training part of WORKSPACE (what lies before the holdout) is cut into four. Each quarter is
 forecast by models, normals and residual tables fitted on the other three, a week apart. On those
@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from edge_agent.contract import residuals
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME

@@ -1,6 +1,6 @@
 """How often the drift rule speaks up on real weather: without a fault, and with one.
 
-    python bench/drift.py FILE.parquet [--workspace DIR]
+    python -m bench.skill.drift FILE.parquet [--workspace DIR]
 
 FILE: hourly observations of one station in KMA's names, six years or so. A model is trained on the
 first three quarters as `trainer train` would on that day and judged by the gate's evidence of that
@@ -12,18 +12,15 @@ is there is used again.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import numpy as np
 import polars as pl
 
-from bench.training import make_workspace
+from bench.speed.training import make_workspace
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from edge_agent.system.console import calm_threads
 from trainer.evaluation import daily_sums, run_folder

@@ -1,6 +1,6 @@
 """Many agents polling one depot behind a real nginx: requests/s, latency, CPU, bytes.
 
-    python bench/depot_load.py [AGENTS] [POLLS]
+    python -m bench.load.depot [AGENTS] [POLLS]
 
 Each agent connects, asks for the next root and the timestamp as an agent does when nothing changed,
 and hangs up. Client and server share this machine, so the figures are a lower bound for nginx.
@@ -19,13 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tests.fakes.depot import Yard  # noqa: E402 - the path is set above
+from tests.fakes.depot import Yard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
 
 CONF = (ROOT / "deploy/nginx.conf").read_text("utf-8")
 NAMES = ("metadata/2.root.json", "metadata/timestamp.json")
