@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.messages import payloads
+from edge_agent.messages.json_schemas import json_schema
+from edge_agent.messages.payloads import SCHEMAS
 from edge_agent.mqtt import commands
 
 FOLDER = Path(__file__).parent
@@ -12,7 +13,7 @@ FOLDER = Path(__file__).parent
 
 def schemas() -> dict[str, bytes]:
     """File name -> content, for everything that is said and asked."""
-    said = {kind: payloads.json_schema(kind) for kind in payloads.SCHEMAS}
+    said = {kind: json_schema(kind) for kind in SCHEMAS}
     asked = {kind: commands.json_schema(kind) for kind in commands.FORMS}
     return {f"{kind}.schema.json": content for kind, content in (said | asked).items()}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
-from edge_agent.alerts.quiet_hours import quiet, tell
+from edge_agent.alerts.quiet_hours import edge_to_send, quiet
 from edge_agent.alerts.state_machine import Edge, Latch, Level, step
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class RuleDecision:
     lasted: timedelta
 
 
-def judge(inputs: DecisionInputs) -> RuleDecision:
+def evaluate_rule(inputs: DecisionInputs) -> RuleDecision:
     """Decide by evidence, state machine and quiet hours, in this order."""
     rule, now, zone = inputs.rule, inputs.now, ZoneInfo(inputs.zone)
     evidence = (
@@ -77,8 +77,8 @@ def judge(inputs: DecisionInputs) -> RuleDecision:
     )
     after, edge = step(rule, inputs.latch, evidence, now, daily_cap=inputs.daily_cap, zone=zone)
     wait = quiet(inputs.quiet_hours, rule, now, zone, inputs.clock)
-    latch, notified = tell(inputs.latch, after, edge, evidence, wait=wait)
-    return RuleDecision(evidence, latch, notified, _lasted(latch))
+    latch, to_send = edge_to_send(inputs.latch, after, edge, evidence, wait=wait)
+    return RuleDecision(evidence, latch, to_send, _lasted(latch))
 
 
 def _lasted(latch: Latch) -> timedelta:

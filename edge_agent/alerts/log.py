@@ -84,17 +84,10 @@ class AlertLog:
 
     def newest(self, count: int) -> list[LoggedEdge]:
         """The last `count` edges, oldest first."""
-        with storage_errors(self._db):
-            rows = self._db.execute(
-                "SELECT at, rule, edge, text, id FROM alert_log ORDER BY seq DESC LIMIT ?",
-                (count,),
-            ).fetchall()
-        return [
-            LoggedEdge(datetime.fromtimestamp(at, UTC), *fields) for at, *fields in reversed(rows)
-        ]
+        return [edge for _, edge in reversed(self.before(None, count))]
 
     def before(self, number: int | None, most: int) -> list[tuple[int, LoggedEdge]]:
-        """The newest `most` edges with a smaller number than that, newest first."""
+        """The newest `most` edges with a number below `number`, newest first."""
         with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT seq, at, rule, edge, text, id FROM alert_log "

@@ -45,7 +45,7 @@ def quiet(hours: QuietHours, rule: Rule, now: datetime, zone: tzinfo, clock: Clo
     return start <= local < end if start < end else local >= start or local < end
 
 
-def tell(
+def edge_to_send(
     before: Latch, after: Latch, edge: Edge | None, evidence: Evidence, *, wait: bool
 ) -> tuple[Latch, Edge | None]:
     """The edge to send after a step, and the latch to store (H3).

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.alerts import decision_record, default_rules
 from edge_agent.alerts import messages as alert_messages
-from edge_agent.alerts.evaluation import DecisionInputs, judge
+from edge_agent.alerts.evaluation import DecisionInputs, evaluate_rule
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.forecasting import verification
@@ -108,7 +108,7 @@ def evaluate(
             forecast=forecast if isinstance(forecast, Forecast) and not rule.now else None,
             readings=tuple(context.readings(rule, message_context.now)) if rule.now else (),
         )
-        verdict = judge(case)
+        verdict = evaluate_rule(case)
         rule_context = (
             _of_sensors(message_context, rule, verdict.evidence) if rule.now else message_context
         )

@@ -5,11 +5,9 @@ Times are UTC with Z. `id` is stable over resends. null = not known; a key is ne
 
 from __future__ import annotations
 
-import inspect
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
-import msgspec
 from msgspec import Meta, Struct
 
 from edge_agent.contract.clock_state import ClockState
@@ -298,38 +296,3 @@ def fill(struct: type[S], *facts: Mapping[str, object]) -> S:
 def schema_name(kind: str) -> str:
     """Value of `schema` in messages of `kind`."""
     return f"farm-edge/{kind}/1"
-
-
-def definitions(
-    *structs: type[Struct], ref_template: str = "#/$defs/{name}"
-) -> dict[str, dict[str, Any]]:
-    """JSON Schema of the structs and of those they hold, by name.
-
-    Args:
-        structs: Their docstrings become descriptions.
-        ref_template: How one schema names another.
-    """
-    _, schemas = msgspec.json.schema_components(structs, ref_template=ref_template)
-    for schema in schemas.values():
-        # Python 3.13 takes the indentation off docstrings, older ones leave it on.
-        if "description" in schema:
-            schema["description"] = inspect.cleandoc(schema["description"])
-    return schemas
-
-
-def json_schema(kind: str) -> bytes:
-    """JSON Schema (draft 2020-12) of one kind of message, as docs/mqtt/<kind>.schema.json has it.
-
-    Raises:
-        KeyError: There is no such kind.
-    """
-    struct = SCHEMAS[kind]
-    schemas = definitions(struct)
-    whole = schemas.pop(struct.__name__)
-    whole["properties"]["schema"] = {"const": schema_name(kind)}
-    whole |= {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": schema_name(kind),
-        "$defs": schemas,
-    }
-    return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import msgspec
 
 from edge_agent.contract.errors import BadData, FarmError
+from edge_agent.messages.json_schemas import definitions
 from edge_agent.messages.message import Kind, Message
-from edge_agent.messages.payloads import definitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.agronomy.derived import target_of
 from edge_agent.alerts import decision_record
-from edge_agent.alerts.evaluation import judge
+from edge_agent.alerts.evaluation import evaluate_rule
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.forecast import P10, P90
 from edge_agent.messages.status import rounded
@@ -60,7 +60,7 @@ def explain(kept: RecordedAlert) -> Explanation:
     if kept.inputs is None:
         raise BadData(f"{event.id}: nothing was worked out: {event.reason}")
     case = decision_record.from_bytes(kept.inputs)
-    verdict = judge(case)
+    verdict = evaluate_rule(case)
     evidence = verdict.evidence
     lasted = int(verdict.lasted.total_seconds()) if event.event_type == "cleared" else None
     again = {

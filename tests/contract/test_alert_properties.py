@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.alerts.evidence import Evidence, from_forecast
-from edge_agent.alerts.quiet_hours import quiet, tell
+from edge_agent.alerts.quiet_hours import edge_to_send, quiet
 from edge_agent.alerts.state_machine import Edge, Latch, Level, step
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Source
@@ -127,7 +127,7 @@ def test_what_is_told_never_skips_a_state(
     for (item, seconds), wait in zip(steps, waits, strict=False):
         now += timedelta(seconds=seconds)
         after, edge = step(rule, latch, item, now, daily_cap=24, zone=UTC)
-        latch, said = tell(latch, after, edge, item, wait=wait)
+        latch, said = edge_to_send(latch, after, edge, item, wait=wait)
         assert said is None or not wait
         if said is Edge.RAISED:
             assert told is Level.CLEAR

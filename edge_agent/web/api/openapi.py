@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent import __version__
-from edge_agent.messages.payloads import definitions
+from edge_agent.messages.json_schemas import definitions
 from edge_agent.mqtt.commands import Request
 from edge_agent.web.api import schemas as api_schemas
 from edge_agent.web.api.routes import COMMANDS, JSON, ROUTES

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from edge_agent.alerts import decision_record
-from edge_agent.alerts.evaluation import DecisionInputs, judge
+from edge_agent.alerts.evaluation import DecisionInputs, evaluate_rule
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch, Level
 from edge_agent.contract import schema
@@ -41,8 +41,10 @@ def case(quantity: str = schema.AIR_TEMPERATURE, **keys: object) -> DecisionInpu
 def test_the_same_verdict_from_kept_inputs(quantity: str) -> None:
     """To the last bit, for plain and for derived quantities."""
     one = case(quantity)
-    assert judge(one).evidence.probability is not None
-    assert judge(decision_record.from_bytes(decision_record.to_bytes(one))) == judge(one)
+    assert evaluate_rule(one).evidence.probability is not None
+    assert evaluate_rule(
+        decision_record.from_bytes(decision_record.to_bytes(one))
+    ) == evaluate_rule(one)
 
 
 def test_only_what_the_rule_looks_at_is_kept() -> None:

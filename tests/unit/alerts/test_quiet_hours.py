@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from edge_agent.alerts.evaluation import DecisionInputs, RuleDecision, judge
+from edge_agent.alerts.evaluation import DecisionInputs, RuleDecision, evaluate_rule
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.quiet_hours import quiet
 from edge_agent.alerts.state_machine import Edge, Latch, Level
@@ -41,7 +41,7 @@ def walk(one: Rule, *values: float | None, hours: QuietHours = NIGHT) -> list[Ru
     latch, found = Latch(rule="hot"), []
     for step, value in enumerate(values):
         now = EVENING + step * HOUR
-        verdict = judge(
+        verdict = evaluate_rule(
             DecisionInputs(
                 rule=one,
                 latch=latch,
