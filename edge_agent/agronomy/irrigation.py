@@ -1,16 +1,15 @@
-"""Watering advice: how much, when, and why; or the reason why there is none. Pure.
+"""Watering advice: how much and when, or the reason why there is none. Pure.
 
-W1  Depletion follows FAO-56 over the hours observed: demand of the crop takes away, rain
-gives. It starts at field capacity. A soil moisture reading replaces it.
-W2  Water given is not measured. Where no soil moisture is read, each time the readily
-available water is used up it is taken as refilled, as advised.
-W3  Need is what is missing at the end of the next 24 hours, when that is more than what is
-readily available; else nothing is needed. Rain that is likely then, by KMA's forecast, is
-taken off; under a roof it is not. Without that forecast the advice says so.
-W4  Best hours: the first three in a row in which it neither freezes nor is rain likely (then or
-in the six hours that follow), it is not hotter than 28 C and the sun is below 30 degrees.
-W5  Refused when the newest observation is older than the limit, when a quarter of the hours
-behind it is missing, or without a forecast. Normals are no forecast.
+W1  Depletion follows FAO-56 over the hours observed: the crop uses water, rain adds it. It starts
+    at field capacity. A soil moisture reading replaces it.
+W2  Nobody measures the water that is given. Without a soil moisture reading the soil counts as
+    refilled, as advised, each time the readily available water is used up.
+W3  The need is what is missing at the end of the next 24 hours, if that is more than what is
+    readily available; else nothing is needed. Likely rain, by KMA's forecast, is taken off, except
+    under a roof. Without that forecast the advice says so.
+W4  The best hours are those of `watering_hours`.
+W5  There is no advice when the newest observation is older than the limit, when a quarter of the
+    hours before it is missing, or without a forecast. Normals are no forecast.
 """
 
 from __future__ import annotations
@@ -22,29 +21,22 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 import polars as pl
 
-from edge_agent.agronomy import crops, radiation, water_balance
+from edge_agent.agronomy import crops, water_balance
 from edge_agent.agronomy.demand import hourly_et0
+from edge_agent.agronomy.watering_hours import DURATION, MIN_KNOWN, best_hours, rain_ahead
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from edge_agent.agronomy.psychrometrics import Array
+    from edge_agent.agronomy.watering_hours import Shower
     from edge_agent.contract.schema import Site
 
 HISTORY_DAYS: Final = 14
-MIN_KNOWN: Final = 0.75
-HOT_C: Final = 28.0
-FREEZING_C: Final = 2.0
-FREEZING_CHANCE: Final = 0.2
-HIGH_SUN_DEG: Final = 30.0
-LIKELY_RAIN_PCT: Final = 60.0
-"""KMA's forecasters call an hour rainy from here on."""
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = 24
-_RUN: Final = 3
-_AFTER: Final = 6
 
 
 class Field(Protocol):
@@ -80,19 +72,6 @@ class Field(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Shower:
-    """What KMA says of rain in one hour; None = not said."""
-
-    chance_pct: float | None
-    amount_mm: float | None
-
-    @property
-    def likely(self) -> bool:
-        """Whether it is to be reckoned with."""
-        return self.chance_pct is not None and self.chance_pct >= LIKELY_RAIN_PCT
-
-
-@dataclass(frozen=True, slots=True)
 class Advice:
     """What to do with water.
 
@@ -102,9 +81,9 @@ class Advice:
         start: First hour of the best ones, None when nothing is needed or no hour is good.
         end: End of the best hours.
         depletion_mm: Missing in the root zone now.
-        readily_mm: What may be missing without harm.
+        readily_mm: What may be missing without stress.
         demand_mm: Use of the crop in the next 24 hours.
-        measured: Whether a soil moisture reading stands behind it.
+        measured: Whether depletion is from a soil moisture reading.
         rain_mm: Likely rain of the next 24 hours, 0 under a roof; None = not known.
     """
 
@@ -126,99 +105,137 @@ class NoAdvice:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class FieldConditions:
+    """What is known about the weather and the soil of a field.
+
+    Attributes:
+        site: Where it is.
+        observations: Checked hourly grid of the last `HISTORY_DAYS` days.
+        forecast: Of temperature and humidity.
+        showers: Forecast of rain by hour; hours that are not known are left out.
+        soil_moisture_pct: Volumetric water content of the root zone now; None = not measured.
+    """
+
+    site: Site
+    observations: pl.DataFrame
+    forecast: Forecast | NoForecast
+    showers: Mapping[datetime, Shower]
+    soil_moisture_pct: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _RootZone:
+    """Root zone of the field, and what its crop uses.
+
+    Attributes:
+        soil: Of the field.
+        depth_m: Depth of the roots.
+        factor: Crop coefficient of the day.
+        demand_mm: Use of the crop in the next 24 hours.
+        fraction: Share of the available water that can be used without stress.
+    """
+
+    soil: water_balance.Soil
+    depth_m: float
+    factor: float
+    demand_mm: float
+    fraction: float
+
+    @property
+    def total_mm(self) -> float:
+        return water_balance.total_available_mm(self.soil, self.depth_m)
+
+    @property
+    def readily_mm(self) -> float:
+        return self.fraction * self.total_mm
+
+    def after(self, depletion_mm: float, demand_mm: float, rain_mm: float) -> float:
+        """Depletion after a period with this demand and rain."""
+        return water_balance.step(
+            depletion_mm,
+            total_mm=self.total_mm,
+            fraction=self.fraction,
+            demand_mm=demand_mm,
+            rain_mm=rain_mm,
+        )
+
+
 def advise(
-    settings: Field,
-    observations: pl.DataFrame,
-    forecast: Forecast | NoForecast,
-    site: Site,
-    now: datetime,
-    *,
-    max_age: timedelta,
-    soil_moisture_pct: float | None,
-    showers: Mapping[datetime, Shower],
+    field: Field, conditions: FieldConditions, now: datetime, max_age: timedelta
 ) -> Advice | NoAdvice:
     """Advice for the next 24 hours.
 
     Args:
-        settings: The field and its crop.
-        observations: Checked hourly grid of the last `HISTORY_DAYS` days, ends at or before `now`.
-        forecast: Of temperature and humidity.
-        site: Where.
+        field: The field and its crop.
+        conditions: Observations end at or before `now`.
         now: Time of the decision, UTC.
-        max_age: Oldest newest observation to rest on.
-        soil_moisture_pct: Volumetric water content of the root zone now; None = not measured.
-        showers: What is forecast of rain, by hour; those not known are left out.
+        max_age: Largest age of the newest observation.
     """
-    known = observations.filter(
-        pl.col(AIR_TEMPERATURE).is_not_null() & pl.col(RELATIVE_HUMIDITY).is_not_null()
-    )
-    refusal = _refusal(known, observations.height, forecast, now, max_age)
-    if not settings.covered and soil_moisture_pct is None and not refusal:
-        seen = observations.height - observations[RAIN].null_count()
-        if seen < MIN_KNOWN * observations.height:
-            refusal = f"rain is known for only {seen} of the last {observations.height} hours"
+    refusal = _refusal(field, conditions, now, max_age)
+    forecast = conditions.forecast
     if refusal or isinstance(forecast, NoForecast):
         return NoAdvice(refusal)
-    crop = crops.CROPS[settings.crop]
-    planted = date.fromisoformat(settings.planted_on) if settings.planted_on else None
-    factor = crops.coefficient(crop, planted, now.date())
-    soil = water_balance.SOILS[settings.soil]
-    depth = settings.root_depth_m or crop.root_depth_m
-    total = water_balance.total_available_mm(soil, depth)
-    ahead = _ahead(forecast, now)
-    demand = float(np.nansum(hourly_et0(ahead, site))) * factor
-    fraction = water_balance.depletion_fraction(crop.depletion, demand)
-    readily = fraction * total
-    if soil_moisture_pct is None:
-        used = hourly_et0(observations, site) * factor
-        rain = observations[RAIN].fill_null(0.0).to_numpy() * (not settings.covered)
-        depletion = _depletion(_filled(used), rain, total, fraction)
-    else:
-        missing = soil.field_capacity - soil_moisture_pct / 100.0
-        depletion = min(max(1000.0 * missing * depth, 0.0), total)
-    rain_ahead = 0.0 if settings.covered else _rain(showers, now)
-    later = water_balance.step(
-        depletion,
-        total_mm=total,
-        fraction=fraction,
-        demand_mm=demand,
-        rain_mm=rain_ahead or 0.0,
-    )
-    need = later / settings.efficiency if later > readily else 0.0
-    wet = set() if settings.covered else {at for at, one in showers.items() if one.likely}
-    start = _best(forecast, site, now, wet) if need else None
+    zone = _root_zone(field, forecast, conditions.site, now)
+    depletion = _depletion(zone, conditions, covered=field.covered)
+    rain = 0.0 if field.covered else rain_ahead(conditions.showers, now)
+    later = zone.after(depletion, zone.demand_mm, rain or 0.0)
+    need = later / field.efficiency if later > zone.readily_mm else 0.0
+    showers = {} if field.covered else conditions.showers
+    start = best_hours(forecast, conditions.site, now, showers) if need else None
     return Advice(
         need_mm=need,
-        volume_l=need * settings.area_m2 if settings.area_m2 else None,
+        volume_l=need * field.area_m2 if field.area_m2 else None,
         start=start,
-        end=start + _RUN * _HOUR if start else None,
+        end=start + DURATION if start else None,
         depletion_mm=depletion,
-        readily_mm=readily,
-        demand_mm=demand,
-        measured=soil_moisture_pct is not None,
-        rain_mm=rain_ahead,
+        readily_mm=zone.readily_mm,
+        demand_mm=zone.demand_mm,
+        measured=conditions.soil_moisture_pct is not None,
+        rain_mm=rain,
     )
 
 
-def _refusal(
-    known: pl.DataFrame,
-    hours: int,
-    forecast: Forecast | NoForecast,
-    now: datetime,
-    max_age: timedelta,
-) -> str:
+def _refusal(field: Field, conditions: FieldConditions, now: datetime, max_age: timedelta) -> str:
+    """Why there is no advice (W5); empty where there may be one."""
+    forecast = conditions.forecast
     if isinstance(forecast, NoForecast):
         return forecast.reason
     if forecast.source is Source.CLIMATOLOGY:
         return "there is no forecast, only normals"
-    if known.height == 0:
+    needs_rain = not field.covered and conditions.soil_moisture_pct is None
+    return _refused_by(conditions.observations, now, max_age, needs_rain=needs_rain)
+
+
+def _refused_by(
+    observations: pl.DataFrame, now: datetime, max_age: timedelta, *, needs_rain: bool
+) -> str:
+    complete = observations.drop_nulls([AIR_TEMPERATURE, RELATIVE_HUMIDITY])
+    if complete.height == 0:
         return "there is no observation"
-    age = now - known[TIME][-1]
+    age, hours = now - complete[TIME][-1], observations.height
     if age > max_age:
         return f"the newest observation is {age / _HOUR:.0f} h old, more than {max_age / _HOUR:g} h"
-    if known.height < MIN_KNOWN * hours:
-        return f"of the last {hours} hours only {known.height} were observed"
+    if complete.height < MIN_KNOWN * hours:
+        return f"of the last {hours} hours only {complete.height} were observed"
+    rain = hours - observations[RAIN].null_count()
+    if needs_rain and rain < MIN_KNOWN * hours:
+        return f"rain is known for only {rain} of the last {hours} hours"
     return ""
+
+
+def _root_zone(field: Field, forecast: Forecast, site: Site, now: datetime) -> _RootZone:
+    crop = crops.CROPS[field.crop]
+    planted = date.fromisoformat(field.planted_on) if field.planted_on else None
+    factor = crops.coefficient(crop, planted, now.date())
+    demand = float(np.nansum(hourly_et0(_ahead(forecast, now), site))) * factor
+    return _RootZone(
+        soil=water_balance.SOILS[field.soil],
+        depth_m=field.root_depth_m or crop.root_depth_m,
+        factor=factor,
+        demand_mm=demand,
+        fraction=water_balance.depletion_fraction(crop.depletion, demand),
+    )
 
 
 def _ahead(forecast: Forecast, now: datetime) -> pl.DataFrame:
@@ -244,50 +261,16 @@ def _filled(used: Array) -> Array:
     return filled
 
 
-def _depletion(used: Array, rain: Array, total: float, fraction: float) -> float:
-    missing = 0.0
+def _depletion(zone: _RootZone, conditions: FieldConditions, *, covered: bool) -> float:
+    """Water missing now: by the soil moisture reading, else by the balance of the hours (W1)."""
+    if conditions.soil_moisture_pct is not None:
+        missing = zone.soil.field_capacity - conditions.soil_moisture_pct / 100.0
+        return min(max(1000.0 * missing * zone.depth_m, 0.0), zone.total_mm)
+    used = _filled(hourly_et0(conditions.observations, conditions.site) * zone.factor)
+    rain = conditions.observations[RAIN].fill_null(0.0).to_numpy() * (not covered)
+    depletion = 0.0
     for demand, fallen in zip(used, rain, strict=True):
-        missing = water_balance.step(
-            missing,
-            total_mm=total,
-            fraction=fraction,
-            demand_mm=max(float(demand), 0.0),
-            rain_mm=float(fallen),
-        )
-        if missing > fraction * total:
-            missing = 0.0  # W2
-    return missing
-
-
-def _rain(showers: Mapping[datetime, Shower], now: datetime) -> float | None:
-    """Likely rain of the next 24 hours; None where a quarter of them or more is not known."""
-    day = [one for at, one in showers.items() if now < at <= now + _DAY * _HOUR]
-    if sum(one.chance_pct is not None for one in day) <= MIN_KNOWN * _DAY:
-        return None
-    return sum(one.amount_mm or 0.0 for one in day if one.likely)
-
-
-def _best(
-    forecast: Forecast, site: Site, now: datetime, wet: Collection[datetime]
-) -> datetime | None:
-    target = forecast.targets[AIR_TEMPERATURE]
-    freezing = target.probability("<=", FREEZING_C) >= FREEZING_CHANCE
-    rows = [i for i, at in enumerate(forecast.valid_at) if at > now][:_DAY]
-    good = []
-    for i in rows:
-        # An hour of rain is named by its start or by its end: neither is dry for certain.
-        soon = (forecast.valid_at[i] - _HOUR, *forecast.valid_at[i : i + _AFTER + 1])
-        harm = bool(freezing[i : i + _AFTER + 1].any()) or bool(target.values[i] > HOT_C)
-        harm = harm or any(at in wet for at in soon)
-        good.append(not harm and _sun_deg(forecast.valid_at[i] - _HOUR / 2, site) < HIGH_SUN_DEG)
-    for first in range(len(rows) - _RUN + 1):
-        if all(good[first : first + _RUN]):
-            return forecast.valid_at[rows[first]] - _HOUR
-    return None
-
-
-def _sun_deg(at: datetime, site: Site) -> float:
-    day = at.timetuple().tm_yday
-    return float(
-        radiation.elevation_deg(site.latitude, site.longitude, day, at.hour + at.minute / 60)
-    )
+        depletion = zone.after(depletion, max(float(demand), 0.0), float(fallen))
+        if depletion > zone.readily_mm:
+            depletion = 0.0  # W2
+    return depletion

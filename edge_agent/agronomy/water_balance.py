@@ -54,7 +54,6 @@ def step(
     fraction: float,
     demand_mm: float,
     rain_mm: float,
-    irrigation_mm: float = 0.0,
 ) -> float:
     """Depletion at the end of a period (equation 85); what the soil cannot hold drains away.
 
@@ -64,7 +63,6 @@ def step(
         fraction: Share that can be used without stress.
         demand_mm: Crop evapotranspiration without stress over the period.
         rain_mm: Rain that reaches the soil.
-        irrigation_mm: Water given.
     """
     used = stress(depletion_mm, total_mm, fraction) * demand_mm
-    return min(max(depletion_mm - rain_mm - irrigation_mm + used, 0.0), total_mm)
+    return min(max(depletion_mm - rain_mm + used, 0.0), total_mm)

@@ -30,7 +30,7 @@ PREDICTION_TOLERANCE: Final = 1e-3
 """Largest accepted difference of a prediction, in the target's unit."""
 
 
-class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GoldenWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One stretch of weather and what must come out.
 
     Attributes:
@@ -54,12 +54,12 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     predictions: dict[str, tuple[float, ...]]
 
 
-class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GoldenFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All windows of a release."""
 
     schema: str
     leads: tuple[int, ...]
-    windows: tuple[Window, ...]
+    windows: tuple[GoldenWindow, ...]
 
 
 def build(
@@ -81,7 +81,7 @@ def build(
     for place, frame in frames:
         matrix = _matrix(place, frame, leads)
         windows.append(
-            Window(
+            GoldenWindow(
                 latitude=place.site.latitude,
                 longitude=place.site.longitude,
                 elevation_m=place.site.elevation_m,
@@ -101,7 +101,7 @@ def build(
                 },
             )
         )
-    document = Golden(schema=FORMAT, leads=leads, windows=tuple(windows))
+    document = GoldenFile(schema=FORMAT, leads=leads, windows=tuple(windows))
     return msgspec.json.encode(document, order="deterministic")
 
 
@@ -152,9 +152,9 @@ def with_predictions(
     )
 
 
-def _decode(content: bytes) -> Golden:
+def _decode(content: bytes) -> GoldenFile:
     try:
-        golden = msgspec.json.decode(content, type=Golden)
+        golden = msgspec.json.decode(content, type=GoldenFile)
     except (msgspec.DecodeError, msgspec.ValidationError) as fault:
         raise BadData(f"golden windows: {fault}") from fault
     if golden.schema != FORMAT:
@@ -162,13 +162,13 @@ def _decode(content: bytes) -> Golden:
     return golden
 
 
-def _expected(window: Window) -> np.ndarray:
+def _expected(window: GoldenWindow) -> np.ndarray:
     return np.array(window.features, dtype=np.float32)
 
 
 def _replay_window(
     where: str,
-    window: Window,
+    window: GoldenWindow,
     leads: tuple[int, ...],
     predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]],
 ) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from edge_agent.agronomy import irrigation
-from edge_agent.agronomy.irrigation import Shower
+from edge_agent.agronomy.watering_hours import Shower
 from edge_agent.alerts import messages as alert_messages
 from edge_agent.alerts.state_machine import Edge, Latch, Level, retire
 from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, VALID
@@ -225,16 +225,15 @@ def _advice(
     config = context.config
     if not config.irrigation.crop:
         return None
-    return irrigation.advise(
-        config.irrigation,
-        context.weather.checked(now, 24 * irrigation.HISTORY_DAYS),
-        forecast,
-        site_of(config.device),
-        now,
-        max_age=timedelta(hours=config.limits.advice_max_age_h),
-        soil_moisture_pct=context.soil_moisture(now),
+    conditions = irrigation.FieldConditions(
+        site=site_of(config.device),
+        observations=context.weather.checked(now, 24 * irrigation.HISTORY_DAYS),
+        forecast=forecast,
         showers=_showers(context.store, now),
+        soil_moisture_pct=context.soil_moisture(now),
     )
+    max_age = timedelta(hours=config.limits.advice_max_age_h)
+    return irrigation.advise(config.irrigation, conditions, now, max_age)
 
 
 def _showers(store: Store, now: datetime) -> dict[datetime, Shower]:

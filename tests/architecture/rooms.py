@@ -147,7 +147,6 @@ CONTRACT_WITHOUT: Final = frozenset(
 PENDING_CLASSES: Final = frozenset(
     [
         "Depot",
-        "Window",
         "Collected",
         "Fitted",
         "Job",

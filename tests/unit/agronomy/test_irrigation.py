@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from edge_agent.agronomy import crops, irrigation
+from edge_agent.agronomy import crops, irrigation, water_balance
 from edge_agent.agronomy.demand import hourly_et0
-from edge_agent.agronomy.irrigation import Advice, NoAdvice, Shower
+from edge_agent.agronomy.irrigation import Advice, FieldConditions, NoAdvice
+from edge_agent.agronomy.watering_hours import Shower
 from edge_agent.contract.forecast import NoForecast, Source
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TIME, TIME_DTYPE, Site
@@ -66,16 +67,14 @@ def advise(
     settings = msgspec.convert(
         {"crop": "tomato", "area_m2": 1000.0, "efficiency": 1.0} | keys, Irrigation
     )
-    return irrigation.advise(
-        settings,
-        weather() if frame is None else frame,
-        ahead() if said is None else said,
-        SITE,
-        now,
-        max_age=timedelta(hours=6),
-        soil_moisture_pct=moisture,
+    conditions = FieldConditions(
+        site=SITE,
+        observations=weather() if frame is None else frame,
+        forecast=ahead() if said is None else said,
         showers=showers or {},
+        soil_moisture_pct=moisture,
     )
+    return irrigation.advise(settings, conditions, now, timedelta(hours=6))
 
 
 def given(made: Advice | NoAdvice) -> Advice:
@@ -238,6 +237,11 @@ def test_crop_coefficient_follows_the_stages() -> None:
     found = [crops.coefficient(tomato, planted, planted + timedelta(days=d)) for d in days]
     assert found == pytest.approx([0.6, 0.6, 0.875, 1.15, 1.15, 1.15, 0.8, 0.8])
     assert crops.coefficient(tomato, None, planted) == 1.15
+
+
+def test_soils_of_the_settings_are_those_of_the_balance() -> None:
+    """Whoever adds a soil adds it to both."""
+    assert set(get_args(get_type_hints(Irrigation)["soil"])) == set(water_balance.SOILS)
 
 
 def test_every_crop_is_whole() -> None:
