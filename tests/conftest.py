@@ -2,9 +2,9 @@
 
 from hypothesis import settings
 
-from edge_agent.system.console import calm_threads
+from edge_agent.system.console import limit_threads
 
-calm_threads()
+limit_threads()
 # A slow example says how busy the machine is, and nothing about the code.
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")

@@ -29,7 +29,7 @@ from bench.skill.drift import OFFSET_C
 from bench.speed.training import make_workspace
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import AIR_TEMPERATURE
-from edge_agent.system.console import calm_threads
+from edge_agent.system.console import limit_threads
 from tests.fakes.clock import FakeClock
 from trainer.depot.roles import CANARY, STABLE
 from trainer.gate import canary
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--workspace", type=Path)
     chosen = parser.parse_args()
-    calm_threads()
+    limit_threads()
     with tempfile.TemporaryDirectory() as folder:
         root = chosen.workspace or Path(folder) / "central"
         workspace = make_workspace(root, chosen.data)

@@ -22,7 +22,7 @@ import polars as pl
 
 from bench.speed.training import make_workspace
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
-from edge_agent.system.console import calm_threads
+from edge_agent.system.console import limit_threads
 from trainer.evaluation import daily_sums, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, LOSSES, DailySums
 from trainer.evaluation.hindcast import ReleaseModels
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--workspace", type=Path)
     chosen = parser.parse_args()
-    calm_threads()
+    limit_threads()
     with tempfile.TemporaryDirectory() as folder:
         root = chosen.workspace or Path(folder) / "central"
         _replay(make_workspace(root, chosen.data))

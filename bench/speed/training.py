@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract.compression import pack
-from edge_agent.system.console import calm_threads
+from edge_agent.system.console import limit_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--data", type=Path)
     chosen = parser.parse_args()
-    calm_threads()
+    limit_threads()
     if (chosen.workspace / SETTINGS).exists():
         shutil.rmtree(chosen.workspace)
     _train(make_workspace(chosen.workspace, chosen.data))

@@ -161,7 +161,7 @@ class Worker:
     def move_to_memory(self) -> Delivery | None:
         """See `interfaces.Work`."""
         before = self._runtime
-        if self._reserve().give():
+        if self._reserve().release():
             return None
         memory = memory_fallback.into_memory(before.db)
         fresh = self._prepared(Runtime(before.config, before.state, before.clock, db=memory))

@@ -1,4 +1,4 @@
-"""The wall clock, in the one place that may read it."""
+"""The system's clocks; no other module may read the time."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ class SystemClock:
         return datetime.now(UTC)  # noqa: TID251 - this class is the Clock
 
     def monotonic(self) -> float:
-        """Seconds that never jump; time asleep counts, so a day of sleep is no jump of `now`."""
+        """Seconds that never jump; they count while the machine sleeps."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,12 +1,12 @@
-"""How far the wall clock can be believed: a small board often boots in 1970, or where it stopped.
+"""How far to trust the wall clock: a small board may start in 1970, or at its last shutdown.
 
     untrusted   earlier than a moment that has certainly passed (the floor)
-    holdover    possible, but no time service vouches for it now
+    holdover    possible, but no time service confirms it now
     trusted     set by a time service, and possible
 
-The floor is the newest of: this agent's own making, the newest time that a time service vouched
-for, and the newest signing time of a release that was installed. It only rises, and a clock that
-nobody vouches for never raises it, so a board that once woke up in 2099 is not lost.
+The floor is the newest of: `EARLIEST`, the newest time that a time service confirmed, and the
+newest signing time of an installed release. It only rises. A clock that nobody confirms never
+raises it, so a board that once started in 2099 recovers.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-MADE: Final = datetime(2026, 1, 1, tzinfo=UTC)
-"""No clock of a device that runs this code can rightly show an earlier time."""
+EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""This code was written later, so an earlier time is wrong."""
 
 _STEP: Final = timedelta(hours=1)
 """The floor is written when it rises by this much: flash memory wears out."""
@@ -45,7 +45,7 @@ class Timekeeper:
     Args:
         state: The agent's state folder.
         clock: The clock to judge.
-        synchronised: Whether a time service vouches for it now.
+        synchronised: Whether a time service confirms it now.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Timekeeper:
         self._synchronised = synchronised or system_synchronised
 
     def judge(self) -> tuple[datetime, ClockState]:
-        """The time now, aware UTC, and how far to believe it."""
+        """The time now, aware UTC, and how far to trust it."""
         now = self._clock.now()
         if now < self.floor():
             return now, "untrusted"
@@ -70,17 +70,17 @@ class Timekeeper:
         try:
             saved = datetime.fromisoformat(self._path.read_text("ascii").strip())
         except (OSError, ValueError):
-            return MADE
-        return max(MADE, saved) if saved.tzinfo else MADE
+            return EARLIEST
+        return max(EARLIEST, saved) if saved.tzinfo else EARLIEST
 
     def learn(self, moment: datetime) -> None:
-        """Raise the floor to a moment that a time service or a signature vouches for."""
+        """Raise the floor to a moment that a time service or a signature confirms."""
         if moment < self.floor() + _STEP:
             return
         try:
             write_atomic(self._path, moment.astimezone(UTC).isoformat().encode("ascii"))
         except OSError as fault:
-            # A floor that cannot be kept makes the clock no worse than it was.
+            # Without the file the floor is only lower than it could be.
             _log.warning("%s: cannot be written: %s", self._path, fault.strerror)
 
 
@@ -89,7 +89,7 @@ def system_synchronised() -> bool:
     if _TIMESYNCD.exists():
         return True
     try:
-        # `struct timex` zeroed asks without setting; the buffer is larger than any layout of it.
+        # A zeroed `struct timex` only reads; the buffer is larger than any layout of it.
         answer: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     except (OSError, AttributeError):
         return False

@@ -1,6 +1,6 @@
 """What both command lines share: lazy commands, one-line errors, exit codes, logging.
 
-Used by `edge_agent.cli` and `trainer.cli`, so that a fault looks and exits alike on both sides.
+Used by `edge_agent.cli` and `trainer.cli`, so that errors look alike and exit with the same codes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-"""Read by numerical libraries when they load. Their matrices here are small: threads that meet at a
-barrier every microsecond made a busy machine five times slower, and an idle one no faster."""
+"""Read by numerical libraries when they load. Their matrices are small here: with several threads
+a busy machine was five times slower and an idle one no faster."""
 
 _QUIET = f"{__name__}.quiet"
 EXIT_BUG = 70
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
 
 def run(command: click.Command, program: str) -> int:
     """Run a command line, return its exit code; a foreseeable fault becomes a line on stderr."""
-    calm_threads()
+    limit_threads()
     code: object = 0
     try:
         code = command.main(prog_name=program, standalone_mode=False)
@@ -85,7 +85,7 @@ def run(command: click.Command, program: str) -> int:
     return code if isinstance(code, int) else 0
 
 
-def calm_threads() -> None:
+def limit_threads() -> None:
     """Set `_THREADS` where the environment does not; before a numerical library is imported."""
     for name, value in _THREADS.items():
         os.environ.setdefault(name, value)
@@ -97,7 +97,7 @@ def set_up_logging(verbosity: int) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # These report every request or tree; a person who asks for -v means this project's words.
+    # These log every request or tree; -v is for this project's own log.
     for noisy in ("httpx", "httpcore", "transitions", "amqtt", "asyncio", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -131,5 +131,5 @@ def print_json(document: object) -> None:
 
 
 def _line(fault: Exception) -> str:
-    """The fault's words on one line, however many it brought."""
+    """Text of an error on one line."""
     return " ".join(str(fault).split())[:300]

@@ -1,7 +1,7 @@
-"""The agent's SQLite file, opened so that a power cut or a bad disk block costs little.
+"""The agent's SQLite file, opened so that little is lost at a power cut or a bad disk block.
 
 One file holds everything that must change together (alert latches and the messages they cause), so
-one transaction covers both. Each module that owns tables gives its own SQL to `migrate`.
+one transaction covers both. Each module that owns tables passes its SQL to `migrate`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS: Final = 5_000
 PAGE_BYTES: Final = 1024
-"""Small transactions are what is written here, and each writes whole pages: 4096 cost flash memory
-nearly twice as many bytes a day."""
+"""Transactions are small and each writes whole pages: with 4096 bytes nearly twice as many bytes a
+day went to flash memory."""
 WAL_LIMIT_BYTES: Final = 4_000_000
 """The write-ahead log is cut back to this after a checkpoint: flash is small."""
 _SIDE_FILES: Final = ("", "-wal", "-shm")
@@ -50,8 +50,8 @@ def connect(path: Path) -> sqlite3.Connection:
         try:
             return _open(path)
         except _Damaged as damage:
-            kept = _set_aside(path)
-            _log.warning("%s: %s; kept as %s, going on with a new file", path, damage, kept.name)
+            aside = _set_aside(path)
+            _log.warning("%s: %s; kept as %s, starting a new file", path, damage, aside.name)
             return _open(path)
     except (OSError, sqlite3.Error, _Damaged) as fault:
         raise _storage_error(str(path), fault) from fault
@@ -110,11 +110,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def storage_errors(connection: sqlite3.Connection) -> Iterator[None]:
-    """Around reads: a disk fault inside becomes a `StorageError`, a bug in the SQL stays one."""
+    """Around reads: a disk error becomes a `StorageError`; an error in the SQL stays what it is."""
     try:
         yield
     except sqlite3.DatabaseError as fault:
-        if _code(fault) in _CALLERS_FAULTS:
+        if _code(fault) in _SQL_ERRORS:
             raise
         raise _storage_error(_file_of(connection), fault) from fault
 
@@ -131,7 +131,7 @@ def migrate(connection: sqlite3.Connection, owner: str, steps: Sequence[str]) ->
     Raises:
         StorageError: The disk refused, or a newer agent has written this file.
     """
-    # Looked at first: what is up to date costs no write, and a read-only connection may ask.
+    # Checked first, so that a read-only connection may call this too.
     if _steps_done(connection, owner) == len(steps):
         return
     with transaction(connection):
@@ -159,11 +159,11 @@ def migrate(connection: sqlite3.Connection, owner: str, steps: Sequence[str]) ->
 
 def _steps_done(connection: sqlite3.Connection, owner: str) -> int:
     with storage_errors(connection):
-        known = connection.execute(
+        table = connection.execute(
             "SELECT 1 FROM sqlite_schema WHERE name = 'schema_steps'"
         ).fetchone()
         row = (
-            known
+            table
             and connection.execute(
                 "SELECT done FROM schema_steps WHERE owner = ?", (owner,)
             ).fetchone()
@@ -173,20 +173,20 @@ def _steps_done(connection: sqlite3.Connection, owner: str) -> int:
 
 def set_aside_files(path: Path) -> tuple[Path, ...]:
     """Damaged files that `connect` has set aside beside this one, oldest first."""
-    found = [
+    files = [
         file
         for file in path.parent.glob(f"{path.name}.corrupt-*")
         if file.name.rpartition("-")[2].isdigit()
     ]
-    return tuple(sorted(found, key=lambda file: int(file.name.rpartition("-")[2])))
+    return tuple(sorted(files, key=lambda file: int(file.name.rpartition("-")[2])))
 
 
 class _Damaged(Exception):  # noqa: N818 - a state of the file, caught right here
     """The file is not a sound database."""
 
 
-_CALLERS_FAULTS: Final = (0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
-"""Wrong SQL or a broken constraint: bugs, not faults of the disk."""
+_SQL_ERRORS: Final = (0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
+"""Wrong SQL or a violated constraint: bugs, not errors of the disk."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -228,13 +228,13 @@ def _configure_and_check(connection: sqlite3.Connection) -> None:
 def _set_aside(path: Path) -> Path:
     taken = set_aside_files(path)
     number = int(taken[-1].name.rpartition("-")[2]) + 1 if taken else 1
-    kept = path.with_name(f"{path.name}.corrupt-{number}")
+    aside = path.with_name(f"{path.name}.corrupt-{number}")
     for suffix in _SIDE_FILES:
         side = path.with_name(path.name + suffix)
         if side.exists():
-            side.rename(kept.with_name(kept.name + suffix))
+            side.rename(aside.with_name(aside.name + suffix))
     sync_folder(path.parent)
-    return kept
+    return aside
 
 
 def _file_of(connection: sqlite3.Connection) -> str:

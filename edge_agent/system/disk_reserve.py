@@ -1,4 +1,4 @@
-"""Room kept free for the day the disk is full: given back, alerts can still be written."""
+"""Disk space in reserve: released when the disk is full, so that alerts can still be written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 NAME: Final = "reserve"
 _SHARE: Final = 10
-"""No more than a tenth of what is free is taken."""
+"""At most this part of the free space is taken: one in ten."""
 
 
 class DiskReserve:
@@ -29,7 +29,7 @@ class DiskReserve:
         self._size = size
 
     def hold(self) -> bool:
-        """Take the room if it is there and not held yet; whether it is held now."""
+        """Reserve the space where there is enough of it; whether it is reserved now."""
         if not self._size:
             return False
         if self._path.exists():
@@ -40,16 +40,16 @@ class DiskReserve:
             with self._path.open("wb") as handle:
                 os.posix_fallocate(handle.fileno(), 0, self._size)
         except OSError as fault:
-            _log.warning("%s: cannot keep room in reserve: %s", self._path, fault.strerror)
+            _log.warning("%s: cannot reserve space: %s", self._path, fault.strerror)
             self._path.unlink(missing_ok=True)
             return False
         return True
 
-    def give(self) -> bool:
-        """Give the room back; False when there was none."""
+    def release(self) -> bool:
+        """Free the space; False when none was reserved."""
         try:
             self._path.unlink()
         except OSError:
             return False
-        _log.warning("%s: the disk is full: room in reserve is used now", self._path)
+        _log.warning("%s: the disk is full: the reserve is used now", self._path)
         return True

@@ -18,7 +18,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Room left on a folder's disk; None where the folder is gone."""
+    """Free space on a folder's disk; None where the folder is gone."""
     try:
         return shutil.disk_usage(folder).free
     except OSError:

@@ -19,7 +19,7 @@ def config_file(given: Path | None, env: Mapping[str, str]) -> Path:
     """The configuration file: `given`, EDGE_AGENT_CONFIG, $CONFIGURATION_DIRECTORY, /etc.
 
     Raises:
-        InputMissing: The file that was named, or every place that was looked at, has none.
+        InputMissing: The named file is not there, or no folder has one.
     """
     named = given or (Path(env["EDGE_AGENT_CONFIG"]) if env.get("EDGE_AGENT_CONFIG") else None)
     if named is not None:

@@ -14,7 +14,7 @@ class Logfmt(logging.Formatter):
     """`ts=… level=… run=… logger=… msg="…"`, one line a record whatever its text holds.
 
     Args:
-        run: Told apart from other runs of the same device by it.
+        run: Id of this run of the program.
     """
 
     def __init__(self, run: str) -> None:

@@ -1,13 +1,13 @@
-"""A database in memory for as long as the disk refuses, and the way back.
+"""A database in memory while the disk refuses writes, and the way back to the disk.
 
 Rules (tests name the numbers):
 
-1. Everything that can still be read comes along: queue, latches, observations, forecasts.
-2. The copy is sound: of a damaged file tables are carried over row by row, up to the damage.
-3. The way back replaces what the disk has by what memory has, in one transaction. Until it has
-   succeeded memory is the truth.
-4. A file that was deleted or replaced while it was open is noticed, for SQLite would write on into
-   nowhere without a word.
+1. Everything that can still be read is copied: queue, latches, observations, forecasts.
+2. The copy is sound: tables of a damaged file are copied row by row, up to the damage.
+3. The way back replaces the content of the disk by that of memory, in one transaction. Until it
+   has succeeded the database in memory is the one in use.
+4. A file that was deleted or replaced while it was open is noticed: SQLite would go on writing to
+   the deleted file without an error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Identity = tuple[int, int]
 
 
 def into_memory(source: sqlite3.Connection) -> sqlite3.Connection:
-    """A database in memory with all that can still be read of another one; it may be empty."""
+    """A database in memory with everything that can be read of another one; it may be empty."""
     copy = _empty()
     with contextlib.suppress(sqlite3.DatabaseError):
         source.backup(copy)
@@ -50,7 +50,7 @@ def into_memory(source: sqlite3.Connection) -> sqlite3.Connection:
 
 def read_into_memory(path: Path) -> sqlite3.Connection:
     """The same of a file that cannot be opened for writing, such as one on a read-only disk."""
-    # Nobody writes there: without `immutable` SQLite would want to make files beside it.
+    # Nobody writes there; without `immutable` SQLite would create files beside it.
     address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as source:
@@ -66,9 +66,9 @@ def back_to_disk(memory: sqlite3.Connection, path: Path) -> None:
         StorageError: The disk still refuses; what it has is unchanged.
     """
     try:
-        _try_out(path.parent, _size(memory))
+        _check_disk(path.parent, _size(memory))
         with contextlib.closing(connect(path)) as disk:
-            # What goes into a file with a write-ahead log must have that file's size of page.
+            # A backup into a file with a write-ahead log must have that file's page size.
             page = _pragma(disk, "page_size")
             if page == _pragma(memory, "page_size"):
                 memory.backup(disk)
@@ -81,18 +81,18 @@ def back_to_disk(memory: sqlite3.Connection, path: Path) -> None:
 
 
 def identity(path: Path) -> _Identity | None:
-    """What tells this file from another of the same name; None where there is none."""
+    """Device and inode of a file, which tell it from another of the same name; None without one."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _empty(page_bytes: int = PAGE_BYTES) -> sqlite3.Connection:
-    made = sqlite3.connect(":memory:", isolation_level=None)
-    made.execute(f"PRAGMA page_size = {page_bytes}")
-    return made
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    database.execute(f"PRAGMA page_size = {page_bytes}")
+    return database
 
 
 def _size(database: sqlite3.Connection) -> int:
@@ -104,8 +104,8 @@ def _pragma(database: sqlite3.Connection, name: str) -> int:
     return int(value)
 
 
-def _try_out(folder: Path, size: int) -> None:
-    """Find out cheaply whether the disk takes writes again: this is asked once a minute."""
+def _check_disk(folder: Path, size: int) -> None:
+    """Raise `OSError` where the disk still refuses writes; cheap, as it is called once a minute."""
     probe = folder / ".probe"
     write_atomic(probe, b"probe")
     probe.unlink()
@@ -115,14 +115,14 @@ def _try_out(folder: Path, size: int) -> None:
 
 
 def _salvage(damaged: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    made = damaged.execute(
+    objects = damaged.execute(
         "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL "
         "AND name NOT LIKE 'sqlite%' ORDER BY type DESC"
     ).fetchall()
-    for _, _, sql in made:
+    for _, _, sql in objects:
         target.execute(sql)
-    # A table that is known to be made must be there, so the list of steps comes first or nothing.
-    tables = [name for kind, name, _ in made if kind == "table"]
+    # The list of migration steps comes first: without it the other tables cannot be used.
+    tables = [name for kind, name, _ in objects if kind == "table"]
     for table in sorted(tables, key=lambda name: name != "schema_steps"):
         # Generated columns are not among these.
         columns = ", ".join(row[1] for row in damaged.execute(f"PRAGMA table_info({table})"))

@@ -1,4 +1,4 @@
-"""Seams to the outside: what the pure parts may ask of the world, and nothing more."""
+"""Interfaces to the outside that pure code takes as arguments."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import numpy as np
-    import polars as pl
 
 
 class Clock(Protocol):
-    """Where time comes from. One `now` a decision: read it once and hand it on."""
+    """Where time comes from. Read `now` once for each decision and pass it on."""
 
     def now(self) -> datetime:
         """Aware UTC time of the wall clock."""
@@ -20,14 +19,6 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never jump."""
-        ...
-
-
-class ObservationSource(Protocol):
-    """Hourly observations of one place."""
-
-    def hourly(self, start: datetime, end: datetime) -> pl.DataFrame:
-        """Rows with `start <= time <= end` in the columns of `contract.schema`; null = missing."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Root's commands work on the service's files as the service's account, not as root."""
+"""Commands that root calls run as the service's account, since they write its files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ if TYPE_CHECKING:
 
 
 def work_as_owner(state: Path) -> None:
-    """Take on the account that owns the state folder, for good, where root calls.
+    """Switch to the account that owns the state folder, for good, where root calls.
 
-    What root would create there (a release from a stick, the database's log), the service could
-    not write to any more.
+    The service could not write to files that root creates there, such as the database's log.
     """
     if os.geteuid() != 0 or not state.is_dir():
         return

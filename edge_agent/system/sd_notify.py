@@ -1,4 +1,4 @@
-"""Words to systemd (sd_notify): READY, STATUS, WATCHDOG, RELOADING, STOPPING. No library needed."""
+"""Messages to systemd (sd_notify): READY, STATUS, WATCHDOG, RELOADING, STOPPING."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Notifier:
         """Longest time between two pings that systemd accepts, or None."""
 
     def send(self, *lines: str) -> None:
-        """Send lines such as `READY=1`; a missing systemd is no fault."""
+        """Send lines such as `READY=1`; a missing systemd is no error."""
         if not self._address:
             return
         try:
@@ -40,7 +40,7 @@ class Notifier:
 
 
 def _watchdog(env: Mapping[str, str], pid: int) -> float | None:
-    # $WATCHDOG_PID is the launcher's where a one-file bundle unpacked itself: then it never fits.
+    # In a one-file bundle $WATCHDOG_PID is the launcher's, and never this process's.
     if env.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
     text = env.get("WATCHDOG_USEC", "")

@@ -33,7 +33,7 @@ class Problem:
 
 
 class Text(str):
-    """A value that came as text (environment): read by the type that is wanted."""
+    """A value from the environment: text that is parsed by the type of its key."""
 
     __slots__ = ()
 
@@ -61,10 +61,10 @@ def build(document: Mapping[str, Any], kind: type[S], problems: list[Problem], a
     return kind(**values)
 
 
-def _value(value: Any, wanted: Any, problems: list[Problem], path: str) -> Any:  # noqa: ANN401 - any TOML value, any annotation
-    struct, many = _struct_in(wanted)
+def _value(value: Any, annotation: Any, problems: list[Problem], path: str) -> Any:  # noqa: ANN401 - any TOML value, any annotation
+    struct, many = _struct_in(annotation)
     if struct is None:
-        return _leaf(value, wanted, problems, path)
+        return _leaf(value, annotation, problems, path)
     if isinstance(value, Text):
         value = _parsed(value)
     if many:
@@ -80,16 +80,16 @@ def _value(value: Any, wanted: Any, problems: list[Problem], path: str) -> Any: 
     return build(value, struct, problems, path)
 
 
-def _leaf(value: Any, wanted: Any, problems: list[Problem], path: str) -> Any:  # noqa: ANN401 - as _value
+def _leaf(value: Any, annotation: Any, problems: list[Problem], path: str) -> Any:  # noqa: ANN401 - as _value
     try:
         if not isinstance(value, Text):
-            return msgspec.convert(value, wanted)
+            return msgspec.convert(value, annotation)
         try:
-            return msgspec.convert(str(value), wanted, strict=False)
+            return msgspec.convert(str(value), annotation, strict=False)
         except msgspec.ValidationError:
-            return msgspec.convert(_parsed(value), wanted)
+            return msgspec.convert(_parsed(value), annotation)
     except msgspec.ValidationError as fault:
-        allowed = _literals(wanted)
+        allowed = _literals(annotation)
         text = str(fault)
         if allowed:
             text = f"{value!r} is not allowed: use one of {', '.join(map(str, allowed))}"
@@ -97,27 +97,27 @@ def _leaf(value: Any, wanted: Any, problems: list[Problem], path: str) -> Any:  
         return None
 
 
-def _struct_in(wanted: Any) -> tuple[type[msgspec.Struct] | None, bool]:  # noqa: ANN401 - an annotation
+def _struct_in(annotation: Any) -> tuple[type[msgspec.Struct] | None, bool]:  # noqa: ANN401 - an annotation
     """Struct type inside an annotation, and whether it stands in a tuple."""
-    origin = get_origin(wanted)
+    origin = get_origin(annotation)
     if origin is tuple:
-        return _struct_in(get_args(wanted)[0])[0], True
+        return _struct_in(get_args(annotation)[0])[0], True
     if origin is types.UnionType:
-        for part in get_args(wanted):
-            found = _struct_in(part)
-            if found[0] is not None:
-                return found
-    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
-        return wanted, False
+        for part in get_args(annotation):
+            struct = _struct_in(part)
+            if struct[0] is not None:
+                return struct
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return annotation, False
     return None, False
 
 
-def _literals(wanted: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotation
-    origin = get_origin(wanted)
+def _literals(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotation
+    origin = get_origin(annotation)
     if origin is Literal:
-        return get_args(wanted)
+        return get_args(annotation)
     if origin is Annotated:
-        return _literals(get_args(wanted)[0])
+        return _literals(get_args(annotation)[0])
     return ()
 
 
@@ -128,8 +128,8 @@ def _parsed(value: str) -> Any:  # noqa: ANN401 - any TOML value
         return str(value)
 
 
-def _unknown(key: str, known: Iterable[str]) -> str:
-    names = sorted(known)
+def _unknown(key: str, fields: Iterable[str]) -> str:
+    names = sorted(fields)
     close = difflib.get_close_matches(key, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(names)}"
     return f"unknown key; {hint}"
@@ -172,7 +172,7 @@ def line_of(text: str, path: str) -> int | None:
 
 
 def _lines(text: str) -> dict[str, int]:
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
     counts: Counter[str] = Counter()
     at = ""
     for number, line in enumerate(text.splitlines(), start=1):
@@ -182,9 +182,9 @@ def _lines(text: str) -> dict[str, int]:
                 at = f"{name}[{counts[name]}]"
                 counts[name] += 1
             else:
-                first, _, rest = name.partition(".")
-                at = f"{first}[{counts[first] - 1}].{rest}" if counts[first] else name
-            found.setdefault(at, number)
+                table, _, below = name.partition(".")
+                at = f"{table}[{counts[table] - 1}].{below}" if counts[table] else name
+            lines.setdefault(at, number)
         elif key := _KEY.match(line):
-            found.setdefault(f"{at}.{key[1]}" if at else key[1], number)
-    return found
+            lines.setdefault(f"{at}.{key[1]}" if at else key[1], number)
+    return lines

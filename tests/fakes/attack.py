@@ -227,7 +227,7 @@ def links(_: Scene, patch: pytest.MonkeyPatch) -> None:
 
 def floor(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """The clock is believed, whatever it shows."""
-    patch.setattr(clock_trust.Timekeeper, "floor", lambda _: clock_trust.MADE)
+    patch.setattr(clock_trust.Timekeeper, "floor", lambda _: clock_trust.EARLIEST)
 
 
 def future(_: Scene, patch: pytest.MonkeyPatch) -> None:

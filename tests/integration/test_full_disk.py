@@ -80,4 +80,4 @@ def test_a_small_disk_is_left_alone(small_disk: Path) -> None:
     """A reserve that would take more than a tenth of what is free is not taken."""
     reserve = DiskReserve(small_disk, 5_000_000)
     assert not reserve.hold()
-    assert not reserve.give()
+    assert not reserve.release()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.system.clock_trust import MADE, Timekeeper, system_synchronised
+from edge_agent.system.clock_trust import EARLIEST, Timekeeper, system_synchronised
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def test_a_clock_in_1970_is_untrusted(tmp_path: Path) -> None:
     """Earlier than the agent was made is impossible, whoever vouches for it."""
     keeper = Timekeeper(tmp_path, FakeClock(datetime(1970, 1, 1, tzinfo=UTC)), lambda: True)
     assert keeper.judge()[1] == "untrusted"
-    assert keeper.floor() == MADE
+    assert keeper.floor() == EARLIEST
 
 
 def test_a_possible_clock_is_held_over_until_someone_vouches(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_the_floor_is_written_seldom(tmp_path: Path) -> None:
 def test_a_damaged_floor_falls_back_to_the_making(tmp_path: Path, content: str) -> None:
     """Rubbish in the file, or a time without a zone, is no floor and no fault."""
     (tmp_path / "clock-floor").write_text(content)
-    assert Timekeeper(tmp_path, FakeClock(START), lambda: True).floor() == MADE
+    assert Timekeeper(tmp_path, FakeClock(START), lambda: True).floor() == EARLIEST
 
 
 def test_the_system_can_be_asked() -> None:
