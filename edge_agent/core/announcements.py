@@ -31,7 +31,7 @@ def subscriptions(runtime: Runtime) -> list[Subscription]:
 def describe(runtime: Runtime) -> None:
     """Queue the device's description for Home Assistant, if it changed."""
     config, outbox = runtime.config, runtime.outbox
-    last = outbox.last_said(discovery.topic_of(config))
+    last = outbox.last_delivered(discovery.topic_of(config))
     message = discovery.message(config, runtime.topics, rules_of(config), __version__, last)
     if message is not None:
         outbox.put(message)
@@ -42,6 +42,6 @@ def withdraw_history(runtime: Runtime) -> None:
     if runtime.config.mqtt.share_history:
         return
     topic, outbox = runtime.topics.history, runtime.outbox
-    last = outbox.withdraw(topic) or outbox.last_said(topic)
+    last = outbox.withdraw(topic) or outbox.last_delivered(topic)
     if last:
         outbox.put(envelope.forget(topic, f"{topic}/forget/{sha256(last).hexdigest()[:12]}"))

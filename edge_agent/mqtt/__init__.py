@@ -1,1 +1,1 @@
-"""Messages that arrive: outbox, MQTT, topics, Home Assistant, commands."""
+"""MQTT: outbox, connection, delivery, Home Assistant's discovery, commands, webhook."""

@@ -24,14 +24,14 @@ _SESSION_TAKEN_OVER: Final = 0x8E
 _QUOTA: Final = 0x97
 _LOGIN: Final = {0x85, 0x86, 0x87, 0x8A, 0x8C}
 _SLOW: Final = {_SESSION_TAKEN_OVER, _QUOTA}
-_TWIN: Final = "another client uses the same mqtt.client_id"
+_DUPLICATE: Final = "another client uses the same mqtt.client_id"
 _HINTS: Final = {
     0x85: "check mqtt.client_id",
     0x86: "check mqtt.username and mqtt.password_file",
     0x87: "check mqtt.username, mqtt.password_file and the broker's access list",
-    _SESSION_TAKEN_OVER: _TWIN,
+    _SESSION_TAKEN_OVER: _DUPLICATE,
 }
-_SUSPICIOUS: Final = 3
+_SHORT_LIVED: Final = 3
 
 
 def hint(code: int | None) -> str:
@@ -67,15 +67,15 @@ class Backoff:
         else:
             self._short_lived += 1
 
-    def twin(self, code: int | None) -> str:
+    def duplicate_client(self, code: int | None) -> str:
         """What points to a second client with this id; empty where nothing does.
 
         Some brokers just hang up when a session is taken over, so three connections in a row that
         broke within a minute count too.
         """
-        if code is not None or self._short_lived < _SUSPICIOUS:
+        if code is not None or self._short_lived < _SHORT_LIVED:
             return ""
-        return f"{self._short_lived} times soon after connecting; perhaps {_TWIN}"
+        return f"{self._short_lived} times soon after connecting; perhaps {_DUPLICATE}"
 
     def pause(self, code: int | None) -> float:
         """Seconds to wait after an attempt or a connection that ended with this reason code."""

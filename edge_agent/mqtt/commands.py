@@ -1,15 +1,15 @@
-"""Requests that come by MQTT: checked, paced, answered. What they do is given by the service.
+"""Commands over MQTT: checked, rate-limited, answered. The caller passes what each of them does.
 
 Rules (tests name the numbers):
 
-1. A retained request is ignored: nobody knows when it was meant.
-2. A request is an empty payload or a JSON object of the known fields; anything else is answered
-   with what is wrong, and does nothing.
+1. A retained request is ignored: it may be old.
+2. A request is an empty payload or a JSON object of the known fields. Anything else does nothing,
+   and the answer says what is wrong.
 3. No more than `BURST` at once and one every `PACE_S` seconds; the rest is counted, not answered.
-4. A request id is worked once; a broker may hand the same one out twice.
+4. A request id is executed once; a broker may deliver a message twice.
 5. A command that is switched off is answered as such.
 6. An answer goes to `cmd/<name>/result`, or to the request's response topic where that lies below
-   it; a stranger cannot make the agent write elsewhere.
+   it, so that a sender cannot make the agent publish elsewhere.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ BURST: Final = 10
 PACE_S: Final = 6.0
 MAX_BYTES: Final = 4096
 ANSWER_VALID: Final = timedelta(minutes=5)
-_REMEMBERED: Final = 256
+_IDS_KEPT: Final = 256
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,13 +79,13 @@ def json_schema(kind: str) -> bytes:
         KeyError: There is no such kind.
     """
     struct = FORMS[kind]
-    whole = definitions(struct)[struct.__name__]
-    whole |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": kind}
-    return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"
+    schema = definitions(struct)[struct.__name__]
+    schema |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": kind}
+    return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2) + b"\n"
 
 
 class CommandHandler:
-    """Takes requests, calls what they ask for, puts the answers into the outbox.
+    """Executes requests and puts the answers into the outbox.
 
     Args:
         topics: Topics of this device.
@@ -111,13 +111,13 @@ class CommandHandler:
         self._tokens = float(BURST)
         self._counted_at = clock.monotonic()
         self._answers = 0
-        self._known: deque[str] = deque(maxlen=_REMEMBERED)
+        self._executed_ids: deque[str] = deque(maxlen=_IDS_KEPT)
         self._names = {topics.command(name): name for name in NAMES}
         self.ignored = 0
         """Requests that were retained, repeated or too many."""
 
     def take(self, message: Received) -> bool:
-        """Work a request; False when the topic is none of a command.
+        """Execute a request; False when the topic is not a command's.
 
         Raises:
             StorageError: The answer cannot be kept.
@@ -125,18 +125,18 @@ class CommandHandler:
         name = self._names.get(message.topic)
         if name is None:
             return False
-        if message.retain or not self._in_time():
+        if message.retain or not self._allow():
             self.ignored += 1
             return True
         request = Request()
         try:
             request = _read(message.payload)
-            if request.id and f"{name} {request.id}" in self._known:
+            if request.id and f"{name} {request.id}" in self._executed_ids:
                 self.ignored += 1
                 return True
-            self._known.append(f"{name} {request.id}")
+            self._executed_ids.append(f"{name} {request.id}")
             if name in self._allowed:
-                ok, text = self._work(name, request)
+                ok, text = self._execute(name, request)
             else:
                 ok, text = False, f"{name} is switched off in mqtt.commands"
         except BadData as fault:
@@ -145,7 +145,7 @@ class CommandHandler:
         return True
 
     def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
-        """Work a request that did not come by MQTT, and so is answered to whoever asks.
+        """Execute a request that did not come by MQTT; the caller answers it.
 
         Args:
             name: One of the actions, switched on for MQTT or not.
@@ -158,12 +158,12 @@ class CommandHandler:
             BadData: Not a request.
         """
         request = _read(payload)
-        if not self._in_time():
+        if not self._allow():
             self.ignored += 1
             return None
-        return self._work(name, request)
+        return self._execute(name, request)
 
-    def _work(self, name: str, request: Request) -> tuple[bool, str]:
+    def _execute(self, name: str, request: Request) -> tuple[bool, str]:
         try:
             ok, text = True, self._actions[name](request)
         except FarmError as fault:
@@ -171,7 +171,7 @@ class CommandHandler:
         _log.info("command %s: %s", name, text)
         return ok, text
 
-    def _in_time(self) -> bool:
+    def _allow(self) -> bool:
         moment = self._clock.monotonic()
         self._tokens = min(BURST, self._tokens + (moment - self._counted_at) / PACE_S)
         self._counted_at = moment
@@ -195,12 +195,13 @@ class CommandHandler:
             text=text,
         )
         home = self._topics.command_result(name)
-        wanted = message.response_topic or ""
-        below = wanted.startswith(f"{home}/") and not set(wanted) & set("+#\0")
+        topic = message.response_topic or ""
+        if not topic.startswith(f"{home}/") or set(topic) & set("+#\0"):
+            topic = home
         self._put(
             Message(
                 result.id,
-                wanted if below else home,
+                topic,
                 msgspec.json.encode(result),
                 Kind.TELEMETRY,
                 expires_at=now + ANSWER_VALID,
@@ -215,13 +216,13 @@ def _read(payload: bytes) -> Request:
     if not payload.strip():
         return Request()
     try:
-        given = msgspec.json.decode(payload)
-        if isinstance(given, dict):
-            # JSON does not tell 60.0 from 60.
-            given = {
+        document = msgspec.json.decode(payload)
+        if isinstance(document, dict):
+            # In JSON 60.0 and 60 are the same number.
+            document = {
                 key: int(value) if isinstance(value, float) and value.is_integer() else value
-                for key, value in given.items()
+                for key, value in document.items()
             }
-        return msgspec.convert(given, Request)
+        return msgspec.convert(document, Request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadData(f"request: {fault}") from fault

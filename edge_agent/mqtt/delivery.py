@@ -2,9 +2,9 @@
 
 Rules (tests name the numbers):
 
-1. A broker that is away is normal: dial again after a pause (`mqtt.backoff`).
-2. Why a connection ended is said with what a person can do; so is a suspected second client with
-   this id.
+1. A broker that is away is normal: connect again after a pause (`mqtt.backoff`).
+2. The reason why a connection ended is logged with what a person can do; so is a suspected second
+   client with this id.
 3. With protocol `auto` every round begins with MQTT 5; a broker that refuses it, or hangs up
    before an answer, is tried with 3.1.1 at once.
 4. Once the broker has accepted: `online` retained, subscriptions, then the outbox from its oldest
@@ -82,7 +82,7 @@ class DeliveryQueue(Protocol):
 
 
 class Delivery:
-    """Give it every event of the connection and call `tick` often; it never blocks.
+    """Pass it every event of the connection and call `tick` often; it never blocks.
 
     Args:
         connection: To the broker.
@@ -121,7 +121,7 @@ class Delivery:
 
         self._in_flight: dict[int, Message] = {}
         self._acknowledged: deque[str] = deque()
-        self._heard_at = 0.0
+        self._acknowledged_at = 0.0
         self._last_seq = 0
 
     @property
@@ -138,7 +138,7 @@ class Delivery:
         )
 
     def tick(self, now: datetime | None) -> float:
-        """Dial, send what waits, write down what arrived.
+        """Connect, send what waits, remove from the outbox what has arrived.
 
         Args:
             now: UTC for expiry, or None while the clock is not trusted.
@@ -151,7 +151,7 @@ class Delivery:
         """
         moment = self._clock.monotonic()
         if self._up is not None:
-            return self._carry(now, moment)
+            return self._send_due(now, moment)
         if self._dialled_at is None:
             if moment < self._dial_at:
                 return self._dial_at - moment
@@ -199,7 +199,7 @@ class Delivery:
 
     def _on_up(self, up: Up, now: datetime | None) -> None:
         moment = self._clock.monotonic()
-        self._up, self._up_since, self._heard_at = up, moment, moment
+        self._up, self._up_since, self._acknowledged_at = up, moment, moment
         self._dialled_at = None
         self._connections += 1
         self._last_seq = 0
@@ -220,21 +220,21 @@ class Delivery:
             largest = max(self._in_flight.values(), key=lambda message: len(message.payload))
             self._outbox.refused(largest.id, down.reason)
         self._in_flight.clear()
-        advice = self._backoff.twin(down.code) or hint(down.code)
+        advice = self._backoff.duplicate_client(down.code) or hint(down.code)
         problem = f"{down.reason}; {advice}" if advice else down.reason
         if problem != self._problem or was_up is not None:
             _log.warning("mqtt: %s", problem)
         self._problem = problem
-        refused_5 = was_up is None and self._version == "5" and _blames_version(down)
+        refuses_5 = was_up is None and self._version == "5" and _blames_version(down)
         if self._auto:
-            self._version = "3.1.1" if refused_5 else "5"
-            if refused_5:
+            self._version = "3.1.1" if refuses_5 else "5"
+            if refuses_5:
                 self._dial_at = moment
                 return
         self._dial_at = moment + self._backoff.pause(down.code)
 
     def _on_acknowledged(self, event: Acknowledged) -> None:
-        self._heard_at = self._clock.monotonic()
+        self._acknowledged_at = self._clock.monotonic()
         message = self._in_flight.pop(event.token, None)
         if message is None:
             return
@@ -246,13 +246,13 @@ class Delivery:
         else:
             self._acknowledged.append(message.id)
 
-    def _carry(self, now: datetime | None, moment: float) -> float:
+    def _send_due(self, now: datetime | None, moment: float) -> float:
         self.write_down()
         up = self._up
         assert up is not None
         if not self._in_flight:
-            self._heard_at = moment
-        elif moment - self._heard_at >= SILENT_S:
+            self._acknowledged_at = moment
+        elif moment - self._acknowledged_at >= SILENT_S:
             _log.warning("mqtt: nothing acknowledged for %.0f s: connecting anew", SILENT_S)
             self._connection.drop()
             return SILENT_S
@@ -270,8 +270,8 @@ class Delivery:
             yield f"broker does not allow listening to {topics}: check its access list"
         yield from self._loopback.concerns()
         young = self._clock.monotonic() - self._up_since < STABLE_S
-        if young and (twin := self._backoff.twin(None)):
-            yield f"the last connections broke {twin}"
+        if young and (suspicion := self._backoff.duplicate_client(None)):
+            yield f"the last connections broke {suspicion}"
 
     def _send(self, message: Message, now: datetime | None, up: Up) -> bool:
         size = len(message.payload) + len(message.topic.encode()) + _ENVELOPE_BYTES
@@ -284,8 +284,8 @@ class Delivery:
         self._in_flight[token] = message
         return True
 
-    def _presence(self, word: bytes) -> Outgoing:
-        return Outgoing(self._availability, word, retain=True, json=False)
+    def _presence(self, payload: bytes) -> Outgoing:
+        return Outgoing(self._availability, payload, retain=True, json=False)
 
 
 def _blames_version(down: Down) -> bool:

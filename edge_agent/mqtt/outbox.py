@@ -1,20 +1,19 @@
-"""The queue of messages between the cycle and the broker, kept in the agent's SQLite file.
+"""The queue of messages for the broker, in the agent's SQLite file.
 
 Rules (tests name the numbers):
 
-1. An id is taken once: as long as it waits, is dead, or is among the last delivered ones.
-2. Messages leave in the order they came; one leaves the queue only by PUBACK, expiry, lack of
-   room, a broker's refusal, a person's `queue drop`, or because it is not to be said any more
-   (`withdraw`). Everything but the PUBACK and the last is counted.
+1. An id is accepted once: not while it waits, is a dead letter, or is among the last delivered.
+2. Messages leave in the order they came. One leaves the queue only by PUBACK, expiry, lack of
+   room, a broker's refusal, `queue drop`, or `withdraw`. Every loss but the last is counted.
 3. A newer message with the same collapse key replaces one that still waits.
-4. A message is not handed out at or after its `expires_at`. While the clock is not trusted
-   nothing expires.
-5. Room: each class has its own and loses its oldest beyond it. Alerts also use what telemetry
-   leaves, and push its oldest out. States are few, for they collapse, and what is true now must
-   outlive a flood of alerts: their room is theirs alone.
-6. A message the broker refuses for good goes to the dead letters.
-7. The last delivered retained message of a topic is kept, so that it can be said again to a
-   broker that has forgotten it.
+4. A message is not sent at or after its `expires_at`. While the clock is not trusted nothing
+   expires.
+5. Room: each class has its own, and loses its oldest messages beyond it. Alerts also use what
+   telemetry leaves, and displace its oldest. States are few, since they collapse; their room is
+   theirs alone, so that the present state outlives a flood of alerts.
+6. A message that the broker refuses for good becomes a dead letter.
+7. The last delivered retained message of a topic is kept, so that it can be sent again to a
+   broker that has lost it.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How the queue stands, by class name; the others count since the file was made."""
+    """Numbers by class name; all but `waiting` and its bytes count since the file was made."""
 
     waiting: dict[str, int] = field(default_factory=dict)
     waiting_bytes: dict[str, int] = field(default_factory=dict)
@@ -78,8 +77,8 @@ class Outbox:
     """The queue. Each method is one transaction, or part of the caller's.
 
     Args:
-        connection: From `database.connect`; the caller's, so that messages and what caused them
-            are committed together.
+        connection: From `database.connect`; the caller's, so that messages are committed together
+            with what caused them.
         caps: Room per class.
 
     Every method raises `StorageError` when the disk refuses.
@@ -95,15 +94,15 @@ class Outbox:
         """Add a message at the end.
 
         Returns:
-            False when the id is known already (rule 1): nothing was done.
+            False when the id was accepted before (rule 1): nothing was done.
         """
         with transaction(self._db) as db:
-            known = db.execute(
+            duplicate = db.execute(
                 "SELECT 1 FROM outbox WHERE id = :id UNION ALL SELECT 1 FROM outbox_delivered "
                 "WHERE id = :id UNION ALL SELECT 1 FROM outbox_dead WHERE id = :id",
                 {"id": message.id},
             ).fetchone()
-            if known:
+            if duplicate:
                 return False
             self._insert(message)
         return True
@@ -113,7 +112,7 @@ class Outbox:
 
         Args:
             now: UTC, or None while the clock is not trusted.
-            after: Place of the last message that is on its way already.
+            after: Place of the last message that is in flight.
             limit: At most so many.
         """
         if now is not None:
@@ -126,7 +125,7 @@ class Outbox:
         return [QueuedMessage(row[0], message_of(row[1:])) for row in rows]
 
     def delivered(self, ids: Iterable[str]) -> None:
-        """The broker has these: remove them, remember their ids and the retained ones (rule 7)."""
+        """Remove acknowledged messages; keep their ids and the retained ones (rule 7)."""
         with transaction(self._db) as db:
             for name in ids:
                 if not self._count_one("delivered", name):
@@ -145,7 +144,7 @@ class Outbox:
             )
 
     def refused(self, name: str, reason: str) -> None:
-        """The broker will never take this one: to the dead letters (rule 6)."""
+        """Turn a refused message into a dead letter (rule 6)."""
         with transaction(self._db) as db:
             if not self._count_one("refused", name):
                 return
@@ -168,8 +167,8 @@ class Outbox:
         """
         with transaction(self._db) as db:
             rows = db.execute(
-                f"SELECT {COLUMNS} FROM outbox_retained AS said WHERE NOT EXISTS "  # noqa: S608 - fixed column names
-                "(SELECT 1 FROM outbox WHERE topic = said.topic) ORDER BY seq"
+                f"SELECT {COLUMNS} FROM outbox_retained AS retained WHERE NOT EXISTS "  # noqa: S608 - fixed column names
+                "(SELECT 1 FROM outbox WHERE topic = retained.topic) ORDER BY seq"
             ).fetchall()
             current = [
                 message
@@ -181,11 +180,11 @@ class Outbox:
         return len(current)
 
     def withdraw(self, topic: str) -> bytes:
-        """Forget what waits on a topic; it was not to be said after all, and is not counted.
+        """Remove what waits on a topic, uncounted; an empty payload, which clears the topic, stays.
 
         Returns:
-            Newest payload of it, which the broker may have without its PUBACK; empty where none
-            was. An empty one that waits takes back what is retained, and stays.
+            The newest payload that waited: the broker may have it though its PUBACK is missing.
+            Empty where none waited.
         """
         with transaction(self._db) as db:
             newest = self.waiting(topic)
@@ -202,7 +201,7 @@ class Outbox:
             ).fetchone()
         return row[0] if row else b""
 
-    def last_said(self, topic: str) -> bytes:
+    def last_delivered(self, topic: str) -> bytes:
         """Payload of the last delivered retained message of a topic; empty where none was."""
         with storage_errors(self._db):
             row = self._db.execute(
@@ -211,7 +210,7 @@ class Outbox:
         return row[0] if row else b""
 
     def counts(self) -> Counts:
-        """How the queue stands."""
+        """What waits and what has left."""
         with storage_errors(self._db):
             waiting = self._db.execute(
                 "SELECT kind, count(*), sum(size) FROM outbox GROUP BY kind"
@@ -265,7 +264,7 @@ class Outbox:
 
     def _count_one(self, what: str, name: str) -> bool:
         row = self._db.execute("SELECT kind FROM outbox WHERE id = ?", (name,)).fetchone()
-        if row is None:  # collapsed or expired while it was on its way
+        if row is None:  # collapsed or expired while it was in flight
             return False
         count(self._db, what, row[0], 1)
         return True

@@ -1,4 +1,4 @@
-"""The outbox read from beside the service, or from a file that was set aside as damaged."""
+"""The outbox as commands read it: beside the service, or in a file set aside as damaged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Row:
 
 
 def open_existing(path: Path) -> sqlite3.Connection:
-    """Connection to a file that must be there; nothing is made, repaired or set aside.
+    """Connection to a file that must be there; nothing is created, repaired or set aside.
 
     Raises:
         InputMissing: There is no such file.
@@ -49,7 +49,7 @@ def rows(db: sqlite3.Connection) -> Iterator[Row]:
     """Messages that wait, oldest first, then the dead letters.
 
     Raises:
-        StorageError: The file is damaged from here on.
+        StorageError: The rest of the file is damaged.
     """
     with storage_errors(db):
         for row in db.execute(f"SELECT {COLUMNS} FROM outbox ORDER BY seq"):  # noqa: S608 - fixed column names
@@ -60,57 +60,57 @@ def rows(db: sqlite3.Connection) -> Iterator[Row]:
 
 def counters(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
     """What was delivered, dropped and refused since the file was made, by class."""
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     with storage_errors(db):
         for what, kind, number in db.execute("SELECT what, kind, n FROM outbox_counts"):
-            found.setdefault(what, {})[tuple(Kind)[kind].value] = number
-    return found
+            counts.setdefault(what, {})[tuple(Kind)[kind].value] = number
+    return counts
 
 
 def problems(db: sqlite3.Connection) -> list[str]:
     """Everything wrong with the file and its messages; empty is good."""
     try:
-        found = [
+        faults = [
             f"file: {verdict}"
             for (verdict,) in db.execute("PRAGMA integrity_check(20)")
             if verdict != "ok"
         ]
         for row in rows(db):
-            found.extend(f"{row.message.id}: {fault}" for fault in _faults(row.message))
+            faults.extend(f"{row.message.id}: {fault}" for fault in _faults(row.message))
     except (sqlite3.DatabaseError, StorageError) as fault:
         return [f"file: {fault}"]
-    return found
+    return faults
 
 
 def drop(db: sqlite3.Connection, ids: Sequence[str], kinds: Sequence[str], *, dead: bool) -> int:
-    """Delete messages by id and class, dead letters as a whole; how many went.
+    """Delete messages by id and class, or all dead letters; returns how many.
 
     Raises:
         StorageError: The disk refused; nothing was deleted.
     """
     ranks = [tuple(Kind).index(Kind(kind)) for kind in kinds]
-    gone = 0
+    deleted = 0
     with transaction(db):
         for rank in range(len(Kind)):
             if rank in ranks:
                 number = db.execute("DELETE FROM outbox WHERE kind = ?", (rank,)).rowcount
             else:
-                wanted = ((name, rank) for name in ids)
+                rows_of_ids = ((name, rank) for name in ids)
                 number = db.executemany(
-                    "DELETE FROM outbox WHERE id = ? AND kind = ?", wanted
+                    "DELETE FROM outbox WHERE id = ? AND kind = ?", rows_of_ids
                 ).rowcount
             if number > 0:
                 count(db, "dropped_by_hand", rank, number)
-                gone += number
+                deleted += number
         if dead:
-            gone += db.execute("DELETE FROM outbox_dead").rowcount
-    return gone
+            deleted += db.execute("DELETE FROM outbox_dead").rowcount
+    return deleted
 
 
 def plain(row: Row) -> dict[str, Any]:
     """A row as JSON values; a payload that is no JSON is given in base64."""
     message = row.message
-    made: dict[str, Any] = {
+    document: dict[str, Any] = {
         "id": message.id,
         "kind": message.kind.value,
         "topic": message.topic,
@@ -118,12 +118,12 @@ def plain(row: Row) -> dict[str, Any]:
         "expires_at": message.expires_at,
     }
     if row.refused is not None:
-        made["refused"] = row.refused
+        document["refused"] = row.refused
     try:
-        made["payload"] = msgspec.json.decode(message.payload)
+        document["payload"] = msgspec.json.decode(message.payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        made["payload_base64"] = base64.b64encode(message.payload).decode()
-    return made
+        document["payload_base64"] = base64.b64encode(message.payload).decode()
+    return document
 
 
 def _faults(message: Message) -> Iterator[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _OVERHEAD_BYTES: Final = 120
-"""What a row costs beside its texts, so that many small messages count too."""
+"""Bytes of a row beside its texts: many small messages count too."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 RANKS: Final = tuple(Kind)
 COLUMNS: Final = "id, kind, topic, payload, retain, expires_ms, collapse, correlation, headers"

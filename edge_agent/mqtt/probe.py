@@ -1,9 +1,9 @@
-"""Tries the broker step by step as the service would use it, under a name of its own.
+"""Tests the broker step by step as the service uses it, with a client id of its own.
 
 reach     a TCP connection
-TLS       the broker proves itself; until when its certificate speaks
+TLS       the broker's certificate is valid, and until when
 login     CONNECT with the configured user and protocol
-loop      subscribe to the ping's topic, publish to it, hear it
+loop      subscribe to the ping's topic, publish to it, receive it
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _REFUSAL: Final = 0x80
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
-    """One step: whether it went well, what was seen, what to do where it did not.
+    """One step: whether it succeeded, what was seen, what to do where it did not.
 
     Attributes:
         ends: End of the broker's certificate (UTC); only of the step `TLS`.
@@ -56,11 +56,11 @@ class ProbeStep:
 
 
 def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[ProbeStep]:
-    """The steps, up to and with the first that fails.
+    """The steps, up to and including the first that fails.
 
     Args:
-        broker: As the service connects; the client id gets an ending, so that a running service
-            keeps its session, and the broker remembers nothing of the visit.
+        broker: As the service connects. The client id gets a suffix and the session does not
+            outlive the test, so that a running service keeps its own.
         topic: The ping's topic.
         protocol: `auto`, `5` or `3.1.1`.
         clock: Stamps what comes in.
@@ -87,7 +87,7 @@ def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[P
             break
     if not isinstance(answer, Up):
         link.hang_up(None, 1.0)
-        yield _turned_away(answer)
+        yield _refused(answer)
         return
     yield ProbeStep("broker login", good=True, seen=f"MQTT {answer.version} as {guest.client_id}")
     try:
@@ -122,7 +122,7 @@ def _reach(broker: Broker) -> Iterator[ProbeStep]:
         )  # fmt: skip
 
 
-def _turned_away(answer: Event | None) -> ProbeStep:
+def _refused(answer: Event | None) -> ProbeStep:
     seen, code = (answer.reason, answer.code) if isinstance(answer, Down) else ("no answer", None)
     advice = hint(code) or "look into the broker's log"
     return ProbeStep("broker login", good=False, seen=seen, advice=advice)
@@ -135,15 +135,17 @@ def _loop(link: MqttConnection, topic: str, events: queue.Queue[Event]) -> Probe
         return _not_allowed(topic, "the broker does not let this client read")
     payload = b'{"ping": "doctor"}'
     link.publish(Outgoing(topic, payload, expiry_s=int(WAIT_S)))
-    said = heard = False
-    while not (said and heard):
+    acknowledged = heard = False
+    while not (acknowledged and heard):
         event = _next(events, Acknowledged, Received)
         if event is None:
-            return _not_allowed(topic, "published, and nothing came back" if said else "no PUBACK")
+            return _not_allowed(
+                topic, "published, and nothing came back" if acknowledged else "no PUBACK"
+            )
         if isinstance(event, Acknowledged):
             if event.code >= _REFUSAL:
                 return _not_allowed(topic, f"the broker refuses to take: {event.reason}")
-            said = True
+            acknowledged = True
         elif isinstance(event, Received):
             heard = heard or event.payload == payload
     return ProbeStep("broker loop", good=True, seen=f"published and heard on {topic}")

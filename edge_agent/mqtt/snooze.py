@@ -1,10 +1,10 @@
-"""Alerts that a person has seen or put off: their news is held back, their state is still told.
+"""Alerts that a person has acknowledged or snoozed: their events are held back, not their state.
 
 Rules (tests name the numbers):
 
-1. `ack`: updates of this alert are not sent any more; its end and a new alert are.
+1. `ack`: no more updates of this alert are sent; its end and a new alert are.
 2. `snooze`: no start and no update of the rule is sent until then; its end is.
-3. Both are kept over restarts, and end by themselves.
+3. Both survive restarts, and end by themselves.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _STEPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """What is held back of a rule: updates, where it was seen; starts too, until then."""
+    """What is held back of a rule: updates where it was seen; until a time, starts as well."""
 
     seen: bool
     until: datetime | None
 
 
-class _News(msgspec.Struct):
+class _AlertEvent(msgspec.Struct):
     event_type: str = ""
 
 
 class SnoozingOutbox(Outbox):
-    """An outbox that holds back the news of seen and snoozed rules; `put` says False for them.
+    """An outbox that holds back events of seen and snoozed rules: `put` returns False for them.
 
     Args:
         connection: From `database.connect`.
@@ -53,7 +53,7 @@ class SnoozingOutbox(Outbox):
         topics: Topics of this device.
         rules: Names of the rules there are.
         clock: Ends a snooze.
-        also: Told of each alert that goes out, within the same transaction.
+        also: Called with each alert that goes out, within the same transaction.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class SnoozingOutbox(Outbox):
         Raises:
             BadData: There is no such rule.
         """
-        self._know(rule)
+        self._check(rule)
         with transaction(self._db) as db:
             db.execute(
                 "INSERT INTO quiet VALUES (?, NULL, 1) ON CONFLICT (rule) DO UPDATE SET seen = 1",
@@ -92,7 +92,7 @@ class SnoozingOutbox(Outbox):
         Raises:
             BadData: There is no such rule.
         """
-        self._know(rule)
+        self._check(rule)
         end = self._clock.now() + timedelta(minutes=minutes)
         with transaction(self._db) as db:
             db.execute(
@@ -103,17 +103,17 @@ class SnoozingOutbox(Outbox):
         return f"{rule}: quiet until {end:%Y-%m-%dT%H:%MZ}"
 
     def held(self) -> dict[str, Suppression]:
-        """Rules whose news are held back now."""
+        """What is held back now, by rule."""
         now = self._clock.now()
         with storage_errors(self._db):
             rows = self._db.execute("SELECT rule, until, seen FROM quiet").fetchall()
-        found = {}
+        suppressions = {}
         for rule, until, seen in rows:
             end = None if until is None else datetime.fromtimestamp(until, UTC)
             held = Suppression(bool(seen), end if end is not None and now < end else None)
             if held.seen or held.until is not None:
-                found[rule] = held
-        return found
+                suppressions[rule] = held
+        return suppressions
 
     def put(self, message: Message) -> bool:
         """See `Outbox`."""
@@ -133,17 +133,17 @@ class SnoozingOutbox(Outbox):
             ).fetchone()
         if row is None:
             return False
-        news = msgspec.json.decode(message.payload, type=_News).event_type
+        event = msgspec.json.decode(message.payload, type=_AlertEvent).event_type
         until, seen = row
         snoozed = until is not None and self._clock.now() < datetime.fromtimestamp(until, UTC)
-        if news == "updated":
+        if event == "updated":
             return bool(seen) or snoozed
-        # Rule 1: what was seen was the alert that now ends, or the one before this start.
+        # Rule 1: the alert that was seen ends now, or has ended before this start.
         with transaction(self._db) as db:
             db.execute("UPDATE quiet SET seen = 0 WHERE rule = ?", (rule,))
-        return news == "raised" and snoozed
+        return event == "raised" and snoozed
 
-    def _know(self, rule: str) -> None:
+    def _check(self, rule: str) -> None:
         if rule not in self._rule_of.values():
-            known = ", ".join(sorted(self._rule_of.values()))
-            raise BadData(f"rule {rule!r} is not known; there are {known}")
+            names = ", ".join(sorted(self._rule_of.values()))
+            raise BadData(f"rule {rule!r} is not known; there are {names}")

@@ -1,4 +1,4 @@
-"""TLS towards the broker, from PEM files."""
+"""TLS to the broker, from PEM files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class TlsFiles:
     """PEM files, read again at every attempt so that renewed ones need no restart.
 
-    Without `ca` the system's authorities count; `cert` and `key` are for mutual TLS.
+    Without `ca` the system's authorities are used; `cert` and `key` are for mutual TLS.
     """
 
     ca: Path | None = None
@@ -23,7 +23,7 @@ class TlsFiles:
 
 
 class TlsContext(ssl.SSLContext):
-    """Remembers its socket: paho leaves it open when the handshake fails."""
+    """Keeps its socket, since paho leaves it open when the handshake fails."""
 
     socket: ssl.SSLSocket | None = None
 

@@ -1,13 +1,13 @@
-"""Alerts that also go to a web address (ntfy, a webhook): a queue of their own, beside the outbox.
+"""Alerts by HTTP POST to a web address (ntfy, a webhook), from a queue beside the outbox.
 
 Rules (tests name the numbers):
 
-1. What is pushed is what went into the outbox: it is queued in the same transaction, once an id.
-2. It leaves the queue when the address has taken it (2xx), when it is outdated, or when the address
-   refuses it for good (another 4xx, a redirect): then it is counted and said.
-3. Anything else is tried again: full jitter, from 10 s up to half an hour.
-4. One at a time, oldest first, sent from a thread of its own; the loop never waits for it.
-5. At most `MOST` wait; the oldest goes.
+1. An alert is queued in the transaction that puts it into the outbox, once for each id.
+2. It leaves the queue when the address accepts it (2xx), when it is outdated, or when the address
+   refuses it for good (another 4xx, a redirect): then it is counted and logged.
+3. Anything else is retried: full jitter, from 10 s up to half an hour.
+4. Alerts are sent one at a time, oldest first, from a thread; the loop never waits for it.
+5. At most `MOST` wait; beyond that the oldest is dropped.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ class _Alert(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class WebhookAlert:
-    """One thing to push."""
+    """One alert that waits."""
 
     id: str
     body: bytes
 
 
 class WebhookQueue:
-    """What waits to be pushed. Every method raises `StorageError` when the disk refuses.
+    """Alerts that wait to be sent. Every method raises `StorageError` when the disk refuses.
 
     Args:
         connection: The outbox's, so that both are committed together.
-        severities: Which alerts are pushed.
+        severities: Which alerts are sent.
         template: Text with `{text}`, `{rule}`, `{severity}`; empty: the alert's JSON.
     """
 
@@ -80,8 +80,8 @@ class WebhookQueue:
         alert = msgspec.json.decode(message.payload, type=_Alert)
         if alert.severity not in self._severities or message.expires_at is None:
             return
-        words = {"text": alert.text, "rule": alert.rule, "severity": alert.severity}
-        body = self._template.format(**words).encode() if self._template else message.payload
+        values = {"text": alert.text, "rule": alert.rule, "severity": alert.severity}
+        body = self._template.format(**values).encode() if self._template else message.payload
         with transaction(self._db) as db:
             db.execute(
                 "INSERT OR IGNORE INTO push (id, body, expires) VALUES (?, ?, ?)",
@@ -90,7 +90,7 @@ class WebhookQueue:
             db.execute("DELETE FROM push WHERE seq <= (SELECT max(seq) FROM push) - ?", (MOST,))
 
     def due(self, now: datetime | None) -> WebhookAlert | None:
-        """The oldest that is not outdated; drops outdated ones.
+        """The oldest alert that is not outdated; drops outdated ones.
 
         Args:
             now: UTC, or None while the clock is not trusted: then nothing is outdated.
@@ -103,21 +103,21 @@ class WebhookQueue:
         return WebhookAlert(*row) if row else None
 
     def done(self, name: str) -> None:
-        """This one is over."""
+        """Remove an alert."""
         with transaction(self._db) as db:
             db.execute("DELETE FROM push WHERE id = ?", (name,))
 
 
 class WebhookSender:
-    """Carries the queue to its address; lives on the loop's thread, sends from others.
+    """Sends the queue to its address. Its methods run on the loop's thread, the request on another.
 
     Args:
         queue: What waits.
         send: Sends one body; raises `TryLater` or `Refused`.
-        report: Has a call made on the loop's thread.
+        report: Runs a call on the loop's thread.
         clock: Pauses are measured on its monotonic side.
         random: Uniform numbers in [0, 1).
-        start_thread: Runs the sending beside the loop.
+        start_thread: Runs a request beside the loop.
     """
 
     def __init__(
@@ -141,10 +141,10 @@ class WebhookSender:
         self._failures = 0
         self._not_before = clock.monotonic()
         self.refused = 0
-        """Those the address will never take, since the start."""
+        """Number of alerts that the address refused for good, since the start."""
 
     def tick(self, now: datetime | None) -> None:
-        """Send the oldest, unless one is on its way or a pause is on.
+        """Send the oldest alert, unless a request is under way or a pause is on.
 
         Raises:
             StorageError: The disk refused.
@@ -154,18 +154,18 @@ class WebhookSender:
         alert = self._queue.due(now)
         if alert is not None:
             self._busy = True
-            self._start_thread(lambda: self._carry(alert))
+            self._start_thread(lambda: self._post(alert))
 
-    def _carry(self, alert: WebhookAlert) -> None:
+    def _post(self, alert: WebhookAlert) -> None:
         fault: Exception | None = None
         try:
             self._send(alert.body)
-        except Exception as raised:  # noqa: BLE001 - told to the loop, which tries again
+        except Exception as raised:  # noqa: BLE001 - reported to the loop, which retries
             fault = raised
         self._report(lambda: self._settle(alert, fault))
 
     def close(self) -> None:
-        """Leave the queue alone; what is on its way may be sent once more by the next one."""
+        """Ignore the request under way; its alert may be sent once more after the next start."""
         self._closed = True
 
     def _settle(self, alert: WebhookAlert, fault: Exception | None) -> None:
@@ -190,7 +190,7 @@ def _daemon(target: Callable[[], None]) -> None:
 
 
 def sender(url: str, token: Callable[[], str | None], *, json: bool) -> Callable[[bytes], None]:
-    """What sends one body.
+    """A function that sends one body. Its errors name the host only: such addresses are secrets.
 
     Args:
         url: Where to; redirects are not followed.
