@@ -31,7 +31,7 @@ from trainer.evaluation.run_folder import notes
 from trainer.gate import canary, drift, gate
 from trainer.ingest import gap_plan, pipeline
 from trainer.relay import relay
-from trainer.site_corrections.all_farms import tune
+from trainer.site_corrections.all_farms import CorrectionRequest, correct_farms
 from trainer.training import candidate
 from trainer.workspace.journal import Journal, Page
 from trainer.workspace.runs import content_of
@@ -160,7 +160,8 @@ def _correct(
 ) -> tuple[Path, str]:
     """The run with corrections for the farms of the lake, and what became of them."""
     try:
-        made = tune(workspace, winner, channel, until, clock, progress=step)
+        request = CorrectionRequest(winner, channel, until)
+        corrected = correct_farms(workspace, request, clock, progress=step)
     except BucketFault:
         # The date stays open, and its next run goes on here.
         raise
@@ -169,11 +170,11 @@ def _correct(
         told = f"none is corrected in this release: {fault}"
         step(f"farms: {told}")
         return winner, told
-    outcome = made.outcome
+    outcome = corrected.outcome
     if not outcome.tried and not outcome.lost:
         return winner, ""
     step(f"farms: {outcome.text()}")
-    return made.folder, outcome.text()
+    return corrected.folder, outcome.text()
 
 
 def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tuple[int, ...]:

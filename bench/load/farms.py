@@ -67,11 +67,9 @@ def main() -> None:
     with _compute(dask=chosen.dask) as compute:
         config = msgspec.structs.replace(workspace.config, compute=compute)
         began, used = time.perf_counter(), time.process_time()
-        corrected_run = all_farms.tune(
+        corrected_run = all_farms.correct_farms(
             dataclasses.replace(workspace, config=config),
-            folder,
-            "stable",
-            until,
+            all_farms.CorrectionRequest(folder, "stable", until),
             SystemClock(),
             progress=lambda text: print(f"{text}, {time.perf_counter() - began:.0f} s"),
         )

@@ -37,8 +37,8 @@ from edge_agent.replay import replay
 from edge_agent.settings import Config
 from trainer.gate import gate
 from trainer.site_corrections import all_farms
-from trainer.site_corrections.farm_history import History
-from trainer.site_corrections.one_farm import attempt
+from trainer.site_corrections.farm_history import FarmHistory
+from trainer.site_corrections.one_farm import correct_farm
 from trainer.workspace import farms
 from trainer.workspace.farms import Farm
 from trainer.workspace.places import FarmId
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.site_correction import Correction
     from edge_agent.core.loaded_release import DeviceRelease
     from edge_agent.system.ports import Predictor
-    from trainer.site_corrections.farm_history import Shared
+    from trainer.site_corrections.farm_history import SharedModels
     from trainer.workspace.lake import Lake
 
 FIRST_DAYS, BLOCK_DAYS = 62, 30
@@ -84,9 +84,9 @@ def main() -> None:
         settle(workspace.lake, farm, hours)
         run = gate.load(newest_folder(workspace))
         until = hours[TIME][-1]
-        shared = all_farms.shared_of(workspace, run, all_farms.terms_of(run, until, 1), until)
+        shared = all_farms.shared_models(workspace, run, all_farms.farm_terms(run, until, 1), until)
         _tell(*_replayed(newest(given), hours, shared, farm))
-        said = attempt(shared, farm.id)
+        said = correct_farm(shared, farm.id)
     for one in said.decision.findings if said.decision else ():
         if one.rule == "G2" or not one.passed:
             print(one.reason())
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _replayed(
-    plain: DeviceRelease, hours: pl.DataFrame, shared: Shared, farm: Farm
+    plain: DeviceRelease, hours: pl.DataFrame, shared: SharedModels, farm: Farm
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of `rooftop.errors`, as the models are and with monthly corrections."""
     known = {at: tuple(both) for at, *both in hours.select(TIME, *TARGETS).iter_rows()}
@@ -115,11 +115,12 @@ def _replayed(
     return found[0], found[1]
 
 
-def fitted(shared: Shared, farm: Farm, until: datetime) -> dict[str, Correction]:
+def fitted(shared: SharedModels, farm: Farm, until: datetime) -> dict[str, Correction]:
     """Corrections from the hours until then, whatever the gate says."""
     here = dataclasses.replace(shared, until=until)
-    cases = History.of(here, farm).cases(here)
-    return {t: case.correction(here.manifest.models[t].file.sha256) for t, case in cases.items()}
+    targets = FarmHistory.of(here, farm).targets(here)
+    models = here.manifest.models
+    return {t: history.correction(models[t].file.sha256) for t, history in targets.items()}
 
 
 def _tell(plain: np.ndarray, tuned: np.ndarray) -> None:

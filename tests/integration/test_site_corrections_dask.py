@@ -28,20 +28,18 @@ from tests.integration.test_dask import Cluster
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trainer.site_corrections.all_farms import Tuned
+    from trainer.site_corrections.all_farms import CorrectedRun
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 UNTIL = FIRST + timedelta(days=700)
 
 
-def _tune(root: Path, compute: Compute) -> tuple[Tuned, bytes]:
+def _tune(root: Path, compute: Compute) -> tuple[CorrectedRun, bytes]:
     made = Workspace.open(root, {})
     config = msgspec.structs.replace(made.config, compute=compute)
-    done = all_farms.tune(
+    done = all_farms.correct_farms(
         replace(made, config=config),
-        made.runs / "shared",
-        "stable",
-        UNTIL,
+        all_farms.CorrectionRequest(made.runs / "shared", "stable", UNTIL),
         FakeClock(UNTIL),
         progress=lambda _: None,
     )

@@ -43,7 +43,7 @@ def tune(
     """
     from trainer.commands.steps import told
     from trainer.report.mlflow_mirror import mirrored
-    from trainer.site_corrections.republish import retune
+    from trainer.site_corrections.republish import republish
     from trainer.workspace.places import FarmId
     from trainer.workspace.workspace import Workspace
 
@@ -52,7 +52,7 @@ def tune(
     only = tuple(FarmId.of(name) for name in names)
     with mirrored(workspace), told("tune") as say:
         say("farms")
-        done = retune(
+        done = republish(
             workspace, target, SystemClock(), only=only, publish=not dry_run, progress=say
         )
     if as_json:

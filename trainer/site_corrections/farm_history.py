@@ -1,7 +1,7 @@
-"""A farm's hours under the shared models: what these say there, and what corrections would have.
+"""A farm's past hours under the shared models, and with corrections by forward chaining.
 
 Only hours that begin an embargo after the shared models' training count: before, the models knew
-the weather of the region, and their errors there are like no others.
+the weather of the region, so their errors there are smaller than those on new hours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trainer.evaluation.dataset import WARM_UP_HOURS, gather, prepare, scoring_p
 from trainer.evaluation.hindcast import Hindcast, ReleaseModels, hindcast
 from trainer.gate.rules_floor import LEAST_DAYS
 from trainer.site_corrections import regression
-from trainer.site_corrections.regression import FIRST_DAYS, Chained, Lack
+from trainer.site_corrections.regression import FIRST_DAYS, ForwardChain, ModelErrors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,53 +43,53 @@ _DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What the corrections of all farms have in common; small enough to be sent to a worker.
+class SharedModels:
+    """Shared models with what all farms' corrections need; small enough to be sent to a worker.
 
     Attributes:
         workspace: Its lake has the farms' hours.
         manifest: The release to be corrected.
-        models: ONNX bytes by target path.
+        files: ONNX bytes by target path.
         damped: Per target, lead -> the two shares of the damped anomaly.
-        terms: Of the gate; whose they are and where the holdout lies is each farm's own.
+        terms: Of the gate, without the farm's name and its holdout.
         until: Newest hour that counts, UTC.
     """
 
     workspace: Workspace
     manifest: Manifest
-    models: Mapping[str, bytes]
+    files: Mapping[str, bytes]
     damped: Mapping[str, Mapping[int, tuple[float, float]]]
     terms: Terms
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class TargetHistory:
     """One target at the N pairs of a history.
 
     Attributes:
-        shared: What the shared model says.
-        lack: What is missing to the truth.
-        chain: What corrections of former days would have changed.
+        shared: Forecasts of the shared model.
+        errors: Of these.
+        chain: Corrections by forward chaining.
     """
 
     shared: Hindcast
-    lack: Lack
-    chain: Chained
+    errors: ModelErrors
+    chain: ForwardChain
 
     @classmethod
-    def of(cls, history: History, target: str, shared: Hindcast) -> Case:
+    def of(cls, history: FarmHistory, target: str, shared: Hindcast) -> TargetHistory:
         """Forward-chain one target."""
         leads = history.pairs.leads
         around = residuals.spread(shared.table, history.times, leads)
-        lack = Lack(
+        errors = ModelErrors(
             terms=history.terms,
             leads=leads,
             days=(history.times - history.times.min()).dt.total_hours().to_numpy() / 24.0,
-            errors=truth([history.one], history.pairs, target) - shared.values,
+            errors=truth([history.series], history.pairs, target) - shared.values,
             around=around * np.reshape(shared.widened, (-1, 1)),
         )
-        return cls(shared, lack, regression.chained(lack))
+        return cls(shared, errors, regression.forward_chain(errors))
 
     def corrected(self) -> Hindcast:
         """Forecasts with the corrections of former days."""
@@ -97,35 +97,35 @@ class Case:
         return Hindcast(self.shared.values + self.chain.change, self.shared.table, widened)
 
     def correction(self, model: str) -> Correction:
-        """What the whole history says, for a model by its SHA-256 (hex)."""
-        everything = np.ones(len(self.lack.errors), bool)
+        """Correction fitted on the whole history, for a model by its SHA-256 (hex)."""
+        everything = np.ones(len(self.errors.errors), bool)
         return Correction(
             model,
-            tuple(tuple(map(_rounded, row)) for row in regression.weights(self.lack)),
-            tuple(map(_rounded, regression.spread(self.lack, self.chain.change, everything))),
+            tuple(tuple(map(_rounded, row)) for row in regression.weights(self.errors)),
+            tuple(map(_rounded, regression.spread(self.errors, self.chain.change, everything))),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class FarmHistory:
     """A farm's hours that count, as N pairs of origin and lead.
 
     Attributes:
-        one: The hours.
+        series: The hours.
         pairs: Each EVERY-th origin at each of KNOTS.
         matrix: Inputs, float32 (N, F).
-        terms: Of `contract.tuning`, float64 (N, len(TERMS)).
+        terms: Of `contract.site_correction`, float64 (N, len(TERMS)).
         times: Target hours, UTC.
     """
 
-    one: StationSeries
+    series: StationSeries
     pairs: Pairs
     matrix: np.ndarray
     terms: np.ndarray
     times: pl.Series
 
     @classmethod
-    def of(cls, shared: Shared, known: Farm) -> History:
+    def of(cls, shared: SharedModels, farm: Farm) -> FarmHistory:
         """Read and prepare.
 
         Raises:
@@ -136,34 +136,34 @@ class History:
             hours=shared.terms.embargo_hours
         )
         frame = shared.workspace.lake.observations(
-            known.id, begin - timedelta(hours=WARM_UP_HOURS), shared.until
+            farm.id, begin - timedelta(hours=WARM_UP_HOURS), shared.until
         )
         if frame.is_empty():
             raise too_few(0)
-        normals = place_of(known.site, shared.manifest.sites).normals
-        one = prepare(0, frame, known.site, normals)
-        pairs = scoring_pairs([one], begin, shared.until, KNOTS, EVERY)
+        normals = place_of(farm.site, shared.manifest.sites).normals
+        series = prepare(0, frame, farm.site, normals)
+        pairs = scoring_pairs([series], begin, shared.until, KNOTS, EVERY)
         if len(pairs) == 0:
             raise too_few(0)
-        matrix = gather([one], pairs)
-        return cls(one, pairs, matrix, site_correction.terms(matrix), times([one], pairs))
+        matrix = gather([series], pairs)
+        return cls(series, pairs, matrix, site_correction.terms(matrix), times([series], pairs))
 
     @property
     def last(self) -> datetime:
         """Newest hour, UTC."""
-        found: datetime = self.one.frame[TIME][-1]
-        return found
+        newest: datetime = self.series.frame[TIME][-1]
+        return newest
 
-    def cases(self, shared: Shared) -> dict[str, Case]:
-        """Every target."""
-        models = ReleaseModels.of(shared.manifest, shared.models)
+    def targets(self, shared: SharedModels) -> dict[str, TargetHistory]:
+        """Forecasts and corrections of every target."""
+        models = ReleaseModels.of(shared.manifest, shared.files)
         # The spread grows for instruments that the farm never had, as on its device.
         hindcasts = hindcast(models, self.matrix, self.pairs.leads, widened=True)
-        return {target: Case.of(self, target, hindcasts[target]) for target in TARGETS}
+        return {target: TargetHistory.of(self, target, hindcasts[target]) for target in TARGETS}
 
 
 def too_few(days: int) -> BadData:
-    """What is said of a farm with so many days to judge by."""
+    """Error of a farm with so few days to judge by."""
     return BadData(
         f"{days} days with temperature and humidity can be judged, {LEAST_DAYS} are needed and "
         f"{FIRST_DAYS} before them, all after the shared models' training"

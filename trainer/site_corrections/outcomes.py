@@ -1,9 +1,9 @@
-"""What became of each farm when its correction was tried: one packed line a farm.
+"""Results of all farms in one file, and their summary: one packed line a farm.
 
-    runs/<run>/farms.jsonl.gz   `tuning_farm.Tried`: what the gate decided, and from which evidence
+    runs/<run>/farms.jsonl.gz   `one_farm.FarmResult`: what the gate decided, and from which sums
 
-Evidence itself is not kept: 0.9 MB a farm and day. A farm's hours are final in the lake, so it can
-be made again (`tuning.recompute`) and its SHA-256 held against the decision's.
+The daily sums themselves are not stored: 0.9 MB a farm and day. A farm's hours are final in the
+lake, so `all_farms.recompute` makes the sums again, to compare their SHA-256 with the decision's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract.errors import BadData
-from trainer.site_corrections.one_farm import Tried
+from trainer.site_corrections.one_farm import FarmResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,8 @@ _GZIP: Final = 31
 """`wbits` of a gzip file; its header names no time, so the same farms make the same bytes."""
 
 
-class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What trying the farms came to.
+class CorrectionSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many farms were tried, and what became of them.
 
     Attributes:
         tried: Farms.
@@ -59,7 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Record:
-    """A record in the making, packed as it comes: a thousand decisions are 20 MB."""
+    """Collects results and packs them at once: a thousand decisions are 20 MB."""
 
     def __init__(self) -> None:
         self._packed = bytearray()
@@ -67,32 +67,32 @@ class Record:
         self._tried = self._better = self._refused = 0
         self._left_out: dict[str, str] = {}
 
-    def add(self, tried: Tried) -> None:
-        """Put down one farm."""
-        line = msgspec.json.encode(tried, order="deterministic") + b"\n"
+    def add(self, result: FarmResult) -> None:
+        """Add one farm."""
+        line = msgspec.json.encode(result, order="deterministic") + b"\n"
         self._packed += self._lines.compress(line)
         self._tried += 1
-        if tried.decision is None:
-            self._left_out[tried.farm] = tried.fault
-        elif tried.tuning is None:
+        if result.decision is None:
+            self._left_out[result.farm] = result.fault
+        elif result.tuning is None:
             self._refused += 1
         else:
             self._better += 1
 
-    def outcome(self, lost: tuple[str, ...]) -> Outcome:
+    def outcome(self, lost: tuple[str, ...]) -> CorrectionSummary:
         """The sums so far.
 
         Args:
             lost: Farms that are corrected in what is live and will not be any more.
         """
-        return Outcome(self._tried, self._better, self._refused, self._left_out, lost)
+        return CorrectionSummary(self._tried, self._better, self._refused, self._left_out, lost)
 
     def content(self) -> bytes:
         """The whole file; nothing can be added afterwards."""
         return bytes(self._packed) + self._lines.flush()
 
 
-def read(content: bytes) -> Iterator[Tried]:
+def read(content: bytes) -> Iterator[FarmResult]:
     """Lines of a record.
 
     Raises:
@@ -100,6 +100,6 @@ def read(content: bytes) -> Iterator[Tried]:
     """
     try:
         for line in gzip.decompress(content).splitlines():
-            yield msgspec.json.decode(line, type=Tried)
+            yield msgspec.json.decode(line, type=FarmResult)
     except (OSError, EOFError, zlib.error, msgspec.DecodeError) as fault:
         raise BadData(f"{NAME}: damaged: {fault}") from fault

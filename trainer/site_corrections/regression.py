@@ -1,7 +1,7 @@
-"""Fit of a farm's correction: ridge regression on what the shared model lacks there. Pure.
+"""Fit of a farm's correction: ridge regression on the shared model's errors there. Pure.
 
-Forward chaining gives the values to judge by: the hours of each block are corrected by a fit on
-the days before it, so that no hour is corrected by what was learned from it or after it. The same
+Forward chaining gives the values to judge by: each block of hours is corrected by a fit on the
+days before it, so that no hour is corrected by what was learned from it or after it. The same
 fit on all days is what a release carries.
 
 The weights of a knot are fitted on the leads within half of its own on either side: their errors
@@ -57,11 +57,11 @@ _YEAR: Final = np.array([1.0, *[0.5] * 6, *[0.25] * 4, *[0.0] * (len(TERMS) - 11
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
-    """What the shared model of one target lacks at N pairs of origin and lead.
+class ModelErrors:
+    """Errors of the shared model of one target at N pairs of origin and lead.
 
     Attributes:
-        terms: Output of `tuning.terms`, float64 (N, len(TERMS)).
+        terms: Output of `site_correction.terms`, float64 (N, len(TERMS)).
         leads: Hours ahead, each one of KNOTS, shape (N,).
         days: Target hour in days since the first one, shape (N,).
         errors: Observed minus forecast, shape (N,), NaN = unknown.
@@ -76,8 +76,8 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True)
-class Chained:
-    """What corrections fitted on former days would have been at each pair.
+class ForwardChain:
+    """Corrections by forward chaining at each pair.
 
     Attributes:
         change: To add to the forecast, shape (N,), NaN where too few days are before.
@@ -88,69 +88,69 @@ class Chained:
     spread: np.ndarray
 
 
-def chained(lack: Lack) -> Chained:
+def forward_chain(model: ModelErrors) -> ForwardChain:
     """Forward chaining: blocks of BLOCK_DAYS, each corrected by a fit on the days before it.
 
     The first block begins when there are FIRST_DAYS days with a known error, and the guard.
     """
-    out = Chained(np.full(len(lack.errors), np.nan), np.ones(len(lack.errors)))
-    known = np.unique(lack.days[np.isfinite(lack.errors)].astype(np.intp))
+    out = ForwardChain(np.full(len(model.errors), np.nan), np.ones(len(model.errors)))
+    known = np.unique(model.days[np.isfinite(model.errors)].astype(np.intp))
     if len(known) < FIRST_DAYS:
         return out
-    starts = np.arange(known[FIRST_DAYS - 1] + 1 + GUARD_DAYS, lack.days.max() + 1, BLOCK_DAYS)
-    block = np.searchsorted(starts, lack.days, side="right") - 1
+    starts = np.arange(known[FIRST_DAYS - 1] + 1 + GUARD_DAYS, model.days.max() + 1, BLOCK_DAYS)
+    block = np.searchsorted(starts, model.days, side="right") - 1
     # Rows that the fits of block b and of all later ones use have part b or less.
-    part = np.searchsorted(starts - GUARD_DAYS, lack.days, side="right")
-    moments = _moments(lack, part, len(starts) + 1).cumsum(axis=1)
+    part = np.searchsorted(starts - GUARD_DAYS, model.days, side="right")
+    moments = _moments(model, part, len(starts) + 1).cumsum(axis=1)
     for b in range(len(starts)):
         here = block == b
-        out.change[here] = _change(lack, _weights(moments[:, b]), here)
+        out.change[here] = _change(model, _weights(moments[:, b]), here)
     for b in range(len(starts)):
         here = block == b
-        out.spread[here] = spread(lack, out.change, part <= b)[_knot(lack.leads[here])]
+        out.spread[here] = spread(model, out.change, part <= b)[_knot(model.leads[here])]
     return out
 
 
-def weights(lack: Lack) -> np.ndarray:
+def weights(model: ModelErrors) -> np.ndarray:
     """Weights fitted on all pairs: (len(KNOTS), len(TERMS)), in the target's unit."""
-    everything = np.zeros(len(lack.errors), np.intp)
-    return _weights(_moments(lack, everything, 1)[:, 0])
+    everything = np.zeros(len(model.errors), np.intp)
+    return _weights(_moments(model, everything, 1)[:, 0])
 
 
-def spread(lack: Lack, change: np.ndarray, used: np.ndarray) -> np.ndarray:
+def spread(model: ModelErrors, change: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Factor of the release's intervals at each knot, shape (len(KNOTS),).
 
-    It is what the 80 % interval would have needed around the corrected forecasts to hold 80 % of
-    the observations; 1 where there are fewer than FIRST_DAYS days to tell by.
+    With it, the 80 % interval around the corrected forecasts holds 80 % of the observations. It is
+    1 where there are fewer than FIRST_DAYS days.
 
     Args:
-        lack: Pairs.
+        model: Errors of the shared model.
         change: Of forward chaining, NaN = not known.
         used: Mask of the pairs that may be looked at.
     """
-    reach = np.minimum(residuals.reach(lack.around, lack.errors - change), _FAR)
+    reach = np.minimum(residuals.reach(model.around, model.errors - change), _FAR)
     known = used & np.isfinite(reach)
     low, high = residuals.NOMINAL
-    knot = _knot(lack.leads)
+    knot = _knot(model.leads)
     out = np.ones(len(KNOTS))
     for k in range(len(KNOTS)):
         rows = known & (knot == k)
-        if len(np.unique(lack.days[rows].astype(np.intp))) >= FIRST_DAYS:
+        if len(np.unique(model.days[rows].astype(np.intp))) >= FIRST_DAYS:
             out[k] = np.quantile(reach[rows], high - low)
     return np.clip(out, LEAST_SPREAD, MOST_SPREAD)
 
 
-def _moments(lack: Lack, part: np.ndarray, parts: int) -> np.ndarray:
+def _moments(model: ModelErrors, part: np.ndarray, parts: int) -> np.ndarray:
     """Per knot and part, sums of products of terms and error of its own lead: (K, parts, T+1, T+1).
 
     Everything that a fit needs: of columns, the last one the error, and the first all ones.
     """
     out = np.zeros((len(KNOTS), parts, len(TERMS) + 1, len(TERMS) + 1))
-    known = np.isfinite(lack.errors)
+    known = np.isfinite(model.errors)
     for k, knot in enumerate(KNOTS):
         for p in range(parts):
-            rows = known & (part == p) & (lack.leads == knot)
-            columns = np.column_stack([lack.terms[rows], lack.errors[rows]])
+            rows = known & (part == p) & (model.leads == knot)
+            columns = np.column_stack([model.terms[rows], model.errors[rows]])
             out[k, p] = columns.T @ columns
     return out
 
@@ -172,13 +172,13 @@ def _ridge(moment: np.ndarray) -> np.ndarray:
     products, with_error = moment[:-1, :-1], moment[:-1, -1]
     size = np.where(_YEAR > 0.0, _YEAR, np.diag(products) / rows)
     size[size == 0.0] = 1.0
-    found: np.ndarray = np.linalg.solve(products + np.diag(_PENALTY * size * rows), with_error)
-    return found
+    solution: np.ndarray = np.linalg.solve(products + np.diag(_PENALTY * size * rows), with_error)
+    return solution
 
 
-def _change(lack: Lack, fitted: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    found: np.ndarray = (lack.terms[rows] * fitted[_knot(lack.leads[rows])]).sum(axis=1)
-    return found
+def _change(model: ModelErrors, fitted: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    change: np.ndarray = (model.terms[rows] * fitted[_knot(model.leads[rows])]).sum(axis=1)
+    return change
 
 
 def _knot(leads: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from edge_agent.contract.hours import start_of_hour
 from trainer.depot.publisher import RUN
 from trainer.depot.releases import publish_run
 from trainer.gate import gate
-from trainer.site_corrections.all_farms import tune
+from trainer.site_corrections.all_farms import CorrectionRequest, correct_farms
 from trainer.workspace.farms import farm_ids
 from trainer.workspace.runs import plain_name
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.system.ports import Clock
-    from trainer.site_corrections.outcomes import Outcome
+    from trainer.site_corrections.outcomes import CorrectionSummary
     from trainer.workspace.places import FarmId
     from trainer.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Retuned:
-    """What came of it; `release` is None where nothing was to be published."""
+class Republished:
+    """The new release, None where nothing was to be published, and what became of the farms."""
 
     release: int | None
-    outcome: Outcome
+    outcome: CorrectionSummary
 
 
-def retune(
+def republish(
     workspace: Workspace,
     channel: str,
     clock: Clock,
@@ -41,15 +41,15 @@ def retune(
     only: Iterable[FarmId] = (),
     publish: bool = True,
     progress: Callable[[str], None],
-) -> Retuned:
-    """Try the farms of the lake under a channel's live models, and publish what came of it.
+) -> Republished:
+    """Fit corrections of a channel's live models for the farms of the lake, and publish them.
 
     Args:
         workspace: Lake, runs and depot.
         channel: Whose live release.
         clock: Hours up to its full one count.
         only: Farms to try; the others keep what they have. All where empty.
-        publish: False = only look: nothing is written, and it counts as no attempt.
+        publish: False = nothing is written, and it counts as no attempt.
         progress: Told how far it is.
 
     Raises:
@@ -60,32 +60,36 @@ def retune(
         TryLater: The day's work is being done, or see `parallel.each_of`.
     """
     with workspace.day_lock():
-        live = gate.champion_of(workspace, channel, clock)
-        if live is None:
-            raise InputMissing(f"channel {channel} has no release; publish one with `promote`")
-        if not (live.tuned or farm_ids(workspace.lake)):
-            raise NothingNew(
-                "the lake has no farm to correct for: bring hours in with `trainer farm import` "
-                "or `trainer farm collect`"
-            )
-        folder = _run_of(workspace, live)
-        until = start_of_hour(clock.now())
-        tuned = tune(
-            workspace,
-            folder,
+        live = _live(workspace, channel, clock)
+        request = CorrectionRequest(
+            _run_of(workspace, live),
             channel,
-            until,
-            clock,
-            only=only,
-            progress=progress,
-            kept=publish,
+            until=start_of_hour(clock.now()),
+            only=tuple(only),
+            write=publish,
         )
+        corrected = correct_farms(workspace, request, clock, progress=progress)
         if not publish:
-            return Retuned(None, tuned.outcome)
-        # Every device is told the reason: it names no farm.
-        reason = f"farms: {tuned.outcome.counts()}"
-        number = publish_run(workspace, tuned.folder, channel, reason, clock, rollout=live.rollout)
-        return Retuned(number, tuned.outcome)
+            return Republished(None, corrected.outcome)
+        # Every device gets the reason, so it names no farm.
+        reason = f"farms: {corrected.outcome.counts()}"
+        release = publish_run(
+            workspace, corrected.folder, channel, reason, clock, rollout=live.rollout
+        )
+        return Republished(release, corrected.outcome)
+
+
+def _live(workspace: Workspace, channel: str, clock: Clock) -> Manifest:
+    """What is live, where there is any farm to correct it for."""
+    live = gate.champion_of(workspace, channel, clock)
+    if live is None:
+        raise InputMissing(f"channel {channel} has no release; publish one with `promote`")
+    if not (live.tuned or farm_ids(workspace.lake)):
+        raise NothingNew(
+            "the lake has no farm to correct for: bring hours in with `trainer farm import` "
+            "or `trainer farm collect`"
+        )
+    return live
 
 
 def _run_of(workspace: Workspace, live: Manifest) -> Path:

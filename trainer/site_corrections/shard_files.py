@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pack(tunings: Mapping[str, Tuning]) -> tuple[tuple[FileRef, ...], dict[str, bytes]]:
-    """Files for the corrections of farms, each device's where it will look for it.
+    """Files for the corrections of farms; each device's is in the shard of its number.
 
     Their number is the power of two next above the square root of the number of farms: a device
     takes one shard and the line of each, so what it takes grows with that root only.
@@ -29,10 +29,10 @@ def pack(tunings: Mapping[str, Tuning]) -> tuple[tuple[FileRef, ...], dict[str, 
         What the manifest names, and content by target path. Equal tunings give equal bytes.
     """
     number = 1 << math.isqrt(len(tunings) - 1).bit_length()
-    held: list[dict[str, Tuning]] = [{} for _ in range(number)]
-    for device, one in tunings.items():
-        held[site_correction.shard_number(device, number)][device] = one
-    contents = [site_correction.encode(Shard(site_correction.FORMAT, part)) for part in held]
+    shards: list[dict[str, Tuning]] = [{} for _ in range(number)]
+    for device, tuning in tunings.items():
+        shards[site_correction.shard_number(device, number)][device] = tuning
+    contents = [site_correction.encode(Shard(site_correction.FORMAT, part)) for part in shards]
     refs = tuple(_ref(content) for content in contents)
     return refs, dict(zip((ref.path for ref in refs), contents, strict=True))
 
@@ -48,19 +48,19 @@ def unpack(manifest: Manifest, content: Mapping[str, bytes]) -> dict[str, Tuning
         BadData: A shard cannot be used with this release.
     """
     shards = (site_correction.decode(content[ref.path], manifest) for ref in manifest.tuned)
-    return {device: one for shard in shards for device, one in shard.tunings.items()}
+    return {device: tuning for shard in shards for device, tuning in shard.tunings.items()}
 
 
 def fitting(tunings: Mapping[str, Tuning], manifest: Manifest) -> dict[str, Tuning]:
-    """What of corrections was made for the models of a release."""
-    models = {target: one.file.sha256 for target, one in manifest.models.items()}
-    found = {}
-    for device, one in tunings.items():
-        fits = {t: made for t, made in one.corrections.items() if made.model == models.get(t)}
+    """Those corrections that were made for the models of a release."""
+    models = {target: model.file.sha256 for target, model in manifest.models.items()}
+    fitting_tunings = {}
+    for device, tuning in tunings.items():
+        fits = {t: c for t, c in tuning.corrections.items() if c.model == models.get(t)}
         if fits:
-            scores = {target: one.scores[target] for target in fits}
-            found[device] = Tuning(fits, scores, one.trained_to)
-    return found
+            scores = {target: tuning.scores[target] for target in fits}
+            fitting_tunings[device] = Tuning(fits, scores, tuning.trained_to)
+    return fitting_tunings
 
 
 def _ref(content: bytes) -> FileRef:

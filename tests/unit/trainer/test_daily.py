@@ -264,7 +264,7 @@ def _settle(bench: Bench, folder: Path) -> None:
 
 
 def _corrected(bench: Bench) -> set[str]:
-    return set(all_farms.live_tunings(bench.workspace, "stable", bench.clock))
+    return set(all_farms.live_corrections(bench.workspace, "stable", bench.clock))
 
 
 def test_farms_are_corrected_for_the_models_of_the_day(
@@ -307,8 +307,11 @@ def test_a_fault_among_farms_does_not_keep_the_release(
     old = shared_run(bench, "old")
     _settle(bench, old)
     bench.publish(
-        all_farms.tune(
-            bench.workspace, old, "stable", bench.clock.now(), bench.clock, progress=lambda _: None
+        all_farms.correct_farms(
+            bench.workspace,
+            all_farms.CorrectionRequest(old, "stable", bench.clock.now()),
+            bench.clock,
+            progress=lambda _: None,
         ).folder
     )
     assert _corrected(bench) == {"hill/edge-1"}

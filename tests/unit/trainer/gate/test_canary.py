@@ -27,7 +27,7 @@ from trainer.depot.releases import publish_run, restage
 from trainer.evaluation import run_folder
 from trainer.gate import canary, gate
 from trainer.site_corrections import shard_files
-from trainer.site_corrections.all_farms import live_tunings
+from trainer.site_corrections.all_farms import live_corrections
 from trainer.training import candidate
 from trainer.workspace import config
 from trainer.workspace.journal import Journal
@@ -165,7 +165,7 @@ def test_corrections_for_farms_begin_no_new_trial_and_go_along(bench: Bench) -> 
     trial = canary.assess(bench.workspace, bench.clock)
     assert (trial.canary, trial.since, trial.outcome) == (3, "2021-11-01T01:00Z", "promote")
     canary.act(bench.workspace, trial, bench.clock)
-    assert set(live_tunings(bench.workspace, "stable", bench.clock)) == {"hill/edge-1"}
+    assert set(live_corrections(bench.workspace, "stable", bench.clock)) == {"hill/edge-1"}
 
 
 def test_what_cannot_be_judged_says_why(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

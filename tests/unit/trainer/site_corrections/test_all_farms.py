@@ -26,8 +26,8 @@ from trainer.depot.publisher import FARMS
 from trainer.depot.releases import open_depot, publish_run
 from trainer.gate import gate
 from trainer.site_corrections import all_farms, outcomes, regression, shard_files
-from trainer.site_corrections.one_farm import Tried
-from trainer.site_corrections.republish import retune
+from trainer.site_corrections.one_farm import FarmResult
+from trainer.site_corrections.republish import republish
 from trainer.workspace.places import FarmId
 from trainer.workspace.workspace import Workspace
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
-    from trainer.site_corrections.all_farms import Tuned
+    from trainer.site_corrections.all_farms import CorrectedRun
 
 NOW = FIRST + timedelta(days=800)
 HILL, FLAT, YOUNG = "hill/edge-1", "flat/edge-1", "young/edge-1"
@@ -63,17 +63,12 @@ def bench(_seed: Path, tmp_path: Path) -> Bench:
     return Bench(Workspace.open(root, {}), FakeClock(NOW))
 
 
-def tune(bench: Bench, **changes: object) -> Tuned:
+def tune(bench: Bench, **changes: object) -> CorrectedRun:
     """Corrections of the run under all farms."""
-    chosen = {"only": (), "kept": True, "until": NOW, "run": "shared"} | changes
-    return all_farms.tune(
-        bench.workspace,
-        bench.workspace.runs / str(chosen.pop("run")),
-        "stable",
-        clock=bench.clock,
-        progress=lambda _: None,
-        **chosen,  # type: ignore[arg-type]
-    )
+    chosen = {"until": NOW, "run": "shared"} | changes
+    folder = bench.workspace.runs / str(chosen.pop("run"))
+    request = all_farms.CorrectionRequest(folder, "stable", **chosen)  # type: ignore[arg-type]
+    return all_farms.correct_farms(bench.workspace, request, bench.clock, progress=lambda _: None)
 
 
 def live(bench: Bench) -> Manifest:
@@ -83,7 +78,7 @@ def live(bench: Bench) -> Manifest:
 
 def corrected(bench: Bench) -> set[str]:
     """Farms that the live release corrects."""
-    return set(all_farms.live_tunings(bench.workspace, "stable", bench.clock))
+    return set(all_farms.live_corrections(bench.workspace, "stable", bench.clock))
 
 
 def publish(bench: Bench, folder: Path) -> int:
@@ -146,7 +141,7 @@ def test_nothing_to_correct_is_the_run_itself(bench: Bench) -> None:
 def test_only_looking_leaves_no_trace(bench: Bench) -> None:
     """Neither a run, nor a record, nor an attempt."""
     before = files(bench.workspace.root)
-    assert tune(bench, kept=False).outcome.better == 1
+    assert tune(bench, write=False).outcome.better == 1
     assert files(bench.workspace.root) == before
 
 
@@ -190,27 +185,27 @@ def test_retuning_publishes_the_same_models_with_corrections(bench: Bench) -> No
     folder = bench.workspace.runs / "shared"
     publish_run(bench.workspace, folder, "stable", "first", bench.clock, rollout=staged)
     before = live(bench)
-    done = retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+    done = republish(bench.workspace, "stable", bench.clock, progress=lambda _: None)
     assert (done.release, corrected(bench)) == (2, {HILL})
     assert live(bench).models == before.models
     assert live(bench).rollout == staged
     assert live(bench).reason.startswith("farms: 3 tried, 1 better")
     with pytest.raises(NothingNew):
-        retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+        republish(bench.workspace, "stable", bench.clock, progress=lambda _: None)
 
 
 def test_retuning_needs_a_release(bench: Bench) -> None:
     """Nothing live: the error says what to do."""
     with pytest.raises(InputMissing, match="stable has no release"):
-        retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+        republish(bench.workspace, "stable", bench.clock, progress=lambda _: None)
 
 
 def test_a_release_names_no_farm_that_lost_its_correction(bench: Bench) -> None:
     """The trainer's people are told which; the reason, which every device shows, is silent."""
     publish_run(bench.workspace, bench.workspace.runs / "shared", "stable", "first", bench.clock)
-    retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+    republish(bench.workspace, "stable", bench.clock, progress=lambda _: None)
     shutil.rmtree(bench.workspace.root / "lake" / "farms" / "hill")
-    done = retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+    done = republish(bench.workspace, "stable", bench.clock, progress=lambda _: None)
     assert done.outcome.lost == (HILL,)
     assert HILL not in live(bench).reason
 
@@ -220,7 +215,7 @@ def test_without_a_farm_nothing_is_retuned(bench: Bench) -> None:
     publish_run(bench.workspace, bench.workspace.runs / "shared", "stable", "first", bench.clock)
     shutil.rmtree(bench.workspace.root / "lake" / "farms")
     with pytest.raises(NothingNew, match=r"no farm to correct for: .*`trainer farm import`"):
-        retune(bench.workspace, "stable", bench.clock, progress=lambda _: None)
+        republish(bench.workspace, "stable", bench.clock, progress=lambda _: None)
 
 
 def test_a_decision_can_be_computed_again(bench: Bench) -> None:
@@ -261,7 +256,7 @@ def test_shards_grow_with_the_root_of_the_farms(farms: int, shards: int) -> None
 def test_a_damaged_record_is_said() -> None:
     """Cut short, or other bytes: one error that names the file."""
     record = outcomes.Record()
-    record.add(Tried("hill/edge-1", "2026-01-01T00:00Z", fault="no hours"))
+    record.add(FarmResult("hill/edge-1", "2026-01-01T00:00Z", fault="no hours"))
     whole = record.content()
     assert [one.fault for one in outcomes.read(whole)] == ["no hours"]
     for damaged in (whole[:-9], b"no gzip", gzip.compress(b"{")):

@@ -20,14 +20,14 @@ from trainer.evaluation.dataset import WARM_UP_HOURS
 from trainer.gate import gate
 from trainer.gate.rules_champion import Route
 from trainer.site_corrections import all_farms
-from trainer.site_corrections.one_farm import attempt
+from trainer.site_corrections.one_farm import correct_farm
 from trainer.workspace.places import FarmId
 from trainer.workspace.s3_errors import Away
 from trainer.workspace.store import FolderStore
 
 if TYPE_CHECKING:
-    from trainer.site_corrections.farm_history import Shared
-    from trainer.site_corrections.one_farm import Tried
+    from trainer.site_corrections.farm_history import SharedModels
+    from trainer.site_corrections.one_farm import FarmResult
 
 UNTIL = FIRST + timedelta(days=1000)
 PLAIN = Character({})
@@ -35,20 +35,20 @@ WARMER = Character({AIR_TEMPERATURE: 2.0, RELATIVE_HUMIDITY: -8.0}, swing=1.5, s
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedModels:
     """Shared models of an empty lake."""
     made = setup.create(tmp_path_factory.mktemp("farms") / "farm", single_key=True)
     run = gate.load(shared_run(Bench(made, FakeClock(UNTIL))))
-    return all_farms.shared_of(made, run, all_farms.terms_of(run, UNTIL, 1), UNTIL)
+    return all_farms.shared_models(made, run, all_farms.farm_terms(run, UNTIL, 1), UNTIL)
 
 
-def tried(shared: Shared, name: str, like: Character) -> Tried:
+def tried(shared: SharedModels, name: str, like: Character) -> FarmResult:
     """A farm of this character, tried."""
     frame = hours(like, shared.manifest)
-    return attempt(shared, settle(shared.workspace.lake, name, frame).id)
+    return correct_farm(shared, settle(shared.workspace.lake, name, frame).id)
 
 
-def test_a_farm_that_differs_is_corrected(shared: Shared) -> None:
+def test_a_farm_that_differs_is_corrected(shared: SharedModels) -> None:
     """An offset and a swing of the day go out of the errors, by about what they are."""
     made = tried(shared, "warmer", WARMER).tuning
     assert made is not None
@@ -64,7 +64,7 @@ def test_a_farm_that_differs_is_corrected(shared: Shared) -> None:
     assert made.trained_to == "2022-06-25T23:00Z"
 
 
-def test_farms_that_do_not_differ_get_nothing(shared: Shared) -> None:
+def test_farms_that_do_not_differ_get_nothing(shared: SharedModels) -> None:
     """Of 24 comparisons on farms without a character hardly one is called better by luck."""
     routes = [
         route
@@ -76,19 +76,19 @@ def test_farms_that_do_not_differ_get_nothing(shared: Shared) -> None:
     assert sum(route is Route.BETTER for route in routes) <= 2
 
 
-def test_what_a_broken_sensor_told_does_no_harm(shared: Shared) -> None:
+def test_what_a_broken_sensor_told_does_no_harm(shared: SharedModels) -> None:
     """Three months of a thermometer in the sun: refused, or harmless on hours of a sound one."""
     sound = hours(replace(PLAIN, seed=3), shared.manifest)
     spoilt = pl.col(TIME).is_between(FIRST + timedelta(days=150), FIRST + timedelta(days=240))
     broken = sound.with_columns(
         pl.when(spoilt).then(pl.col(AIR_TEMPERATURE) + 9.0).otherwise(pl.col(AIR_TEMPERATURE))
     )
-    found = attempt(shared, settle(shared.workspace.lake, "sunny", broken).id)
+    found = correct_farm(shared, settle(shared.workspace.lake, "sunny", broken).id)
     assert found.decision is not None
     assert found.tuning is None or AIR_TEMPERATURE not in found.tuning.corrections
 
 
-def test_a_short_history_is_said(shared: Shared) -> None:
+def test_a_short_history_is_said(shared: SharedModels) -> None:
     """Less than 60 and 180 days: no guess, and how much there is."""
     found = tried(shared, "young", replace(WARMER, days=200))
     assert (found.tuning, found.decision) == (None, None)
@@ -98,37 +98,37 @@ def test_a_short_history_is_said(shared: Shared) -> None:
         assert newborn.fault.startswith("0 days with")
 
 
-def test_hours_that_the_models_may_know_count_for_nothing(shared: Shared) -> None:
+def test_hours_that_the_models_may_know_count_for_nothing(shared: SharedModels) -> None:
     """What a farm told before the training ended (and an embargo after it) changes nothing."""
     frame = hours(WARMER, shared.manifest, earlier=20)
     counted = datetime.fromisoformat(TRAINED_TO) + timedelta(hours=168 - WARM_UP_HOURS)
     older = frame.filter(pl.col(TIME) < counted).with_columns(pl.col(*TARGETS) * 0.5)
     lake = shared.workspace.lake
-    one = attempt(shared, settle(lake, "plainly", frame).id)
+    one = correct_farm(shared, settle(lake, "plainly", frame).id)
     spoilt = pl.concat([older, frame.filter(pl.col(TIME) >= counted)])
-    other = attempt(shared, settle(lake, "spoilt", spoilt).id)
+    other = correct_farm(shared, settle(lake, "spoilt", spoilt).id)
     assert one.tuning == other.tuning
 
 
-def test_a_farm_without_a_hygrometer_is_said(shared: Shared) -> None:
+def test_a_farm_without_a_hygrometer_is_said(shared: SharedModels) -> None:
     """The agent forecasts on temperature and humidity; without one there is nothing to judge."""
     frame = hours(WARMER, shared.manifest).with_columns(
         pl.lit(None, pl.Float64).alias(RELATIVE_HUMIDITY)
     )
-    found = attempt(shared, settle(shared.workspace.lake, "dry", frame).id)
+    found = correct_farm(shared, settle(shared.workspace.lake, "dry", frame).id)
     assert found.fault.startswith("0 days with temperature and humidity can be judged")
 
 
-def test_a_damaged_file_is_said(shared: Shared) -> None:
+def test_a_damaged_file_is_said(shared: SharedModels) -> None:
     """The lake's own words name file and cure; nothing is raised that would keep other farms."""
     one = settle(shared.workspace.lake, "broken", hours(replace(PLAIN, days=3), shared.manifest))
     path = next((shared.workspace.root / "lake").glob("observations/farm=broken*/*"))
     path.write_bytes(b"PAR1 and nothing more")
-    assert "farm=broken+edge-1/year=2021.parquet is damaged" in attempt(shared, one.id).fault
+    assert "farm=broken+edge-1/year=2021.parquet is damaged" in correct_farm(shared, one.id).fault
 
 
 def test_a_bucket_that_is_away_is_no_fault_of_the_farm(
-    shared: Shared, monkeypatch: pytest.MonkeyPatch
+    shared: SharedModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It concerns all farms, so it is raised: none may lose its correction for it."""
 
@@ -137,10 +137,10 @@ def test_a_bucket_that_is_away_is_no_fault_of_the_farm(
 
     monkeypatch.setattr(FolderStore, "read", away)
     with pytest.raises(Away, match="no answer"):
-        attempt(shared, FarmId("hill", "edge-1"))
+        correct_farm(shared, FarmId("hill", "edge-1"))
 
 
-def test_the_same_hours_give_the_same_decision(shared: Shared) -> None:
+def test_the_same_hours_give_the_same_decision(shared: SharedModels) -> None:
     """Nothing in an attempt depends on when or how often it is made."""
     one, other = (tried(shared, "again", replace(WARMER, seed=8)) for _ in range(2))
     assert msgspec.json.encode(one) == msgspec.json.encode(other)

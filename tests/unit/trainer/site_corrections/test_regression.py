@@ -10,12 +10,12 @@ import pytest
 from edge_agent.contract.residuals import LEVELS
 from edge_agent.contract.site_correction import KNOTS, TERMS
 from trainer.site_corrections import regression
-from trainer.site_corrections.regression import BLOCK_DAYS, FIRST_DAYS, GUARD_DAYS, Lack
+from trainer.site_corrections.regression import BLOCK_DAYS, FIRST_DAYS, GUARD_DAYS, ModelErrors
 
 WIDTH = 2.0
 
 
-def lack(days: int, seed: int = 0, **weights: float) -> Lack:
+def lack(days: int, seed: int = 0, **weights: float) -> ModelErrors:
     """A history whose errors are linear in terms plus noise within the intervals; 4 hours a day."""
     random = np.random.default_rng(seed)
     hours = np.arange(0, days * 24, 6)
@@ -33,7 +33,7 @@ def lack(days: int, seed: int = 0, **weights: float) -> Lack:
     for name, weight in weights.items():
         errors += weight * terms[:, TERMS.index(name)]
     around = np.tile([WIDTH * (2 * level - 1) for level in LEVELS], (len(valid), 1))
-    return Lack(terms, leads, valid / 24, errors, around)
+    return ModelErrors(terms, leads, valid / 24, errors, around)
 
 
 def test_what_errors_follow_from_is_found_and_shrunk() -> None:
@@ -48,7 +48,7 @@ def test_nothing_known_gives_no_correction() -> None:
     """Without a known error weights are zero, factors one, and nothing is chained."""
     empty = replace(lack(90), errors=np.full(90 * 4 * len(KNOTS), np.nan))
     assert not regression.weights(empty).any()
-    chained = regression.chained(empty)
+    chained = regression.forward_chain(empty)
     assert np.isnan(chained.change).all()
     everything = np.ones(len(empty.errors), bool)
     assert (regression.spread(empty, chained.change, everything) == 1.0).all()
@@ -71,7 +71,7 @@ def test_a_block_is_corrected_by_what_came_before_it(block: int) -> None:
     later = one.days >= start - GUARD_DAYS
     spoilt = replace(one, errors=np.where(later, 1e3, one.errors))
     before = one.days < start + BLOCK_DAYS
-    first, second = (regression.chained(each) for each in (one, spoilt))
+    first, second = (regression.forward_chain(each) for each in (one, spoilt))
     np.testing.assert_array_equal(first.change[before], second.change[before])
     np.testing.assert_array_equal(first.spread[before], second.spread[before])
     assert not np.array_equal(first.change, second.change, equal_nan=True)
@@ -80,10 +80,12 @@ def test_a_block_is_corrected_by_what_came_before_it(block: int) -> None:
 def test_the_first_days_are_learned_from_and_not_judged() -> None:
     """The first correction is for the hour after 60 days with a known error, and the guard."""
     one = lack(200)
-    assert one.days[np.isfinite(regression.chained(one).change)].min() == FIRST_DAYS + GUARD_DAYS
+    assert (
+        one.days[np.isfinite(regression.forward_chain(one).change)].min() == FIRST_DAYS + GUARD_DAYS
+    )
     # Days without a known error do not count among the sixty.
     gap = (one.days >= 10) & (one.days < 25)
-    holed = regression.chained(replace(one, errors=np.where(gap, np.nan, one.errors)))
+    holed = regression.forward_chain(replace(one, errors=np.where(gap, np.nan, one.errors)))
     assert one.days[np.isfinite(holed.change)].min() == FIRST_DAYS + GUARD_DAYS + 15
 
 
