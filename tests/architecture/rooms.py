@@ -148,9 +148,7 @@ PENDING_CLASSES: Final = frozenset(
     [
         "Depot",
         "Collected",
-        "Fitted",
         "Job",
-        "Outcome",
         "Page",
         "Places",
         "_Answer",

@@ -9,9 +9,11 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract import missing_inputs, residuals
+from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.schema import TARGETS
 from trainer.evaluation import baselines, breakdown
 from trainer.evaluation.breakdown import Detail, Spread, Warned
+from trainer.evaluation.daily_sums import CLIMATOLOGY, DAMPED, PERSISTENCE
 from trainer.evaluation.events import EVENTS, normal_rates
 from trainer.evaluation.point_scores import Score, by_lead, coverage
 
@@ -82,27 +84,27 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return out
 
 
-class Fitted(Protocol):
-    """What a training brings besides its models."""
+class FittedTables(Protocol):
+    """What a training fits besides its models, by target."""
 
     @property
     def damped(self) -> Mapping[str, baselines.DampedAnomaly]:
-        """By target."""
+        """The damped-anomaly baseline."""
 
     @property
     def residuals(self) -> Mapping[str, ResidualTable]:
-        """Past errors of the models by target."""
+        """Past errors of the models."""
 
     @property
     def climatology_residuals(self) -> Mapping[str, ResidualTable]:
-        """Past errors of the normals by target."""
+        """Past errors of the normals."""
 
 
 def score_holdout(
     holdout: Holdout,
     split: Split,
     predictors: Mapping[str, Predictor],
-    fitted: Fitted,
+    fitted: FittedTables,
     *,
     seed_recipe: Callable[[Holdout, str], np.ndarray],
     progress: Callable[[str], None],
@@ -121,35 +123,26 @@ def score_holdout(
     scores: dict[str, dict[str, dict[int, Score]]] = {}
     covered: dict[str, dict[int, float]] = {}
     details: dict[str, Detail] = {}
-    matrix, leads, truths = holdout.matrix, holdout.leads, holdout.truth
     for target in TARGETS:
-        truth = truths[target]
+        truth = holdout.truth[target]
         progress(f"{target}: training of the seed recipe, for comparison")
         seed = seed_recipe(holdout, target)
         progress(f"{target}: scores on the holdout")
-        points = predictors[target].predict(matrix).astype(np.float64)
         forecasts = {
-            MODEL: points,
-            "persistence": baselines.persistence(matrix, target),
-            "climatology": baselines.climatology(matrix, target),
-            "damped_anomaly": fitted.damped[target].predict(matrix, leads),
+            MODEL: predictors[target].predict(holdout.matrix).astype(np.float64),
+            **_references(holdout, target, fitted.damped[target]),
             "seed_recipe": seed,
         }
-        scores[target] = by_lead(forecasts, truth, leads)
-        hours = holdout.times.to_list()
-        spread = residuals.apply(fitted.residuals[target], target, points, hours, leads)
-        normal = residuals.apply(
-            fitted.climatology_residuals[target],
-            target,
-            forecasts["climatology"],
-            hours,
-            leads,
+        scores[target] = by_lead(forecasts, truth, holdout.leads)
+        model, normal = (
+            residuals.apply(table, target, forecasts[name], holdout.times.to_list(), holdout.leads)
+            for table, name in (
+                (fitted.residuals[target], MODEL),
+                (fitted.climatology_residuals[target], CLIMATOLOGY),
+            )
         )
-        details[target] = _detail(holdout, target, forecasts, spreads=(spread, normal))
-        low, high = (spread.quantiles[:, spread.levels == level][:, 0] for level in (0.1, 0.9))
-        covered[target] = {
-            lead: coverage(*(v[leads == lead] for v in (truth, low, high))) for lead in SCORED_LEADS
-        }
+        details[target] = _detail(holdout, target, forecasts, spreads=(model, normal))
+        covered[target] = _coverage_80(model, truth, holdout.leads)
     return Metrics(
         holdout_from=f"{split.holdout:%Y-%m-%dT%H:%M}Z",
         holdout_to=f"{split.last:%Y-%m-%dT%H:%M}Z",
@@ -165,6 +158,26 @@ def score_holdout(
     )
 
 
+def _references(
+    holdout: Holdout, target: str, damped: baselines.DampedAnomaly
+) -> dict[str, np.ndarray]:
+    return {
+        PERSISTENCE: baselines.persistence(holdout.matrix, target),
+        CLIMATOLOGY: baselines.climatology(holdout.matrix, target),
+        DAMPED: damped.predict(holdout.matrix, holdout.leads),
+    }
+
+
+def _coverage_80(
+    forecast: TargetForecast, truth: np.ndarray, leads: np.ndarray
+) -> dict[int, float]:
+    low, high = forecast.quantile(P10), forecast.quantile(P90)
+    return {
+        lead: coverage(*(values[leads == lead] for values in (truth, low, high)))
+        for lead in SCORED_LEADS
+    }
+
+
 def lacking(
     holdout: Holdout, target: str, predictor: Predictor, lead: int = HEADLINE_LEAD
 ) -> dict[str, float]:
@@ -173,13 +186,13 @@ def lacking(
     matrix = holdout.matrix[rows]
     truth = holdout.truth[target][rows]
     known = np.isfinite(truth)
-    cases: dict[str, tuple[str, ...]] = {group: (group,) for group in missing_inputs.GROUPS}
-    cases[ALL_BUT_HUMIDITY] = missing_inputs.ALL_BUT_HUMIDITY
-    found = {}
-    for name, groups in cases.items():
+    missing: dict[str, tuple[str, ...]] = {group: (group,) for group in missing_inputs.GROUPS}
+    missing[ALL_BUT_HUMIDITY] = missing_inputs.ALL_BUT_HUMIDITY
+    rmse = {}
+    for name, groups in missing.items():
         error = predictor.predict(missing_inputs.blanked(matrix, groups)) - truth
-        found[name] = round(float(np.sqrt(np.mean(error[known] ** 2))), 4)
-    return found
+        rmse[name] = round(float(np.sqrt(np.mean(error[known] ** 2))), 4)
+    return rmse
 
 
 def _detail(
@@ -195,7 +208,7 @@ def _detail(
     by_event: dict[str, dict[int, Warned]] = {e.name: {} for e in EVENTS if e.target == target}
     for lead in SCORED_LEADS:
         rows = leads == lead
-        model, normal = (_rows(one, rows) for one in spreads)
+        model, normal = (_rows(forecast, rows) for forecast in spreads)
         times_here = valid.filter(rows)
         by_lead_spread[lead] = breakdown.spread(model, normal, truth[rows], times_here)
         for name, warned in breakdown.events(target, model, truth[rows], times_here, rates).items():

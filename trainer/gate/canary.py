@@ -22,7 +22,7 @@ from trainer.depot.roles import CANARY, STABLE
 from trainer.evaluation.dataset import WARM_UP_HOURS, gather, scoring_pairs, times, truth
 from trainer.evaluation.hindcast import ReleaseModels, hindcast, station_series
 from trainer.evaluation.holdout_scores import SCORED_LEADS
-from trainer.gate.canary_rules import judge, losses_of
+from trainer.gate.canary_rules import daily_errors, decide
 from trainer.workspace.runs import plain_name
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
     from edge_agent.system.ports import Clock
     from trainer.evaluation.dataset import StationSeries
-    from trainer.gate.canary_rules import Losses, Trial
+    from trainer.gate.canary_rules import DailyErrors, Trial
     from trainer.workspace.workspace import Workspace
 
 
@@ -60,8 +60,8 @@ def assess(workspace: Workspace, clock: Clock) -> Trial:
         raise NothingNew(f"canary: release {canary.release} has the models of stable")
     since = _since(workspace, canary)
     own, theirs = (_models(manifest, depot.content(manifest)) for manifest in (canary, stable))
-    losses = _losses(workspace, own, theirs, since, clock.now())
-    return judge(losses, (canary.release, stable.release), since, needed)
+    errors = _errors(workspace, own, theirs, since, clock.now())
+    return decide(errors, (canary.release, stable.release), since, needed)
 
 
 def act(workspace: Workspace, trial: Trial, clock: Clock) -> int | None:
@@ -94,13 +94,13 @@ def act(workspace: Workspace, trial: Trial, clock: Clock) -> int | None:
     return None
 
 
-def _losses(
+def _errors(
     workspace: Workspace,
     canary: ReleaseModels,
     stable: ReleaseModels,
     since: datetime,
     now: datetime,
-) -> dict[str, Losses]:
+) -> dict[str, DailyErrors]:
     series = [_series(workspace, models, canary, since, now) for models in (canary, stable)]
     pairs = scoring_pairs(series[0], since, now, SCORED_LEADS) if series[0] else None
     if pairs is None or len(pairs) == 0:
@@ -112,7 +112,7 @@ def _losses(
     korea = korean_clock(times(series[0], pairs)).dt.date()
     days = (korea - korea.min()).dt.total_days().to_numpy().astype(np.intp)
     return {
-        target: losses_of(
+        target: daily_errors(
             own[target].values,
             theirs[target].values,
             truth(series[0], pairs, target),

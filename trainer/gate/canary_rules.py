@@ -91,7 +91,7 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
+class DailyErrors:
     """One target's errors by day of the Korean calendar.
 
     Attributes:
@@ -111,80 +111,86 @@ class Losses:
     missing: int
 
 
-def judge(
-    losses: Mapping[str, Losses], releases: tuple[int, int], since: datetime, needed: int
+def decide(
+    errors: Mapping[str, DailyErrors], releases: tuple[int, int], since: datetime, needed: int
 ) -> Trial:
     """Apply C2 to C5. Pure.
 
     Args:
-        losses: Per target.
+        errors: Per target.
         releases: Numbers of canary and stable.
         since: First origin, UTC.
         needed: Days after which it is decided.
     """
-    full = [int((one.hours >= FULL_DAY_HOURS).sum()) for one in losses.values()]
+    full = [int((target.hours >= FULL_DAY_HOURS).sum()) for target in errors.values()]
     days = min(full, default=0)
-    targets = {target: _compared(one, days) for target, one in losses.items()}
+    compared = {target: _compared(daily, days) for target, daily in errors.items()}
     absent = [
-        f"C2 {target}: no number at {one.missing} of {one.known} hours"
-        for target, one in losses.items()
-        if one.missing > ABSENT * one.known
+        f"C2 {target}: no number at {daily.missing} of {daily.known} hours"
+        for target, daily in errors.items()
+        if daily.missing > ABSENT * daily.known
     ]
-    worse = [
-        f"C3 {target}: RMSE ratio to release {releases[1]} is {one.ratio:.3f}, surely above "
-        f"{MARGIN:g} (at least {one.lower:.3f}) after {days} days"
-        for target, one in targets.items()
-        if one.lower is not None and one.lower > MARGIN
-    ]
-    open_ = [
-        f"{target}: RMSE ratio to release {releases[1]} is {one.ratio:.3f}, at most {one.upper:.3f}"
-        for target, one in targets.items()
-        if one.upper is not None and one.upper > MARGIN
-    ]
-    outcome: Outcome = "wait"
-    if absent or worse:
-        outcome, reasons = "halt", [*absent, *worse]
-    elif days < needed:
-        reasons = [f"{days} of {needed} days are scored"]
-    elif not open_:
-        outcome = "promote"
-        reasons = [
-            f"C4 {target}: RMSE ratio to release {releases[1]} is {one.ratio:.3f}, at most "
-            f"{one.upper:.3f} after {days} days"
-            for target, one in targets.items()
-        ]
-    elif days < 2 * needed:
-        reasons = [f"C5 {line}: not certain after {days} days" for line in open_]
-    else:
-        outcome = "halt"
-        reasons = [f"C5 {line}: not shown to be harmless in {days} days" for line in open_]
+    outcome, reasons = _outcome(compared, absent, releases[1], days, needed)
     return Trial(
         canary=releases[0],
         stable=releases[1],
         since=f"{since:%Y-%m-%dT%H:%M}Z",
         days=days,
         needed=needed,
-        targets=targets,
+        targets=compared,
         outcome=outcome,
         reasons=tuple(reasons),
     )
 
 
-def _compared(one: Losses, days: int) -> Compared:
-    total = float(one.stable.sum())
-    ratio = float(np.sqrt(one.canary.sum() / total)) if total > 0.0 else float("nan")
+def _outcome(
+    compared: Mapping[str, Compared], absent: list[str], stable: int, days: int, needed: int
+) -> tuple[Outcome, list[str]]:
+    """Outcome with its reasons; `absent` are those of C2."""
+    ratios = {
+        target: f"{target}: RMSE ratio to release {stable} is {figures.ratio:.3f}"
+        for target, figures in compared.items()
+    }
+    worse = [
+        f"C3 {ratios[target]}, surely above {MARGIN:g} (at least {figures.lower:.3f}) after {days} "
+        "days"
+        for target, figures in compared.items()
+        if figures.lower is not None and figures.lower > MARGIN
+    ]
+    if absent or worse:
+        return "halt", [*absent, *worse]
+    if days < needed:
+        return "wait", [f"{days} of {needed} days are scored"]
+    bounds = {
+        target: f"{ratios[target]}, at most {figures.upper:.3f}"
+        for target, figures in compared.items()
+        if figures.upper is not None
+    }
+    uncertain = [
+        text for target, text in bounds.items() if (compared[target].upper or 0.0) > MARGIN
+    ]
+    if not uncertain:
+        return "promote", [f"C4 {text} after {days} days" for text in bounds.values()]
+    if days < 2 * needed:
+        return "wait", [f"C5 {text}: not certain after {days} days" for text in uncertain]
+    return "halt", [f"C5 {text}: not shown to be harmless in {days} days" for text in uncertain]
+
+
+def _compared(daily: DailyErrors, days: int) -> Compared:
+    total = float(daily.stable.sum())
+    ratio = float(np.sqrt(daily.canary.sum() / total)) if total > 0.0 else float("nan")
     lower = upper = None
     if days >= EARLY_DAYS and total > 0.0:
-        drawn = bootstrap.weights(len(one.stable), _SEED, block=BLOCK_DAYS)
-        below = drawn @ one.stable
-        ratios = np.sqrt((drawn @ one.canary)[below > 0.0] / below[below > 0.0])
+        drawn = bootstrap.weights(len(daily.stable), _SEED, block=BLOCK_DAYS)
+        below = drawn @ daily.stable
+        ratios = np.sqrt((drawn @ daily.canary)[below > 0.0] / below[below > 0.0])
         lower, upper = (float(bound) for bound in np.quantile(ratios, (0.05, 0.95)))
-    return Compared(*one.rmse, ratio, lower, upper, one.known - one.missing, one.missing)
+    return Compared(*daily.rmse, ratio, lower, upper, daily.known - daily.missing, daily.missing)
 
 
-def losses_of(
+def daily_errors(
     canary: np.ndarray, stable: np.ndarray, observed: np.ndarray, pairs: Pairs, days: np.ndarray
-) -> Losses:
+) -> DailyErrors:
     """Errors of one target by day. Pure.
 
     Args:
@@ -213,7 +219,7 @@ def losses_of(
         float(np.sqrt(errors[name][headline].mean())) if headline.any() else float("nan")
         for name in (CANARY, STABLE)
     ]
-    return Losses(
+    return DailyErrors(
         sums[CANARY],
         sums[STABLE],
         np.bincount(days[headline], minlength=count),

@@ -21,21 +21,23 @@ from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
-from trainer.evaluation.dataset import split
 from trainer.evaluation.holdout import Holdout
 from trainer.evaluation.holdout_scores import SCORED_LEADS, score_holdout
 from trainer.training import fit, onnx_export, onnx_parity, seed_recipe
-from trainer.training.lake_source import ready, ready_farms, stations_until
+from trainer.training.lake_source import TrainingData
 from trainer.training.lineage import digest, lineage_of
 from trainer.workspace.parallel import each_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from edge_agent.contract.manifest import Manifest, SiteNormals
-    from trainer.evaluation.dataset import Source, Split, StationSeries
+    from edge_agent.contract.manifest import FileRef, Manifest
+    from edge_agent.forecasting.inference import OnnxPredictor
+    from trainer.evaluation.dataset import Split, StationSeries
+    from trainer.evaluation.holdout_scores import Metrics
+    from trainer.training.fit import Fitted
     from trainer.workspace.workspace import Workspace
 
 MIN_AGENT = "0.1.0"
@@ -68,68 +70,76 @@ def train(
         TryLater: See `parallel.each_of`.
     """
     options = workspace.config.training
-    left_out: list[str] = []
-
-    def leave_out(told: str) -> None:
-        left_out.append(told)
-        progress(told)
-
-    records = stations_until(workspace, as_of, leave_out)
-    borders = split(
-        min(one.first for one in records),
-        max(one.last for one in records),
-        options.holdout_share,
-        options.embargo_hours,
-    )
-    progress("normals")
-    sources = ready(records, borders, champion.sites if champion else {}, leave_out)
-    sites = {str(one.number): _normals(one) for one in sources}
-    farms = ready_farms(workspace, borders, as_of, sites, progress) if options.farms else []
-    lineage = lineage_of(workspace.config.training, sources, farms, borders, left_out)
+    data = TrainingData.of(workspace, as_of, champion.sites if champion else {}, progress)
+    lineage = lineage_of(options, data)
     name = f"{korean_date(as_of):%Y%m%d}-{digest(lineage)[:12]}"
     folder = workspace.run_store.folder(name)
     if (folder / run_folder.MANIFEST).exists():
         return folder
     with each_of(workspace.config.compute) as each:
         fitted = fit.fit_candidate(
-            [*sources, *farms],
-            borders,
+            [*data.stations, *data.farms],
+            data.borders,
             seed=options.seed,
             threads=options.threads,
             progress=progress,
             each=each,
         )
         progress("holdout")
-        holdout = Holdout.of(sources, borders, SCORED_LEADS, each)
-    _check_truth(holdout, borders)
+        holdout = Holdout.of(data.stations, data.borders, SCORED_LEADS, each)
+    _check_truth(holdout, data.borders)
     progress("export and parity")
-    content = {target: onnx_export.to_onnx(fitted.models[target]) for target in TARGETS}
-    checked = {
-        target: onnx_parity.check(
-            fitted.models[target], content[target], holdout.matrix, options.seed
-        )
-        for target in TARGETS
-    }
-    predictors = load_predictors(content, len(features.FEATURES))
+    models, parity = _exported(fitted, holdout, options.seed)
+    predictors = load_predictors(models, len(features.FEATURES))
+    recipe = partial(seed_recipe.forecast, threads=options.threads)
     metrics = score_holdout(
-        holdout,
-        borders,
-        predictors,
-        fitted,
-        seed_recipe=partial(seed_recipe.forecast, threads=options.threads),
-        progress=progress,
+        holdout, data.borders, predictors, fitted, seed_recipe=recipe, progress=progress
     )
-    metrics = msgspec.structs.replace(
-        metrics, parity={target: one.maximum for target, one in checked.items()}
-    )
-    files = {_model_path(target, body): body for target, body in content.items()}
-    windows = golden_windows.build(
-        _golden_windows(sources[0].load(), borders),
-        GOLDEN_LEADS,
-        {target: predictor.predict for target, predictor in predictors.items()},
-    )
-    golden_path, golden_ref = run_folder.golden_file(windows)
-    manifest = contract.Manifest(
+    metrics = msgspec.structs.replace(metrics, parity=parity)
+    files = {_model_path(target, model): model for target, model in models.items()}
+    refs = {
+        t: run_folder.file_ref(path, files[path]) for t, path in zip(models, files, strict=True)
+    }
+    windows = _golden_windows(data, predictors)
+    golden_path, golden = run_folder.golden_file(windows)
+    manifest = _manifest(fitted, data, metrics, (refs, golden), lineage)
+    run_folder.write(folder, manifest, {**files, golden_path: windows}, metrics)
+    return workspace.run_store.folder(name)
+
+
+def _exported(
+    fitted: Fitted, holdout: Holdout, seed: int
+) -> tuple[dict[str, bytes], dict[str, float]]:
+    """ONNX graph of each target, and its worst difference from the model."""
+    models = {target: onnx_export.to_onnx(fitted.models[target]) for target in TARGETS}
+    parity = {
+        target: onnx_parity.check(fitted.models[target], model, holdout.matrix, seed).maximum
+        for target, model in models.items()
+    }
+    return models, parity
+
+
+def _check_truth(holdout: Holdout, borders: Split) -> None:
+    for target, truth in holdout.truth.items():
+        if not np.isfinite(truth).any():
+            raise BadData(
+                f"{target}: no station observed it from {borders.holdout:%Y-%m-%d} to "
+                f"{borders.last:%Y-%m-%d}, the hours that candidates are judged on; ingest or "
+                "import more, or train with --as-of a day on which it was still observed"
+            )
+
+
+def _manifest(
+    fitted: Fitted,
+    data: TrainingData,
+    metrics: Metrics,
+    files: tuple[Mapping[str, FileRef], FileRef],
+    lineage: Mapping[str, str],
+) -> Manifest:
+    """Description of the run; `files` are its models by target and its golden windows."""
+    models, golden = files
+    unused = {run_folder.UNUSED: ",".join(fitted.unused)} if fitted.unused else {}
+    return contract.Manifest(
         schema=contract.FORMAT,
         project=contract.PROJECT,
         channel="",
@@ -145,64 +155,43 @@ def train(
         leads=LEADS,
         models={
             target: contract.ModelRef(
-                version=run_folder.sha256_hex(body)[:12],
-                unit=QUANTITIES[target].unit,
-                file=run_folder.file_ref(_model_path(target, body), body),
+                version=ref.sha256[:12], unit=QUANTITIES[target].unit, file=ref
             )
-            for target, body in content.items()
+            for target, ref in models.items()
         },
-        golden=golden_ref,
-        sites=sites,
+        golden=golden,
+        sites=data.sites,
         residuals=fitted.residuals,
         climatology_residuals=fitted.climatology_residuals,
         scores=metrics.headline(),
-        lineage=lineage | ({run_folder.UNUSED: ",".join(fitted.unused)} if fitted.unused else {}),
+        lineage={**lineage, **unused},
         reason="",
         widening=fitted.widening,
     )
-    run_folder.write(folder, manifest, {**files, golden_path: windows}, metrics)
-    return workspace.run_store.folder(name)
 
 
-def _check_truth(holdout: Holdout, borders: Split) -> None:
-    for target, truth in holdout.truth.items():
-        if not np.isfinite(truth).any():
-            raise BadData(
-                f"{target}: no station observed it from {borders.holdout:%Y-%m-%d} to "
-                f"{borders.last:%Y-%m-%d}, the hours that candidates are judged on; ingest or "
-                "import more, or train with --as-of a day on which it was still observed"
-            )
-
-
-def _normals(source: Source) -> SiteNormals:
-    site = source.place.site
-    return contract.SiteNormals(
-        site.latitude, site.longitude, site.elevation_m, source.place.normals
-    )
-
-
-def _golden_windows(
-    one: StationSeries, borders: Split
-) -> tuple[tuple[features.Place, pl.DataFrame], ...]:
-    """Two windows of a station from the holdout, half a year apart, one with gaps."""
-    windows = [
-        (one.place, _window(one, end))
-        for end in (borders.last, borders.last - timedelta(hours=4383))
-    ]
-    gaps = windows[0][1].with_columns(
+def _golden_windows(data: TrainingData, predictors: Mapping[str, OnnxPredictor]) -> bytes:
+    """Two windows of a station from the holdout, half a year apart, and one with gaps."""
+    series, last = data.stations[0].load(), data.borders.last
+    windows = [_window(series, end) for end in (last, last - timedelta(hours=4383))]
+    gaps = windows[0].with_columns(
         pl.when(pl.int_range(pl.len()) % 7 != 3).then(pl.col(name)).alias(name)
-        for name in windows[0][1].columns
+        for name in windows[0].columns
         if name != TIME
     )
-    return (*windows, (one.place, gaps))
+    return golden_windows.build(
+        tuple((series.place, window) for window in (*windows, gaps)),
+        GOLDEN_LEADS,
+        {target: predictor.predict for target, predictor in predictors.items()},
+    )
 
 
-def _window(one: StationSeries, end: datetime) -> pl.DataFrame:
+def _window(series: StationSeries, end: datetime) -> pl.DataFrame:
     """Observations up to an hour; up to an earlier one where most of these lack temperature."""
     span = timedelta(hours=features.LOOKBACK_HOURS)
     while True:
-        window = one.frame.filter(pl.col(TIME).is_between(end - span, end, closed="right"))
-        if 2 * window[AIR_TEMPERATURE].count() >= features.LOOKBACK_HOURS or end < one.first:
+        window = series.frame.filter(pl.col(TIME).is_between(end - span, end, closed="right"))
+        if 2 * window[AIR_TEMPERATURE].count() >= features.LOOKBACK_HOURS or end < series.first:
             return window.select(TIME, *OBSERVED)
         end -= span
 

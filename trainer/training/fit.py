@@ -102,34 +102,38 @@ def fit_candidate(
         named = ", ".join(fitted.unused)
         progress(f"inputs without values, or always with the same one, take no part: {named}")
     for index, target in enumerate(TARGETS):
-        truth = record.truth[:, index]
-        change = truth - reference_of(target, record.whole)
-        task = _Task(target, index, gram, binned, record, change)
-        unseen = _unseen(task, progress)
-        surprise = truth - reference_of(target, record.unseen)
-        leads = record.leads
-        weights = stacking.weights(unseen.members, surprise, leads)
-        progress(f"{target}: final model")
-        fitted.models[target] = replace(task.fit(None), weights=weights)
-        errors = surprise - _weighted(weights, leads, unseen.members)
-        for season in stacking.thin_seasons(record.times, leads, errors):
-            progress(f"{target}: too few hours of {season}: its intervals are the whole year's")
-        fitted.residuals[target] = stacking.intervals(record.times, leads, errors, record.block)
-        probed = slice(None, None, PROBED)
-        fitted.widening[target] = {
-            group: stacking.widening(
-                leads[probed],
-                errors[probed],
-                surprise[probed] - _weighted(weights, leads[probed], members),
-            )
-            for group, members in unseen.lacking.items()
-        }
-        normal = baselines.climatology(record.unseen, target)
-        fitted.climatology_residuals[target] = residuals.fit(
-            record.times, leads, truth - normal, whole_year=True
-        )
-        fitted.damped[target] = baselines.DampedAnomaly.fit(record.whole, leads, truth, target)
+        change = record.truth[:, index] - reference_of(target, record.whole)
+        _fit_target(_Task(target, index, gram, binned, record, change), fitted, progress)
     return fitted
+
+
+def _fit_target(task: _Task, fitted: Fitted, progress: Callable[[str], None]) -> None:
+    """Add one target's model, intervals and baselines."""
+    target, record, leads = task.target, task.record, task.record.leads
+    truth = record.truth[:, task.index]
+    unseen = _unseen(task, progress)
+    change = truth - reference_of(target, record.unseen)
+    weights = stacking.weights(unseen.members, change, leads)
+    progress(f"{target}: final model")
+    fitted.models[target] = replace(task.fit(None), weights=weights)
+    errors = change - _weighted(weights, leads, unseen.members)
+    for season in stacking.thin_seasons(record.times, leads, errors):
+        progress(f"{target}: too few hours of {season}: its intervals are the whole year's")
+    fitted.residuals[target] = stacking.intervals(record.times, leads, errors, record.block)
+    probed = slice(None, None, PROBED)
+    fitted.widening[target] = {
+        group: stacking.widening(
+            leads[probed],
+            errors[probed],
+            change[probed] - _weighted(weights, leads[probed], members),
+        )
+        for group, members in unseen.lacking.items()
+    }
+    normal = baselines.climatology(record.unseen, target)
+    fitted.climatology_residuals[target] = residuals.fit(
+        record.times, leads, truth - normal, whole_year=True
+    )
+    fitted.damped[target] = baselines.DampedAnomaly.fit(record.whole, leads, truth, target)
 
 
 def _check_parts(record: _Record) -> None:

@@ -5,16 +5,17 @@ A source is small until it is loaded, and can be handed to another machine that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.contract import features
 from edge_agent.contract.errors import BadData, InputMissing
+from edge_agent.contract.manifest import SiteNormals
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.forecasting.forecaster import place_of
-from trainer.evaluation.dataset import HOURS_OF_YEAR, fit_normals, prepare
+from trainer.evaluation.dataset import HOURS_OF_YEAR, fit_normals, prepare, split
 from trainer.workspace.farms import farms
 from trainer.workspace.places import FarmId
 from trainer.workspace.stations import station as station_of
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from edge_agent.contract.manifest import SiteNormals
     from edge_agent.contract.schema import Site
     from trainer.evaluation.dataset import Split, StationSeries
     from trainer.workspace.workspace import Workspace
@@ -74,6 +74,77 @@ class LakeSource:
         rows, place = self.record.observations(), self.place
         lent = isinstance(self.record.id, FarmId)
         return prepare(self.number, rows, place.site, place.normals, lent=lent)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Places that a candidate is trained on.
+
+    Attributes:
+        stations: Configured stations, with normals.
+        farms: Farms beside them, where `[training] farms` says so.
+        borders: Of training and holdout.
+        left_out: Stations that take no part, each with its reason.
+    """
+
+    stations: Sequence[LakeSource]
+    farms: Sequence[LakeSource]
+    borders: Split
+    left_out: Sequence[str]
+
+    @classmethod
+    def of(
+        cls,
+        workspace: Workspace,
+        until: datetime,
+        known: Mapping[str, SiteNormals],
+        progress: Callable[[str], None],
+    ) -> TrainingData:
+        """Places of a workspace that have enough hours up to `until`.
+
+        Args:
+            workspace: Lake and parameters.
+            until: Newest hour that counts, UTC.
+            known: Normals of a release by station, which are kept.
+            progress: Told who is left out, and why.
+
+        Raises:
+            InputMissing, BadData: See `stations_until`, `dataset.split` and `ready`.
+        """
+        options = workspace.config.training
+        left_out: list[str] = []
+
+        def leave_out(reason: str) -> None:
+            left_out.append(reason)
+            progress(reason)
+
+        records = stations_until(workspace, until, leave_out)
+        borders = split(
+            min(record.first for record in records),
+            max(record.last for record in records),
+            options.holdout_share,
+            options.embargo_hours,
+        )
+        progress("normals")
+        stations = ready(records, borders, known, leave_out)
+        data = cls(stations, (), borders, left_out)
+        if not options.farms:
+            return data
+        farms_ = ready_farms(workspace, borders, until, data.sites, progress)
+        return replace(data, farms=farms_)
+
+    @property
+    def sites(self) -> dict[str, SiteNormals]:
+        """Coordinates and normals of the stations, as a manifest names them."""
+        return {
+            str(source.number): SiteNormals(
+                source.place.site.latitude,
+                source.place.site.longitude,
+                source.place.site.elevation_m,
+                source.place.normals,
+            )
+            for source in self.stations
+        }
 
 
 def stations_until(

@@ -15,85 +15,74 @@ from edge_agent import __version__
 from edge_agent.contract import features
 from edge_agent.contract.schema import OBSERVED, TIME
 from trainer.evaluation.run_folder import LEFT_OUT
-from trainer.training import fit, onnx_export, stacking
-from trainer.training import ridge as ridge_module
-from trainer.training import trees as trees_module
+from trainer.training import fit, onnx_export, ridge, stacking, trees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from trainer.evaluation.dataset import Split
-    from trainer.training.lake_source import LakeSource
+    from trainer.training.lake_source import LakeSource, TrainingData
     from trainer.workspace.config import Training
 
 
-def lineage_of(
-    options: Training,
-    sources: Sequence[LakeSource],
-    farms: Sequence[LakeSource],
-    borders: Split,
-    left_out: Sequence[str],
-) -> dict[str, str]:
-    """What a run follows from, by name; equal lineages give equal runs.
-
-    Args:
-        options: Of the training.
-        sources: Stations that are trained on.
-        farms: Farms beside them.
-        borders: Of training and holdout.
-        left_out: Stations that take no part, each with its reason.
-    """
-    newest = max(one.record.last for one in sources)
-    oldest = min(one.first for one in sources)
-    normals = {str(one.number): one.place.normals for one in sources}
+def lineage_of(options: Training, data: TrainingData) -> dict[str, str]:
+    """What a run follows from, by name; equal lineages give equal runs."""
+    newest = max(source.record.last for source in data.stations)
+    oldest = min(source.first for source in data.stations)
+    normals = {str(source.number): source.place.normals for source in data.stations}
     return {
-        "stations": ",".join(str(one.number) for one in sources),
-        "data_sha256": _data_digest(sources),
+        "stations": ",".join(str(source.number) for source in data.stations),
+        "data_sha256": _data_digest(data.stations),
         "data_from": f"{oldest:%Y-%m-%dT%H:%M}Z",
         "data_to": f"{newest:%Y-%m-%dT%H:%M}Z",
-        "trained_to": f"{borders.train_end:%Y-%m-%dT%H:%M}Z",
+        "trained_to": f"{data.borders.train_end:%Y-%m-%dT%H:%M}Z",
         "normals_sha256": digest(normals),
         "code_version": __version__,
         "features_digest": features.digest(),
         "seed": str(options.seed),
         "holdout_share": str(options.holdout_share),
         "embargo_hours": str(options.embargo_hours),
-        "parameters": msgspec.json.encode(
-            {
-                "trees": dict(trees_module.TREES),
-                "rounds": trees_module.ROUNDS,
-                "pairs": fit.PAIRS,
-                "parts": fit.PARTS,
-                "linear_rows": fit.LINEAR_ROWS,
-                "ridge": ridge_module.PENALTY,
-                "drop_share": fit.DROP_SHARE,
-                "bare_share": fit.BARE_SHARE,
-                "probed": fit.PROBED,
-                "knots_averaged": 2 * stacking.NEIGHBOURS + 1,
-            },
-            order="deterministic",
-        ).decode(),
-        "libraries": msgspec.json.encode(
-            {
-                "polars": pl.__version__,
-                "numpy": np.__version__,
-                **trees_module.versions(),
-                **onnx_export.versions(),
-                "python": platform.python_version(),
-            },
-            order="deterministic",
-        ).decode(),
+        "parameters": _parameters(),
+        "libraries": _libraries(),
         "machine": f"{platform.machine()} {sys.platform}",
-        **({LEFT_OUT: "; ".join(left_out)} if left_out else {}),
-        **_farms_lineage(farms),
+        **({LEFT_OUT: "; ".join(data.left_out)} if data.left_out else {}),
+        **_farms_lineage(data.farms),
     }
 
 
+def _parameters() -> str:
+    """Parameters of the fit, as JSON."""
+    parameters = {
+        "trees": dict(trees.TREES),
+        "rounds": trees.ROUNDS,
+        "pairs": fit.PAIRS,
+        "parts": fit.PARTS,
+        "linear_rows": fit.LINEAR_ROWS,
+        "ridge": ridge.PENALTY,
+        "drop_share": fit.DROP_SHARE,
+        "bare_share": fit.BARE_SHARE,
+        "probed": fit.PROBED,
+        "knots_averaged": 2 * stacking.NEIGHBOURS + 1,
+    }
+    return msgspec.json.encode(parameters, order="deterministic").decode()
+
+
+def _libraries() -> str:
+    """Versions of the libraries, as JSON."""
+    versions = {
+        "polars": pl.__version__,
+        "numpy": np.__version__,
+        **trees.versions(),
+        **onnx_export.versions(),
+        "python": platform.python_version(),
+    }
+    return msgspec.json.encode(versions, order="deterministic").decode()
+
+
 def _farms_lineage(farms: Sequence[LakeSource]) -> dict[str, str]:
-    """How many took part, and a digest of what they brought; who and where they are stays here."""
+    """How many took part, and a digest of their hours. A release names no farm and no place."""
     if not farms:
         return {}
-    places = {str(one.record.id): msgspec.to_builtins(one.place) for one in farms}
+    places = {str(source.record.id): msgspec.to_builtins(source.place) for source in farms}
     both = f"{_data_digest(farms)}{digest(places)}"
     return {
         "trained_farms": str(len(farms)),
@@ -103,9 +92,9 @@ def _farms_lineage(farms: Sequence[LakeSource]) -> dict[str, str]:
 
 def _data_digest(sources: Sequence[LakeSource]) -> str:
     data = sha256()
-    for one in sources:
-        frame = one.record.observations()
-        data.update(f"{one.record.id}:{frame.height}:".encode())
+    for source in sources:
+        frame = source.record.observations()
+        data.update(f"{source.record.id}:{frame.height}:".encode())
         numbers = frame.select(TIME, *OBSERVED).cast({TIME: pl.Int64}).cast(pl.Float64)
         data.update(numbers.fill_null(float("nan")).to_numpy().tobytes())
     return data.hexdigest()

@@ -70,8 +70,27 @@ class ForecastModel:
 
 def to_onnx(model: ForecastModel) -> bytes:
     """Graph of the model; equal models give equal bytes."""
+    graph = helper.make_graph(
+        _nodes(model),
+        model.target,
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, len(NAMES)])],
+        [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])],
+        [numpy_helper.from_array(value, name) for name, value in _constants(model).items()],
+    )
+    exported = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)],
+        producer_name="farm-edge",
+    )
+    exported.ir_version = IR_VERSION
+    onnx.checker.check_model(exported)
+    content: bytes = exported.SerializeToString(deterministic=True)
+    return content
+
+
+def _constants(model: ForecastModel) -> dict[str, np.ndarray]:
     low, high = QUANTITIES[model.target].bounds
-    constants = {
+    return {
         "mean": model.linear.mean.astype(np.float32),
         "weights": model.linear.weights.astype(np.float32),
         "bias": model.linear.bias.astype(np.float32)[:, None],
@@ -83,7 +102,10 @@ def to_onnx(model: ForecastModel) -> bytes:
         "low": np.array(low, np.float32),
         "high": np.array(high, np.float32),
     }
-    nodes = [
+
+
+def _nodes(model: ForecastModel) -> list[onnx.NodeProto]:
+    return [
         helper.make_node("IsNaN", ["features"], ["missing"]),
         helper.make_node("Where", ["missing", "mean", "features"], ["filled"]),
         helper.make_node("Sub", ["filled", "mean"], ["centred"]),
@@ -106,22 +128,6 @@ def to_onnx(model: ForecastModel) -> bytes:
         helper.make_node("Add", ["reference", "change"], ["unbounded"]),
         helper.make_node("Clip", ["unbounded", "low", "high"], ["value"]),
     ]
-    graph = helper.make_graph(
-        nodes,
-        model.target,
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, len(NAMES)])],
-        [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    whole = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)],
-        producer_name="farm-edge",
-    )
-    whole.ir_version = IR_VERSION
-    onnx.checker.check_model(whole)
-    content: bytes = whole.SerializeToString(deterministic=True)
-    return content
 
 
 def _ensemble(trees: Trees, name: str) -> onnx.NodeProto:

@@ -11,13 +11,13 @@ from edge_agent.contract.schema import TARGETS
 from trainer.depot.roles import CANARY
 from trainer.evaluation.dataset import Pairs
 from trainer.evaluation.holdout_scores import SCORED_LEADS
-from trainer.gate.canary_rules import EARLY_DAYS, MARGIN, Losses, Trial, judge, losses_of
+from trainer.gate.canary_rules import EARLY_DAYS, MARGIN, DailyErrors, Trial, daily_errors, decide
 
 SINCE = datetime(2026, 6, 1, tzinfo=UTC)
 NEEDED = 14
 
 
-def _losses(days: int, ratio: float = 1.0, *, seed: int = 0, lucky: bool = False) -> Losses:
+def _losses(days: int, ratio: float = 1.0, *, seed: int = 0, lucky: bool = False) -> DailyErrors:
     """Errors whose RMSE ratio is `ratio`, or with `lucky` scatters about it as real weeks do.
 
     A same-recipe retrain needs about 90 days to be known to 1 %: 6 % a day.
@@ -27,11 +27,11 @@ def _losses(days: int, ratio: float = 1.0, *, seed: int = 0, lucky: bool = False
     canary = stable * ratio**2 * np.exp(random.normal(0.0, 0.12, days) - 0.12**2 / 2)
     if not lucky:
         canary *= ratio**2 * stable.sum() / canary.sum()
-    return Losses(canary, stable, np.full(days, 24), (2.0 * ratio, 2.0), 24 * 7 * days, 0)
+    return DailyErrors(canary, stable, np.full(days, 24), (2.0 * ratio, 2.0), 24 * 7 * days, 0)
 
 
-def _judge(*losses: Losses, needed: int = NEEDED) -> Trial:
-    return judge(dict(zip(TARGETS, losses, strict=False)), (8, 5), SINCE, needed)
+def _judge(*losses: DailyErrors, needed: int = NEEDED) -> Trial:
+    return decide(dict(zip(TARGETS, losses, strict=False)), (8, 5), SINCE, needed)
 
 
 def test_c1_each_lead_counts_alike() -> None:
@@ -42,7 +42,7 @@ def test_c1_each_lead_counts_alike() -> None:
     stable = 0.1 * leads
     observed = np.zeros(len(leads))
     for wrong, expected in ((leads > 0, 2.0), (leads == 1, np.sqrt(10 / 7)), (leads == 48, 1.195)):
-        one = losses_of(np.where(wrong, 2 * stable, stable), stable, observed, pairs, days)
+        one = daily_errors(np.where(wrong, 2 * stable, stable), stable, observed, pairs, days)
         ratio = np.sqrt(one.canary.sum() / one.stable.sum())
         assert ratio == pytest.approx(expected, abs=1e-3)
         assert one.hours.tolist() == [24, 24]
@@ -56,7 +56,7 @@ def test_c1_only_hours_that_both_know() -> None:
     canary = np.array([1.0, np.nan, 1.0, 1.0])
     stable = np.array([1.0, 1.0, np.nan, 1.0])
     truth = np.array([0.0, 0.0, 0.0, np.nan])
-    one = losses_of(canary, stable, truth, pairs, np.zeros(4, int))
+    one = daily_errors(canary, stable, truth, pairs, np.zeros(4, int))
     assert (one.known, one.missing, one.hours.tolist()) == (2, 1, [1])
     assert one.rmse == (1.0, 1.0)
 
@@ -64,11 +64,11 @@ def test_c1_only_hours_that_both_know() -> None:
 def test_c2_a_canary_without_numbers_is_halted_at_once() -> None:
     """More than 1 % of the hours missing is a failure of its own, whatever the rest."""
     good = _losses(2)
-    silent = Losses(good.canary, good.stable, good.hours, good.rmse, 300, 4)
+    silent = DailyErrors(good.canary, good.stable, good.hours, good.rmse, 300, 4)
     trial = _judge(good, silent)
     assert trial.outcome == "halt"
     assert trial.reasons == ("C2 relative_humidity_pct: no number at 4 of 300 hours",)
-    few = Losses(good.canary, good.stable, good.hours, good.rmse, 300, 3)
+    few = DailyErrors(good.canary, good.stable, good.hours, good.rmse, 300, 3)
     assert _judge(good, few).outcome == "wait"
 
 
@@ -112,7 +112,7 @@ def test_c5_doubt_is_given_time_but_not_the_farms() -> None:
 def test_days_with_few_hours_do_not_count() -> None:
     """An outage of the weather lengthens the trial."""
     whole = _losses(20)
-    thin = Losses(
+    thin = DailyErrors(
         whole.canary, whole.stable, np.where(np.arange(20) < 10, 5, 24), whole.rmse, 3000, 0
     )
     assert _judge(whole, thin).days == 10
@@ -121,7 +121,7 @@ def test_days_with_few_hours_do_not_count() -> None:
 
 def test_nothing_scored_yet() -> None:
     """The first two days have no truth: the trial waits."""
-    trial = judge({}, (8, 5), SINCE, NEEDED)
+    trial = decide({}, (8, 5), SINCE, NEEDED)
     assert (trial.outcome, trial.reasons) == ("wait", (f"0 of {NEEDED} days are scored",))
 
 
