@@ -120,11 +120,8 @@ def score_holdout(
             leads than its own.
         progress: Told each step before it begins; the seed recipe's training is one of its own.
     """
-    scores: dict[str, dict[str, dict[int, Score]]] = {}
-    covered: dict[str, dict[int, float]] = {}
-    details: dict[str, Detail] = {}
+    scored: dict[str, tuple[dict[str, dict[int, Score]], dict[int, float], Detail]] = {}
     for target in TARGETS:
-        truth = holdout.truth[target]
         progress(f"{target}: training of the seed recipe, for comparison")
         seed = seed_recipe(holdout, target)
         progress(f"{target}: scores on the holdout")
@@ -133,28 +130,39 @@ def score_holdout(
             **_references(holdout, target, fitted.damped[target]),
             "seed_recipe": seed,
         }
-        scores[target] = by_lead(forecasts, truth, holdout.leads)
-        model, normal = (
-            residuals.apply(table, target, forecasts[name], holdout.times.to_list(), holdout.leads)
-            for table, name in (
-                (fitted.residuals[target], MODEL),
-                (fitted.climatology_residuals[target], CLIMATOLOGY),
-            )
-        )
-        details[target] = _detail(holdout, target, forecasts, spreads=(model, normal))
-        covered[target] = _coverage_80(model, truth, holdout.leads)
+        scored[target] = _scores(holdout, target, forecasts, fitted)
     return Metrics(
         holdout_from=f"{split.holdout:%Y-%m-%dT%H:%M}Z",
         holdout_to=f"{split.last:%Y-%m-%dT%H:%M}Z",
-        scores=scores,
-        coverage_80=covered,
+        scores={target: scores for target, (scores, _, _) in scored.items()},
+        coverage_80={target: covered for target, (_, covered, _) in scored.items()},
         trained_to=f"{split.train_end:%Y-%m-%dT%H:%M}Z",
         damped={
             target: {lead: fitted.damped[target].shares[lead] for lead in SCORED_LEADS}
             for target in TARGETS
         },
-        detail=details,
+        detail={target: detail for target, (_, _, detail) in scored.items()},
         lacking={target: lacking(holdout, target, predictors[target]) for target in TARGETS},
+    )
+
+
+def _scores(
+    holdout: Holdout, target: str, forecasts: Mapping[str, np.ndarray], fitted: FittedTables
+) -> tuple[dict[str, dict[int, Score]], dict[int, float], Detail]:
+    """Scores by lead, coverage of the 80 % interval by lead, and the detail of one target."""
+    truth, leads = holdout.truth[target], holdout.leads
+    hours = holdout.times.to_list()
+    model, normal = (
+        residuals.apply(table, target, forecasts[name], hours, leads)
+        for table, name in (
+            (fitted.residuals[target], MODEL),
+            (fitted.climatology_residuals[target], CLIMATOLOGY),
+        )
+    )
+    return (
+        by_lead(forecasts, truth, leads),
+        _coverage_80(model, truth, leads),
+        _detail(holdout, target, forecasts, spreads=(model, normal)),
     )
 
 

@@ -76,18 +76,7 @@ def train(
     folder = workspace.run_store.folder(name)
     if (folder / run_folder.MANIFEST).exists():
         return folder
-    with each_of(workspace.config.compute) as each:
-        fitted = fit.fit_candidate(
-            [*data.stations, *data.farms],
-            data.borders,
-            seed=options.seed,
-            threads=options.threads,
-            progress=progress,
-            each=each,
-        )
-        progress("holdout")
-        holdout = Holdout.of(data.stations, data.borders, SCORED_LEADS, each)
-    _check_truth(holdout, data.borders)
+    fitted, holdout = _fitted(workspace, data, progress)
     progress("export and parity")
     models, parity = _exported(fitted, holdout, options.seed)
     predictors = load_predictors(models, len(features.FEATURES))
@@ -105,6 +94,25 @@ def train(
     manifest = _manifest(fitted, data, metrics, (refs, golden), lineage)
     run_folder.write(folder, manifest, {**files, golden_path: windows}, metrics)
     return workspace.run_store.folder(name)
+
+
+def _fitted(
+    workspace: Workspace, data: TrainingData, progress: Callable[[str], None]
+) -> tuple[Fitted, Holdout]:
+    options = workspace.config.training
+    with each_of(workspace.config.compute) as each:
+        fitted = fit.fit_candidate(
+            [*data.stations, *data.farms],
+            data.borders,
+            seed=options.seed,
+            threads=options.threads,
+            progress=progress,
+            each=each,
+        )
+        progress("holdout")
+        holdout = Holdout.of(data.stations, data.borders, SCORED_LEADS, each)
+    _check_truth(holdout, data.borders)
+    return fitted, holdout
 
 
 def _exported(

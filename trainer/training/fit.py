@@ -20,11 +20,12 @@ from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
 from trainer.evaluation import baselines
-from trainer.evaluation.dataset import Pairs, drop_inputs, row_of, training_pairs, without_values
+from trainer.evaluation.dataset import Pairs, row_of, training_pairs
 from trainer.training import stacking
+from trainer.training.input_dropout import drop_inputs, without_values
 from trainer.training.onnx_export import ForecastModel
 from trainer.training.ridge import reference_of
-from trainer.training.station_sums import GUARD, Drawn, Plan, Sample, share
+from trainer.training.station_sums import GUARD, Drawn, Plan, Sample, sums_and_sample
 from trainer.training.trees import Binned, Recipe
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import ResidualTable
     from trainer.evaluation.dataset import Source, Split
-    from trainer.training.ridge import Accumulator
+    from trainer.training.ridge import GramSums
     from trainer.workspace.parallel import Each
 
 PARTS = 3
@@ -175,7 +176,7 @@ class _Record:
     @classmethod
     def of(
         cls, sources: Sequence[Source], split: Split, seed: int, each: Each = map
-    ) -> tuple[Accumulator, _Record]:
+    ) -> tuple[GramSums, _Record]:
         """Sums of the ridge and the record, from one station after the other."""
         pairs = training_pairs(sources, split.train_end, PAIRS, seed)
         drawn = [Drawn(one, _only(pairs, index)) for index, one in enumerate(sources)]
@@ -205,11 +206,11 @@ class _Record:
         )
 
 
-def _shares(plan: Plan, drawn: Sequence[Drawn], each: Each) -> tuple[Accumulator, list[Sample]]:
-    gram, sample = share(plan, drawn[0])
+def _shares(plan: Plan, drawn: Sequence[Drawn], each: Each) -> tuple[GramSums, list[Sample]]:
+    gram, sample = sums_and_sample(plan, drawn[0])
     samples = [sample]
     # Sums are added up, so all are counted from the first station's centre.
-    for sums, one in each(partial(share, replace(plan, centre=gram.centre)), drawn[1:]):
+    for sums, one in each(partial(sums_and_sample, replace(plan, centre=gram.centre)), drawn[1:]):
         gram.merge(sums)
         samples.append(one)
     return gram, samples
@@ -227,7 +228,7 @@ class _Task:
 
     target: str
     index: int
-    gram: Accumulator
+    gram: GramSums
     binned: Binned
     record: _Record
     change: np.ndarray

@@ -23,7 +23,7 @@ from edge_agent.contract.schema import QUANTITIES
 from trainer.training.ridge import leads_of, reference_of
 
 if TYPE_CHECKING:
-    from trainer.training.ridge import Linear
+    from trainer.training.ridge import Ridge
     from trainer.training.trees import Trees
 
 OPSET = 15
@@ -44,7 +44,7 @@ class ForecastModel:
     """
 
     target: str
-    linear: Linear
+    linear: Ridge
     rest: Trees
     change: Trees
     weights: np.ndarray

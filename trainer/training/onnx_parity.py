@@ -16,7 +16,7 @@ import numpy as np
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.forecasting.inference import OnnxPredictor
-from trainer.evaluation.dataset import drop_inputs
+from trainer.training.input_dropout import drop_inputs
 
 if TYPE_CHECKING:
     from trainer.training.onnx_export import ForecastModel

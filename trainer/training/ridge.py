@@ -30,7 +30,7 @@ _NO_SPREAD = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class Ridge:
     """y = (fill(x) - mean) @ weights[lead] + bias[lead].
 
     Attributes:
@@ -74,7 +74,7 @@ class Centre:
         return np.array_equal(self.shift, other.shift) and np.array_equal(self.scale, other.scale)
 
 
-class Accumulator:
+class GramSums:
     """Gram matrices by part of the record and lead, for several targets at once.
 
     Args:
@@ -102,7 +102,7 @@ class Accumulator:
             ValueError: Nothing was added.
         """
         if self.centre is None:
-            raise ValueError("linear: no rows were added")
+            raise ValueError("ridge: no rows were added")
         centre = Centre(self.centre.shift.copy(), self.centre.scale.copy())
         unknown = np.flatnonzero(centre.scale == _NO_SPREAD)
         found = Centre.of(matrix[:, self._used[unknown]].astype(np.float64))
@@ -133,25 +133,25 @@ class Accumulator:
         self._gram[part, lead - 1] += design.T @ design
         self._moment[part, lead - 1] += changes.T @ design
 
-    def merge(self, other: Accumulator) -> None:
+    def merge(self, other: GramSums) -> None:
         """Add the rows of another one with the same centre.
 
         Raises:
             ValueError: The centres differ.
         """
         if not (self.centre and other.centre and self.centre.same(other.centre)):
-            raise ValueError("linear: sums of different centres cannot be added")
+            raise ValueError("ridge: sums of different centres cannot be added")
         self._gram += other._gram
         self._moment += other._moment
 
-    def solve(self, parts: Sequence[int], target: int) -> Linear:
+    def solve(self, parts: Sequence[int], target: int) -> Ridge:
         """Model of one target from the given parts.
 
         Raises:
             ValueError: Nothing was added.
         """
         if self.centre is None:
-            raise ValueError("linear: no rows were added")
+            raise ValueError("ridge: no rows were added")
         gram = self._gram[list(parts)].sum(axis=0)
         moment = self._moment[list(parts), :, target].sum(axis=0)
         size = gram.shape[-1]
@@ -166,7 +166,7 @@ class Accumulator:
         weights = np.zeros((len(LEADS), len(NAMES)), np.float32)
         mean[self._used] = self.centre.shift
         weights[:, self._used] = solved[:, :-1] / self.centre.scale
-        return Linear(mean, weights, solved[:, -1].astype(np.float32))
+        return Ridge(mean, weights, solved[:, -1].astype(np.float32))
 
 
 def leads_of(matrix: np.ndarray) -> np.ndarray:

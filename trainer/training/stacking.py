@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import ResidualTable
 
 MEMBERS: Final = 3
-"""Linear, trees on its rest, trees on the whole change."""
+"""Ridge, trees on its rest, trees on the whole change."""
 
 FAR_LEAD: Final = 10
 """From this lead on the trees on the whole change take part; nearer by they cannot follow."""

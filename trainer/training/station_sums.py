@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_agent.contract.schema import LEADS, TARGETS
 from trainer.evaluation.dataset import WARM_UP_HOURS, Pairs, gather, row_of, times, truth, without
-from trainer.training.ridge import Accumulator, reference_of
+from trainer.training.ridge import GramSums, reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Sample:
     unseen: np.ndarray
 
 
-def share(plan: Plan, drawn: Drawn) -> tuple[Accumulator, Sample]:
+def sums_and_sample(plan: Plan, drawn: Drawn) -> tuple[GramSums, Sample]:
     """Make a station ready; its sums for the ridge and its part of the sample."""
     one, pairs = drawn.source.load(), drawn.pairs
     targets = times([one], pairs)
@@ -101,8 +101,8 @@ def share(plan: Plan, drawn: Drawn) -> tuple[Accumulator, Sample]:
     )
 
 
-def _sums(one: StationSeries, plan: Plan) -> Accumulator:
-    gram = Accumulator(plan.parts, len(TARGETS), plan.centre)
+def _sums(one: StationSeries, plan: Plan) -> GramSums:
+    gram = GramSums(plan.parts, len(TARGETS), plan.centre)
     stop = min(row_of(one, plan.borders[-1]), one.hours)
     edges = [max(WARM_UP_HOURS, min(row_of(one, border), stop)) for border in plan.borders]
     for part in range(plan.parts):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from edge_agent.contract import climatology
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TIME
 from tests.fakes.weather import FIRST, SITE, STATION, Damage, place, record, spoil
 from trainer.evaluation import dataset
@@ -199,31 +198,3 @@ def test_normals_need_values() -> None:
     frame = record()[:2000].with_columns(pl.lit(None, pl.Float64).alias(RELATIVE_HUMIDITY))
     with pytest.raises(BadData, match="relative_humidity_pct: climatology: 0 values"):
         dataset.fit_normals(frame, datetime(2030, 1, 1, tzinfo=UTC))
-
-
-CALENDAR = {
-    name
-    for name in NAMES
-    if name.startswith(("hour", "weekday", "target_", "normal_change", "reference", "lead"))
-    or name in {"latitude", "longitude", "elevation"}
-}
-
-
-def test_drop_inputs_blanks_at_random_and_leaves_the_rest() -> None:
-    """About `share` of the rows lose each group; kept values, calendar and argument stay."""
-    matrix = np.arange(6000 * len(NAMES), dtype=np.float32).reshape(6000, len(NAMES)) + 1
-    before = matrix.copy()
-    out = dataset.drop_inputs(matrix, 0.2, seed=3)
-    assert (matrix == before).all()
-    kept = np.isfinite(out)
-    assert (out[kept] == matrix[kept]).all()
-    for column, name in enumerate(NAMES):
-        share = 1.0 - kept[:, column].mean()
-        if name in CALENDAR:
-            assert share == 0.0, name
-        elif "temperature" in name:
-            # By itself only: a tenth of the share; 4 standard errors are 0.007.
-            assert share == pytest.approx(0.02, abs=0.008), name
-        else:
-            assert share == pytest.approx(0.2 + 0.8 * 0.02, abs=0.025), name
-    assert np.array_equal(out, dataset.drop_inputs(matrix, 0.2, seed=3), equal_nan=True)

@@ -23,7 +23,7 @@ from trainer.evaluation.run_folder import LEFT_OUT, UNUSED
 from trainer.gate import gate
 from trainer.ingest.sources.kma import tidy
 from trainer.report import report
-from trainer.training import candidate, fit, stacking
+from trainer.training import candidate, fit, input_dropout, stacking
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def test_columns_without_values_are_those_that_never_vary() -> None:
     )
     matrix[:, blank], matrix[:, same], matrix[:, site] = np.nan, 3.0, 37.0
     matrix[:, gappy] = np.where(matrix[:, 0] > 0, np.float32(0.0), np.float32(np.nan))
-    assert sorted(dataset.without_values(matrix)) == sorted((blank, same, gappy))
+    assert sorted(input_dropout.without_values(matrix)) == sorted((blank, same, gappy))
 
 
 def test_thin_seasons_are_those_with_too_few_errors_at_a_knot() -> None:

@@ -25,7 +25,7 @@ from trainer.evaluation.holdout import Holdout
 from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.training import fit, station_sums
 from trainer.training.lake_source import LakeRecord, LakeSource, ready, ready_farms, stations_until
-from trainer.training.ridge import Accumulator, Centre
+from trainer.training.ridge import Centre, GramSums
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -196,16 +196,16 @@ def test_sums_of_stations_are_those_of_all_their_rows() -> None:
     width = len(NAMES)
     parts = [random.normal(size=(300, width)).astype(np.float32) for _ in range(2)]
     changes = [random.normal(size=(300, 2)) for _ in range(2)]
-    whole = Accumulator(1, 2)
+    whole = GramSums(1, 2)
     for matrix, change in zip(parts, changes, strict=True):
         whole.add(0, 6, matrix, change)
-    first, second = Accumulator(1, 2), Accumulator(1, 2, whole.centre)
+    first, second = GramSums(1, 2), GramSums(1, 2, whole.centre)
     first.add(0, 6, parts[0], changes[0])
     second.add(0, 6, parts[1], changes[1])
     first.merge(second)
     assert np.allclose(first.solve([0], 0).weights, whole.solve([0], 0).weights, atol=1e-6)
     assert whole.centre is not None
-    shifted = Accumulator(1, 2, Centre(whole.centre.shift + 1.0, whole.centre.scale))
+    shifted = GramSums(1, 2, Centre(whole.centre.shift + 1.0, whole.centre.scale))
     with pytest.raises(ValueError, match="different centres"):
         first.merge(shifted)
 
@@ -215,7 +215,7 @@ def test_drawn_pairs_lie_in_the_station(sources: list[LakeSource], split: datase
     pairs = dataset.training_pairs(sources, split.train_end, 500, 1)
     for index, one in enumerate(sources):
         drawn = station_sums.Drawn(one, fit._only(pairs, index))
-        _, sample = station_sums.share(station_sums.Plan(fit._borders(split), 50), drawn)
+        _, sample = station_sums.sums_and_sample(station_sums.Plan(fit._borders(split), 50), drawn)
         here = pairs.take(pairs.series == index)
         hours = [one.first + timedelta(hours=int(h)) for h in here.origins + here.leads]
         assert sample.times.to_list() == hours

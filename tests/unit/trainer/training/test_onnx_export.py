@@ -19,7 +19,7 @@ from edge_agent.forecasting.inference import OnnxPredictor
 from trainer.training import onnx_export, onnx_parity
 from trainer.training import trees as trees_module
 from trainer.training.onnx_export import ForecastModel
-from trainer.training.ridge import Linear
+from trainer.training.ridge import Ridge
 from trainer.training.trees import Binned, Recipe, Trees, fit
 
 LEAD = NAMES.index("lead")
@@ -40,11 +40,11 @@ MATRIX = _matrix()
 VALUES = np.nan_to_num(MATRIX[:, 5]) * 0.5 + np.sin(np.nan_to_num(MATRIX[:, 9]))
 
 
-def _linear() -> Linear:
+def _linear() -> Ridge:
     random = np.random.default_rng(4)
     weights = random.normal(0, 0.02, (len(LEADS), len(NAMES))).astype(np.float32)
     mean = random.normal(5, 1, len(NAMES)).astype(np.float32)
-    return Linear(mean, weights, random.normal(0, 1, len(LEADS)).astype(np.float32))
+    return Ridge(mean, weights, random.normal(0, 1, len(LEADS)).astype(np.float32))
 
 
 TREES = fit(MATRIX, VALUES, RECIPE)

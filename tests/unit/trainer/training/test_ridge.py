@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_agent.contract.feature_table import NAMES
-from trainer.training.ridge import LEFT_OUT, PENALTY, Accumulator
+from trainer.training.ridge import LEFT_OUT, PENALTY, GramSums
 
 USED = np.array([i for i, name in enumerate(NAMES) if name not in LEFT_OUT])
 LEAD = 24
@@ -48,7 +48,7 @@ def direct(matrix: np.ndarray, changes: np.ndarray, first: np.ndarray) -> np.nda
 def test_equals_least_squares_on_the_parts_kept(target: int, parts: tuple[int, ...]) -> None:
     """Leaving parts out is the same as never having seen them (centre and scale apart)."""
     made = [rows(400, seed) for seed in (1, 2, 3)]
-    gram = Accumulator(3, 2)
+    gram = GramSums(3, 2)
     for part, (matrix, changes) in enumerate(made):
         gram.add(part, LEAD, matrix, changes)
     model = gram.solve(parts, target)
@@ -66,7 +66,7 @@ def test_rows_added_in_pieces_are_the_same_rows() -> None:
     matrix, changes = rows(300, 5)
     made = []
     for borders in ([100, 300], [100, 150, 300]):
-        gram = Accumulator(1, 2)
+        gram = GramSums(1, 2)
         for start, stop in itertools.pairwise([0, *borders]):
             gram.add(0, LEAD, matrix[start:stop], changes[start:stop])
         made.append(gram.solve((0,), 0).predict(matrix, np.full(300, LEAD)))
@@ -77,7 +77,7 @@ def test_rows_added_in_pieces_are_the_same_rows() -> None:
 def test_leads_do_not_mix() -> None:
     """Rows of one lead say nothing about another; a lead without rows predicts no change."""
     matrix, changes = rows(300, 7)
-    gram = Accumulator(1, 2)
+    gram = GramSums(1, 2)
     gram.add(0, 3, matrix, changes)
     gram.add(0, 5, matrix, -changes)
     model = gram.solve((0,), 0)
@@ -91,7 +91,7 @@ def test_leads_do_not_mix() -> None:
 def test_columns_without_a_line_in_them_have_no_weight() -> None:
     """Codes and constants of a site take no part."""
     matrix, changes = rows(300, 9)
-    gram = Accumulator(1, 2)
+    gram = GramSums(1, 2)
     gram.add(0, LEAD, matrix, changes)
     weights = gram.solve((0,), 0).weights
     assert (weights[:, [NAMES.index(name) for name in LEFT_OUT]] == 0).all()
@@ -102,7 +102,7 @@ def test_a_sensor_that_was_never_there_has_no_weight() -> None:
     matrix, changes = rows(300, 11)
     column = int(USED[20])
     matrix[:, column] = np.nan
-    gram = Accumulator(1, 2)
+    gram = GramSums(1, 2)
     gram.add(0, LEAD, matrix, changes)
     model = gram.solve((0,), 0)
     assert (model.weights[:, column] == 0).all()
@@ -116,4 +116,4 @@ def test_a_sensor_that_was_never_there_has_no_weight() -> None:
 def test_nothing_added_is_an_error() -> None:
     """There is no model of no rows."""
     with pytest.raises(ValueError, match="no rows were added"):
-        Accumulator(1, 1).solve((0,), 0)
+        GramSums(1, 1).solve((0,), 0)
