@@ -78,7 +78,7 @@ TRAINER: Final = {
     "depot": _room(2, "workspace", "contract system"),
     "evaluation": _room(2, "workspace", "contract forecasting system"),
     "ingest": _room(2, "workspace", "contract system"),
-    "fleet": _room(3, "ingest workspace", "contract"),
+    "fleet": _room(3, "ingest workspace", "contract system"),
     "gate": _room(3, "depot evaluation workspace", "contract forecasting system"),
     "relay": _room(3, "depot ingest workspace", "contract system"),
     "report": _room(3, "depot evaluation workspace", "contract system"),

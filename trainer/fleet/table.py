@@ -10,12 +10,12 @@ import csv
 import io
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from html import escape
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from edge_agent.contract.schema import AIR_TEMPERATURE
+from edge_agent.system.html import join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -167,12 +167,16 @@ def to_text(rows: Sequence[Device]) -> str:
 
 def to_html(rows: Sequence[Device], now: datetime) -> str:
     """The table as one page that asks for nothing."""
-    head = "".join(f"<th scope=col>{escape(name.replace('_', ' '))}</th>" for name in COLUMNS)
-    body = "".join(
-        f'<tr class="{"bad" if row.faults or row.state != "online" else "good"}">'
-        + "".join(f"<td>{escape(text)}</td>" for text in _texts(row))
-        + "</tr>"
-        for row in rows
+    head = join(*(tag("th", name.replace("_", " "), scope="col") for name in COLUMNS))
+    body = join(
+        *(
+            tag(
+                "tr",
+                *(tag("td", text) for text in _texts(row)),
+                class_="bad" if row.faults or row.state != "online" else "good",
+            )
+            for row in rows
+        )
     )
     well = sum(not row.faults and row.state == "online" for row in rows)
     return _PAGE.format(

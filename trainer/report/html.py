@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any, Final
+
+from edge_agent.system.html import Markup, join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,89 +38,91 @@ h2,h3{break-after:avoid}details{display:none}body{font-size:11pt}
 .grid{grid-template-columns:1fr 1fr}}
 """
 
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 LONGEST_WORD: Final = 40
 """Longer ones (digests, parameters) may be broken anywhere."""
 
 
 def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
     """The whole document; `parts` are HTML."""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        # Says to the browser what this page promises: nothing is loaded from anywhere.
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
-        f'<h1>{escape(title)}</h1><p class="quiet">{escape(subtitle)}</p>'
-        f"{''.join(parts)}</main></body></html>\n"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        # The browser enforces what this page promises: nothing is loaded from anywhere.
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("title", title),
+        tag("style", Markup(_STYLE)),
     )
+    quiet = tag("p", subtitle, class_="quiet")
+    body = tag("body", tag("main", tag("h1", title), quiet, *map(Markup, parts)))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def section(heading: str, words: str, *content: str) -> str:
+def section(heading: str, words: str, *content: str) -> Markup:
     """A heading, what it says in words, and its HTML."""
-    return f"<h2>{escape(heading)}</h2><p>{escape(words)}</p>{''.join(content)}"
+    return join(tag("h2", heading), tag("p", words), *map(Markup, content))
 
 
-def grid(drawings: Mapping[str, str]) -> str:
+def grid(drawings: Mapping[str, str]) -> Markup:
     """Drawings (SVG) side by side under their captions, one below the other on a phone."""
-    cells = "".join(
-        f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"
+    figures = [
+        tag("figure", tag("figcaption", caption), Markup(drawing))
         for caption, drawing in drawings.items()
-    )
-    return f'<div class="grid">{cells}</div>'
+    ]
+    return tag("div", *figures, class_="grid")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """Table of plain values: floats with three digits after the point, None as a dash.
 
     Columns of words are set to the left, their heads too; without any head there is no such row.
     """
     cells = list(rows)
     words = [all(isinstance(row[place], str) for row in cells) for place in range(len(head))]
-    top = "".join(
-        f'<th scope="col"{" class=words" if of_words else ""}>{escape(name)}</th>'
+    top = [
+        tag("th", name, scope="col", class_="words" if of_words else None)
         for name, of_words in zip(head, words, strict=True)
-    )
-    above = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in cells)
-    return f'<div class="scroll"><table>{above}<tbody>{body}</tbody></table></div>'
+    ]
+    above = tag("thead", tag("tr", *top)) if any(head) else None
+    body = tag("tbody", *(tag("tr", *map(_cell, row)) for row in cells))
+    return tag("div", tag("table", above, body), class_="scroll")
 
 
-def folded(words: str, content: str) -> str:
+def folded(words: str, content: str) -> Markup:
     """HTML that opens on a click."""
-    return f"<details><summary>{escape(words)}</summary>{content}</details>"
+    return tag("details", tag("summary", words), Markup(content))
 
 
-def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
+def tiles(figures: Iterable[tuple[str, str, str]]) -> Markup:
     """Large figures: heading, figure, what it is held against."""
-    return (
-        '<div class="tiles">'
-        + "".join(
-            f'<div class="tile"><span class="quiet">{escape(name)}</span><b>{escape(value)}</b>'
-            f"<span>{escape(beside)}</span></div>"
-            for name, value, beside in figures
-        )
-        + "</div>"
-    )
+    cells = [
+        tag("div", tag("span", name, class_="quiet"), tag("b", value), tag("span", beside),
+            class_="tile")
+        for name, value, beside in figures
+    ]  # fmt: skip
+    return tag("div", *cells, class_="tiles")
 
 
-def decision(channel: str, document: Mapping[str, Any]) -> str:
+def decision(channel: str, document: Mapping[str, Any]) -> Markup:
     """Whether the gate let a run into a channel, its reasons, and every figure that it recorded."""
     passed = bool(document.get("passed"))
-    word = '<span class="good">passed</span>' if passed else '<span class="bad">refused</span>'
-    reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in document.get("reasons", ()))
+    word = tag("span", "passed" if passed else "refused", class_="good" if passed else "bad")
+    reasons = [tag("li", str(reason)) for reason in document.get("reasons", ())]
     figures = [
         (name, f"{value:g}" if isinstance(value, float) else _text(value))
         for name, value in _flat("", document)
         if name not in {"passed", "run"}
     ]
-    lists = "".join(
+    lists = [
         table(tuple(rows[0]), [tuple(row.values()) for row in rows])
         for rows in document.values()
         if _is_table(rows)
-    )
-    return f"<h3>{escape(channel)}: {word}</h3>{f'<ul>{reasons}</ul>' if reasons else ''}" + folded(
-        "Every figure the gate recorded", table(("figure", "value"), figures) + lists
+    ]
+    return join(
+        tag("h3", f"{channel}: ", word),
+        tag("ul", *reasons) if reasons else None,
+        folded("Every figure the gate recorded", join(table(("figure", "value"), figures), *lists)),
     )
 
 
@@ -147,12 +150,12 @@ def _flat(path: str, value: object) -> list[tuple[str, object]]:
     return [(path, value)]
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Markup:
     text = _text(value)
     if not isinstance(value, str):
-        return f"<td>{text}</td>"
+        return tag("td", text)
     broken = " long" if any(len(word) > LONGEST_WORD for word in text.split()) else ""
-    return f'<td class="words{broken}">{escape(text)}</td>'
+    return tag("td", text, class_=f"words{broken}")
 
 
 def _text(value: object) -> str:

@@ -8,8 +8,8 @@ from trainer.report.html import LONGEST_WORD, decision, table
 def test_columns_of_words_stand_left_with_their_heads() -> None:
     """A head stands over its column; numbers to the right, three digits, unknown as a dash."""
     made = table(("name", "hours", "why"), [("a", 1, "good"), ("b", None, "bad")])
-    assert '<th scope="col" class=words>name</th><th scope="col">hours</th>' in made
-    assert '<th scope="col" class=words>why</th>' in made
+    assert '<th scope="col" class="words">name</th><th scope="col">hours</th>' in made
+    assert '<th scope="col" class="words">why</th>' in made
     assert '<td class="words">good</td>' in made
     assert "<td>–</td>" in made
     assert "<td>1.235</td>" in table(("x",), [(1.23456,)])
