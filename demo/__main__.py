@@ -14,7 +14,7 @@ from demo.run import run
 from edge_agent.contract.hours import KST
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import run as run_command
-from trainer.workspace.config import SERVICE_KEY
+from trainer.workspace.kma_sources import DATA_PORTAL
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,7 +35,7 @@ def demo(data: Path | None, out: Path) -> None:
     """
     if data is not None:
         weather = source.from_file(data)
-    elif os.environ.get(SERVICE_KEY):
+    elif os.environ.get(DATA_PORTAL.variable):
         weather = source.live(SystemClock().now().astimezone(KST).date())
     else:
         weather = source.generated()

@@ -30,6 +30,7 @@ from trainer.depot.roles import CANARY
 from trainer.evaluation.run_folder import notes
 from trainer.gate import canary, drift, gate
 from trainer.ingest import gap_plan, pipeline
+from trainer.ingest.kma_client import KmaClient
 from trainer.relay import relay
 from trainer.site_corrections.all_farms import CorrectionRequest, correct_farms
 from trainer.training import candidate
@@ -91,7 +92,7 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         TryLater: Observations of the day before are not out yet, KMA does not answer, or another
             process does the day's work for this depot. Of several stations one that has the day
             is enough from noon on.
-        FarmError: See `heal.heal`, `candidate.train`, `release.publish_run`.
+        FarmError: See `pipeline.run`, `candidate.train`, `release.publish_run`.
     """
     with workspace.day_lock():
         return _work(workspace, when, channel, clock, steps)
@@ -219,7 +220,7 @@ def _laggards(workspace: Workspace, wanted: pipeline.Request) -> tuple[int, ...]
 def _pass_on(workspace: Workspace, clock: Clock, steps: Steps) -> None:
     """Newest hours to the farms first: they need no model to be of use."""
     try:
-        fault = relay(workspace, clock).fault
+        fault = relay(KmaClient(workspace, clock)).fault
     except (Refused, InputMissing) as told:
         # Another machine has the relay's keys, or there is nothing to relay yet.
         fault = told

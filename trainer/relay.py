@@ -7,11 +7,8 @@ A service that is down does not keep the lake's hours from the farms.
 
 from __future__ import annotations
 
-import os
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -30,19 +27,16 @@ from edge_agent.contract.quality import KEPT
 from edge_agent.contract.schema import OBSERVED, TIME, flag_column
 from trainer.depot.releases import open_depot
 from trainer.ingest.guidance import Archive
-from trainer.ingest.hub import catch_up, hub_key
-from trainer.ingest.secrets import has_key
+from trainer.ingest.registry import RELAYED
 from trainer.ingest.sources import village_table
-from trainer.ingest.village import cells_of, collect
+from trainer.ingest.village import cells_of
 from trainer.workspace import parquet
-from trainer.workspace.config import HUB_KEY, SERVICE_KEY
+from trainer.workspace.kma_sources import API_HUB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    import httpx
-
-    from edge_agent.system.ports import Clock
+    from trainer.ingest.kma_client import KmaClient
     from trainer.workspace.workspace import Workspace
 
 
@@ -96,30 +90,19 @@ def guidance(frame: pl.DataFrame) -> bytes:
         frame: Columns of `village_table.COLUMNS`, ascending.
 
     Returns:
-        The columns of `contract.relayed.GUIDANCE`. Equal rows give equal bytes.
+        The columns of `contract.bundles.GUIDANCE`. Equal rows give equal bytes.
     """
     chosen = frame.rename({village_table.ISSUED: ISSUED, village_table.VALID: VALID})
     return parquet.encode(chosen.select(GUIDANCE.names()).cast(GUIDANCE))
 
 
-def relay(
-    workspace: Workspace,
-    clock: Clock,
-    *,
-    stations: Sequence[int] = (),
-    env: Mapping[str, str] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    transport: httpx.BaseTransport | None = None,
-) -> Relay:
+def relay(client: KmaClient, stations: Sequence[int] = ()) -> Relay:
     """Bring the lake up to the hour where there are keys, and publish each place's newest.
 
     Args:
-        workspace: Lake, depot, keys and settings; `[depot] relay_days` is how far back to go.
-        clock: Tells the hour.
+        client: Access to KMA. Its workspace has lake, depot, keys and settings; `[depot]
+            relay_days` is how far back to go.
         stations: These and their cells; default: those of the settings, and the farms' cells.
-        env: Environment with the keys; the process's own where None.
-        sleep: Waits between requests and repeats.
-        transport: Stand-in for the network (tests).
 
     Raises:
         UsageError: Not a station.
@@ -127,79 +110,44 @@ def relay(
         ConfigError, StorageError: The settings or the lake.
         Refused: This machine has not the keys to publish observations.
     """
-    config = workspace.config
+    workspace, config = client.workspace, client.workspace.config
     chosen = tuple(dict.fromkeys(stations or config.stations))
     farms = () if stations else config.farms
     places: tuple[int | Cell, ...] = (*chosen, *cells_of(chosen, farms))
-    bring_up = _BringUp(workspace, clock, os.environ if env is None else env, sleep, transport)
-    added, faults = bring_up.to_the_hour(chosen, cells_of((), farms))
-    now = clock.now()
-    observed = _observed(workspace, places, now)
-    said = _said(workspace, places)
-    if not (observed or said):
+    added, faults = _bring_up(client, chosen, farms)
+    observed = _observed(workspace, places, client.clock.now())
+    forecasts = _forecasts(workspace, places)
+    if not (observed or forecasts):
         if faults:
             raise faults[0]
         raise InputMissing(
             f"lake: no observations of {', '.join(map(str, chosen))}: run `trainer ingest`, or set "
-            f"{HUB_KEY} to relay from the API hub"
+            f"{API_HUB.variable} to relay from the API hub"
         )
     bundles = {_path(place): content for place, (content, _) in observed.items()}
-    bundles |= {guidance_path(cell): content for cell, (content, _) in said.items()}
+    bundles |= {guidance_path(cell): content for cell, (content, _) in forecasts.items()}
     return Relay(
         newest={place: newest for place, (_, newest) in observed.items()},
-        guidance={cell: newest for cell, (_, newest) in said.items()},
+        guidance={cell: newest for cell, (_, newest) in forecasts.items()},
         added=added,
-        published=open_depot(workspace, clock).publish_bundles(bundles),
+        published=open_depot(workspace, client.clock).publish_bundles(bundles),
         fault=faults[0] if faults else None,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _BringUp:
-    """The lake's newest hours from KMA's services, as far as there are keys."""
-
-    workspace: Workspace
-    clock: Clock
-    env: Mapping[str, str]
-    sleep: Callable[[float], None]
-    transport: httpx.BaseTransport | None
-
-    def to_the_hour(
-        self, stations: Sequence[int], cells: Sequence[Cell]
-    ) -> tuple[int, list[FarmError]]:
-        """Hours added, and a fault for each service that failed."""
-        added, faults = 0, []
-        for bring in (partial(self._stations, stations), partial(self._cells, cells)):
-            try:
-                hours, fault = bring()
-            except FarmError as problem:
-                hours, fault = 0, problem
-            added += hours
-            faults += [fault] if fault else []
-        return added, faults
-
-    def _stations(self, stations: Sequence[int]) -> tuple[int, FarmError | None]:
-        key = hub_key(self.workspace, self.env)
-        if key is None:
-            return 0, None
-        merge = catch_up(
-            self.workspace, self.clock, stations, key, sleep=self.sleep, transport=self.transport
-        )
-        return merge.added, None
-
-    def _cells(self, cells: Sequence[Cell]) -> tuple[int, FarmError | None]:
-        file = self.workspace.config.kma.service_key_file
-        if not (cells and has_key(SERVICE_KEY, file, self.env)):
-            return 0, None
-        found = collect(
-            self.workspace,
-            self.clock,
-            cells,
-            env=self.env,
-            sleep=self.sleep,
-            transport=self.transport,
-        )
-        return sum(got.hours for got in found.cells.values()), found.fault
+def _bring_up(
+    client: KmaClient, stations: tuple[int, ...], farms: tuple[tuple[float, float], ...]
+) -> tuple[int, list[FarmError]]:
+    """Hours added from KMA's services, as far as there are keys; a fault for each that failed."""
+    added, faults = 0, []
+    for source in RELAYED:
+        try:
+            hours, fault = source.bring_up(client, stations, farms)
+        except FarmError as problem:
+            hours, fault = 0, problem
+        added += hours
+        faults += [fault] if fault else []
+    return added, faults
 
 
 def _observed(
@@ -211,14 +159,16 @@ def _observed(
     for place in places:
         last = workspace.lake.newest(place, now)
         if last is not None:
-            # Reckoned from the newest hour, so that an old lake still tells what it knows.
+            # Counted back from the newest hour, so that an old lake is relayed too.
             hours = workspace.lake.observations(place, last - span, last)
             found[place] = bundle(hours), last
     return found
 
 
-def _said(workspace: Workspace, places: Sequence[int | Cell]) -> dict[Cell, tuple[bytes, datetime]]:
-    """Guidance and newest issue of each cell that has forecasts."""
+def _forecasts(
+    workspace: Workspace, places: Sequence[int | Cell]
+) -> dict[Cell, tuple[bytes, datetime]]:
+    """Bundle and newest issue of each cell that has forecasts."""
     archive = Archive(workspace.store)
     found = {}
     for cell in (place for place in places if isinstance(place, Cell)):

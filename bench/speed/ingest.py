@@ -62,19 +62,21 @@ def ingest(url: str, stations: int, years: int, folder: str) -> dict[str, float]
     """One run; figures of this process."""
     from edge_agent.system.clock import SystemClock
     from trainer.ingest import pipeline
-    from trainer.workspace.config import Config, Kma
+    from trainer.ingest.kma_client import KmaClient
+    from trainer.workspace.config import Config
+    from trainer.workspace.kma_sources import Kma
     from trainer.workspace.stations import stations as all_of_them
     from trainer.workspace.workspace import Workspace
 
-    manners = Kma(asos_url=url, requests_per_second=1e9, requests_per_day=10**9)
-    workspace = Workspace(Path(folder), Config(kma=manners))
+    settings = Kma(asos_url=url, requests_per_second=1e9, requests_per_day=10**9)
+    workspace = Workspace(Path(folder), Config(kma=settings))
     clock = SystemClock()
     numbers = (108, *(n for n in all_of_them() if n != 108))[:stations]
     first = date(LAST.year - years + 1, 1, 1)
     wanted = pipeline.request(workspace, clock, stations=numbers, first=first, last=LAST)
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
-    summary = pipeline.heal(workspace, clock, wanted, env={"KMA_SERVICE_KEY": "bench"})
+    summary = pipeline.run(KmaClient(workspace, clock, {"KMA_SERVICE_KEY": "bench"}), wanted)
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF)
     return {
@@ -91,7 +93,9 @@ def without_http(url: str, years: int, folder: str) -> dict[str, float]:
 
     from edge_agent.system.clock import SystemClock
     from trainer.ingest import pipeline
-    from trainer.workspace.config import Config, Kma
+    from trainer.ingest.kma_client import KmaClient
+    from trainer.workspace.config import Config
+    from trainer.workspace.kma_sources import Kma
     from trainer.workspace.workspace import Workspace
 
     known: dict[str, bytes] = {}
@@ -104,19 +108,15 @@ def without_http(url: str, years: int, folder: str) -> dict[str, float]:
 
     best: dict[str, float] = {}
     for attempt in range(4):
-        manners = Kma(asos_url=url, requests_per_second=1e9)
-        workspace = Workspace(Path(folder) / str(attempt), Config(kma=manners))
+        settings = Kma(asos_url=url, requests_per_second=1e9)
+        workspace = Workspace(Path(folder) / str(attempt), Config(kma=settings))
         clock = SystemClock()
         first = date(LAST.year - years + 1, 1, 1)
         wanted = pipeline.request(workspace, clock, stations=(108,), first=first, last=LAST)
         start = time.perf_counter()
-        summary = pipeline.heal(
-            workspace,
-            clock,
-            wanted,
-            env={"KMA_SERVICE_KEY": "bench"},
-            transport=httpx.MockTransport(fetch),
-        )
+        env, transport = {"KMA_SERVICE_KEY": "bench"}, httpx.MockTransport(fetch)
+        client = KmaClient(workspace, clock, env, transport=transport)
+        summary = pipeline.run(client, wanted)
         wall = time.perf_counter() - start
         # The first attempt fills `known`; the best of the other three is the figure.
         if attempt and (not best or wall < best["wall_s"]):

@@ -80,7 +80,7 @@ TRAINER: Final = {
     "ingest": _room(2, "workspace", "contract system"),
     "fleet": _room(3, "ingest workspace", "contract system"),
     "gate": _room(3, "depot evaluation workspace", "contract forecasting system"),
-    "relay": _room(3, "depot ingest workspace", "contract system"),
+    "relay": _room(3, "depot ingest workspace", "contract"),
     "report": _room(3, "depot evaluation workspace", "contract system"),
     "setup": _room(3, "depot workspace", "contract system"),
     "training": _room(3, "evaluation workspace", "contract forecasting"),

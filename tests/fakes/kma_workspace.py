@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.workspace.config import Config, Kma
+from trainer.workspace.config import Config
+from trainer.workspace.kma_sources import Kma
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
 from tests.fakes.served import served
 from trainer.ingest.guidance import Archive
+from trainer.ingest.kma_client import KmaClient
 from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.relay import GUIDANCE_SPAN, relay
@@ -97,7 +98,7 @@ def test_a_farm_gets_the_cells_hours_and_guidance(
     clock = FakeClock(NOW)
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        done = relay(workspace, clock, env=ENV, sleep=lambda _s: None)
+        done = relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None))
         assert (done.published, done.added, done.fault) == (True, 23, None)
         assert done.newest == {CELL: datetime(2026, 6, 20, 2, tzinfo=UTC)}
         assert done.guidance == {CELL: datetime(2026, 6, 20, 2, tzinfo=UTC)}
@@ -131,7 +132,7 @@ def test_an_hour_later_only_what_is_new_comes(
             counts = []
             for _ in range(4):
                 server.now = clock.now()
-                relay(workspace, clock, env=ENV, sleep=lambda _s: None)
+                relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None))
                 before = farm.store.guidance(NOW - 3 * DAY).height
                 farm.pull()
                 rows = farm.store.hourly(f"cell:{CELL}", NOW - DAY, clock.now()).height
@@ -148,7 +149,7 @@ def test_without_cells_in_the_depot_nothing_is_missed(
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server, farms=False)
         workspace.lake.merge(108, kma.tidy(frame, station(108).site), "asos", NOW)
-        done = relay(workspace, clock, env=ENV, sleep=lambda _s: None)
+        done = relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None))
         assert server.requests == []
     assert list(done.newest) == [108]
     caplog.set_level(logging.DEBUG, "edge_agent")
@@ -166,7 +167,7 @@ def test_a_village_service_that_is_down_does_not_hold_back_the_station(
     with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=3)) as server:
         workspace = _workspace(place, server)
         workspace.lake.merge(108, kma.tidy(frame, station(108).site), "asos", NOW)
-        done = relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+        done = relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
     assert done.published
     assert set(done.newest) == {108}
     assert set(done.guidance) == {CELL}

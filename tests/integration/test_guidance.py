@@ -17,6 +17,7 @@ from edge_agent.contract.errors import ConfigError, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from tests.fakes.clock import FakeClock
 from trainer.ingest.guidance import Archive
+from trainer.ingest.kma_client import KmaClient
 from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient
 from trainer.ingest.village import collect, hours_out, issues_out
@@ -55,9 +56,9 @@ def test_every_issue_kma_still_has_is_collected_once(place: Path, frame: pl.Data
     """Yesterday's eight issues and today's four, a day of nowcasts; a second run asks nothing."""
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        first = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+        first = collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), [CELL])
         asked = len(server.requests)
-        again = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+        again = collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), [CELL])
         assert len(server.requests) == asked == 12 + 23
     assert first.fault is None
     assert (first.cells[CELL].issues, again.cells[CELL].issues) == (12, 0)
@@ -75,7 +76,7 @@ def test_guidance_is_the_weather_to_come_with_a_growing_error(
     """Forecasts in the archive fit the observations of their hour."""
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+        collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), [CELL])
     rows = Archive(workspace.store).read(CELL)
     truth = kma.tidy(frame.filter(pl.col("station") == 108), station(108).site)
     both = rows.join(truth, left_on="valid_at", right_on=TIME, suffix="_true").drop_nulls(
@@ -91,11 +92,11 @@ def test_the_archive_outlives_what_kma_forgets(place: Path, frame: pl.DataFrame)
     clock = FakeClock(NOW)
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+        collect(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), [CELL])
         before = Archive(workspace.store).read(CELL)
         clock.advance(4 * 86400)
         server.now = clock.now()
-        later = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+        later = collect(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), [CELL])
     after = Archive(workspace.store).read(CELL)
     assert after.head(before.height).equals(before)
     assert after.height == before.height + later.cells[CELL].rows
@@ -106,7 +107,7 @@ def test_append_adds_and_never_changes(place: Path, frame: pl.DataFrame) -> None
     """The same issue told otherwise leaves the archive as it is."""
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+        collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), [CELL])
     archive = Archive(workspace.store)
     before = archive.read(CELL)
     assert archive.append(CELL, before.with_columns(pl.col(AIR_TEMPERATURE) + 1.0)) == 0
@@ -120,7 +121,7 @@ def test_a_faulty_service_and_a_spent_quota_lose_nothing(place: Path, frame: pl.
         workspace = _workspace(place, server)
         faults = []
         for _ in range(20):
-            done = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+            done = collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), [CELL])
             faults.append(done.fault)
             if done.fault is None:
                 break
@@ -129,7 +130,7 @@ def test_a_faulty_service_and_a_spent_quota_lose_nothing(place: Path, frame: pl.
     with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=5, quota_as_xml=True)) as server:
         workspace = _workspace(place, server)
         cells = [CELL, INCHEON_CELL]
-        done = collect(workspace, FakeClock(NOW), cells, env=ENV, sleep=lambda _s: None)
+        done = collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), cells)
         assert isinstance(done.fault, QuotaSpent)
         assert list(done.cells) == [CELL, INCHEON_CELL]
         assert (done.cells[CELL].issues, done.cells[INCHEON_CELL].issues) == (0, 5)
@@ -141,11 +142,13 @@ def test_faults_of_key_and_service_are_told(place: Path, frame: pl.DataFrame) ->
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
         with pytest.raises(ConfigError, match="KMA_SERVICE_KEY"):
-            collect(workspace, FakeClock(NOW), [CELL], env={}, sleep=lambda _s: None)
+            collect(KmaClient(workspace, FakeClock(NOW), {}, sleep=lambda _s: None), [CELL])
         wrong = {"KMA_SERVICE_KEY": "stranger"}
-        refused = collect(workspace, FakeClock(NOW), [CELL], env=wrong, sleep=lambda _s: None)
+        refused = collect(
+            KmaClient(workspace, FakeClock(NOW), wrong, sleep=lambda _s: None), [CELL]
+        )
     assert isinstance(refused.fault, Refused)
-    gone = collect(workspace, FakeClock(NOW), [CELL], env=wrong, sleep=lambda _s: None)
+    gone = collect(KmaClient(workspace, FakeClock(NOW), wrong, sleep=lambda _s: None), [CELL])
     assert isinstance(gone.fault, Transient)
     assert "stranger" not in f"{refused.fault} {gone.fault}"
 
@@ -170,7 +173,7 @@ def test_nowcasts_are_the_weather_of_the_hour(place: Path, frame: pl.DataFrame) 
     """In the lake the cell's hours say what the frame says; the raw answers are kept."""
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        done = collect(workspace, FakeClock(NOW), [CELL], env=ENV, sleep=lambda _s: None)
+        done = collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), [CELL])
     lake = workspace.lake.observations(CELL)
     assert lake.height == done.cells[CELL].hours == 23
     assert lake["source"].unique().to_list() == ["nowcast"]
@@ -190,12 +193,12 @@ def test_nowcasts_that_kma_has_not_are_asked_for_again(place: Path, frame: pl.Da
     clock = FakeClock(NOW)
     with KmaStandIn(gap, now=NOW) as server:
         workspace = _workspace(place, server)
-        first = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
-        again = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+        first = collect(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), [CELL])
+        again = collect(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), [CELL])
         assert server.requests[-1].query["base_time"] == "0900"
     assert (first.cells[CELL].hours, again.cells[CELL].hours) == (22, 0)
     assert len(workspace.raw.names("nowcast", 60127)) == 22
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        late = collect(workspace, clock, [CELL], env=ENV, sleep=lambda _s: None)
+        late = collect(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), [CELL])
     assert late.cells[CELL].hours == 1

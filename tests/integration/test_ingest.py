@@ -19,6 +19,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
 from tests.fakes.observed import assert_equals_source
 from trainer.ingest import gap_plan, pipeline
+from trainer.ingest.kma_client import KmaClient
 from trainer.ingest.sources.http import NotPublished, QuotaSpent, Transient
 from trainer.ingest.sources.kma import tidy
 from trainer.workspace.lake import Lake
@@ -60,7 +61,8 @@ def ingest(
     """One run, without waiting between repeats."""
     clock = FakeClock(now)
     request = pipeline.request(workspace, clock, first=first, last=last)
-    return pipeline.heal(workspace, clock, request, env=ENV, sleep=lambda _seconds: None)
+    client = KmaClient(workspace, clock, ENV, sleep=lambda _seconds: None)
+    return pipeline.run(client, request)
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -170,9 +172,9 @@ def test_each_fault_is_one_line_and_leaves_the_lake_as_it_was(
         workspace = kma_workspace(tmp_path, server, start="2020-12-01")
         clock = FakeClock(NOON)
         wanted = pipeline.request(workspace, clock)
-        summary = pipeline.heal(
-            workspace, clock, wanted, env={"KMA_SERVICE_KEY": key}, sleep=lambda _seconds: None
-        )
+        env = {"KMA_SERVICE_KEY": key}
+        client = KmaClient(workspace, clock, env, sleep=lambda _seconds: None)
+        summary = pipeline.run(client, wanted)
     with pytest.raises(kind, match=text) as caught:
         summary.check()
     assert "\n" not in str(caught.value)
@@ -218,14 +220,9 @@ def test_one_station_does_not_stop_the_rest(tmp_path: Path, frame: pl.DataFrame)
                 return httpx.Response(500, content=b"Unexpected errors")
             return httpx.get(request.url)
 
-        summary = pipeline.heal(
-            workspace,
-            clock,
-            pipeline.request(workspace, clock),
-            env=ENV,
-            sleep=lambda _seconds: None,
-            transport=httpx.MockTransport(handler),
-        )
+        transport = httpx.MockTransport(handler)
+        client = KmaClient(workspace, clock, ENV, lambda _seconds: None, transport)
+        summary = pipeline.run(client, pipeline.request(workspace, clock))
     with pytest.raises(TryLater, match=r"1 of 2 stations are incomplete.*90: .*Unexpected errors"):
         summary.check()
     assert summary.stations[108].fault is None

@@ -21,6 +21,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
 from tests.fakes.observed import assert_equals_source
 from trainer.ingest import checkpoint, gap_plan, pipeline
+from trainer.ingest.kma_client import KmaClient
 from trainer.ingest.sources.http import Truncated
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def days_until_whole(workspace: Workspace, server: KmaStandIn, frame: pl.DataFra
     for _ in range(30):
         clock = FakeClock(server.now)
         wanted = pipeline.request(workspace, clock, last=LAST)
-        summary = pipeline.heal(workspace, clock, wanted, env=ENV, sleep=lambda _seconds: None)
+        summary = pipeline.run(
+            KmaClient(workspace, clock, ENV, sleep=lambda _seconds: None), wanted
+        )
         with suppress(TryLater, NothingNew, Truncated):
             summary.check()
         absent |= set(checkpoint.load(workspace.store, "asos", 108).absent)

@@ -15,6 +15,7 @@ from tests.fakes.bucket import SECRET, bucket
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
 from trainer.ingest import pipeline
+from trainer.ingest.kma_client import KmaClient
 from trainer.workspace.store import FolderStore
 from trainer.workspace.workspace import Workspace
 
@@ -82,7 +83,8 @@ def test_a_lake_in_a_bucket_is_the_lake_in_a_folder(
             for _ in range(2):
                 clock = FakeClock(NOW)
                 wanted = pipeline.request(workspace, clock)
-                pipeline.heal(workspace, clock, wanted, env=ENV, sleep=lambda _seconds: None)
+                client = KmaClient(workspace, clock, ENV, sleep=lambda _seconds: None)
+                pipeline.run(client, wanted)
             assert len(server.requests) == 3
             store = workspace.store
             names = [n for part in ("observations", "raw", "ledger") for n in store.names(part)]

@@ -13,8 +13,8 @@ from demo.kma import KmaStandIn
 from edge_agent.contract.schema import OBSERVED, RAIN, TIME, flag_column
 from tests.fakes.portal_file import download
 from trainer.ingest.sources import asos, hub, kma, portal_csv
-from trainer.ingest.sources.http import Service
-from trainer.workspace.config import Kma
+from trainer.ingest.sources.http import Endpoint, Service
+from trainer.workspace.kma_sources import API_HUB, DATA_PORTAL, Kma
 from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
@@ -43,12 +43,9 @@ def server(week: pl.DataFrame) -> Iterator[KmaStandIn]:
 
 def _service(url: str, field: str) -> Service:
     return Service(
-        url=url,
-        key_field=field,
-        key="demo-key",
-        manners=Kma(retries=0),
-        pace=lambda: None,
-        spend=lambda: None,
+        Endpoint(url, field, "demo-key"),
+        Kma(retries=0),
+        admit=lambda: None,
         sleep=lambda _seconds: None,
     )
 
@@ -91,7 +88,7 @@ def test_through_the_asos_service(
     """Every value of every station arrives as it was sent, in both forms."""
     query = asos.query
     monkeypatch.setattr(asos, "query", lambda *a: query(*a) | {"dataType": form})
-    service = _service(server.asos_url, asos.KEY_FIELD)
+    service = _service(server.asos_url, DATA_PORTAL.query_field)
     pages = [
         exchange.reply.value.rows
         for number in week["station"].unique()
@@ -104,7 +101,7 @@ def test_through_the_asos_service(
 
 def test_through_the_hub(week: pl.DataFrame, server: KmaStandIn) -> None:
     """The same from the hub's fixed columns: sentinels and tens of degrees undone."""
-    service = _service(server.hub_url, hub.KEY_FIELD)
+    service = _service(server.hub_url, API_HUB.query_field)
     stations = week["station"].unique().sort().to_list()
     pages = [reply.value for _, reply in hub.fetch(service, stations, START, END)]
     service.close()
@@ -120,8 +117,8 @@ def test_through_a_portal_download(week: pl.DataFrame, encoding: str) -> None:
 def test_hub_and_asos_agree_on_what_is_known(week: pl.DataFrame, server: KmaStandIn) -> None:
     """A relayed hour says what the archive will say, flags included, rain of wet days too."""
     by_asos, by_hub = (
-        _service(server.asos_url, asos.KEY_FIELD),
-        _service(server.hub_url, hub.KEY_FIELD),
+        _service(server.asos_url, DATA_PORTAL.query_field),
+        _service(server.hub_url, API_HUB.query_field),
     )
     for number in (90, 108, 184, 295):
         assert number in set(week["station"])

@@ -24,9 +24,11 @@ from trainer.ingest import pipeline, rebuild
 from trainer.ingest.guidance import Archive
 from trainer.ingest.hub import catch_up
 from trainer.ingest.importer import Import
+from trainer.ingest.kma_client import KmaClient
+from trainer.ingest.source import Selection
 from trainer.ingest.village import collect
 from trainer.setup import create
-from trainer.workspace.config import Kma
+from trainer.workspace.kma_sources import Kma
 from trainer.workspace.places import FarmId
 from trainer.workspace.workspace import Workspace
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime(2022, 6, 20, 3, 20, tzinfo=UTC)
-ENV = {"KMA_SERVICE_KEY": "demo-key"}
+ENV = {"KMA_SERVICE_KEY": "demo-key", "KMA_HUB_KEY": "demo-key"}
 STATIONS = (108, 112)
 CELL = Cell(60, 127)
 TIDY = ("observations", "guidance", "revisions")
@@ -87,11 +89,12 @@ def made(tmp_path_factory: pytest.TempPathFactory, frame: pl.DataFrame) -> Works
             place.root,
             msgspec.structs.replace(place.config, stations=STATIONS, start="2021-11-21", kma=kma),
         )
+        client = KmaClient(made, clock, ENV, _no_wait)
         for number, warmer in enumerate((0.5, 0.25)):
             Import(made, clock).bring(_csv(frame, tmp_path / f"{number}.parquet", warmer))
             _ingest(made, clock)
-            catch_up(made, clock, STATIONS, "demo-key", sleep=_no_wait)
-            collect(made, clock, [CELL], env=ENV, sleep=_no_wait)
+            catch_up(client, STATIONS)
+            collect(client, [CELL])
             clock.advance(3 * 86400)
             server.now = clock.now()
     return made
@@ -106,7 +109,7 @@ def _ingest(workspace: Workspace, clock: FakeClock) -> None:
         with contextlib.suppress(NothingNew):
             wanted = pipeline.request(workspace, clock)
             try:
-                pipeline.heal(workspace, clock, wanted, env=ENV, sleep=_no_wait).check()
+                pipeline.run(KmaClient(workspace, clock, ENV, _no_wait), wanted).check()
             except NothingNew:
                 return
             except FarmError:
@@ -143,10 +146,8 @@ def test_a_rebuilt_lake_is_the_lake_it_was(workspace: Workspace) -> None:
     assert done.read == sum(name.startswith("raw/") for name in raw)
     assert _tree(workspace, "raw", "ledger") == raw
     # What the ledger knows still fits: nothing is asked for twice.
-    wanted = pipeline.request(workspace, FakeClock(NOW))
-    assert (
-        sum(len(job.windows) for job in pipeline.plan_only(workspace, FakeClock(NOW), wanted)) == 0
-    )
+    client = KmaClient(workspace, FakeClock(NOW), ENV, _no_wait)
+    assert pipeline.plan(client, Selection()).requests == 0
 
 
 def test_lost_revisions_are_told_anew_and_others_stay(workspace: Workspace) -> None:

@@ -17,6 +17,7 @@ from edge_agent.contract.errors import InputMissing, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, OBSERVED, RAIN, SOLAR, TIME
 from edge_agent.observations.bundles import read
 from tests.fakes.clock import FakeClock
+from trainer.ingest.kma_client import KmaClient
 from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
 from trainer.relay import relay
@@ -75,7 +76,7 @@ def test_hub_hours_reach_the_bundle_value_by_value(place: Path, frame: pl.DataFr
     """The bundle of each station is the hub's last 14 days, the running hour included."""
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        done = relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+        done = relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
     assert done.published
     assert done.fault is None
     assert set(done.newest) == {108, 112}
@@ -99,11 +100,11 @@ def test_an_hour_later_only_the_new_hours_are_asked_for(place: Path, frame: pl.D
     clock = FakeClock(NOW)
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        first = relay(workspace, clock, env=ENV, sleep=lambda _s: None)
-        again = relay(workspace, clock, env=ENV, sleep=lambda _s: None)
+        first = relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None))
+        again = relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None))
         clock.advance(3600)
         server.now = clock.now()
-        later = relay(workspace, clock, env=ENV, sleep=lambda _s: None)
+        later = relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None))
         spans = [(request.query["tm1"], request.query["tm2"]) for request in server.requests]
     assert first.added > 600
     assert (again.published, again.added) == (False, 0)
@@ -120,7 +121,7 @@ def test_without_a_key_the_lake_is_passed_on(place: Path, frame: pl.DataFrame) -
         rows = frame.filter(pl.col("station") == 108)
         workspace.lake.merge(108, kma.tidy(rows, station(108).site), "asos", NOW)
         late = FakeClock(NOW + timedelta(days=400))
-        done = relay(workspace, late, env={}, sleep=lambda _s: None)
+        done = relay(KmaClient(workspace, late, {}, sleep=lambda _s: None))
         assert server.requests == []
     assert done.published
     bundle = _bundle(workspace, 108)
@@ -135,10 +136,10 @@ def test_a_hub_that_is_down_does_not_hold_back_the_lake(place: Path, frame: pl.D
     with KmaStandIn(frame, now=NOW, faults=FaultRates(http_500=1.0)) as server:
         workspace = _workspace(place, server, "108")
         with pytest.raises(Transient):
-            relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+            relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
         rows = frame.filter(pl.col("station") == 108)
         workspace.lake.merge(108, kma.tidy(rows, station(108).site), "asos", NOW)
-        done = relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+        done = relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
     assert done.published
     assert isinstance(done.fault, Transient)
     assert "demo-key" not in str(done.fault)
@@ -149,9 +150,9 @@ def test_a_wrong_key_and_an_empty_lake_say_what_to_do(place: Path, frame: pl.Dat
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server, "108")
         with pytest.raises(Refused, match="check KMA_HUB_KEY"):
-            relay(workspace, FakeClock(NOW), env={"KMA_HUB_KEY": "x"}, sleep=lambda _s: None)
+            relay(KmaClient(workspace, FakeClock(NOW), {"KMA_HUB_KEY": "x"}, sleep=lambda _s: None))
         with pytest.raises(InputMissing, match="run `trainer ingest`"):
-            relay(workspace, FakeClock(NOW), env={}, sleep=lambda _s: None)
+            relay(KmaClient(workspace, FakeClock(NOW), {}, sleep=lambda _s: None))
 
 
 def test_a_faulty_hub_is_asked_until_it_is_whole(place: Path, frame: pl.DataFrame) -> None:
@@ -162,7 +163,7 @@ def test_a_faulty_hub_is_asked_until_it_is_whole(place: Path, frame: pl.DataFram
         told = 0
         while not workspace.lake.stations():
             with suppress(Transient, Truncated):
-                relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+                relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
             told += 1
             assert told < 50
         faults = {request.fault for request in server.requests}
@@ -178,5 +179,5 @@ def test_the_hubs_quota_is_told_in_its_own_words(place: Path, frame: pl.DataFram
     with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=0)) as server:
         workspace = _workspace(place, server, "108")
         with pytest.raises(QuotaSpent, match=r"quota.*; 0 requests answered and kept, 1 left"):
-            relay(workspace, FakeClock(NOW), env=ENV, sleep=lambda _s: None)
+            relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
         assert len(server.requests) == 1

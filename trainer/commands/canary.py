@@ -12,18 +12,18 @@ from edge_agent.contract.errors import GateRefused, NothingNew
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import config_option, json_option
+from trainer.commands.options import json_option, workspace_option
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say how the trial stands; publish nothing.")
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def canary(dry_run: bool, config_path: Path | None, as_json: bool) -> None:
+def canary(dry_run: bool, workspace: Workspace, as_json: bool) -> None:
     """Hold the canary against stable on new hours; promote it or take it back when it is time.
 
     `trainer daily` does the same. Exit 0: promoted. Exit 10: halted, the canary channel has
@@ -33,9 +33,8 @@ def canary(dry_run: bool, config_path: Path | None, as_json: bool) -> None:
     """
     from trainer.gate.canary import act, assess
     from trainer.report.mlflow_mirror import mirrored
-    from trainer.workspace.workspace import Workspace
 
-    workspace, clock = Workspace.open(config_path), SystemClock()
+    clock = SystemClock()
     with nullcontext() if dry_run else mirrored(workspace):
         trial = assess(workspace, clock)
         number = None if dry_run else act(workspace, trial, clock)

@@ -9,20 +9,20 @@ import click
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import chosen_run, config_option, json_option
+from trainer.commands.options import chosen_run, json_option, workspace_option
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command()
 @click.argument("run", required=False)
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
 @click.pass_context
 def evaluate(
-    context: click.Context, run: str | None, config_path: Path | None, *, as_json: bool
+    context: click.Context, run: str | None, workspace: Workspace, *, as_json: bool
 ) -> None:
     """Score a RUN (default: the newest) on its holdout again, from the lake, and look for leaks.
 
@@ -33,9 +33,7 @@ def evaluate(
     """
     from trainer.commands.steps import told
     from trainer.gate import gate
-    from trainer.workspace.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
     folder = chosen_run(workspace, run)
     with told("evaluate") as say:
         say("scores on the holdout")
@@ -54,10 +52,10 @@ def evaluate(
 @click.command()
 @click.option("--folds", type=click.IntRange(1, 20), default=3, show_default=True)
 @click.option("--step-days", type=click.IntRange(min=1), default=365, show_default=True)
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def backtest(*, folds: int, step_days: int, config_path: Path | None, as_json: bool) -> None:
+def backtest(*, folds: int, step_days: int, workspace: Workspace, as_json: bool) -> None:
     """Train as of former years too, and score each on what came after it (rolling origin).
 
     The runs stay, never live by themselves. A record of six years has room for three folds.
@@ -66,9 +64,7 @@ def backtest(*, folds: int, step_days: int, config_path: Path | None, as_json: b
     """
     from trainer.commands.steps import told
     from trainer.training import backtest as rolling
-    from trainer.workspace.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
     with told("backtest") as say:
         found = rolling.backtest(
             workspace,

@@ -14,7 +14,7 @@ from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.broker import broker_options
 from trainer.commands.faults import Faults
-from trainer.commands.options import config_option, json_option
+from trainer.commands.options import json_option, workspace_option
 
 if TYPE_CHECKING:
     from edge_agent.contract.farm_identity import Identity
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trainer.workspace.farms import Extent
     from trainer.workspace.lake import Merge
     from trainer.workspace.places import FarmId
+    from trainer.workspace.workspace import Workspace
 
 
 @click.group()
@@ -41,7 +42,7 @@ def farm() -> None:
 @click.option("--latitude", type=float, help="Degrees north, likewise.")
 @click.option("--longitude", type=float, help="Degrees east, likewise.")
 @click.option("--elevation", type=float, help="Metres above the sea, likewise.")
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
 def import_files(
@@ -52,7 +53,7 @@ def import_files(
     latitude: float | None,
     longitude: float | None,
     elevation: float | None,
-    config_path: Path | None,
+    workspace: Workspace,
     as_json: bool,
 ) -> None:
     """Bring in exports of `edge-agent history export`, or tables in our names from elsewhere.
@@ -61,9 +62,8 @@ def import_files(
     --latitude 37.5 --longitude 127.0 --elevation 86
     """
     from trainer.ingest import farm_files
-    from trainer.workspace.workspace import Workspace
 
-    workspace, clock = Workspace.open(config_path), SystemClock()
+    clock = SystemClock()
     given = _given(site, device, latitude, longitude, elevation)
     done: list[dict[str, Any]] = []
     faults = Faults()
@@ -80,10 +80,10 @@ def import_files(
 
 @farm.command()
 @broker_options
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def collect(*, broker: Broker, config_path: Path | None, as_json: bool) -> None:
+def collect(*, broker: Broker, workspace: Workspace, as_json: bool) -> None:
     """Take in the last week of every farm that shares it, from what the broker retains.
 
     Twice is once. A message that is not as agreed is named and passed over; exit 65 where there
@@ -92,9 +92,7 @@ def collect(*, broker: Broker, config_path: Path | None, as_json: bool) -> None:
     Example: trainer farm collect --mqtt mqtts://office@broker.farm --password-file pw
     """
     from trainer.fleet import farm_histories
-    from trainer.workspace.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
     heard = broker.hear([farm_histories.KIND])
     with workspace.lake_lock():
         now = SystemClock().now()
@@ -121,18 +119,17 @@ def collect(*, broker: Broker, config_path: Path | None, as_json: bool) -> None:
 
 
 @farm.command()
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def ls(config_path: Path | None, as_json: bool) -> None:
+def ls(workspace: Workspace, as_json: bool) -> None:
     """List the farms of the lake: their hours, from when to when, and what is missing of them.
 
     Example: trainer farm ls --json
     """
     from trainer.workspace import farms
-    from trainer.workspace.workspace import Workspace
 
-    lake = Workspace.open(config_path).lake
+    lake = workspace.lake
     known: dict[FarmId, Extent] = {}
     faults = Faults()
     for name in farms.farm_ids(lake):

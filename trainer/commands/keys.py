@@ -9,13 +9,12 @@ import msgspec
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import config_option, json_option
+from trainer.commands.options import json_option, workspace_option
 from trainer.depot import roles
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from trainer.depot.key_rotation import Rotation
+    from trainer.workspace.workspace import Workspace
 
 
 @click.group()
@@ -27,19 +26,17 @@ def keys() -> None:
 
 
 @keys.command()
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def show(config_path: Path | None, as_json: bool) -> None:
+def show(workspace: Workspace, as_json: bool) -> None:
     """Roles, the keys they trust, which of them are here, and when signatures end.
 
     Example: trainer keys show --json
     """
     from trainer.depot.key_report import report
     from trainer.depot.keyring import KeyRing
-    from trainer.workspace.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
     found = report(workspace.depot_store, KeyRing(workspace.keys), SystemClock().now())
     if as_json:
         print_json([msgspec.to_builtins(one) for one in found])
@@ -57,9 +54,9 @@ def show(config_path: Path | None, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("role", type=click.Choice(list(roles.LIFETIME)))
-@config_option
+@workspace_option
 @verbosity_options
-def rotate(role: str, config_path: Path | None) -> None:
+def rotate(role: str, workspace: Workspace) -> None:
     """Replace the key of a ROLE by a new one; devices follow by themselves.
 
     Needs the root keys (for models and observations: the targets key). The old key file is kept
@@ -67,39 +64,38 @@ def rotate(role: str, config_path: Path | None) -> None:
 
     Example: trainer keys rotate models
     """
-    _done(_rotation(config_path).rotate(role))
+    _done(_rotation(workspace).rotate(role))
 
 
 @keys.command()
 @click.argument("keyid")
-@config_option
+@workspace_option
 @verbosity_options
-def revoke(keyid: str, config_path: Path | None) -> None:
+def revoke(keyid: str, workspace: Workspace) -> None:
     """Take the trust from a key that was lost or copied; KEYID as `trainer keys show --json` says.
 
     Example: trainer keys revoke 3f9a12
     """
-    _done(_rotation(config_path).revoke(keyid))
+    _done(_rotation(workspace).revoke(keyid))
 
 
 @keys.command()
-@config_option
+@workspace_option
 @verbosity_options
-def renew(config_path: Path | None) -> None:
+def renew(workspace: Workspace) -> None:
     """Sign root and targets again with the keys they have, before their signatures end.
 
     Example: trainer keys renew
     """
-    signed = _rotation(config_path).renew()
+    signed = _rotation(workspace).renew()
     click.echo(f"signed again: {', '.join(signed)}")
 
 
-def _rotation(config_path: Path | None) -> Rotation:
+def _rotation(workspace: Workspace) -> Rotation:
     from trainer.depot import passphrase
     from trainer.depot.key_rotation import Rotation
-    from trainer.workspace.workspace import Workspace
 
-    return Rotation(Workspace.open(config_path), SystemClock(), passphrase.ask)
+    return Rotation(workspace, SystemClock(), passphrase.ask)
 
 
 def _done(keyid: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,33 @@ import click
 from edge_agent.contract.errors import InputMissing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trainer.workspace.workspace import Workspace
 
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    help="trainer.toml (default: TRAINER_CONFIG, then ./trainer.toml).",
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def workspace_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --config; the command gets the open workspace as `workspace`."""
+
+    @click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        help="trainer.toml (default: TRAINER_CONFIG, then ./trainer.toml).",
+    )
+    @wraps(command)
+    def with_workspace(
+        *,
+        config_path: Path | None,
+        **others: Any,  # noqa: ANN401 - the command's own
+    ) -> None:
+        from trainer.workspace.workspace import Workspace
+
+        command(workspace=Workspace.open(config_path), **others)
+
+    return with_workspace
 
 
 class _Day(click.ParamType[date]):

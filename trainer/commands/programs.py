@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import verbosity_options
-from trainer.commands.options import config_option
+from trainer.commands.options import workspace_option
+
+if TYPE_CHECKING:
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command("publish-agent")
 @click.argument("program", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@config_option
+@workspace_option
 @verbosity_options
-def publish_agent(program: Path, config_path: Path | None) -> None:
+def publish_agent(program: Path, workspace: Workspace) -> None:
     """Offer PROGRAM (dist/edge-agent of `make binary`) to devices that update themselves.
 
     Signed with the offline `targets` key, so bring that from its drawer. Only devices whose
@@ -26,8 +30,7 @@ def publish_agent(program: Path, config_path: Path | None) -> None:
     from trainer.depot import passphrase
     from trainer.depot.agent_program import publish_program
     from trainer.depot.releases import open_depot
-    from trainer.workspace.workspace import Workspace
 
-    depot = open_depot(Workspace.open(config_path), clock := SystemClock(), passphrase.ask)
+    depot = open_depot(workspace, clock := SystemClock(), passphrase.ask)
     machine = publish_program(depot, program.read_bytes(), clock.now())
     click.echo(f"offered to devices with {machine}")

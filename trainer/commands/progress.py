@@ -5,24 +5,18 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.progress import ProgressColumn, Task
 
+    from trainer.ingest.source import Progress
+
 _log = logging.getLogger(__name__)
 _LINES: Final = 20
 """At most so many log lines for one piece of work."""
-
-
-class Progress(Protocol):
-    """Told after each step."""
-
-    def advance(self, note: str = "") -> None:
-        """One step is done; `note` says what matters now."""
-        ...
 
 
 @contextmanager

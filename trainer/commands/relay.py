@@ -9,18 +9,18 @@ import click
 from edge_agent.contract.errors import NothingNew
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import config_option, json_option
+from trainer.commands.options import json_option, workspace_option
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command()
 @click.option("--station", "stations", type=int, multiple=True, help="ASOS number; repeatable.")
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def relay(stations: tuple[int, ...], config_path: Path | None, as_json: bool) -> None:
+def relay(stations: tuple[int, ...], workspace: Workspace, as_json: bool) -> None:
     """Publish newest hours, and KMA's forecasts, for the farms.
 
     With KMA_HUB_KEY the hours up to now come from KMA's API hub; with farms in the settings and
@@ -29,10 +29,10 @@ def relay(stations: tuple[int, ...], config_path: Path | None, as_json: bool) ->
 
     Example: trainer relay --station 108
     """
-    from trainer.relay import relay as pass_on
-    from trainer.workspace.workspace import Workspace
+    from trainer.ingest.kma_client import KmaClient
+    from trainer.relay import relay as run_relay
 
-    done = pass_on(Workspace.open(config_path), SystemClock(), stations=stations)
+    done = run_relay(KmaClient(workspace, SystemClock()), stations)
     newest = {str(place): f"{at:%Y-%m-%dT%H:%MZ}" for place, at in done.newest.items()}
     issues = {str(cell): f"{at:%Y-%m-%dT%H:%MZ}" for cell, at in done.guidance.items()}
     if as_json:

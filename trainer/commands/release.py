@@ -8,11 +8,11 @@ import click
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import chosen_run, config_option, json_option
+from trainer.commands.options import chosen_run, json_option, workspace_option
 from trainer.depot import roles
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from trainer.workspace.workspace import Workspace
 
 _channel = click.Choice(roles.CHANNELS)
 
@@ -31,7 +31,7 @@ _channel = click.Choice(roles.CHANNELS)
 @click.option(
     "--device", "devices", multiple=True, metavar="SITE/ID", help="Takes it whatever the share."
 )
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
 def promote(  # noqa: PLR0917 - click passes them by name
@@ -40,7 +40,7 @@ def promote(  # noqa: PLR0917 - click passes them by name
     reason: str,
     percent: float,
     devices: tuple[str, ...],
-    config_path: Path | None,
+    workspace: Workspace,
     as_json: bool,
 ) -> None:
     """Publish a candidate RUN (default: the newest) on a channel, if it passes the gate.
@@ -56,9 +56,8 @@ def promote(  # noqa: PLR0917 - click passes them by name
     from trainer.depot.releases import publish_run
     from trainer.gate import gate
     from trainer.report.mlflow_mirror import mirrored
-    from trainer.workspace.workspace import Workspace
 
-    workspace, clock = Workspace.open(config_path), SystemClock()
+    clock = SystemClock()
     folder = chosen_run(workspace, run)
     with mirrored(workspace):
         before = gate.champion_of(workspace, channel, clock)
@@ -79,11 +78,11 @@ def promote(  # noqa: PLR0917 - click passes them by name
 @click.option("--to", "release", type=int, required=True, help="Release to go back to.")
 @click.option("--reason", required=True, help="Why; it stands in the log and on the devices.")
 @click.option("--channel", type=_channel, help="Default: the channel of that release.")
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
 def rollback(
-    release: int, reason: str, channel: str | None, config_path: Path | None, as_json: bool
+    release: int, reason: str, channel: str | None, workspace: Workspace, as_json: bool
 ) -> None:
     """Publish an older release's models again, as a new, higher release.
 
@@ -91,9 +90,7 @@ def rollback(
     """
     from trainer.depot.releases import rollback as go_back
     from trainer.report.mlflow_mirror import mirrored
-    from trainer.workspace.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
     with mirrored(workspace):
         number = go_back(workspace, release, reason, SystemClock(), channel=channel)
     _say(number, channel or "its channel", f"the models of release {release}", as_json)
@@ -103,12 +100,10 @@ def rollback(
 @click.option("--channel", type=_channel, required=True, help="Whose live release.")
 @click.option("--percent", type=click.FloatRange(0, 100), required=True, help="New share.")
 @click.option("--reason", required=True, help="Why; for the log.")
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def rollout(
-    channel: str, percent: float, reason: str, config_path: Path | None, as_json: bool
-) -> None:
+def rollout(channel: str, percent: float, reason: str, workspace: Workspace, as_json: bool) -> None:
     """Give a channel's live release to another share of its devices.
 
     The same models under a new, higher number: whoever took them before keeps them. A smaller
@@ -117,9 +112,8 @@ def rollout(
     Example: trainer rollout --channel stable --percent 50 --reason "no complaint in 3 days"
     """
     from trainer.depot.releases import restage
-    from trainer.workspace.workspace import Workspace
 
-    number = restage(Workspace.open(config_path), channel, percent, reason, SystemClock())
+    number = restage(workspace, channel, percent, reason, SystemClock())
     _say(number, channel, f"its live models, for {percent:g} % of the devices", as_json)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_agent.contract.errors import CannotCreate, ConfigError
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import chosen_run, config_option, json_option
+from trainer.commands.options import chosen_run, json_option, workspace_option
+
+if TYPE_CHECKING:
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command()
@@ -16,10 +20,10 @@ from trainer.commands.options import chosen_run, config_option, json_option
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Default: in the run's folder."
 )
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def report(run: str | None, out: Path | None, config_path: Path | None, as_json: bool) -> None:
+def report(run: str | None, out: Path | None, workspace: Workspace, as_json: bool) -> None:
     """Write one HTML page about a candidate RUN (default: the newest); it opens offline.
 
     Skill by lead beside the references, calibration, events, where it errs, what it uses, the
@@ -28,7 +32,6 @@ def report(run: str | None, out: Path | None, config_path: Path | None, as_json:
     Example: trainer report --out report.html
     """
     from trainer.workspace.runs import REPORT
-    from trainer.workspace.workspace import Workspace
 
     try:
         from trainer.report.report import build
@@ -36,7 +39,6 @@ def report(run: str | None, out: Path | None, config_path: Path | None, as_json:
         raise ConfigError(
             f"trainer report needs one more package: pip install {fault.name}"
         ) from fault
-    workspace = Workspace.open(config_path)
     folder = chosen_run(workspace, run)
     content = build(workspace, folder)
     if out is None:

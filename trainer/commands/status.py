@@ -9,11 +9,10 @@ import msgspec
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import config_option, json_option
+from trainer.commands.options import json_option, workspace_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from trainer.depot.key_report import RoleReport
     from trainer.workspace.runs import RunStore
@@ -22,18 +21,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--quality", is_flag=True, help="Hours, usable values and flags by month instead.")
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
+def status(quality: bool, workspace: Workspace, as_json: bool) -> None:
     """What the lake holds, what is live on each channel, and what expires when.
 
     Example: trainer status --json
     """
     from trainer.workspace.runs import plain_name
-    from trainer.workspace.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
     if quality:
         from trainer.commands.quality import show
 
@@ -71,18 +68,16 @@ def status(quality: bool, config_path: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
-def runs(config_path: Path | None, as_json: bool) -> None:
+def runs(workspace: Workspace, as_json: bool) -> None:
     """Candidate runs, oldest first, with their scores and the gate's word.
 
     Example: trainer runs
     """
     from trainer.commands.steps import score_table
-    from trainer.workspace.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
     found = _runs(workspace)
     if as_json:
         print_json(found)

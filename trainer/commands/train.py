@@ -9,19 +9,20 @@ import click
 from edge_agent.contract.hours import korean_midnight
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import config_option, day_type, json_option
+from trainer.commands.options import day_type, json_option, workspace_option
 from trainer.depot import roles
 
 if TYPE_CHECKING:
     from datetime import date
-    from pathlib import Path
+
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command()
 @click.option("--as-of", type=day_type, help="Use hours before this Korean day (default: all).")
 @click.option("--channel", type=click.Choice(roles.CHANNELS), help="Whose normals to keep.")
 @click.option("--new-normals", is_flag=True, help="Fit normals anew instead of keeping them.")
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
 def train(
@@ -29,7 +30,7 @@ def train(
     as_of: date | None,
     channel: str | None,
     new_normals: bool,
-    config_path: Path | None,
+    workspace: Workspace,
     as_json: bool,
 ) -> None:
     """Train a candidate and score it on its holdout; never live by itself.
@@ -42,9 +43,8 @@ def train(
     from trainer.gate import gate
     from trainer.report.mlflow_mirror import mirrored
     from trainer.training import candidate
-    from trainer.workspace.workspace import Workspace
 
-    workspace, clock = Workspace.open(config_path), SystemClock()
+    clock = SystemClock()
     target = channel or workspace.config.depot.default_channel
     until = korean_midnight(as_of) if as_of else clock.now()
     with mirrored(workspace), told("train") as say:

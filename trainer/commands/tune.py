@@ -9,11 +9,11 @@ import msgspec
 
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
-from trainer.commands.options import config_option, json_option
+from trainer.commands.options import json_option, workspace_option
 from trainer.depot import roles
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from trainer.workspace.workspace import Workspace
 
 
 @click.command()
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     "--farm", "names", multiple=True, metavar="SITE/DEVICE", help="Only this one (may repeat)."
 )
 @click.option("--dry-run", is_flag=True, help="Only tell; nothing is written or published.")
-@config_option
+@workspace_option
 @json_option
 @verbosity_options
 def tune(
     channel: str | None,
     names: tuple[str, ...],
     dry_run: bool,
-    config_path: Path | None,
+    workspace: Workspace,
     as_json: bool,
 ) -> None:
     """Correct the live models for single farms, by each farm's own history in the lake.
@@ -45,9 +45,7 @@ def tune(
     from trainer.report.mlflow_mirror import mirrored
     from trainer.site_corrections.republish import republish
     from trainer.workspace.places import FarmId
-    from trainer.workspace.workspace import Workspace
 
-    workspace = Workspace.open(config_path)
     target = channel or workspace.config.depot.default_channel
     only = tuple(FarmId.of(name) for name in names)
     with mirrored(workspace), told("tune") as say:

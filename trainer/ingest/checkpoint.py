@@ -1,4 +1,4 @@
-"""What ingest must remember of a station besides its rows: one small file, replaced as a whole.
+"""Checkpoint of a station: what ingest must know besides the rows. One file, replaced at once.
 
 ledger/asos/station=108.json   answers merged so far; hours that answers lacked
 """
@@ -6,7 +6,7 @@ ledger/asos/station=108.json   answers merged so far; hours that answers lacked
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trainer.workspace.store import Store
 
 
-class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+class _AbsentHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
     """Consecutive absent hours with one history: first hour (UTC), count, asks, last day (KST)."""
 
     start: str
@@ -31,14 +31,14 @@ class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=T
     last: date
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _CheckpointFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     merged: int = 0
-    absent: list[_Run] = []
+    absent: list[_AbsentHours] = []
 
 
 @dataclass(slots=True)
-class Ledger:
-    """Memory of one station and source.
+class Checkpoint:
+    """State of one station and source.
 
     Attributes:
         merged: Number of the newest raw answer that is in the lake, all older ones included.
@@ -56,26 +56,19 @@ class Ledger:
             if (due := gap_plan.next_ask(hour, times, last)) is None or due > today
         ]
 
-    def given_up(self) -> int:
-        """Number of hours that are not coming."""
-        return sum(
-            gap_plan.next_ask(hour, times, last) is None
-            for hour, (times, last) in self.absent.items()
-        )
-
     def note(self, asked: Iterable[int], got: set[int], today: date) -> None:
-        """Bring in an answer: which hours were asked for, and which it had."""
+        """Take note of an answer: the hours that were asked for, and those that it had."""
         for hour in asked:
             if hour not in got:
                 times, last = self.absent.get(hour, (0, None))
-                # A second run on one day is not a second chance that KMA had.
+                # Two runs on one day count as one ask: KMA had no time to fill the hour.
                 self.absent[hour] = (times if last == today else times + 1, today)
         for hour in got:
             self.absent.pop(hour, None)
 
 
-def load(store: Store, source: str, station: int) -> Ledger:
-    """The ledger of a station; an empty one where there is none.
+def load(store: Store, source: str, station: int) -> Checkpoint:
+    """The checkpoint of a station; an empty one where there is no file.
 
     Raises:
         StorageError: The file is damaged.
@@ -83,9 +76,9 @@ def load(store: Store, source: str, station: int) -> Ledger:
     name = _name(source, station)
     content = store.read(name)
     if content is None:
-        return Ledger()
+        return Checkpoint()
     try:
-        document = msgspec.json.decode(content, type=_File)
+        document = msgspec.json.decode(content, type=_CheckpointFile)
         absent = {
             hour: (run.times, run.last)
             for run in document.absent
@@ -95,20 +88,20 @@ def load(store: Store, source: str, station: int) -> Ledger:
         raise StorageError(
             f"lake: {name} is damaged: remove it; raw answers are merged again from the start"
         ) from fault
-    return Ledger(document.merged, absent)
+    return Checkpoint(document.merged, absent)
 
 
-def save(store: Store, source: str, station: int, ledger: Ledger) -> None:
-    """Replace the ledger of a station."""
+def save(store: Store, source: str, station: int, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint of a station."""
     runs = []
-    entries = sorted(ledger.absent.items())
+    entries = sorted(checkpoint.absent.items())
     for (_, history), group in groupby(
         enumerate(entries), key=lambda item: (item[1][0] - item[0], item[1][1])
     ):
         hours = [hour for _, (hour, _) in group]
         start = time_of(hours[0]).strftime("%Y-%m-%dT%HZ")
-        runs.append(_Run(start, len(hours), *history))
-    content = msgspec.json.encode(_File(ledger.merged, runs))
+        runs.append(_AbsentHours(start, len(hours), *history))
+    content = msgspec.json.encode(_CheckpointFile(checkpoint.merged, runs))
     store.write(_name(source, station), content + b"\n")
 
 
@@ -117,6 +110,4 @@ def _name(source: str, station: int) -> str:
 
 
 def _hour(text: str) -> int:
-    from datetime import UTC, datetime
-
     return hour_of(datetime.strptime(text, "%Y-%m-%dT%HZ").replace(tzinfo=UTC))

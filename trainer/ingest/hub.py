@@ -1,150 +1,184 @@
-"""The newest hours from KMA's API hub into the lake: what the day's archive does not have yet."""
+"""The API hub source: the newest hours, which the archive of records does not have yet."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from edge_agent.contract.hours import start_of_hour
+from edge_agent.contract.errors import ConfigError, NothingNew, UsageError
+from edge_agent.contract.hours import korean_midnight, start_of_hour
 from edge_agent.contract.schema import TIME
-from trainer.ingest import secrets
-from trainer.ingest.kma_client import open_service
+from trainer.ingest.source import RequestPlan, silent
 from trainer.ingest.sources import hub, kma
 from trainer.ingest.sources.http import QuotaSpent
-from trainer.workspace.config import HUB_KEY
+from trainer.workspace.kma_sources import API_HUB, HUB
 from trainer.workspace.lake import Merge
 from trainer.workspace.raw import SEVERAL, pack
 from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    import httpx
+    import polars as pl
 
-    from edge_agent.system.ports import Clock
+    from edge_agent.contract.errors import FarmError
+    from trainer.ingest.kma_client import KmaClient
+    from trainer.ingest.source import Selection, ShowProgress
     from trainer.ingest.sources.http import Service
+    from trainer.workspace.lake import Lake
+    from trainer.workspace.raw import RawStore
     from trainer.workspace.workspace import Workspace
 
 _OVERLAP: Final = timedelta(hours=6)
 """Asked for again at each run: winter rain is summed over 3 hours, and late values come in."""
 
 
-def hub_key(workspace: Workspace, env: Mapping[str, str]) -> str | None:
-    """The hub's key, or None where nobody set one.
+@dataclass(frozen=True, slots=True)
+class HubResult:
+    """What the hub's hours did to the lake."""
 
-    Raises:
-        ConfigError: A key file is named and cannot be read.
-    """
-    file = workspace.config.kma.hub_key_file
-    if not secrets.has_key(HUB_KEY, file, env):
-        return None
-    return secrets.kma_key(HUB_KEY, file, env, workspace.root)
+    merge: Merge
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`."""
+        merge = self.merge
+        return {"added": merge.added, "changed": merge.changed, "revised": merge.revised}
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield f"hub: {self.merge.added} hours new, {self.merge.changed} changed"
+
+    def check(self) -> None:
+        """Return where the lake changed.
+
+        Raises:
+            NothingNew: It did not.
+        """
+        if not (self.merge.added or self.merge.changed):
+            raise NothingNew("the hub has nothing that the lake lacks")
+
+
+def plan(client: KmaClient, selection: Selection) -> RequestPlan:
+    """See `source.SourceModule`."""
+    return RequestPlan(len(_windows(client, *_chosen(client, selection))))
+
+
+def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) -> HubResult:
+    """See `source.SourceModule`."""
+    del show
+    stations, span = _chosen(client, selection)
+    if not client.has_key(API_HUB):
+        raise ConfigError(
+            f"no key for the API hub: set {API_HUB.variable} (free at apihub.kma.go.kr)"
+        )
+    return HubResult(catch_up(client, stations, span))
+
+
+def bring_up(
+    client: KmaClient, stations: tuple[int, ...], farms: tuple[tuple[float, float], ...]
+) -> tuple[int, FarmError | None]:
+    """See `source.NearRealTime`; the hub has stations only."""
+    del farms
+    return (catch_up(client, stations).added if client.has_key(API_HUB) else 0), None
+
+
+def rebuild(raw: RawStore, lake: Lake) -> int:
+    """See `source.SourceModule`; each answer may hold several stations."""
+    for _, answer, body in raw.since(HUB.name, SEVERAL, 0):
+        _merge(lake, hub.parse(body, answer.status), answer.received)
+    return len(raw.names(HUB.name, SEVERAL))
 
 
 def catch_up(
-    workspace: Workspace,
-    clock: Clock,
+    client: KmaClient,
     stations: Sequence[int],
-    key: str,
-    *,
     span: tuple[datetime, datetime] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    transport: httpx.BaseTransport | None = None,
 ) -> Merge:
     """Ask the hub for hours and merge them; what was answered before a fault is kept.
 
     Args:
-        workspace: Lake and settings.
-        clock: Tells the hour.
+        client: Access to KMA; its workspace has the lake.
         stations: KMA's numbers.
-        key: The hub's key.
         span: First and last hour; by default from each station's newest hour in the lake, at most
             `[depot] relay_days` back, to the running hour.
-        sleep: Waits between requests and repeats.
-        transport: Stand-in for the network (tests).
 
     Raises:
+        ConfigError: There is no key.
         Transient, QuotaSpent, Refused, ProtocolFault: See `sources.hub`.
         TryLater: Another process works on the lake.
         StorageError: The lake cannot be read or written.
     """
-    now = clock.now()
-    with (
-        workspace.lake_lock(),
-        open_service(
-            workspace,
-            clock,
-            name=hub.NAME,
-            url=workspace.config.kma.hub_url,
-            key_field=hub.KEY_FIELD,
-            key=key,
-            sleep=sleep,
-            transport=transport,
-        ) as service,
-    ):
-        done = Merge()
-        windows = plan_only(workspace, clock, stations, span)
+    workspace, now = client.workspace, client.clock.now()
+    merge = Merge()
+    with workspace.lake_lock(), client.connect(HUB) as service:
+        windows = _windows(client, stations, span)
         for answered, window in enumerate(windows):
             try:
-                done += _fetch(workspace, service, window, now)
+                merge += _fetch(workspace, service, window, now)
             except QuotaSpent as fault:
                 raise QuotaSpent(
                     f"{fault}; {answered} requests answered and kept, {len(windows) - answered} "
                     "left: run the same command tomorrow (KST)"
                 ) from fault
-        return done
+    return merge
 
 
-def plan_only(
-    workspace: Workspace,
-    clock: Clock,
-    stations: Sequence[int],
-    span: tuple[datetime, datetime] | None = None,
+def _chosen(
+    client: KmaClient, selection: Selection
+) -> tuple[tuple[int, ...], tuple[datetime, datetime] | None]:
+    """Stations and span of hours of a selection."""
+    stations = tuple(dict.fromkeys(selection.stations or client.workspace.config.stations))
+    for number in stations:
+        station_of(number)
+    first, last = selection.first, selection.last
+    if first is None:
+        if last is not None:
+            raise UsageError("--to needs --from with --source hub")
+        return stations, None
+    now = client.clock.now()
+    end = min(korean_midnight(last) + timedelta(hours=23), now) if last else now
+    if korean_midnight(first) > end:
+        raise UsageError(f"--from {first} lies behind --to {last or 'now'}")
+    return stations, (korean_midnight(first), end)
+
+
+def _windows(
+    client: KmaClient, stations: Sequence[int], span: tuple[datetime, datetime] | None
 ) -> list[hub.Window]:
-    """The requests that `catch_up` would make; asks nothing.
-
-    Raises:
-        StorageError: The lake cannot be read.
-    """
-    groups = _groups(workspace, stations, clock.now(), span)
-    return [window for group in groups for window in hub.windows(*group)]
-
-
-def _groups(
-    workspace: Workspace,
-    stations: Sequence[int],
-    now: datetime,
-    span: tuple[datetime, datetime] | None,
-) -> Iterable[hub.Window]:
-    """Stations, first and last hour that they lack."""
+    """The requests that bring the hours of `span`, or those that the stations lack."""
     if span is not None:
-        return [(stations, *span)]
+        return list(hub.windows(stations, *span))
+    now = client.clock.now()
     hour = start_of_hour(now)
-    oldest = start_of_hour(now - timedelta(days=workspace.config.depot.relay_days))
+    oldest = start_of_hour(now - timedelta(days=client.workspace.config.depot.relay_days))
     groups: dict[datetime, list[int]] = {}
     for number in stations:
-        times = workspace.lake.observations(number, oldest, now)[TIME]
+        times = client.workspace.lake.observations(number, oldest, now)[TIME]
         last = times[-1] if len(times) else oldest
         groups.setdefault(max(oldest, last - _OVERLAP), []).append(number)
-    return [(group, start, hour) for start, group in sorted(groups.items())]
+    return [
+        window
+        for start, group in sorted(groups.items())
+        for window in hub.windows(group, start, hour)
+    ]
 
 
-def _fetch(
-    workspace: Workspace,
-    service: Service,
-    window: hub.Window,
-    now: datetime,
-) -> Merge:
-    lake, raw = workspace.lake, workspace.raw
-    mark = max((number for number, _ in raw.names(hub.NAME, SEVERAL)), default=0)
-    done = Merge()
-    for asked, reply in hub.fetch(service, *window):
-        mark += 1
-        label = f"{asked['tm1']}-{asked['tm2']}"
-        raw.keep(hub.NAME, SEVERAL, mark, label, pack(asked, reply.body, now, reply.status))
-        parts = reply.value.partition_by(hub.STATION_FIELD, as_dict=True)
-        for (number,), rows in parts.items():
-            frame = kma.tidy(rows, station_of(int(number)).site)
-            done += lake.merge(int(number), frame, hub.NAME, now)
-    return done
+def _fetch(workspace: Workspace, service: Service, window: hub.Window, now: datetime) -> Merge:
+    raw = workspace.raw
+    mark = max((number for number, _ in raw.names(HUB.name, SEVERAL)), default=0)
+    merge = Merge()
+    for number, (query, reply) in enumerate(hub.fetch(service, *window), mark + 1):
+        label = f"{query['tm1']}-{query['tm2']}"
+        packed = pack(query, reply.body, now, reply.status)
+        raw.keep(HUB.name, SEVERAL, number, label, packed)
+        merge += _merge(workspace.lake, reply.value, now)
+    return merge
+
+
+def _merge(lake: Lake, rows: pl.DataFrame, when: datetime) -> Merge:
+    merge = Merge()
+    for (number,), part in rows.partition_by(hub.STATION_FIELD, as_dict=True).items():
+        frame = kma.tidy(part, station_of(int(number)).site)
+        merge += lake.merge(int(number), frame, HUB.name, when)
+    return merge

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -10,6 +11,7 @@ import polars as pl
 
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import TIME
+from trainer.ingest.raw_parts import RawPart
 from trainer.ingest.sources import kma
 from trainer.ingest.tables import content_of, ours, table
 from trainer.workspace.raw import SEVERAL, pack
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.system.ports import Clock
+    from trainer.workspace.raw import Answer, RawStore
     from trainer.workspace.workspace import Workspace
 
 STATION: Final = "station"
@@ -116,6 +119,35 @@ class Import:
         }
         before = self._store.read(JOURNAL) or b""
         self._store.write(JOURNAL, before + msgspec.json.encode(entry) + b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file of the raw store.
+
+    Attributes:
+        name: Its name there.
+        answer: What is known of it.
+    """
+
+    name: str
+    answer: Answer
+
+    @property
+    def stations(self) -> tuple[int, ...]:
+        """Stations whose rows were taken from it."""
+        return tuple(map(int, self.answer.query["stations"].split(",")))
+
+    def part(self, raw: RawStore, station: int) -> RawPart:
+        """Rows of one station."""
+        _, body = raw.read(self.name)
+        frames, source = read(self.answer.query["file"], body, station)
+        return RawPart(self.answer.received, source, frames[station])
+
+
+def kept_files(raw: RawStore) -> list[KeptFile]:
+    """Every file that was brought in, oldest first."""
+    return [KeptFile(name, raw.read(name)[0]) for _, name in raw.names(IMPORTS, SEVERAL)]
 
 
 def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.DataFrame], str]:

@@ -1,36 +1,34 @@
-"""One ingest run from settings to summary: what `trainer ingest` and `trainer daily` call."""
+"""The ASOS source: one ingest run from days and stations to a summary.
+
+`trainer ingest` and `trainer daily` call it. The requests themselves are made by `ingest.asos`.
+"""
 
 from __future__ import annotations
 
-import os
-import time
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.contract.errors import NothingNew, TryLater, UsageError
 from edge_agent.contract.hours import korean_date
-from trainer.ingest import gap_plan
-from trainer.ingest.asos import Ingest, Job, Outcome
-from trainer.ingest.kma_client import open_service
-from trainer.ingest.quota import Budget
-from trainer.ingest.secrets import kma_key
-from trainer.ingest.sources import asos
+from trainer.ingest import gap_plan, importer
+from trainer.ingest.asos import Ingest, StationOutcome
+from trainer.ingest.raw_parts import RawPart, merge_parts
+from trainer.ingest.source import RequestPlan, silent
+from trainer.ingest.sources import asos, kma
 from trainer.ingest.sources.http import NotPublished, QuotaSpent
-from trainer.workspace.config import SERVICE_KEY
+from trainer.workspace.kma_sources import ASOS
 from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    import httpx
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edge_agent.system.ports import Clock
-    from trainer.workspace.lake import Merge
+    from trainer.ingest.kma_client import KmaClient
+    from trainer.ingest.source import Selection, ShowProgress
+    from trainer.workspace.lake import Lake, Merge
+    from trainer.workspace.raw import RawStore
     from trainer.workspace.workspace import Workspace
-
-_ANSWER_S: Final = 2.0
-"""Mean time of an answer, as KMA's guide states it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Summary:
     first: date
     last: date
     recovered: Merge
-    stations: Mapping[int, Outcome]
+    stations: Mapping[int, StationOutcome]
     quota_left: int
 
     @property
@@ -101,6 +99,45 @@ class Summary:
             f"{self.answered + self.left} requests left: run the same command again ({shown}{more})"
         )
 
+    def document(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "from": self.first.isoformat(),
+            "to": self.last.isoformat(),
+            "added": self.added,
+            "changed": self.changed,
+            "recovered": self.recovered.added,
+            "requests_left_over": self.left,
+            "quota_left": self.quota_left,
+            "stations": {
+                str(number): {
+                    "requests": outcome.windows,
+                    "answered": outcome.answered,
+                    "added": outcome.merge.added,
+                    "changed": outcome.merge.changed,
+                    "revised": outcome.merge.revised,
+                    "absent": outcome.absent,
+                    "fault": str(outcome.fault) if outcome.fault else None,
+                }
+                for number, outcome in self.stations.items()
+            },
+        }
+
+    def lines(self) -> Iterator[str]:
+        """For people; none where no request was answered, since the fault says it all."""
+        if self.left and not self.answered:
+            return
+        yield f"{'station':>7} {'requests':>8} {'added':>8} {'changed':>8} {'absent':>7}"
+        for number, outcome in self.stations.items():
+            yield (
+                f"{number:7} {outcome.answered:3} of {outcome.windows:<3}{outcome.merge.added:8} "
+                f"{outcome.merge.changed:8} {outcome.absent:7}  {outcome.fault or ''}"
+            )
+        yield (
+            f"{self.first} to {self.last}: {self.added} hours new, {self.changed} changed; "
+            f"{self.quota_left} requests left today"
+        )
+
     def _nothing(self) -> str:
         span = f"{self.first} to {self.last} (KST)"
         if any(o.windows for o in self.stations.values()):
@@ -110,7 +147,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted: stations and Korean days, both ends included."""
+    """Stations and Korean days to have in the lake, both ends included."""
 
     stations: tuple[int, ...]
     first: date
@@ -125,7 +162,7 @@ def request(
     first: date | None = None,
     last: date | None = None,
 ) -> Request:
-    """Fill in what was not said: the settings' stations and start, the newest day that is out.
+    """Fill in what the caller left out: stations and start of the settings, the newest day out.
 
     Raises:
         UsageError: Not a station, or the days are the wrong way round.
@@ -148,73 +185,80 @@ def request(
     return Request(chosen, start, end)
 
 
-def plan_only(workspace: Workspace, clock: Clock, wanted: Request) -> list[Job]:
-    """What a run would ask for; changes nothing."""
-    return Ingest(workspace, clock).plan(wanted.stations, wanted.first, wanted.last)
+def plan(client: KmaClient, selection: Selection) -> RequestPlan:
+    """See `source.SourceModule`."""
+    wanted = _request(client, selection)
+    jobs = Ingest(client.workspace, client.clock).plan(wanted.stations, wanted.first, wanted.last)
+    return RequestPlan(
+        requests=sum(len(job.windows) for job in jobs),
+        hours=sum(len(window.hours) for job in jobs for window in job.windows),
+        stations={str(job.station): len(job.windows) for job in jobs},
+    )
 
 
-def minutes(workspace: Workspace, requests: int) -> float:
-    """How long so many requests take, at the agreed rate and KMA's usual answering time."""
-    kma = workspace.config.kma
-    return requests * max(1.0 / kma.requests_per_second, _ANSWER_S / kma.parallel) / 60.0
+def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) -> Summary:
+    """See `source.SourceModule`; raises `NotPublished` for days that are not out."""
+    return run(client, _request(client, selection), show)
 
 
-def heal(
-    workspace: Workspace,
-    clock: Clock,
-    wanted: Request,
-    *,
-    started: Callable[[Sequence[Job], Callable[[], int]], None] = lambda _jobs, _left: None,
-    report: Callable[[int, Outcome], None] = lambda _station, _outcome: None,
-    env: Mapping[str, str] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    transport: httpx.BaseTransport | None = None,
-) -> Summary:
+def run(client: KmaClient, wanted: Request, show: ShowProgress = silent) -> Summary:
     """Fetch what the lake lacks of `wanted`.
 
     Args:
-        workspace: Where to.
-        clock: Tells the day.
+        client: Access to KMA; its workspace has the lake.
         wanted: See `request`.
-        started: Called once with the plan, and a function that tells the requests left today.
-        report: Called after each request with station and outcome so far.
-        env: Environment with the key; the process's own where None.
-        sleep: Waits between requests and repeats.
-        transport: Stand-in for the network (tests).
+        show: Shows the requests that are answered.
 
     Raises:
         ConfigError: There is no key, and something is to be fetched.
         StorageError: The lake cannot be read or written.
         TryLater: Another process is writing to the lake.
     """
-    engine = Ingest(workspace, clock)
+    workspace = client.workspace
+    engine = Ingest(workspace, client.clock)
     with workspace.lake_lock():
         recovered = engine.recover(wanted.stations)
         jobs = engine.plan(wanted.stations, wanted.first, wanted.last)
-        if not any(job.windows for job in jobs):
-            limit = workspace.config.kma.requests_per_day
-            started(jobs, lambda: limit)
-            nothing = {job.station: Outcome(0) for job in jobs}
-            return Summary(wanted.first, wanted.last, recovered, nothing, limit)
-        key = kma_key(
-            SERVICE_KEY,
-            workspace.config.kma.service_key_file,
-            os.environ if env is None else env,
-            workspace.root,
-        )
-        counts = workspace.state / "requests.json"
-        budget = Budget(counts, asos.NAME, key, workspace.config.kma.requests_per_day, clock)
-        started(jobs, budget.left)
-        with open_service(
-            workspace,
-            clock,
-            name=asos.NAME,
-            url=workspace.config.kma.asos_url,
-            key_field=asos.KEY_FIELD,
-            key=key,
-            budget=budget,
-            sleep=sleep,
-            transport=transport,
-        ) as service:
+        requests = sum(len(job.windows) for job in jobs)
+        if not requests:
+            nothing = {job.station: StationOutcome(0) for job in jobs}
+            left = workspace.config.kma.requests_per_day
+            return Summary(wanted.first, wanted.last, recovered, nothing, left)
+        quota = client.quota(ASOS)
+        with show("ingest", requests) as progress, client.connect(ASOS, quota) as service:
+
+            def report(number: int, outcome: StationOutcome) -> None:
+                progress.advance(
+                    f"station {number}: {outcome.answered} of {outcome.windows} answered, "
+                    f"{quota.left()} requests left today"
+                )
+
             outcomes = engine.run(jobs, service, report)
-        return Summary(wanted.first, wanted.last, recovered, outcomes, budget.left())
+        return Summary(wanted.first, wanted.last, recovered, outcomes, quota.left())
+
+
+def rebuild(raw: RawStore, lake: Lake) -> int:
+    """See `source.SourceModule`. Imported files are records too, so both are merged by time."""
+    files = importer.kept_files(raw)
+    stations = {*raw.places(ASOS.name), *(number for file in files for number in file.stations)}
+    for number in sorted(stations):
+        imported = (file.part(raw, number) for file in files if number in file.stations)
+        merge_parts(lake, number, _answers(raw, number), imported)
+    return len(files) + sum(len(raw.names(ASOS.name, number)) for number in stations)
+
+
+def _answers(raw: RawStore, number: int) -> Iterator[RawPart]:
+    site = station(number).site
+    for _, answer, body in raw.since(ASOS.name, number, 0):
+        rows = asos.parse(body, answer.status).rows
+        yield RawPart(answer.received, ASOS.name, kma.tidy(rows, site))
+
+
+def _request(client: KmaClient, selection: Selection) -> Request:
+    return request(
+        client.workspace,
+        client.clock,
+        stations=selection.stations,
+        first=selection.first,
+        last=selection.last,
+    )

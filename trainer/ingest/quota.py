@@ -1,4 +1,4 @@
-"""Requests used today, per key: kept on disk, so that a restart does not forget them."""
+"""Requests made today, by source and key: counted on disk, so that a restart keeps the count."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from edge_agent.system.ports import Clock
 
 _AHEAD: Final = 25
-"""Requests written down before they are made: one file write for so many, at most so many lost
-to a kill, and never one forgotten."""
+"""Requests written down before they are made: one write for so many. A kill loses at most so many,
+and the count is never too low."""
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _CountsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     day: str
     used: dict[str, int]
 
 
-class Budget:
+class Quota:
     """Counts requests of one service and key; KMA counts anew at midnight in Korea.
 
     Args:
@@ -54,7 +54,7 @@ class Budget:
         """Count one request that is about to be made.
 
         Raises:
-            QuotaSpent: The day's budget is used up.
+            QuotaSpent: The day's quota is used up.
         """
         with self._lock:
             self._open_day()
@@ -87,14 +87,14 @@ class Budget:
 
     def _read(self) -> dict[str, int]:
         try:
-            document = msgspec.json.decode(self._path.read_bytes(), type=_File)
+            document = msgspec.json.decode(self._path.read_bytes(), type=_CountsFile)
         except (FileNotFoundError, msgspec.DecodeError):
-            # A damaged count is a fresh count: KMA itself still says when its quota is reached.
+            # A damaged file counts as none: KMA itself still says when its quota is reached.
             return {}
         return document.used if document.day == self._day else {}
 
     def _write(self, count: int) -> None:
-        content = msgspec.json.encode(_File(self._day, {**self._read(), self._name: count}))
+        content = msgspec.json.encode(_CountsFile(self._day, {**self._read(), self._name: count}))
         try:
             write_atomic(self._path, content + b"\n")
         except OSError as fault:

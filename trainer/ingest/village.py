@@ -1,44 +1,42 @@
-"""What KMA's village service says of grid cells: forecasts and nowcasts, kept as they are answered.
+"""The village source: forecasts and nowcasts of cells of KMA's grid, kept as they are answered.
 
 Forecasts go into the archive of `trainer.ingest.guidance`, nowcasts into the lake as observations
-of the cell: KMA forgets an issue after two days and a nowcast after one.
+of the cell. KMA forgets an issue after two days and a nowcast after one.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from edge_agent.contract.dfs_grid import cell_of
-from edge_agent.contract.errors import FarmError, StorageError
+from edge_agent.contract.dfs_grid import Cell, cell_of
+from edge_agent.contract.errors import FarmError, NothingNew, StorageError, UsageError
 from edge_agent.contract.hours import KST, hour_of, korean_date, korean_midnight, time_of
 from edge_agent.contract.schema import TIME
-from trainer.ingest import secrets
 from trainer.ingest.guidance import Archive
-from trainer.ingest.kma_client import open_service
+from trainer.ingest.raw_parts import RawPart, merge_parts
+from trainer.ingest.source import RequestPlan, silent
 from trainer.ingest.sources import village, village_table
 from trainer.ingest.sources.http import QuotaSpent
-from trainer.workspace.config import SERVICE_KEY
+from trainer.workspace.kma_sources import VILLAGE
 from trainer.workspace.raw import pack
 from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import httpx
-
-    from edge_agent.contract.dfs_grid import Cell
-    from edge_agent.system.ports import Clock
+    from trainer.ingest.kma_client import KmaClient
+    from trainer.ingest.source import Selection, ShowProgress
     from trainer.ingest.sources.http import Service
-    from trainer.workspace.workspace import Workspace
+    from trainer.workspace.lake import Lake
+    from trainer.workspace.raw import Answer, RawStore
 
-FORECASTS: Final = village.NAME
-NOWCASTS: Final = "nowcast"
+FORECASTS: Final = VILLAGE.name
+NOWCASTS: Final = VILLAGE.lake_name
 """Folders of the raw answers; the second is also the source's name in the lake."""
 
 _OPERATIONS: Final = {FORECASTS: "getVilageFcst", NOWCASTS: "getUltraSrtNcst"}
@@ -51,7 +49,7 @@ _NOWCAST_KEPT: Final = timedelta(days=1)
 
 
 @dataclass(slots=True)
-class Got:
+class CellOutcome:
     """What came of one cell.
 
     Attributes:
@@ -66,7 +64,7 @@ class Got:
 
 
 @dataclass(slots=True)
-class Collected:
+class VillageResult:
     """What a collection did, by cell.
 
     Attributes:
@@ -75,21 +73,100 @@ class Collected:
         fault: The first fault, or None.
     """
 
-    cells: dict[Cell, Got] = field(default_factory=dict)
+    cells: dict[Cell, CellOutcome] = field(default_factory=dict)
     left: int = 0
     fault: FarmError | None = None
 
     def __bool__(self) -> bool:
-        return any(got.rows or got.hours for got in self.cells.values())
+        """Whether anything is new."""
+        return any(outcome.rows or outcome.hours for outcome in self.cells.values())
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`."""
+        cells = [
+            {
+                "nx": cell.nx,
+                "ny": cell.ny,
+                "issues": outcome.issues,
+                "rows": outcome.rows,
+                "hours": outcome.hours,
+            }
+            for cell, outcome in self.cells.items()
+        ]
+        fault = str(self.fault) if self.fault else None
+        return {"cells": cells, "left": self.left, "fault": fault}
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        for cell, outcome in self.cells.items():
+            yield (
+                f"cell {cell}: {outcome.issues} issues, {outcome.rows} rows new; "
+                f"{outcome.hours} hours new"
+            )
+
+    def check(self) -> None:
+        """Return where everything was answered and something is new.
+
+        Raises:
+            NothingNew: Nothing is new.
+            FarmError: The first fault.
+        """
+        if isinstance(self.fault, QuotaSpent):
+            raise QuotaSpent(
+                f"{self.fault}; {self.left} requests left: run the same command after midnight "
+                "KST, KMA keeps forecasts until the next day ends and nowcasts for a day"
+            )
+        if self.fault is not None:
+            raise self.fault
+        if not self:
+            raise NothingNew("the lake has every forecast and nowcast that KMA still has")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class CellRequests:
     """What to ask of one cell: base times of forecasts or of nowcasts, oldest first."""
 
     cell: Cell
     kind: str
     bases: tuple[datetime, ...]
+
+
+def plan(client: KmaClient, selection: Selection) -> RequestPlan:
+    """See `source.SourceModule`."""
+    requests = _requests(client, _cells(client, selection))
+    return RequestPlan(sum(len(each.bases) for each in requests))
+
+
+def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) -> VillageResult:
+    """See `source.SourceModule`: every forecast and nowcast that KMA still has of the cells."""
+    del show
+    return collect(client, _cells(client, selection))
+
+
+def bring_up(
+    client: KmaClient, stations: tuple[int, ...], farms: tuple[tuple[float, float], ...]
+) -> tuple[int, FarmError | None]:
+    """See `source.NearRealTime`: cells of farms only."""
+    del stations
+    if not (farms and client.has_key(VILLAGE.key)):
+        return 0, None
+    result = collect(client, cells_of((), farms))
+    return sum(outcome.hours for outcome in result.cells.values()), result.fault
+
+
+def rebuild(raw: RawStore, lake: Lake) -> int:
+    """See `source.SourceModule`. Forecasts go into the archive beside the lake."""
+    archive, read = Archive(lake.store), 0
+    for number in raw.places(NOWCASTS):
+        merge_parts(lake, _cell(number), _nowcasts(raw, number))
+        read += len(raw.names(NOWCASTS, number))
+    for number in raw.places(FORECASTS):
+        answers = raw.since(FORECASTS, number, 0)
+        for _, pages in groupby(answers, key=lambda page: _issue(page[1])):
+            rows = [village.parse(body, answer.status).rows for _, answer, body in pages]
+            read += len(rows)
+            archive.append(_cell(number), village_table.forecasts(pl.concat(rows)))
+    return read
 
 
 def cells_of(stations: Iterable[int], farms: Iterable[tuple[float, float]] = ()) -> list[Cell]:
@@ -117,112 +194,111 @@ def hours_out(now: datetime) -> list[datetime]:
     return [time_of(hour) for hour in range(first, last + 1)]
 
 
-def plan_only(workspace: Workspace, clock: Clock, cells: Sequence[Cell]) -> list[Job]:
-    """What KMA still has of each cell, and we lack; asks nothing.
-
-    Raises:
-        StorageError: The lake cannot be read.
-    """
-    jobs = []
-    archive, now = Archive(workspace.store), clock.now()
-    issues, hours = issues_out(now), hours_out(now)
-    for cell in dict.fromkeys(cells):
-        said = set(archive.read(cell, min(issues, default=None))[village_table.ISSUED])
-        seen = set(workspace.lake.observations(cell, now - _NOWCAST_KEPT, now)[TIME])
-        new = tuple(issue for issue in issues if issue not in said)
-        fresh = tuple(hour for hour in hours if hour not in seen)
-        jobs += [Job(cell, FORECASTS, new), Job(cell, NOWCASTS, fresh)]
-    return jobs
-
-
-def collect(
-    workspace: Workspace,
-    clock: Clock,
-    cells: Sequence[Cell],
-    *,
-    env: Mapping[str, str] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    transport: httpx.BaseTransport | None = None,
-) -> Collected:
-    """Fetch every forecast and nowcast that KMA still has and we lack; oldest first.
+def collect(client: KmaClient, cells: Sequence[Cell]) -> VillageResult:
+    """Fetch every forecast and nowcast that KMA still has and the lake lacks; oldest first.
 
     A fault of one cell's forecasts or nowcasts does not stop the others, a spent quota does.
-
-    Args:
-        workspace: Lake and settings.
-        clock: Tells which are out.
-        cells: Where.
-        env: Environment with the key; the process's own where None.
-        sleep: Waits between requests and repeats.
-        transport: Stand-in for the network (tests).
 
     Raises:
         ConfigError: There is no key.
         TryLater: Another process works on the lake.
         StorageError: The lake cannot be read or written.
     """
-    kma = workspace.config.kma
-    environment = os.environ if env is None else env
-    key = secrets.kma_key(SERVICE_KEY, kma.service_key_file, environment, workspace.root)
-    with (
-        workspace.lake_lock(),
-        open_service(
-            workspace,
-            clock,
-            name=village.NAME,
-            url=kma.village_url,
-            key_field=village.KEY_FIELD,
-            key=key,
-            sleep=sleep,
-            transport=transport,
-        ) as service,
-    ):
-        jobs = plan_only(workspace, clock, cells)
-        done = Collected({job.cell: Got() for job in jobs}, sum(len(job.bases) for job in jobs))
-        for job in jobs:
+    with client.workspace.lake_lock(), client.connect(VILLAGE) as service:
+        requests = _requests(client, cells)
+        result = VillageResult(
+            {each.cell: CellOutcome() for each in requests},
+            sum(len(each.bases) for each in requests),
+        )
+        for each in requests:
             try:
-                _work(workspace, service, job, clock, done)
+                _work(client, service, each, result)
             except StorageError:
                 raise
             except FarmError as fault:
-                done.fault = done.fault or fault
+                result.fault = result.fault or fault
                 if isinstance(fault, QuotaSpent):
                     break
-    return done
+    return result
 
 
-def _work(workspace: Workspace, service: Service, job: Job, clock: Clock, done: Collected) -> None:
-    archive, lake, got = Archive(workspace.store), workspace.lake, done.cells[job.cell]
-    ask = _asker(workspace, service, job, clock)
-    for base in job.bases:
+def _cells(client: KmaClient, selection: Selection) -> list[Cell]:
+    if selection.first or selection.last:
+        raise UsageError("--from and --to are not for village: KMA keeps forecasts for two days")
+    config = client.workspace.config
+    farms = () if selection.stations else config.farms
+    return cells_of(selection.stations or config.stations, farms)
+
+
+def _requests(client: KmaClient, cells: Sequence[Cell]) -> list[CellRequests]:
+    """What KMA still has of each cell and the lake lacks."""
+    requests = []
+    workspace, now = client.workspace, client.clock.now()
+    archive = Archive(workspace.store)
+    issues, hours = issues_out(now), hours_out(now)
+    for cell in dict.fromkeys(cells):
+        issued = set(archive.read(cell, min(issues, default=None))[village_table.ISSUED])
+        observed = set(workspace.lake.observations(cell, now - _NOWCAST_KEPT, now)[TIME])
+        new_issues = tuple(issue for issue in issues if issue not in issued)
+        new_hours = tuple(hour for hour in hours if hour not in observed)
+        requests += [
+            CellRequests(cell, FORECASTS, new_issues),
+            CellRequests(cell, NOWCASTS, new_hours),
+        ]
+    return requests
+
+
+def _work(
+    client: KmaClient, service: Service, requests: CellRequests, result: VillageResult
+) -> None:
+    workspace, outcome = client.workspace, result.cells[requests.cell]
+    archive, lake = Archive(workspace.store), workspace.lake
+    ask = _asker(client, service, requests)
+    for base in requests.bases:
         rows = ask(base)
-        done.left -= 1
-        if job.kind == FORECASTS:
-            got.rows += archive.append(job.cell, village_table.forecasts(rows))
-            got.issues += 1
+        result.left -= 1
+        if requests.kind == FORECASTS:
+            outcome.rows += archive.append(requests.cell, village_table.forecasts(rows))
+            outcome.issues += 1
         elif rows.height:
             frame = village_table.nowcast(rows)
-            got.hours += lake.merge(job.cell, frame, NOWCASTS, clock.now()).added
+            merge = lake.merge(requests.cell, frame, NOWCASTS, client.clock.now())
+            outcome.hours += merge.added
 
 
 def _asker(
-    workspace: Workspace, service: Service, job: Job, clock: Clock
+    client: KmaClient, service: Service, requests: CellRequests
 ) -> Callable[[datetime], pl.DataFrame]:
-    """What asks for one base time of a cell, keeps an answer with rows, and returns them."""
-    raw = workspace.raw
-    number = job.cell.nx * 1000 + job.cell.ny
-    mark = max((mark for mark, _ in raw.names(job.kind, number)), default=0)
+    """A function that asks for one base time, keeps an answer that has rows, and returns them."""
+    raw, cell, kind = client.workspace.raw, requests.cell, requests.kind
+    number = cell.nx * 1000 + cell.ny
+    mark = max((mark for mark, _ in raw.names(kind, number)), default=0)
 
     def ask(base: datetime) -> pl.DataFrame:
         nonlocal mark
-        replies = village.fetch(service, _OPERATIONS[job.kind], job.cell, base)
+        replies = village.fetch(service, _OPERATIONS[kind], cell, base)
         rows = pl.concat([reply.value.rows for reply in replies])
         for page, reply in enumerate(replies if rows.height else (), 1):
             mark += 1
             label = f"{base.astimezone(KST):%Y%m%d%H%M}_p{page}"
-            asked = village.query(job.cell, base, page)
-            packed = pack(asked, reply.body, clock.now(), reply.status)
-            raw.keep(job.kind, number, mark, label, packed)
+            query = village.query(cell, base, page)
+            packed = pack(query, reply.body, client.clock.now(), reply.status)
+            raw.keep(kind, number, mark, label, packed)
         return rows
 
     return ask
+
+
+def _nowcasts(raw: RawStore, number: int) -> Iterator[RawPart]:
+    for _, answer, body in raw.since(NOWCASTS, number, 0):
+        rows = village.parse(body, answer.status).rows
+        yield RawPart(answer.received, NOWCASTS, village_table.nowcast(rows))
+
+
+def _issue(answer: Answer) -> tuple[str, str]:
+    return answer.query["base_date"], answer.query["base_time"]
+
+
+def _cell(number: int) -> Cell:
+    """The cell of a raw folder's number."""
+    return Cell(*divmod(number, 1000))

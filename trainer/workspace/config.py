@@ -14,34 +14,14 @@ from edge_agent.contract.dfs_grid import cell_of
 from edge_agent.contract.errors import ConfigError, UsageError
 from edge_agent.contract.farm_identity import Latitude, Longitude
 from edge_agent.system import struct_decoder
+from trainer.workspace.kma_sources import Kma
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE_NAME: Final = "trainer.toml"
-SERVICE_KEY: Final = "KMA_SERVICE_KEY"
-HUB_KEY: Final = "KMA_HUB_KEY"
 PREFIX: Final = "TRAINER__"
 LEAST_CANARY_DAYS: Final = 7
-
-Address = Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$")]
-
-
-class Kma(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """KMA's services: addresses (a recorded server can stand in), keys and manners."""
-
-    asos_url: Address = "https://apis.data.go.kr/1360000/AsosHourlyInfoService/getWthrDataList"
-    hub_url: Address = "https://apihub.kma.go.kr/api/typ01/url"
-    village_url: Address = "https://apis.data.go.kr/1360000/VilageFcstInfoService_2.0"
-    service_key_file: str = ""
-    """File with the data.go.kr key; the environment's KMA_SERVICE_KEY comes first."""
-    hub_key_file: str = ""
-    """File with the API hub key; the environment's KMA_HUB_KEY comes first."""
-    timeout_s: Annotated[float, Meta(gt=0, le=600)] = 60.0
-    retries: Annotated[int, Meta(ge=0, le=20)] = 4
-    requests_per_day: Annotated[int, Meta(ge=1)] = 10_000
-    requests_per_second: Annotated[float, Meta(gt=0)] = 5.0
-    parallel: Annotated[int, Meta(ge=1, le=32)] = 4
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,7 +36,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """0 = all cores."""
 
 
-class Depot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DepotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where releases go and how long their signatures speak."""
 
     default_channel: str = "stable"
@@ -94,7 +74,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     depot_path: Annotated[str, Meta(min_length=1)] = "depot"
     kma: Kma = msgspec.field(default_factory=Kma)
     training: Training = msgspec.field(default_factory=Training)
-    depot: Depot = msgspec.field(default_factory=Depot)
+    depot: DepotSettings = msgspec.field(default_factory=DepotSettings)
     tracking: Tracking = msgspec.field(default_factory=Tracking)
     compute: Compute = msgspec.field(default_factory=Compute)
 

@@ -27,6 +27,7 @@ from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from trainer.workspace import parquet
+from trainer.workspace.kma_sources import RANKS, Rank
 from trainer.workspace.places import FarmId, folder
 
 if TYPE_CHECKING:
@@ -49,8 +50,6 @@ _SCHEMA: Final = pl.Schema(
         SOURCE: pl.String(),
     }
 )
-_LOW_RANKS: Final = {"nowcast": 0, "hub": 1}
-_TOP_RANK: Final = 2
 _NEW: Final = "_new"
 
 
@@ -142,7 +141,7 @@ class Lake:
         for year in self._years(place):
             rows = self._read(place, year)
             if settled:
-                final = [name for name in rows[SOURCE].unique() if _rank(name) == _TOP_RANK]
+                final = [name for name in rows[SOURCE].unique() if _rank(name) == Rank.RECORD]
                 rows = rows.filter(pl.col(SOURCE).is_in(final))
             found.append(rows[TIME])
         epoch = pl.concat(found).dt.epoch("s") if found else pl.Series([], dtype=pl.Int64)
@@ -154,8 +153,8 @@ class Lake:
         Args:
             place: Whose rows.
             frame: As `sources.kma.tidy` returns: `time`, quantities, flags; one row a time.
-            source: Where they come from: "asos", "hub", "nowcast", "portal", "parquet", "csv",
-                "mqtt".
+            source: Where they come from: a name of `kma_sources.RANKS`, or "portal", "parquet",
+                "csv", "mqtt".
             when: Time of the merge, for the revisions.
 
         Raises:
@@ -263,8 +262,8 @@ def _checked(frame: pl.DataFrame, source: str) -> pl.DataFrame:
     return frame
 
 
-def _rank(source: str) -> int:
-    return max(_LOW_RANKS.get(part, _TOP_RANK) for part in source.split("+"))
+def _rank(source: str) -> Rank:
+    return max(RANKS.get(part, Rank.RECORD) for part in source.split("+"))
 
 
 def _join(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.Expr]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,7 +21,6 @@ from edge_agent.contract.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from trainer.workspace.store import Store
 
@@ -39,6 +39,11 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: int
     sha256: str
     length: int
+
+    @property
+    def received(self) -> datetime:
+        """`fetched_at` as a time, UTC."""
+        return datetime.fromisoformat(self.fetched_at)
 
 
 def pack(query: dict[str, str], body: bytes, fetched_at: datetime, status: int) -> bytes:

@@ -14,7 +14,7 @@ from edge_agent.contract.errors import ConfigError, UsageError
 from edge_agent.core.loop import STOP_S
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, PUSH_CREDENTIAL, WEB_CREDENTIAL
 from edge_agent.core.systemd_reports import PING_S
-from trainer.workspace.config import HUB_KEY, SERVICE_KEY
+from trainer.workspace.kma_sources import API_HUB, DATA_PORTAL
 
 ROOT = Path(__file__).parents[3]
 UNITS = ROOT / "deploy" / "systemd"
@@ -92,7 +92,7 @@ def test_systemd_understands_every_line(name: str, tmp_path: Path) -> None:
     ("name", "wanted"),
     [
         ("edge-agent.service", {PASSWORD_CREDENTIAL, WEB_CREDENTIAL, PUSH_CREDENTIAL}),
-        ("trainer.service", {SERVICE_KEY.lower(), HUB_KEY.lower()}),
+        ("trainer.service", {DATA_PORTAL.variable.lower(), API_HUB.variable.lower()}),
     ],
 )
 def test_every_secret_may_be_a_credential(name: str, wanted: set[str], tmp_path: Path) -> None:

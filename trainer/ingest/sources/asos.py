@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
     from trainer.ingest.sources.http import Reply, Service
 
-NAME: Final = "asos"
 PAGE_ROWS: Final = 999
 """Most rows a request may ask for; 1000 is answered with error 99."""
 
-KEY_FIELD: Final = "serviceKey"
 _TITLE: Final = "ASOS hourly service"
 _FIELDS: Final = (TIME_FIELD, "stnId", *NAMES, *QC_FIELDS.values())
 
@@ -53,7 +51,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HourPage:
     """One page of an answer.
 
     Attributes:
@@ -70,11 +68,11 @@ class Exchange:
     """A request (without the key) and its answer."""
 
     query: dict[str, str]
-    reply: Reply[Page]
+    reply: Reply[HourPage]
 
 
-def parse(body: bytes, status: int) -> Page:
-    """Page from an answer in JSON or XML.
+def parse(body: bytes, status: int) -> HourPage:
+    """HourPage from an answer in JSON or XML.
 
     Args:
         body: As received.
@@ -139,16 +137,16 @@ def fetch(service: Service, station: int, start: datetime, end: datetime) -> Ite
         number += 1
 
 
-def _check_station(page: Page, station: int) -> None:
+def _check_station(page: HourPage, station: int) -> None:
     others = set(page.rows["stnId"].unique()) - {str(station), ""}
     if others:
         raise ProtocolFault(f"{_TITLE}: asked for station {station}, got {min(others)[:10]!r}")
 
 
-def _from_json(content: bytes) -> Page:
+def _from_json(content: bytes) -> HourPage:
     response = envelope.decode_json(content, _Answer, _TITLE).response
     if not envelope.check(response.header, _TITLE):
-        return Page(_frame([]), 0)
+        return HourPage(_frame([]), 0)
     if response.body is None:
         raise ProtocolFault(f"{_TITLE}: code 00 without a body")
     items = response.body.items
@@ -157,10 +155,10 @@ def _from_json(content: bytes) -> Page:
     if found and (isinstance(found, str) or found is items):
         raise ProtocolFault(f"{_TITLE}: items of an unknown shape")
     rows = found if isinstance(found, list) else [found] if found else []
-    return Page(_frame(rows), max(_count(response.body.totalCount), len(rows)))
+    return HourPage(_frame(rows), max(_count(response.body.totalCount), len(rows)))
 
 
-def _from_xml(content: bytes) -> Page:
+def _from_xml(content: bytes) -> HourPage:
     root = envelope.decode_xml(content, _TITLE)
     # The official guide prints <response> twice; `iter` finds the fields at either depth.
     codes = [(node.text or "").strip() for node in root.iter("resultCode")]
@@ -168,13 +166,13 @@ def _from_xml(content: bytes) -> Page:
     if not codes or not codes[0]:
         raise ProtocolFault(f"{_TITLE}: XML without a result code")
     if not envelope.check(envelope.Header(codes[0], messages[0] if messages else ""), _TITLE):
-        return Page(_frame([]), 0)
+        return HourPage(_frame([]), 0)
     rows = [
         _Item(**{field.tag: field.text or "" for field in item if field.tag in _FIELDS})
         for item in root.iter("item")
     ]
     totals = [(node.text or "").strip() for node in root.iter("totalCount")]
-    return Page(_frame(rows), max(_count(totals[0] if totals else 0), len(rows)))
+    return HourPage(_frame(rows), max(_count(totals[0] if totals else 0), len(rows)))
 
 
 def _count(value: int | str) -> int:

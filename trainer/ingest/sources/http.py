@@ -1,4 +1,4 @@
-"""One polite HTTP client for every source: paced, counted, retried, and silent about its key."""
+"""The HTTP client of every source: paced, counted, with repeats; the key is in no log or error."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from edge_agent.system.jitter import backoff, jitter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from trainer.workspace.config import Kma
+    from trainer.workspace.kma_sources import Kma
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 USER_AGENT: Final = f"farm-edge/{__version__}"
-"""Named, since an empty or a tool's own name has been stopped by a firewall in front of KMA."""
+"""A name of its own: a firewall in front of KMA has stopped empty names and those of tools."""
 
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 30.0
@@ -32,7 +32,7 @@ _MAX_BODY: Final = 50_000_000
 
 
 class Transient(TryLater):
-    """A fault that a repeat a little later often cures: 5xx, time-out, codes 01 02 04 05."""
+    """A fault where a later repeat often helps: 5xx, time-out, codes 01 02 04 05."""
 
 
 class QuotaSpent(TryLater):
@@ -44,7 +44,7 @@ class NotPublished(TryLater):
 
 
 class Truncated(ProtocolFault):
-    """The answer ends in the middle; often cured by a repeat."""
+    """The answer ends in the middle; a repeat often helps."""
 
 
 RETRIED: Final = (Transient, Truncated)
@@ -60,7 +60,7 @@ logging.getLogger("httpx").addFilter(_tells_no_address)
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
-    """A good answer: what was made of it, its body as received, and the HTTP status."""
+    """A good answer: the parsed value, the body as received, and the HTTP status."""
 
     value: T
     body: bytes
@@ -95,44 +95,53 @@ class Pace:
             self._sleep(turn - now)
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Address of a service and the key that goes with each request.
+
+    Attributes:
+        url: Address without a query.
+        key_field: Name of the key's query field (`serviceKey`, `authKey`).
+        key: The key as the portal shows it, in its Encoding or its Decoding form.
+    """
+
+    url: str
+    key_field: str
+    key: str
+
+
 class Service:
     """One of KMA's services behind one key.
 
     Args:
-        url: Address without a query.
-        key_field: Name of the key's query field (`serviceKey`, `authKey`).
-        key: The key as the portal shows it, in its Encoding or its Decoding form.
-        manners: Time limit, repeats.
-        pace: Called before every request, waits as long as the rate asks for.
-        spend: Called before every request; raises `QuotaSpent` when the day's budget is used.
+        endpoint: Address and key.
+        settings: Time limit, repeats, connections.
+        admit: Called before every request. It waits as long as the rate asks for, and raises
+            `QuotaSpent` when the day's quota is used up.
         sleep: Waits for so many seconds.
         transport: Stand-in for the network (tests).
     """
 
     def __init__(
         self,
+        endpoint: Endpoint,
+        settings: Kma,
         *,
-        url: str,
-        key_field: str,
-        key: str,
-        manners: Kma,
-        pace: Callable[[], None],
-        spend: Callable[[], None],
+        admit: Callable[[], None],
         sleep: Callable[[float], None],
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.url = url
-        self._key_field = key_field
-        self._key = plain_key(key)
-        self._retries = manners.retries
-        self._pace = pace
-        self._spend = spend
+        self.url = endpoint.url
+        self._key_field = endpoint.key_field
+        self._key = plain_key(endpoint.key)
+        self._retries = settings.retries
+        self._admit = admit
         self._sleep = sleep
         self._client = httpx.Client(
-            timeout=manners.timeout_s,
+            timeout=settings.timeout_s,
             headers={"User-Agent": USER_AGENT},
             transport=transport,
-            limits=httpx.Limits(max_connections=manners.parallel),
+            limits=httpx.Limits(max_connections=settings.parallel),
         )
 
     def close(self) -> None:
@@ -142,7 +151,7 @@ class Service:
     def ask(
         self, query: Mapping[str, str], parse: Callable[[bytes, int], T], *, path: str = ""
     ) -> Reply[T]:
-        """Ask once, repeat what deserves it, and parse.
+        """Ask, repeat after a passing fault, and parse.
 
         Args:
             query: Query fields without the key.
@@ -151,7 +160,7 @@ class Service:
 
         Raises:
             Transient: No good answer after every repeat.
-            QuotaSpent: The budget here or the quota there is used up.
+            QuotaSpent: The quota is used up, by the count here or by KMA's.
             Refused: Key or permission; never repeated.
             ProtocolFault: An answer that is not the protocol; `Truncated` after every repeat.
         """
@@ -180,8 +189,7 @@ class Service:
         return text
 
     def _get(self, query: Mapping[str, str], path: str) -> tuple[bytes, int]:
-        self._spend()
-        self._pace()
+        self._admit()
         answering = False
         try:
             # httpx encodes each value exactly once; the key is kept in its plain form for that.

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from edge_agent.contract.errors import FarmError
     from trainer.ingest.sources.http import Reply, Service
 
-NAME: Final = "hub"
-KEY_FIELD: Final = "authKey"
 STATION_FIELD: Final = "stnId"
 SPAN_DAYS: Final = 30
 """Longest period of one request; KMA allows 31 days."""

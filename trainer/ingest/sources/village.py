@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from trainer.ingest.sources.http import Reply, Service
 
-NAME: Final = "village"
-KEY_FIELD: Final = "serviceKey"
 _TITLE: Final = "village forecast service"
 _ROWS: Final = 1000
 _NOTHING: Final = "최근"
@@ -63,7 +61,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ForecastPage:
     """One page: rows of (issue, valid, category, value) as naive KST times and text."""
 
     rows: pl.DataFrame
@@ -71,8 +69,8 @@ class Page:
     total: int
 
 
-def parse(body: bytes, status: int) -> Page:
-    """Page from an answer of either operation, in JSON or XML.
+def parse(body: bytes, status: int) -> ForecastPage:
+    """ForecastPage from an answer of either operation, in JSON or XML.
 
     Args:
         body: As received.
@@ -97,13 +95,15 @@ def parse(body: bytes, status: int) -> Page:
         found = [_from_xml({field.tag: field.text or "" for field in i}) for i in root.iter("item")]
         total = root.findtext(".//totalCount") or "0"
     if not _has_rows(header):
-        return Page(_frame([]), frozenset(), 0)
+        return ForecastPage(_frame([]), frozenset(), 0)
     rows = [_row(item) for item in found]
     cells = frozenset(Cell(_number(item.nx), _number(item.ny)) for item in found)
-    return Page(_frame(rows), cells, max(_number(total), len(rows)))
+    return ForecastPage(_frame(rows), cells, max(_number(total), len(rows)))
 
 
-def fetch(service: Service, operation: str, cell: Cell, issue: datetime) -> list[Reply[Page]]:
+def fetch(
+    service: Service, operation: str, cell: Cell, issue: datetime
+) -> list[Reply[ForecastPage]]:
     """Ask for one issue of a cell, page by page.
 
     Args:
@@ -115,7 +115,7 @@ def fetch(service: Service, operation: str, cell: Cell, issue: datetime) -> list
     Raises:
         ProtocolFault: A page is empty before the announced total, or of another cell.
     """
-    replies: list[Reply[Page]] = []
+    replies: list[Reply[ForecastPage]] = []
     seen = 0
     while True:
         asked = query(cell, issue, len(replies) + 1)

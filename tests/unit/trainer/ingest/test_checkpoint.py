@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge_agent.contract.errors import StorageError
 from edge_agent.contract.hours import hour_of, time_of
 from trainer.ingest import checkpoint
-from trainer.ingest.checkpoint import Ledger
+from trainer.ingest.checkpoint import Checkpoint
 from trainer.workspace.store import MemoryStore
 
 if TYPE_CHECKING:
@@ -27,22 +27,22 @@ HISTORY = st.tuples(st.integers(1, 8), st.dates(date(2020, 1, 1), date(2030, 1, 
 def test_what_is_saved_is_loaded(absent: Mapping[int, tuple[int, date]], merged: int) -> None:
     """Any memory survives its file."""
     store = MemoryStore()
-    checkpoint.save(store, "asos", 108, Ledger(merged, dict(absent)))
-    assert checkpoint.load(store, "asos", 108) == Ledger(merged, dict(absent))
+    checkpoint.save(store, "asos", 108, Checkpoint(merged, dict(absent)))
+    assert checkpoint.load(store, "asos", 108) == Checkpoint(merged, dict(absent))
 
 
 def test_long_gaps_take_little_room() -> None:
     """Years of absent hours are one entry."""
     store = MemoryStore()
     absent = dict.fromkeys(range(400_000, 440_000), (1, DAY))
-    checkpoint.save(store, "asos", 108, Ledger(3, absent))
+    checkpoint.save(store, "asos", 108, Checkpoint(3, absent))
     assert len(store.files["ledger/asos/station=108.json"]) < 200
 
 
 def test_absent_hours_wait_and_arrived_ones_are_forgotten() -> None:
     """An hour that an answer lacked waits a day; one that came is no longer absent."""
     hour = hour_of(time_of(0).replace(year=2026, month=5, day=1))
-    memory = Ledger()
+    memory = Checkpoint()
     memory.note([hour, hour + 1], {hour + 1}, DAY)
     assert memory.absent == {hour: (1, DAY)}
     assert memory.waiting(DAY) == [hour]
@@ -53,16 +53,15 @@ def test_absent_hours_wait_and_arrived_ones_are_forgotten() -> None:
 
 def test_a_day_counts_once() -> None:
     """Two runs on one day are one chance that KMA had."""
-    memory = Ledger()
+    memory = Checkpoint()
     memory.note([400_000], set(), DAY)
     memory.note([400_000], set(), DAY)
     assert memory.absent == {400_000: (1, DAY)}
 
 
-def test_hours_that_are_not_coming_are_counted() -> None:
+def test_hours_that_are_not_coming_are_never_asked_for() -> None:
     """After the last wait an hour waits for ever."""
-    memory = Ledger(0, {400_000: (3, DAY), 400_001: (1, DAY)})
-    assert memory.given_up() == 1
+    memory = Checkpoint(0, {400_000: (3, DAY), 400_001: (1, DAY)})
     assert 400_000 in memory.waiting(date(2100, 1, 1))
 
 

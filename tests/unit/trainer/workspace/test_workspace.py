@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.contract.errors import CannotCreate, ConfigError, InputMissing, UsageError
+from tests.fakes.clock import FakeClock
 from trainer import setup
-from trainer.ingest.secrets import kma_key
+from trainer.ingest.kma_client import KmaClient
 from trainer.workspace import config
 from trainer.workspace.config import Config
+from trainer.workspace.kma_sources import DATA_PORTAL, Kma
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def test_the_template_says_the_defaults(content: bytes) -> None:
 def test_the_template_names_every_key() -> None:
     """A key that is not explained there does not exist for a reader."""
     text = opened_template().decode()
-    for struct in (Config, config.Kma, config.Training, config.Depot, config.Compute):
+    for struct in (Config, Kma, config.Training, config.DepotSettings, config.Compute):
         for name in struct.__struct_fields__:
             assert f"\n{name} = " in text or f"\n[{name}]" in text, name
 
@@ -124,11 +126,16 @@ def test_the_key_comes_from_environment_file_or_credentials(tmp_path: Path) -> N
     (tmp_path / "kma_service_key").write_text("from-systemd\n")
     credentials = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     env = {**credentials, "KMA_SERVICE_KEY": " from-env "}
-    assert kma_key("KMA_SERVICE_KEY", "key.txt", env, tmp_path) == "from-env"
-    assert kma_key("KMA_SERVICE_KEY", "key.txt", credentials, tmp_path) == "from-file"
-    assert kma_key("KMA_SERVICE_KEY", "", credentials, tmp_path) == "from-systemd"
+
+    def key(file: str, env: dict[str, str]) -> str:
+        workspace = Workspace(tmp_path, Config(kma=Kma(service_key_file=file)))
+        return KmaClient(workspace, FakeClock(), env).key(DATA_PORTAL)
+
+    assert key("key.txt", env) == "from-env"
+    assert key("key.txt", credentials) == "from-file"
+    assert key("", credentials) == "from-systemd"
     with pytest.raises(ConfigError, match=r"set KMA_SERVICE_KEY.*data\.go\.kr"):
-        kma_key("KMA_SERVICE_KEY", "none.txt", {}, tmp_path)
+        key("none.txt", {})
 
 
 def test_a_workspace_may_name_a_bucket_only(tmp_path: Path) -> None:

@@ -11,8 +11,16 @@ import pytest
 
 from edge_agent.contract.errors import ConfigError, ProtocolFault, Refused
 from tests.fakes.clock import FakeClock
-from trainer.ingest.sources.http import Pace, QuotaSpent, Service, Transient, Truncated, plain_key
-from trainer.workspace.config import Kma
+from trainer.ingest.sources.http import (
+    Endpoint,
+    Pace,
+    QuotaSpent,
+    Service,
+    Transient,
+    Truncated,
+    plain_key,
+)
+from trainer.workspace.kma_sources import Kma
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,18 +35,15 @@ def service(
     *,
     key: str = KEY,
     retries: int = 2,
-    spend: Callable[[], None] = lambda: None,
+    admit: Callable[[], None] = lambda: None,
     slept: list[float] | None = None,
     url: str = URL,
 ) -> Service:
     """A service whose network is `handler`."""
     return Service(
-        url=url,
-        key_field="serviceKey",
-        key=key,
-        manners=Kma(retries=retries),
-        pace=lambda: None,
-        spend=spend,
+        Endpoint(url, "serviceKey", key),
+        Kma(retries=retries),
+        admit=admit,
         sleep=(slept if slept is not None else []).append,
         transport=httpx.MockTransport(handler),
     )
@@ -126,12 +131,12 @@ def test_budget_is_spent_before_each_request() -> None:
     """A budget that is used up stops the repeat as well."""
     left = [1, 0]
 
-    def spend() -> None:
+    def admit() -> None:
         if left.pop(0) == 0:
             raise QuotaSpent("no more today")
 
     with pytest.raises(QuotaSpent, match="no more today"):
-        service(lambda _request: httpx.Response(500), spend=spend).ask({}, as_text)
+        service(lambda _request: httpx.Response(500), admit=admit).ask({}, as_text)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from demo.kma_hub import _line, _ruler, refusal
 from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
 from edge_agent.contract.schema import RAIN, TIME, Flag, flag_column
 from trainer.ingest.sources import hub, kma
-from trainer.ingest.sources.http import QuotaSpent, Service, Transient, Truncated
-from trainer.workspace.config import Kma
+from trainer.ingest.sources.http import Endpoint, QuotaSpent, Service, Transient, Truncated
+from trainer.workspace.kma_sources import API_HUB, Kma
 from trainer.workspace.stations import station
 
 SAMPLES = Path(__file__).parents[6] / "shared" / "data" / "kma_samples"
@@ -183,12 +183,9 @@ def _service(asked: list[httpx.URL], answer: bytes) -> Service:
         return httpx.Response(200, content=answer)
 
     return Service(
-        url="http://hub/api",
-        key_field=hub.KEY_FIELD,
-        key="k%2Bey",
-        manners=Kma(),
-        pace=lambda: None,
-        spend=lambda: None,
+        Endpoint("http://hub/api", API_HUB.query_field, "k%2Bey"),
+        Kma(),
+        admit=lambda: None,
         sleep=lambda _seconds: None,
         transport=httpx.MockTransport(handle),
     )
