@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from edge_agent.contract.site_correction import Tuning
     from edge_agent.core.cycle import Decision
     from edge_agent.mqtt.outbox import Counts
-    from edge_agent.updates.slots import LeftRelease
+    from edge_agent.updates.slots import RolledBackRelease
 
 
 def health_facts(
-    decision: Decision | None, clock: ClockState, left: LeftRelease | None, counts: Counts
+    decision: Decision | None, clock: ClockState, left: RolledBackRelease | None, counts: Counts
 ) -> dict[str, Any]:
     """Values by the keys of `payloads.HealthPayload`, as far as the arguments tell them.
 
@@ -49,7 +49,7 @@ def health_facts(
 
 
 def release_facts(
-    manifest: Manifest | None, tuning: Tuning | None, left: LeftRelease | None
+    manifest: Manifest | None, tuning: Tuning | None, left: RolledBackRelease | None
 ) -> dict[str, Any]:
     """Values by the keys of `payloads.ModelPayload`, and `lineage`.
 

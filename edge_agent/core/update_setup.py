@@ -10,7 +10,7 @@ from edge_agent import __version__
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract.errors import ConfigError
 from edge_agent.system.clock_trust import Timekeeper
-from edge_agent.updates.depot import TufClient
+from edge_agent.updates.depot import DepotClient
 from edge_agent.updates.policy import DeviceState
 from edge_agent.updates.slots import Slots
 from edge_agent.updates.source import FolderSource
@@ -60,7 +60,7 @@ def open_updater(
 @contextlib.contextmanager
 def open_depot(
     config: Config, trust: Path, clock: Clock, *, place: str | None = None
-) -> Iterator[TufClient]:
+) -> Iterator[DepotClient]:
     """The configured depot, or another place.
 
     Args:
@@ -74,7 +74,7 @@ def open_depot(
     """
     root = _root(config.depot.root_file)
     with _source(place or config.depot.url or config.depot.path, clock) as source:
-        yield TufClient(source, trust, root)
+        yield DepotClient(source, trust, root)
 
 
 def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:

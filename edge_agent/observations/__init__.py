@@ -1,1 +1,1 @@
-"""What was measured: sensors and relayed stations, into one hourly store."""
+"""Observations: sensors and relayed stations, in one hourly store."""

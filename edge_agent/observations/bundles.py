@@ -1,6 +1,6 @@
-"""What the depot relays to a farm: which bundles, and Parquet bytes -> frames. Pure.
+"""Bundles that the depot relays to a farm: their paths, and Parquet bytes -> frames. Pure.
 
-The bytes come signed; what is checked here is that they are what was agreed.
+The depot client has verified the signatures; this module checks the content.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 8_000_000
 MAX_ROWS: Final = 24 * 400
-"""More than a year of hours has no place in a bundle of the newest ones."""
+"""More than a year of hours; bundles hold the newest ones."""
 
 
 def cell(device: Device) -> Cell | None:
@@ -42,15 +42,16 @@ def cell(device: Device) -> Cell | None:
 def sources(device: Device) -> dict[str, str]:
     """Relayed sources of a farm, the better first: name in the store -> target path in the depot.
 
-    The station measures, the cell's nowcast is an analysis; with station 0 the farm has only that.
+    A station's measurements come before the nowcasts of the grid cell, which are an analysis. With
+    station 0 the farm has only the nowcasts.
     """
-    found = {}
+    paths = {}
     here = cell(device)
     if device.station or here is None:
-        found[f"station:{device.station}"] = station_path(device.station)
+        paths[f"station:{device.station}"] = station_path(device.station)
     if here is not None:
-        found[f"cell:{here}"] = cell_path(here)
-    return found
+        paths[f"cell:{here}"] = cell_path(here)
+    return paths
 
 
 _GUIDANCE_RANGES: Final = {
@@ -85,7 +86,7 @@ def read(
             pl.col(TIME).cast(TIME_DTYPE), *(_value(frame, quantity) for quantity in OBSERVED)
         )
     except pl.exceptions.PolarsError as fault:
-        raise _not_agreed(name, fault) from fault
+        raise _bad_format(name, fault) from fault
     _check_hours(frame, (TIME,), name)
     return frame.unique(TIME, keep="last", maintain_order=True).sort(TIME)
 
@@ -94,13 +95,13 @@ def read_guidance(content: bytes, name: str) -> pl.DataFrame:
     """Forecasts of a bundle of guidance.
 
     Args:
-        content: Parquet with columns of `contract.relayed.GUIDANCE`; others are left aside, and a
-            value's column that is not there is null.
+        content: Parquet with columns of `contract.bundles.GUIDANCE`; others are ignored, and an
+            absent column of a value is null.
         name: What to call the bundle in errors.
 
     Returns:
-        Those columns, ascending, one row an issue and valid hour; what is no number, or lies
-        outside of the quantity's plausible range, is null: the relay's key signs any number.
+        Those columns, ascending, one row for each issue and valid hour. A value that is no number
+        or outside of the quantity's plausible range is null: the relay signs any number.
 
     Raises:
         BadData: Not Parquet, too large, without issue or hour, or with times that are no full
@@ -113,7 +114,7 @@ def read_guidance(content: bytes, name: str) -> pl.DataFrame:
             *(_value(frame, name) for name in GUIDANCE.names() if name not in {ISSUED, VALID}),
         ).cast(GUIDANCE)
     except pl.exceptions.PolarsError as fault:
-        raise _not_agreed(name, fault) from fault
+        raise _bad_format(name, fault) from fault
     _check_hours(frame, (ISSUED, VALID), name)
     plausible = (
         pl.when(pl.col(name).is_between(low, high)).then(pl.col(name)).alias(name)
@@ -131,9 +132,9 @@ def _parquet(content: bytes, name: str, max_bytes: int, max_rows: int) -> pl.Dat
         raise BadData(f"{name}: {len(content)} bytes, more than the limit of {max_bytes}")
     try:
         frame = pl.read_parquet(io.BytesIO(content), n_rows=max_rows + 1)
-    # A damaged page makes polars panic, and a panic is no `Exception`.
+    # A damaged page makes polars panic, which is no `Exception`.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
-        raise _not_agreed(name, fault) from fault
+        raise _bad_format(name, fault) from fault
     if frame.height > max_rows:
         raise BadData(f"{name}: more than {max_rows} rows")
     return frame
@@ -146,7 +147,7 @@ def _check_hours(frame: pl.DataFrame, times: tuple[str, ...], name: str) -> None
         raise BadData(f"{name}: a time is missing or not a full hour")
 
 
-def _not_agreed(name: str, fault: BaseException) -> BadData:
+def _bad_format(name: str, fault: BaseException) -> BadData:
     return BadData(f"{name}: not the Parquet that was agreed: {_line(fault)}")
 
 

@@ -1,7 +1,7 @@
-"""What the farm's own outdoor sensors measured, hour by hour, as it is handed on. Pure but `hours`.
+"""Hours of the farm's own outdoor sensors, for files and messages. All but `hours` is pure.
 
-Values go out to a thousandth, in files and in messages alike: finer than any sensor, and the same
-hour told twice is the same number.
+Values are rounded to a thousandth, which is finer than any sensor, so that files and messages hold
+the same numbers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DIGITS: Final = 3
 
 
 def identity(device: Device) -> Identity:
-    """Whose hours they are, and where."""
+    """The farm and the place that the hours belong to."""
     return Identity(
         site=device.site,
         device=device.id,
@@ -39,7 +39,7 @@ def identity(device: Device) -> Identity:
 
 
 def hours(store: Store, start: datetime, end: datetime) -> pl.DataFrame:
-    """Hours with `start <= time <= end`: `time` and the quantities that any of them knows.
+    """Hours with `start <= time <= end`: `time` and the quantities that any of them has.
 
     Ascending; hours without any value are absent, null is missing.
 
@@ -47,21 +47,21 @@ def hours(store: Store, start: datetime, end: datetime) -> pl.DataFrame:
         StorageError: The disk refused.
     """
     frame = store.hourly(SOURCE, start, end)
-    known = [name for name in OBSERVED if knows(frame, name)]
-    if not known:
+    measured = [name for name in OBSERVED if knows(frame, name)]
+    if not measured:
         return frame.select(TIME).clear()
-    told = frame.select(TIME, pl.col(known).round(_DIGITS))
-    return told.filter(pl.any_horizontal(pl.col(known).is_not_null()))
+    rounded = frame.select(TIME, pl.col(measured).round(_DIGITS))
+    return rounded.filter(pl.any_horizontal(pl.col(measured).is_not_null()))
 
 
-def to_parquet(frame: pl.DataFrame, whose: Identity) -> bytes:
+def to_parquet(frame: pl.DataFrame, identity: Identity) -> bytes:
     """Parquet file of `hours`, with their identity in its metadata."""
     target = io.BytesIO()
-    frame.write_parquet(target, metadata={EXPORT: encode(whose)})
+    frame.write_parquet(target, metadata={EXPORT: encode(identity)})
     return target.getvalue()
 
 
-def to_csv(frame: pl.DataFrame, whose: Identity) -> bytes:
+def to_csv(frame: pl.DataFrame, identity: Identity) -> bytes:
     """CSV file of `hours`, UTF-8, times in UTC; their identity is the first line, a comment."""
     rows = frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
-    return f"# {EXPORT} {encode(whose)}\n{rows}".encode()
+    return f"# {EXPORT} {encode(identity)}\n{rows}".encode()

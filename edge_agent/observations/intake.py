@@ -52,8 +52,8 @@ class Intake:
         return tuple(self._by_topic)
 
     def take(self, topic: str, payload: bytes, received_at: datetime) -> int:
-        """Read one message; number of samples it gave. A bad message is counted, never raised."""
-        given = 0
+        """Read one message; returns how many samples it gave. Bad messages are counted."""
+        count = 0
         for sensor in self._by_topic.get(topic, ()):
             key = sensors.key_of(sensor)
             try:
@@ -65,20 +65,20 @@ class Intake:
                 continue
             for sample in samples:
                 self._hold(key, sample)
-            given += len(samples)
-        self.accepted += bool(given)
-        return given
+            count += len(samples)
+        self.accepted += bool(count)
+        return count
 
     def newest(self, sensor: Sensor) -> Sample | None:
-        """Value of a sensor now, from what came since the start (S6)."""
+        """Value of a sensor now, from its messages since the start (S6)."""
         recent = self._recent.get(sensors.key_of(sensor), {})
         return sensors.settled(sensor.quantity, list(recent.values()))
 
     def flush(self, store: Store) -> datetime | None:
-        """Write what waits; earliest event time among it, None when nothing waited.
+        """Store the samples that wait; returns the earliest time among them, None without any.
 
         Raises:
-            StorageError: The disk refused; everything is kept for the next call.
+            StorageError: The disk refused; the samples wait for the next call.
         """
         if not self._waiting:
             return None

@@ -1,21 +1,21 @@
 """MQTT payloads of the farm's sensors -> samples -> hours. Pure.
 
-S1  A payload that is no number, or not plausible for its quantity, is refused with a reason.
-    A wrong number in the right place is worse than none.
+S1  A payload that is no number, or not plausible for its quantity, is refused with a reason:
+    a wrong value is worse than none.
 S2  Time is the event's own where the payload has it, else the arrival. A time more than
     five minutes ahead of the arrival, or older than three days, is refused.
 S3  One sample a minute and sensor, the latest of that minute: order and repetition of
     messages change nothing, and memory is bounded.
-S4  An hour means what it means at a KMA station, whose values stand beside it: the state at the
-    full hour. It is the median of the ten minutes before it, which one odd reading does not
-    move, else the newest reading of the hour that is not older than the sensor's `max_age_s`.
+S4  As at a KMA station, the value of an hour is the state at the full hour. It is the median of
+    the ten minutes before it, which an outlier does not move, else the newest reading of the
+    hour that is not older than the sensor's `max_age_s`.
     Wind is the mean of those minutes, directions as vectors.
 S5  Rain and radiation are sums, and need the whole hour: there is a value when no gap within it
     is longer than `max_age_s`. Rain is a running total: the hour is the sum of its rises, and a
     fall is a reset to zero. Radiation is the mean of the hour's power.
 S6  The value now is the median of the newest three readings, as far as they came within five
-    minutes: one odd reading starts no alarm.
-S7  Several sensors of one quantity and role: their median (for directions the first known).
+    minutes: one outlier raises no alert.
+S7  Several sensors of one quantity and role: their median (of directions the first).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def key_of(sensor: Sensor) -> str:
 
 
 def source_of(role: str) -> str:
-    """Name of the source that the sensors of a role make up."""
+    """Name of the source that the sensors of a role form."""
     return f"sensor:{role}"
 
 
@@ -103,7 +103,7 @@ def hour_value(
         sensor: Which sensor.
         samples: Its samples, any order; those outside the hour are left out.
         hour: End of the hour.
-        before: Last sample before the hour, where known: where a running total starts from.
+        before: Last sample before the hour, if any: a running total starts from it.
     """
     start = hour - _HOUR
     inside = sorted((s for s in samples if start < s.at <= hour), key=lambda s: s.at)
@@ -112,8 +112,8 @@ def hour_value(
     limit = timedelta(seconds=sensor.max_age_s)
     if sensor.quantity in _SUMS:
         times = [start, *(sample.at for sample in inside), hour]
-        whole = max(later - earlier for earlier, later in pairwise(times)) <= limit
-        return _sum(sensor.quantity, inside, before) if whole else None
+        covered = max(later - earlier for earlier, later in pairwise(times)) <= limit
+        return _sum(sensor.quantity, inside, before) if covered else None
     if hour - inside[-1].at > limit:
         return None
     return _state(
@@ -134,10 +134,10 @@ def settled(quantity: str, samples: Sequence[Sample]) -> Sample | None:
 
 def together(quantity: str, values: Sequence[float | None]) -> float | None:
     """One value from several sensors of one quantity and role (S7)."""
-    known = [value for value in values if value is not None]
-    if not known:
+    present = [value for value in values if value is not None]
+    if not present:
         return None
-    return known[0] if quantity == schema.WIND_FROM_DIRECTION else statistics.median(known)
+    return present[0] if quantity == schema.WIND_FROM_DIRECTION else statistics.median(present)
 
 
 def _sum(quantity: str, samples: Sequence[Sample], before: Sample | None) -> float:
@@ -163,5 +163,5 @@ def _mean_direction(degrees: Sequence[float]) -> float | None:
     east = statistics.fmean(math.sin(math.radians(d)) for d in degrees)
     north = statistics.fmean(math.cos(math.radians(d)) for d in degrees)
     if math.hypot(east, north) < 1e-6:
-        return None  # they cancel out: there is no mean direction
+        return None  # they cancel out, so there is no mean direction
     return math.degrees(math.atan2(east, north)) % 360.0

@@ -1,4 +1,4 @@
-"""The farm's own samples -> hours in the store, and the frame a forecast rests on."""
+"""The farm's own samples -> hours in the store, and the sources of a forecast's input."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _HOUR: Final = timedelta(hours=1)
 MAX_SILENCE: Final = timedelta(hours=3)
-"""A source that is silent for longer gives way to the next."""
+"""A source without newer hours than this is not used."""
 MIN_HOURS: Final = 18
-"""Of the last 24 hours, so many must be known before a forecast rests on a source."""
+"""A source needs so many of the last 24 hours before a forecast uses it."""
 
 
 def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: datetime) -> int:
-    """Work out the hours that end after `start` and at or before `end`; number of rows changed.
+    """Compute the hours that end after `start` and at or before `end`; returns rows changed.
 
     Raises:
         StorageError: The disk refused.
@@ -37,10 +37,10 @@ def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: 
     changed = 0
     for role in sorted({sensor.role for sensor in configured}):
         columns: dict[str, list[float | None]] = {}
-        mine = [sensor for sensor in configured if sensor.role == role]
-        for quantity in sorted({sensor.quantity for sensor in mine}):
+        of_role = [sensor for sensor in configured if sensor.role == role]
+        for quantity in sorted({sensor.quantity for sensor in of_role}):
             series = [
-                _series(store, sensor, hours) for sensor in mine if sensor.quantity == quantity
+                _series(store, sensor, hours) for sensor in of_role if sensor.quantity == quantity
             ]
             columns[quantity] = [
                 sensors.together(quantity, values) for values in zip(*series, strict=True)
@@ -56,7 +56,7 @@ def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: 
 def _series(store: Store, sensor: Sensor, hours: Sequence[datetime]) -> list[float | None]:
     if not hours:
         return []
-    # One hour more in front: a running total starts from the last sample before.
+    # One hour more: a running total starts from the last sample before.
     samples = store.samples(sensors.key_of(sensor), hours[0] - 2 * _HOUR, hours[-1])
     values = []
     for hour in hours:
@@ -67,33 +67,33 @@ def _series(store: Store, sensor: Sensor, hours: Sequence[datetime]) -> list[flo
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which sources stand behind a forecast: one for all, and others for what it does not measure.
+    """Sources of a forecast's input: one for all, and others for what it does not measure.
 
     Attributes:
         source: Name in the store.
-        rung: What a forecast on it is called.
-        lent: Quantity and the source that it is taken from instead.
+        rung: `source` of a forecast made on it.
+        substitutes: Pairs of a quantity and the source that it is taken from instead.
     """
 
     source: str
     rung: Source
-    lent: tuple[tuple[str, str], ...]
+    substitutes: tuple[tuple[str, str], ...]
 
 
 def names(device: Device) -> tuple[str, ...]:
-    """Sources that may stand behind a farm's forecast, the better first."""
+    """Sources that a farm's forecast may use, the better first."""
     return (sensors.source_of("outdoor"), *bundles.sources(device))
 
 
 def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
     """Sources for a forecast.
 
-    O1  The first that is steady counts: the farm's own outdoor sensors, the relayed station, the
-        nowcasts of the farm's grid cell. Steady: temperature and humidity are there for most of
-        the last day, and were not `MAX_SILENCE` ago for the last time.
-    O2  Where none is, the relayed source that knows the newest hour.
-    O3  A quantity that it knows nothing of is taken from the best relayed source that does. A gap
-        in a series is never filled with another's value: that would be a jump in the weather.
+    O1  The first steady one of: the farm's own outdoor sensors, the relayed station, the nowcasts
+        of the farm's grid cell. Steady: it has temperature and humidity for most of the last day,
+        and last had them within `MAX_SILENCE`.
+    O2  Where none is steady, the relayed source with the newest hour.
+    O3  A quantity that it does not have at all is taken from the best relayed source that has it.
+        A gap in a series is never filled from another source: that would be a jump.
 
     Args:
         frames: Hours of the lookback by source, in the order of `names`.
@@ -102,19 +102,19 @@ def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
     own, *relayed = frames
     steady = [name for name, frame in frames.items() if _steady(frame, now)]
     source = steady[0] if steady else max(relayed, key=lambda name: _newest(frames[name]))
-    lent: list[tuple[str, str]] = []
+    substitutes: list[tuple[str, str]] = []
     for quantity in OBSERVED:
         if not knows(frames[source], quantity):
             others = (o for o in relayed if o != source and knows(frames[o], quantity))
-            lent.extend((quantity, other) for other in list(others)[:1])
+            substitutes.extend((quantity, other) for other in list(others)[:1])
     rung = Source.MODEL if source == own else Source.MODEL_RELAYED
-    return Choice(source, rung, tuple(lent))
+    return Choice(source, rung, tuple(substitutes))
 
 
 def join(frames: Mapping[str, pl.DataFrame], choice: Choice) -> pl.DataFrame:
-    """Hours of the chosen source, with what the others lend: `time` and `schema.OBSERVED`."""
+    """Hours of the chosen source, with the substitutes: `time` and `schema.OBSERVED`."""
     frame = frames[choice.source]
-    for quantity, other in choice.lent:
+    for quantity, other in choice.substitutes:
         frame = frame.drop(quantity).join(
             frames[other].select(TIME, quantity), on=TIME, how="left", maintain_order="left"
         )

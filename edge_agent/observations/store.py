@@ -1,8 +1,8 @@
-"""Hourly observations by source, forecasts made, KMA's guidance, sensor samples, in SQLite.
+"""Hourly observations by source, forecasts, KMA's guidance and sensor samples, in SQLite.
 
 Sources: `station:<number>` for a relayed station, `cell:<nx>-<ny>` for the nowcasts of a grid cell,
-`sensor:<role>` for the farm's own. Times are kept as whole UTC seconds. Null is missing; nothing is
-ever stored as 0 for want of a value.
+`sensor:<role>` for the farm's own. Times are whole UTC seconds. Null is missing; a missing value is
+never stored as 0.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _DAY: Final = 86_400
 
 
 class Store:
-    """What was observed and forecast. Every method raises `StorageError` when the disk refuses.
+    """Observations and forecasts. Every method raises `StorageError` when the disk refuses.
 
     Args:
         connection: From `database.connect`.
@@ -61,7 +61,7 @@ class Store:
         migrate(connection, "store", _STEPS)
 
     def put_hourly(self, source: str, frame: pl.DataFrame) -> int:
-        """Add hours, or replace them where the new row knows at least one value.
+        """Add hours, or update them where the new row has at least one value.
 
         Args:
             source: Where they are from.
@@ -73,13 +73,13 @@ class Store:
         names = [name for name in _COLUMNS if name in frame.columns]
         if not names or frame.height == 0:
             return 0
-        known = frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in names))
-        rows = known.select(
+        filled = frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in names))
+        rows = filled.select(
             pl.col(TIME).dt.epoch("s"), *(pl.col(name).cast(pl.Float64) for name in names)
         ).rows()
         columns = ", ".join(names)
         marks = ", ".join("?" * len(names))
-        # A later answer may fill what was missing, and never forgets what was known.
+        # A later row may fill what was missing, and never removes a value.
         update = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in names)
         changed = " OR ".join(
             f"excluded.{name} IS NOT NULL AND {name} IS NOT excluded.{name}" for name in names
@@ -122,7 +122,7 @@ class Store:
             return tuple(source for (source,) in rows)
 
     def put_forecast(self, forecast: Forecast) -> None:
-        """Keep a forecast; one an hour, the later of the hour replaces the earlier."""
+        """Store a forecast; a later one of the same hour replaces it."""
         hour = _seconds(forecast.issued_at) // 3600 * 3600
         with transaction(self._db) as db:
             db.execute(
@@ -155,10 +155,10 @@ class Store:
         return [from_bytes(zlib.decompress(body)) for (body,) in rows]
 
     def put_guidance(self, frame: pl.DataFrame) -> int:
-        """Add forecasts of KMA; those of an issue and hour replace the ones of before.
+        """Add forecasts of KMA; they replace those of the same issue and valid hour.
 
         Args:
-            frame: Columns of `contract.relayed.GUIDANCE`; null = not given.
+            frame: Columns of `contract.bundles.GUIDANCE`; null = not given.
 
         Returns:
             Number of rows that were new or changed.
@@ -177,7 +177,7 @@ class Store:
             return db.total_changes - before
 
     def guidance(self, since: datetime) -> pl.DataFrame:
-        """Forecasts of KMA issued at `since` or later: `contract.relayed.GUIDANCE`.
+        """Forecasts of KMA issued at `since` or later: `contract.bundles.GUIDANCE`.
 
         Ascending by issue and valid hour; null = not given.
         """
@@ -194,7 +194,7 @@ class Store:
         return frame.with_columns(pl.from_epoch(pl.col(ISSUED, VALID), "s").cast(TIME_DTYPE))
 
     def put_samples(self, samples: Iterable[tuple[str, Sample]]) -> None:
-        """Keep sensor samples, one a minute and sensor: the latest of that minute.
+        """Store sensor samples, one for each minute and sensor: the latest of that minute.
 
         The order of calls and repeated samples make no difference.
         """
@@ -219,7 +219,7 @@ class Store:
         return [Sample(datetime.fromtimestamp(at, UTC), value) for at, value in rows]
 
     def prune(self, now: datetime, *, observations_days: int, forecasts_days: int) -> None:
-        """Drop what is too old; samples live for three days. Nothing from the future is dropped."""
+        """Delete old rows; samples after three days. Rows from the future stay."""
         with transaction(self._db) as db:
             db.execute(
                 "DELETE FROM observations WHERE time < ?",

@@ -1,6 +1,6 @@
-"""What ails this device, in the style of `iotedge check`: each finding says what to do about it.
+"""Checks of a device, in the style of `iotedge check`: each finding says what to do about it.
 
-Looks and tries, changes nothing but what it tries out: the service may run beside it.
+The checks change nothing that the service uses; it may run beside them.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 _TIGHT_BYTES: Final = 20_000_000
 _HOUR: Final = timedelta(hours=1)
 _COLD: Final = timedelta(hours=48)
-"""With data older than this the models have nothing to go by."""
+"""With older data the models have no input."""
 
 
 class Outcome(StrEnum):
-    """How a finding is."""
+    """How serious a finding is."""
 
     OK = "OK"
     WARN = "WARN"
@@ -45,7 +45,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's.
+    """Outcome of one check.
 
     Attributes:
         seen: What was found.
@@ -60,7 +60,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is looked at."""
+    """The device that is checked."""
 
     config: Config
     state: Path
@@ -69,9 +69,9 @@ class Subject:
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
-    """Every finding on the device itself; broker and depot are `doctor_connectivity.examine`'s.
+    """Findings on the device itself; `doctor_connectivity` checks broker and depot.
 
-    A fault inside one check is that check's finding.
+    An error inside a check is that check's finding.
     """
     checks: tuple[tuple[str, Callable[[Subject], Iterator[Finding]]], ...] = (
         ("secrets", _secrets),
@@ -86,7 +86,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
 
 
 def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Findings of a check; a foreseeable fault in it is a finding as well."""
+    """Findings of a check; a foreseeable error in it is a finding as well."""
     try:
         yield from check()
     except (FarmError, OSError) as fault:
@@ -94,20 +94,20 @@ def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findi
 
 
 def _secrets(subject: Subject) -> Iterator[Finding]:
-    wanted = subject.config.mqtt.password_file
+    path = subject.config.mqtt.password_file
     credential = masking.PASSWORD_CREDENTIAL
     try:
-        known = locations.secret(wanted, credential, subject.env)
+        password = locations.secret(path, credential, subject.env)
     except ConfigError as fault:
         yield Finding("secrets", Outcome.FAIL, str(fault), "write the password on one line there")
         return
-    if subject.config.mqtt.username and known is None:
+    if subject.config.mqtt.username and password is None:
         yield Finding(
             "secrets", Outcome.WARN, "mqtt.username without a password",
             f"set mqtt.password_file or the systemd credential {credential}",
         )  # fmt: skip
         return
-    yield Finding("secrets", Outcome.OK, "readable" if known else "none is used")
+    yield Finding("secrets", Outcome.OK, "readable" if password else "none is used")
 
 
 def _clock(subject: Subject) -> Iterator[Finding]:
@@ -189,13 +189,13 @@ def _database(subject: Subject) -> Iterator[Finding]:
 
 def _data_age(subject: Subject, store: Store) -> Finding:
     now = subject.clock.now()
-    found = [(at, name) for name in store.sources() if (at := store.newest(name)) is not None]
-    if not found:
+    newest = [(at, name) for name in store.sources() if (at := store.newest(name)) is not None]
+    if not newest:
         return Finding(
             "data age", Outcome.FAIL, "no observation at all",
             "configure [[sensors]], or a [depot] that relays a station",
         )  # fmt: skip
-    at, name = max(found)
+    at, name = max(newest)
     age = now - at
     seen = f"newest hour {at:%Y-%m-%d %H:%M} UTC from {name}, {age / _HOUR:.1f} h old"
     limit = timedelta(hours=subject.config.limits.advice_max_age_h)
@@ -238,11 +238,11 @@ def _certificates(subject: Subject) -> Iterator[Finding]:
         yield Finding("certificates", Outcome.OK, "no TLS to the broker")
         return
     now = subject.clock.now()
-    known = tuple(certificates.ends(tls))
-    said = certificates.warnings(tls, now)
-    outcome = Outcome.FAIL if any(now >= end for _, end in known) else Outcome.WARN
-    for warning in said:
+    ends = tuple(certificates.ends(tls))
+    warnings = certificates.warnings(tls, now)
+    outcome = Outcome.FAIL if any(now >= end for _, end in ends) else Outcome.WARN
+    for warning in warnings:
         yield Finding("certificates", outcome, warning)
-    if not said:
-        text = ", ".join(f"{key} until {end:%Y-%m-%d}" for key, end in known)
+    if not warnings:
+        text = ", ".join(f"{key} until {end:%Y-%m-%d}" for key, end in ends)
         yield Finding("certificates", Outcome.OK, text or "the system's authorities")

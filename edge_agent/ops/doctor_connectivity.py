@@ -1,4 +1,4 @@
-"""The doctor's look at what lies outside the device: the broker and the depot."""
+"""Checks of the connections of a device: to the broker and to the depot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_agent.ops.doctor import Subject
 
 _UNRENEWED: Final = timedelta(days=3)
-"""A depot's timestamp is good for two weeks; with less than this left nobody renews it."""
+"""A depot's timestamp is valid for two weeks and renewed daily."""
 
 
 class _Signed(msgspec.Struct):
@@ -35,7 +35,7 @@ class _Timestamp(msgspec.Struct):
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
-    """Findings on broker and depot; takes some seconds for each that does not answer."""
+    """Findings on broker and depot; takes some seconds where one does not answer."""
     yield from guarded("broker", lambda: _broker(subject))
     yield from guarded("depot", lambda: _depot(subject))
 
@@ -65,7 +65,7 @@ def _depot(subject: Subject) -> Iterator[Finding]:
         )  # fmt: skip
         return
     with tempfile.TemporaryDirectory() as folder:
-        # A copy: what the device has learned of the depot is not for the doctor to change.
+        # A copy: the checks must not change the device's metadata of the depot.
         trust = Path(folder) / "tuf"
         if (subject.state / "tuf").is_dir():
             shutil.copytree(subject.state / "tuf", trust, symlinks=True)

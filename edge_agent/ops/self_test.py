@@ -1,4 +1,4 @@
-"""Does this installation work on this machine? Each check is one line; nothing is changed."""
+"""Self-test: whether this installation works on this machine. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Check:
 
 
 def run(installed: InstalledRelease | None, device: str) -> Iterator[Check]:
-    """Every check, in the order of what depends on what.
+    """Every check; those that others depend on come first.
 
     Args:
         installed: The live release, or None where none is installed.
-        device: "site/id", whose corrections are tried as well.
+        device: "site/id", whose corrections are tested as well.
     """
     yield _check("libraries", _libraries)
     yield _check("time zones", _zones)
@@ -70,7 +70,7 @@ def _check(name: str, call: Callable[[], str]) -> Check:
         return Check(name, "ok", call())
     except FarmError as fault:
         return Check(name, "failed", str(fault))
-    except Exception as fault:  # noqa: BLE001 - a broken library may raise anything, and must not hide the rest
+    except Exception as fault:  # noqa: BLE001 - a broken library may raise anything, and must not hide other checks
         return Check(name, "failed", f"{type(fault).__name__}: {fault}")
 
 
@@ -122,11 +122,11 @@ def _forecast(installed: InstalledRelease, device: str) -> str:
     station = next(iter(installed.manifest.sites.values()))
     site = Site(station.latitude, station.longitude, station.elevation_m)
     loaded = load_release(installed, device)
-    made = forecaster.make(_weather(forecaster.HISTORY_HOURS), site, loaded, _NOW)
-    if not isinstance(made, Forecast) or made.source is not Source.MODEL:
+    forecast = forecaster.make(_weather(forecaster.HISTORY_HOURS), site, loaded, _NOW)
+    if not isinstance(forecast, Forecast) or forecast.source is not Source.MODEL:
         raise BadData("the models gave no forecast on plain weather")
     tuned = f", corrected for {device}: {', '.join(sorted(loaded.tuning))}"
-    return f"{len(made.valid_at)} hours{tuned if loaded.tuning else ''}"
+    return f"{len(forecast.valid_at)} hours{tuned if loaded.tuning else ''}"
 
 
 def _predictors(installed: InstalledRelease) -> dict[str, OnnxPredictor]:

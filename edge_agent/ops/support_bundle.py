@@ -1,4 +1,4 @@
-"""One file for whoever helps: what this device is and how it fares, without any secret."""
+"""Support bundle: one file with the state of this device for whoever helps, without secrets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LIBRARIES: Final = ("polars", "numpy", "onnxruntime", "paho-mqtt", "tuf", "msgs
 def write(target: Path, subject: Subject, findings: Sequence[Finding]) -> list[str]:
     """Write the bundle; names of the files in it.
 
-    Every secret the device knows is masked in every file, whatever wrote it there.
+    Every secret of the device is masked in every file.
 
     Raises:
         CannotCreate: The file cannot be written.
@@ -52,12 +52,12 @@ def write(target: Path, subject: Subject, findings: Sequence[Finding]) -> list[s
     }
     texts = {name: _json(document) for name, document in documents.items()}
     texts["service.log"] = _log()
-    known = masking.secrets(subject.config, subject.env)
+    secrets = masking.secrets(subject.config, subject.env)
     stamp = int(subject.clock.now().timestamp())
     try:
         with tarfile.open(target, "x:gz") as bundle:
             for name, text in texts.items():
-                content = masking.without(text, known).encode()
+                content = masking.without(text, secrets).encode()
                 entry = tarfile.TarInfo(f"edge-agent-support/{name}")
                 entry.size, entry.mtime = len(content), stamp
                 bundle.addfile(entry, io.BytesIO(content))
@@ -72,14 +72,14 @@ def _json(document: object) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"edge-agent": __version__, "python": platform.python_version()}
-    found |= {"system": platform.platform(), "machine": platform.machine()}
+    versions = {"edge-agent": __version__, "python": platform.python_version()}
+    versions |= {"system": platform.platform(), "machine": platform.machine()}
     for library in _LIBRARIES:
         try:
-            found[library] = metadata.version(library)
+            versions[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
-            found[library] = "unknown"
-    return found
+            versions[library] = "unknown"
+    return versions
 
 
 def _release(subject: Subject) -> dict[str, Any]:

@@ -1,39 +1,32 @@
 """A newer program of the agent itself, from the same depot, under the offline `targets` key.
 
-P1 Only what the `targets` role itself lists is taken: keys that live on a server sign weather and
-   models, never code.
+P1 Only what the `targets` role itself lists is installed: keys that are on a server sign weather
+   and models, never code.
 P2 The same bytes are tried once: a program that failed is not installed again each day.
-P3 What was verified is what is run: a file that nobody else may write to, flushed, then started.
+P3 The verified bytes are the ones that run: they are written to a file that only root may write.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from edge_agent.contract.errors import NothingNew, TryLater
 from edge_agent.system.files import make_folder, write_atomic
-from edge_agent.updates.depot import DepotClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
+    from edge_agent.updates.depot import DepotClient
+
 MAX_BYTES: Final = 200_000_000
 
 
-class ProgramDepot(DepotClient, Protocol):
-    """What is asked of a depot that offers programs too."""
-
-    def offered(self, path: str) -> str | None:
-        """SHA-256 (hex) of a target that the top-level role lists, or None."""
-        ...
-
-
 class Tried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The last program that was tried: SHA-256 (hex), and how its installer ended."""
+    """The last program that was tried: SHA-256 (hex), and its installer's exit code."""
 
     sha256: str
     code: int
@@ -45,7 +38,7 @@ def program_path(machine: str) -> str:
 
 
 def update_program(
-    depot: ProgramDepot,
+    depot: DepotClient,
     folder: Path,
     machine: str,
     now: datetime,
@@ -55,10 +48,10 @@ def update_program(
 
     Args:
         depot: The depot.
-        folder: Only root writes here; remembers what was tried.
+        folder: Only root writes here; keeps the record of what was tried.
         machine: As `uname -m` says.
-        now: Judges expiry, aware UTC.
-        install: Runs a program's own installer, which goes back by itself; its exit code.
+        now: Time that expiry is checked against, aware UTC.
+        install: Runs a program's installer, which rolls back by itself; returns its exit code.
 
     Returns:
         The installer's exit code.

@@ -1,16 +1,16 @@
-"""The device's side of The Update Framework: the only place where metadata is believed.
+"""The device's client of The Update Framework (TUF): the only place that verifies metadata.
 
-python-tuf's client does the checking: signatures and thresholds, the chain of roots from the one
-given by hand, expiry, version rollback of every role, mix-and-match, lengths and hashes. Added here
-are a source that may be a folder, metadata that is flushed to the disk before it is relied on, and
-errors by what the caller does next.
+python-tuf's client checks signatures and thresholds, the chain of roots from the one given by hand,
+expiry, version rollback of every role, mix-and-match, lengths and hashes. This module adds a source
+that may be a folder, metadata that is flushed to the disk before it is used, and errors by what the
+caller does next.
 """
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract import compression
 from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
@@ -30,28 +30,13 @@ _METADATA: Final = "metadata/"
 _TARGETS: Final = "targets/"
 
 
-class DepotClient(Protocol):
-    """What an installer needs of a depot."""
-
-    def refresh(self, now: datetime) -> None:
-        """Learn what is current; `now` is the time that expiry is judged by."""
-        ...
-
-    def fetch(self, path: str, limit: int, have: bytes | None = None) -> bytes | None:
-        """Verified content of a target, or None where the depot does not list it.
-
-        `have` is what may be it already, to spare the download.
-        """
-        ...
-
-
-class TufClient:
+class DepotClient:
     """A depot in TUF's layout.
 
     Args:
         source: Transport; not trusted.
-        folder: Where verified metadata is kept between runs; guards against rollback.
-        root: The first root metadata, as bytes, given to the device by hand.
+        folder: Verified metadata, kept between runs to detect a rollback.
+        root: Bytes of the first root metadata, brought to the device by hand.
     """
 
     def __init__(self, source: DepotSource, folder: Path, root: bytes) -> None:
@@ -60,13 +45,13 @@ class TufClient:
         self._root = root
         self._client: Updater | None = None
         self._fetcher: FetcherInterface | None = None
-        self._at = ""
+        self._name = ""
 
     def refresh(self, now: datetime) -> None:
         """Learn what is current.
 
         Args:
-            now: Time that expiry is judged by, aware UTC.
+            now: Time that expiry is checked against, aware UTC.
 
         Raises:
             Refused: Some metadata is forged, older than what was seen before, or damaged.
@@ -80,13 +65,13 @@ class TufClient:
     def fetch(self, path: str, limit: int, have: bytes | None = None) -> bytes | None:
         """Verified content of a target, or None where no trusted role lists it.
 
-        Where the depot lists a packed form too, that is what travels; what it unpacks to is held
-        against the length and hash that are signed for the target itself.
+        Where the depot lists a compressed form too, that is downloaded. Its decompressed content is
+        checked against the length and hash that are signed for the target itself.
 
         Args:
             path: Target path.
-            limit: Longest content accepted, bytes; judged before the download by the signed length.
-            have: Content of an earlier time; given back without a download where it is still right.
+            limit: Longest content accepted, bytes; checked by the signed length beforehand.
+            have: Content of an earlier download; returned as it is where it still matches.
 
         Raises:
             Refused: The content or the role that lists it is forged or damaged, or it is too long.
@@ -103,7 +88,7 @@ class TufClient:
                 raise Refused(
                     f"{path}: {info.length} bytes, more than the limit of {limit}: not downloaded"
                 )
-            if have is not None and _still(info, have):
+            if have is not None and _matches(info, have):
                 return have
             packed = self._client.get_targetinfo(compression.packed_path(path))
             if packed is None or packed.length >= info.length:
@@ -124,20 +109,20 @@ class TufClient:
     def offered(self, path: str) -> str | None:
         """SHA-256 (hex) of a target that the top-level role itself lists, or None.
 
-        Delegated roles are not looked at: their keys may live on a server.
+        Delegated roles are ignored: their keys may be on a server.
         """
         assert self._client is not None, "refresh comes first"
-        line = self._client._trusted_set.targets.targets.get(path)  # noqa: SLF001 - as in _open
-        return None if line is None else str(line.hashes["sha256"])
+        target = self._client._trusted_set.targets.targets.get(path)  # noqa: SLF001 - as in _open
+        return None if target is None else str(target.hashes["sha256"])
 
     def _open(self, now: datetime) -> Updater:
-        client, self._fetcher = _client(self._source, self._folder, self._root, self._note)
-        # python-tuf reads the wall clock; what time it is, is the caller's to say.
-        client._trusted_set.reference_time = now  # noqa: SLF001 - it has no public way in
+        client, self._fetcher = _client(self._source, self._folder, self._root, self._set_name)
+        # python-tuf reads the wall clock; here the caller passes the time.
+        client._trusted_set.reference_time = now  # noqa: SLF001 - there is no public setter
         return client
 
-    def _note(self, name: str) -> None:
-        self._at = name
+    def _set_name(self, name: str) -> None:
+        self._name = name
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -149,7 +134,7 @@ class TufClient:
             raise
         except tuf.ExpiredMetadataError as fault:
             raise TryLater(
-                f"{self._source.where()}: {self._at}: {fault}: nobody renewed it; what is "
+                f"{self._source.where()}: {self._name}: {fault}: nobody renewed it; what is "
                 "installed goes on, new releases wait"
             ) from fault
         except tuf.DownloadHTTPError as fault:
@@ -158,18 +143,18 @@ class TufClient:
             ) from fault
         except tuf.BadVersionNumberError as fault:
             raise Refused(
-                f"{self._source.where()}: {self._at}: {_one_line(fault)} (older than what this "
+                f"{self._source.where()}: {self._name}: {_one_line(fault)} (older than what this "
                 "device saw before, or files of two depots mixed: a stale or hostile copy)"
             ) from fault
         except (tuf.RepositoryError, tuf.DownloadLengthMismatchError) as fault:
-            raise Refused(f"{self._source.where()}: {self._at}: {_one_line(fault)}") from fault
+            raise Refused(f"{self._source.where()}: {self._name}: {_one_line(fault)}") from fault
         except tuf.DownloadError as fault:
-            raise TryLater(f"{self._source.where()}: {self._at}: {_one_line(fault)}") from fault
+            raise TryLater(f"{self._source.where()}: {self._name}: {_one_line(fault)}") from fault
         except OSError as fault:
             raise StorageError(f"{self._folder}: {fault.strerror}: check the disk") from fault
 
 
-def _still(info: TargetFile, have: bytes) -> bool:
+def _matches(info: TargetFile, have: bytes) -> bool:
     from tuf.api.exceptions import LengthOrHashMismatchError
 
     try:

@@ -1,10 +1,10 @@
-"""A depot behind a web server: bounded in time, resumed when the link drops, asked conditionally.
+"""A depot behind a web server: bounded time, resumed downloads, conditional requests.
 
-Guards against a server that wants to hold the agent up:
+Guards against a server that tries to delay the agent:
 
 - H1 connecting takes at most `HttpLimits.connect_s`, the whole response head at most `head_s`;
-- H2 after `grace_s` the body must have come at `bytes_per_s` or more on average, so that a drip of
-  single bytes ends instead of lasting for ever;
+- H2 after `grace_s` the body must have come at `bytes_per_s` or more on average, so that a
+  server that sends single bytes cannot hold a request open;
 - H3 redirects are not followed: a depot's address is configuration, not the server's choice;
 - H4 no content encoding is accepted, so the bytes counted are the bytes that came.
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from edge_agent.system.ports import Clock
 
 _log = logging.getLogger(__name__)
-_REMEMBERED: Final = "timestamp.json"
-_REMEMBER_MAX: Final = 64 * 1024
+_CACHED: Final = "timestamp.json"
+_CACHED_MAX: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """How much patience a server gets. Times in seconds."""
+    """Time-outs and the least speed of a server. Times in seconds."""
 
     connect_s: float = 10.0
     head_s: float = 20.0
@@ -53,7 +53,7 @@ class HttpSource:
     Args:
         url: Address of the depot's folder.
         clock: Measures speed.
-        limits: Patience.
+        limits: Time-outs and least speed.
 
     Use as a context manager, or call `close`.
     """
@@ -65,7 +65,7 @@ class HttpSource:
         self._client = httpx.Client(
             timeout=httpx.Timeout(limits.head_s, connect=limits.connect_s),
             follow_redirects=False,
-            # Reading all authorities takes a small board a tenth of a second: only where needed.
+            # Loading all authorities takes a small board a tenth of a second.
             verify=self._url.startswith("https://"),
             limits=httpx.Limits(max_connections=1),
             headers={
@@ -75,7 +75,7 @@ class HttpSource:
             },
         )
         self._socket: socket.socket | None = None
-        self._remembered: dict[str, tuple[str, bytes]] = {}
+        self._cached: dict[str, tuple[str, bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -95,15 +95,15 @@ class HttpSource:
     def read(self, name: str) -> Iterator[bytes]:
         """Content of a file in pieces; see `sources.DepotSource.read`.
 
-        A body that stops short is asked for again from where it stopped, as long as the server
-        says that it is still the same file.
+        A body that ends early is requested again from that byte on, as long as the server says that
+        it is still the same file.
         """
         done, tag = 0, ""
         for attempt in range(self._limits.resumes + 1):
             try:
                 with self._response(name, done, tag) as response:
                     if response.status_code == httpx.codes.NOT_MODIFIED:
-                        yield self._remembered[name][1]
+                        yield self._cached[name][1]
                         return
                     if done and response.status_code == httpx.codes.OK:
                         raise TryLater(f"{self._at(name)}: changed while it was read: try again")
@@ -112,11 +112,11 @@ class HttpSource:
                         done += len(piece)
                         yield piece
             except httpx.HTTPError as fault:
-                text = f"{self._at(name)}: {_plainly(fault)}"
-                # Without a strong validator, bytes of two files could be joined.
+                text = f"{self._at(name)}: {_text(fault)}"
+                # Without a strong validator bytes of two files could be joined.
                 if not done or not tag or tag.startswith("W/") or attempt == self._limits.resumes:
                     raise TryLater(f"{text}: check the link and the depot's address") from fault
-                _log.info("%s; going on from byte %d", text, done)
+                _log.info("%s; resuming at byte %d", text, done)
             else:
                 return
 
@@ -125,8 +125,8 @@ class HttpSource:
         headers = {}
         if start:
             headers = {"Range": f"bytes={start}-", "If-Range": tag}
-        elif name in self._remembered:
-            headers = {"If-None-Match": self._remembered[name][0]}
+        elif name in self._cached:
+            headers = {"If-None-Match": self._cached[name][0]}
         request = self._client.build_request("GET", self._url + name, headers=headers)
         request.extensions["trace"] = self._trace
         watchdog = threading.Timer(self._limits.connect_s + self._limits.head_s, self._hang_up)
@@ -144,7 +144,7 @@ class HttpSource:
 
     def _check(self, name: str, response: httpx.Response, start: int) -> None:
         status = response.status_code
-        if status == httpx.codes.NOT_MODIFIED and not start and name in self._remembered:
+        if status == httpx.codes.NOT_MODIFIED and not start and name in self._cached:
             return
         if status in {httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN, httpx.codes.GONE}:
             raise NoSuchFile(f"{self._at(name)}: HTTP {status}")
@@ -162,7 +162,7 @@ class HttpSource:
 
     def _body(self, name: str, response: httpx.Response, *, whole: bool) -> Iterator[bytes]:
         began, count = self._clock.monotonic(), 0
-        keep = bytearray() if whole and name.endswith(_REMEMBERED) else None
+        keep = bytearray() if whole and name.endswith(_CACHED) else None
         for piece in response.iter_raw():
             count += len(piece)
             spent = self._clock.monotonic() - began
@@ -171,12 +171,12 @@ class HttpSource:
                     f"{self._at(name)}: {count} bytes in {spent:.0f} s, slower than "
                     f"{self._limits.bytes_per_s:.0f} bytes/s: given up"
                 )
-            if keep is not None and count <= _REMEMBER_MAX:
+            if keep is not None and count <= _CACHED_MAX:
                 keep += piece
             yield piece
         tag = response.headers.get("ETag")
-        if keep is not None and tag and count <= _REMEMBER_MAX:
-            self._remembered[name] = (tag, bytes(keep))
+        if keep is not None and tag and count <= _CACHED_MAX:
+            self._cached[name] = (tag, bytes(keep))
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
@@ -191,7 +191,7 @@ class HttpSource:
         return self.where() + name
 
 
-def _plainly(fault: httpx.HTTPError) -> str:
+def _text(fault: httpx.HTTPError) -> str:
     if isinstance(fault, httpx.TimeoutException):
         return "no answer in time"
     return str(fault) or type(fault).__name__

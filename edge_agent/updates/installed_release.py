@@ -38,18 +38,18 @@ class InstalledRelease:
         return self.path(file).read_bytes()
 
     def files(self) -> tuple[FileRef, ...]:
-        """What lies here: what every device needs, and the shard that was installed with it."""
+        """Files on the disk: what every device needs, and the shard that was installed with it."""
         shards = dict.fromkeys(self.manifest.tuned)
         return (*self.manifest.files(), *(ref for ref in shards if self.path(ref).exists()))
 
     def tuning(self, device: str) -> Tuning | None:
-        """A device's own corrections, None where the release has none for it (S7).
+        """A device's own corrections; None where the release has none for it (S7 of `slots`).
 
         Args:
             device: "site/id".
 
         Raises:
-            BadData: See `contract.tuning.decode`; refused at the install by the same agent.
+            BadData: See `contract.site_correction.decode`; an install refuses such a file.
         """
         shard = site_correction.shard_of(self.manifest, device)
         if shard is None or not self.path(shard).exists():

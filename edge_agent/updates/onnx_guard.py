@@ -1,4 +1,4 @@
-"""What an ONNX file may hold before any runtime opens it. Pure; reads the few fields it needs.
+"""Checks an ONNX file before a runtime opens it. Pure; reads only the fields it needs.
 
 A model of this project is arithmetic on one matrix. Anything else is refused before onnxruntime,
 a large C++ program, parses the file:
@@ -9,7 +9,7 @@ G2 no external data: a tensor that names another file would read it from the dev
 G3 well-formed protobuf throughout, nested no deeper than ONNX nests.
 
 Field numbers: onnx/onnx.proto of ONNX 1.x (ModelProto, GraphProto, NodeProto, AttributeProto,
-TensorProto). Unknown fields are passed over, as protobuf does, since the runtime does the same.
+TensorProto). Unknown fields are skipped, as protobuf and the runtime skip them.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _EXTERNAL: Final = 1
 
 
 def check(content: bytes, name: str) -> None:
-    """Look through an ONNX file.
+    """Check an ONNX file.
 
     Args:
         content: The file.
-        name: What to call it in the error.
+        name: Name of the file in the error.
 
     Raises:
         Refused: A rule is broken; the text says which.

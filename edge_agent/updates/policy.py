@@ -1,10 +1,10 @@
-"""Whether a release that the depot vouches for may run on this device. Pure.
+"""Policy: whether a verified release may run on this device. Pure.
 
-Signatures say who made a release; these rules say whether it fits here. Each is numbered, and the
-error names the file and the reason:
+Signatures prove who made a release; these rules decide whether it fits this device. Each is
+numbered, and the error names the file and the reason:
 
 A1 the manifest is of this project, in a format this agent reads;
-A2 it was signed for the channel it was found on, so no one can move it to another;
+A2 it was signed for the channel it was found on, so that nobody can move it to another;
 A3 its number is higher than any this device ever ran (a rollback is a new, higher release), or it
    is the very release that was installed last, whose files were damaged here since;
 A4 this agent is new enough;
@@ -13,8 +13,8 @@ A6 its files lie where models lie, under names that cannot leave a folder, each 
    is too large, nor are those that this device takes in all;
 A7 it is rolled out to this device, and this device is not pinned to another release.
 
-A release that A7 keeps away is no fault: there is nothing new for this device. Nor is one that the
-device ran and went back from: it waits for a higher one.
+A release that A7 excludes is no error: there is nothing new for this device. Neither is one that
+the device rolled back from: it waits for a higher one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from edge_agent.contract.errors import BadData, NothingNew, Refused
 
 if TYPE_CHECKING:
     from edge_agent.contract.manifest import FileRef, Manifest, Rollout
-    from edge_agent.updates.slots import LeftRelease
+    from edge_agent.updates.slots import RolledBackRelease
 
 MAX_FILE_BYTES: Final = 32_000_000
 MAX_RELEASE_BYTES: Final = 64_000_000
@@ -39,7 +39,7 @@ _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """What this device is.
+    """A device, as far as the policy depends on it.
 
     Attributes:
         channel: The one it follows.
@@ -51,7 +51,7 @@ class DeviceState:
         installed_sha256: Of the manifest that was installed last, hex, its files whole or not.
         id: "site/id", for staged rollouts and the device's own corrections.
         pinned: The only release number that this device takes; 0 for any.
-        left: The release it went back from, or None.
+        left: The release it rolled back from, or None.
     """
 
     channel: str
@@ -63,7 +63,7 @@ class DeviceState:
     installed_sha256: str = ""
     id: str = ""
     pinned: int = 0
-    left: LeftRelease | None = None
+    left: RolledBackRelease | None = None
 
 
 def admit(content: bytes, digest: str, device: DeviceState) -> Manifest:
@@ -106,10 +106,10 @@ def admit(content: bytes, digest: str, device: DeviceState) -> Manifest:
 
 
 def included(rollout: Rollout, device_id: str) -> bool:
-    """Whether a device takes part: its share of the line is below the percentage.
+    """Whether a rollout includes a device: its number is below the percentage.
 
-    The share is SHA-256 of salt and id as a number in [0, 100). It does not depend on the
-    percentage, so whoever takes part at 10 % takes part at 50 %.
+    The number is SHA-256 of salt and id, scaled to [0, 100). It does not depend on the percentage,
+    so a device that is included at 10 % is included at 50 %.
     """
     if device_id in rollout.devices:
         return True
@@ -162,7 +162,7 @@ def _files(manifest: Manifest, device_id: str, name: str) -> None:
 
 
 def _version(text: str, name: str) -> tuple[int, ...]:
-    found = _VERSION.fullmatch(text)
-    if found is None:
+    match = _VERSION.fullmatch(text)
+    if match is None:
         raise Refused(f"{name}: {text!r} is not a version such as 1.2.3")
-    return tuple(int(part) for part in found.groups())
+    return tuple(int(part) for part in match.groups())

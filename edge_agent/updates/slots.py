@@ -1,20 +1,20 @@
 """Installed releases on the disk, and the one file that says which of them is live.
 
     releases/<n>/manifest.json      the signed document, byte for byte
-    releases/<n>/files/<path>       what it names; of the shards of tunings only this device's
-    releases/staging/               work in progress; whatever lies here may be thrown away
+    releases/<n>/files/<path>       what it names; of the corrections' shards only this device's
+    releases/staging/               work in progress, which may be deleted at any time
     slots.json                      live, previous, and the highest release ever live
 
 S1 A release is whole on the disk, flushed, before its folder gets its final name.
 S2 `slots.json` changes last, by one rename: a cut leaves the old release or the new one.
 S3 Nothing that `slots.json` names is ever written to or removed.
-S4 What is loaded is checked by hash again, the shard too; a damaged live release, or one that lost
-   a file, gives way to the previous one.
-S5 `highest` never falls, so going back by hand or by fault opens no way for an old release.
-S6 A release that replaced another is on trial until `probation` is content with its first cycles;
-   one that was left is remembered, with the reason, until another replaces it.
-S7 A shard is that of the device's name at the install. Under another name there is no tuning until
-   the next install, rather than another farm's.
+S4 Hashes are checked at each load, the shard's too. A live release that is damaged or lacks a
+   file is replaced by the previous one.
+S5 `highest` never falls: after a rollback no old release can be installed.
+S6 A release that replaced another is on trial until `auto_rollback` has accepted its first cycles.
+   One that was rolled back from is recorded, with the reason, until another replaces it.
+S7 A shard belongs to the device's name at the install. Under another name the device has no
+   corrections until the next install, rather than another farm's.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _STAGING: Final = "staging"
 
 
 class ReleaseRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A pointer: release number and SHA-256 (hex) of its manifest."""
+    """Release number and SHA-256 (hex) of its manifest."""
 
     release: int
     sha256: str
@@ -57,8 +57,8 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     good: int = 0
 
 
-class LeftRelease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A release that this device went back from, and why."""
+class RolledBackRelease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A release that this device rolled back from, and why."""
 
     release: int
     sha256: str
@@ -72,7 +72,7 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous: ReleaseRef | None = None
     highest: int = 0
     trial: Trial | None = None
-    left: LeftRelease | None = None
+    left: RolledBackRelease | None = None
 
 
 class Slots:
@@ -87,13 +87,15 @@ class Slots:
         self._pointer = state / "slots.json"
 
     def pointer(self) -> Pointer:
-        """What is live; rebuilt from the folders where the file is lost."""
+        """Content of `slots.json`; rebuilt from the folders where the file is lost."""
         try:
             return msgspec.json.decode(self._pointer.read_bytes(), type=Pointer)
         except FileNotFoundError:
             return self._rebuilt()
         except (msgspec.DecodeError, msgspec.ValidationError, OSError) as fault:
-            _log.warning("%s: unreadable (%s): looking through the releases", self._pointer, fault)
+            _log.warning(
+                "%s: unreadable (%s): rebuilding it from the releases", self._pointer, fault
+            )
             return self._rebuilt()
 
     def load(self) -> InstalledRelease | None:
@@ -106,19 +108,19 @@ class Slots:
         return self._first_usable(self.pointer().previous)
 
     def stage(self, content: bytes, files: Mapping[str, bytes]) -> InstalledRelease:
-        """Write a release where no reader looks yet.
+        """Write a release to the staging folder.
 
         Args:
             content: The manifest's bytes.
-            files: By target path, hashes checked: those of `contract.tuning.files_of`.
+            files: By target path, hashes checked: those of `contract.site_correction.files_of`.
 
         Raises:
             StorageError: The disk is full or failed; the live release is as it was.
         """
-        with self._explained("install"):
+        with self._storage_errors("install"):
             staging = self._releases / _STAGING
             self._clear(staging)
-            # The manifest comes last: a folder without one was never whole.
+            # The manifest comes last: a folder without one is incomplete.
             for path, data in files.items():
                 write_atomic(staging / "files" / path, data)
             write_atomic(staging / _MANIFEST, content)
@@ -132,12 +134,12 @@ class Slots:
         """
         number = staged.manifest.release
         folder = self._releases / str(number)
-        # Before the new folder has its name: without `slots.json` it would be taken for live.
+        # Read before the new folder has its name: without `slots.json` it would count as live.
         pointer = self.pointer()
         before = (slot for slot in (pointer.current, pointer.previous) if slot)
         live = self._first_usable(*(slot for slot in before if slot.release != number))
-        with self._explained("install"):
-            # A folder of this name that nothing points to was left by a cut.
+        with self._storage_errors("install"):
+            # A folder of this name that nothing points to remains from a power cut.
             self._clear(folder)
             staged.folder.rename(folder)
             sync_folder(self._releases)
@@ -155,21 +157,21 @@ class Slots:
         return InstalledRelease(staged.manifest, folder, staged.sha256)
 
     def discard(self, staged: InstalledRelease) -> None:
-        """Throw a staged release away."""
-        with self._explained("clean-up"):
+        """Delete a staged release."""
+        with self._storage_errors("clean-up"):
             self._clear(staged.folder)
 
     def note(self, trial: Trial | None) -> None:
-        """Write down how the live release does in its first cycles; None = it is trusted.
+        """Store the state of the live release's trial; None = it is trusted.
 
         Raises:
             StorageError: The disk failed.
         """
-        with self._explained("writing the trial down"):
+        with self._storage_errors("writing the trial down"):
             self._write(msgspec.structs.replace(self.pointer(), trial=trial))
 
     def go_back(self, why: str) -> InstalledRelease:
-        """Make the previous release live again; the one left is not offered a second time.
+        """Make the previous release live again; the other is not installed a second time.
 
         Args:
             why: For people; kept until another release is installed.
@@ -181,7 +183,7 @@ class Slots:
         pointer = self.pointer()
         if pointer.previous is None or pointer.current is None:
             raise InputMissing("no previous release on this device")
-        with self._explained("going back"):
+        with self._storage_errors("going back"):
             try:
                 release = self._verified(pointer.previous)
             except (BadData, OSError) as fault:
@@ -190,7 +192,7 @@ class Slots:
                 Pointer(
                     current=pointer.previous,
                     highest=pointer.highest,
-                    left=LeftRelease(pointer.current.release, pointer.current.sha256, why),
+                    left=RolledBackRelease(pointer.current.release, pointer.current.sha256, why),
                 )
             )
         return release
@@ -220,26 +222,26 @@ class Slots:
         return release
 
     def _rebuilt(self) -> Pointer:
-        found: list[ReleaseRef] = []
+        usable: list[ReleaseRef] = []
         for folder in self._releases.glob("[0-9]*"):
             with contextlib.suppress(FarmError, OSError, ValueError):
                 digest = sha256((folder / _MANIFEST).read_bytes()).hexdigest()
                 slot = ReleaseRef(int(folder.name), digest)
                 self._verified(slot)
-                found.append(slot)
-        found.sort(key=lambda slot: -slot.release)
-        if not found:
+                usable.append(slot)
+        usable.sort(key=lambda slot: -slot.release)
+        if not usable:
             return Pointer()
-        return Pointer(found[0], found[1] if len(found) > 1 else None, found[0].release)
+        return Pointer(usable[0], usable[1] if len(usable) > 1 else None, usable[0].release)
 
     def _write(self, pointer: Pointer) -> None:
         write_atomic(self._pointer, msgspec.json.encode(pointer))
 
     def _prune(self) -> None:
         pointer = self.pointer()
-        kept = {str(slot.release) for slot in (pointer.current, pointer.previous) if slot}
+        in_use = {str(slot.release) for slot in (pointer.current, pointer.previous) if slot}
         for folder in self._releases.iterdir():
-            if folder.name not in kept:
+            if folder.name not in in_use:
                 self._clear(folder)
 
     def _clear(self, folder: Path) -> None:
@@ -248,7 +250,7 @@ class Slots:
         make_folder(self._releases)
 
     @contextlib.contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
+    def _storage_errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except OSError as fault:

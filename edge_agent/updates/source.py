@@ -1,7 +1,7 @@
-"""Where a depot's files come from: the seam between trust and transport.
+"""Sources of a depot's files: the interface to the transport.
 
-A source is never trusted. It hands out bytes by name, bounded in length and in time; whether they
-are right is decided elsewhere.
+A source is never trusted. It returns bytes by name, bounded in length and in time; the depot's
+client verifies them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 64 * 1024
 
 
-class NoSuchFile(FarmError):  # noqa: N818 - an answer rather than a fault; never leaves this package
+class NoSuchFile(FarmError):  # noqa: N818 - an answer rather than an error; it never leaves this package
     """The depot has no file of that name."""
 
 
@@ -36,7 +36,7 @@ class DepotSource(Protocol):
         Raises:
             NoSuchFile: No such file.
             TryLater: The place cannot be reached, or is too slow.
-            Refused: The place holds something that no depot holds.
+            Refused: There is something that no depot holds, such as a symbolic link.
         """
         ...
 
@@ -44,8 +44,8 @@ class DepotSource(Protocol):
 class FolderSource:
     """A depot in a folder, such as a USB stick.
 
-    Symbolic links are refused at every level below the folder: a stick from a stranger could
-    otherwise make the agent read, and report on, any file of the device.
+    Symbolic links are refused at every level below the folder: a prepared stick could otherwise
+    make the agent read any file of the device.
 
     Args:
         root: The depot's folder, with `metadata` and `targets` in it.

@@ -1,7 +1,7 @@
 """One update: ask the depot, decide, stage, check on this CPU, switch.
 
-Nothing of the running release is touched before the last step, and every reason to stop before it
-is an error that names the file and says why.
+The running release is not touched before the last step. Every reason to stop before is an error
+that names the file and says why.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract import site_correction
 from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
@@ -22,7 +22,7 @@ from edge_agent.updates import installed_release, onnx_guard
 from edge_agent.updates.policy import admit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
@@ -37,18 +37,6 @@ MAX_OBSERVATION_BYTES: Final = 4_000_000
 _CLOCK_LEEWAY: Final = timedelta(days=1)
 
 
-class SelfCheck(Protocol):
-    """Replays the golden windows of a staged release on this CPU."""
-
-    def __call__(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
-        """Return when the release computes here what it computed where it was made.
-
-        Raises:
-            FarmError: It does not.
-        """
-        ...
-
-
 class Updater:
     """Keeps one device on the release its channel offers.
 
@@ -56,8 +44,9 @@ class Updater:
         depot: Verified content.
         slots: The releases of this device.
         device: What does not depend on the slots: channel, versions, name and pin.
-        self_check: Golden replay.
-        timekeeper: Time by which expiry is judged, and whether to believe it.
+        self_check: Replays the golden windows of a release and its files on this CPU; raises
+            `FarmError` where they differ.
+        timekeeper: Time that expiry is checked against, and whether to trust it.
         lock: File that keeps two updates from running at once; bundles are kept beside it.
     """
 
@@ -67,7 +56,7 @@ class Updater:
         slots: Slots,
         device: DeviceState,
         *,
-        self_check: SelfCheck,
+        self_check: Callable[[Manifest, Mapping[str, bytes]], None],
         timekeeper: Timekeeper,
         lock: Path,
     ) -> None:
@@ -87,12 +76,12 @@ class Updater:
 
         Raises:
             NothingNew: It was live already.
-            Refused: Something is forged, damaged, old, or not for this device; the text says which
-                file and why. The running release is untouched, as with every other error.
+            Refused: Something is forged, damaged, old, or not for this device; the text names
+                the file and the reason. After every error the running release is untouched.
             TryLater: The depot cannot be reached, was not renewed, or offers nothing yet.
             StorageError: The disk failed.
         """
-        with self._alone():
+        with self._exclusive():
             now = self._trusted_now()
             self._depot.refresh(now)
             self._refreshed = True
@@ -117,36 +106,35 @@ class Updater:
     def fetch_relayed(self, path: str) -> bytes | None:
         """Newest bundle of the observations role, or None where none is relayed.
 
-        The depot is asked once what is current, by `sync` or by the first call; so one updater
-        serves one poll.
+        Metadata is refreshed once, by `sync` or by the first call, so one updater serves one poll.
 
         Args:
-            path: See `contract.relayed`.
+            path: See `contract.bundles`.
 
         Raises:
             Refused: It is forged or damaged.
             TryLater: The depot cannot be reached, or was not renewed.
         """
-        with self._alone():
+        with self._exclusive():
             if not self._refreshed:
                 self._depot.refresh(self._trusted_now())
                 self._refreshed = True
-            kept = self._lock.parent / path
-            have = _content(kept)
+            file = self._lock.parent / path
+            have = _content(file)
             content = self._depot.fetch(path, MAX_OBSERVATION_BYTES, have)
             if content is not None and content != have:
-                _keep(kept, content)
+                _store(file, content)
             return content
 
     def _offered(self, path: str) -> bytes:
         """The channel's manifest; one that was seen before is not downloaded again."""
-        kept = self._lock.parent / "offered" / f"{self._device.channel}.json"
-        have = _content(kept)
+        file = self._lock.parent / "offered" / f"{self._device.channel}.json"
+        have = _content(file)
         content = self._depot.fetch(path, MAX_BYTES, have)
         if content is None:
             raise TryLater(f"{path}: the depot has no release on this channel yet")
         if content != have:
-            _keep(kept, content)
+            _store(file, content)
         return content
 
     def _state(self) -> DeviceState:
@@ -174,16 +162,16 @@ class Updater:
     def _download(self, manifest: Manifest) -> dict[str, bytes]:
         files = {}
         live = self._slots.load()
-        # A rollout or a kept model names files that are here already.
-        here = {} if live is None else {ref.sha256: live.read(ref) for ref in live.files()}
+        # A new release may name files that are here already.
+        present = {} if live is None else {ref.sha256: live.read(ref) for ref in live.files()}
         for file in site_correction.files_of(manifest, self._device.id):
-            content = self._depot.fetch(file.path, file.length, here.get(file.sha256))
+            content = self._depot.fetch(file.path, file.length, present.get(file.sha256))
             if content is None:
                 raise Refused(
                     f"{file.path}: named by release {manifest.release}, but no trusted role lists "
                     "it"
                 )
-            # The depot vouches for a file of this name; the manifest for these very bytes.
+            # The depot has signed a file of this name; the manifest names these bytes.
             if not installed_release.matches(file, content):
                 raise Refused(
                     f"{file.path}: not the file that the manifest of release {manifest.release} "
@@ -198,7 +186,7 @@ class Updater:
         return files
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         try:
             make_folder(self._lock.parent)
             handle = self._lock.open("wb")
@@ -215,11 +203,11 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _keep(path: Path, content: bytes) -> None:
+def _store(path: Path, content: bytes) -> None:
     try:
         write_atomic(path, content)
     except OSError as fault:
-        # Kept only to spare the link; the content itself is in hand.
+        # The file only saves a download; the content itself is here.
         _log.warning("%s: cannot be written: %s", path, fault.strerror)
 
 

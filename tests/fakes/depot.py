@@ -13,7 +13,7 @@ import msgspec
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.manifest import FeatureContract, FileRef, Manifest, ModelRef
 from edge_agent.system.clock_trust import Timekeeper
-from edge_agent.updates.depot import TufClient
+from edge_agent.updates.depot import DepotClient
 from edge_agent.updates.http_source import HttpLimits, HttpSource
 from edge_agent.updates.policy import DeviceState
 from edge_agent.updates.slots import Slots
@@ -195,7 +195,7 @@ class Device:
     def updater(self, source: DepotSource) -> Updater:
         """The real thing on a source."""
         return Updater(
-            TufClient(source, self.state / "tuf", self.root),
+            DepotClient(source, self.state / "tuf", self.root),
             self.slots,
             DeviceState(
                 channel=self.channel,

@@ -29,9 +29,9 @@ class ProcessManager:
         self._heard = ""
         self.calls: list[str] = []
 
-    def take_up(self) -> None:
+    def enable(self) -> None:
         """See `Manager`."""
-        self.calls.append("take up")
+        self.calls.append("enable")
 
     def restart(self) -> None:
         """Start the program of ExecStart in a process of its own."""
@@ -64,9 +64,9 @@ class ProcessManager:
         ready = "READY=1" in self._heard
         return UnitState("active" if ready else "activating", "running" if ready else "start")
 
-    def drop(self) -> None:
+    def disable(self) -> None:
         """See `Manager`."""
-        self.calls.append("drop")
+        self.calls.append("disable")
         self.stop()
 
     def forget(self, *, account: bool) -> None:

@@ -183,7 +183,7 @@ def test_uninstall_leaves_configuration_and_state(
     left = {p for p in layout.root.rglob("*") if p.is_file() or p.is_symlink()}
     assert left == {layout.config}
     assert all(folder.is_dir() for folder in layout.data)
-    assert manager.calls[-2:] == ["drop", "forget"]
+    assert manager.calls[-2:] == ["disable", "forget"]
     installer.uninstall(purge=True)
     assert not [p for p in layout.root.rglob("*") if "edge-agent" in p.name]
     assert manager.calls[-1] == "forget account"
@@ -198,7 +198,7 @@ from edge_agent.ops.installation.program_tree import installed_tree
 from edge_agent.ops.installation.units import OfflineSystemctl
 
 class Quiet(OfflineSystemctl):
-    def take_up(self): pass
+    def enable(self): pass
 
 root, source = Path(sys.argv[1]), Path(sys.argv[2])
 installer = Installer(Layout(root), Quiet(root), lambda _: None, print, lambda _: None)

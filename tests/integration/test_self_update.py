@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.contract.errors import BadData, NothingNew, Refused, TryLater
 from edge_agent.updates.agent_program import program_path, update_program
-from edge_agent.updates.depot import TufClient
+from edge_agent.updates.depot import DepotClient
 from edge_agent.updates.source import FolderSource
 from tests.fakes.depot import Yard
 from trainer.depot import roles
@@ -43,7 +43,7 @@ class Device:
 
     def update(self) -> int:
         """As the timer does."""
-        depot = TufClient(FolderSource(self._yard.depot), self._folder / "tuf", self._yard.pinned)
+        depot = DepotClient(FolderSource(self._yard.depot), self._folder / "tuf", self._yard.pinned)
         now = self._yard.clock.now()
         return update_program(depot, self._folder / "own", self._machine, now, self._install)
 

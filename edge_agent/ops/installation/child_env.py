@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 def outer_environment(env: Mapping[str, str]) -> dict[str, str]:
     """The environment as it was before the single file unpacked itself.
 
-    Its launcher puts its own libraries in front of the system's, and marks its children.
+    Its launcher puts its own libraries before the system's, and sets variables for its children.
     """
-    kept = {name: value for name, value in env.items() if not name.startswith("_PYI_")}
-    before = kept.pop("LD_LIBRARY_PATH_ORIG", "")
-    kept.pop("LD_LIBRARY_PATH", None)
+    outer = {name: value for name, value in env.items() if not name.startswith("_PYI_")}
+    before = outer.pop("LD_LIBRARY_PATH_ORIG", "")
+    outer.pop("LD_LIBRARY_PATH", None)
     if before:
-        kept["LD_LIBRARY_PATH"] = before
-    return kept
+        outer["LD_LIBRARY_PATH"] = before
+    return outer

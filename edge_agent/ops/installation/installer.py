@@ -1,9 +1,10 @@
-"""Install, upgrade with a way back, uninstall.
+"""Install, upgrade with rollback, uninstall.
 
-I1 A version that fails its own self-test is never switched to.
-I2 A version that does not become ready where the one before it was, gives way to it again.
+I1 A version that fails its self-test never becomes current.
+I2 A version that does not become ready where the one before it was ready is rolled back.
 I3 Configuration and state are only ever added; `uninstall --purge` alone removes them.
-I4 A cut at any point leaves what ran, or what was installed; the next install puts things right.
+I4 After a power cut at any point the old or the new version runs; the next install repairs the
+   rest.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ if TYPE_CHECKING:
     from edge_agent.ops.installation.units import Manager
 
 UPGRADE_S: Final = 120.0
-"""A version that replaces a ready one has so long to become ready."""
+"""Time for a version to become ready where the one before it was ready."""
 FIRST_S: Final = 15.0
-"""Nobody waits longer at a first install: without a release there is nothing to be ready with."""
+"""The same at a first install: without a release it cannot become ready."""
 _POLL_S: Final = 0.25
 EXAMPLE: Final = "config.example.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Installer:
-    """Puts a tree in place and hands it to systemd.
+    """Installs a tree and starts it with systemd.
 
     Attributes:
         layout: Where things go.
-        manager: Who runs the service.
+        manager: Runs the service.
         self_test: Runs a version's self-test; None when good, else what is wrong, on one line.
         say: Takes a line for the user.
         sleep: Waits that many seconds.
@@ -54,7 +55,7 @@ class Installer:
     sleep: Callable[[float], None]
 
     def plan(self, tree: Tree) -> list[str]:
-        """What `install` would do, a line each."""
+        """The steps of `install`, a line each."""
         layout = self.layout
         config = "keep" if layout.config.exists() else "create from the example"
         return [
@@ -71,7 +72,7 @@ class Installer:
 
         Raises:
             BadData: Its self-test failed; nothing was changed.
-            Unavailable: It does not run; what ran before runs again.
+            Unavailable: It does not run; the version before it runs again.
             OSError: The disk refused.
         """
         versions = Versions(self.layout)
@@ -89,7 +90,7 @@ class Installer:
         versions.switch(place)
         self._write_units(place)
         self._link()
-        self.manager.take_up()
+        self.manager.enable()
         if start:
             self._start(versions, place, was_ready=was_ready)
         versions.confirm()
@@ -103,7 +104,7 @@ class Installer:
             OSError: The disk refused.
         """
         layout = self.layout
-        self.manager.drop()
+        self.manager.disable()
         for unit in (UNIT, *UPDATE_UNITS):
             (layout.units / unit).unlink(missing_ok=True)
         layout.account.unlink(missing_ok=True)
@@ -157,7 +158,7 @@ class Installer:
         if before is None:
             raise Unavailable(f"{why}: see `journalctl -u {UNIT}`, then install again")
         self._write_units(before)
-        self.manager.take_up()
+        self.manager.enable()
         again, _ = self._started(UPGRADE_S)
         versions.prune()
         raise Unavailable(f"{why}: went back to {before.name}, which is {again.value}")

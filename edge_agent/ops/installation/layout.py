@@ -1,4 +1,4 @@
-"""Where an installation lies, below a root folder that is `/` but for images and tests."""
+"""Paths of an installation, below a root folder: `/` except for images and tests."""
 
 from __future__ import annotations
 

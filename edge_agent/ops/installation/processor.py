@@ -20,7 +20,7 @@ NEEDED: Final = (
 
 
 def missing_features(machine: str, cpuinfo: str) -> tuple[str, ...]:
-    """Features of the processor that are needed and not there; none is needed on other machines.
+    """Needed features that the processor lacks; other machines need none.
 
     Args:
         machine: As `uname -m` says.
@@ -29,5 +29,5 @@ def missing_features(machine: str, cpuinfo: str) -> tuple[str, ...]:
     if machine != "x86_64":
         return ()
     lines = (line.partition(":")[2] for line in cpuinfo.splitlines() if line.startswith("flags"))
-    known = set(next(lines, "").split())
-    return tuple(name for name in NEEDED if name not in known)
+    present = set(next(lines, "").split())
+    return tuple(name for name in NEEDED if name not in present)

@@ -1,4 +1,4 @@
-"""systemd, as far as an installer needs it: the seam, the real one, and what a state means."""
+"""systemd, as far as an installer needs it: the interface, systemctl, and the states of a unit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYS: Final = ("ActiveState", "SubState", "Result", "NRestarts", "StatusText")
 
 
 class ServiceHealth(Enum):
-    """What a service has come to since it was started."""
+    """State of a service since it was started."""
 
     READY = "ready"
     WAITING = "waiting"
@@ -29,7 +29,7 @@ class ServiceHealth(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """What systemd knows of the service: words of `systemctl show`."""
+    """Properties of the service in the words of `systemctl show`."""
 
     active: str = "inactive"
     sub: str = "dead"
@@ -38,7 +38,7 @@ class UnitState:
     text: str = ""
 
     def health(self) -> ServiceHealth:
-        """READY once it runs; BROKEN as soon as it has ended once, even if it is tried again."""
+        """READY once it runs; BROKEN as soon as it has ended once, even if systemd restarts it."""
         if self.active == "failed" or self.result != "success" or self.restarts > 0:
             return ServiceHealth.BROKEN
         if self.active in {"active", "reloading"} and self.sub in {"running", "reload"}:
@@ -47,10 +47,10 @@ class UnitState:
 
 
 class Manager(Protocol):
-    """Whoever runs services."""
+    """A service manager."""
 
-    def take_up(self) -> None:
-        """Make the account, read units anew, start the service at every boot from now on."""
+    def enable(self) -> None:
+        """Create the account, reload the units, start the service at every boot from now on."""
         ...
 
     def restart(self) -> None:
@@ -58,29 +58,29 @@ class Manager(Protocol):
         ...
 
     def state(self) -> UnitState:
-        """How the service is."""
+        """Properties of the service."""
         ...
 
-    def drop(self) -> None:
-        """Stop the service and start it no more; units may be gone afterwards."""
+    def disable(self) -> None:
+        """Stop the service and its timer, and do not start them at boot."""
         ...
 
     def forget(self, *, account: bool) -> None:
-        """Read units anew after they were removed; remove the account too where that is said."""
+        """Reload the units after they were removed; remove the account too where asked."""
         ...
 
 
 class Systemctl:
     """The systemd of this machine: a `Manager`."""
 
-    def take_up(self) -> None:
+    def enable(self) -> None:
         """See `Manager`."""
         _call("systemd-sysusers")
         _call("systemctl", "daemon-reload")
         _call("systemctl", "enable", "--quiet", UNIT)
 
     def restart(self) -> None:
-        """See `Manager`; a stop first, so that no state of the old process is read as the new."""
+        """See `Manager`; stops first, since the old process's state must not be read as new."""
         _call("systemctl", "stop", UNIT)
         _call("systemctl", "reset-failed", UNIT, check=False)
         _call("systemctl", "start", "--no-block", UNIT)
@@ -88,17 +88,17 @@ class Systemctl:
     def state(self) -> UnitState:
         """See `Manager`."""
         shown = _call("systemctl", "show", UNIT, *(f"--property={key}" for key in _KEYS))
-        said = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-        restarts = said.get("NRestarts", "")
+        properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        restarts = properties.get("NRestarts", "")
         return UnitState(
-            active=said.get("ActiveState", ""),
-            sub=said.get("SubState", ""),
-            result=said.get("Result", ""),
+            active=properties.get("ActiveState", ""),
+            sub=properties.get("SubState", ""),
+            result=properties.get("Result", ""),
             restarts=int(restarts) if restarts.isdigit() else 0,
-            text=said.get("StatusText", ""),
+            text=properties.get("StatusText", ""),
         )
 
-    def drop(self) -> None:
+    def disable(self) -> None:
         """See `Manager`."""
         for unit in (UNIT, *UPDATE_UNITS):
             _call("systemctl", "disable", "--now", "--quiet", unit, check=False)
@@ -121,8 +121,8 @@ class OfflineSystemctl:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def take_up(self) -> None:
-        """See `Manager`; the account is made when the image boots."""
+    def enable(self) -> None:
+        """See `Manager`; the account is created when the image boots."""
         _call("systemctl", f"--root={self._root}", "enable", "--quiet", UNIT)
 
     def restart(self) -> None:
@@ -132,7 +132,7 @@ class OfflineSystemctl:
         """Nothing runs there."""
         return UnitState()
 
-    def drop(self) -> None:
+    def disable(self) -> None:
         """See `Manager`."""
         for unit in (UNIT, UPDATE_UNITS[1]):
             _call("systemctl", f"--root={self._root}", "disable", "--quiet", unit, check=False)
@@ -154,6 +154,6 @@ def _call(*words: str, check: bool = True) -> str:
     except (OSError, subprocess.TimeoutExpired) as fault:
         raise Unavailable(f"{words[0]}: {fault}: is this a machine with systemd?") from fault
     if check and done.returncode != 0:
-        said = " ".join(done.stderr.split()) or f"exit {done.returncode}"
-        raise Unavailable(f"{' '.join(words)}: {said}")
+        problem = " ".join(done.stderr.split()) or f"exit {done.returncode}"
+        raise Unavailable(f"{' '.join(words)}: {problem}")
     return done.stdout

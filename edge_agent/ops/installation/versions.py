@@ -1,8 +1,8 @@
-"""Versions of the program side by side, and the two links that say which one runs.
+"""Installed versions of the program, and the two links to the current and the previous one.
 
-V1 A version is whole and flushed before its folder gets its name.
-V2 `current` changes by one rename: a cut leaves the old version or the new one.
-V3 A version is on trial until `confirm`; `settle` leaves one whose trial was cut off.
+V1 A version is complete and flushed before its folder gets its name.
+V2 `current` changes by one rename: after a power cut it is the old version or the new one.
+V3 A version is on trial until `confirm`; `settle` rolls back one whose trial was interrupted.
 V4 What `current` and `previous` point to is never written to; a damaged copy is replaced whole.
 """
 
@@ -51,11 +51,11 @@ class Versions:
         Raises:
             OSError: The disk refused; what runs is as it was.
         """
-        wanted = trees.digest(tree)
-        place = self._folder / f"{tree.version}-{wanted[:12]}"
+        digest = trees.digest(tree)
+        place = self._folder / f"{tree.version}-{digest[:12]}"
         self._sweep()
         if place.is_dir():
-            if trees.digest(trees.installed_tree(place)) == wanted:
+            if trees.digest(trees.installed_tree(place)) == digest:
                 return place
             place.rename(self._folder / _DAMAGED)
         make_folder(self._folder)
@@ -79,11 +79,11 @@ class Versions:
         self._point(self._current, place)
 
     def confirm(self) -> None:
-        """The current version is good."""
+        """End the trial of the current version."""
         (self._folder / _TRIAL).unlink(missing_ok=True)
 
     def settle(self) -> None:
-        """Go back from a version that nobody confirmed: its install was cut off.
+        """Roll back a version that was not confirmed: its install was interrupted.
 
         Raises:
             OSError: The disk refused.
@@ -105,10 +105,10 @@ class Versions:
         return before
 
     def prune(self) -> None:
-        """Remove every version that no link names, and what a cut left behind."""
-        kept = {self.current(), self.previous()}
+        """Remove every version without a link, and what a power cut left."""
+        in_use = {self.current(), self.previous()}
         for folder in self._folder.iterdir():
-            if not folder.is_symlink() and folder not in kept and folder.is_dir():
+            if not folder.is_symlink() and folder not in in_use and folder.is_dir():
                 shutil.rmtree(folder)
 
     def _sweep(self) -> None:

@@ -26,7 +26,7 @@ from edge_agent.messages.locale import Locale
 from edge_agent.messages.message import Kind, Message
 from edge_agent.observations import export
 from edge_agent.settings import Action, Device, Rule
-from edge_agent.updates.slots import LeftRelease
+from edge_agent.updates.slots import RolledBackRelease
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import manifest
 from tests.fakes.tuned import tuning_of
@@ -115,7 +115,9 @@ def every_message() -> list[tuple[str, Message]]:
         (
             "model",
             status.model_message(
-                VOICE, release_facts(RELEASE, TUNING, LeftRelease(6, "ab", "it left")), "0.1.0"
+                VOICE,
+                release_facts(RELEASE, TUNING, RolledBackRelease(6, "ab", "it left")),
+                "0.1.0",
             ),
         ),
         ("health", status.health_message(VOICE, facts)),
