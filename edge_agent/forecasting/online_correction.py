@@ -131,15 +131,18 @@ class OnlineCorrection:
         """KMA's newest values for the hours of a forecast, from issues of the last day."""
         frame = self.store.guidance(now - GUIDANCE_MAX_AGE)
         frame = frame.filter(pl.col(ISSUED) <= now).unique(VALID, keep="last", maintain_order=True)
+        none = {name: np.full(len(forecast.valid_at), np.nan) for name in TARGETS}
         if frame.height == 0:
-            return Guidance(
-                {name: np.full(len(forecast.valid_at), np.nan) for name in TARGETS}, None
-            )
+            return Guidance(none, None)
         hours = pl.DataFrame({VALID: list(forecast.valid_at)}, schema={VALID: frame.schema[VALID]})
         rows = hours.join(frame, on=VALID, how="left", maintain_order="left")
-        values = {name: rows[name].to_numpy().astype(np.float64) for name in TARGETS}
+        values = {
+            name: rows[name].to_numpy().astype(np.float64)
+            for name in TARGETS
+            if name in rows.columns
+        }
         newest = rows[ISSUED].max()
-        return Guidance(values, newest if isinstance(newest, datetime) else None)
+        return Guidance(none | values, newest if isinstance(newest, datetime) else None)
 
     def _bias(self, source: str, now: datetime) -> BiasEstimate:
         """Estimate from finished blocks alone, so it holds for a quarter of a day."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -61,8 +62,8 @@ class VerificationStore:
         with storage_errors(self._db):
             rows = self._db.execute(
                 "SELECT issued, origin, source, body, chances FROM foreseen "
-                "WHERE origin >= ? ORDER BY origin",
-                (_seconds(since),),
+                "WHERE origin >= ? AND length(body) = ? ORDER BY origin",
+                (_seconds(since), _size(SHAPE, _VALUES)),
             ).fetchall()
         return [
             PastForecast(
@@ -91,8 +92,9 @@ class VerificationStore:
         """Sums by block and source, of the block of `since` and later ones."""
         with storage_errors(self._db):
             rows = self._db.execute(
-                "SELECT block, source, body FROM tallies WHERE block >= ? ORDER BY block",
-                (block_of(since),),
+                "SELECT block, source, body FROM tallies "
+                "WHERE block >= ? AND length(body) = ? ORDER BY block",
+                (block_of(since), _size(TALLY_SHAPE, _SUMS)),
             ).fetchall()
         return {
             (block, source): np.frombuffer(body, _SUMS).astype(np.float64).reshape(TALLY_SHAPE)
@@ -130,6 +132,11 @@ class VerificationStore:
             )
             db.execute("DELETE FROM tallies WHERE block < ?", (block_of(oldest),))
             db.execute("DELETE FROM rule_scores WHERE issued < ?", (_seconds(oldest),))
+
+
+def _size(shape: tuple[int, ...], dtype: str) -> int:
+    """Bytes of an array; a row of an agent with other targets has another size and is left out."""
+    return math.prod(shape) * np.dtype(dtype).itemsize
 
 
 def _seconds(time: datetime) -> int:

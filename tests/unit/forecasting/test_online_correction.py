@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pytest
 
 from edge_agent.contract.bundles import GUIDANCE
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME, TIME_DTYPE
+from edge_agent.forecasting.online_correction import OnlineCorrection
+from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.replay import replay
 from edge_agent.settings import Config, Learning, Rule
-from tests.fakes.forecasts import NOW
+from edge_agent.system.database import connect
+from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import FakeRelease
 from tests.fakes.tuned import correction
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    import numpy as np
 
     from edge_agent.core.cycle import Decision
 
@@ -110,6 +114,23 @@ def test_the_bias_of_corrected_models_is_learned_too() -> None:
     last = play({OWN: recorded()}, release=release)[-1]
     assert _adjusted(last) == ["tuning", "bias"]
     assert temperature(last)[:12] == pytest.approx([22.9] * 12, abs=0.8)
+
+
+class _KmaWithoutHumidity:
+    """A store whose guidance has no column for one of the targets."""
+
+    def guidance(self, since: datetime) -> pl.DataFrame:
+        del since
+        return guidance(23.0, START).drop(RELATIVE_HUMIDITY)
+
+
+def test_a_target_that_kma_does_not_forecast_has_no_guidance() -> None:
+    """The other target keeps its own."""
+    with closing(connect(Path(":memory:"))) as db:
+        online = OnlineCorrection(VerificationStore(db), _KmaWithoutHumidity(), Learning())
+        found = online.guidance(forecast([20.0] * 4, now=START), START).values
+    assert np.isfinite(found[AIR_TEMPERATURE]).all()
+    assert np.isnan(found[RELATIVE_HUMIDITY]).all()
 
 
 def _adjusted(decision: Decision) -> list[str]:

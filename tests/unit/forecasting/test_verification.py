@@ -21,6 +21,7 @@ from edge_agent.forecasting.verification import (
     TALLY_SHAPE,
     PastForecast,
     Truth,
+    block_of,
 )
 from edge_agent.forecasting.verification_store import TALLIES_DAYS, VerificationStore
 from edge_agent.settings import Rule
@@ -161,6 +162,17 @@ def test_record_gives_back_what_was_written(track: VerificationStore) -> None:
     assert np.array_equal(track.tallies(START)[block, "sensor:outdoor"], tally)
     track.put_rule_scores({(START, "a"): (0.25, True), (START + HOUR, "a"): (0.75, False)})
     assert track.rule_scores(START) == {"a": (2, 0.5, 0.5)}
+
+
+def test_a_record_of_other_targets_is_left_out(track: VerificationStore) -> None:
+    """After an update that forecasts one more quantity the record begins anew."""
+    fewer = replace(kept(START, 20.0), values=np.zeros(SHAPE, np.float32)[:1])
+    track.put_past_forecast(fewer)
+    track.put_past_forecast(kept(START + HOUR, 20.0))
+    assert [forecast.origin for forecast in track.past_forecasts(START)] == [START + HOUR]
+    track.put_tallies({(block_of(START), "old"): np.ones(TALLY_SHAPE)[:1]})
+    track.put_tallies({(block_of(START), "new"): np.ones(TALLY_SHAPE)})
+    assert [source for _, source in track.tallies(START)] == ["new"]
 
 
 def test_record_forgets(track: VerificationStore) -> None:
