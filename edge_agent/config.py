@@ -32,7 +32,7 @@ MAX_BYTES: Final = 1_000_000
 
 
 class InvalidConfig(ConfigError):  # noqa: N818 - named by treatment
-    """Every fault of a file at once, in `problems`; the text has them all on one line."""
+    """All errors of a file, in `problems`; the text has them on one line."""
 
     def __init__(self, where: str, problems: tuple[Problem, ...]) -> None:
         super().__init__(f"{where}: {'; '.join(map(str, problems))}")
@@ -70,19 +70,19 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
         InvalidConfig: See `decode`.
         ConfigError: The file cannot be read.
     """
-    place = locations.config_file(path, env)
+    file = locations.config_file(path, env)
     try:
-        content = place.read_bytes()
+        content = file.read_bytes()
     except OSError as fault:
-        raise ConfigError(f"{place}: cannot be read: {fault.strerror}") from fault
-    return _anchored(decode(content, str(place), env), place.absolute().parent)
+        raise ConfigError(f"{file}: cannot be read: {fault.strerror}") from fault
+    return _anchored(decode(content, str(file), env), file.absolute().parent)
 
 
 def _anchored(config: Config, folder: Path) -> Config:
     def anchor(section: Any, *names: str) -> Any:  # noqa: ANN401 - any section
-        found = {name: getattr(section, name) for name in names}
+        paths = {name: getattr(section, name) for name in names}
         return msgspec.structs.replace(
-            section, **{name: str(folder / path) for name, path in found.items() if path}
+            section, **{name: str(folder / path) for name, path in paths.items() if path}
         )
 
     mqtt = anchor(config.mqtt, "password_file")
@@ -115,7 +115,7 @@ _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
 def check(config: Config) -> Iterator[Problem]:
-    """Every fault of a configuration whose single values are all right."""
+    """Errors between the values of a configuration, each of which is valid by itself."""
     yield from _device(config)
     yield from _depot(config)
     yield from _mqtt(config)

@@ -26,7 +26,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Device(_Section, frozen=True, kw_only=True):
-    """Who and where. Degrees north and east; `station` is the nearest ASOS station, 0: none."""
+    """Name and location, in degrees north and east; `station` is the nearest of ASOS, 0: none."""
 
     site: Slug = "farm"
     id: Slug = "edge-1"
@@ -87,12 +87,12 @@ class Mqtt(_Section, frozen=True, kw_only=True):
         "homeassistant"
     )
     share_history: bool = False
-    """Tell the last week's hours of the farm's own sensors, and where they stand, retained."""
+    """Publish the last week's hours of the farm's own sensors, and their location, retained."""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
     reconnect_s: Annotated[float, Meta(ge=1, le=3600)] = 1.0
-    """Within this time a device comes back to a broker that dropped it, at a random moment."""
+    """A device reconnects to a broker that dropped it at a random moment within this time."""
     spread_s: Annotated[int, Meta(ge=0, le=1800)] = 0
-    """Devices that share a broker work their hour within this time, each at a moment of its own."""
+    """Devices that share a broker work their hour within this time, each at its own moment."""
     tls: Tls = field(default_factory=Tls)
 
 
@@ -121,7 +121,7 @@ class Action(_Section, frozen=True, kw_only=True):
 
 
 class Rule(_Section, frozen=True, kw_only=True):
-    """One rule; the words are defined in `alerts.rules`."""
+    """One rule; `alerts.evaluation` defines what its keys mean."""
 
     name: Slug
     quantity: str
@@ -141,7 +141,7 @@ class Rule(_Section, frozen=True, kw_only=True):
 
 
 class QuietHours(_Section, frozen=True, kw_only=True):
-    """When people are not told, by local time; off without `start`. See `alerts.quiet_hours`."""
+    """Local time in which no alert is sent; off without `start`. See `alerts.quiet_hours`."""
 
     start: ClockTime = ""
     end: ClockTime = ""
@@ -149,14 +149,14 @@ class QuietHours(_Section, frozen=True, kw_only=True):
 
 
 class Learning(_Section, frozen=True, kw_only=True):
-    """What the device may do to a forecast by what it has verified itself: see `adjust`."""
+    """Corrections of a forecast by the device's own verification: see `bias_correction`."""
 
     bias: bool = True
     guidance: bool = True
 
 
 class Irrigation(_Section, frozen=True, kw_only=True):
-    """Watering advice; off without a crop. 0 means: the crop's own depth, advice without litres."""
+    """Watering advice; off without a crop. Root depth 0: the crop's own; area 0: no litres."""
 
     crop: str = ""
     soil: Literal["sand", "loamy_sand", "sandy_loam", "loam", "silt_loam", "clay_loam", "clay"] = (
@@ -171,7 +171,7 @@ class Irrigation(_Section, frozen=True, kw_only=True):
 
 
 class Storage(_Section, frozen=True, kw_only=True):
-    """State folder and how much it may hold."""
+    """State folder and the limits of what it holds."""
 
     path: str = ""
     observations_days: Annotated[int, Meta(ge=30, le=36_500)] = 1100
@@ -191,7 +191,7 @@ class Web(_Section, frozen=True, kw_only=True):
 
 
 class Push(_Section, frozen=True, kw_only=True):
-    """A second way out for alerts: a web address that takes each as a POST; off without `url`."""
+    """Webhook for alerts: a web address that takes each as a POST; off without `url`."""
 
     url: str = ""
     severities: tuple[Severity, ...] = ("critical",)
@@ -200,7 +200,7 @@ class Push(_Section, frozen=True, kw_only=True):
 
 
 class Limits(_Section, frozen=True, kw_only=True):
-    """When the agent stops trusting, or stops talking."""
+    """Ages at which data count as stale, and the most alerts a day."""
 
     forecast_valid_h: Annotated[int, Meta(ge=1, le=48)] = 3
     advice_max_age_h: Annotated[int, Meta(ge=1, le=72)] = 6
@@ -208,7 +208,7 @@ class Limits(_Section, frozen=True, kw_only=True):
 
 
 class Config(_Section, frozen=True, kw_only=True):
-    """The whole file."""
+    """The file."""
 
     device: Device = field(default_factory=Device)
     depot: Depot = field(default_factory=Depot)

@@ -29,29 +29,29 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
 
     Example: edge-agent check-config --config /etc/edge-agent/config.toml
     """
-    place = locations.config_file(config_path, os.environ)
+    path = locations.config_file(config_path, os.environ)
     try:
-        loaded = config.load(place, os.environ)
-        # Said now and not at the first connection.
-        password = locations.secret(loaded.mqtt.password_file, PASSWORD_CREDENTIAL, os.environ)
+        settings = config.load(path, os.environ)
+        # Read here, so that an error shows now and not at the first connection.
+        password = locations.secret(settings.mqtt.password_file, PASSWORD_CREDENTIAL, os.environ)
     except config.InvalidConfig as fault:
         if as_json:
             errors = [{"path": p.path, "line": p.line, "error": p.text} for p in fault.problems]
-            print_json({"file": str(place), "ok": False, "errors": errors})
+            print_json({"file": str(path), "ok": False, "errors": errors})
         for problem in fault.problems:
             line = f":{problem.line}" if problem.line else ""
-            click.echo(f"{place}{line}: {problem}", err=True)
+            click.echo(f"{path}{line}: {problem}", err=True)
         raise click.exceptions.Exit(fault.exit_code) from fault
-    effective = masked(loaded)
+    effective = masked(settings)
     effective["mqtt"]["password"] = "***" if password else ""
-    if not loaded.rules:
-        effective["rules"] = msgspec.to_builtins(default_rules.rules(loaded))
+    if not settings.rules:
+        effective["rules"] = msgspec.to_builtins(default_rules.rules(settings))
     if as_json:
-        print_json({"file": str(place), "ok": True, "errors": [], "config": effective})
+        print_json({"file": str(path), "ok": True, "errors": [], "config": effective})
         return
     if is_quiet():
         return
-    click.echo(f"{place}: good. In effect:\n")
+    click.echo(f"{path}: good. In effect:\n")
     for line in _lines(effective, ""):
         click.echo(line)
 

@@ -39,14 +39,14 @@ def doctor(offline: bool, config_path: Path | None, as_json: bool) -> None:
     """
     from edge_agent.ops.doctor import Outcome
 
-    found = []
+    findings = []
     for finding in _examined(config_path, offline=offline):
-        found.append(finding)
+        findings.append(finding)
         if not as_json:
             _say(finding)
-    failed = any(finding.outcome is Outcome.FAIL for finding in found)
+    failed = any(finding.outcome is Outcome.FAIL for finding in findings)
     if as_json:
-        print_json({"ok": not failed, "findings": found})
+        print_json({"ok": not failed, "findings": findings})
     if failed:
         raise click.exceptions.Exit(EXIT_FOUND_ERRORS)
 

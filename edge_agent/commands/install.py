@@ -114,7 +114,7 @@ def _installer(layout: Layout) -> Installer:
 
 def _self_test(place: Path) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603 - the program that was just copied
+        result = subprocess.run(  # noqa: S603 - the program that was just copied
             [str(place / NAME), "self-test"],
             capture_output=True,
             text=True,
@@ -125,10 +125,12 @@ def _self_test(place: Path) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired) as fault:
         return str(fault)
-    if done.returncode == 0:
+    if result.returncode == 0:
         return None
-    failed = [line for line in done.stdout.splitlines() if line.startswith("failed")]
-    return "; ".join(failed) or " ".join(done.stderr.split())[-300:] or f"exit {done.returncode}"
+    failed = [line for line in result.stdout.splitlines() if line.startswith("failed")]
+    return (
+        "; ".join(failed) or " ".join(result.stderr.split())[-300:] or f"exit {result.returncode}"
+    )
 
 
 @contextlib.contextmanager

@@ -64,7 +64,6 @@ def once(
 def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any]:
     """Everything a program may want; payloads as they go out."""
     forecast = decision.forecast
-    known = isinstance(forecast, Forecast)
     return {
         "at": decision.at,
         "observations": decision.origin_source,
@@ -74,7 +73,7 @@ def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any
         "forecast": [
             msgspec.json.decode(message.payload)
             for message in decision.messages
-            if known and "/forecast/" in message.topic
+            if isinstance(forecast, Forecast) and "/forecast/" in message.topic
         ],
         "alerts": [msgspec.json.decode(event.payload) for _, _, event in decision.edges],
         "states": [

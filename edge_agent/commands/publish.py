@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
-    """Deliver what waits, unless the service does; why something still waits.
+    """Deliver what waits, unless the service does it; why something still waits.
 
     Args:
         runtime: The agent's parts.
@@ -20,12 +20,12 @@ def publish(runtime: Runtime, at: datetime | None, wait_s: float) -> str:
     from edge_agent.core import delivery_setup
     from edge_agent.system.instance_lock import InstanceLock
 
-    # An hour of another day is delivered by that day's clock: its messages would all be too old.
+    # An hour of another day is delivered by the clock of that day, else its messages expire.
     shift = at - runtime.clock.now() if at else timedelta(0)
 
     def now() -> datetime | None:
-        known = runtime.known_time()
-        return known + shift if known else None
+        time = runtime.known_time()
+        return time + shift if time else None
 
     with InstanceLock(runtime.state) as lock:
         if not lock.held():

@@ -35,12 +35,8 @@ def status(config_path: Path | None, as_json: bool) -> None:
     Example: edge-agent status --json
     """
     with opened(config_path) as runtime:
-        found = _status(runtime)
-    if as_json:
-        print_json(found)
-        return
-    for line in _flat(found, ""):
-        click.echo(line)
+        document = _status(runtime)
+    _print(document, as_json=as_json)
 
 
 @click.command()
@@ -59,25 +55,21 @@ def release(config_path: Path | None, as_json: bool) -> None:
     if installed is None:
         raise InputMissing("no release is installed: run `edge-agent sync`")
     tuned = tuned_of(installed.tuning(device))
-    found = _release(installed.manifest)
-    found["manifest_sha256"] = installed.sha256
+    document = _release(installed.manifest)
+    document["manifest_sha256"] = installed.sha256
     before = pointer.previous
-    found["previous"] = before.release if before else None
-    found["left"] = msgspec.to_builtins(pointer.left)
-    found["tuned"] = msgspec.to_builtins(tuned)
-    if as_json:
-        print_json(found)
-        return
-    for line in _flat(found, ""):
-        click.echo(line)
+    document["previous"] = before.release if before else None
+    document["left"] = msgspec.to_builtins(pointer.left)
+    document["tuned"] = msgspec.to_builtins(tuned)
+    _print(document, as_json=as_json)
 
 
 def _status(runtime: Runtime) -> dict[str, Any]:
     from edge_agent.forecasting import online_correction
 
     now, clock = runtime.time.judge()
-    kept = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
-    last = kept[-1] if kept else None
+    forecasts = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
+    last = forecasts[-1] if forecasts else None
     installed = runtime.slots.load()
     tuning = installed.tuning(runtime.config.device.full_id) if installed else None
     counts = runtime.outbox.counts()
@@ -100,12 +92,12 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         if last is None
         else {"issued_at": last.issued_at, "origin": last.origin, "source": last.source.value},
         "skill_of_30_days": {
-            f"{made.quantity} {made.lead_h} h": msgspec.to_builtins(made)
-            for made in online_correction.skill(runtime.verification, now)
+            f"{skill.quantity} {skill.lead_h} h": msgspec.to_builtins(skill)
+            for skill in online_correction.skill(runtime.verification, now)
         },
         "chances_of_30_days": {
-            made.event: msgspec.to_builtins(made)
-            for made in online_correction.chance_scores(runtime.verification, now)
+            score.event: msgspec.to_builtins(score)
+            for score in online_correction.chance_scores(runtime.verification, now)
         },
         "growth": _growth(runtime, now),
         "alerts": {
@@ -167,6 +159,14 @@ def _release(manifest: Manifest) -> dict[str, Any]:
         "lineage": manifest.lineage,
         "stations": list(manifest.sites),
     }
+
+
+def _print(document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+        return
+    for line in _flat(document, ""):
+        click.echo(line)
 
 
 def _flat(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - plain values of any shape

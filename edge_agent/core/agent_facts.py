@@ -29,16 +29,16 @@ def health_facts(
         counts: How the outbox stands.
     """
     forecast = None if decision is None else decision.forecast
-    known = forecast if isinstance(forecast, Forecast) else None
+    source = forecast.source.value if isinstance(forecast, Forecast) else None
     reason = forecast_reason(decision)
-    problems = list(known.notes) if known else [reason or ""]
+    problems = list(forecast.notes) if isinstance(forecast, Forecast) else [reason or ""]
     if clock == "untrusted":
         problems.append("the clock is behind times that have surely passed")
     if left is not None:
         problems.append(f"release {left.release} was left: {left.why}")
     advice = None if decision is None else decision.advice
     return {
-        "forecast_source": known.source.value if known else None,
+        "forecast_source": source,
         "forecast_reason": reason,
         "outbox": outbox_figures(counts),
         "alerts_raised": () if decision is None else decision.raised,

@@ -1,14 +1,14 @@
-"""A new release's first cycles: it must forecast where the one before it does, or it goes.
+"""Goes back to the previous release when a new one fails where the previous one forecasts.
 
     P1  A release that replaced another is on trial until `CYCLES` cycles forecast by its models.
     P2  Where a cycle on trial raises, or its models give no number, the previous release works
-        the same hour; if that one forecasts, the device goes back to it at once and says its hour.
-    P3  Where neither forecasts, the weather is missing, and nobody is to blame.
-    P4  A cycle is written down before it begins: after `CYCLES` in a row without an end (the
-        process was killed by what the release does) the device goes back before it tries again.
+        the same hour. If that one forecasts, the device goes back to it and publishes its hour.
+    P3  Where neither forecasts, the weather is missing, and the trial continues.
+    P4  A cycle is recorded before it begins. After `CYCLES` in a row without an end (the process
+        was killed by what the release does) the device goes back before it tries again.
     P5  A full or failing disk is no fault of the release.
 
-What is left is remembered by `Slots`, so that the next update does not bring it again.
+`Slots` remembers the release that was left, so that the next update does not install it again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CYCLES: Final = 3
 
 
 class AutoRollback:
-    """Guards a device against a release that installs well and works badly.
+    """Guards a device against a release that installs but does not work.
 
     Args:
         slots: The releases of this device.
@@ -53,7 +53,7 @@ class AutoRollback:
         self._load = load
 
     def decide(self, work: Callable[[LoadedRelease | None], Decision]) -> Decision:
-        """One hour's decision, by the release that is to be trusted with it.
+        """Decision of one hour, by the new release or by the previous one.
 
         Args:
             work: Decides the hour with a release; writes nothing, as it may be asked twice.
@@ -69,22 +69,22 @@ class AutoRollback:
         if trial is None:
             return work(self._live())
         self._slots.note(Trial(trial.begun + 1, trial.good))
-        decision, fault = self._tried(work)
+        decision, fault = self._try(work)
         if decision is not None and _by_models(decision):
             good = trial.good + 1
             self._slots.note(Trial(0, good) if good < CYCLES else None)
             return decision
-        instead = self._by_previous(work)
-        if instead is not None:
+        previous = self._by_previous(work)
+        if previous is not None:
             self._go_back(_why(decision, fault))
-            return instead
+            return previous
         self._slots.note(Trial(0, trial.good))
         if decision is None:
             assert fault is not None
             raise fault
         return decision
 
-    def _tried(
+    def _try(
         self, work: Callable[[LoadedRelease | None], Decision]
     ) -> tuple[Decision | None, Exception | None]:
         try:
@@ -114,7 +114,7 @@ class AutoRollback:
         except StorageError:
             raise
         except FarmError as fault:
-            # P4 without a usable previous release: there is nothing better than to go on.
+            # P4 without a usable previous release: nothing is better than to continue.
             _log.error("cannot go back: %s", fault)
             self._slots.note(None)
             return
@@ -135,5 +135,5 @@ def _why(decision: Decision | None, fault: Exception | None) -> str:
     if decision is None:
         return f"a first cycle failed: {str(fault) or type(fault).__name__}"
     forecast = decision.forecast
-    said = next(iter(forecast.notes), "") if isinstance(forecast, Forecast) else forecast.reason
-    return f"it gave no forecast where the release before it did: {said}"
+    reason = next(iter(forecast.notes), "") if isinstance(forecast, Forecast) else forecast.reason
+    return f"it gave no forecast where the release before it did: {reason}"

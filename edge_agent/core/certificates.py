@@ -1,4 +1,4 @@
-"""Until when the TLS files of this device speak. Reads PEM, decides nothing."""
+"""Expiry dates of the TLS files, and warnings about them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ VERY_SOON: Final = timedelta(days=7)
 def ends(tls: Tls) -> Iterator[tuple[str, datetime]]:
     """Key of the configuration and end (UTC) of each certificate file that is used.
 
-    A client's file speaks until the first certificate of its chain ends. A file of authorities
-    may hold an old one beside its successor, so it speaks until the last of them ends.
+    A client's file is valid until the first certificate of its chain ends. A file of authorities
+    may hold an old one beside its successor, so it is valid until the last of them ends.
 
     Raises:
         ConfigError: A file cannot be read or holds no certificate.
@@ -35,17 +35,15 @@ def ends(tls: Tls) -> Iterator[tuple[str, datetime]]:
 
 
 def warnings(tls: Tls, now: datetime) -> tuple[str, ...]:
-    """What to say about certificates that have ended or soon will, each on one line."""
+    """One line for each certificate that has ended or will end soon."""
     try:
-        known = list(ends(tls))
+        expiry = list(ends(tls))
     except ConfigError as fault:
         return (str(fault),)
-    return tuple(
-        said for key, end in known if now >= end - SOON for said in (_said(key, end, now),)
-    )
+    return tuple(_warning(key, end, now) for key, end in expiry if now >= end - SOON)
 
 
-def _said(key: str, end: datetime, now: datetime) -> str:
+def _warning(key: str, end: datetime, now: datetime) -> str:
     if now >= end:
         return f"{key}: ended on {end:%Y-%m-%d}: replace the file, no restart is needed"
     left = (end - now) // timedelta(days=1)
@@ -54,13 +52,13 @@ def _said(key: str, end: datetime, now: datetime) -> str:
 
 
 def _ends_in(key: str, place: Path) -> list[datetime]:
-    # Imported here: most devices use no certificate, and pay nothing for it.
+    # Imported here, since most devices use no certificate.
     from cryptography import x509
 
     try:
-        found = x509.load_pem_x509_certificates(place.read_bytes())
+        certificates = x509.load_pem_x509_certificates(place.read_bytes())
     except OSError as fault:
         raise ConfigError(f"{key}: {place}: {fault.strerror}: check the path") from fault
     except ValueError as fault:
         raise ConfigError(f"{key}: {place}: holds no PEM certificate") from fault
-    return [certificate.not_valid_after_utc for certificate in found]
+    return [certificate.not_valid_after_utc for certificate in certificates]

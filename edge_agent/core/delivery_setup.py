@@ -58,7 +58,7 @@ def open_delivery(
 
 
 def broker_of(config: Config, topics: Topics, env: Mapping[str, str] = os.environ) -> Broker:
-    """Where and as whom this device connects."""
+    """Address and account of this device at the broker."""
     mqtt = config.mqtt
     return Broker(
         host=mqtt.host,

@@ -1,4 +1,4 @@
-"""What reaches the service's loop from other threads and from signal handlers."""
+"""Events for the service's loop, from other threads and from signal handlers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Signal(Enum):
-    """What a person or systemd wants."""
+    """Request of a person or of systemd."""
 
     STOP = "stop"
     RELOAD = "reload"
@@ -24,7 +24,7 @@ class Signal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An update is over: whether it brought anything, or why it failed."""
+    """Result of an update: whether it brought anything, or why it failed."""
 
     news: bool
     fault: Exception | None = None
@@ -32,7 +32,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class LoopCall:
-    """Something another thread wants done on the loop's thread; `call` answers by itself."""
+    """A call to be made on the loop's thread; `call` hands its result over by itself."""
 
     call: Callable[[], None]
 
@@ -41,17 +41,17 @@ Item = Event | Signal | Fetched | LoopCall
 
 
 class EventQueue:
-    """Where other threads and signal handlers leave what the loop must see."""
+    """Queue of the events, filled by other threads and by signal handlers."""
 
     def __init__(self, most_received: int = 5_000) -> None:
         # SimpleQueue may be used inside a signal handler, Queue may not.
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._most_received = most_received
         self.dropped = 0
-        """Messages of others that came faster than they could be worked."""
+        """MQTT messages that came faster than they could be taken."""
 
     def put(self, item: Item) -> None:
-        """Never blocks; drops and counts messages of others when too many wait."""
+        """Add an event; MQTT messages are dropped and counted when too many wait. Never blocks."""
         if isinstance(item, Received) and self._items.qsize() >= self._most_received:
             self.dropped += 1
             return

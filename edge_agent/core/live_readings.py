@@ -1,4 +1,4 @@
-"""What live rules look at: hourly values of a role's sensors, then its newest reading."""
+"""Readings for live rules: hourly values of a role's sensors, then its newest reading."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class LiveReadings:
-    """Readings for live rules, from what has just come in and from the store.
+    """Readings from the messages since the start and from the store.
 
     Args:
         configured: The sensors of the configuration.
         intake: Messages since the start.
-        store: What was written down before.
+        store: Samples and hours that are written.
     """
 
     def __init__(self, configured: Sequence[Sensor], intake: Intake, store: Store) -> None:
@@ -42,7 +42,7 @@ class LiveReadings:
         return [_derived(rule.quantity, dict(zip(names, hour, strict=True))) for hour in inputs]
 
     def soil_moisture(self, now: datetime) -> float | None:
-        """Median of the soil moisture sensors in percent, None where none speaks."""
+        """Median of the soil moisture sensors in percent, None where none has a current reading."""
         return self._newest("soil", SOIL_MOISTURE, now).value
 
     def _of(self, rule: Rule, quantity: str, now: datetime) -> list[Measured]:
@@ -51,27 +51,27 @@ class LiveReadings:
         if not hours:
             return [self._newest(rule.role, quantity, now)]
         frame = self._store.hourly(sensors.source_of(rule.role), hours[0], hours[-1])
-        known = dict(frame.select(TIME, quantity).iter_rows())
-        before = [Measured(at, known.get(at)) for at in hours]
+        values = dict(frame.select(TIME, quantity).iter_rows())
+        before = [Measured(at, values.get(at)) for at in hours]
         return [*before, self._newest(rule.role, quantity, now)]
 
     def _newest(self, role: str, quantity: str, now: datetime) -> Measured:
-        found: list[Sample] = []
+        samples: list[Sample] = []
         for sensor in self._sensors:
             if (sensor.role, sensor.quantity) != (role, quantity):
                 continue
             oldest = now - timedelta(seconds=sensor.max_age_s)
             sample = self._intake.newest(sensor)
             if sample is None:
-                kept = self._store.samples(sensors.key_of(sensor), oldest, now)
-                sample = sensors.settled(quantity, kept)
+                stored = self._store.samples(sensors.key_of(sensor), oldest, now)
+                sample = sensors.settled(quantity, stored)
             # A reading older than its limit is no reading.
             if sample is not None and oldest <= sample.at <= now + sensors.AHEAD:
-                found.append(sample)
-        if not found:
+                samples.append(sample)
+        if not samples:
             return Measured(now, None)
-        value = sensors.together(quantity, [sample.value for sample in found])
-        return Measured(min(sample.at for sample in found), value)
+        value = sensors.together(quantity, [sample.value for sample in samples])
+        return Measured(min(sample.at for sample in samples), value)
 
 
 def _derived(quantity: str, inputs: Mapping[str, Measured]) -> Measured:

@@ -1,4 +1,4 @@
-"""A release in memory: its models, and what is this device's own in it."""
+"""A release in memory: its models, and its corrections for this device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRelease:
-    """A `forecast.LoadedRelease`.
+    """A `forecaster.LoadedRelease`.
 
     Attributes:
         manifest: The release's description.
@@ -35,11 +35,11 @@ class DeviceRelease:
 
 
 def load_release(installed: InstalledRelease, device: str) -> DeviceRelease:
-    """An installed release in memory.
+    """Load an installed release.
 
     Args:
         installed: The release.
-        device: "site/id", whose corrections are wanted.
+        device: "site/id", whose corrections are loaded.
 
     Raises:
         BadData: A model or the device's corrections cannot be loaded.

@@ -1,4 +1,4 @@
-"""Secrets: kept out of what people are shown or take with them."""
+"""Removes secrets from what is shown or packed for support."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PUSH_CREDENTIAL: Final = "push-token"
 
 
 def masked(loaded: Config) -> dict[str, Any]:
-    """The configuration as plain values, without what an address may hide."""
+    """The configuration as plain values, with secrets in addresses masked."""
     plain: dict[str, Any] = msgspec.to_builtins(loaded)
     parts = urlsplit(plain["depot"]["url"])
     if "@" in parts.netloc or parts.query:
@@ -31,27 +31,27 @@ def masked(loaded: Config) -> dict[str, Any]:
         query = MASK if parts.query else ""
         plain["depot"]["url"] = urlunsplit((parts.scheme, secret + host, parts.path, query, ""))
     if loaded.push.url:
-        # Whoever knows the path of such a service may push, and often read.
+        # With the path of such a service anybody may push, and often read.
         push = urlsplit(loaded.push.url)
         plain["push"]["url"] = f"{push.scheme}://{push.hostname}/{MASK}"
     return plain
 
 
 def secrets(loaded: Config, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Every secret that this device knows, the longest first."""
-    found = {
+    """Every secret of this device, the longest first."""
+    values = {
         _file(loaded.mqtt.password_file, PASSWORD_CREDENTIAL, env),
         _file(loaded.web.token_file, WEB_CREDENTIAL, env),
         _file(loaded.push.token_file, PUSH_CREDENTIAL, env),
         urlsplit(loaded.push.url).path.strip("/"),
         *_in_address(loaded.depot.url),
     }
-    return tuple(sorted(filter(None, found), key=len, reverse=True))
+    return tuple(sorted(filter(None, values), key=len, reverse=True))
 
 
-def without(text: str, known: Iterable[str]) -> str:
-    """A text with every known secret masked."""
-    for secret in known:
+def without(text: str, secret_values: Iterable[str]) -> str:
+    """A text with every secret masked."""
+    for secret in secret_values:
         text = text.replace(secret, MASK)
     return text
 

@@ -1,8 +1,8 @@
-"""The service's update as a process of its own: this program's `sync`, which ends with the service.
+"""Runs the service's update as a child process: this program's `sync`, which ends with the service.
 
 Verifying takes libraries (python-tuf, cryptography, httpx) that would stay in the service's memory
-for good, and reading what came takes decoders that may abort. Both end with the child, which stages
-and switches releases and stores hours as it does when a person calls it.
+until its end, and reading bundles takes decoders that may abort. Both end with the child, which
+stages and switches releases and stores hours as it does when a person calls it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LIMIT_S: Final = 10_800.0
-"""The last resort: a source is bounded by itself, and its slowest pace takes an hour."""
+"""Longest run of the child. A source has limits of its own, within which it takes an hour."""
 NICENESS: Final = 10
 _PR_SET_PDEATHSIG: Final = 1
 _FIRST_TO_GO: Final = "500"
-"""Where memory ends, this process is killed and not the service."""
-_SAID_BY: Final = "\nedge-agent: "
+"""When memory runs out, this process is killed and not the service."""
+_ERROR_PREFIX: Final = "\nedge-agent: "
 
 
 def update(
@@ -40,7 +40,7 @@ def update(
     program: Sequence[str] | None = None,
     limit_s: float = LIMIT_S,
 ) -> str:
-    """Pull from the configured depot in a child, and wait for its end.
+    """Pull from the configured depot in a child process, and wait for its end.
 
     Args:
         config: The configuration file, found as `locations` says where None.
@@ -55,12 +55,12 @@ def update(
         FarmError: The child's, of the class that its exit code names: `NothingNew`, `Refused`...
         TryLater: Besides the child's own: it was ended by a signal or by the limit.
     """
-    words = [*(program or _own_program()), "sync", "--for-service", str(state)]
+    arguments = [*(program or _own_program()), "sync", "--for-service", str(state)]
     if config is not None:
-        words += ["--config", str(config)]
+        arguments += ["--config", str(config)]
     try:
         done = subprocess.run(  # noqa: S603 - this very program
-            words,
+            arguments,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -73,10 +73,10 @@ def update(
     except OSError as fault:
         raise TryLater(f"cannot be started: {fault.strerror}: check memory and disk") from fault
     if done.returncode > 0:
-        noted, _, said = f"\n{done.stderr}".rpartition(_SAID_BY)
-        _tell(noted)
-        raise of_exit_code(done.returncode, " ".join(said.split()))
-    _tell(done.stderr)
+        lines, _, error = f"\n{done.stderr}".rpartition(_ERROR_PREFIX)
+        _log_lines(lines)
+        raise of_exit_code(done.returncode, " ".join(error.split()))
+    _log_lines(done.stderr)
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         raise TryLater(f"was ended by {name}: it is tried again")
@@ -84,8 +84,8 @@ def update(
 
 
 def work_for_the_service() -> None:
-    """Make this process one that ends with its parent, and lets others go first."""
-    # Lasts, as no account is changed after it; the thread that started us waits for our end.
+    """Let this process end with its parent, and run at low priority."""
+    # The setting lasts, since no account is changed after it and the starting thread waits for us.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with suppress(OSError):  # The service's sandbox allows none but its own niceness.
         os.nice(NICENESS)
@@ -99,6 +99,6 @@ def _own_program() -> tuple[str, ...]:
     return (sys.executable, "-m", "edge_agent")
 
 
-def _tell(lines: str) -> None:
+def _log_lines(lines: str) -> None:
     for line in filter(None, map(str.strip, lines.splitlines())):
         _log.warning("update: %s", line)

@@ -60,7 +60,7 @@ class StoredWeather:
 
 
 def site_of(device: Device) -> Site:
-    """Where a device is."""
+    """Location of a device."""
     return Site(device.latitude, device.longitude, device.elevation_m)
 
 
@@ -68,11 +68,11 @@ def last_hours(frame: pl.DataFrame, now: datetime, hours: int) -> pl.DataFrame:
     """The `hours` newest hours up to `now`, checked with those before them.
 
     Args:
-        frame: Raw hours, `quality.LOOKBACK_HOURS` more than are wanted.
+        frame: Raw hours, `quality.LOOKBACK_HOURS` more than are returned.
         now: UTC.
-        hours: How many.
+        hours: Number of hours.
     """
     end = start_of_hour(now)
     start = end - timedelta(hours=hours + quality.LOOKBACK_HOURS - 1)
-    kept = frame.filter(pl.col(TIME).is_between(start, end))
-    return quality.clean(kept, start=start, end=end).tail(hours)
+    recent = frame.filter(pl.col(TIME).is_between(start, end))
+    return quality.clean(recent, start=start, end=end).tail(hours)

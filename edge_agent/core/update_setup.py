@@ -1,4 +1,4 @@
-"""Builds a real updater from the configuration: where the seams of this package meet the world."""
+"""Builds the updater and its depot client from the configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def open_updater(
     config: Config, state: Path, clock: Clock, *, place: str | None = None
 ) -> Iterator[Updater]:
-    """Updater on the configured depot, or on another place with the very same checks.
+    """Updater on the configured depot, or on another place with the same checks.
 
     Args:
         config: `[depot]` and `[device]` are read.
@@ -81,7 +81,7 @@ def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     """Load the models and replay the golden windows on this processor.
 
     Raises:
-        BadData: A model does not load, or computes something else than where it was made.
+        BadData: A model does not load, or computes other values than where it was trained.
     """
     from edge_agent.forecasting.inference import release_predictors
 

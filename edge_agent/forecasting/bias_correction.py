@@ -1,17 +1,18 @@
-"""A forecast moved by what the farm itself has verified: bias taken off, KMA's guidance blended in.
+"""Removes the bias that a farm's verification shows from its forecast, and blends in guidance.
 
 A1  The bias is the mean error of the last weeks, weighted by exp(-age / `MEMORY_DAYS`), by group of
     leads and quarter of the UTC day.
-A2  Of a mean m with standard error s the part m^3 / (m^2 + `DOUBT` s^2) is believed: a bias that
-    may be chance is left alone (shrinkage as in empirical Bayes, Efron and Morris 1973,
-    doi 10.1080/01621459.1973.10481350). Hours of one day count as one case, as they err together.
-A3  Never more than the target's `correction` in `contract.schema`, and nothing from fewer than
+A2  A mean m with standard error s is shrunk to m^3 / (m^2 + `DOUBT` s^2), so that a bias that may
+    be chance is hardly removed (as in empirical Bayes, Efron and Morris 1973,
+    doi 10.1080/01621459.1973.10481350). The hours of one day count as one case, since their errors
+    are correlated.
+A3  Never more than the target's `correction` in `contract.schema` is removed, and nothing from
+    fewer than `FEWEST_DAYS` days.
+A4  The bias of KMA's guidance is removed in the same way. Its weight is in inverse proportion to
+    its mean squared error beside that of the models on the same hours; none from fewer than
     `FEWEST_DAYS` days.
-A4  Guidance has its own bias taken off in the same way, and a weight in inverse proportion to its
-    mean squared error beside the models', measured on the same hours; none from fewer than
-    `FEWEST_DAYS` days.
-A5  The interval moves with the value. Where guidance takes part its width is multiplied by the
-    ratio of the blend's error to the models', never by more than 1 or less than `NARROWEST`.
+A5  The interval moves with the value. Where guidance takes part, its width is multiplied by the
+    ratio of the blend's error to the models', within `NARROWEST` and 1.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ DOUBT: Final = 3.0
 FEWEST_DAYS: Final = 4.0
 NARROWEST: Final = 0.5
 GROUPS: Final = ((1, 1), (2, 3), (4, 6), (7, 12), (13, 18), (19, 24), (25, 36), (37, 48))
-"""Leads that are judged together: first and last hour ahead."""
+"""Leads that are estimated together: first and last hour ahead."""
 _GROUP_OF: Final = np.array(
     [next(g for g, (a, b) in enumerate(GROUPS) if a <= lead <= b) for lead in LEADS]
 )
@@ -75,8 +76,8 @@ def estimate(
     Args:
         tallies: By block, none of it later than `now`: see `verification.tally`.
         now: UTC.
-        bias: Take the models' bias off.
-        blend: Blend guidance in.
+        bias: Remove the bias of the models.
+        blend: Blend in guidance.
     """
     sums = np.zeros((len(TARGETS), len(GROUPS), _QUARTERS, len(SUMS)))
     newest = block_of(now)
@@ -85,8 +86,8 @@ def estimate(
         grouped = np.add.reduceat(tally, [first - 1 for first, _ in GROUPS], axis=1)
         sums[:, :, block % _QUARTERS] += np.exp(-age_days / MEMORY_DAYS) * grouped
     most = np.array([target_limits(name).correction for name in TARGETS])[:, None, None]
-    own = _believed(sums, "count", "model", "model_squared", most) * bias
-    theirs = _believed(sums, "pairs", "guidance", "guidance_squared", most)
+    own = _shrunk(sums, "count", "model", "model_squared", most) * bias
+    theirs = _shrunk(sums, "pairs", "guidance", "guidance_squared", most)
     weight, width = _shares(sums, own, theirs)
     return BiasEstimate(own, theirs, weight * blend, width)
 
@@ -131,16 +132,14 @@ def _moved(
     )
 
 
-def _believed(
-    sums: np.ndarray, count: str, total: str, squared: str, most: np.ndarray
-) -> np.ndarray:
-    """Mean error as far as it is believed (A2, A3), shape (target, group, quarter)."""
+def _shrunk(sums: np.ndarray, count: str, total: str, squared: str, most: np.ndarray) -> np.ndarray:
+    """Mean error after shrinkage (A2, A3), shape (target, group, quarter)."""
     n = np.maximum(sums[..., _SUM[count]], 1e-9)
     days = n / (_SIZES * BLOCK_H)
     mean = sums[..., _SUM[total]] / n
     variance = np.maximum(sums[..., _SUM[squared]] / n - mean**2, 1e-9)
-    believed = mean**3 / (mean**2 + DOUBT * variance / np.maximum(days, 1e-9))
-    limited: np.ndarray = np.clip(np.where(days >= FEWEST_DAYS, believed, 0.0), -most, most)
+    shrunk = mean**3 / (mean**2 + DOUBT * variance / np.maximum(days, 1e-9))
+    limited: np.ndarray = np.clip(np.where(days >= FEWEST_DAYS, shrunk, 0.0), -most, most)
     return limited
 
 
@@ -148,7 +147,7 @@ def _shares(sums: np.ndarray, own: np.ndarray, theirs: np.ndarray) -> tuple[np.n
     """Weight of guidance, and error of the blend relative to that of the models (A4, A5)."""
     n = np.maximum(sums[..., _SUM["pairs"]], 1e-9)
     enough = n / (_SIZES * BLOCK_H) >= FEWEST_DAYS
-    # Mean errors of both, then mean squares after each has its bias taken off.
+    # Mean errors of both, then mean squares once the bias of each is removed.
     m, g = (sums[..., _SUM[name]] / n for name in ("pair", "guidance"))
     mine = np.maximum(sums[..., _SUM["pair_squared"]] / n - 2 * m * own + own**2, 1e-6)
     kma = np.maximum(sums[..., _SUM["guidance_squared"]] / n - 2 * g * theirs + theirs**2, 1e-6)

@@ -1,10 +1,10 @@
-"""Which forecast to say when the newest one is poor. Pure.
+"""Chooses the forecast to publish when the models cannot forecast from current hours. Pure.
 
 L1  A forecast by the models on current observations is always preferred.
-L2  Else the newest kept one of the models whose origin is not older than `CACHED_MAX_AGE`
-    and which still speaks of `CACHED_MIN_HOURS` hours to come, called `cached`.
-L3  Else what there is: persistence blended with climatology, climatology, or the reason why there
-    is nothing.
+L2  Else the newest earlier forecast by the models, called `cached`. Its origin is not older than
+    `CACHED_MAX_AGE`, and at least `CACHED_MIN_HOURS` of its hours are still to come.
+L3  Else what the forecaster gives: persistence blended with climatology, climatology, or the reason
+    why there is no forecast.
 """
 
 from __future__ import annotations
@@ -24,37 +24,36 @@ MODELS: Final = (Source.MODEL, Source.MODEL_RELAYED)
 
 
 def choose(
-    made: Forecast | NoForecast, kept: Sequence[Forecast], now: datetime
+    newest: Forecast | NoForecast, earlier: Sequence[Forecast], now: datetime
 ) -> Forecast | NoForecast:
     """The forecast to publish.
 
     Args:
-        made: What `forecast.make` gave now.
-        kept: Earlier forecasts, oldest first.
+        newest: Result of `forecaster.make` now.
+        earlier: Earlier forecasts, oldest first.
         now: Time of the decision, UTC.
     """
-    if isinstance(made, Forecast) and made.source in MODELS:
-        return made
-    for earlier in reversed(kept):
-        if earlier.source not in MODELS or not now - CACHED_MAX_AGE <= earlier.origin <= now:
+    if isinstance(newest, Forecast) and newest.source in MODELS:
+        return newest
+    for forecast in reversed(earlier):
+        if forecast.source not in MODELS or not now - CACHED_MAX_AGE <= forecast.origin <= now:
             continue
-        ahead = [i for i, at in enumerate(earlier.valid_at) if at > now]
-        if len(ahead) >= CACHED_MIN_HOURS:
-            why = made.notes if isinstance(made, Forecast) else [made.reason]
-            return _cached(earlier, ahead, now, why)
-    return made
+        rows = [row for row, at in enumerate(forecast.valid_at) if at > now]
+        if len(rows) >= CACHED_MIN_HOURS:
+            why = newest.notes if isinstance(newest, Forecast) else [newest.reason]
+            return _cached(forecast, rows, now, why)
+    return newest
 
 
-def _cached(earlier: Forecast, ahead: Sequence[int], now: datetime, why: Sequence[str]) -> Forecast:
-    rows = list(ahead)
+def _cached(forecast: Forecast, rows: list[int], now: datetime, why: Sequence[str]) -> Forecast:
     return replace(
-        earlier,
+        forecast,
         issued_at=now,
-        valid_at=[earlier.valid_at[i] for i in rows],
+        valid_at=[forecast.valid_at[row] for row in rows],
         targets={
             name: TargetForecast(t.unit, t.values[rows], t.levels, t.quantiles[rows])
-            for name, t in earlier.targets.items()
+            for name, t in forecast.targets.items()
         },
         source=Source.CACHED,
-        notes=[*why, f"forecast of {earlier.origin:%Y-%m-%dT%H:%MZ} goes on"],
+        notes=[*why, f"forecast of {forecast.origin:%Y-%m-%dT%H:%MZ} goes on"],
     )

@@ -1,13 +1,13 @@
-"""Observations + release -> forecast, by the first rung of the ladder that is honest.
+"""Observations + release -> forecast, by the first method that the observations allow.
 
-Rungs (the numbers stand in the tests):
+Methods (the tests name the numbers):
     F1  the release's models, on observations not older than `MAX_AGE_HOURS`. Older ones are
-        bridged by longer leads, whose intervals are wider: staleness shows in the numbers. On the
-        farm's own sensors they are corrected for this farm, where the release says how.
+        bridged by longer leads, so the intervals get wider with the age. Forecasts from the farm's
+        own sensors are corrected for this farm, where the release has a correction.
     F2  persistence blended with climatology, on an observation not older than
-        `PERSISTENCE_MAX_AGE_HOURS`, where the models cannot speak: see `contract.damped`.
+        `PERSISTENCE_MAX_AGE_HOURS`, where the models cannot: see `contract.damped_persistence`.
     F3  climatology: the site's normals with the spread of past years.
-    F4  `NoForecast`: no release, so there is nothing honest to say.
+    F4  `NoForecast`: no release, so there are no models and no normals.
 
 Pure: no clock, no disk.
 """
@@ -55,7 +55,7 @@ MAX_AGE_HOURS: Final = 12
 """Oldest newest observation from which the models still forecast."""
 
 PERSISTENCE_MAX_AGE_HOURS: Final = 24
-"""Oldest newest observation that is worth more than the normals alone."""
+"""Oldest newest observation that improves on the normals alone."""
 
 HISTORY_HOURS: Final = features.LOOKBACK_HOURS + MAX_AGE_HOURS
 """Hours before now that `make` looks at."""
@@ -79,7 +79,7 @@ class LoadedRelease(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckedSeries:
-    """Checked hours of one place and what the models see of them.
+    """Checked hours of one place and their features.
 
     Attributes:
         place: Where, with normals.
@@ -99,11 +99,11 @@ class CheckedSeries:
 
         Args:
             checked: Output of `quality.clean`, at least one hour. A forecast of one of its hours
-                needs the `HISTORY_HOURS` before it; more change nothing.
+                needs the `HISTORY_HOURS` before it; more hours change nothing.
             place: Where the observations are from.
         """
-        known = checked.select(pl.all_horizontal(pl.col(name).is_not_null() for name in TARGETS))
-        usable = known.to_series().arg_true().to_numpy()
+        complete = pl.all_horizontal(pl.col(name).is_not_null() for name in TARGETS)
+        usable = checked.select(complete).to_series().arg_true().to_numpy()
         return cls(place, checked, features.compute(checked, place), usable)
 
 
@@ -123,7 +123,7 @@ def make(
         site: Where the observations are from.
         release: What is installed, or None.
         now: Time of the decision, UTC.
-        source: What a forecast of rung F1 is to be called (own sensors or relayed station).
+        source: Name of an F1 forecast: from own sensors or from a relayed station.
     """
     if release is None:
         return no_release(now)
@@ -134,21 +134,21 @@ def make(
 
 
 def no_release(now: datetime) -> NoForecast:
-    """Rung F4."""
+    """Method F4."""
     return NoForecast(now, "no approved release is installed; run `edge-agent sync`")
 
 
 def continued(
     series: CheckedSeries, release: LoadedRelease, now: datetime, *, source: Source
 ) -> Forecast | NoForecast:
-    """Rungs F1 to F3 on hours that are checked already.
+    """Methods F1 to F3, from hours that are checked already.
 
     Args:
         series: Has the `HISTORY_HOURS` before `now`; what comes after `now` is not looked at.
         release: What is installed.
         now: Time of the decision, UTC.
-        source: What a forecast of rung F1 is to be called. Corrections were fitted on the farm's
-            own sensors, so they hold for `Source.MODEL` alone.
+        source: Name of an F1 forecast. Corrections were fitted on the farm's own sensors, so they
+            are applied to `Source.MODEL` alone.
     """
     manifest, place = release.manifest, series.place
     first: datetime = series.checked[TIME][0]
@@ -166,15 +166,15 @@ def continued(
     matrix = features.matrix(series.table, np.full(len(leads), row), leads)
     valid_at = [origin + int(lead) * _HOUR for lead in leads]
     ahead = np.array([time > now for time in valid_at])
-    times = [time for time, keep in zip(valid_at, ahead, strict=True) if keep]
-    lacking = missing_inputs.missing(matrix)
+    times = [time for time in valid_at if time > now]
+    missing = missing_inputs.missing(matrix)
     corrections = release.tuning if source is Source.MODEL else {}
     targets: dict[str, TargetForecast] = {}
     for target in TARGETS:
         table = manifest.residuals[target]
         factors = manifest.widening.get(target, {})
         points = release.predictors[target].predict(matrix)
-        widened = missing_inputs.widening(factors, lacking, table.leads, leads)
+        widened = missing_inputs.widening(factors, missing, table.leads, leads)
         if target in corrections:
             points = points + site_correction.change(corrections[target], matrix, leads)
             widened = widened * site_correction.spread(corrections[target], leads)
@@ -190,7 +190,7 @@ def continued(
 
 
 def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:
-    """Normals of a site: those of the nearest station, temperature moved by the lapse rate.
+    """Normals of the nearest station, with the temperature moved to the site by the lapse rate.
 
     Raises:
         ValueError: The release names no station.
@@ -212,8 +212,8 @@ def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:
 def _recent(observations: pl.DataFrame, now: datetime) -> pl.DataFrame:
     hour = start_of_hour(now)
     start = hour - timedelta(hours=HISTORY_HOURS - 1)
-    kept = observations.filter(pl.col(TIME).is_between(start, hour))
-    return clean(kept, start=start, end=hour)
+    recent = observations.filter(pl.col(TIME).is_between(start, hour))
+    return clean(recent, start=start, end=hour)
 
 
 def _newest(usable: np.ndarray, last: int) -> int | None:
@@ -235,13 +235,13 @@ def _persistence(
     targets = {}
     for target in TARGETS:
         normals, anomalies = _anomalies(series, target)
-        newest, share_of_same, error = damped_persistence.shares(target, leads)
+        newest, same_hour, error = damped_persistence.shares(target, leads)
         before = np.where(same >= 0, anomalies[np.maximum(same, 0)], np.nan)
         before = np.where(np.isfinite(before), before, anomalies[row])
         targets[target] = residuals.apply(
             manifest.climatology_residuals[target],
             target,
-            normals[row + leads] + newest * anomalies[row] + share_of_same * before,
+            normals[row + leads] + newest * anomalies[row] + same_hour * before,
             times,
             leads,
             widened=error,
@@ -250,7 +250,7 @@ def _persistence(
 
 
 def _anomalies(series: CheckedSeries, target: str) -> tuple[np.ndarray, np.ndarray]:
-    """Normals and anomalies of every row, which goes on beyond the last observation."""
+    """Normals and anomalies of every row; the rows continue beyond the last observation."""
     name = QUANTITIES[target].short_name
     columns = (f"normal_{name}", f"{name}_anomaly")
     normals, anomalies = (series.table[c].to_numpy().astype(np.float64) for c in columns)

@@ -1,4 +1,4 @@
-"""The only module that imports onnxruntime: float32 matrix in, predictions out."""
+"""Runs ONNX models: float32 matrix in, predictions out. No other module imports onnxruntime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-# Its builds for Linux report to their maker by default, models' hashes too; read at import.
+# Its Linux builds send telemetry by default, with hashes of the models. Read at import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
@@ -25,7 +25,7 @@ class OnnxPredictor:
     Args:
         model: Bytes of a self-contained ONNX file.
         features: Number of columns the matrix must have.
-        name: What to call the model in errors.
+        name: Name of the model in errors.
 
     Raises:
         BadData: Not a model, or one of another shape.
@@ -44,7 +44,7 @@ class OnnxPredictor:
             )
         except Exception as fault:  # onnxruntime has no common base class
             raise BadData(f"model of {name}: onnxruntime refuses it: {_line(fault)}") from fault
-        inputs = [(given.type, given.shape) for given in self._session.get_inputs()]
+        inputs = [(tensor.type, tensor.shape) for tensor in self._session.get_inputs()]
         if len(inputs) != 1 or inputs[0][0] != "tensor(float)" or inputs[0][1][1:] != [features]:
             raise BadData(
                 f"model of {name}: takes {inputs}, expected one tensor(float) with "

@@ -1,14 +1,14 @@
-"""What was foreseen against what came: errors summed by block of hours. Pure.
+"""Forecasts against observations: errors summed by block of hours. Pure.
 
-V1  A forecast is scored hour by hour against the farm's own truth, when the hour has come.
+V1  A forecast is scored hour by hour against the farm's own observations, once the hour has passed.
 V2  Of the forecasts from one origin the first counts: later ones only repeat it.
-V3  A block is always summed anew from what was foreseen and what is known by now, so that late
+V3  A block is always summed anew from all forecasts and observations of it, so that late
     observations count and nothing counts twice.
 V4  Hours without a checked observation are not scored. Missing is never zero.
-V5  A rule's chance is scored when the window it speaks of has passed. The event is a run of
-    `for_h` hours in a row; a window with a missing hour and no event is not scored.
-V6  Errors of models that were corrected for this farm are kept apart: a bias that the correction
-    has taken off must not be taken off again.
+V5  The chance of a rule is scored when its window has passed. The event is a run of `for_h` hours
+    in a row; a window with a missing hour and no event is not scored.
+V6  Errors of models that were corrected for this farm are stored apart: a bias that the
+    correction has removed must not be removed again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edge_agent.settings import Rule
 
 PARTS: Final = ("model", "guidance", "said", "low", "high")
-"""What is kept of each hour ahead: the models' point, KMA's, what was said, its p10 and p90."""
+"""Values of each hour ahead: of the models, of KMA, as published, and its p10 and p90."""
 SHAPE: Final = (len(TARGETS), len(LEADS), len(PARTS))
 SUMS: Final = (
     "count", "model", "model_squared", "said", "said_squared", "covered",
@@ -54,8 +54,8 @@ class PastForecast:
     Attributes:
         issued_at: Time of the decision, UTC.
         origin: Hour of the newest observation behind it.
-        source: What its errors are kept under, see `record_of`.
-        values: Float32, shape `SHAPE`; NaN = not said.
+        source: Name that its errors are stored under, see `record_of`.
+        values: Float32, shape `SHAPE`; NaN = not forecast.
         chances: Chance of each rule's event, by `meaning` of the rule.
     """
 
@@ -79,7 +79,7 @@ class Truth:
     values: np.ndarray
 
     def of(self, quantity: str) -> np.ndarray:
-        """Hours of a target or of what follows from the targets."""
+        """Hours of a target, or of a quantity that is derived from the targets."""
         return derived.values_of(quantity, dict(zip(TARGETS, self.values.T, strict=True)))
 
 
@@ -89,7 +89,7 @@ def block_of(time: datetime) -> int:
 
 
 def record_of(model: Forecast, source: str) -> str:
-    """What the errors of a forecast are kept under (V6).
+    """Name that the errors of a forecast are stored under (V6).
 
     Args:
         model: By the models alone.
@@ -102,16 +102,16 @@ def record_of(model: Forecast, source: str) -> str:
 
 def past_forecast_of(
     model: Forecast,
-    said: Forecast,
+    published: Forecast,
     guidance: Mapping[str, np.ndarray],
     source: str,
     chances: Mapping[str, float],
 ) -> PastForecast:
-    """What is kept of a forecast.
+    """The forecast in the form that is stored for scoring.
 
     Args:
         model: By the models alone.
-        said: As it goes out; the same hours.
+        published: As it goes out; the same hours.
         guidance: KMA's values at these hours, by target; NaN = none.
         source: Name of the observations.
         chances: See `PastForecast`.
@@ -119,7 +119,7 @@ def past_forecast_of(
     values = np.full(SHAPE, np.nan, np.float32)
     rows = np.array([(at - model.origin) // _HOUR for at in model.valid_at]) - 1
     for index, name in enumerate(TARGETS):
-        target = said.targets[name]
+        target = published.targets[name]
         columns = (
             model.targets[name].values,
             guidance[name],
@@ -128,56 +128,58 @@ def past_forecast_of(
             target.quantile(P90),
         )
         values[index, rows] = np.stack(columns, axis=1)
-    return PastForecast(said.issued_at, model.origin, record_of(model, source), values, chances)
+    return PastForecast(
+        published.issued_at, model.origin, record_of(model, source), values, chances
+    )
 
 
-def tally(block: int, foreseen: Sequence[PastForecast], truth: Truth) -> np.ndarray:
+def tally(block: int, forecasts: Sequence[PastForecast], truth: Truth) -> np.ndarray:
     """Sums over the hours of one block (V1, V4).
 
     Args:
         block: Number of the block, see `block_of`.
-        foreseen: Forecasts of one source that speak of its hours, one an origin.
-        truth: Reaches over the block as far as hours have come.
+        forecasts: Forecasts of its hours from one source, one for each origin.
+        truth: Observations of the block, as far as its hours have passed.
 
     Returns:
         Float64, shape `TALLY_SHAPE`.
     """
     hours = np.arange(block * BLOCK_H, (block + 1) * BLOCK_H)
     leads = np.array(LEADS)
-    kept = np.stack([np.full(SHAPE, np.nan, np.float32), *(one.values for one in foreseen)])
-    place = {hour_of(one.origin): row for row, one in enumerate(foreseen, start=1)}
-    rows = np.array([[place.get(int(hour - lead), 0) for lead in leads] for hour in hours])
+    values = np.stack([np.full(SHAPE, np.nan, np.float32), *(f.values for f in forecasts)])
+    row_of = {hour_of(forecast.origin): row for row, forecast in enumerate(forecasts, start=1)}
+    rows = np.array([[row_of.get(int(hour - lead), 0) for lead in leads] for hour in hours])
     # (hour of the block, lead, target, part)
-    said = kept[rows[:, :, None], np.arange(len(TARGETS)), leads[None, :, None] - 1]
+    forecast = values[rows[:, :, None], np.arange(len(TARGETS)), leads[None, :, None] - 1]
     observed = _at(truth, hours)[:, None, :]
-    model = observed - said[..., 0]
-    error = observed - said[..., 2]
-    inside = (observed >= said[..., 3]) & (observed <= said[..., 4])
-    guidance = np.where(np.isfinite(model), observed - said[..., 1], np.nan)
-    known, paired = np.isfinite(error), np.isfinite(guidance)
-    mine = np.where(paired, model, 0.0)
+    model = observed - forecast[..., 0]
+    error = observed - forecast[..., 2]
+    inside = (observed >= forecast[..., 3]) & (observed <= forecast[..., 4])
+    guidance = np.where(np.isfinite(model), observed - forecast[..., 1], np.nan)
+    scored, paired = np.isfinite(error), np.isfinite(guidance)
+    pair = np.where(paired, model, 0.0)
     columns = (
-        known, model, model**2, error, error**2, inside & known,
-        paired, mine, mine**2, guidance, guidance**2, mine * guidance,
+        scored, model, model**2, error, error**2, inside & scored,
+        paired, pair, pair**2, guidance, guidance**2, pair * guidance,
     )  # fmt: skip
     out = np.stack([np.nansum(column, axis=0).T for column in columns], axis=2)
     return np.asarray(out, np.float64)
 
 
 def skill(tallies: np.ndarray, leads: Sequence[int]) -> list[Skill]:
-    """Figures of summed tallies, for leads with anything scored.
+    """Scores from summed tallies, for leads with anything scored.
 
     Args:
         tallies: Shape `TALLY_SHAPE`.
-        leads: Hours ahead to speak of.
+        leads: Hours ahead to report.
     """
-    found = []
+    scores = []
     for index, name in enumerate(TARGETS):
         for lead in leads:
             sums = dict(zip(SUMS, tallies[index, lead - 1], strict=True))
             count = sums["count"]
             if count:
-                found.append(
+                scores.append(
                     Skill(
                         quantity=name,
                         lead_h=lead,
@@ -188,20 +190,20 @@ def skill(tallies: np.ndarray, leads: Sequence[int]) -> list[Skill]:
                         model_rmse=round(float(np.sqrt(sums["model_squared"] / count)), 2),
                     )
                 )
-    return found
+    return scores
 
 
 def meaning(rule: Rule) -> str:
-    """What a rule's chance is the chance of: rules that mean the same share it."""
-    what = f"{rule.quantity} {rule.operator} {rule.threshold:g}"
-    return f"{what}, {rule.for_h} h within {rule.within_h} h"
+    """The event of a rule in words; rules with the same event share its scores."""
+    event = f"{rule.quantity} {rule.operator} {rule.threshold:g}"
+    return f"{event}, {rule.for_h} h within {rule.within_h} h"
 
 
 def happened(rule: Rule, issued_at: datetime, truth: Truth) -> bool | None:
-    """Whether a rule's event came in the window after a decision (V5); None = not known.
+    """Whether a rule's event happened in the window after a decision (V5); None = not known.
 
     Args:
-        rule: A forecast rule on a target or on what follows from the targets.
+        rule: A forecast rule on a target or on a quantity derived from the targets.
         issued_at: Time of the decision.
         truth: Checked hours; a window that reaches beyond them is not known.
     """
@@ -211,7 +213,7 @@ def happened(rule: Rule, issued_at: datetime, truth: Truth) -> bool | None:
 
 
 def _at(truth: Truth, hours: np.ndarray, series: np.ndarray | None = None) -> np.ndarray:
-    """Rows of the truth at hours since 1970; NaN outside of it."""
+    """Observations at hours since 1970; NaN outside of them."""
     values = truth.values if series is None else series
     rows = hours - hour_of(truth.first)
     inside = (rows >= 0) & (rows < len(values))

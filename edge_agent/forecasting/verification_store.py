@@ -1,4 +1,4 @@
-"""What was foreseen and how it came out, kept in SQLite: about two megabytes for two months."""
+"""Past forecasts and their errors in SQLite: about two megabytes for two months."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 FORESEEN_H: Final = 5 * 24
-"""Hours that forecasts are kept for scoring: the longest window, and days to come in late."""
+"""Hours that forecasts are kept for scoring: the longest window, and days for late observations."""
 TALLIES_DAYS: Final = 60
 _VALUES: Final = "<f4"
 _SUMS: Final = "<f4"
@@ -33,7 +33,7 @@ CREATE TABLE rule_scores (issued INTEGER, rule TEXT, squared REAL NOT NULL,
 
 
 class VerificationStore:
-    """The device's own record. Every method raises `StorageError` when the disk refuses.
+    """The device's own verification. Every method raises `StorageError` when the disk refuses.
 
     Args:
         connection: From `database.connect`.
@@ -43,17 +43,17 @@ class VerificationStore:
         self._db = connection
         migrate(connection, "track", _STEPS)
 
-    def put_past_forecast(self, foreseen: PastForecast) -> None:
+    def put_past_forecast(self, forecast: PastForecast) -> None:
         """Keep a forecast for scoring, unless there is one of the same origin (rule V2)."""
         with transaction(self._db) as db:
             db.execute(
                 "INSERT OR IGNORE INTO foreseen VALUES (?, ?, ?, ?, ?)",
                 (
-                    _seconds(foreseen.origin),
-                    _seconds(foreseen.issued_at),
-                    foreseen.source,
-                    foreseen.values.astype(_VALUES).tobytes(),
-                    msgspec.json.encode(foreseen.chances).decode(),
+                    _seconds(forecast.origin),
+                    _seconds(forecast.issued_at),
+                    forecast.source,
+                    forecast.values.astype(_VALUES).tobytes(),
+                    msgspec.json.encode(forecast.chances).decode(),
                 ),
             )
 

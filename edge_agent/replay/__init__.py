@@ -1,4 +1,4 @@
-"""The real cycle over recorded hours, and the scores of its alerts.
+"""The agent's own cycle over recorded hours, and the scores of its alerts.
 
 Imports `core` and the rooms below it.
 """

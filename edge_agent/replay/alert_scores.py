@@ -1,4 +1,4 @@
-"""How good the alerts of a replay were, rule by rule. Pure.
+"""Scores of the alerts of a replay, rule by rule. Pure.
 
 P1  At each hour a rule says yes (its alert stands) or no. The event happens when, in the window
     of the rule, `for_h` observed hours in a row meet the threshold. An hour whose window holds a

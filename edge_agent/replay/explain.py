@@ -1,4 +1,4 @@
-"""An alert worked out again from what it rested on, hour by hour. Pure."""
+"""Evaluates an alert again from its recorded inputs, hour by hour. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedStep:
-    """One hour or reading that the rule looked at; None = not known, or not a forecast."""
+    """One hour or reading of the rule's window; None = not known, or not a forecast."""
 
     at: datetime
     value: float | None
@@ -33,14 +33,14 @@ class ExplainedStep:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an alert was told.
+    """Why an alert was sent.
 
     Attributes:
         event: As it was sent.
-        case: What it rested on.
-        verdict: What that comes to now.
+        case: Its inputs.
+        verdict: The result of these inputs now.
         steps: Hours of the window, or readings.
-        differences: Keys in which the verdict is another than what was sent; empty = the same.
+        differences: Keys in which the result differs from what was sent; empty = the same.
     """
 
     event: AlertEvent
@@ -50,16 +50,16 @@ class Explanation:
     differences: tuple[str, ...]
 
 
-def explain(kept: RecordedAlert) -> Explanation:
-    """Work an alert out again.
+def explain(alert: RecordedAlert) -> Explanation:
+    """Evaluate an alert again.
 
     Raises:
         BadData: Its rule was taken out of the configuration, or its inputs are damaged.
     """
-    event = kept.event
-    if kept.inputs is None:
+    event = alert.event
+    if alert.inputs is None:
         raise BadData(f"{event.id}: nothing was worked out: {event.reason}")
-    case = decision_record.from_bytes(kept.inputs)
+    case = decision_record.from_bytes(alert.inputs)
     verdict = evaluate_rule(case)
     evidence = verdict.evidence
     lasted = int(verdict.lasted.total_seconds()) if event.event_type == "cleared" else None
@@ -81,7 +81,8 @@ def explain(kept: RecordedAlert) -> Explanation:
 def _steps(case: DecisionInputs) -> tuple[ExplainedStep, ...]:
     if case.rule.now:
         return tuple(
-            ExplainedStep(one.at, rounded(one.value), None, None, None) for one in case.readings
+            ExplainedStep(reading.at, rounded(reading.value), None, None, None)
+            for reading in case.readings
         )
     target = None if case.forecast is None else target_of(case.forecast, case.rule.quantity)
     if case.forecast is None or target is None:

@@ -1,7 +1,8 @@
-"""Recorded hours for a replay: checked and turned into features once a block, read hour by hour.
+"""Recorded hours for a replay, checked and turned into features block by block.
 
-Checks and features are window-exact: an hour has the same flags and the same features in a long
-frame as in the last hours that a device reads, so a replay decides what the device would have.
+Checks and features depend only on the hours of their window. So an hour has the same flags and the
+same features in a long frame as in the last hours that a device reads, and a replay decides as the
+device would have.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
 _HOUR: Final = timedelta(hours=1)
 BLOCK: Final = timedelta(days=28)
-"""Hours whose features are worked out together: a few megabytes."""
+"""Hours whose features are computed together: a few megabytes."""
 BEFORE: Final = timedelta(days=40)
-"""History in front of a block: more than anybody asks for."""
+"""History in front of a block: more than any caller needs."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,7 +43,7 @@ class RecordedWeather:
     """A `CycleContext.weather` over recorded hours.
 
     Args:
-        frames: Raw hours by source, ascending by time, in the order of `local.names`.
+        frames: Raw hours by source, ascending by time, in the order of `source_choice.names`.
         device: Which sources, and where.
     """
 
@@ -66,7 +67,7 @@ class RecordedWeather:
         series = self._series.get(choice)
         if series is None:
             place = forecaster.place_of(site_of(self.device), release.manifest.sites)
-            series = forecaster.CheckedSeries.of(self._whole(choice), place)
+            series = forecaster.CheckedSeries.of(self._checked_block(choice), place)
             self._series[choice] = series
         return forecaster.continued(series, release, now, source=choice.rung), choice.source
 
@@ -79,16 +80,16 @@ class RecordedWeather:
         self._enter(now)
         own = next(iter(self.frames))
         more = (hours + quality.LOOKBACK_HOURS) * _HOUR
-        mine = self._between(now - more, now)[own]
-        if all(source_choice.knows(mine, name) for name in TARGETS):
+        frame = self._between(now - more, now)[own]
+        if all(source_choice.knows(frame, name) for name in TARGETS):
             return self._last(Choice(own, Source.MODEL, ()), now, hours)
         return self.checked(now, hours)
 
     def _last(self, choice: Choice, now: datetime, hours: int) -> pl.DataFrame:
-        whole = self._whole(choice)
-        first: datetime = whole[TIME][0]
+        block = self._checked_block(choice)
+        first: datetime = block[TIME][0]
         end = int((now - first) / _HOUR) + 1
-        return whole[end - hours : end]
+        return block[end - hours : end]
 
     def _choose(self, now: datetime, hours: int) -> Choice:
         self._enter(now)
@@ -102,21 +103,20 @@ class RecordedWeather:
             self._checked.clear()
             self._series.clear()
 
-    def _whole(self, choice: Choice) -> pl.DataFrame:
+    def _checked_block(self, choice: Choice) -> pl.DataFrame:
         """Checked hours of the block and of what lies before it."""
         if choice not in self._checked:
             start = _EPOCH + self._block * BLOCK - BEFORE
             end = start + BEFORE + BLOCK - _HOUR
             raw = source_choice.join(self._between(start, end), choice)
-            made = quality.clean(raw, start=start, end=end)
-            self._checked[choice] = made
+            self._checked[choice] = quality.clean(raw, start=start, end=end)
         return self._checked[choice]
 
     def _between(self, start: datetime, end: datetime) -> dict[str, pl.DataFrame]:
         first, last = (np.datetime64(time.replace(tzinfo=None), "us") for time in (start, end))
-        found = {}
+        frames = {}
         for name, frame in self.frames.items():
             times = self._times[name]
             rows = slice(times.searchsorted(first), times.searchsorted(last, "right"))
-            found[name] = frame[rows]
-        return found
+            frames[name] = frame[rows]
+        return frames

@@ -59,11 +59,11 @@ def run(
 
     Args:
         config: Rules, site and station as on the device.
-        release: What forecasts.
-        observations: Raw hours by source (see `local.names`), with history before `start`.
+        release: The release that forecasts.
+        observations: Raw hours by source (see `source_choice.names`), with history before `start`.
         start: First hour, UTC.
         end: Last hour, UTC.
-        guidance: KMA's forecasts, columns of `contract.relayed.GUIDANCE`.
+        guidance: KMA's forecasts, columns of `contract.bundles.GUIDANCE`.
     """
     db = connect(Path(":memory:"))
     try:
