@@ -79,7 +79,7 @@ TRAINER: Final = {
     "evaluation": _room(2, "workspace", "contract forecasting system"),
     "ingest": _room(2, "workspace", "contract system"),
     "fleet": _room(3, "ingest workspace", "contract system"),
-    "gate": _room(3, "depot evaluation workspace", "contract forecasting system"),
+    "gate": _room(3, "depot evaluation workspace", "contract system"),
     "relay": _room(3, "depot ingest workspace", "contract"),
     "report": _room(3, "depot evaluation workspace", "contract system"),
     "setup": _room(3, "depot workspace", "contract system"),

@@ -1,7 +1,7 @@
-"""attempts.jsonl: every candidate that was held against the gate. Lines are only ever added.
+"""attempts.jsonl: every candidate that was put before the gate. Lines are only ever added.
 
-Who tries often enough passes by luck: the chance that the comparison allows is shared by the
-attempts on one quarter's holdout.
+Many attempts would pass by luck, so the attempts on one quarter's holdout share the chance of a
+false "better".
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ def quarter_of(end: datetime) -> str:
 def count(records: Store, attempt: Attempt) -> int:
     """Add an attempt unless it is there, and return its number within channel and quarter.
 
-    The same run before the same champion is one attempt, however often it is asked: a killed
-    `trainer daily` takes its work up again.
+    The same run before the same champion is one attempt: a killed `trainer daily` does its work
+    again.
 
     Raises:
         BadData, StorageError, TryLater: See `LineLog.add`.
     """
 
-    def key(one: Attempt) -> tuple[str, str, str, int]:
-        return one.channel, one.quarter, one.run, one.champion
+    def key(line: Attempt) -> tuple[str, str, str, int]:
+        return line.channel, line.quarter, line.run, line.champion
 
-    lines = LineLog(records, NAME, Attempt).add(attempt, lambda one: key(one) == key(attempt))
-    keys = [key(one) for one in lines if key(one)[:2] == key(attempt)[:2]]
+    lines = LineLog(records, NAME, Attempt).add(attempt, lambda line: key(line) == key(attempt))
+    keys = [key(line) for line in lines if key(line)[:2] == key(attempt)[:2]]
     return keys.index(key(attempt)) + 1
 
 

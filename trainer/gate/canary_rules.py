@@ -10,12 +10,12 @@ Rules, numbered as tests and reasons name them:
     C3  From `EARLY_DAYS` on it is halted where the lower 95 % bound of a ratio is above `MARGIN`.
     C4  After `canary_days` it goes to stable where the upper 95 % bound of every ratio is at most
         `MARGIN`.
-    C5  Where neither is certain it goes on until twice `canary_days`, and is then halted: what
-        cannot be shown to be harmless does not reach every farm.
+    C5  Where neither is certain the trial goes on until twice `canary_days`. Then it is halted: a
+        model that cannot be shown to be harmless does not reach every farm.
 
 The gate, with a year of hours, asks for 1 %. Two weeks of paired hours of equal models scatter by
-some 1.5 %, so a margin of 1 % would halt every second good canary; 5 % halts few, and sees what
-a gate cannot: new weather, a changed feed, a broken file.
+some 1.5 %, so a margin of 1 % would halt every second good canary; 5 % halts few. It still shows
+what a gate cannot see: new weather, a changed feed, a broken file.
 
 Halting publishes stable's models on the canary channel as a new, higher release.
 """
@@ -44,7 +44,7 @@ MARGIN: Final = 1.05
 ABSENT: Final = 0.01
 EARLY_DAYS: Final = LEAST_CANARY_DAYS
 BLOCK_DAYS: Final = 3
-"""About the cube root of the days (Kuensch 1989), and as long as weather hangs together."""
+"""About the cube root of the days (Kuensch 1989); weather is correlated for as long."""
 FULL_DAY_HOURS: Final = 18
 _SEED: Final = 20240417
 
@@ -71,7 +71,7 @@ class Trial(msgspec.Struct, frozen=True):
 
     Attributes:
         canary: Its release number.
-        stable: Release it is held against.
+        stable: Release it is compared with.
         since: First origin, UTC.
         days: Days with at least `FULL_DAY_HOURS` scored hours.
         needed: Days after which it is decided.

@@ -1,4 +1,4 @@
-"""From evidence to a decision. Pure: the same evidence and terms give the same decision.
+"""From daily sums to a decision. Pure: the same sums and terms give the same decision.
 
 Rules, numbered as tests, refusals and `docs/gate.md` name them:
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge_agent.contract.schema import LEADS, TARGETS
-from trainer.evaluation import daily_sums as records
+from trainer.evaluation import daily_sums
 from trainer.gate import rules_champion, rules_events, rules_floor
 from trainer.gate.resampled_sums import Finding, ResampledSums
 from trainer.gate.rules_champion import Route
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is judged, apart from the sums.
+    """What is decided on, apart from the sums.
 
     Attributes:
         run: The candidate.
         channel: Where it is to go.
-        champion: Release it is held against, or None; 0 = the run's own models, for a farm.
+        champion: Release that it is compared with, or None; 0 = the run's own models, for a farm.
         trained_to: End of its training targets, UTC.
         embargo_hours: Hours kept free between training and holdout.
         holdout_from: First origin, UTC; after the champion's training as well.
@@ -52,7 +52,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         same_normals: Whether its models and the champion's can stand in one release.
         seed: Of the resampling.
         parity: Target -> worst difference between ONNX and LightGBM, as measured in training.
-        farm: Device ("site/id") whose corrections are held against the shared models, or empty.
+        farm: Device ("site/id") whose corrections are compared with the shared models, or empty.
     """
 
     run: str
@@ -73,11 +73,11 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the gate decided and from what.
+    """What the gate decided, and the figures behind it.
 
     Attributes:
-        terms: What was judged.
-        evidence: SHA-256 (hex) of the evidence file.
+        terms: What was decided on.
+        evidence: SHA-256 (hex) of the file with the daily sums.
         passed: Whether anything may go live.
         winners: Targets whose model goes in.
         routes: Target -> how it got through, or "worse".
@@ -95,25 +95,25 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def conclude(terms: Terms, content: bytes) -> Decision:
-    """Judge evidence as `evidence.to_bytes` wrote it.
+    """Decide on daily sums as `daily_sums.to_bytes` wrote them.
 
     Raises:
-        BadData: It is damaged.
+        BadData: They are damaged.
     """
-    found = records.from_bytes(content)
+    daily = daily_sums.from_bytes(content)
     thresholds = FARM if terms.farm else RELEASE
     findings = [_range(terms)]
     routes: dict[str, Route] = {}
-    if found.days < rules_floor.LEAST_DAYS:
-        # Too short for any of the other rules to mean something.
-        findings.append(rules_floor.too_short(found.days))
+    if daily.days < rules_floor.LEAST_DAYS:
+        # No other rule can be applied to so few days.
+        findings.append(rules_floor.too_short(daily.days))
     else:
-        sums = ResampledSums(found, terms.seed)
+        sums = ResampledSums(daily, terms.seed)
         findings += rules_floor.holdout(sums)
         for target in TARGETS:
-            route, here = _target(sums, target, terms, thresholds)
+            route, of_target = _target(sums, target, terms, thresholds)
             routes[target] = route
-            findings += here
+            findings += of_target
     winners, more = _winners(terms, findings, routes)
     findings += more
     return Decision(
@@ -122,7 +122,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
         passed=bool(winners),
         winners=winners,
         routes=routes,
-        reasons=tuple(one.reason() for one in findings if not one.passed),
+        reasons=tuple(finding.reason() for finding in findings if not finding.passed),
         findings=tuple(findings),
     )
 
@@ -137,7 +137,7 @@ def _target(
     ]
     if terms.champion is None:
         return Route.FIRST, findings
-    route, compared = rules_champion.compare(
+    route, comparison = rules_champion.compare(
         sums,
         target,
         alpha=terms.alpha,
@@ -146,7 +146,7 @@ def _target(
     )
     return route, [
         *findings,
-        compared,
+        comparison,
         *rules_champion.slices(sums, target, thresholds),
         *rules_champion.bias(sums, target),
         *rules_champion.intervals(sums, target, thresholds),
@@ -157,7 +157,7 @@ def _target(
 def _winners(
     terms: Terms, findings: list[Finding], routes: Mapping[str, Route]
 ) -> tuple[tuple[str, ...], list[Finding]]:
-    failed = {one.target for one in findings if not one.passed}
+    failed = {finding.target for finding in findings if not finding.passed}
     good = tuple(target for target in TARGETS if target not in failed)
     if "" in failed or not good:
         return (), []

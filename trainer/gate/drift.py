@@ -1,9 +1,9 @@
 """Whether the live model has become worse than it was when the gate let it in.
 
 The last 30 and 10 days of the lake are forecast again by the live release and verified. A month's
-error says more about the month than about the model (one fixed model ran from 1.7 to 4.8 C), so
-what is compared is the error as a share of the damped anomaly's on the same hours: now, against the
-same share over the other days of the gate's evidence. The geometric mean over the leads is taken:
+error says more about the month than about the model (one fixed model ran from 1.7 to 4.8 C). So
+the error is taken as a share of the damped anomaly's on the same hours, and compared with that
+share over the other days of the gate's daily sums. The geometric mean over the leads is taken:
 over 30 days of Seoul its standard deviation is 4 % where a day ahead alone has 6 %.
 """
 
@@ -59,7 +59,7 @@ def verify(workspace: Workspace, channel: str, until: datetime, clock: Clock) ->
         One entry per target and length for which there are enough days.
 
     Raises:
-        InputMissing: Nothing is live, or the evidence that let it in is not in this workspace.
+        InputMissing: Nothing is live, or the gate's daily sums are not in this workspace.
         BadData: A file is damaged.
     """
     live = gate.champion_of(workspace, channel, clock)
@@ -68,12 +68,12 @@ def verify(workspace: Workspace, channel: str, until: datetime, clock: Clock) ->
     if live.features.digest != features.digest():
         raise InputMissing(f"release {live.release} was trained by other feature code")
     folder = gate.run_of(workspace, live)
-    recorded = gate.evidence_of(folder, channel)
+    recorded = gate.daily_sums_of(folder, channel)
     metrics = run_folder.load(folder)[2]
     longest = timedelta(days=max(LIMITS) + 1, hours=max(LEADS))
     models = ReleaseModels.of(live, open_depot(workspace, clock).content(live))
     period = Period(
-        stations=tuple(int(one) for one in live.lineage["stations"].split(",")),
+        stations=tuple(map(int, live.lineage["stations"].split(","))),
         start=until - longest,
         end=until,
         trained_to=datetime.fromisoformat(live.lineage[gate.TRAINED_TO]),
@@ -92,7 +92,7 @@ def changes(now: DailySums, recorded: DailySums, kept: set[str]) -> tuple[Drift,
         recorded: Sums on which the gate let it in.
         kept: Targets whose model was the champion's in `recorded`.
     """
-    found = []
+    drifts = []
     for target in TARGETS:
         used = np.flatnonzero(now.losses[target, _HEADLINE, CHALLENGER][:, 0] > 0)
         then = CHAMPION if target in kept else CHALLENGER
@@ -101,7 +101,7 @@ def changes(now: DailySums, recorded: DailySums, kept: set[str]) -> tuple[Drift,
                 continue
             newest = used[-days:]
             first = now.first + timedelta(days=int(newest[0]))
-            # Days that are judged are no measure of themselves.
+            # The days in question must not be among those that they are compared with.
             before = np.arange(min(max(0, (first - recorded.first).days), recorded.days))
             if not recorded.losses[target, _HEADLINE, then][before, 0].any():
                 continue
@@ -111,7 +111,7 @@ def changes(now: DailySums, recorded: DailySums, kept: set[str]) -> tuple[Drift,
                 for lead in SCORED_LEADS
             ]
             change = float(np.exp(np.mean(np.log(ratios)))) - 1.0
-            found.append(
+            drifts.append(
                 Drift(
                     target=target,
                     days=days,
@@ -121,7 +121,7 @@ def changes(now: DailySums, recorded: DailySums, kept: set[str]) -> tuple[Drift,
                     alarm=change > limit,
                 )
             )
-    return tuple(found)
+    return tuple(drifts)
 
 
 def _share(sums: DailySums, target: str, lead: int, name: str, days: np.ndarray) -> float:

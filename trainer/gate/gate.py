@@ -1,7 +1,7 @@
-"""Whether a candidate may go live: loads it, what it meets and the hours, and acts on the verdict.
+"""Whether a candidate may go live: scores it and its champion, and acts on the decision.
 
-The rules are those of `trainer.gate.decision`. Kept in the run's folder, so that the decision can
-be computed again: `gate-<channel>.json` with terms and findings, `gate-<channel>.parquet` with the
+The rules are those of `trainer.gate.decision`. Two files in the run's folder let the decision be
+computed again: `gate-<channel>.json` with terms and findings, `gate-<channel>.parquet` with the
 daily sums that they follow from.
 """
 
@@ -17,7 +17,6 @@ import msgspec
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract.errors import BadData, GateRefused, InputMissing, NothingNew
 from edge_agent.contract.schema import TARGETS
-from edge_agent.forecasting.inference import load_predictors
 from trainer.depot.publisher import FARMS, RUN
 from trainer.depot.releases import open_depot
 from trainer.evaluation import daily_sums, run_folder
@@ -82,8 +81,8 @@ def run_of(workspace: Workspace, release: Manifest) -> Path:
     return workspace.run_store.folder(release.lineage.get(RUN, "").partition(_WITH)[0])
 
 
-def evidence_of(folder: Path, channel: str) -> bytes:
-    """What the gate judged a run by: for the channel, or for another one where it has that only.
+def daily_sums_of(folder: Path, channel: str) -> bytes:
+    """Daily sums behind the gate's decision: for the channel, else for another one.
 
     Raises:
         InputMissing: The run was never judged here.
@@ -120,7 +119,7 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
     )
     number = count(workspace.records, attempt)
     terms = msgspec.structs.replace(terms, attempt=number, alpha=alpha_of(number))
-    content = _evidence(workspace, run, champion, terms)
+    content = _daily_sums(workspace, run, champion, terms)
     decision = conclude(terms, content)
     runs = workspace.run_store
     runs.add(folder.name, f"gate-{channel}.parquet", content)
@@ -137,7 +136,7 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
 
 
 def examine(workspace: Workspace, folder: Path) -> tuple[Decision, bytes]:
-    """The verdict on a run as if nothing were live, and its evidence; nothing is written.
+    """The decision on a run as if nothing were live, and its daily sums; nothing is written.
 
     Raises:
         BadData: See `decide`.
@@ -145,16 +144,16 @@ def examine(workspace: Workspace, folder: Path) -> tuple[Decision, bytes]:
     """
     run = load(folder)
     terms = _terms(run, None, "")
-    content = _evidence(workspace, run, None, terms)
+    content = _daily_sums(workspace, run, None, terms)
     return conclude(terms, content), content
 
 
 def recompute(folder: Path, channel: str) -> tuple[Decision, Decision]:
-    """The decision on file, and the one that follows from its terms and its evidence now.
+    """The recorded decision, and the one that follows from its terms and daily sums now.
 
     Raises:
         InputMissing: The run was never judged for the channel.
-        BadData: A file is damaged, or the evidence is not the decision's.
+        BadData: A file is damaged, or the daily sums are not the decision's.
     """
     path = folder / f"gate-{channel}.json"
     try:
@@ -185,7 +184,7 @@ def load(folder: Path) -> Run:
 
 
 def _champion(workspace: Workspace, channel: str, clock: Clock) -> _Champion | None:
-    """What is live, unless this code cannot run it any more or its training range is unknown."""
+    """What is live; None where this code cannot run it or its training range is unknown."""
     depot = open_depot(workspace, clock)
     live = depot.live().get(channel)
     if (
@@ -206,7 +205,7 @@ def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
     embargo = int(lineage["embargo_hours"])
     start = datetime.fromisoformat(run.metrics.holdout_from)
     if champion:
-        # What the champion was trained on says nothing about it.
+        # Hours that the champion was trained on are no fair test of it.
         seen = datetime.fromisoformat(champion.manifest.lineage[TRAINED_TO])
         start = max(start, seen + timedelta(hours=embargo))
     return Terms(
@@ -222,18 +221,18 @@ def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
         alpha=alpha_of(1),
         same_recipe=champion is not None
         and all(lineage.get(key) == champion.manifest.lineage.get(key) for key in RECIPE),
-        same_normals=champion is not None and _compatible(run.manifest, champion.manifest),
+        same_normals=champion is not None and _same_normals(run.manifest, champion.manifest),
         seed=SEED,
         parity=run.metrics.parity,
     )
 
 
-def _evidence(workspace: Workspace, run: Run, champion: _Champion | None, terms: Terms) -> bytes:
+def _daily_sums(workspace: Workspace, run: Run, champion: _Champion | None, terms: Terms) -> bytes:
     models = {CHALLENGER: ReleaseModels.of(run.manifest, run.files)}
     if champion:
         models[CHAMPION] = ReleaseModels.of(champion.manifest, champion.files)
     period = Period(
-        stations=tuple(int(one) for one in run.manifest.lineage["stations"].split(",")),
+        stations=tuple(map(int, run.manifest.lineage["stations"].split(","))),
         start=datetime.fromisoformat(terms.holdout_from),
         end=datetime.fromisoformat(terms.holdout_to),
         trained_to=datetime.fromisoformat(terms.trained_to),
@@ -242,22 +241,21 @@ def _evidence(workspace: Workspace, run: Run, champion: _Champion | None, terms:
     return daily_sums.to_bytes(collect(workspace.lake, period, models))
 
 
-def _compatible(one: Manifest, other: Manifest) -> bool:
-    return all(other.sites.get(number) == normals for number, normals in one.sites.items())
+def _same_normals(manifest: Manifest, other: Manifest) -> bool:
+    return all(other.sites.get(number) == normals for number, normals in manifest.sites.items())
 
 
 def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -> Path:
     """A run with the winners' models, and the champion's where the challenger lost."""
-    manifest, reigning = run.manifest, champion.manifest
-    models = {t: (manifest if t in winners else reigning).models[t] for t in TARGETS}
+    manifest, live = run.manifest, champion.manifest
+    models = {t: (manifest if t in winners else live).models[t] for t in TARGETS}
     content = {
-        one.file.path: (run.files if target in winners else champion.files)[one.file.path]
-        for target, one in models.items()
+        model.file.path: (run.files if target in winners else champion.files)[model.file.path]
+        for target, model in models.items()
     }
-    predictors = load_predictors(
-        {target: content[one.file.path] for target, one in models.items()},
-        len(manifest.features.names),
-    )
+    predictors = ReleaseModels.of(
+        msgspec.structs.replace(manifest, models=models), content
+    ).predictors
     windows = golden_windows.with_predictions(
         run.files[manifest.golden.path], {t: p.predict for t, p in predictors.items()}
     )
@@ -267,14 +265,14 @@ def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -
         tuned=(),
         models=models,
         golden=reference,
-        residuals={t: (manifest if t in winners else reigning).residuals[t] for t in TARGETS},
-        scores={t: (manifest if t in winners else reigning).scores[t] for t in TARGETS},
+        residuals={t: (manifest if t in winners else live).residuals[t] for t in TARGETS},
+        scores={t: (manifest if t in winners else live).scores[t] for t in TARGETS},
         lineage={
             **{key: text for key, text in manifest.lineage.items() if key != FARMS},
-            **{f"kept_{t}": f"release {reigning.release}" for t in TARGETS if t not in winners},
+            **{f"kept_{t}": f"release {live.release}" for t in TARGETS if t not in winners},
         },
     )
-    name = f"{run.folder.name}{_WITH}{reigning.release}"
+    name = f"{run.folder.name}{_WITH}{live.release}"
     folder = runs.folder(name)
     if not (folder / run_folder.MANIFEST).exists():
         run_folder.write(folder, composed, {**content, path: windows}, run.metrics)

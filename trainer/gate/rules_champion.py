@@ -1,8 +1,7 @@
-"""Beside what is live: better or as good, and nowhere clearly worse. Pure.
+"""Rules beside what is live: better or as good, and nowhere clearly worse. Pure.
 
-Absolute limits (bias, coverage) hold where they can be met; where what is live is outside of one
-itself, a challenger may be outside too, but no further: a gate that keeps the worse of two models
-protects nobody.
+Absolute limits (bias, coverage) apply where they can be met. Where what is live is outside of one,
+a challenger may be outside too, but no further. Otherwise the worse of two models would stay live.
 """
 
 from __future__ import annotations
@@ -87,26 +86,26 @@ def compare(
 
 def slices(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Finding]:
     """G6: no lead, season, half of the day, tail or station clearly worse."""
-    found = []
+    findings = []
     for part in sums.parts(target, CHALLENGER):
         if part != HEADLINE:
             own, theirs = (sums.losses(target, part, name) for name in (CHALLENGER, CHAMPION))
             counted = thresholds.tails or part not in TAILS
-            found.append(_slice(target, part, own, theirs, thresholds, counted=counted))
+            findings.append(_slice(target, part, own, theirs, thresholds, counted=counted))
     for season, name in enumerate(SEASONS):
         own, theirs = (
             sums.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
         )
         if own.days:
-            found.append(_slice(target, name, own, theirs, thresholds))
-    return found
+            findings.append(_slice(target, name, own, theirs, thresholds))
+    return findings
 
 
 def bias(sums: ResampledSums, target: str) -> list[Finding]:
     """G7: mean error within limits, or no further off than what is live."""
     limits = target_limits(target)
     overall, by_season = limits.bias
-    found = []
+    findings = []
     for season, name in ((None, ""), *enumerate(SEASONS)):
         own, theirs = (
             sums.losses(target, HEADLINE, forecast, season) for forecast in (CHALLENGER, CHAMPION)
@@ -118,14 +117,14 @@ def bias(sums: ResampledSums, target: str) -> list[Finding]:
         passed = abs(mean) <= (limit if abs(live) <= limit else abs(live) + limits.bias_slack)
         counted = own.days >= FEW_DAYS
         text = f"bias {mean:+.3f}, limit {limit:g}; what is live has {live:+.3f}"
-        found.append(Finding("G7", target, name, passed or not counted, counted, text))
-    return found
+        findings.append(Finding("G7", target, name, passed or not counted, counted, text))
+    return findings
 
 
 def intervals(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Finding]:
     """G8: intervals hold what they promise, and the distribution is no worse."""
     own, theirs = (sums.losses(target, HEADLINE, name) for name in (CHALLENGER, CHAMPION))
-    found = [
+    findings = [
         _covered(target, "", column, (own, theirs), within)
         for column, within in thresholds.coverage.items()
     ]
@@ -135,7 +134,7 @@ def intervals(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[
         )
         if mine.days:
             within = thresholds.season_coverage
-            found.append(_covered(target, name, "inside_80", (mine, live), within))
+            findings.append(_covered(target, name, "inside_80", (mine, live), within))
     for column, words in (("crps", "CRPS"), ("interval_80", "80 % interval score")):
         value, draws = ratio(own, theirs, column)
         most = upper(draws, 0.95)
@@ -143,8 +142,8 @@ def intervals(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[
             f"{words} {own.mean(column):.4f} against {theirs.mean(column):.4f}: ratio {value:.4f} "
             f"(upper 95 % bound {most:.4f}), limit {SPREAD_RATIO:g}"
         )
-        found.append(Finding("G8", target, words, most <= SPREAD_RATIO, counted=True, text=text))
-    return found
+        findings.append(Finding("G8", target, words, most <= SPREAD_RATIO, counted=True, text=text))
+    return findings
 
 
 def _slice(

@@ -1,4 +1,4 @@
-"""Warnings of a challenger: better than the calendar, believable, no worse than live ones. Pure."""
+"""Rules for warnings: better than the normal rates, reliable, no worse than live ones. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DROP: Final = 0.03
 
 
 def events(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Finding]:
-    """G9 for every event of a target; with fewer than LEAST_DAYS days of it, only told."""
-    found = []
+    """G9 for every event of a target; it counts from LEAST_DAYS days with the event on."""
+    findings = []
     for event in EVENTS:
         if (
             event.target != target
@@ -32,7 +32,7 @@ def events(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Fin
             continue
         own, theirs = (sums.warnings(target, event.name, name) for name in (CHALLENGER, CHAMPION))
         counted = own.days >= LEAST_DAYS
-        found += [
+        findings += [
             Finding("G9", target, event.name, passed or not counted, counted, text)
             for passed, text in (
                 _skill(own, theirs),
@@ -40,7 +40,7 @@ def events(sums: ResampledSums, target: str, thresholds: Thresholds) -> list[Fin
                 *_served(own, theirs, thresholds),
             )
         ]
-    return found
+    return findings
 
 
 def table_of(sums: SliceSums) -> Contingency:
@@ -53,7 +53,7 @@ def table_of(sums: SliceSums) -> Contingency:
 
 
 def slope_of(sums: SliceSums) -> float:
-    """Slope of happened on said."""
+    """Slope of happened on forecast probability."""
     point = sums.point
     return slope(point["rows"], point["said"], point["seen"], point["said_squared"], point["both"])
 
@@ -62,8 +62,8 @@ def brier_skill(sums: SliceSums) -> tuple[float, float]:
     """Skill against the normal rate by month and hour, and its lower 90 % bound."""
     normal = sums.draws["normal_brier"]
     used = normal > 0.0
-    whole = sums.point["normal_brier"]
-    value = 1.0 - sums.point["brier"] / whole if whole > 0.0 else math.nan
+    reference = sums.point["normal_brier"]
+    value = 1.0 - sums.point["brier"] / reference if reference > 0.0 else math.nan
     return value, lower(1.0 - sums.draws["brier"][used] / normal[used], 0.90)
 
 

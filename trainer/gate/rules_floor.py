@@ -1,4 +1,4 @@
-"""What every release must be, champion or not: better than simple references, and honest. Pure."""
+"""Rules for every release, champion or not: better than simple references, no leak. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEAST_PRESENT: Final = 0.99
 
 
 def too_short(days: int) -> Finding:
-    """G11 for a holdout of which nothing else can be said."""
+    """G11 for a holdout to which no other rule can be applied."""
     return _length(days >= LEAST_DAYS, f"{days} days")
 
 
@@ -36,13 +36,13 @@ def holdout(sums: ResampledSums) -> list[Finding]:
     cold = sums.daily_sums.winter_half()
     winter, summer = int((rows & cold).sum()), int((rows & ~cold).sum())
     enough = winter + summer >= LEAST_DAYS and min(winter, summer) >= LEAST_HALF
-    told = f"{winter + summer} days, {winter} of them from October to March"
-    return [_length(enough, told)]
+    days = f"{winter + summer} days, {winter} of them from October to March"
+    return [_length(enough, days)]
 
 
 def floor(sums: ResampledSums, target: str, *, counted: bool) -> list[Finding]:
     """G1: skill against the best of persistence, climatology and damped anomaly."""
-    found = []
+    findings = []
     for lead, least in FLOOR.items():
         reference = sums.best_reference(target, lead)
         value, draws = skill(sums, target, lead, reference)
@@ -50,17 +50,17 @@ def floor(sums: ResampledSums, target: str, *, counted: bool) -> list[Finding]:
         passed = value >= least if lead == POINT_ONLY else bound > least
         own = sums.losses(target, lead_slice(lead), CHALLENGER).rmse()
         theirs = sums.losses(target, lead_slice(lead), reference).rmse()
-        wanted = "the skill at least" if lead == POINT_ONLY else "the bound above"
-        found.append(
+        needed = "the skill at least" if lead == POINT_ONLY else "the bound above"
+        findings.append(
             Finding(
                 "G1", target, f"{lead} h", passed or not counted, counted,
                 text=(
                     f"RMSE {own:.3f} against {reference}'s {theirs:.3f}, skill {value:.3f} "
-                    f"(lower 95 % bound {bound:.3f}); {wanted} {least:g} is needed"
+                    f"(lower 95 % bound {bound:.3f}); {needed} {least:g} is needed"
                 ),
             )
         )  # fmt: skip
-    return found
+    return findings
 
 
 def leaks(sums: ResampledSums, target: str) -> list[Finding]:
@@ -122,9 +122,9 @@ def skill(sums: ResampledSums, target: str, lead: int, reference: str) -> tuple[
     return 1.0 - value, 1.0 - draws
 
 
-def _length(enough: bool, told: str) -> Finding:
+def _length(enough: bool, days: str) -> Finding:
     text = (
-        f"the holdout has {told}; at least {LEAST_DAYS} are needed with {LEAST_HALF} in each "
+        f"the holdout has {days}; at least {LEAST_DAYS} are needed with {LEAST_HALF} in each "
         "half of the year (October to March, April to September): ingest more years, or raise "
         "holdout_share in trainer.toml"
     )

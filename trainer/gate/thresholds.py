@@ -1,4 +1,4 @@
-"""How strictly the gate's rules are held: to a release, and to a correction for one farm."""
+"""Thresholds of the gate's rules for a release, and for a correction of one farm."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What differs between the two.
+    """Thresholds that differ between the two.
 
     Attributes:
         floor: Whether G1 counts.
         tails: Whether G6 counts for hours that were observed to be cold or hot.
         proven: Whether G6 asks for the bound of a slice with many days, and not for its value.
-        coverage: Least and largest share of hours inside an interval, by column of the evidence.
+        coverage: Least and largest share of hours inside an interval, by column of the daily sums.
         season_coverage: The same of the 80 % interval in one season.
         slope: Least and largest reliability slope of warnings.
         sedi: Whether SEDI counts in G9, beside Brier skill, slope and CSI.
@@ -43,18 +43,18 @@ RELEASE: Final = Thresholds(
 )
 
 FARM: Final = Thresholds(
-    # The shared models are live there in any case: refusing what is better helps nobody.
+    # The shared models are live there in any case, so a better one is let in at any skill.
     floor=False,
     # Hours chosen by what was observed favour a model that errs to that side (Lerch et al. 2017,
     # doi 10.1214/16-STS588), and taking such an error away is what a correction is for.
     tails=False,
-    # A season of one place proves nothing of its own; two releases differ by little, so they can.
+    # A season of one place has too few days for its bound.
     proven=False,
     # One place and year: sound corrections of Yeonggwang hold 0.80 within 0.026 (one sigma).
     coverage={"inside_80": (0.74, 0.86), "inside_90": (0.85, 0.95)},
     season_coverage=(0.65, 0.95),
     slope=(0.7, 1.3),
-    # A few warnings decide it.
+    # It depends on a few warnings.
     sedi=False,
 )
 """For one farm; each choice has its reason beside it."""

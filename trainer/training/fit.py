@@ -24,9 +24,10 @@ from trainer.evaluation.dataset import Pairs, row_of, training_pairs
 from trainer.training import stacking
 from trainer.training.input_dropout import drop_inputs, without_values
 from trainer.training.onnx_export import ForecastModel
-from trainer.training.ridge import reference_of
+from trainer.training.ridge import PENALTY, reference_of
 from trainer.training.station_sums import GUARD, Drawn, Plan, Sample, sums_and_sample
-from trainer.training.trees import Binned, Recipe
+from trainer.training.trees import ROUNDS, TREES, Binned, Recipe
+from trainer.training.trees import versions as trees_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +53,27 @@ BARE_SHARE = 0.2
 
 PROBED = 10
 """Every so many pairs are also forecast without each group of inputs, to see what that costs."""
+
+
+def parameters() -> dict[str, object]:
+    """Parameters that a fit follows from, for the lineage."""
+    return {
+        "trees": dict(TREES),
+        "rounds": ROUNDS,
+        "pairs": PAIRS,
+        "parts": PARTS,
+        "linear_rows": LINEAR_ROWS,
+        "ridge": PENALTY,
+        "drop_share": DROP_SHARE,
+        "bare_share": BARE_SHARE,
+        "probed": PROBED,
+        "knots_averaged": 2 * stacking.NEIGHBOURS + 1,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that fit, for the lineage."""
+    return trees_versions()
 
 
 @dataclass(frozen=True, slots=True)

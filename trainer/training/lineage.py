@@ -15,7 +15,7 @@ from edge_agent import __version__
 from edge_agent.contract import features
 from edge_agent.contract.schema import OBSERVED, TIME
 from trainer.evaluation.run_folder import LEFT_OUT
-from trainer.training import fit, onnx_export, ridge, stacking, trees
+from trainer.training import fit, onnx_export
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def lineage_of(options: Training, data: TrainingData) -> dict[str, str]:
         "seed": str(options.seed),
         "holdout_share": str(options.holdout_share),
         "embargo_hours": str(options.embargo_hours),
-        "parameters": _parameters(),
+        "parameters": _json(fit.parameters()),
         "libraries": _libraries(),
         "machine": f"{platform.machine()} {sys.platform}",
         **({LEFT_OUT: "; ".join(data.left_out)} if data.left_out else {}),
@@ -49,33 +49,20 @@ def lineage_of(options: Training, data: TrainingData) -> dict[str, str]:
     }
 
 
-def _parameters() -> str:
-    """Parameters of the fit, as JSON."""
-    parameters = {
-        "trees": dict(trees.TREES),
-        "rounds": trees.ROUNDS,
-        "pairs": fit.PAIRS,
-        "parts": fit.PARTS,
-        "linear_rows": fit.LINEAR_ROWS,
-        "ridge": ridge.PENALTY,
-        "drop_share": fit.DROP_SHARE,
-        "bare_share": fit.BARE_SHARE,
-        "probed": fit.PROBED,
-        "knots_averaged": 2 * stacking.NEIGHBOURS + 1,
-    }
-    return msgspec.json.encode(parameters, order="deterministic").decode()
-
-
 def _libraries() -> str:
     """Versions of the libraries, as JSON."""
     versions = {
         "polars": pl.__version__,
         "numpy": np.__version__,
-        **trees.versions(),
+        **fit.versions(),
         **onnx_export.versions(),
         "python": platform.python_version(),
     }
-    return msgspec.json.encode(versions, order="deterministic").decode()
+    return _json(versions)
+
+
+def _json(document: Mapping[str, object]) -> str:
+    return msgspec.json.encode(document, order="deterministic").decode()
 
 
 def _farms_lineage(farms: Sequence[LakeSource]) -> dict[str, str]:
@@ -102,4 +89,4 @@ def _data_digest(sources: Sequence[LakeSource]) -> str:
 
 def digest(document: Mapping[str, object]) -> str:
     """SHA-256 (hex) of a document, whatever the order of its keys."""
-    return sha256(msgspec.json.encode(document, order="deterministic")).hexdigest()
+    return sha256(_json(document).encode()).hexdigest()
