@@ -7,7 +7,7 @@ about 3 kB an alert.
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 class _StoredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`DecisionInputs` as JSON holds them, field by field."""
+
     rule: Rule
     latch: Latch
     now: datetime
@@ -40,24 +42,14 @@ class _StoredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def to_bytes(inputs: DecisionInputs) -> bytes:
     """Compressed JSON."""
-    forecast = None if inputs.forecast is None else _cut(inputs.forecast, inputs)
-    return zlib.compress(
-        msgspec.json.encode(
-            _StoredInputs(
-                rule=inputs.rule,
-                latch=inputs.latch,
-                now=inputs.now,
-                clock=inputs.clock,
-                zone=inputs.zone,
-                daily_cap=inputs.daily_cap,
-                quiet_hours=inputs.quiet_hours,
-                forecast=msgspec.Raw(
-                    b"null" if forecast is None else forecast_json.to_bytes(forecast, digits=None)
-                ),
-                readings=tuple((reading.at, reading.value) for reading in inputs.readings),
-            )
-        )
-    )
+    forecast = b"null"
+    if inputs.forecast is not None:
+        forecast = forecast_json.to_bytes(_cut(inputs.forecast, inputs), digits=None)
+    values = {field.name: getattr(inputs, field.name) for field in fields(inputs)} | {
+        "forecast": msgspec.Raw(forecast),
+        "readings": tuple((reading.at, reading.value) for reading in inputs.readings),
+    }
+    return zlib.compress(msgspec.json.encode(_StoredInputs(**values)))
 
 
 def from_bytes(content: bytes) -> DecisionInputs:
@@ -70,18 +62,12 @@ def from_bytes(content: bytes) -> DecisionInputs:
         record = msgspec.json.decode(zlib.decompress(content), type=_StoredInputs)
     except (zlib.error, msgspec.DecodeError) as fault:
         raise BadData(f"kept inputs of an alert: {fault}") from fault
-    raw = bytes(record.forecast)
-    return DecisionInputs(
-        rule=record.rule,
-        latch=record.latch,
-        now=record.now,
-        clock=record.clock,
-        zone=record.zone,
-        daily_cap=record.daily_cap,
-        quiet_hours=record.quiet_hours,
-        forecast=None if raw == b"null" else forecast_json.from_bytes(raw),
-        readings=tuple(Measured(at, value) for at, value in record.readings),
-    )
+    forecast = bytes(record.forecast)
+    values = msgspec.structs.asdict(record) | {
+        "forecast": None if forecast == b"null" else forecast_json.from_bytes(forecast),
+        "readings": tuple(Measured(at, value) for at, value in record.readings),
+    }
+    return DecisionInputs(**values)
 
 
 def _cut(forecast: Forecast, inputs: DecisionInputs) -> Forecast:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_agent.alerts import texts
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge
+from edge_agent.contract.schema import QUANTITIES
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
 from edge_agent.messages.payloads import (
@@ -45,7 +46,7 @@ def rule_facts(rule: Rule, latch: Latch, evidence: Evidence) -> dict[str, Any]:
         "severity": rule.severity,
         "since": latch.since,
         "quantity": rule.quantity,
-        "unit": texts.unit_of(rule.quantity),
+        "unit": QUANTITIES[rule.quantity].unit,
         "operator": rule.operator,
         "threshold": rule.threshold,
         "value": rounded(evidence.value),

@@ -95,12 +95,7 @@ def amount_of(quantity: str, value: float) -> str:
     """A value with its unit, as finely as it matters to people."""
     digits = min(schema.QUANTITIES[quantity].digits, 1)
     # + 0.0: a zero has no sign.
-    return _with_unit(f"{round(value, digits) + 0.0:.{digits}f}", unit_of(quantity))
-
-
-def unit_of(quantity: str) -> str:
-    """Unit of a rule's quantity as shown to people."""
-    return schema.QUANTITIES[quantity].unit
+    return _with_unit(f"{round(value, digits) + 0.0:.{digits}f}", schema.QUANTITIES[quantity].unit)
 
 
 def _with_unit(number: str, unit: str) -> str:
@@ -124,7 +119,7 @@ def quantity_of(language: str, quantity: str) -> str:
 
 def limit_of(language: str, rule: Rule) -> str:
     """Threshold of a rule with its unit and side, such as `30°C 이상`."""
-    amount = _with_unit(f"{rule.threshold:g}", unit_of(rule.quantity))
+    amount = _with_unit(f"{rule.threshold:g}", schema.QUANTITIES[rule.quantity].unit)
     side = _SIDE[language][rule.operator]
     return f"{amount} {side}" if language == "ko" else f"{side} {amount}"
 
@@ -177,10 +172,10 @@ def _words(locale: Locale, rule: Rule, evidence: Evidence, now: datetime) -> dic
         "severity": severity_of(locale.language, rule.severity),
         "quantity": quantity_of(locale.language, rule.quantity),
         "value": "-" if evidence.value is None else f"{evidence.value:.1f}",
-        "unit": unit_of(rule.quantity),
+        "unit": schema.QUANTITIES[rule.quantity].unit,
         "operator": rule.operator,
         "threshold": f"{rule.threshold:g}",
-        # No forecast is certain, whatever a table of past errors says.
+        # A chance is never shown as 0 or 100 %: no forecast is certain.
         "probability": "-" if chance is None else f"{min(max(100 * chance, 1), 99):.0f}",
         "time": "-" if hour is None else locale.time(hour, now),
         "lead_h": lead,
@@ -240,5 +235,5 @@ def _end(locale: Locale, advice: Advice, now: datetime) -> str:
 
 
 def _litres(volume: float) -> str:
-    """To ten litres: nobody pours more exactly."""
+    """Rounded to ten litres."""
     return f"{round(volume, -1):,.0f}"

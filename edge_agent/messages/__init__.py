@@ -1,4 +1,4 @@
-"""What is said over MQTT and REST: message values, topics, payload structs, status messages.
+"""MQTT messages: topics, payload structs, envelope, status messages; REST shares the payloads.
 
-Pure. Imports `contract` and `system`.
+Pure. Imports `contract`.
 """

@@ -1,4 +1,4 @@
-"""What goes out on MQTT: one struct per message, from which docs/mqtt/*.schema.json are made. Pure.
+"""MQTT payloads: one struct per message; docs/mqtt/*.schema.json are made of them. Pure.
 
 Times are UTC with Z. `id` is stable over resends. null = not known; a key is never left out.
 """
@@ -30,13 +30,13 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         schema: Name and version of this form of message.
         id: The same for the same message however often it is sent.
-        issued_at: When it was made.
-        valid_from: From when it speaks.
+        issued_at: Time of issue.
+        valid_from: Start of the time it is about.
         valid_until: Do not act on it at or after this time.
         source: Rung of the forecast ladder, `sensor`, or `agent`.
-        model_release: Release that took part; null where none did.
+        model_release: Release behind it; null where none is.
         clock: How far the device's clock can be trusted.
-        historical: True when it speaks of the past, sent late on purpose: never act on it.
+        historical: True for a message about the past: never act on it.
     """
 
     schema: str
@@ -284,7 +284,7 @@ SCHEMAS: Final[dict[str, type[Base]]] = {
 def fill(struct: type[S], *facts: Mapping[str, object]) -> S:
     """A struct from values by key; keys that it does not have are left out.
 
-    Messages and REST answers say the same things in different structs: one mapping fills both.
+    An MQTT payload and a REST answer differ in keys and order: one mapping fills both.
 
     Raises:
         TypeError: A key without a default is in none of the mappings.

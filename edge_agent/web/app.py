@@ -55,7 +55,7 @@ class Busy(Exception):  # noqa: N818 - named by treatment
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back."""
+    """An HTTP response."""
 
     status: HTTPStatus
     content: bytes = b""

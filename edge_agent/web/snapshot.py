@@ -97,7 +97,7 @@ class Snapshot:
         outbox: Counts of the queue.
         refused: Sensor messages refused since the start, by sensor.
         disk_free: Bytes.
-        skill: How forecasts of the last 30 days came out, by quantity and lead.
+        skill: Errors of the forecasts of the last 30 days, by quantity and lead.
     """
 
     at: datetime

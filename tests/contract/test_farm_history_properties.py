@@ -29,7 +29,7 @@ from trainer.ingest import farm_files
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=20)
 WHOSE = export.identity(Device(site="hill", id="edge-1"))
-VOICE = MessageContext(
+CONTEXT = MessageContext(
     Topics.of("hill", "edge-1"), Locale("ko", ZoneInfo("Asia/Seoul")), END, "trusted", "model", 1
 )
 
@@ -93,7 +93,7 @@ def test_a_message_returns_every_value_of_a_file(frame: pl.DataFrame) -> None:
     """An hour told both ways is the same number, so that neither revises the other."""
     told = handed_on(frame)
     assume(told.height > 0)
-    made = status.history_message(VOICE, WHOSE, told)
+    made = status.history_message(CONTEXT, WHOSE, told)
     whose, got = farm_histories.read(made.topic, made.payload, "farm/v1")
     assert whose == WHOSE
     assert got.join(told, on=TIME, how="semi").select(TIME, *OBSERVED).equals(whole_columns(told))
@@ -108,7 +108,7 @@ def test_damage_is_told_in_a_line(seed: int) -> None:
         schema_overrides={TIME: TIME_DTYPE},
     )
     dice = random.Random(seed)
-    made = status.history_message(VOICE, WHOSE, frame)
+    made = status.history_message(CONTEXT, WHOSE, frame)
     body, table = mutated(made.payload, dice), mutated(export.to_csv(frame, WHOSE), dice)
     for read in (
         lambda: farm_histories.read(made.topic, body, "farm/v1"),

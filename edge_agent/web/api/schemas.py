@@ -1,6 +1,7 @@
-"""What the REST interface answers: structs from which docs/openapi.json is made. Pure.
+"""REST answers and queries: structs from which docs/openapi.json is made. Pure.
 
-Times are UTC with Z. null = not known; a key is never left out.
+Times are UTC with Z. null = not known; a key is never left out. Names that the agent uses for
+something else end with `Answer`; the document leaves this ending off.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def _hour_text(hour: Hour, chart: Chart) -> str:
 
 def _limit(limit: Limit, y: Callable[[float], float], hours: Sequence[Hour]) -> Markup:
     at = y(limit.value)
-    # Its name stands at the end where the curve is further away.
+    # The name is drawn at the end where the curve is further away.
     left = abs(hours[0].value - limit.value) > abs(hours[-1].value - limit.value)
     place, kind = (_LEFT + 2, "limit-name") if left else (_RIGHT - 2, "limit-name end")
     return join(

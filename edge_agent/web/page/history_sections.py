@@ -51,7 +51,7 @@ def _month(context: PageContext) -> Markup | None:
             "tr",
             tag("th", texts.quantity_of(words.language, score.quantity), scope="row"),
             tag("td", words("hours", score.lead_h), class_="number"),
-            tag("td", f"{score.rmse:.1f}{texts.unit_of(score.quantity)}", class_="number"),
+            tag("td", f"{score.rmse:.1f}{QUANTITIES[score.quantity].unit}", class_="number"),
             tag("td", f"{score.bias:+.1f}", class_="number"),
             tag("td", f"{100 * score.coverage:.0f}%", class_="number"),
         )

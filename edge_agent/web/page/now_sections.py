@@ -175,13 +175,12 @@ def now_section(context: PageContext) -> Markup:
         }
         where = words.inputs(station.source)
         tiles += [
-            _tile(context, where, name, values[name], unit=texts.unit_of(name), at=station.at)
+            _tile(context, where, name, values[name], station.at)
             for name in (AIR_TEMPERATURE, RELATIVE_HUMIDITY, *DERIVED)
             if name in values
         ]
     tiles += [
-        _tile(context, words(s.role), s.quantity, s.value, unit=s.unit, at=s.at, fresh=s.fresh)
-        for s in sensors
+        _tile(context, words(s.role), s.quantity, s.value, s.at, fresh=s.fresh) for s in sensors
     ]
     body = tag("div", *tiles, class_="tiles") if tiles else tag("p", words("nothing_now"))
     return section("now", words("now"), body)
@@ -192,9 +191,8 @@ def _tile(
     where: str,
     quantity: str,
     value: float | None,
-    *,
-    unit: str,
     at: datetime | None,
+    *,
     fresh: bool = True,
 ) -> Markup:
     words = context.words
@@ -209,7 +207,7 @@ def _tile(
         tag(
             "p",
             number,
-            tag("span", unit, class_="unit") if value is not None else None,
+            tag("span", row.unit, class_="unit") if value is not None else None,
             class_="big" if value is not None else "none",
         ),
         tag("p", note, class_="note"),

@@ -64,7 +64,7 @@ def _page(context: AnswerContext, query: msgspec.Struct) -> bytes:
 ROUTES: Final = (
     Route("/api/openapi.json", "The document of the interface", _openapi),
     Route(PAGE, "The page", _page, PageQuery, media=HTML, fresh="second"),
-    # These tell nothing about the farm, and the login needs them.
+    # These hold nothing about the farm, and the login page needs them.
     Route("/page.css", "Its style", lambda _, __: _file("page.css"), media=_CSS, open=True),
     Route("/page.js", "Its script", lambda _, __: _file("page.js"), media=_JS, open=True),
     Route("/icon.svg", "Its sign", lambda _, __: _file("icon.svg"), media=_SVG, open=True),

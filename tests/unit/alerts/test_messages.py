@@ -29,8 +29,8 @@ from edge_agent.settings import Action, Device, Rule
 from edge_agent.updates.slots import RolledBackRelease
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import manifest
+from tests.fakes.message_context import CONTEXT, SEOUL
 from tests.fakes.tuned import tuning_of
-from tests.fakes.voice import SEOUL, VOICE
 
 if TYPE_CHECKING:
     from edge_agent.messages.envelope import MessageContext
@@ -101,43 +101,43 @@ def every_message() -> list[tuple[str, Message]]:
         "advice_reason": None,
         "problems": ("no observation",),
     }
-    past = backfill.message_of(VOICE, schema.AIR_TEMPERATURE, BEFORE, [EARLIER])
+    past = backfill.message_of(CONTEXT, schema.AIR_TEMPERATURE, BEFORE, [EARLIER])
     assert past is not None
     return [
         ("backfill", past),
-        *(("forecast", m) for m in status.forecast_messages(VOICE, forecast([20.0, None]))),
-        ("alert-state", messages.state_message(VOICE, RULE, latch, MET)),
-        ("alert-state", messages.state_message(VOICE, RULE, Latch(rule="heat"), Evidence())),
-        *(("alert-event", messages.event_message(VOICE, RULE, verdict(edge))) for edge in Edge),
-        ("alert-event", messages.retired_messages(VOICE, latch)[0]),
-        ("advice", messages.advice_message(VOICE, "tomato", ADVICE)),
-        ("model", status.model_message(VOICE, release_facts(None, None, None), "0.1.0")),
+        *(("forecast", m) for m in status.forecast_messages(CONTEXT, forecast([20.0, None]))),
+        ("alert-state", messages.state_message(CONTEXT, RULE, latch, MET)),
+        ("alert-state", messages.state_message(CONTEXT, RULE, Latch(rule="heat"), Evidence())),
+        *(("alert-event", messages.event_message(CONTEXT, RULE, verdict(edge))) for edge in Edge),
+        ("alert-event", messages.retired_messages(CONTEXT, latch)[0]),
+        ("advice", messages.advice_message(CONTEXT, "tomato", ADVICE)),
+        ("model", status.model_message(CONTEXT, release_facts(None, None, None), "0.1.0")),
         (
             "model",
             status.model_message(
-                VOICE,
+                CONTEXT,
                 release_facts(RELEASE, TUNING, RolledBackRelease(6, "ab", "it left")),
                 "0.1.0",
             ),
         ),
-        ("health", status.health_message(VOICE, facts)),
-        ("fresh", status.fresh_message(VOICE, NOW, timedelta(hours=6))),
-        ("fresh", status.fresh_message(VOICE, None, timedelta(hours=6))),
-        ("history", status.history_message(VOICE, export.identity(Device()), OWN)),
+        ("health", status.health_message(CONTEXT, facts)),
+        ("fresh", status.fresh_message(CONTEXT, NOW, timedelta(hours=6))),
+        ("fresh", status.fresh_message(CONTEXT, None, timedelta(hours=6))),
+        ("history", status.history_message(CONTEXT, export.identity(Device()), OWN)),
     ]
 
 
 def test_the_release_is_told_with_what_is_the_farms_own() -> None:
     """Targets that are corrected, newest hour of the history, the gate's figures; else null."""
     release = release_facts(RELEASE, TUNING, None)
-    told = body(status.model_message(VOICE, release, "0.1.0"))["tuned"]
+    told = body(status.model_message(CONTEXT, release, "0.1.0"))["tuned"]
     assert told == {
         "targets": ["air_temperature_c", "relative_humidity_pct"],
         "trained_to": "2026-05-31T23:00:00Z",
         "scores": TUNING.scores,
     }
     release = release_facts(RELEASE, None, None)
-    assert body(status.model_message(VOICE, release, "0.1.0"))["tuned"] is None
+    assert body(status.model_message(CONTEXT, release, "0.1.0"))["tuned"] is None
 
 
 @pytest.mark.parametrize("kind", payloads.SCHEMAS)
@@ -167,14 +167,14 @@ def test_payload_is_valid_by_its_schema(kind: str, made: Message) -> None:
 )
 def test_fresh_says_what_the_data_are(age_s: int | None, state: str) -> None:
     """`online` up to the oldest age that is allowed, `offline` beyond and without data."""
-    origin = None if age_s is None else VOICE.now - timedelta(seconds=age_s)
-    made = status.fresh_message(VOICE, origin, timedelta(hours=6))
+    origin = None if age_s is None else CONTEXT.now - timedelta(seconds=age_s)
+    made = status.fresh_message(CONTEXT, origin, timedelta(hours=6))
     assert (body(made)["state"], made.retain) == (state, True)
 
 
 def test_history_is_columns_of_the_hours() -> None:
     """One value an hour from `start`, nulls between; telemetry that is retained for a month."""
-    made = status.history_message(VOICE, export.identity(Device()), OWN)
+    made = status.history_message(CONTEXT, export.identity(Device()), OWN)
     told = body(made)
     assert (told["start"], told["step_s"]) == ("2026-07-01T05:00:00Z", 3600)
     assert told["values"] == {
@@ -183,7 +183,7 @@ def test_history_is_columns_of_the_hours() -> None:
     }
     assert (told["source"], told["model_release"]) == ("sensor:outdoor", None)
     assert (made.kind, made.retain, made.collapse) == (Kind.TELEMETRY, True, made.topic)
-    assert made.expires_at == VOICE.now.replace(microsecond=0) + timedelta(days=30)
+    assert made.expires_at == CONTEXT.now.replace(microsecond=0) + timedelta(days=30)
 
 
 def test_documented_alert_is_valid() -> None:
@@ -196,7 +196,7 @@ def test_documented_alert_is_valid() -> None:
 
 def test_schema_refuses_a_payload_that_lacks_a_key() -> None:
     """The published schema is strict, not decoration."""
-    made = body(messages.event_message(VOICE, RULE, verdict(Edge.RAISED)))
+    made = body(messages.event_message(CONTEXT, RULE, verdict(Edge.RAISED)))
     del made["valid_until"]
     published = json.loads((DOCS / "alert-event.schema.json").read_bytes())
     assert not jsonschema.Draft202012Validator(published).is_valid(made)
@@ -204,7 +204,7 @@ def test_schema_refuses_a_payload_that_lacks_a_key() -> None:
 
 def test_alert_event_says_what_a_farmer_needs() -> None:
     """Rule, reason, value, chance, first hour, inputs with age, release, validity, action."""
-    made = messages.event_message(VOICE, RULE, verdict(Edge.RAISED))
+    made = messages.event_message(CONTEXT, RULE, verdict(Edge.RAISED))
     said = body(made)
     assert made.topic == "farm/v1/farm/edge-1/alert/heat/event"
     assert (made.kind, made.retain) == (Kind.ALERT, False)
@@ -262,17 +262,17 @@ def test_alert_event_says_what_a_farmer_needs() -> None:
 )
 def test_texts(language: str, edge: Edge, live: bool, text: str) -> None:
     """Each template in each language."""
-    voice = replace(VOICE, locale=Locale(language, SEOUL))
+    context = replace(CONTEXT, locale=Locale(language, SEOUL))
     rule = Rule(
         name="heat", quantity=schema.AIR_TEMPERATURE, operator=">=", threshold=30.0, now=live
     )
-    made = messages.event_message(voice, rule, verdict(edge))
+    made = messages.event_message(context, rule, verdict(edge))
     assert body(made)["text"] == text
 
 
 def test_advice_for_people() -> None:
     """What to give, how much that is, when and why; or that nothing is needed."""
-    said = body(messages.advice_message(VOICE, "tomato", ADVICE))
+    said = body(messages.advice_message(CONTEXT, "tomato", ADVICE))
     assert said["text"] == (
         "[관수] 내일(2일) 새벽 5시부터 오전 8시까지 물 7 mm(약 6,840 L)를 주세요. "
         "뿌리 둘레에 30 mm가 부족하고, 앞으로 24시간 동안 5.5 mm가 더 쓰입니다. "
@@ -280,7 +280,7 @@ def test_advice_for_people() -> None:
     )
     assert (said["need_mm"], said["volume_l"]) == (6.8, 6840.0)
     none = replace(ADVICE, need_mm=0.0, start=None, end=None, rain_mm=12.0)
-    english = replace(VOICE, locale=Locale("en", SEOUL))
+    english = replace(CONTEXT, locale=Locale("en", SEOUL))
     assert body(messages.advice_message(english, "tomato", none))["text"] == (
         "[Water] None needed today: 30 mm missing around the roots, up to 34 mm may be. "
         "12 mm of likely rain are reckoned in."
@@ -313,7 +313,7 @@ def test_numbers_as_people_read_them() -> None:
     assert alert_texts.amount_of(schema.WIND_SPEED, 3.44) == "3.4 m/s"
     assert alert_texts.amount_of(schema.AIR_TEMPERATURE, -0.04) == "0.0°C"
     sure = replace(MET, probability=0.9996)
-    made = messages.event_message(VOICE, RULE, replace(verdict(Edge.RAISED), evidence=sure))
+    made = messages.event_message(CONTEXT, RULE, replace(verdict(Edge.RAISED), evidence=sure))
     assert "가능성 99%" in body(made)["text"]
     assert Locale("ko", SEOUL).duration(timedelta(hours=49)) == "2일"
 
@@ -327,44 +327,46 @@ def test_own_text_of_a_rule() -> None:
         threshold=30.0,
         message="{time} {value}{unit}, {probability}%, +{lead_h} h",
     )
-    made = messages.event_message(VOICE, rule, verdict(Edge.RAISED))
+    made = messages.event_message(CONTEXT, rule, verdict(Edge.RAISED))
     assert body(made)["text"] == "내일(2일) 오후 2시 31.2°C, 62%, +24 h"
 
 
 def test_action_only_with_the_raise() -> None:
     """An update or an end orders nothing."""
     for edge in (Edge.UPDATED, Edge.CLEARED):
-        assert body(messages.event_message(VOICE, RULE, verdict(edge)))["action"] is None
+        assert body(messages.event_message(CONTEXT, RULE, verdict(edge)))["action"] is None
 
 
 def test_a_drill_is_marked_and_orders_nothing() -> None:
     """The whole chain carries it, and no controller has anything to do."""
     assert RULE.action is not None
-    said = body(messages.event_message(VOICE, RULE, verdict(Edge.RAISED), drill=True))
+    said = body(messages.event_message(CONTEXT, RULE, verdict(Edge.RAISED), drill=True))
     assert (said["drill"], said["action"]) == (True, None)
     assert said["text"].startswith("[훈련] 실제 상황이 아닙니다. [")
-    assert body(messages.event_message(VOICE, RULE, verdict(Edge.RAISED)))["drill"] is False
+    assert body(messages.event_message(CONTEXT, RULE, verdict(Edge.RAISED)))["drill"] is False
 
 
 def test_same_hour_gives_the_same_ids() -> None:
     """A second run within the hour adds nothing; the next hour does."""
-    later = replace(VOICE, now=VOICE.now + timedelta(minutes=20))
-    next_hour = replace(VOICE, now=VOICE.now + timedelta(hours=1))
+    later = replace(CONTEXT, now=CONTEXT.now + timedelta(minutes=20))
+    next_hour = replace(CONTEXT, now=CONTEXT.now + timedelta(hours=1))
     weather = forecast([20.0, 21.0])
 
-    def ids(voice: MessageContext, celsius: float = 20.0) -> list[str]:
-        made = status.forecast_messages(voice, replace(weather, targets=weather.targets))
-        state = messages.state_message(voice, RULE, Latch(rule="heat"), replace(MET, value=celsius))
+    def ids(context: MessageContext, celsius: float = 20.0) -> list[str]:
+        made = status.forecast_messages(context, replace(weather, targets=weather.targets))
+        state = messages.state_message(
+            context, RULE, Latch(rule="heat"), replace(MET, value=celsius)
+        )
         return [m.id for m in (*made, state)]
 
-    assert ids(VOICE) == ids(later)
-    assert not set(ids(VOICE)) & set(ids(next_hour))
-    assert ids(VOICE)[-1] != ids(VOICE, 21.0)[-1], "another content is another message"
+    assert ids(CONTEXT) == ids(later)
+    assert not set(ids(CONTEXT)) & set(ids(next_hour))
+    assert ids(CONTEXT)[-1] != ids(CONTEXT, 21.0)[-1], "another content is another message"
 
 
 def test_missing_hour_is_null_not_zero() -> None:
     """A forecast hour without a number says so."""
-    made = status.forecast_messages(VOICE, forecast([20.0, None]))
+    made = status.forecast_messages(CONTEXT, forecast([20.0, None]))
     hours = body(made[0])["hours"]
     assert (hours[0]["value"], hours[0]["p10"], hours[0]["p90"]) == (20.0, 17.6, 22.4)
     assert (hours[1]["value"], hours[1]["p10"], hours[1]["p90"]) == (None, None, None)
@@ -373,7 +375,7 @@ def test_missing_hour_is_null_not_zero() -> None:
 def test_retired_rule_takes_its_state_back() -> None:
     """The retained state of a rule that is gone is deleted at the broker."""
     latch = Latch(rule="heat", level=Level.RAISED, since=NOW, last_rule=RULE)
-    event, forget = messages.retired_messages(VOICE, latch)
+    event, forget = messages.retired_messages(CONTEXT, latch)
     assert body(event)["event_type"] == "cleared"
     assert (forget.payload, forget.retain) == (b"", True)
     assert forget.topic == "farm/v1/farm/edge-1/alert/heat/state"

@@ -12,7 +12,7 @@ from edge_agent.messages import backfill
 from edge_agent.messages.message import Kind
 from edge_agent.messages.status import forecast_messages
 from tests.fakes.forecasts import NOW, forecast
-from tests.fakes.voice import VOICE
+from tests.fakes.message_context import CONTEXT
 
 if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast
@@ -21,8 +21,8 @@ HOUR = timedelta(hours=1)
 
 
 def _told(hours: int, *kept: Forecast, begin: datetime = NOW) -> Any:  # noqa: ANN401 - JSON
-    voice = replace(VOICE, now=NOW + hours * HOUR + timedelta(minutes=5))
-    made = backfill.message_of(voice, AIR_TEMPERATURE, begin, kept)
+    context = replace(CONTEXT, now=NOW + hours * HOUR + timedelta(minutes=5))
+    made = backfill.message_of(context, AIR_TEMPERATURE, begin, kept)
     return made and json.loads(made.payload)
 
 
@@ -53,8 +53,8 @@ def test_nothing_is_told_where_no_hour_has_passed_or_none_was_foreseen() -> None
 
 def test_it_cannot_be_taken_for_a_value_of_now() -> None:
     """A topic of its own, historical, its own times, no release's word, not retained."""
-    voice = replace(VOICE, now=NOW + 2 * HOUR)
-    made = backfill.message_of(voice, AIR_TEMPERATURE, NOW, [forecast([20.0, 21.0])])
+    context = replace(CONTEXT, now=NOW + 2 * HOUR)
+    made = backfill.message_of(context, AIR_TEMPERATURE, NOW, [forecast([20.0, 21.0])])
     assert made is not None
     told = json.loads(made.payload)
     assert made.topic == "farm/v1/farm/edge-1/history/temperature"
@@ -73,7 +73,7 @@ def test_the_same_hours_have_the_same_id_and_more_hours_another() -> None:
 
 def test_untold_is_everything_since_the_first_that_waits() -> None:
     """Hours that wait already reach further back than the forecast that waits now."""
-    (waiting, _) = forecast_messages(replace(VOICE, now=NOW + 3 * HOUR), forecast([20.0]))
+    (waiting, _) = forecast_messages(replace(CONTEXT, now=NOW + 3 * HOUR), forecast([20.0]))
     before = json.dumps({"valid_from": "2026-07-01T05:00:00Z"}).encode()
     assert backfill.since(b"", b"") is None
     assert backfill.since(waiting.payload, b"") == NOW + 3 * HOUR

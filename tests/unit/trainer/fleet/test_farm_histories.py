@@ -47,8 +47,10 @@ def lake(tmp_path: Path) -> Lake:
 def told(**changes: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key of the payload
     """Topic and payload as an agent makes them, with changes to the payload."""
     topics = Topics.of("hill", "edge-1")
-    voice = MessageContext(topics, Locale("ko", ZoneInfo("Asia/Seoul")), NOW, "trusted", "model", 7)
-    made = status.history_message(voice, export.identity(Device(site="hill")), HOURS)
+    context = MessageContext(
+        topics, Locale("ko", ZoneInfo("Asia/Seoul")), NOW, "trusted", "model", 7
+    )
+    made = status.history_message(context, export.identity(Device(site="hill")), HOURS)
     return made.topic, json.dumps(json.loads(made.payload) | changes).encode()
 
 

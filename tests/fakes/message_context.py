@@ -1,4 +1,4 @@
-"""Who speaks in tests of messages: a Korean device, three minutes past the forecasts' hour."""
+"""Context of messages in tests: a Korean device, three minutes past the forecasts' hour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_agent.messages.topics import Topics
 from tests.fakes.forecasts import NOW
 
 SEOUL = ZoneInfo("Asia/Seoul")
-VOICE = MessageContext(
+CONTEXT = MessageContext(
     topics=Topics.of("farm", "edge-1"),
     locale=Locale("ko", SEOUL),
     now=NOW + timedelta(minutes=3, seconds=7, microseconds=9),
