@@ -47,7 +47,7 @@ def command_handler(runtime: Runtime, report: Callable[[Item], None]) -> Command
             "ack": lambda request: outbox.ack(request.rule),
             "snooze": lambda request: outbox.snooze(request.rule, request.minutes),
             "republish": lambda _: (
-                f"{outbox.say_again(runtime.known_time())} messages are said again"
+                f"{outbox.republish_retained(runtime.known_time())} messages are said again"
             ),
             # Has no topic, so it comes over the local API only.
             "rollback": rollback,

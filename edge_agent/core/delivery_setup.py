@@ -99,8 +99,8 @@ def deliver(runtime: Runtime, now: Callable[[], datetime | None], timeout_s: flo
                 event = events.get(0.0)
         problem = delivery.state.problem
     finally:
-        delivery.hang_up(_HANG_UP_S)
-        delivery.write_down()
+        delivery.disconnect(_HANG_UP_S)
+        delivery.remove_acknowledged()
     return problem or f"no answer within {timeout_s:g} s" if _waiting(outbox) else ""
 
 

@@ -106,10 +106,10 @@ class MessageDelivery(Protocol):
     def handle(self, event: Event, now: datetime | None) -> bool:
         """Take an event of the connection; False where it is not for the delivery."""
 
-    def hang_up(self, timeout_s: float) -> None:
+    def disconnect(self, timeout_s: float) -> None:
         """Publish `offline` and disconnect, or give up an attempt."""
 
-    def write_down(self) -> None:
+    def remove_acknowledged(self) -> None:
         """Remove what was acknowledged."""
 
 

@@ -271,7 +271,7 @@ class ServiceLoop:
 
     def _disconnect(self) -> None:
         """End the connection; late acknowledgements are written, other events stay queued."""
-        self._jobs.run("outbox", lambda: self._delivery.hang_up(STOP_S))
+        self._jobs.run("outbox", lambda: self._delivery.disconnect(STOP_S))
         others = []
         while (item := self._events.get(0.0)) is not None:
             if isinstance(item, Up | Down | Acknowledged | Subscribed):
@@ -280,7 +280,7 @@ class ServiceLoop:
                 others.append(item)
         for item in others:
             self._events.put(item)
-        self._jobs.run("outbox", self._delivery.write_down)
+        self._jobs.run("outbox", self._delivery.remove_acknowledged)
 
     def _handle(self, event: Event, now: datetime | None) -> None:
         self._jobs.run("outbox", lambda: self._delivery.handle(event, now))

@@ -120,7 +120,7 @@ class Worker:
         self._check_database()
         self._runtime.run_watch(now)
         if self._republish:
-            self._runtime.outbox.say_again(self._runtime.known_time())
+            self._runtime.outbox.republish_retained(self._runtime.known_time())
             self._republish = False
         self._after_work()
 

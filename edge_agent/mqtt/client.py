@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from contextlib import suppress
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from edge_agent.mqtt.connection import Broker
     from edge_agent.system.ports import Clock
 
-_log = logging.getLogger(__name__)
+    _Report = Callable[[Event], None]
 
 WINDOW: Final = 10
 LARGEST_IN: Final = 65_536
@@ -58,14 +57,14 @@ class MqttConnection:
         clock: Stamps what comes in.
     """
 
-    def __init__(self, broker: Broker, report: Callable[[Event], None], clock: Clock) -> None:
+    def __init__(self, broker: Broker, report: _Report, clock: Clock) -> None:
         self._broker = broker
         self._report = report
         self._clock = clock
         self._numbers = count(1)
         self._attempt: _Attempt | None = None
 
-    def dial(self, version: Version) -> None:
+    def connect(self, version: Version) -> None:
         """See `connection.Connection`."""
         number = next(self._numbers)
         self._attempt = _Attempt(self._broker, version, number, self._report, self._clock)
@@ -84,31 +83,25 @@ class MqttConnection:
         if self._attempt is not None:
             self._attempt.drop()
 
-    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
+    def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:
         """See `connection.Connection`."""
         if self._attempt is not None:
-            self._attempt.hang_up(last, timeout_s)
+            self._attempt.disconnect(last, timeout_s)
             self._attempt = None
 
 
 class _Attempt:
-    """One paho client from dialling to the end of its connection."""
+    """One paho client, from connecting to the end of its connection."""
 
     def __init__(
-        self,
-        broker: Broker,
-        version: Version,
-        number: int,
-        report: Callable[[Event], None],
-        clock: Clock,
+        self, broker: Broker, version: Version, number: int, report: _Report, clock: Clock
     ) -> None:
         self._broker = broker
         self._version: Version = version
         self._number = number
         self._report = report
         self._clock = clock
-        self._reached = False
-        self._silent = False
+        self._reached = self._silent = False
         self._tls: TlsContext | None = None
         self._end: Down | None = None
         self._client: Client | None = None
@@ -139,13 +132,11 @@ class _Attempt:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
+    def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:
         client = self._client
         if client is not None and last is not None:
-            try:
+            with suppress(RuntimeError, ValueError):
                 self._send(client, last).wait_for_publish(timeout_s / 2)
-            except (RuntimeError, ValueError) as fault:
-                _log.debug("last message not sent: %s", fault)
             client.disconnect()
             self._thread.join(timeout_s / 2)
         self._silent = True
@@ -168,11 +159,9 @@ class _Attempt:
             end = Down(f"{type(fault).__name__}: {fault}")
         finally:
             self._client = None
-            unclosed = None if client is None else client.socket()
-            if unclosed is not None:
+            sockets: list[Any] = [client and client.socket(), self._tls and self._tls.socket]
+            for unclosed in filter(None, sockets):
                 unclosed.close()
-            if self._tls is not None and self._tls.socket is not None:
-                self._tls.socket.close()
             end = self._end or end
             self._report_event(Down(end.reason, end.code, self._reached))
 
@@ -237,11 +226,9 @@ class _Attempt:
     def _subscribe_options(self, subscription: Subscription) -> SubscribeOptions | int:
         if self._version != "5":
             return 1
-        handling = (
-            SubscribeOptions.RETAIN_DO_NOT_SEND
-            if subscription.commands
-            else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
-        )
+        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        if subscription.commands:
+            handling = SubscribeOptions.RETAIN_DO_NOT_SEND
         return SubscribeOptions(
             qos=1, noLocal=not subscription.own, retainAsPublished=True, retainHandling=handling
         )

@@ -1,7 +1,7 @@
 """The interface to a broker: what can be asked of a connection, and what it reports back.
 
 Calls return at once. Everything that happens is reported as an event, in the order it happened,
-from another thread. Each `dial` ends in exactly one `Down`, with at most one `Up` before it.
+from another thread. Each `connect` ends in exactly one `Down`, with at most one `Up` before it.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class ConnectionState:
 class Connection(Protocol):
     """One connection at a time to one broker."""
 
-    def dial(self, version: Version) -> None:
+    def connect(self, version: Version) -> None:
         """Start an attempt; `Up` or `Down` follows. Only after the `Down` of the last one."""
         ...
 
@@ -215,7 +215,7 @@ class Connection(Protocol):
         """Cut the connection without DISCONNECT; `Down` follows."""
         ...
 
-    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:
+    def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:
         """Send a last message, wait for its PUBACK, disconnect cleanly; returns in time.
 
         Without a last message an attempt under way is given up. Nothing is reported afterwards.

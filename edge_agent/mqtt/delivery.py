@@ -76,7 +76,7 @@ class DeliveryQueue(Protocol):
         """The broker will never take this one."""
         ...
 
-    def say_again(self, now: datetime | None) -> int:
+    def republish_retained(self, now: datetime | None) -> int:
         """Queue retained messages once more."""
         ...
 
@@ -111,8 +111,8 @@ class Delivery:
         self._backoff = backoff
         self._loopback = LoopbackCheck(connection, session.ping, self._subscriptions)
 
-        self._dialled_at: float | None = None
-        self._dial_at = clock.monotonic()
+        self._connecting_since: float | None = None
+        self._connect_at = clock.monotonic()
         self._up: Up | None = None
         self._up_since = 0.0
         self._problem = "not connected yet"
@@ -152,13 +152,13 @@ class Delivery:
         moment = self._clock.monotonic()
         if self._up is not None:
             return self._send_due(now, moment)
-        if self._dialled_at is None:
-            if moment < self._dial_at:
-                return self._dial_at - moment
-            self._dialled_at = moment
-            self._connection.dial(self._version)
+        if self._connecting_since is None:
+            if moment < self._connect_at:
+                return self._connect_at - moment
+            self._connecting_since = moment
+            self._connection.connect(self._version)
             return ANSWER_S
-        if moment - self._dialled_at >= ANSWER_S:
+        if moment - self._connecting_since >= ANSWER_S:
             self._connection.drop()
         return ANSWER_S
 
@@ -182,12 +182,12 @@ class Delivery:
                 return self._loopback.hear(event, self._clock.monotonic())
         return True
 
-    def hang_up(self, timeout_s: float) -> None:
+    def disconnect(self, timeout_s: float) -> None:
         """Say `offline` and disconnect cleanly. Returns in time; events may still follow."""
-        self._connection.hang_up(self._presence(b"offline") if self._up else None, timeout_s)
+        self._connection.disconnect(self._presence(b"offline") if self._up else None, timeout_s)
         self._up = None
 
-    def write_down(self) -> None:
+    def remove_acknowledged(self) -> None:
         """Remove from the outbox what the broker has acknowledged.
 
         Raises:
@@ -200,7 +200,7 @@ class Delivery:
     def _on_up(self, up: Up, now: datetime | None) -> None:
         moment = self._clock.monotonic()
         self._up, self._up_since, self._acknowledged_at = up, moment, moment
-        self._dialled_at = None
+        self._connecting_since = None
         self._connections += 1
         self._last_seq = 0
         self._connection.publish(self._presence(b"online"))
@@ -208,12 +208,12 @@ class Delivery:
         self._loopback.connected(moment)
         _log.info("mqtt: connected, protocol %s", up.version)
         if not up.session_present:
-            self._outbox.say_again(now)
+            self._outbox.republish_retained(now)
 
     def _on_down(self, down: Down) -> None:
         moment = self._clock.monotonic()
         was_up, self._up = self._up, None
-        self._dialled_at = None
+        self._connecting_since = None
         if was_up is not None:
             self._backoff.broken(moment - self._up_since)
         if down.code == _TOO_LARGE and self._in_flight:
@@ -229,9 +229,9 @@ class Delivery:
         if self._auto:
             self._version = "3.1.1" if refuses_5 else "5"
             if refuses_5:
-                self._dial_at = moment
+                self._connect_at = moment
                 return
-        self._dial_at = moment + self._backoff.pause(down.code)
+        self._connect_at = moment + self._backoff.pause(down.code)
 
     def _on_acknowledged(self, event: Acknowledged) -> None:
         self._acknowledged_at = self._clock.monotonic()
@@ -247,7 +247,7 @@ class Delivery:
             self._acknowledged.append(message.id)
 
     def _send_due(self, now: datetime | None, moment: float) -> float:
-        self.write_down()
+        self.remove_acknowledged()
         up = self._up
         assert up is not None
         if not self._in_flight:

@@ -159,7 +159,7 @@ class Outbox:
                 (DEAD_KEPT,),
             )
 
-    def say_again(self, now: datetime | None) -> int:
+    def republish_retained(self, now: datetime | None) -> int:
         """Queue the last delivered retained message of every topic, unless a newer one waits.
 
         Returns:

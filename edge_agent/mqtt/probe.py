@@ -81,19 +81,19 @@ def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[P
     versions: tuple[Version, ...] = ("5", "3.1.1") if protocol == "auto" else (_version(protocol),)
     answer: Event | None = None
     for version in versions:
-        link.dial(version)
+        link.connect(version)
         answer = _next(events, Up, Down)
         if isinstance(answer, Up):
             break
     if not isinstance(answer, Up):
-        link.hang_up(None, 1.0)
+        link.disconnect(None, 1.0)
         yield _refused(answer)
         return
     yield ProbeStep("broker login", good=True, seen=f"MQTT {answer.version} as {guest.client_id}")
     try:
         yield _loop(link, topic, events)
     finally:
-        link.hang_up(Outgoing(topic, b"doctor", expiry_s=1, json=False), 4.0)
+        link.disconnect(Outgoing(topic, b"doctor", expiry_s=1, json=False), 4.0)
 
 
 def _reach(broker: Broker) -> Iterator[ProbeStep]:

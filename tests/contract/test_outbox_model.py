@@ -33,7 +33,7 @@ STEPS = st.one_of(
     st.tuples(st.just("put"), MESSAGES),
     st.tuples(st.just("delivered"), st.lists(IDS, max_size=3)),
     st.tuples(st.just("refused"), IDS),
-    st.tuples(st.just("say_again"), TIMES),
+    st.tuples(st.just("republish_retained"), TIMES),
     st.tuples(st.just("due"), TIMES),
 )
 

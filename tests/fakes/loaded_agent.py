@@ -75,7 +75,7 @@ def main(path: Path, port: int, rate: int) -> None:
                 if isinstance(item, Event):
                     delivery.handle(item, clock.now())
                 item = inbox.get(0.0)
-        delivery.hang_up(2.0)
+        delivery.disconnect(2.0)
 
 
 if __name__ == "__main__":

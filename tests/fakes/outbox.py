@@ -27,7 +27,7 @@ def size(message: Message) -> int:
 
 
 class MemoryOutbox:
-    """Same rules as `messaging.outbox.Outbox`, no disk."""
+    """Same rules as `mqtt.outbox.Outbox`, no disk."""
 
     def __init__(self, caps: Caps | None = None) -> None:
         room = caps or Caps()
@@ -72,7 +72,7 @@ class MemoryOutbox:
         if self._take(name, "refused") is not None:
             self._done.add(name)
 
-    def say_again(self, now: datetime | None) -> int:
+    def republish_retained(self, now: datetime | None) -> int:
         """See the real one."""
         topics = {entry.message.topic for entry in self._waiting}
         again = [

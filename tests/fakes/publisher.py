@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 class FakeLink:
     """`mqtt.connection.Connection`. Reports nothing by itself unless `report` is given.
 
-    With `report` it behaves like a good broker: yes to every dial, PUBACK for every message.
+    With `report` it behaves like a good broker: it accepts all, with a PUBACK for each message.
     """
 
     def __init__(self, report: Callable[[Event], None] | None = None) -> None:
         self._report = report
         self._numbers = count(1)
-        self.dialled: list[Version] = []
+        self.attempts: list[Version] = []
         self.sent: list[tuple[int, Outgoing]] = []
         self.asked: list[tuple[Subscription, ...]] = []
         self.dropped = 0
@@ -34,9 +34,9 @@ class FakeLink:
         """Topics in the order they were sent."""
         return [message.topic for _, message in self.sent]
 
-    def dial(self, version: Version) -> None:
+    def connect(self, version: Version) -> None:
         """Record, and say yes where told to."""
-        self.dialled.append(version)
+        self.attempts.append(version)
         if self._report is not None:
             self._report(Up(version, session_present=False, window=10, largest=None))
 
@@ -58,6 +58,6 @@ class FakeLink:
         """Count."""
         self.dropped += 1
 
-    def hang_up(self, last: Outgoing | None, timeout_s: float) -> None:  # noqa: ARG002 - the interface has it
+    def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:  # noqa: ARG002 - the interface has it
         """Record."""
         self.last_words.append(last)

@@ -84,10 +84,10 @@ class _Agent:
         self.until(lambda: not self.outbox.counts().waiting)
 
     def stop(self) -> None:
-        self.delivery.hang_up(2.0)
+        self.delivery.disconnect(2.0)
         while not self._events.empty():
             self._take(self._events.get())
-        self.delivery.write_down()
+        self.delivery.remove_acknowledged()
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Received):

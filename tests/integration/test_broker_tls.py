@@ -47,9 +47,9 @@ def _dial(broker: Mosquitto, files: TlsFiles) -> Up | Down:
     events: queue.Queue[Event] = queue.Queue()
     settings = Broker("127.0.0.1", broker.port, "agent", LAST, tls=files)
     link = MqttConnection(settings, events.put, SystemClock())
-    link.dial("5")
+    link.connect("5")
     event = events.get(timeout=20)
-    link.hang_up(LAST if isinstance(event, Up) else None, 4.0)
+    link.disconnect(LAST if isinstance(event, Up) else None, 4.0)
     assert isinstance(event, Up | Down)
     return event
 

@@ -74,7 +74,7 @@ def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.D
                     sent += 1
             if sent and taken == sent:
                 break
-        delivery.hang_up(3.0)
+        delivery.disconnect(3.0)
         logger.loop_stop()
         assert taken == minutes.height
         runtime.intake.flush(runtime.store)

@@ -58,7 +58,7 @@ def test_an_outage_ends_with_the_truth(tmp_path: Path, hours: int, caps: Caps) -
             for _ in range(6):
                 clock.advance(600)
                 delivery.tick(clock.now())
-                if link.dialled:
+                if link.attempts:
                     delivery.handle(Down("no route"), clock.now())
             for rule in RULES:
                 for minute in range(dice.randrange(3)):

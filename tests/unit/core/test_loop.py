@@ -151,11 +151,11 @@ class _Mail:
         self.handled.append(event)
         return True
 
-    def hang_up(self, timeout_s: float) -> None:
+    def disconnect(self, timeout_s: float) -> None:
         assert timeout_s < 5
         self.ended.append("hang up")
 
-    def write_down(self) -> None:
+    def remove_acknowledged(self) -> None:
         self.ended.append("write down")
 
 
@@ -396,14 +396,14 @@ def test_reload_takes_over() -> None:
     case = _Case()
     late, sensor = Acknowledged(7, 0, ""), Received("s/1", b"1", retain=False, at=START)
 
-    def hang_up(timeout_s: float) -> None:
+    def disconnect(timeout_s: float) -> None:
         assert timeout_s < 5
         assert case.inbox is not None
         case.inbox.put(sensor)
         case.inbox.put(late)
         case.mail.ended.append("hang up")
 
-    case.mail.hang_up = hang_up  # type: ignore[method-assign]
+    case.mail.disconnect = disconnect  # type: ignore[method-assign]
     case.run(100, {50: Signal.RELOAD})
     assert case.mail.ended == ["hang up", "write down"]
     assert case.mail.handled == [late], "an event of the old link is not for the new delivery"
@@ -442,13 +442,13 @@ def test_a_stop_hangs_up_and_writes_down_late_acknowledgements() -> None:
     case = _Case()
     late = Acknowledged(7, 0, "")
 
-    def hang_up(timeout_s: float) -> None:
+    def disconnect(timeout_s: float) -> None:
         assert timeout_s < 5
         case.mail.ended.append("hang up")
         assert case.inbox is not None
         case.inbox.put(late)
 
-    case.mail.hang_up = hang_up  # type: ignore[method-assign]
+    case.mail.disconnect = disconnect  # type: ignore[method-assign]
     case.run(10)
     assert case.words.said[-2:] == ["STOPPING=1", "STATUS=stopping"]
     assert case.mail.ended == ["hang up", "write down"]

@@ -84,10 +84,10 @@ def test_nothing_is_dialled_during_a_pause() -> None:
     assert bench.tick() == 1.0
     bench.clock.advance(0.9)
     bench.tick()
-    assert len(bench.link.dialled) == 1
+    assert len(bench.link.attempts) == 1
     bench.clock.advance(0.2)
     bench.tick()
-    assert len(bench.link.dialled) == 2
+    assert len(bench.link.attempts) == 2
 
 
 @pytest.mark.parametrize(("stood_s", "pause"), [(59.0, 8.0), (60.0, 1.0)])
@@ -148,11 +148,11 @@ def test_auto_falls_back_at_once_and_comes_back(down: Down) -> None:
     bench.tick()
     bench.handle(down)
     bench.tick()
-    assert bench.link.dialled == ["5", "3.1.1"]
+    assert bench.link.attempts == ["5", "3.1.1"]
     bench.handle(Down("lost", reached=True))
     bench.clock.advance(bench.tick())
     bench.tick()
-    assert bench.link.dialled == ["5", "3.1.1", "5"]
+    assert bench.link.attempts == ["5", "3.1.1", "5"]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_fallback_only_where_it_helps(protocol: str, down: Down, second: Version
     bench.handle(down)
     bench.clock.advance(bench.tick())
     bench.tick()
-    assert bench.link.dialled[1] == second
+    assert bench.link.attempts[1] == second
 
 
 def test_presence_then_subscriptions_then_the_queue() -> None:
@@ -318,13 +318,13 @@ def test_hanging_up_says_offline_and_keeps_late_acknowledgements() -> None:
     bench = _Bench()
     bench.put("a", "b")
     bench.connect()
-    bench.delivery.hang_up(2.0)
+    bench.delivery.disconnect(2.0)
     (last,) = bench.link.last_words
     assert last is not None
     assert last.payload == b"offline"
     bench.acknowledge("t/a")
     bench.handle(Down("connection lost", reached=True))
-    bench.delivery.write_down()
+    bench.delivery.remove_acknowledged()
     assert bench.waiting() == ["b"]
 
 
@@ -332,5 +332,5 @@ def test_an_attempt_under_way_is_given_up_without_words() -> None:
     """A stop while dialling says nothing and leaves nothing behind."""
     bench = _Bench()
     bench.tick()
-    bench.delivery.hang_up(2.0)
+    bench.delivery.disconnect(2.0)
     assert bench.link.last_words == [None]

@@ -87,7 +87,7 @@ def test_others_on_the_topic_count_for_nothing() -> None:
     assert ping.judge(400.0 + PATIENCE_S) is PingAction.SUBSCRIBE
 
 
-def test_the_courier_drops_a_silent_connection(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_delivery_drops_a_silent_connection(caplog: pytest.LogCaptureFixture) -> None:
     """Rule 7 of the delivery: keep-alives go on, own messages do not come back: connect anew."""
     clock, link = FakeClock(), FakeLink()
     delivery = Delivery(

@@ -186,14 +186,14 @@ def test_retained_states_can_be_said_again(build: Build) -> None:
     box.put(_message("short", topic="t/2", retain=True, expires_at=NOW + timedelta(hours=1)))
     box.put(_message("event", topic="t/3"))
     box.delivered(["new", "short", "event"])
-    assert box.say_again(NOW) == 2
+    assert box.republish_retained(NOW) == 2
     assert _ids(box) == ["new", "short"]
-    assert box.say_again(NOW) == 0, "they wait already"
+    assert box.republish_retained(NOW) == 0, "they wait already"
     box.delivered(["new", "short"])
-    assert box.say_again(NOW + timedelta(hours=1)) == 1
+    assert box.republish_retained(NOW + timedelta(hours=1)) == 1
     box.delivered(["new"])
     box.put(_message("newer", Kind.STATE, topic="t/1", retain=True))
-    assert box.say_again(NOW + timedelta(hours=1)) == 0
+    assert box.republish_retained(NOW + timedelta(hours=1)) == 0
 
 
 def test_put_is_part_of_the_callers_transaction(tmp_path: Path) -> None:
