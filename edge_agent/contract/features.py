@@ -43,9 +43,11 @@ from edge_agent.contract.schema import (
     CLOUD,
     LEADS,
     MEASURED,
+    OBSERVED,
     QUANTITIES,
     RAIN,
     RELATIVE_HUMIDITY,
+    SOIL_MOISTURE,
     SOLAR,
     STATION_PRESSURE,
     TARGETS,
@@ -66,6 +68,9 @@ REVISION: Final = 1
 
 FEATURES: Final = feature_table.NAMES
 """Ordered column names of the matrix."""
+
+_CHECKED: Final = (*OBSERVED, SOIL_MOISTURE)
+"""Quantities whose checks the digest covers; soil moisture is there since the first release."""
 
 NOW_LEADS: Final = 6
 """Up to this lead the reference of a forecast is the present value, beyond it the value of the
@@ -94,7 +99,8 @@ def digest() -> str:
         "lookback": LOOKBACK_HOURS,
         "now_leads": NOW_LEADS,
         "quality": [
-            [q.name, q.low, q.high, q.step_per_hour, q.stuck_hours] for q in MEASURED.values()
+            [q.name, q.low, q.high, q.step_per_hour, q.stuck_hours]
+            for q in map(MEASURED.__getitem__, _CHECKED)
         ],
     }
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
@@ -210,6 +216,7 @@ _OBSERVED: Final = (
     WIND_FROM_DIRECTION,
     STATION_PRESSURE,
     RAIN,
+    SOIL_MOISTURE,
     SOLAR,
     CLOUD,
 )

@@ -64,6 +64,8 @@ class Quantity:
         high: Largest plausible value, in the unit.
         ko: Its labels in Korean.
         en: Its labels in English.
+        weather: Whether weather stations measure it, so that it is a column of every observation
+            frame; False for what only a farm's own sensors measure.
         step_per_hour: Largest plausible change from one hour to the next, or None where jumps are
             natural.
         stuck_hours: Number of equal hourly values in a row that mean a stuck sensor, or None where
@@ -87,6 +89,7 @@ class Quantity:
     high: float
     ko: Label
     en: Label
+    weather: bool = True
     step_per_hour: float | None = None
     stuck_hours: int | None = None
     neighbour_limit: float | None = None

@@ -145,7 +145,8 @@ _MEASURED: Final = (
     ),
     Quantity(
         name=SOIL_MOISTURE, short_name="soil_moisture", unit="%", low=0.0, high=100.0,
-        ko=Label.of("토양수분"), en=Label.of("soil moisture"), sensor_units=units.PERCENT, digits=0,
+        ko=Label.of("토양수분"), en=Label.of("soil moisture"), weather=False,
+        sensor_units=units.PERCENT, digits=0,
     ),
 )  # fmt: skip
 _DERIVED: Final = (
@@ -174,7 +175,7 @@ TARGETS: Final = tuple(name for name, quantity in MEASURED.items() if quantity.t
 LEADS: Final = tuple(range(1, 49))
 """Hours ahead that a release covers."""
 
-OBSERVED: Final = tuple(name for name in MEASURED if name != SOIL_MOISTURE)
+OBSERVED: Final = tuple(name for name, quantity in MEASURED.items() if quantity.weather)
 """Weather quantities of an observation frame, in column order."""
 
 

@@ -59,6 +59,7 @@ class Store:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         migrate(connection, "store", _STEPS)
+        _add_columns(connection)
 
     def put_hourly(self, source: str, frame: pl.DataFrame) -> int:
         """Add hours, or update them where the new row has at least one value.
@@ -232,6 +233,17 @@ class Store:
                 )
             oldest = now - timedelta(days=3)
             db.execute("DELETE FROM samples WHERE minute < ?", (_seconds(oldest) // 60,))
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Columns of quantities that the schema has had since the file was made."""
+    with storage_errors(connection):
+        present = {row[1] for row in connection.execute("PRAGMA table_info(observations)")}
+    missing = [name for name in _COLUMNS if name not in present]
+    if missing:
+        with transaction(connection) as db:
+            for name in missing:
+                db.execute(f"ALTER TABLE observations ADD COLUMN {name} REAL")
 
 
 def _seconds(time: datetime) -> int:

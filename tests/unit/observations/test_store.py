@@ -53,6 +53,18 @@ def test_hours_come_back_as_they_went_in(store: Store) -> None:
     assert back.schema[TIME] == TIME_DTYPE
 
 
+def test_a_file_of_an_agent_with_fewer_quantities_gains_their_columns(tmp_path: Path) -> None:
+    """What it held stays; the new quantity is missing there, and can be stored."""
+    with closing(connect(tmp_path / "agent.db")) as db:
+        Store(db).put_hourly("sensor:soil", frame(20.5))
+        db.execute("ALTER TABLE observations DROP COLUMN soil_moisture_pct")
+        store = Store(db)
+        assert store.hourly("sensor:soil", NOW, NOW)["soil_moisture_pct"].to_list() == [None]
+        store.put_hourly("sensor:soil", frame(20.5).with_columns(soil_moisture_pct=31.0))
+        (row,) = store.hourly("sensor:soil", NOW, NOW).to_dicts()
+    assert (row["air_temperature_c"], row["soil_moisture_pct"]) == (20.5, 31.0)
+
+
 def test_sources_do_not_mix(store: Store) -> None:
     """A station's hours are not the farm's."""
     store.put_hourly("station:108", frame(20.0))
