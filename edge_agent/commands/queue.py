@@ -44,10 +44,11 @@ def ls(database: Path | None, config_path: Path | None, as_json: bool) -> None:
     Example: edge-agent queue ls --json
     """
     from edge_agent.mqtt import outbox_inspection
+    from edge_agent.mqtt.outbox_table import counters
 
     with closing(outbox_inspection.open_existing(database or database_path(config_path))) as db:
         rows = list(outbox_inspection.rows(db))
-        counted = outbox_inspection.counters(db)
+        counted = counters(db)
     if as_json:
         print_json({"messages": [outbox_inspection.plain(row) for row in rows], "counts": counted})
         return

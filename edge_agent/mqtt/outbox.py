@@ -26,6 +26,7 @@ from edge_agent.mqtt.outbox_table import (
     RANKS,
     STEPS,
     count,
+    counters,
     message_of,
     milliseconds,
     row_of,
@@ -215,14 +216,10 @@ class Outbox:
             waiting = self._db.execute(
                 "SELECT kind, count(*), sum(size) FROM outbox GROUP BY kind"
             ).fetchall()
-            rows = self._db.execute("SELECT what, kind, n FROM outbox_counts").fetchall()
-        totals: dict[str, dict[str, int]] = {}
-        for what, kind, number in rows:
-            totals.setdefault(what, {})[RANKS[kind].value] = number
         return Counts(
             waiting={RANKS[kind].value: number for kind, number, _ in waiting},
             waiting_bytes={RANKS[kind].value: size for kind, _, size in waiting},
-            **totals,
+            **counters(self._db),
         )
 
     def _insert(self, message: Message) -> None:

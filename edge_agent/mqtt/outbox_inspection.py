@@ -58,15 +58,6 @@ def rows(db: sqlite3.Connection) -> Iterator[Row]:
             yield Row(message_of(row[:-1]), row[-1])
 
 
-def counters(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
-    """What was delivered, dropped and refused since the file was made, by class."""
-    counts: dict[str, dict[str, int]] = {}
-    with storage_errors(db):
-        for what, kind, number in db.execute("SELECT what, kind, n FROM outbox_counts"):
-            counts.setdefault(what, {})[tuple(Kind)[kind].value] = number
-    return counts
-
-
 def problems(db: sqlite3.Connection) -> list[str]:
     """Everything wrong with the file and its messages; empty is good."""
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent.messages.message import Kind, Message
+from edge_agent.system.database import storage_errors
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,6 +53,15 @@ def count(connection: sqlite3.Connection, what: str, rank: int, number: int) -> 
         "ON CONFLICT (what, kind) DO UPDATE SET n = n + excluded.n",
         (what, rank, number),
     )
+
+
+def counters(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """What was delivered, dropped and refused since the file was made, by class."""
+    counts: dict[str, dict[str, int]] = {}
+    with storage_errors(db):
+        for what, kind, number in db.execute("SELECT what, kind, n FROM outbox_counts"):
+            counts.setdefault(what, {})[RANKS[kind].value] = number
+    return counts
 
 
 def milliseconds(time: datetime) -> int:

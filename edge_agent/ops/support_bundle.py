@@ -19,6 +19,7 @@ from edge_agent.contract.errors import CannotCreate, FarmError
 from edge_agent.core import masking
 from edge_agent.core.runtime import DATABASE
 from edge_agent.mqtt import outbox_inspection
+from edge_agent.mqtt.outbox_table import counters
 from edge_agent.updates.slots import Slots
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _queue(subject: Subject) -> dict[str, Any]:
     try:
         with closing(outbox_inspection.open_existing(subject.state / DATABASE)) as db:
             return {
-                "counts": outbox_inspection.counters(db),
+                "counts": counters(db),
                 "messages": [
                     {"id": row.message.id, "topic": row.message.topic, "refused": row.refused}
                     for row in outbox_inspection.rows(db)

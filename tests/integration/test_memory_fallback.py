@@ -18,6 +18,7 @@ from edge_agent.core.runtime import DATABASE
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt import outbox_inspection
 from edge_agent.mqtt.outbox import Outbox
+from edge_agent.mqtt.outbox_table import counters
 from edge_agent.system.database import connect, set_aside_files
 from edge_agent.system.instance_lock import InstanceLock
 from edge_agent.system.memory_fallback import back_to_disk, into_memory, read_into_memory
@@ -177,7 +178,7 @@ def _ordeal(folder: Path, place: Path, broker: Mosquitto, fault: _Fault) -> None
         assert service.stop()[0] == 0
     with closing(outbox_inspection.open_existing(place / "state" / DATABASE)) as db:
         assert outbox_inspection.problems(db) == []
-        assert outbox_inspection.counters(db)["delivered"]
+        assert counters(db)["delivered"]
 
 
 def _tells(payload: bytes) -> bool:
