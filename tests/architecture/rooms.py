@@ -112,6 +112,7 @@ OWNERS: Final = {
         "trainer.depot.key_rotation",
         "trainer.depot.metadata",
         "trainer.depot.publisher",
+        "trainer.depot.targets",
     },
     "lightgbm": {"trainer.training.trees"},
     "onnx": {"trainer.training.onnx_export"},

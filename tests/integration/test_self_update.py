@@ -14,6 +14,7 @@ from tests.fakes.depot import Yard
 from trainer.depot import roles
 from trainer.depot.agent_program import publish_program
 from trainer.depot.key_rotation import Rotation
+from trainer.depot.targets import TargetFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +104,7 @@ def test_a_key_of_the_server_cannot_offer_a_program(yard: Yard, tmp_path: Path) 
     with depot.store.lock():
         current = metadata.Current(depot.store)
         models = current.delegate(roles.MODELS)
-        line = depot._put(path, content)
+        line = TargetFiles(depot.store).put(path, content)
         depot._replace(current, roles.MODELS, models, models.targets | {path: line})
     device = Device(yard, tmp_path / "device")
     with pytest.raises(NothingNew, match="no program"):

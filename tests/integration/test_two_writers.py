@@ -31,7 +31,7 @@ from trainer import cli
 from trainer.depot.keyring import KeyRing
 from trainer.depot.publisher import Depot
 from trainer.depot.release_log import ReleaseLog
-from trainer.workspace.jsonl import LineLog
+from trainer.workspace.jsonl import JsonLines
 from trainer.workspace.lease import Lease
 from trainer.workspace.runs import BucketRuns
 
@@ -299,7 +299,7 @@ def test_a_log_loses_no_line_of_two_writers(s3: dict[str, str]) -> None:
     """Two machines append at once: each line stands there once, and the same one is not doubled."""
 
     def write(writer: str) -> None:
-        log = LineLog(s3_store.S3Store("s3://farm/log", s3), "log.jsonl", Line)
+        log = JsonLines(s3_store.S3Store("s3://farm/log", s3), "log.jsonl", Line)
         for number in range(10):
             for word in (f"{writer}{number}", f"both{number}"):
                 log.add(Line(word), lambda one, word=word: one.word == word)  # type: ignore[misc]
@@ -309,7 +309,7 @@ def test_a_log_loses_no_line_of_two_writers(s3: dict[str, str]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    entries = LineLog(s3_store.S3Store("s3://farm/log", s3), "log.jsonl", Line).entries()
+    entries = JsonLines(s3_store.S3Store("s3://farm/log", s3), "log.jsonl", Line).entries()
     wanted = [f"{writer}{number}" for writer in ("a", "b", "both") for number in range(10)]
     assert sorted(one.word for one in entries) == sorted(wanted)
 

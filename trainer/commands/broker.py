@@ -15,14 +15,14 @@ from edge_agent.contract.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from trainer.fleet.retained_messages import Heard
+    from trainer.fleet.retained_messages import RetainedMessages
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Which broker, and how to be let in."""
+    """Address of the broker, login, and how long to listen."""
 
     address: str
     base: str
@@ -30,12 +30,12 @@ class Broker:
     ca: Path | None
     wait_s: float
 
-    def hear(self, kinds: Iterable[str]) -> Heard:
-        """What it retains of all devices; raises as `fleet_broker.retained`."""
-        from trainer.fleet.retained_messages import Place, retained
+    def hear(self, kinds: Iterable[str]) -> RetainedMessages:
+        """What it retains of all devices; raises as `retained_messages.retained`."""
+        from trainer.fleet.retained_messages import BrokerAddress, retained
 
         return retained(
-            Place.of(self.address),
+            BrokerAddress.of(self.address),
             self.base,
             kinds,
             password=self._password(),

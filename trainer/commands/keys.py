@@ -92,10 +92,10 @@ def renew(workspace: Workspace) -> None:
 
 
 def _rotation(workspace: Workspace) -> Rotation:
-    from trainer.depot import passphrase
     from trainer.depot.key_rotation import Rotation
+    from trainer.depot.keyring import ask_passphrase
 
-    return Rotation(workspace, SystemClock(), passphrase.ask)
+    return Rotation(workspace, SystemClock(), ask_passphrase)
 
 
 def _done(keyid: str) -> None:

@@ -27,10 +27,10 @@ def publish_agent(program: Path, workspace: Workspace) -> None:
 
     Example: trainer publish-agent dist/edge-agent
     """
-    from trainer.depot import passphrase
     from trainer.depot.agent_program import publish_program
+    from trainer.depot.keyring import ask_passphrase
     from trainer.depot.releases import open_depot
 
-    depot = open_depot(workspace, clock := SystemClock(), passphrase.ask)
+    depot = open_depot(workspace, clock := SystemClock(), ask_passphrase)
     machine = publish_program(depot, program.read_bytes(), clock.now())
     click.echo(f"offered to devices with {machine}")

@@ -28,10 +28,10 @@ def init(folder: Path, single_key: bool, encrypt: bool, bucket: str) -> None:
 
     Example: trainer init farm && cd farm && trainer ingest --station 108
     """
-    from trainer.depot import passphrase
+    from trainer.depot.keyring import choose_passphrase
     from trainer.setup import create
 
-    secret = passphrase.choose() if encrypt else None
+    secret = choose_passphrase() if encrypt else None
     workspace = create(folder, bucket=bucket, single_key=single_key, passphrase=lambda: secret)
     click.echo(f"{workspace.root}: workspace made")
     click.echo(f"  {workspace.root / 'trainer.toml'}: settings, every key explained")

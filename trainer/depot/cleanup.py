@@ -1,8 +1,8 @@
-"""Old hours leave the depot: 97 stations relayed every hour would fill a disk in weeks.
+"""Removes old observations from the depot: hourly relays of 97 stations fill a disk in weeks.
 
-Only observations, their metadata and old snapshots go. Manifests, models and golden windows stay
-for ever: a rollback publishes them again. A device in the middle of a download still finds what
-the last `KEPT` publications named.
+Only observations, their metadata and old snapshots are removed. Manifests, models and golden
+windows stay, since a rollback publishes them again. A device in the middle of a download still
+finds what the last `KEPT` publications named.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ KEPT: Final = 48
 """Versions of the observations role, and snapshots, that stay: two days of hourly relays."""
 
 
-def sweep(store: Store) -> int:
-    """Remove what no recent version names; whatever a cut leaves over goes the next time.
+def remove_old_observations(store: Store) -> int:
+    """Remove what no recent version names. A removal that is cut short is completed by the next.
 
     Args:
         store: The depot; its lock is held.
 
     Returns:
-        Number of files that went.
+        Number of files removed.
     """
     current = metadata.Current(store)
     newest = int(current.snapshot.meta[f"{roles.OBSERVATIONS}.json"].version)
@@ -35,23 +35,23 @@ def sweep(store: Store) -> int:
         roles.OBSERVATIONS: newest - KEPT,
         roles.SNAPSHOT: int(current.snapshot.version) - KEPT,
     }
-    gone = [
+    removed = [
         name for name in store.names("metadata") if _version(name) <= oldest.get(_role(name), 0)
     ]
-    kept: set[str] = set()
+    listed: set[str] = set()
     for version in range(max(1, newest - KEPT + 1), newest + 1):
         content = store.read(metadata.file_name(roles.OBSERVATIONS, version))
         if content is not None:
             named = metadata.parse(content, f"{version}.{roles.OBSERVATIONS}.json", Targets)
-            kept.update(
+            listed.update(
                 f"targets/{path}"
                 for line in named.targets.values()
                 for path in line.get_prefixed_paths()
             )
-    gone += [name for name in store.names("targets/observations") if name not in kept]
-    for name in gone:
+    removed += [name for name in store.names("targets/observations") if name not in listed]
+    for name in removed:
         store.remove(name)
-    return len(gone)
+    return len(removed)
 
 
 def _version(name: str) -> int:

@@ -29,7 +29,7 @@ ROOT_KEYS: Final = 3
 ROOT_THRESHOLD: Final = 2
 
 
-class Places(Protocol):
+class KeyPlaces(Protocol):
     """The part of a workspace that the ceremony needs."""
 
     @property
@@ -49,7 +49,7 @@ class Places(Protocol):
 
 
 def create(
-    workspace: Places,
+    workspace: KeyPlaces,
     clock: Clock | None = None,
     *,
     single_key: bool = False,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import MetaFile, Root, Targets
 
     from edge_agent.system.ports import Clock
-    from trainer.depot.key_ceremony import Places
+    from trainer.depot.key_ceremony import KeyPlaces
 
 
 class Rotation:
@@ -38,7 +38,7 @@ class Rotation:
 
     def __init__(
         self,
-        workspace: Places,
+        workspace: KeyPlaces,
         clock: Clock,
         passphrase: Callable[[], bytes | None] = no_passphrase,
     ) -> None:

@@ -1,26 +1,32 @@
 """Signing keys as files: one ed25519 key a file, readable by its owner only.
 
 File names are `<role>-<n>.pem` (PKCS#8). Which key of a role is trusted stands in the depot's root
-and targets metadata, never here: a file that the metadata does not name signs nothing.
+and targets metadata, never here: a file that the metadata does not name signs nothing. The
+passphrase of encrypted keys comes from a file, for machines, or from the keyboard, for people.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import click
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
-from edge_agent.contract.errors import BadData, InputMissing, Refused
+from edge_agent.contract.errors import BadData, InputMissing, Refused, UsageError
 from edge_agent.system.files import make_folder, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Mapping
 
 _MODE: Final = 0o600
+_FILE_VARIABLE: Final = "TRAINER_KEY_PASSPHRASE_FILE"
+_SHORTEST: Final = 12
 
 
 def no_passphrase() -> bytes | None:
@@ -118,3 +124,51 @@ class KeyRing:
         if self._asked is None:
             self._asked = self._ask()
         return self._asked
+
+
+def ask_passphrase(env: Mapping[str, str] | None = None) -> bytes | None:
+    """Passphrase for keys that are encrypted; None where nobody can be asked.
+
+    Raises:
+        InputMissing: The file that TRAINER_KEY_PASSPHRASE_FILE names cannot be read.
+    """
+    given = _passphrase_file(os.environ if env is None else env)
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        return None
+    text: str = click.prompt("Passphrase of the offline keys", hide_input=True, err=True)
+    return text.encode()
+
+
+def choose_passphrase(env: Mapping[str, str] | None = None) -> bytes:
+    """A new passphrase, typed twice or read from the file.
+
+    Raises:
+        UsageError: Too short, or there is neither a file nor a keyboard.
+        InputMissing: See `ask_passphrase`.
+    """
+    secret = _passphrase_file(os.environ if env is None else env)
+    if secret is None:
+        if not sys.stdin.isatty():
+            raise UsageError(f"no terminal to type a passphrase: put it in a {_FILE_VARIABLE} file")
+        typed: str = click.prompt(
+            "New passphrase of the offline keys",
+            hide_input=True,
+            confirmation_prompt=True,
+            err=True,
+        )
+        secret = typed.encode()
+    if len(secret) < _SHORTEST:
+        raise UsageError(f"the passphrase is shorter than {_SHORTEST} bytes: use several words")
+    return secret
+
+
+def _passphrase_file(env: Mapping[str, str]) -> bytes | None:
+    name = env.get(_FILE_VARIABLE)
+    if not name:
+        return None
+    try:
+        return Path(name).read_bytes().strip()
+    except OSError as fault:
+        raise InputMissing(f"{name} ({_FILE_VARIABLE}): {fault.strerror}") from fault

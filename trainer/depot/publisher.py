@@ -1,13 +1,12 @@
-"""Publishing: releases and observations become signed, static files that any web server carries.
+"""Publishing releases and observations as signed static files, for any web server.
 
-Order of every publication, so that a reader finds a whole depot at any moment: the files, then the
-role that lists them, then the snapshot, then the timestamp. A writer that dies before the last step
-has published nothing; the next one writes the same names again.
+Order of every publication: the files, the role that lists them, the snapshot, the timestamp. So a
+reader finds a complete depot at any moment. A writer that dies before the last step has published
+nothing; the next one writes the same names again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -17,9 +16,10 @@ from tuf.api.metadata import MetaFile, TargetFile, Targets
 from edge_agent.contract import compression
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.bundles import station_path
-from edge_agent.contract.errors import BadData, InputMissing, NothingNew, UsageError
+from edge_agent.contract.errors import BadData, NothingNew, UsageError
 from trainer.depot import metadata, roles
-from trainer.depot.cleanup import sweep
+from trainer.depot.cleanup import remove_old_observations
+from trainer.depot.targets import TargetFiles, manifest_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,22 +29,15 @@ if TYPE_CHECKING:
     from edge_agent.system.ports import Clock
     from trainer.depot.keyring import KeyRing
     from trainer.depot.metadata import Current
+    from trainer.depot.targets import Published
     from trainer.workspace.store import Store
 
 RUN: Final = "run"
 """Key in a manifest's lineage: the candidate run that it came from."""
 ROLLBACK: Final = "rollback_to"
-"""Key in a manifest's lineage: the release that was gone back to."""
+"""Key in a manifest's lineage: the older release whose models it has."""
 FARMS: Final = "farms"
 """Key in a manifest's lineage: for how many farms its models are corrected, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A release as it lies in the depot. `sha256` (hex) is that of the manifest's bytes."""
-
-    manifest: Manifest
-    sha256: str
 
 
 class Depot:
@@ -61,6 +54,7 @@ class Depot:
         self.store = store
         self.keys = keys
         self._clock = clock
+        self._files = TargetFiles(store)
 
     def publish(self, channel: str, manifest: Manifest, files: Mapping[str, bytes]) -> int:
         """Publish a release on a channel; number, channel and time are set here.
@@ -84,40 +78,26 @@ class Depot:
         with self.store.lock():
             current = metadata.Current(self.store)
             models = current.delegate(roles.MODELS)
-            live = self._live(models)
+            live = self._files.live(models)
             if channel in live and _essence(live[channel].manifest) == _essence(manifest):
                 raise NothingNew(
                     f"depot: channel {channel} holds these models already as release "
                     f"{live[channel].manifest.release}"
                 )
-            now = self._clock.now()
-            number = 1 + max((one.manifest.release for one in live.values()), default=0)
+            number = 1 + max((known.manifest.release for known in live.values()), default=0)
             numbered = msgspec.structs.replace(
                 manifest,
                 channel=channel,
                 release=number,
-                created_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                created_at=self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             )
-            content = contract.encode(numbered)
-            path = manifest_path(channel)
-            added = {}
             # The manifest last: files are there before anything names them.
-            for name, data in (*files.items(), (path, content)):
-                added[name] = self._put(name, data)
-                packed = compression.pack(data)
-                if packed is not None:
-                    beside = compression.packed_path(name)
-                    added[beside] = self._put(beside, packed)
-            wanted = {path, *files} | {
-                name
-                for other, one in live.items()
-                if other != channel
-                for name in (manifest_path(other), *(ref.path for ref in one.manifest.all_files()))
-            }
-            wanted |= {compression.packed_path(name) for name in wanted}
-            targets = {
-                name: line for name, line in (models.targets | added).items() if name in wanted
-            }
+            contents = {**files, manifest_path(channel): contract.encode(numbered)}
+            lines = models.targets | self._put_with_packed(contents)
+            others = [known.manifest for other, known in live.items() if other != channel]
+            named = {*contents, *(path for other in others for path in _paths(other))}
+            named |= {compression.packed_path(path) for path in named}
+            targets = {path: line for path, line in lines.items() if path in named}
             self._replace(current, roles.MODELS, models, targets)
         return number
 
@@ -129,7 +109,7 @@ class Depot:
         """Publish what is relayed to farms, in one step.
 
         Args:
-            contents: Parquet bytes by target path; see `contract.relayed`.
+            contents: Parquet bytes by target path; see `contract.bundles`.
 
         Returns:
             Whether anything changed; where nothing did, ageing signatures are renewed.
@@ -147,9 +127,9 @@ class Depot:
             }
             if any(role.targets.get(path) != line for path, line in lines.items()):
                 for path, content in contents.items():
-                    self._put(path, content)
+                    self._files.put(path, content)
                 self._replace(current, roles.OBSERVATIONS, role, role.targets | lines)
-                sweep(self.store)
+                remove_old_observations(self.store)
                 return True
         self.refresh()
         return False
@@ -181,7 +161,7 @@ class Depot:
 
     def live(self) -> dict[str, Published]:
         """Release that each channel offers now."""
-        return self._live(metadata.Current(self.store).delegate(roles.MODELS))
+        return self._files.live(metadata.Current(self.store).delegate(roles.MODELS))
 
     def manifest(self, channel: str, digest: str) -> Manifest:
         """A manifest that was published once, by the SHA-256 (hex) of its bytes.
@@ -189,8 +169,7 @@ class Depot:
         Raises:
             InputMissing: The depot has no such file any more.
         """
-        path = manifest_path(channel)
-        return contract.decode(self._get(path, digest))
+        return self._files.manifest(channel, digest)
 
     def content(self, manifest: Manifest) -> dict[str, bytes]:
         """Files of a manifest by target path, as they lie in the depot.
@@ -199,16 +178,18 @@ class Depot:
             InputMissing: One of them is gone.
             BadData: One of them is damaged.
         """
-        return {ref.path: self._get(ref.path, ref.sha256) for ref in manifest.all_files()}
+        return {ref.path: self._files.get(ref.path, ref.sha256) for ref in manifest.all_files()}
 
-    def _live(self, models: Targets) -> dict[str, Published]:
-        found = {}
-        for channel in roles.CHANNELS:
-            line = models.targets.get(manifest_path(channel))
-            if line is not None:
-                digest = line.hashes["sha256"]
-                found[channel] = Published(self.manifest(channel, digest), digest)
-        return found
+    def _put_with_packed(self, contents: Mapping[str, bytes]) -> dict[str, TargetFile]:
+        """Write files, each with a compressed copy beside it where that saves bytes."""
+        lines = {}
+        for path, content in contents.items():
+            lines[path] = self._files.put(path, content)
+            packed = compression.pack(content)
+            if packed is not None:
+                packed_path = compression.packed_path(path)
+                lines[packed_path] = self._files.put(packed_path, packed)
+        return lines
 
     def _replace(
         self, current: Current, role: str, before: Targets, targets: dict[str, TargetFile]
@@ -241,29 +222,10 @@ class Depot:
         )
         return metadata.put_next(self.store, role, signed, signers)
 
-    def _put(self, path: str, content: bytes) -> TargetFile:
-        self.store.write(stored_name(path, sha256(content).hexdigest()), content)
-        return TargetFile.from_data(path, content)
 
-    def _get(self, path: str, digest: str) -> bytes:
-        name = stored_name(path, digest)
-        content = self.store.read(name)
-        if content is None:
-            raise InputMissing(f"depot: {name} is missing: restore the depot from a copy")
-        if sha256(content).hexdigest() != digest:
-            raise BadData(f"depot: {name} is damaged: restore it from a copy")
-        return content
-
-
-def manifest_path(channel: str) -> str:
-    """Target path of a channel's manifest."""
-    return f"channels/{channel}/manifest.json"
-
-
-def stored_name(path: str, digest: str) -> str:
-    """Name in the store of a target: TUF's consistent snapshots put the hash before the name."""
-    folder, _, name = path.rpartition("/")
-    return f"targets/{folder}/{digest}.{name}"
+def _paths(manifest: Manifest) -> tuple[str, ...]:
+    """Target paths of a release that lies in the depot."""
+    return (manifest_path(manifest.channel), *(ref.path for ref in manifest.all_files()))
 
 
 def _check(channel: str, manifest: Manifest, files: Mapping[str, bytes]) -> None:
@@ -282,7 +244,7 @@ def _check(channel: str, manifest: Manifest, files: Mapping[str, bytes]) -> None
 
 
 def _essence(manifest: Manifest) -> Manifest:
-    """What makes two releases of a channel the same: all but number, time, place and words."""
+    """What two equal releases share: all but number, time, channel and reason."""
     return msgspec.structs.replace(
         manifest,
         channel="",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract.errors import InputMissing
-from trainer.workspace.jsonl import LineLog
+from trainer.workspace.jsonl import JsonLines
 
 if TYPE_CHECKING:
     from trainer.workspace.store import Store
@@ -45,13 +45,13 @@ class ReleaseLog:
     """
 
     def __init__(self, records: Store) -> None:
-        self._log = LineLog(records, NAME, Entry)
+        self._log = JsonLines(records, NAME, Entry)
 
     def entries(self) -> tuple[Entry, ...]:
         """Every publication, oldest first.
 
         Raises:
-            BadData, StorageError: See `LineLog.entries`.
+            BadData, StorageError: See `JsonLines.entries`.
         """
         return self._log.entries()
 
@@ -70,6 +70,6 @@ class ReleaseLog:
         """Add a publication, unless somebody has logged its number already.
 
         Raises:
-            BadData, StorageError, TryLater: See `LineLog.add`.
+            BadData, StorageError, TryLater: See `JsonLines.add`.
         """
         self._log.add(entry, lambda one: one.release == entry.release)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trainer.workspace.store import Store
 
 
-class Places(Protocol):
+class ReleasePlaces(Protocol):
     """The part of a workspace that releasing needs."""
 
     @property
@@ -47,14 +47,16 @@ class Places(Protocol):
 
 
 def open_depot(
-    workspace: Places, clock: Clock, passphrase: Callable[[], bytes | None] = no_passphrase
+    workspace: ReleasePlaces,
+    clock: Clock,
+    passphrase: Callable[[], bytes | None] = no_passphrase,
 ) -> Depot:
     """The depot of a workspace, for publishing."""
     return Depot(workspace.depot_store, KeyRing(workspace.keys, passphrase), clock)
 
 
 def publish_run(
-    workspace: Places,
+    workspace: ReleasePlaces,
     run: Path,
     channel: str,
     reason: str,
@@ -91,7 +93,7 @@ def publish_run(
 
 
 def rollback(
-    workspace: Places, to: int, reason: str, clock: Clock, *, channel: str | None = None
+    workspace: ReleasePlaces, to: int, reason: str, clock: Clock, *, channel: str | None = None
 ) -> int:
     """Publish an older release's models again, under a new, higher number.
 
@@ -122,7 +124,7 @@ def rollback(
     )
 
 
-def carry(workspace: Places, live: Manifest, channel: str, reason: str, clock: Clock) -> int:
+def carry(workspace: ReleasePlaces, live: Manifest, channel: str, reason: str, clock: Clock) -> int:
     """Publish a release of one channel on another, for all of its devices.
 
     Args:
@@ -145,7 +147,9 @@ def carry(workspace: Places, live: Manifest, channel: str, reason: str, clock: C
     return _publish(workspace, channel, whole, files, reason=reason, clock=clock)
 
 
-def restage(workspace: Places, channel: str, percent: float, reason: str, clock: Clock) -> int:
+def restage(
+    workspace: ReleasePlaces, channel: str, percent: float, reason: str, clock: Clock
+) -> int:
     """Publish a channel's live release again for another share of its devices.
 
     Args:
@@ -176,7 +180,7 @@ def restage(workspace: Places, channel: str, percent: float, reason: str, clock:
     return _publish(workspace, channel, restaged, depot.content(old), reason=reason, clock=clock)
 
 
-def reconcile(workspace: Places, clock: Clock) -> tuple[int, ...]:
+def reconcile(workspace: ReleasePlaces, clock: Clock) -> tuple[int, ...]:
     """Log what is live but not logged, as a publisher that was killed leaves it.
 
     Returns:
@@ -195,7 +199,7 @@ def reconcile(workspace: Places, clock: Clock) -> tuple[int, ...]:
 
 
 def _publish(
-    workspace: Places,
+    workspace: ReleasePlaces,
     channel: str,
     manifest: Manifest,
     files: dict[str, bytes],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from trainer.workspace.jsonl import LineLog
+from trainer.workspace.jsonl import JsonLines
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,13 +57,13 @@ def count(records: Store, attempt: Attempt) -> int:
     again.
 
     Raises:
-        BadData, StorageError, TryLater: See `LineLog.add`.
+        BadData, StorageError, TryLater: See `JsonLines.add`.
     """
 
     def key(line: Attempt) -> tuple[str, str, str, int]:
         return line.channel, line.quarter, line.run, line.champion
 
-    lines = LineLog(records, NAME, Attempt).add(attempt, lambda line: key(line) == key(attempt))
+    lines = JsonLines(records, NAME, Attempt).add(attempt, lambda line: key(line) == key(attempt))
     keys = [key(line) for line in lines if key(line)[:2] == key(attempt)[:2]]
     return keys.index(key(attempt)) + 1
 

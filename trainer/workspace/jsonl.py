@@ -23,7 +23,7 @@ _TRIES: Final = 100
 """Each lost one is another writer's line."""
 
 
-class LineLog(Generic[T]):
+class JsonLines(Generic[T]):
     """One log.
 
     Args:

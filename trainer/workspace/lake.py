@@ -7,9 +7,9 @@
 
 Rules of a merge, numbered as the tests name them:
     L1  A missing value is filled by any source.
-    L2  A value is replaced only by a source of the same or a higher rank that says otherwise:
-        forecast-grid nowcasts < near-real-time hub < quality-controlled records. What a farm tells
-        of itself is final, as such records are.
+    L2  A value is replaced only by another value from a source of the same or a higher rank (see
+        `kma_sources.Rank`): forecast-grid nowcasts < near-real-time hub < quality-controlled
+        records. What a farm measured itself ranks as a record.
     L3  A blank never erases a value; a value that KMA withdraws comes with QC flag 1 (SOURCE).
     L4  What is replaced is kept as a revision, written before the new value is.
     L5  The same input gives the same bytes, and writing them again changes no file.
@@ -18,16 +18,16 @@ Rules of a merge, numbered as the tests name them:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
 
-from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData, StorageError
-from edge_agent.contract.schema import TIME, Flag, flag_column
+from edge_agent.contract.schema import TIME
 from trainer.workspace import parquet
-from trainer.workspace.kma_sources import RANKS, Rank
+from trainer.workspace.kma_sources import Rank
+from trainer.workspace.merge_rules import COLUMNS, SCHEMA, SOURCE, checked, merged, rank_of
 from trainer.workspace.places import FarmId, folder
 
 if TYPE_CHECKING:
@@ -37,20 +37,6 @@ if TYPE_CHECKING:
 
     from trainer.workspace.places import PlaceId
     from trainer.workspace.store import Store
-
-SOURCE: Final = "source"
-COLUMNS: Final = (TIME, *schema.OBSERVED, *(flag_column(name) for name in schema.OBSERVED), SOURCE)
-"""Columns of every observation file, in order. `source` joins several with `+`."""
-
-_SCHEMA: Final = pl.Schema(
-    {
-        TIME: schema.TIME_DTYPE,
-        **dict.fromkeys(schema.OBSERVED, pl.Float64()),
-        **dict.fromkeys((flag_column(name) for name in schema.OBSERVED), pl.UInt8()),
-        SOURCE: pl.String(),
-    }
-)
-_NEW: Final = "_new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +109,10 @@ class Lake:
         """
         for year in reversed(self._years(place)):
             times = self._read(place, year)[TIME]
-            known = times.filter(times <= until)
-            if len(known):
-                found: datetime = known[-1]
-                return found
+            past = times.filter(times <= until)
+            if len(past):
+                newest: datetime = past[-1]
+                return newest
         return None
 
     def hours(self, place: PlaceId, *, settled: bool = False) -> np.ndarray:
@@ -137,14 +123,14 @@ class Lake:
             settled: Only rows from quality-controlled records; near-real-time ones are still to
                 be replaced.
         """
-        found = []
+        times = []
         for year in self._years(place):
             rows = self._read(place, year)
             if settled:
-                final = [name for name in rows[SOURCE].unique() if _rank(name) == Rank.RECORD]
+                final = [name for name in rows[SOURCE].unique() if rank_of(name) == Rank.RECORD]
                 rows = rows.filter(pl.col(SOURCE).is_in(final))
-            found.append(rows[TIME])
-        epoch = pl.concat(found).dt.epoch("s") if found else pl.Series([], dtype=pl.Int64)
+            times.append(rows[TIME])
+        epoch = pl.concat(times).dt.epoch("s") if times else pl.Series([], dtype=pl.Int64)
         return epoch.to_numpy() // 3600
 
     def merge(self, place: PlaceId, frame: pl.DataFrame, source: str, when: datetime) -> Merge:
@@ -161,37 +147,21 @@ class Lake:
             BadData: A time is doubled, null or not a full hour, or a column lacks.
             StorageError: A file cannot be read or written.
         """
-        frame = _checked(frame, source)
-        done = Merge()
+        frame = checked(frame, source)
+        merge = Merge()
         for year, part in _by_year(frame):
-            done += self._merge_year(place, year, part, when)
-        return done
+            merge += self._merge_year(place, year, part, when)
+        return merge
 
     def _merge_year(self, place: PlaceId, year: int, new: pl.DataFrame, when: datetime) -> Merge:
         old = self._read(place, year)
-        joined, sources = _join(old, new)
-        result = joined.select(
-            TIME,
-            *(pl.when(_taken(n)).then(f"{n}{_NEW}").otherwise(n).alias(n) for n in schema.OBSERVED),
-            *(
-                pl.when(_taken(n))
-                .then(f"{flag_column(n)}{_NEW}")
-                .otherwise(flag_column(n))
-                .fill_null(Flag.MISSING)
-                .cast(pl.UInt8)
-                .alias(flag_column(n))
-                for n in schema.OBSERVED
-            ),
-            sources.alias(SOURCE),
-        )
-        if result.equals(old):
+        merge = merged(old, new, when)
+        if merge.rows is old:
             return Merge()
-        revisions = _revisions(joined, when)
-        if revisions:
-            self._keep(place, year, revisions)
-        self._write(place, year, result)
-        added = result.height - old.height
-        return Merge(added, _differing(old, result), len(revisions))
+        if merge.revisions:
+            self._keep(place, year, merge.revisions)
+        self._write(place, year, merge.rows)
+        return Merge(merge.rows.height - old.height, merge.changed, len(merge.revisions))
 
     def _years(self, place: PlaceId) -> list[int]:
         names = self.store.names(f"observations/{folder(place)}")
@@ -207,7 +177,7 @@ class Lake:
         if content is None:
             return _empty()
         try:
-            return parquet.decode(content).select(COLUMNS).cast(_SCHEMA)
+            return parquet.decode(content).select(COLUMNS).cast(SCHEMA)
         except (BadData, pl.exceptions.PolarsError) as fault:
             mend = "`trainer ingest --rebuild` mends it from raw answers"
             if isinstance(place, FarmId):
@@ -225,7 +195,7 @@ class Lake:
         for line in before.splitlines():
             entry = msgspec.json.decode(line)
             latest[entry["time"], entry["quantity"]] = (entry["old"], entry["new"])
-        # A merge that was killed after this write comes by again: the same step is not told twice.
+        # A merge that was killed after this write is done again: the same step is not logged twice.
         fresh = [
             entry
             for entry in revisions
@@ -241,109 +211,4 @@ def _by_year(frame: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
 
 
 def _empty() -> pl.DataFrame:
-    return pl.DataFrame(schema=_SCHEMA)
-
-
-def _checked(frame: pl.DataFrame, source: str) -> pl.DataFrame:
-    missing = set(COLUMNS[:-1]) - set(frame.columns)
-    if missing:
-        raise BadData(f"observations from {source} lack the column {min(missing)}")
-    frame = frame.with_columns(pl.lit(source).alias(SOURCE)).select(COLUMNS).sort(TIME)
-    frame = frame.cast(_SCHEMA)
-    wrong = frame.select(
-        (
-            pl.col(TIME).is_null()
-            | pl.col(TIME).is_duplicated()
-            | (pl.col(TIME).dt.truncate("1h") != pl.col(TIME))
-        ).any()
-    ).item()
-    if wrong:
-        raise BadData(f"observations from {source}: a time is missing, doubled or no full hour")
-    return frame
-
-
-def _rank(source: str) -> Rank:
-    return max(RANKS.get(part, Rank.RECORD) for part in source.split("+"))
-
-
-def _join(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.Expr]:
-    """Old and new side by side with `_take_<name>` columns, and the new `source` expression."""
-    newcomer = new[SOURCE][0]
-    joined = old.join(new, on=TIME, how="full", coalesce=True, suffix=_NEW).sort(TIME)
-    names = {name: _rank(name) for name in old[SOURCE].unique()}
-    rank = pl.lit(-1)
-    merged = pl.lit(newcomer)
-    for name, value in names.items():
-        here = pl.col(SOURCE) == name
-        rank = pl.when(here).then(pl.lit(value)).otherwise(rank)
-        both = "+".join(sorted({*name.split("+"), newcomer}))
-        merged = pl.when(here).then(pl.lit(both)).otherwise(merged)
-    joined = joined.with_columns(rank.alias("_rank"), merged.alias("_both"))
-    joined = joined.with_columns(_take(name, _rank(newcomer)) for name in schema.OBSERVED)
-    taken = pl.any_horizontal(_taken(name) for name in schema.OBSERVED)
-    kept = pl.any_horizontal(
-        ~_taken(name) & _present(flag_column(name)) for name in schema.OBSERVED
-    )
-    source = (
-        pl.when(pl.col(SOURCE).is_null())
-        .then(pl.col(f"{SOURCE}{_NEW}"))
-        .when(~taken)
-        .then(pl.col(SOURCE))
-        .when(kept)
-        .then(pl.col("_both"))
-        .otherwise(pl.lit(newcomer))
-    )
-    return joined, source
-
-
-def _present(flag: str) -> pl.Expr:
-    return (pl.col(flag) != Flag.MISSING).fill_null(value=False)
-
-
-def _taken(name: str) -> pl.Expr:
-    return pl.col(f"_take_{name}")
-
-
-def _differs(name: str) -> pl.Expr:
-    flag = flag_column(name)
-    return pl.col(name).ne_missing(pl.col(f"{name}{_NEW}")) | pl.col(flag).ne_missing(
-        pl.col(f"{flag}{_NEW}")
-    )
-
-
-def _take(name: str, rank: int) -> pl.Expr:
-    flag = flag_column(name)
-    higher = pl.col("_rank") < rank
-    same = (pl.col("_rank") == rank) & _differs(name)
-    return (_present(f"{flag}{_NEW}") & (~_present(flag) | higher | same)).alias(f"_take_{name}")
-
-
-def _revisions(joined: pl.DataFrame, when: datetime) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for name in schema.OBSERVED:
-        flag = flag_column(name)
-        rows = joined.filter(_taken(name) & _present(flag) & _differs(name)).select(
-            time=TIME,
-            quantity=pl.lit(name),
-            old=name,
-            old_flag=flag,
-            old_source=SOURCE,
-            new=f"{name}{_NEW}",
-            new_flag=f"{flag}{_NEW}",
-            new_source=f"{SOURCE}{_NEW}",
-            revised_at=pl.lit(when),
-        )
-        found += rows.to_dicts()
-    for row in found:
-        row["time"] = row["time"].strftime("%Y-%m-%dT%H:%M:%SZ")
-        row["revised_at"] = when.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return sorted(found, key=lambda row: (row["time"], row["quantity"]))
-
-
-def _differing(old: pl.DataFrame, result: pl.DataFrame) -> int:
-    """Rows that were there before and are not the same now."""
-    same = result.filter(pl.col(TIME).is_in(old[TIME].implode()))
-    changed = pl.any_horizontal(
-        pl.col(name).ne_missing(pl.lit(old[name])) for name in COLUMNS if name != TIME
-    )
-    return same.filter(changed).height
+    return pl.DataFrame(schema=SCHEMA)

@@ -27,27 +27,10 @@ _TITLE: Final = "ASOS hourly service"
 _FIELDS: Final = (TIME_FIELD, "stnId", *NAMES, *QC_FIELDS.values())
 
 # KMA sends every value as text; a number is read too, as a re-encoding proxy may send one.
-_Item = msgspec.defstruct(
-    "_Item", [(name, str | float | None, "") for name in _FIELDS], frozen=True, gc=False
+_AsosItem = msgspec.defstruct(
+    "AsosItem", [(name, str | float | None, "") for name in _FIELDS], frozen=True, gc=False
 )
-
-
-class _Items(msgspec.Struct, frozen=True):
-    item: list[_Item] | _Item | str | None = None  # type: ignore[valid-type]
-
-
-class _Body(msgspec.Struct, frozen=True):
-    items: _Items | list[Any] | str | None = None
-    totalCount: int | str = 0  # noqa: N815 - KMA's field name
-
-
-class _Response(msgspec.Struct, frozen=True):
-    header: envelope.Header
-    body: _Body | None = None
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    response: _Response
+_ENVELOPE: Final = envelope.Envelope[_AsosItem]  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +127,12 @@ def _check_station(page: HourPage, station: int) -> None:
 
 
 def _from_json(content: bytes) -> HourPage:
-    response = envelope.decode_json(content, _Answer, _TITLE).response
+    response = envelope.decode_json(content, _ENVELOPE, _TITLE).response
     if not envelope.check(response.header, _TITLE):
         return HourPage(_frame([]), 0)
     if response.body is None:
         raise ProtocolFault(f"{_TITLE}: code 00 without a body")
-    items = response.body.items
-    # Nothing found is shown as "", [] or null; any other text or list is not the protocol.
-    found: Any = items.item if isinstance(items, _Items) else items
-    if found and (isinstance(found, str) or found is items):
-        raise ProtocolFault(f"{_TITLE}: items of an unknown shape")
-    rows = found if isinstance(found, list) else [found] if found else []
+    rows = response.body.rows(_TITLE)
     return HourPage(_frame(rows), max(_count(response.body.totalCount), len(rows)))
 
 
@@ -168,7 +146,7 @@ def _from_xml(content: bytes) -> HourPage:
     if not envelope.check(envelope.Header(codes[0], messages[0] if messages else ""), _TITLE):
         return HourPage(_frame([]), 0)
     rows = [
-        _Item(**{field.tag: field.text or "" for field in item if field.tag in _FIELDS})
+        _AsosItem(**{field.tag: field.text or "" for field in item if field.tag in _FIELDS})
         for item in root.iter("item")
     ]
     totals = [(node.text or "").strip() for node in root.iter("totalCount")]

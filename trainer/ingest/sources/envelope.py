@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -51,6 +51,43 @@ class Header(msgspec.Struct, frozen=True):
 
     resultCode: str | int  # noqa: N815 - KMA's field name
     resultMsg: str = ""  # noqa: N815 - KMA's field name
+
+
+class Items(msgspec.Struct, Generic[T], frozen=True):
+    """Rows of an answer; KMA sends a single one without a list."""
+
+    item: list[T] | T | str | None = None
+
+
+class Body(msgspec.Struct, Generic[T], frozen=True):
+    """Rows of an answer and how many there are over all pages."""
+
+    items: Items[T] | list[Any] | str | None = None
+    totalCount: int | str = 0  # noqa: N815 - KMA's field name
+
+    def rows(self, service: str) -> list[T]:
+        """The rows; none where KMA shows "nothing" as an empty text or list.
+
+        Raises:
+            ProtocolFault: Any other text or list.
+        """
+        found: Any = self.items.item if isinstance(self.items, Items) else self.items
+        if found and (isinstance(found, str) or found is self.items):
+            raise ProtocolFault(f"{service}: items of an unknown shape")
+        return found if isinstance(found, list) else [found] if found else []
+
+
+class Response(msgspec.Struct, Generic[T], frozen=True):
+    """Result of a call and its body."""
+
+    header: Header
+    body: Body[T] | None = None
+
+
+class Envelope(msgspec.Struct, Generic[T], frozen=True):
+    """An answer in JSON with rows of one type."""
+
+    response: Response[T]
 
 
 def sort_out(body: bytes, status: int, service: str) -> bytes:

@@ -8,7 +8,7 @@ both mean that there is nothing (any more, or yet). What the values mean: `sourc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import polars as pl
@@ -42,24 +42,6 @@ class _Item(msgspec.Struct, frozen=True, gc=False):
     obsrValue: str | float | None = None  # noqa: N815
 
 
-class _Items(msgspec.Struct, frozen=True):
-    item: list[_Item] | _Item | str | None = None
-
-
-class _Body(msgspec.Struct, frozen=True):
-    items: _Items | list[Any] | str | None = None
-    totalCount: int | str = 0  # noqa: N815 - KMA's field name
-
-
-class _Response(msgspec.Struct, frozen=True):
-    header: envelope.Header
-    body: _Body | None = None
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    response: _Response
-
-
 @dataclass(frozen=True, slots=True)
 class ForecastPage:
     """One page: rows of (issue, valid, category, value) as naive KST times and text."""
@@ -85,19 +67,20 @@ def parse(body: bytes, status: int) -> ForecastPage:
     """
     content = envelope.sort_out(body, status, _TITLE)
     if content.startswith(b"{"):
-        response = envelope.decode_json(content, _Answer, _TITLE).response
-        header, found, total = response.header, _items(response.body), _total(response.body)
+        response = envelope.decode_json(content, envelope.Envelope[_Item], _TITLE).response
+        header, page = response.header, response.body
+        items, total = (page.rows(_TITLE), page.totalCount) if page else ([], 0)
     else:
         root = envelope.decode_xml(content, _TITLE)
         header = envelope.Header(
             root.findtext(".//resultCode") or "", root.findtext(".//resultMsg") or ""
         )
-        found = [_from_xml({field.tag: field.text or "" for field in i}) for i in root.iter("item")]
+        items = [_from_xml({field.tag: field.text or "" for field in i}) for i in root.iter("item")]
         total = root.findtext(".//totalCount") or "0"
     if not _has_rows(header):
         return ForecastPage(_frame([]), frozenset(), 0)
-    rows = [_row(item) for item in found]
-    cells = frozenset(Cell(_number(item.nx), _number(item.ny)) for item in found)
+    rows = [_row(item) for item in items]
+    cells = frozenset(Cell(_number(item.nx), _number(item.ny)) for item in items)
     return ForecastPage(_frame(rows), cells, max(_number(total), len(rows)))
 
 
@@ -148,22 +131,6 @@ def _has_rows(header: envelope.Header) -> bool:
     if str(header.resultCode).strip() == "10" and _NOTHING in header.resultMsg:
         return False
     return envelope.check(header, _TITLE)
-
-
-def _items(body: _Body | None) -> list[_Item]:
-    items = body.items if body else None
-    if not isinstance(items, _Items):
-        if items:
-            raise ProtocolFault(f"{_TITLE}: items of an unknown shape")
-        return []
-    found = items.item or []
-    if isinstance(found, str):
-        raise ProtocolFault(f"{_TITLE}: items of an unknown shape")
-    return found if isinstance(found, list) else [found]
-
-
-def _total(body: _Body | None) -> int | str:
-    return body.totalCount if body else 0
 
 
 def _from_xml(fields: dict[str, str]) -> _Item:

@@ -11,7 +11,7 @@ from edge_agent.contract.bundles import station_path
 from edge_agent.contract.errors import NothingNew
 from edge_agent.updates.source import FolderSource
 from tests.fakes.depot import Device, Yard
-from trainer.depot.cleanup import KEPT, sweep
+from trainer.depot.cleanup import KEPT, remove_old_observations
 from trainer.depot.keyring import KeyRing
 from trainer.depot.publisher import Depot
 from trainer.depot.release_log import ReleaseLog
@@ -54,7 +54,7 @@ def test_only_two_days_of_hours_stay(yard: Yard) -> None:
     assert stations == {108: KEPT, 159: KEPT // 2}
     for role in ("observations", "snapshot"):
         assert len(list(yard.depot.glob(f"metadata/*.{role}.json"))) <= KEPT + 1
-    assert sweep(FolderStore(yard.depot)) == 0
+    assert remove_old_observations(FolderStore(yard.depot)) == 0
 
 
 def test_devices_and_rollbacks_find_what_they_need(yard: Yard, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from edge_agent.contract.errors import UsageError
-from trainer.fleet.retained_messages import Place
+from trainer.fleet.retained_messages import BrokerAddress
 from trainer.fleet.table import COLUMNS, devices, to_csv, to_html, to_text
 
 NOW = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
@@ -104,13 +104,13 @@ def test_text_is_a_table() -> None:
 @pytest.mark.parametrize(
     ("address", "place"),
     [
-        ("mqtt://broker", Place("broker", 1883, tls=False, username="")),
-        ("mqtts://me%40farm@broker:99", Place("broker", 99, tls=True, username="me@farm")),
+        ("mqtt://broker", BrokerAddress("broker", 1883, tls=False, username="")),
+        ("mqtts://me%40farm@broker:99", BrokerAddress("broker", 99, tls=True, username="me@farm")),
     ],
 )
-def test_an_address_names_a_broker(address: str, place: Place) -> None:
+def test_an_address_names_a_broker(address: str, place: BrokerAddress) -> None:
     """Scheme, host, port and user; ports have defaults."""
-    assert Place.of(address) == place
+    assert BrokerAddress.of(address) == place
 
 
 @pytest.mark.parametrize(
@@ -119,5 +119,5 @@ def test_an_address_names_a_broker(address: str, place: Place) -> None:
 def test_a_wrong_address_is_told_without_its_password(address: str) -> None:
     """One line that says what to write; a password in it is refused and not repeated."""
     with pytest.raises(UsageError) as told:
-        Place.of(address)
+        BrokerAddress.of(address)
     assert "secret" not in str(told.value)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from edge_agent.contract.errors import BadData, TryLater
-from trainer.workspace.jsonl import LineLog
+from trainer.workspace.jsonl import JsonLines
 from trainer.workspace.store import FolderStore, MemoryStore
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ class Line(msgspec.Struct, frozen=True):
     word: str
 
 
-def _add(log: LineLog[Line], word: str) -> tuple[str, ...]:
+def _add(log: JsonLines[Line], word: str) -> tuple[str, ...]:
     return tuple(one.word for one in log.add(Line(word), lambda one: one.word == word))
 
 
-def _log(store: Store) -> LineLog[Line]:
-    return LineLog(store, NAME, Line)
+def _log(store: Store) -> JsonLines[Line]:
+    return JsonLines(store, NAME, Line)
 
 
 @pytest.fixture(params=["folder", "memory"])

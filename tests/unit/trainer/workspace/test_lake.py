@@ -12,7 +12,8 @@ import pytest
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.contract.schema import Flag, flag_column
-from trainer.workspace.lake import COLUMNS, Lake, Merge
+from trainer.workspace.lake import Lake, Merge
+from trainer.workspace.merge_rules import COLUMNS
 from trainer.workspace.store import FolderStore
 
 if TYPE_CHECKING:
