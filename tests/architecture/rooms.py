@@ -144,19 +144,3 @@ CONTRACT_WITHOUT: Final = frozenset(
     {"os", "pathlib", "socket", "logging", "time", "sqlite3", "subprocess"}
 )
 """What the contract imports neither: it has no clock, disk, network or log."""
-
-PENDING_CLASSES: Final = frozenset(
-    [
-        "Depot",
-        "Collected",
-        "Job",
-        "Page",
-        "Places",
-        "_Answer",
-        "_Body",
-        "_File",
-        "_Items",
-        "_Response",
-    ]
-)
-"""Names that still stand twice in a package: a debt that only shrinks."""
