@@ -73,13 +73,7 @@ def pull(
     faults: list[FarmError] = []
     with open_updater(config, state, clock, place=place) as updater:
         installed = _sync(updater, faults)
-        try:
-            contents = _bundles(updater, config)
-        except (Refused, TryLater) as fault:
-            if installed is None:
-                raise (faults or [fault])[0] from fault
-            faults.append(fault)
-            contents = {}
+        contents = _bundles(updater, config, installed, faults)
     reader = _Reader(state, contents, faults)
     observed = {
         source: reader.read(relayed_bundles.read, path)
@@ -112,13 +106,27 @@ def _sync(updater: Updater, faults: list[FarmError]) -> InstalledRelease | None:
         return None
 
 
-def _bundles(updater: Updater, config: Config) -> dict[str, bytes]:
-    """Bundles for this farm that the depot has, by target path."""
+def _bundles(
+    updater: Updater,
+    config: Config,
+    installed: InstalledRelease | None,
+    faults: list[FarmError],
+) -> dict[str, bytes]:
+    """Bundles for this farm that the depot has, by target path.
+
+    Where a release has just gone live, an error is added to `faults` instead of raised.
+    """
     paths = list(relayed_bundles.sources(config.device).values())
     cell = relayed_bundles.cell(config.device)
     if cell is not None:
         paths.append(guidance_path(cell))
-    contents = {path: updater.fetch_relayed(path) for path in paths}
+    try:
+        contents = {path: updater.fetch_relayed(path) for path in paths}
+    except (Refused, TryLater) as fault:
+        if installed is None:
+            raise (faults or [fault])[0] from fault
+        faults.append(fault)
+        return {}
     return {path: content for path, content in contents.items() if content is not None}
 
 

@@ -52,14 +52,14 @@ def _commit_some(db: sqlite3.Connection, outbox: Outbox, most: int) -> None:
 
 def main(path: Path, port: int, rate: int) -> None:
     """Work until killed, or, with a rate of 0, until nothing waits."""
-    clock, inbox = SystemClock(), EventQueue()
+    clock, events = SystemClock(), EventQueue()
     with closing(connect(path)) as db:
         outbox = Outbox(db)
         migrate(db, "ledger", _STEPS)
         will = Outgoing(f"{ROOT}/availability", b"offline", retain=True, json=False)
         delivery = Delivery(
             MqttConnection(
-                Broker("127.0.0.1", port, "torture", will, will_delay_s=0), inbox.put, clock
+                Broker("127.0.0.1", port, "torture", will, will_delay_s=0), events.put, clock
             ),
             outbox,
             Session(will.topic),
@@ -70,11 +70,11 @@ def main(path: Path, port: int, rate: int) -> None:
             if rate:
                 _commit_some(db, outbox, rate)
             delivery.tick(clock.now())
-            item = inbox.get(0.005)
+            item = events.get(0.005)
             while item is not None:
                 if isinstance(item, Event):
                     delivery.handle(item, clock.now())
-                item = inbox.get(0.0)
+                item = events.get(0.0)
         delivery.disconnect(2.0)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 START = datetime(2026, 7, 1, 12, 20, tzinfo=UTC)
 
 
-class _Inbox:
+class _Events:
     """Waiting turns the clock; at the given seconds items come in or things happen."""
 
     def __init__(self, clock: FakeClock, plan: dict[float, Item | Callable[[], None]]) -> None:
@@ -67,7 +67,7 @@ class _Work:
         self.fault: Exception | None = None
         self.fetch_fault: Exception | None = None
         self.reload_fault: Exception | None = None
-        self.fresh: _Mail | None = None
+        self.fresh: _Delivery | None = None
         self.settled = 0
         self.problems: list[str] = []
         self.in_memory = False
@@ -75,19 +75,19 @@ class _Work:
         self.walled_in = False
         self.disk_well = False
 
-    def move_to_memory(self) -> _Mail | None:
+    def move_to_memory(self) -> _Delivery | None:
         if self.walled_in:
             raise StorageError("no memory left")
         if self.room:
             self.room, self.fault = False, None
             return None
-        self.in_memory, self.fault, self.fresh = True, None, _Mail()
+        self.in_memory, self.fault, self.fresh = True, None, _Delivery()
         return self.fresh
 
-    def move_to_disk(self) -> _Mail | None:
+    def move_to_disk(self) -> _Delivery | None:
         if not self.disk_well:
             return None
-        self.in_memory, self.fresh = False, _Mail()
+        self.in_memory, self.fresh = False, _Delivery()
         return self.fresh
 
     def ready(self) -> bool:
@@ -116,17 +116,17 @@ class _Work:
             raise self.fetch_fault
         return self.news
 
-    def reload(self) -> _Mail:
+    def reload(self) -> _Delivery:
         if self.reload_fault is not None:
             raise self.reload_fault
-        self.fresh = _Mail()
+        self.fresh = _Delivery()
         return self.fresh
 
     def close_replaced(self) -> None:
         self.settled += 1
 
 
-class _Mail:
+class _Delivery:
     def __init__(self) -> None:
         self.times: list[datetime | None] = []
         self.handled: list[Event] = []
@@ -159,7 +159,7 @@ class _Mail:
         self.ended.append("write down")
 
 
-class _Words:
+class _Systemd:
     def __init__(self, watchdog_s: float | None = None) -> None:
         self.watchdog_s = watchdog_s
         self.said: list[str] = []
@@ -174,9 +174,9 @@ class _Case:
     def __init__(self, watchdog_s: float | None = None) -> None:
         self.clock = FakeClock(START)
         self.work = _Work(self.clock)
-        self.mail = _Mail()
-        self.words = _Words(watchdog_s)
-        self.inbox: _Inbox | None = None
+        self.delivery = _Delivery()
+        self.systemd = _Systemd(watchdog_s)
+        self.events: _Events | None = None
 
     def run(
         self,
@@ -184,12 +184,12 @@ class _Case:
         plan: dict[float, Item | Callable[[], None]] | None = None,
         start_thread: Callable[[Callable[[], None]], None] = lambda target: target(),
     ) -> None:
-        self.inbox = _Inbox(self.clock, {**(plan or {}), seconds: Signal.STOP})
+        self.events = _Events(self.clock, {**(plan or {}), seconds: Signal.STOP})
         ServiceLoop(
             self.work,
-            self.mail,
-            self.inbox,
-            Host(self.words, self.clock, lambda: 0.5, start_thread),
+            self.delivery,
+            self.events,
+            Host(self.systemd, self.clock, lambda: 0.5, start_thread),
         ).run()
 
 
@@ -235,14 +235,14 @@ def test_nothing_expires_after_the_clock_was_set() -> None:
     """Rule 8: a jump suspends expiry for a quarter of an hour; sleep does not."""
     case = _Case()
     case.run(1800, {300: lambda: case.clock.jump(3 * 86_400)})
-    unknown = [n for n, time in enumerate(case.mail.times) if time is None]
+    unknown = [n for n, time in enumerate(case.delivery.times) if time is None]
     assert unknown
-    assert case.mail.times[0] is not None
-    assert case.mail.times[-1] is not None
+    assert case.delivery.times[0] is not None
+    assert case.delivery.times[-1] is not None
     assert unknown == list(range(unknown[0], unknown[-1] + 1))
     asleep = _Case()
     asleep.run(90_000, {300: lambda: asleep.clock.advance(86_400)})
-    assert None not in asleep.mail.times
+    assert None not in asleep.delivery.times
 
 
 def test_ready_waits_for_the_release_and_not_for_the_network() -> None:
@@ -254,21 +254,21 @@ def test_ready_waits_for_the_release_and_not_for_the_network() -> None:
         case.work.is_ready = True
 
     case.run(1000, {500: arrive})
-    first_ready = case.words.said.index("READY=1")
-    before = case.words.said[:first_ready]
-    after = case.words.said[first_ready:]
+    first_ready = case.systemd.said.index("READY=1")
+    before = case.systemd.said[:first_ready]
+    after = case.systemd.said[first_ready:]
     assert before.count("EXTEND_TIMEOUT_USEC=90000000") >= 16
     assert not [line for line in after if line.startswith("EXTEND_TIMEOUT")]
-    assert case.words.said.count("READY=1") == 1
+    assert case.systemd.said.count("READY=1") == 1
 
 
 def test_the_watchdog_is_fed_at_half_its_time() -> None:
     """Rule 6: pings never come later than half of WatchdogSec while the loop turns."""
     case = _Case(watchdog_s=20.0)
     case.run(1000)
-    assert case.words.said.count("WATCHDOG=1") >= 100
-    assert case.inbox is not None
-    assert max(case.inbox.waits) <= 10.0
+    assert case.systemd.said.count("WATCHDOG=1") >= 100
+    assert case.events is not None
+    assert max(case.events.waits) <= 10.0
 
 
 def test_a_loop_that_hangs_does_not_feed_the_watchdog() -> None:
@@ -277,9 +277,9 @@ def test_a_loop_that_hangs_does_not_feed_the_watchdog() -> None:
     pings: list[int] = []
 
     def slow(now: datetime, problems: Sequence[str]) -> str:  # noqa: ARG001 - the interface has it
-        before = case.words.said.count("WATCHDOG=1")
+        before = case.systemd.said.count("WATCHDOG=1")
         case.clock.advance(500)
-        pings.append(case.words.said.count("WATCHDOG=1") - before)
+        pings.append(case.systemd.said.count("WATCHDOG=1") - before)
         return f"late {now}"
 
     case.work.cycle = slow  # type: ignore[method-assign]
@@ -296,7 +296,7 @@ def test_updates_come_jittered_and_again_sooner_after_a_fault() -> None:
     failing.work.fetch_fault = TryLater("depot: no answer")
     failing.run(3660)
     assert failing.work.fetches == 13
-    assert any("update: depot: no answer" in line for line in failing.words.said)
+    assert any("update: depot: no answer" in line for line in failing.systemd.said)
 
 
 def test_a_reload_changes_the_pace() -> None:
@@ -316,7 +316,7 @@ def test_nothing_new_is_no_fault() -> None:
     case.work.fetch_fault = NothingNew("release 3 is live already")
     case.run(3 * 3600 + 60)
     assert case.work.fetches == 4
-    assert not any("update:" in line for line in case.words.said)
+    assert not any("update:" in line for line in case.systemd.said)
 
 
 def test_news_make_another_cycle() -> None:
@@ -355,18 +355,18 @@ def test_an_update_asked_for_during_one_comes_after_it(
 
 @pytest.mark.parametrize("fault", [BadData("a row"), KeyError("bug")])
 def test_a_fault_in_one_job_leaves_the_others(fault: Exception) -> None:
-    """Rule 5: a failing cycle is said; mail, updates and the next hour go on; a recovery clears."""
+    """Rule 5: a failing cycle is reported, the other jobs continue; a recovery clears it."""
     case = _Case()
     case.work.fault = fault
 
-    def heal() -> None:
+    def repair() -> None:
         case.work.fault = None
 
-    case.run(3 * 3600 + 60, {5000: heal})
+    case.run(3 * 3600 + 60, {5000: repair})
     assert len(case.work.cycles) == 4
-    assert len(case.mail.times) > 100
+    assert len(case.delivery.times) > 100
     assert case.work.fetches == 4
-    texts = [line for line in case.words.said if line.startswith("STATUS=")]
+    texts = [line for line in case.systemd.said if line.startswith("STATUS=")]
     assert any("cycle: " in line for line in texts)
     assert "cycle: " not in texts[-2]
 
@@ -374,21 +374,21 @@ def test_a_fault_in_one_job_leaves_the_others(fault: Exception) -> None:
 def test_a_failing_outbox_does_not_make_the_loop_spin() -> None:
     """Rule 5: a disk fault in the queue is said and tried again later, not at once for ever."""
     case = _Case()
-    case.mail.fault = StorageError("disk full")
+    case.delivery.fault = StorageError("disk full")
     case.work.in_memory = True
     case.run(3600)
-    assert len(case.mail.times) < 400
-    assert any("outbox: disk full" in line for line in case.words.said)
+    assert len(case.delivery.times) < 400
+    assert any("outbox: disk full" in line for line in case.systemd.said)
 
 
-def test_messages_reach_the_work_and_events_the_mail() -> None:
+def test_messages_reach_the_work_and_events_the_delivery() -> None:
     """Sensors and commands go to the work, the link's own events to the delivery."""
     case = _Case()
     received = Received("s/1", b"21", retain=False, at=START)
     up = Up("5", session_present=True, window=10, largest=None)
     case.run(100, {10: received, 20: up, 30: Acknowledged(1, 0, ""), 40: Down("x")})
     assert case.work.taken == [received]
-    assert case.mail.handled == [up, Acknowledged(1, 0, ""), Down("x")]
+    assert case.delivery.handled == [up, Acknowledged(1, 0, ""), Down("x")]
 
 
 def test_reload_takes_over() -> None:
@@ -398,23 +398,23 @@ def test_reload_takes_over() -> None:
 
     def disconnect(timeout_s: float) -> None:
         assert timeout_s < 5
-        assert case.inbox is not None
-        case.inbox.put(sensor)
-        case.inbox.put(late)
-        case.mail.ended.append("hang up")
+        assert case.events is not None
+        case.events.put(sensor)
+        case.events.put(late)
+        case.delivery.ended.append("hang up")
 
-    case.mail.disconnect = disconnect  # type: ignore[method-assign]
+    case.delivery.disconnect = disconnect  # type: ignore[method-assign]
     case.run(100, {50: Signal.RELOAD})
-    assert case.mail.ended == ["hang up", "write down"]
-    assert case.mail.handled == [late], "an event of the old link is not for the new delivery"
+    assert case.delivery.ended == ["hang up", "write down"]
+    assert case.delivery.handled == [late], "an event of the old link is not for the new delivery"
     assert case.work.taken == [sensor]
     assert case.work.settled == 1
     assert case.work.fresh is not None
     assert case.work.fresh.times
     assert case.work.fresh.ended == ["hang up", "write down"]
-    reloading = case.words.said.index("RELOADING=1")
-    assert case.words.said[reloading + 1].startswith("MONOTONIC_USEC=")
-    assert case.words.said[reloading + 2] == "READY=1"
+    reloading = case.systemd.said.index("RELOADING=1")
+    assert case.systemd.said[reloading + 1].startswith("MONOTONIC_USEC=")
+    assert case.systemd.said[reloading + 2] == "READY=1"
     assert len(case.work.cycles) == 2
 
 
@@ -432,9 +432,9 @@ def test_a_bad_reload_changes_nothing() -> None:
     case.work.reload_fault = ConfigError("config.toml:3: mqtt.prot: unknown")
     case.run(100, {50: Signal.RELOAD})
     assert case.work.settled == 0
-    assert case.mail.ended == ["hang up", "write down"]
-    assert case.words.said.count("READY=1") == 2
-    assert any("reload: config.toml:3" in line for line in case.words.said)
+    assert case.delivery.ended == ["hang up", "write down"]
+    assert case.systemd.said.count("READY=1") == 2
+    assert any("reload: config.toml:3" in line for line in case.systemd.said)
 
 
 def test_a_stop_hangs_up_and_writes_down_late_acknowledgements() -> None:
@@ -444,27 +444,27 @@ def test_a_stop_hangs_up_and_writes_down_late_acknowledgements() -> None:
 
     def disconnect(timeout_s: float) -> None:
         assert timeout_s < 5
-        case.mail.ended.append("hang up")
-        assert case.inbox is not None
-        case.inbox.put(late)
+        case.delivery.ended.append("hang up")
+        assert case.events is not None
+        case.events.put(late)
 
-    case.mail.disconnect = disconnect  # type: ignore[method-assign]
+    case.delivery.disconnect = disconnect  # type: ignore[method-assign]
     case.run(10)
-    assert case.words.said[-2:] == ["STOPPING=1", "STATUS=stopping"]
-    assert case.mail.ended == ["hang up", "write down"]
-    assert case.mail.handled == [late]
+    assert case.systemd.said[-2:] == ["STOPPING=1", "STATUS=stopping"]
+    assert case.delivery.ended == ["hang up", "write down"]
+    assert case.delivery.handled == [late]
 
 
 def test_a_flood_of_messages_is_bounded_and_counted() -> None:
-    """The inbox drops messages of others beyond its limit, and never anything else."""
-    inbox = EventQueue(most_received=3)
+    """The events drops messages of others beyond its limit, and never anything else."""
+    events = EventQueue(most_received=3)
     for _ in range(5):
-        inbox.put(Received("s/1", b"1", retain=False, at=START))
-    inbox.put(Acknowledged(1, 0, ""))
-    inbox.put(Signal.STOP)
-    inbox.put(Fetched(news=False))
-    items = [inbox.get(0.0) for _ in range(7)]
-    assert inbox.dropped == 2
+        events.put(Received("s/1", b"1", retain=False, at=START))
+    events.put(Acknowledged(1, 0, ""))
+    events.put(Signal.STOP)
+    events.put(Fetched(news=False))
+    items = [events.get(0.0) for _ in range(7)]
+    assert events.dropped == 2
     assert items[3:] == [Acknowledged(1, 0, ""), Signal.STOP, Fetched(news=False), None]
 
 
@@ -500,13 +500,13 @@ def test_a_disk_that_refuses_is_left_and_found_again() -> None:
     case = _Case()
     case.work.fault = StorageError("disk full")
 
-    def heal() -> None:
+    def repair() -> None:
         case.work.disk_well = True
 
-    case.run(4000, {600: heal})
-    assert case.mail.ended == ["hang up", "write down"]
+    case.run(4000, {600: repair})
+    assert case.delivery.ended == ["hang up", "write down"]
     assert _hours(case) == ["01 12:20", "01 12:20", "01 12:30", "01 13:01"]
-    texts = [line for line in case.words.said if line.startswith("STATUS=")]
+    texts = [line for line in case.systemd.said if line.startswith("STATUS=")]
     assert any("storage: everything is kept in memory: disk full" in line for line in texts)
     assert "storage" not in texts[-2]
     assert not case.work.in_memory
@@ -534,7 +534,7 @@ def test_room_on_the_disk_is_enough() -> None:
     case.run(600)
     assert len(case.work.cycles) == 2
     assert case.work.settled == 0
-    assert case.words.said[-3].startswith("STATUS=cycle 2")
+    assert case.systemd.said[-3].startswith("STATUS=cycle 2")
 
 
 def test_without_any_way_out_the_loop_does_not_spin() -> None:
@@ -543,6 +543,6 @@ def test_without_any_way_out_the_loop_does_not_spin() -> None:
     case.work.fault, case.work.walled_in = StorageError("disk full"), True
     case.run(3 * 3600 + 60)
     assert len(case.work.cycles) == 4
-    assert any("storage: no memory left" in line for line in case.words.said)
-    assert case.inbox is not None
-    assert len(case.inbox.waits) < 1000
+    assert any("storage: no memory left" in line for line in case.systemd.said)
+    assert case.events is not None
+    assert len(case.events.waits) < 1000

@@ -1,4 +1,4 @@
-"""Rungs F1 to F4 of `forecast.make`, and the normals of a place."""
+"""Methods F1 to F4 of `forecaster.make`, and the normals of a place."""
 
 from __future__ import annotations
 
