@@ -1,8 +1,8 @@
 """The day's work by date: ingest, relay, canary, train, gate, farms, publish. Idempotent.
 
 The logical date D (Korean) stands for what is known when D begins: hours up to 24:00 of the day
-before. Each step finds what an earlier, killed run of the same date left and goes on from there;
-the date's journal is written last, and a date that it closes is not done again.
+before. Each step uses what an earlier, killed run of the same date left. The date's journal is
+written last, and a date with a journal is not done again.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         TryLater: Observations of the day before are not out yet, KMA does not answer, or another
             process does the day's work for this depot. Of several stations one that has the day
             is enough from noon on.
-        FarmError: See `pipeline.run`, `candidate.train`, `release.publish_run`.
+        FarmError: See `pipeline.run`, `candidate.train`, `releases.publish_run`.
     """
     with workspace.day_lock():
         return _work(workspace, when, channel, clock, steps)
@@ -106,14 +106,14 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     steps.step("ingest")
     journal = Journal(str(when), run="", laggards=_fetch(workspace, when, clock, steps))
     steps.step("relay")
-    _pass_on(workspace, clock, steps)
+    _relay(workspace, clock, steps)
     steps.step("canary")
-    outcome, spoken = _judge_canary(workspace, clock, steps)
-    journal = replace(journal, canary=spoken)
+    outcome, words = _try_canary(workspace, clock, steps)
+    journal = replace(journal, canary=words)
     if channel == CANARY and outcome == "wait":
-        # A canary that were replaced every day would never have its days.
+        # A canary that is replaced every day never reaches its number of days.
         page.write(journal)
-        raise NothingNew(f"{when}: nothing is trained for {CANARY} while one is on trial: {spoken}")
+        raise NothingNew(f"{when}: nothing is trained for {CANARY} while one is on trial: {words}")
     steps.step("drift")
     journal = replace(journal, drift=_drift(workspace, channel, when, clock, steps))
     champion = gate.champion_of(workspace, channel, clock)
@@ -122,7 +122,7 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     )
     journal = replace(journal, run=folder.name, notes=notes(content_of(folder)[0].lineage))
     if champion is not None and gate.stems_from(champion, folder):
-        # A killed run of this date published before it could say so.
+        # A killed run of this date published and did not write its journal.
         reconcile(workspace, clock)
         farms = champion.lineage.get(FARMS, "")
         journal = replace(journal, release=champion.release, farms=farms)
@@ -132,10 +132,10 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     try:
         winner = gate.decide(workspace, folder, channel, clock)
         steps.step("farms")
-        winner, told = _correct(
+        winner, summary = _correct(
             workspace, winner, channel, korean_midnight(when), clock, step=steps.step
         )
-        journal = replace(journal, farms=told)
+        journal = replace(journal, farms=summary)
         steps.step("sign and publish")
         release = publish_run(workspace, winner, channel, f"daily {when}", clock)
     except GateRefused as refusal:
@@ -168,9 +168,9 @@ def _correct(
         raise
     except FarmError as fault:
         # The day's own release does not depend on it, and old corrections fit no new model.
-        told = f"none is corrected in this release: {fault}"
-        step(f"farms: {told}")
-        return winner, told
+        summary = f"none is corrected in this release: {fault}"
+        step(f"farms: {summary}")
+        return winner, summary
     outcome = corrected.outcome
     if not outcome.tried and not outcome.lost:
         return winner, ""
@@ -184,17 +184,17 @@ def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tupl
     Raises:
         TryLater: Something is incomplete, and it is not noon yet or no station has the day.
     """
-    wanted = pipeline.request(workspace, clock, last=when - timedelta(days=1))
+    request = pipeline.request(workspace, clock, last=when - timedelta(days=1))
     late: tuple[int, ...] = ()
-    if len(wanted.stations) == 1:
-        _ingest(wanted, steps)
+    if len(request.stations) == 1:
+        _ingest(request, steps)
         return late
     try:
-        _ingest(wanted, steps)
-        late = _laggards(workspace, wanted)
+        _ingest(request, steps)
+        late = _laggards(workspace, request)
     except TryLater as fault:
-        late = _laggards(workspace, wanted)
-        if clock.now() < datetime.combine(when, NOON, KST) or len(late) == len(wanted.stations):
+        late = _laggards(workspace, request)
+        if clock.now() < datetime.combine(when, NOON, KST) or len(late) == len(request.stations):
             raise
         steps.step(f"ingest: {fault}")
     if late:
@@ -202,28 +202,28 @@ def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tupl
     return late
 
 
-def _ingest(wanted: pipeline.Request, steps: Steps) -> None:
+def _ingest(request: pipeline.Request, steps: Steps) -> None:
     try:
-        steps.ingest(wanted).check()
-    except NothingNew as told:
-        steps.step(f"ingest: {told}")
+        steps.ingest(request).check()
+    except NothingNew as reason:
+        steps.step(f"ingest: {reason}")
 
 
-def _laggards(workspace: Workspace, wanted: pipeline.Request) -> tuple[int, ...]:
+def _laggards(workspace: Workspace, request: pipeline.Request) -> tuple[int, ...]:
     """Stations without any hour of the last day."""
-    hours = gap_plan.hours_of(wanted.last, wanted.last)
+    hours = gap_plan.hours_of(request.last, request.last)
     first, last = time_of(hours[0]), time_of(hours[-1])
-    newest = {one: workspace.lake.newest(one, last) for one in wanted.stations}
-    return tuple(one for one, at in newest.items() if at is None or at < first)
+    newest = {station: workspace.lake.newest(station, last) for station in request.stations}
+    return tuple(station for station, at in newest.items() if at is None or at < first)
 
 
-def _pass_on(workspace: Workspace, clock: Clock, steps: Steps) -> None:
-    """Newest hours to the farms first: they need no model to be of use."""
+def _relay(workspace: Workspace, clock: Clock, steps: Steps) -> None:
+    """Send the newest hours to the farms first: their rules use them without a new model."""
     try:
         fault = relay(KmaClient(workspace, clock)).fault
-    except (Refused, InputMissing) as told:
+    except (Refused, InputMissing) as reason:
         # Another machine has the relay's keys, or there is nothing to relay yet.
-        fault = told
+        fault = reason
     if fault is not None:
         steps.step(f"relay: {fault}")
 
@@ -231,22 +231,22 @@ def _pass_on(workspace: Workspace, clock: Clock, steps: Steps) -> None:
 def _drift(
     workspace: Workspace, channel: str, when: date, clock: Clock, steps: Steps
 ) -> tuple[Drift, ...]:
-    """Verified error of what is live; an alarm is said, and the day's training answers it."""
+    """Verified error of what is live; an alarm is reported; the training follows."""
     until = korean_midnight(when)
     try:
-        found = drift.verify(workspace, channel, until, clock)
+        drifts = drift.verify(workspace, channel, until, clock)
     except (BadData, InputMissing) as fault:
         # The day's own release does not depend on it.
         steps.step(f"drift: not judged: {fault}")
         return ()
-    for one in found:
-        if one.alarm:
-            steps.step(f"drift ALARM: {drift.text(one)}")
-    return found
+    for entry in drifts:
+        if entry.alarm:
+            steps.step(f"drift ALARM: {drift.text(entry)}")
+    return drifts
 
 
-def _judge_canary(workspace: Workspace, clock: Clock, steps: Steps) -> tuple[Outcome | None, str]:
-    """Let the canary's trial go on; what it came to, and that in words."""
+def _try_canary(workspace: Workspace, clock: Clock, steps: Steps) -> tuple[Outcome | None, str]:
+    """Go on with the canary's trial; its outcome, and that in words."""
     try:
         trial = canary.assess(workspace, clock)
         number = canary.act(workspace, trial, clock)
@@ -256,7 +256,11 @@ def _judge_canary(workspace: Workspace, clock: Clock, steps: Steps) -> tuple[Out
         # The day's own release does not depend on it.
         steps.step(f"canary: {fault}")
         return None, str(fault)
-    done = {"wait": "waits", "promote": f"is stable as {number}", "halt": f"is halted by {number}"}
-    told = f"canary {trial.canary} {done[trial.outcome]}: {'; '.join(trial.reasons)}"
-    steps.step(told)
-    return trial.outcome, told
+    outcomes = {
+        "wait": "waits",
+        "promote": f"is stable as {number}",
+        "halt": f"is halted by {number}",
+    }
+    text = f"canary {trial.canary} {outcomes[trial.outcome]}: {'; '.join(trial.reasons)}"
+    steps.step(text)
+    return trial.outcome, text

@@ -131,18 +131,18 @@ def parts(
         crossed: The forecast that is also told by season and block together.
     """
     season, block = residuals.cells(times)
-    found: dict[str, dict[int, dict[str, Part]]] = {name: {} for name in forecasts}
+    by_name: dict[str, dict[int, dict[str, Part]]] = {name: {} for name in forecasts}
     for lead in np.unique(leads):
         rows = np.flatnonzero(leads == lead)
-        here = {n: v[rows] for n, v in forecasts.items() if np.isfinite(v[rows]).any()}
-        known = rows[common(truth[rows], here)]
-        for name in here:
+        present = {n: v[rows] for n, v in forecasts.items() if np.isfinite(v[rows]).any()}
+        known = rows[common(truth[rows], present)]
+        for name in present:
             error = (forecasts[name] - truth)[known]
             slices = _slices(season[known], block[known], stations[known], both=name == crossed)
-            found[name][int(lead)] = {
+            by_name[name][int(lead)] = {
                 label: _part(error[mask]) for label, mask in slices if mask.any()
             }
-    return found
+    return by_name
 
 
 def spread(
@@ -179,15 +179,15 @@ def events(
         rates: Event -> its normal rates, shape (12, 24).
     """
     known = np.isfinite(truth)
-    found = {}
+    warnings = {}
     for event in EVENTS:
         if event.target != target or not known.any():
             continue
         said = model.probability(event.operator, event.threshold)[known]
         seen = event.happened(truth[known])
         normal = normal_probability(rates[event.name], times.filter(known))
-        found[event.name] = _warned(event.served, said, seen, normal)
-    return found
+        warnings[event.name] = _warned(event.served, said, seen, normal)
+    return warnings
 
 
 def _slices(

@@ -89,8 +89,8 @@ class StationSeries:
     @property
     def first(self) -> datetime:
         """First observed hour, UTC."""
-        found: datetime = self.frame[TIME][0]
-        return found
+        first: datetime = self.frame[TIME][0]
+        return first
 
     @property
     def hours(self) -> int:
@@ -241,16 +241,16 @@ def scoring_pairs(
         leads: Hours ahead.
         every: Only every so many-th origin; stations take turns.
     """
-    wanted = np.array(sorted(leads))
+    ahead = np.array(sorted(leads))
     parts = []
     for index, series in enumerate(all_series):
         first = max(row_of(series, start), WARM_UP_HOURS)
-        stop = min(row_of(series, end), series.hours - 1) - int(wanted.max()) + 1
+        stop = min(row_of(series, end), series.hours - 1) - int(ahead.max()) + 1
         starts = np.arange(first, max(first, stop))
         starts = starts[(starts + series.number) % every == 0]
-        origins = np.repeat(starts, len(wanted))
+        origins = np.repeat(starts, len(ahead))
         parts.append(
-            (np.full(len(origins), index), origins, np.tile(wanted, len(origins) // len(wanted)))
+            (np.full(len(origins), index), origins, np.tile(ahead, len(origins) // len(ahead)))
         )
     return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 

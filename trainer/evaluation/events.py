@@ -76,8 +76,8 @@ def normal_rates(counts: np.ndarray) -> np.ndarray:
 
 def normal_probability(rates: np.ndarray, times: pl.Series) -> np.ndarray:
     """The normal rate at each hour, shape (N,)."""
-    found: np.ndarray = rates[_month_and_hour(times)]
-    return found
+    probability: np.ndarray = rates[_month_and_hour(times)]
+    return probability
 
 
 def _month_and_hour(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:

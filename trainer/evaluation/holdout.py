@@ -79,21 +79,21 @@ class Holdout:
         cls, sources: Sequence[Source], split: Split, leads: Sequence[int], each: Each = map
     ) -> Holdout:
         """Gather the holdout of a split; one station at a time is in memory."""
-        hours = sum(_seed_origins(one, split) for one in sources)
+        hours = sum(_seed_origins(source, split) for source in sources)
         steps = _Steps(
             origin_step(len(sources), split.holdout, split.last, leads), stride(hours, SEED_PAIRS)
         )
         parts = list(each(partial(_station, split, tuple(leads), steps), sources))
         return cls(
-            leads=np.concatenate([one.leads for one in parts]),
-            stations=np.concatenate([one.stations for one in parts]),
-            times=pl.concat([one.times for one in parts]),
-            matrix=np.concatenate([one.matrix for one in parts]),
-            truth={t: np.concatenate([one.truth[t] for one in parts]) for t in TARGETS},
+            leads=np.concatenate([part.leads for part in parts]),
+            stations=np.concatenate([part.stations for part in parts]),
+            times=pl.concat([part.times for part in parts]),
+            matrix=np.concatenate([part.matrix for part in parts]),
+            truth={t: np.concatenate([part.truth[t] for part in parts]) for t in TARGETS},
             past=Past(
-                np.concatenate([one.past.seed for one in parts]),
-                {t: np.concatenate([one.past.seed_truth[t] for one in parts]) for t in TARGETS},
-                {e.name: np.sum([one.past.counts[e.name] for one in parts], 0) for e in EVENTS},
+                np.concatenate([part.past.seed for part in parts]),
+                {t: np.concatenate([part.past.seed_truth[t] for part in parts]) for t in TARGETS},
+                {e.name: np.sum([part.past.counts[e.name] for part in parts], 0) for e in EVENTS},
             ),
         )
 
@@ -107,31 +107,33 @@ class _Steps:
 
 
 def _station(split: Split, leads: tuple[int, ...], steps: _Steps, source: Source) -> Holdout:
-    one = source.load()
-    pairs = scoring_pairs([one], split.holdout, split.last, leads, steps.holdout)
+    series = source.load()
+    pairs = scoring_pairs([series], split.holdout, split.last, leads, steps.holdout)
     return Holdout(
         leads=pairs.leads,
-        stations=np.full(len(pairs), one.number),
-        times=times([one], pairs),
-        matrix=gather([one], pairs),
-        truth={target: truth_of([one], pairs, target) for target in TARGETS},
-        past=_past(one, split, steps.seed),
+        stations=np.full(len(pairs), series.number),
+        times=times([series], pairs),
+        matrix=gather([series], pairs),
+        truth={target: truth_of([series], pairs, target) for target in TARGETS},
+        past=_past(series, split, steps.seed),
     )
 
 
-def _past(one: StationSeries, split: Split, every: int) -> Past:
-    origins = np.arange(_FIRST_ORIGIN, _FIRST_ORIGIN + _seed_origins(one, split))
-    origins = origins[(origins + one.number) % every == 0]
+def _past(series: StationSeries, split: Split, every: int) -> Past:
+    origins = np.arange(_FIRST_ORIGIN, _FIRST_ORIGIN + _seed_origins(series, split))
+    origins = origins[(origins + series.number) % every == 0]
     leads = np.full(len(origins), baselines.SEED_LEAD)
     pairs = Pairs(np.zeros(len(origins), int), origins, leads)
-    before = one.frame[TIME] < split.train_end
+    before = series.frame[TIME] < split.train_end
     seen = before.to_numpy()
     return Past(
-        gather([one], pairs),
-        {target: truth_of([one], pairs, target) for target in TARGETS},
+        gather([series], pairs),
+        {target: truth_of([series], pairs, target) for target in TARGETS},
         {
             event.name: normal_counts(
-                event, one.frame[TIME].filter(before), one.truth[event.target][: one.hours][seen]
+                event,
+                series.frame[TIME].filter(before),
+                series.truth[event.target][: series.hours][seen],
             )
             for event in EVENTS
         },

@@ -71,20 +71,20 @@ def by_lead(
 
     A forecast that knows no hour of a lead (the seed recipe beyond its own) is left out there.
     """
-    found: dict[str, dict[int, Score]] = {name: {} for name in forecasts}
+    scores: dict[str, dict[int, Score]] = {name: {} for name in forecasts}
     for lead in np.unique(leads):
         rows = leads == lead
-        here = {
+        present = {
             name: values[rows]
             for name, values in forecasts.items()
             if np.isfinite(values[rows]).any()
         }
-        known = common(truth[rows], here)
+        known = common(truth[rows], present)
         if not known.any():
             continue
-        for name, values in here.items():
-            found[name][int(lead)] = score(values[known], truth[rows][known])
-    return found
+        for name, values in present.items():
+            scores[name][int(lead)] = score(values[known], truth[rows][known])
+    return scores
 
 
 def skill(rmse: float, reference_rmse: float) -> float:

@@ -92,7 +92,9 @@ def sha256_hex(body: bytes) -> str:
 
 def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
     """What a run was trained without, in words: stations left out, inputs without values."""
-    found = lineage[LEFT_OUT].split("; ") if LEFT_OUT in lineage else []
+    reasons = lineage[LEFT_OUT].split("; ") if LEFT_OUT in lineage else []
     if UNUSED in lineage:
-        found.append(f"inputs without values take no part: {', '.join(lineage[UNUSED].split(','))}")
-    return tuple(found)
+        reasons.append(
+            f"inputs without values take no part: {', '.join(lineage[UNUSED].split(','))}"
+        )
+    return tuple(reasons)

@@ -41,13 +41,13 @@ _MANNERS: Final = {
     # MLflow's own defaults would hold a run up for minutes when the server is away.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    # Nothing of a farm is told to third parties.
+    # No data of a farm goes to third parties.
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Standard output belongs to the command, --json above all.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _TALKERS: Final = ("mlflow", "alembic", "urllib3")
-"""Loggers that tell each retry and migration; what matters of it becomes one warning here."""
+"""Loggers of every retry and migration; what matters becomes one warning here."""
 _FILE: Final = "sqlite:///"
 
 
@@ -84,11 +84,13 @@ def mirror(workspace: Workspace) -> None:
             place = f"{_FILE}{workspace.root / uri.removeprefix(_FILE)}"
             artifacts = (workspace.root / "mlartifacts").as_uri()
         client = MlflowClient(tracking_uri=place, registry_uri=place)
-        found = client.get_experiment_by_name(EXPERIMENT)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
         _mirror(
             workspace,
             client,
-            found.experiment_id if found else client.create_experiment(EXPERIMENT, artifacts),
+            experiment.experiment_id
+            if experiment
+            else client.create_experiment(EXPERIMENT, artifacts),
         )
     except ModuleNotFoundError as fault:
         _log.warning(

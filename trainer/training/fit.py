@@ -201,40 +201,42 @@ class _Record:
     ) -> tuple[GramSums, _Record]:
         """Sums of the ridge and the record, from one station after the other."""
         pairs = training_pairs(sources, split.train_end, PAIRS, seed)
-        drawn = [Drawn(one, _only(pairs, index)) for index, one in enumerate(sources)]
-        hours = sum(min(row_of(one, split.train_end), one.hours) for one in sources)
+        drawn = [Drawn(source, _only(pairs, index)) for index, source in enumerate(sources)]
+        hours = sum(min(row_of(source, split.train_end), source.hours) for source in sources)
         plan = Plan(_borders(split), max(1, hours // LINEAR_ROWS))
-        gram, samples = _shares(plan, drawn, each)
-        targets = pl.concat([one.times for one in samples])
-        whole = np.concatenate([one.whole for one in samples])
+        gram, samples = _summed(plan, drawn, each)
+        targets = pl.concat([sample.times for sample in samples])
+        whole = np.concatenate([sample.whole for sample in samples])
         centre = gram.completed_centre(whole)
         if gram.centre and not gram.centre.same(centre):
             # What the first rows lack is measured later, or elsewhere: it has a mean after all.
-            gram, _ = _shares(replace(plan, centre=centre), drawn, each)
+            gram, _ = _summed(replace(plan, centre=centre), drawn, each)
         thinned = drop_inputs(whole, DROP_SHARE, seed, BARE_SHARE)
         thinned[:, without_values(whole)] = np.nan
         return gram, cls(
             leads=pairs.leads,
             times=targets,
-            block=np.concatenate([one.block for one in samples]),
+            block=np.concatenate([sample.block for sample in samples]),
             near=tuple(
                 targets.is_between(first - GUARD, last + GUARD).to_numpy()
                 for first, last in pairwise(plan.borders)
             ),
-            truth=np.concatenate([one.truth for one in samples]),
+            truth=np.concatenate([sample.truth for sample in samples]),
             whole=whole,
             thinned=thinned,
-            unseen=np.concatenate([one.unseen for one in samples]),
+            unseen=np.concatenate([sample.unseen for sample in samples]),
         )
 
 
-def _shares(plan: Plan, drawn: Sequence[Drawn], each: Each) -> tuple[GramSums, list[Sample]]:
-    gram, sample = sums_and_sample(plan, drawn[0])
-    samples = [sample]
+def _summed(plan: Plan, drawn: Sequence[Drawn], each: Each) -> tuple[GramSums, list[Sample]]:
+    gram, first = sums_and_sample(plan, drawn[0])
+    samples = [first]
     # Sums are added up, so all are counted from the first station's centre.
-    for sums, one in each(partial(sums_and_sample, replace(plan, centre=gram.centre)), drawn[1:]):
+    for sums, sample in each(
+        partial(sums_and_sample, replace(plan, centre=gram.centre)), drawn[1:]
+    ):
         gram.merge(sums)
-        samples.append(one)
+        samples.append(sample)
     return gram, samples
 
 

@@ -164,7 +164,7 @@ def stations_until(
         InputMissing: The lake holds no hours of any.
         BadData: None measures every target.
     """
-    found, lacking = [], []
+    records, lacking = [], []
     for number in sorted(set(workspace.config.stations)):
         rows = workspace.lake.observations(number, end=until)
         if rows.is_empty():
@@ -175,9 +175,9 @@ def stations_until(
             lacking.append(f"station {number}: {fault}")
             continue
         site = station_of(number).site
-        found.append(LakeRecord(workspace, number, site, until, rows[TIME][0], rows[TIME][-1]))
-    if found:
-        return found
+        records.append(LakeRecord(workspace, number, site, until, rows[TIME][0], rows[TIME][-1]))
+    if records:
+        return records
     if lacking:
         raise BadData(
             f"no station measures what is forecast: {'; '.join(lacking)}; name a station with "
@@ -206,29 +206,29 @@ def ready(
     Raises:
         BadData: None is left.
     """
-    found, lacking = [], []
-    for one in records:
-        normals = known.get(str(one.id))
-        if normals is None and one.first > _latest_start(borders):
-            progress(f"station {one.id}: left out, it is new: {one.first:%Y-%m-%d} on")
+    sources, lacking = [], []
+    for record in records:
+        normals = known.get(str(record.id))
+        if normals is None and record.first > _latest_start(borders):
+            progress(f"station {record.id}: left out, it is new: {record.first:%Y-%m-%d} on")
             continue
         try:
             coefficients = (
                 normals.coefficients
                 if normals
-                else fit_normals(one.observations(), borders.train_end)
+                else fit_normals(record.observations(), borders.train_end)
             )
         except BadData as fault:
-            progress(f"station {one.id}: left out, {fault}")
-            lacking.append(f"station {one.id}: {fault}")
+            progress(f"station {record.id}: left out, {fault}")
+            lacking.append(f"station {record.id}: {fault}")
             continue
-        found.append(LakeSource(one, features.Place(one.site, dict(coefficients))))
-    if not found:
+        sources.append(LakeSource(record, features.Place(record.site, dict(coefficients))))
+    if not sources:
         raise BadData(
             f"no station has normals before {borders.train_end:%Y-%m-%d}, when the training ends: "
             f"{'; '.join(lacking)}; ingest or import more"
         )
-    return found
+    return sources
 
 
 def ready_farms(
@@ -255,7 +255,7 @@ def ready_farms(
     Raises:
         StorageError: What the lake has of a farm cannot be read.
     """
-    found = []
+    sources = []
     for farm in farms(workspace.lake):
         rows = workspace.lake.observations(farm.id, borders.first, until)
         lacking = _lacking(rows, borders)
@@ -263,8 +263,8 @@ def ready_farms(
             progress(f"farm {farm.id}: left out, {lacking}")
             continue
         record = LakeRecord(workspace, farm.id, farm.site, until, rows[TIME][0], rows[TIME][-1])
-        found.append(LakeSource(record, place_of(farm.site, stations)))
-    return found
+        sources.append(LakeSource(record, place_of(farm.site, stations)))
+    return sources
 
 
 def _lacking(rows: pl.DataFrame, borders: Split) -> str:

@@ -105,10 +105,10 @@ class GramSums:
             raise ValueError("ridge: no rows were added")
         centre = Centre(self.centre.shift.copy(), self.centre.scale.copy())
         unknown = np.flatnonzero(centre.scale == _NO_SPREAD)
-        found = Centre.of(matrix[:, self._used[unknown]].astype(np.float64))
-        varies = found.scale != _NO_SPREAD
-        centre.shift[unknown[varies]] = found.shift[varies]
-        centre.scale[unknown[varies]] = found.scale[varies]
+        measured = Centre.of(matrix[:, self._used[unknown]].astype(np.float64))
+        varies = measured.scale != _NO_SPREAD
+        centre.shift[unknown[varies]] = measured.shift[varies]
+        centre.scale[unknown[varies]] = measured.scale[varies]
         return centre
 
     def add(self, part: int, lead: int, matrix: np.ndarray, changes: np.ndarray) -> None:

@@ -78,33 +78,33 @@ class Sample:
 
 def sums_and_sample(plan: Plan, drawn: Drawn) -> tuple[GramSums, Sample]:
     """Make a station ready; its sums for the ridge and its part of the sample."""
-    one, pairs = drawn.source.load(), drawn.pairs
-    targets = times([one], pairs)
+    series, pairs = drawn.source.load(), drawn.pairs
+    targets = times([series], pairs)
     block = np.searchsorted(
         [border.timestamp() for border in plan.borders[1:-1]],
         targets.dt.epoch("s").to_numpy(),
         side="right",
     )
-    whole = gather([one], pairs)
+    whole = gather([series], pairs)
     unseen = whole.copy()
     for part in np.unique(block):
         first, last = plan.borders[part] - GUARD, plan.borders[part + 1] + GUARD
         rows = block == part
-        strange = without(one, first, last, plan.borders[-1])
+        strange = without(series, first, last, plan.borders[-1])
         unseen[rows] = gather([strange], pairs.take(rows))
-    return _sums(one, plan), Sample(
+    return _sums(series, plan), Sample(
         targets,
         block,
-        np.stack([truth([one], pairs, target) for target in TARGETS], axis=1),
+        np.stack([truth([series], pairs, target) for target in TARGETS], axis=1),
         whole,
         unseen,
     )
 
 
-def _sums(one: StationSeries, plan: Plan) -> GramSums:
+def _sums(series: StationSeries, plan: Plan) -> GramSums:
     gram = GramSums(plan.parts, len(TARGETS), plan.centre)
-    stop = min(row_of(one, plan.borders[-1]), one.hours)
-    edges = [max(WARM_UP_HOURS, min(row_of(one, border), stop)) for border in plan.borders]
+    stop = min(row_of(series, plan.borders[-1]), series.hours)
+    edges = [max(WARM_UP_HOURS, min(row_of(series, border), stop)) for border in plan.borders]
     for part in range(plan.parts):
         for lead in LEADS:
             # A pair belongs to the part in which its target lies.
@@ -113,9 +113,9 @@ def _sums(one: StationSeries, plan: Plan) -> GramSums:
             if len(origins) == 0:
                 continue
             pairs = Pairs(np.zeros(len(origins), int), origins, np.full(len(origins), lead))
-            matrix = gather([one], pairs)
+            matrix = gather([series], pairs)
             changes = [
-                truth([one], pairs, target) - reference_of(target, matrix) for target in TARGETS
+                truth([series], pairs, target) - reference_of(target, matrix) for target in TARGETS
             ]
             gram.add(part, lead, matrix, np.stack(changes, axis=1))
     return gram

@@ -86,16 +86,16 @@ class Trees:
 
     def thresholds(self) -> list[tuple[int, float]]:
         """Every split as (feature, threshold)."""
-        found = []
+        splits = []
         for tree in self._text.split("Tree=")[1:]:
             features = re.search(r"(?m)^split_feature=(.*)$", tree)
             values = re.search(r"(?m)^threshold=(.*)$", tree)
             if features and values:
-                found += [
+                splits += [
                     (int(f), float(v))
                     for f, v in zip(features.group(1).split(), values.group(1).split(), strict=True)
                 ]
-        return found
+        return splits
 
 
 class Binned:
