@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edge_agent.forecasting.inference import OnnxPredictor
     from trainer.evaluation.dataset import Split, StationSeries
     from trainer.evaluation.holdout_scores import Metrics
-    from trainer.training.fit import Fitted
+    from trainer.training.forecast_model import Fitted
     from trainer.workspace.workspace import Workspace
 
 MIN_AGENT = "0.1.0"

@@ -22,8 +22,8 @@ from edge_agent.contract.schema import TARGETS
 from trainer.evaluation import baselines
 from trainer.evaluation.dataset import Pairs, row_of, training_pairs
 from trainer.training import stacking
+from trainer.training.forecast_model import Fitted, ForecastModel
 from trainer.training.input_dropout import drop_inputs, without_values
-from trainer.training.onnx_export import ForecastModel
 from trainer.training.ridge import PENALTY, reference_of
 from trainer.training.station_sums import GUARD, Drawn, Plan, Sample, sums_and_sample
 from trainer.training.trees import ROUNDS, TREES, Binned, Recipe
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from edge_agent.contract.manifest import ResidualTable
     from trainer.evaluation.dataset import Source, Split
     from trainer.training.ridge import GramSums
     from trainer.workspace.parallel import Each
@@ -74,27 +73,6 @@ def parameters() -> dict[str, object]:
 def versions() -> dict[str, str]:
     """Versions of the libraries that fit, for the lineage."""
     return trees_versions()
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A candidate before export.
-
-    Attributes:
-        models: Per target.
-        residuals: Of the models, per target, from cross-fitted errors.
-        widening: Per target and group of inputs, factor of the spread at each knot without it.
-        climatology_residuals: Of the normals, per target.
-        damped: The damped-anomaly baseline, per target.
-        unused: Groups of inputs without values, in which no model has a part.
-    """
-
-    models: dict[str, ForecastModel]
-    residuals: dict[str, ResidualTable]
-    widening: dict[str, dict[str, tuple[float, ...]]]
-    climatology_residuals: dict[str, ResidualTable]
-    damped: dict[str, baselines.DampedAnomaly]
-    unused: tuple[str, ...] = ()
 
 
 def fit_candidate(

@@ -9,7 +9,6 @@ so the agent needs to know nothing of how a model works inside.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,52 +19,14 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 
 from edge_agent.contract.feature_table import NAMES, REFERENCES
 from edge_agent.contract.schema import QUANTITIES
-from trainer.training.ridge import leads_of, reference_of
+from trainer.training.trees import Trees
 
 if TYPE_CHECKING:
-    from trainer.training.ridge import Ridge
-    from trainer.training.trees import Trees
+    from trainer.training.forecast_model import ForecastModel, Regressor
 
 OPSET = 15
 ML_OPSET = 1
 IR_VERSION = 8
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastModel:
-    """One target's model; `predict` is the reference the graph is held against.
-
-    Attributes:
-        target: Quantity.
-        linear: Ridge regression per lead.
-        rest: Trees on what the linear part leaves over.
-        change: Trees on the whole change from the reference.
-        weights: Float32 (48, 3): what each of the three counts at each lead.
-    """
-
-    target: str
-    linear: Ridge
-    rest: Trees
-    change: Trees
-    weights: np.ndarray
-
-    def predict(self, matrix: np.ndarray) -> np.ndarray:
-        """Float64 (N,) in the target's unit for float32 (N, F)."""
-        weights = self.weights[leads_of(matrix) - 1].astype(np.float64)
-        low, high = QUANTITIES[self.target].bounds
-        value = reference_of(self.target, matrix)
-        value += (weights * self.members(matrix)).sum(axis=1)
-        clipped: np.ndarray = np.clip(value, low, high)
-        return clipped
-
-    def members(self, matrix: np.ndarray) -> np.ndarray:
-        """Float64 (N, 3): change from the reference by each part, unweighted."""
-        linear = self.linear.predict(matrix, leads_of(matrix))
-        return np.stack([linear, self.rest.predict(matrix), self.change.predict(matrix)], axis=1)
-
-    def thresholds(self) -> list[tuple[int, float]]:
-        """Every split of all trees as (feature, threshold)."""
-        return self.rest.thresholds() + self.change.thresholds()
 
 
 def to_onnx(model: ForecastModel) -> bytes:
@@ -130,8 +91,9 @@ def _nodes(model: ForecastModel) -> list[onnx.NodeProto]:
     ]
 
 
-def _ensemble(trees: Trees, name: str) -> onnx.NodeProto:
+def _ensemble(trees: Regressor, name: str) -> onnx.NodeProto:
     """The trees as one node from "features" to `name`."""
+    assert isinstance(trees, Trees)
     converted = onnxmltools.convert_lightgbm(
         trees.booster,
         name=name,

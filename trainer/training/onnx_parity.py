@@ -19,7 +19,7 @@ from edge_agent.forecasting.inference import OnnxPredictor
 from trainer.training.input_dropout import drop_inputs
 
 if TYPE_CHECKING:
-    from trainer.training.onnx_export import ForecastModel
+    from trainer.training.forecast_model import ForecastModel
 
 TOLERANCE = 1e-3
 """Largest accepted difference, in the target's unit."""

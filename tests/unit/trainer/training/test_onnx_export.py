@@ -18,7 +18,7 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY
 from edge_agent.forecasting.inference import OnnxPredictor
 from trainer.training import onnx_export, onnx_parity
 from trainer.training import trees as trees_module
-from trainer.training.onnx_export import ForecastModel
+from trainer.training.forecast_model import ForecastModel
 from trainer.training.ridge import Ridge
 from trainer.training.trees import Binned, Recipe, Trees, fit
 
