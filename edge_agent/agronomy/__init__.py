@@ -1,1 +1,4 @@
-"""From weather to what plants feel: moist air, evaporation, soil water, crops. Pure."""
+"""Agronomy: moist air, evapotranspiration, soil water, crops and watering advice.
+
+Pure: no clock, disk or network. Imports `contract` only.
+"""

@@ -1,4 +1,4 @@
-"""Crops: how much water they use, and in what air they suffer. Pure.
+"""Crops: their use of water and the limits of the air for them. Pure.
 
 Coefficients (table 12), lengths of stages (table 11), rooting depths and depletion fractions (table
 22) are those of FAO-56; tables 12 and 22 were held against two other transcriptions. Of a range of
@@ -30,8 +30,8 @@ class Crop:
             mid-season coefficient is used.
         root_depth_m: Depth of the effective roots.
         depletion: Share of the available water used without stress, at 5 mm a day.
-        low_c: Below it the crop is harmed or stands still.
-        high_c: Above it the crop is harmed or stands still.
+        low_c: Below it the crop is harmed or does not grow.
+        high_c: Above it the crop is harmed or does not grow.
         base_c: Below it no degree days are counted: 10 C for crops of warm seasons, 5 C for those
             of cool ones and for trees, as is usual.
         source: Where the two limits are from.

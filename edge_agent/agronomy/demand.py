@@ -46,7 +46,7 @@ def hourly_et0(frame: pl.DataFrame, site: Site) -> Array:
     hour = middle.dt.hour().to_numpy() + middle.dt.minute().to_numpy() / 60.0
     temperature = _column(frame, AIR_TEMPERATURE)
     wind = et.wind_at_2m(_column(frame, WIND_SPEED), WIND_HEIGHT_M)
-    made = et.hourly(
+    hourly = et.hourly(
         temperature,
         _column(frame, RELATIVE_HUMIDITY),
         np.where(np.isnan(wind), et.FALLBACK_WIND_MS, wind),
@@ -57,7 +57,7 @@ def hourly_et0(frame: pl.DataFrame, site: Site) -> Array:
         day_of_year=day,
         utc_hour=hour,
     )
-    return made.et0
+    return hourly.et0
 
 
 def _solar(frame: pl.DataFrame, site: Site, day: Array, hour: Array) -> Array:

@@ -1,4 +1,4 @@
-"""How far a crop has come: heat and chill that it has had, frost that its buds bear. Pure.
+"""Development of crops: growing degree days, chill hours, frost limits of buds. Pure.
 
 Degrees Celsius. Sources: McMaster and Wilhelm 1997 (doi 10.1016/S0168-1923(97)00027-0), method 1,
 for degree days; Weinberger 1950 for chill hours; for buds the table of Washington State University
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from edge_agent.agronomy.psychrometrics import Array
 
 CHILL_C: Final = 7.2
-"""45 F; at and below freezing no chill is gathered."""
+"""45 F; hours at and below freezing do not count."""
 LEAST_HOURS: Final = 18
-"""Of a day, so that its highest and lowest are known."""
+"""Of a day, for its highest and lowest to be known."""
 
 
 def _buds(**fahrenheit: float) -> dict[str, float]:
@@ -58,8 +58,8 @@ def degree_days_of(hours: pl.DataFrame, base_c: float, zone: str) -> float:
 
     Args:
         hours: `time` (UTC) and air temperature, any order; null = missing.
-        base_c: Below it the crop stands still.
-        zone: Name of the farm's zone: where its days begin.
+        base_c: Below it the crop does not grow.
+        zone: Name of the farm's time zone, for the borders of days.
     """
     days = (
         hours.drop_nulls(AIR_TEMPERATURE)

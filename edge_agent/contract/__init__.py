@@ -1,1 +1,4 @@
-"""What trainer and agent must agree on. Pure: standard library, polars and numpy only."""
+"""What trainer and agent must agree on: quantities, features, forecasts, releases, events.
+
+Pure: no clock, disk, network or log. Imports the standard library, polars, numpy and msgspec only.
+"""

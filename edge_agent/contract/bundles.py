@@ -1,4 +1,4 @@
-"""What the depot's observations role carries: where it lies, and the columns of guidance. Pure.
+"""Files of the depot's observations role: their paths, and the columns of guidance. Pure.
 
 A bundle of observations has `time` and quantities of `contract.schema`, one row an hour. A bundle
 of guidance has KMA's own forecasts for a cell of its grid: one row for each issue and valid hour.
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from edge_agent.contract.dfs_grid import Cell
 
 ISSUED: Final = "issued"
-"""Base time of a forecast (UTC); it was made known some ten minutes later."""
+"""Base time of a forecast (UTC); KMA publishes it some ten minutes later."""
 VALID: Final = "valid"
-"""The hour (UTC) that a forecast speaks of."""
+"""The hour (UTC) that the forecast is for."""
 RAIN_CHANCE: Final = "rain_probability_pct"
-"""KMA's chance of rain in the hour, in percent; `rain_mm` beside it is what then falls."""
+"""KMA's chance of rain in the hour, in percent; `rain_mm` is the amount if it rains."""
 
 GUIDANCE: Final = pl.Schema(
     {
@@ -32,7 +32,7 @@ GUIDANCE: Final = pl.Schema(
         RAIN_CHANCE: pl.Float64(),
     }
 )
-"""Columns of guidance, in order; null where the issue does not give the value."""
+"""Columns of guidance, in order; null where the issue has no value."""
 
 
 def station_path(station: int) -> str:

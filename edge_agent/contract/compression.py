@@ -1,7 +1,7 @@
-"""Files of a release as they travel: beside a file its gzip form, where that saves a farm's link.
+"""Gzip forms of a release's files, for the slow links of farms. Pure.
 
-The depot lists and signs both, so nothing is unpacked whose hash was not checked, and a device
-unpacks no more than the length that the manifest gives for the file.
+The depot lists and signs a file and its gzip form, so a device unpacks nothing whose hash it has
+not checked. It unpacks no more than the length that the manifest gives for the file.
 """
 
 from __future__ import annotations

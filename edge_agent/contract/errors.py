@@ -8,14 +8,14 @@
     ├── CannotCreate      73  an output cannot be made: path, permission
     ├── StorageError      74  disk or database fault: stop before harm
     ├── TryLater          75  keep what you have, the same call may succeed later
-    ├── ProtocolFault     76  the other side speaks, but not what was agreed
+    ├── ProtocolFault     76  the other side does not follow the protocol
     ├── Refused           77  signature, permission, key: never retry as it is
     ├── ConfigError       78  configuration: a person must change it, do not restart
     ├── GateRefused       10  a candidate did not pass the gate
     └── NothingNew        11  done already
 
 Texts are one line: what, where, what to do. They never hold a secret.
-Foreign errors are wrapped where their bytes are consumed, not only where the call is made.
+Errors of libraries are wrapped where the bytes are read, not only where the call is made.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ class UsageError(FarmError):
     exit_code = 64
 
 
-class BadData(FarmError):  # noqa: N818 - named by treatment, not by the word Error
+class BadData(FarmError):  # noqa: N818 - named by what the caller does
     """Data or a manifest that can never be used."""
 
     exit_code = 65
 
 
-class InputMissing(FarmError):  # noqa: N818 - named by treatment
+class InputMissing(FarmError):  # noqa: N818 - named by what the caller does
     """A file or record that the caller named is not there."""
 
     exit_code = 66
 
 
-class Unavailable(FarmError):  # noqa: N818 - named by treatment
+class Unavailable(FarmError):  # noqa: N818 - named by what the caller does
     """A one-shot command found the other side out of service."""
 
     exit_code = 69
 
 
-class CannotCreate(FarmError):  # noqa: N818 - named by treatment
+class CannotCreate(FarmError):  # noqa: N818 - named by what the caller does
     """An output file or folder cannot be made."""
 
     exit_code = 73
@@ -65,19 +65,19 @@ class StorageError(FarmError):
     exit_code = 74
 
 
-class TryLater(FarmError):  # noqa: N818 - named by treatment
+class TryLater(FarmError):  # noqa: N818 - named by what the caller does
     """Nothing is lost; the same call may succeed later."""
 
     exit_code = 75
 
 
-class ProtocolFault(FarmError):  # noqa: N818 - named by treatment
-    """An answer that is not what the protocol promises."""
+class ProtocolFault(FarmError):  # noqa: N818 - named by what the caller does
+    """An answer that does not follow the protocol."""
 
     exit_code = 76
 
 
-class Refused(FarmError):  # noqa: N818 - named by treatment
+class Refused(FarmError):  # noqa: N818 - named by what the caller does
     """A signature, key or permission was refused."""
 
     exit_code = 77
@@ -89,13 +89,13 @@ class ConfigError(FarmError):
     exit_code = 78
 
 
-class GateRefused(FarmError):  # noqa: N818 - named by treatment
+class GateRefused(FarmError):  # noqa: N818 - named by what the caller does
     """A candidate model did not pass the gate."""
 
     exit_code = 10
 
 
-class NothingNew(FarmError):  # noqa: N818 - named by treatment
+class NothingNew(FarmError):  # noqa: N818 - named by what the caller does
     """The work of this call was done before."""
 
     exit_code = 11

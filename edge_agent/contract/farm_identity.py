@@ -1,6 +1,6 @@
-"""Whose hours a farm's history holds: what an export and a message say, and a trainer keeps. Pure.
+"""Device and place of a farm's own hours, in exports, messages and the trainer's lake. Pure.
 
-It says where the farm is, so it travels only where its owner sends it, and never into a release.
+It tells where the farm is. So it goes only where the owner sends it, and never into a release.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from msgspec import Meta
 from edge_agent.contract.errors import BadData
 
 EXPORT: Final = "farm-edge/history/1"
-"""Format of exported hours: the key of a Parquet file's metadata whose value is the identity as
-JSON, and what follows `# ` in the first line of a CSV file, before the same JSON."""
+"""Format of exported hours. In a Parquet file it is the metadata key of the identity (JSON); in a
+CSV file the first line is `# `, this format and the identity."""
 
 SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 Slug = Annotated[str, Meta(pattern=SLUG)]
-"""Names of sites and devices: they stand in topics, folders and file names."""
+"""Names of sites and devices: they are parts of topics, folders and file names."""
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Elevation = Annotated[float, Meta(ge=-430, le=9000)]
@@ -33,7 +33,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         latitude: Degrees north.
         longitude: Degrees east.
         elevation_m: Of the ground.
-        source: What measured, such as `sensor:outdoor`.
+        source: Name of the observations, such as `sensor:outdoor`.
     """
 
     site: Slug

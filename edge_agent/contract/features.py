@@ -1,4 +1,4 @@
-"""What the models see: one function for the trainer's full series and the agent's last window.
+"""Features: one function for the trainer's full series and the agent's last window.
 
 `compute` turns a clean hourly frame into a table with one row an hour (Float32), continued for the
 hours ahead by what the calendar knows. `matrix` gathers from that table the row of each pair
@@ -129,11 +129,11 @@ def compute(frame: pl.DataFrame, place: Place) -> pl.DataFrame:
     ahead = pl.datetime_range(
         last, last + timedelta(hours=max(LEADS)), "1h", closed="right", time_unit="us", eager=True
     )
-    whole = pl.concat(
-        [frame.select(TIME, *_OBSERVED), pl.DataFrame({TIME: ahead})],
+    hours = pl.concat(
+        [frame.select(TIME, *_INPUTS), pl.DataFrame({TIME: ahead})],
         how="diagonal",
     )
-    series = whole.with_columns(_calendar(whole[TIME], place)).with_columns(_inputs())
+    series = hours.with_columns(_calendar(hours[TIME], place)).with_columns(_inputs())
     series = series.with_columns(_derived(place.site)).with_columns(
         _snap(pl.col(name) - pl.col(normal)).alias(f"{name}_anomaly") for name, normal in AHEAD
     )
@@ -209,7 +209,7 @@ def _first_known(*candidates: np.ndarray) -> np.ndarray:
     return out
 
 
-_OBSERVED: Final = (
+_INPUTS: Final = (
     AIR_TEMPERATURE,
     RELATIVE_HUMIDITY,
     WIND_SPEED,
@@ -253,7 +253,7 @@ def _calendar(times: pl.Series, place: Place) -> list[pl.Series]:
 def _inputs() -> list[pl.Expr]:
     return [
         _snap(pl.col(name)).alias(QUANTITIES[name].short_name)
-        for name in _OBSERVED
+        for name in _INPUTS
         if name != WIND_FROM_DIRECTION
     ]
 
@@ -290,8 +290,8 @@ def _constants(site: Site) -> dict[str, float]:
 
 def _windows(series: pl.DataFrame) -> list[pl.Series]:
     """Columns of `ORIGIN_WINDOWS`, in order."""
-    found: dict[Window, np.ndarray] = {}
+    columns: dict[Window, np.ndarray] = {}
     for name in dict.fromkeys(window.series for window in ORIGIN_WINDOWS):
-        here = [window for window in ORIGIN_WINDOWS if window.series == name]
-        found |= zip(here, rolling.statistics(series[name].to_numpy(), here), strict=True)
-    return [pl.Series(window.name, found[window]) for window in ORIGIN_WINDOWS]
+        windows = [window for window in ORIGIN_WINDOWS if window.series == name]
+        columns |= zip(windows, rolling.statistics(series[name].to_numpy(), windows), strict=True)
+    return [pl.Series(window.name, columns[window]) for window in ORIGIN_WINDOWS]

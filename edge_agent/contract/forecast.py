@@ -1,4 +1,4 @@
-"""What a forecast is: points, quantiles and where they came from. Pure values."""
+"""Forecasts as values: points, quantiles, source. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ P90: Final = 0.9
 
 
 class Source(StrEnum):
-    """Rung of the fallback ladder that made a forecast; always named in the output."""
+    """What made a forecast, from the best to the last resort; every output names it."""
 
     MODEL = "model"
     MODEL_RELAYED = "model_relayed_station"
@@ -73,13 +73,13 @@ class Forecast:
 
     Attributes:
         issued_at: When it was made.
-        origin: Hour of the newest observation it rests on.
-        valid_at: Hours it speaks of, ascending, shape (N,).
+        origin: Hour of the newest observation used.
+        valid_at: Hours that are forecast, ascending, shape (N,).
         targets: By quantity name.
-        source: Rung of the ladder.
+        source: What made it.
         release: Model release, or None where no model took part.
-        notes: Why a better rung was not used, or what was missing; empty when nothing was.
-        adjusted: What moved the models' values on the device: `tuning`, `bias`, `guidance`.
+        notes: Why no better source was used, or what was missing; empty if nothing was.
+        adjusted: Corrections that the device applied: `tuning`, `bias`, `guidance`.
     """
 
     issued_at: datetime
@@ -94,7 +94,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class NoForecast:
-    """There is no honest number; the reason is for people."""
+    """No forecast is possible; the reason is for people."""
 
     issued_at: datetime
     reason: str

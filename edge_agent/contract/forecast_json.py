@@ -1,4 +1,4 @@
-"""A forecast as bytes and back, for the store. Pure; JSON, NaN as null."""
+"""Forecasts as JSON bytes, for the store; NaN becomes null. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: Source
     release: int | None
     notes: tuple[str, ...]
-    # Forecasts that older agents kept have none.
+    # Forecasts stored by older agents have none.
     adjusted: tuple[str, ...] = ()
 
 
@@ -37,7 +37,7 @@ def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
     """Forecast as JSON, numbers to a thousandth: finer than any sensor, and half the bytes.
 
     Args:
-        forecast: What to keep.
+        forecast: What to store.
         digits: After the point; None keeps every bit.
     """
     return msgspec.json.encode(
@@ -63,19 +63,19 @@ def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
 
 
 def from_bytes(content: bytes) -> Forecast:
-    """Forecast from what `to_bytes` made.
+    """Forecast from the output of `to_bytes`.
 
     Raises:
-        BadData: Not that.
+        BadData: Not a stored forecast.
     """
     try:
-        kept = msgspec.json.decode(content, type=_Forecast)
+        stored = msgspec.json.decode(content, type=_Forecast)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         raise BadData(f"kept forecast: {fault}") from fault
     return Forecast(
-        kept.issued_at,
-        kept.origin,
-        kept.valid_at,
+        stored.issued_at,
+        stored.origin,
+        stored.valid_at,
         {
             name: TargetForecast(
                 target.unit,
@@ -83,12 +83,12 @@ def from_bytes(content: bytes) -> Forecast:
                 np.array(target.levels, dtype=np.float64),
                 np.array(target.quantiles, dtype=np.float64),
             )
-            for name, target in kept.targets.items()
+            for name, target in stored.targets.items()
         },
-        kept.source,
-        kept.release,
-        kept.notes,
-        kept.adjusted,
+        stored.source,
+        stored.release,
+        stored.notes,
+        stored.adjusted,
     )
 
 

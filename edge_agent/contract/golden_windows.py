@@ -1,9 +1,9 @@
-"""Golden windows: a few real stretches of weather with what features and models make of them.
+"""Golden windows: a few stretches of real weather with the expected features and predictions.
 
 The trainer writes them into every release; the agent replays them on its own processor before it
 switches to the release. Features are compared with a tolerance, since the last bit of a logarithm
-may differ between mathematics libraries; predictions are then made from the *expected* features,
-so that a hair's difference in a feature cannot excuse or hide a model that computes wrongly.
+may differ between mathematics libraries. Predictions are made from the *expected* features, so
+that a small difference in a feature neither excuses nor hides a model that computes wrongly.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PREDICTION_TOLERANCE: Final = 1e-3
 
 
 class GoldenWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One stretch of weather and what must come out.
+    """One stretch of weather with the expected results.
 
     Attributes:
         latitude: Degrees north.

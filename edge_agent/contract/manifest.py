@@ -1,7 +1,7 @@
-"""What a release is: one signed JSON document that names every file and every number it needs.
+"""Manifest of a release: one signed JSON document that names its files and holds its numbers.
 
 The manifest is a TUF target; the files it names are TUF targets too, and their hashes stand here
-again, so that files of two releases can never be mixed.
+again, so that files of two releases are never mixed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROJECT: Final = "farm-edge"
 MAX_BYTES: Final = 2_000_000
 """Longest manifest an agent reads."""
 FILE_ROOTS: Final = ("models/", "golden/")
-"""Where a manifest's files may lie: never among observations, which another key signs."""
+"""Folders of a manifest's files: not that of observations, which another key signs."""
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _SAFE_PATH: Final = re.compile(rf"(?:{_SEGMENT}/){{1,3}}{_SEGMENT}", re.ASCII)
@@ -41,7 +41,7 @@ class ModelRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FeatureContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the models eat: ordered names, history needed, digest of the feature code."""
+    """Inputs of the models: ordered names, history needed, digest of the features."""
 
     digest: str
     names: tuple[str, ...]
@@ -98,20 +98,20 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         release: Grows by at least one with every publication, a rollback included.
         created_at: UTC, ISO 8601 with Z.
         min_agent: Oldest agent version that may install it.
-        features: What the models eat.
+        features: Inputs of the models.
         leads: Hours ahead, ascending.
         models: Per target.
         golden: Golden windows, replayed before the switch.
         sites: Normals by station id.
         residuals: Of the models, per target.
-        climatology_residuals: Of the normals as a forecast, per target: the last rung's spread.
+        climatology_residuals: Of the normals as a forecast, per target.
         scores: Per target, gate-time figures: free-form numbers by name.
         lineage: Free-form: data hashes and range, code and library versions, seeds, parameters.
-        reason: Why this release exists, in words.
+        reason: Why this release was made, for people.
         rollout: Who takes it; None = every device of the channel.
-        widening: Per target and group of `contract.inputs`, factor of the spread at each lead of
-            the residual table when the group is not measured.
-        tuned: Files with corrections for single farms; see `contract.tuning`.
+        widening: Per target and group of `contract.missing_inputs`, factor of the spread at each
+            lead of the residual table when the group is not measured.
+        tuned: Files with corrections for single farms; see `contract.site_correction`.
     """
 
     schema: str

@@ -1,4 +1,4 @@
-"""What a farm may not measure: groups of inputs, and how much wider forecasts without them are."""
+"""Inputs that a farm does not measure, and how much wider forecasts without them are. Pure."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ MEASURED_COLUMNS: Final = tuple(
 )
 """Columns of the matrix that come from instruments; the others are never missing."""
 
-_WORDS: Final = {"humidity": ("humidity", "dew_point"), "pressure": ("pressure", "sea_level")}
+_NAME_PARTS: Final = {"humidity": ("humidity", "dew_point"), "pressure": ("pressure", "sea_level")}
 
 
 def columns_of(group: str) -> list[int]:
     """Columns of the matrix that cannot be computed without the group."""
-    words = _WORDS.get(group, (group,))
-    return [c for c in MEASURED_COLUMNS if any(word in NAMES[c] for word in words)]
+    parts = _NAME_PARTS.get(group, (group,))
+    return [c for c in MEASURED_COLUMNS if any(part in NAMES[c] for part in parts)]
 
 
 def blanked(matrix: np.ndarray, groups: Iterable[str]) -> np.ndarray:

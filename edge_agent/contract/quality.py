@@ -2,9 +2,9 @@
 
 Every rule looks at the hour itself and at hours before it, never after it: the agent judges the
 newest hour with what it has, so the trainer must judge each hour with no more. All rules are
-bounded: a frame that begins `LOOKBACK_HOURS` earlier gives the same flags for the hours it shares.
+bounded: a frame that starts `LOOKBACK_HOURS` earlier gives the same flags for the hours it shares.
 
-Rules, in this order; the first that hits gives the flag:
+Rules, in this order; the first that a value breaks gives the flag:
     Q1  missing       no row, null or NaN                                   MISSING (or SOURCE)
     Q2  range         outside the plausible range of `schema.QUANTITIES`    RANGE
     Q3  consistency   dew point above air temperature by more than rounding INCONSISTENT
@@ -136,7 +136,7 @@ def _kept(flags: np.ndarray) -> np.ndarray:
 def _flags(
     name: str, raw: np.ndarray, given: np.ndarray, plausible: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """Flags of one quantity: from the last rule to the first, so that the first has its way."""
+    """Flags of one quantity, from the last rule to the first, so that the first one counts."""
     quantity, value = QUANTITIES[name], plausible[name]
     known = np.isfinite(value)
     flags = np.where(known & (given == Flag.ACCUMULATED), given, np.uint8(Flag.GOOD))

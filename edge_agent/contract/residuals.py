@@ -1,4 +1,4 @@
-"""From a point to a distribution: quantiles of past errors by season, part of the day and lead.
+"""Prediction intervals: quantiles of past errors by season, part of the day and lead.
 
 A split-conformal forecast (Lei et al. 2018, doi 10.1080/01621459.2017.1307116): errors on data that
 the model never saw are added to the point forecast. Season and part of the day are those of the
@@ -29,7 +29,7 @@ LEVELS: Final = (
     0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99,
 )  # fmt: skip
 NOMINAL: Final = (0.1, 0.9)
-"""Levels between which the interval lies that is kept honest: it shall hold 80 %."""
+"""Levels of the interval that is calibrated: it must hold 80 % of the observations."""
 
 KNOTS: Final = (1, 2, 3, 4, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48)
 FEWEST: Final = 50
@@ -72,10 +72,10 @@ def fit(
                     f"residuals: {int(here.sum())} errors in season {s} at lead {KNOTS[k]} h, "
                     f"at least {FEWEST} are needed; calibrate on a whole year"
                 )
-            whole = np.quantile(errors[here], LEVELS)
+            all_day = np.quantile(errors[here], LEVELS)
             for b in range(BLOCKS):
                 cell = errors[here & (block == b)]
-                table[s, b, k] = np.quantile(cell, LEVELS) if len(cell) >= FEWEST else whole
+                table[s, b, k] = np.quantile(cell, LEVELS) if len(cell) >= FEWEST else all_day
     return _struct(np.round(table, 3))
 
 
@@ -103,7 +103,7 @@ def scaled(table: ResidualTable, factors: np.ndarray) -> ResidualTable:
 
 
 def reach(around: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Factor that would take the 80 % interval just as far as each error, shape (N,).
+    """Factor by which the 80 % interval just reaches each error, shape (N,).
 
     Infinite where the limit lies on the wrong side of zero, NaN where there is no truth.
 
@@ -119,8 +119,8 @@ def reach(around: np.ndarray, errors: np.ndarray) -> np.ndarray:
 
 def nearest_knot(leads: np.ndarray) -> np.ndarray:
     """Position in `KNOTS` of the knot nearest to each lead."""
-    found: np.ndarray = np.abs(leads[:, None] - np.array(KNOTS)[None, :]).argmin(axis=1)
-    return found
+    nearest: np.ndarray = np.abs(leads[:, None] - np.array(KNOTS)[None, :]).argmin(axis=1)
+    return nearest
 
 
 def apply(

@@ -1,11 +1,11 @@
-"""A farm's own correction of the shared models: fitted on its own history, named by the manifest.
+"""Site corrections: linear corrections of the shared models for one farm (MOS). Pure.
 
     y = shared model + terms(features) . weights(lead)
 
-A linear correction of few terms: what a place differs by (its ground, its walls, the height of its
-sensors, normals of a station that lies elsewhere) is smooth in hour, season and anomaly, and a year
-of one farm is too little for more. The corrections of all farms lie in files, `shards`, of which a
-device takes the one that its name falls into. Pure.
+They are fitted on the farm's own history. They have few terms: the effect of a place (ground,
+walls, height of the sensors, normals of another station) is smooth in hour, season and anomaly, and
+a year of one farm is too little for more. The corrections of all farms are in files, `shards`; a
+device fetches the one that its name falls into.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "farm-edge/tuning/1"
 TUNED: Final = "tuning"
-"""Word in a forecast's `adjusted`: the models' values were corrected for this farm."""
+"""Entry of a forecast's `adjusted`: the models' values were corrected for this farm."""
 
 KNOTS: Final = (1, 3, 6, 12, 18, 24, 36, 48)
 """Leads in hours at which weights stand; linear between them."""
 
 LARGEST_WEIGHT: Final = 100.0
-"""Largest weight that an agent takes, of either sign; most terms are of order one."""
+"""Largest weight that an agent accepts, of either sign; most terms are of order one."""
 
 SPREADS: Final = (0.1, 10.0)
-"""Smallest and largest factor of the intervals that an agent takes."""
+"""Smallest and largest factor of the intervals that an agent accepts."""
 
 _ANOMALIES: Final = (
     "temperature_anomaly",
@@ -88,9 +88,9 @@ class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def terms(matrix: np.ndarray) -> np.ndarray:
-    """What corrections are linear in: float64 (N, len(TERMS)) for float32 (N, F).
+    """Terms of the correction: float64 (N, len(TERMS)) for float32 (N, F).
 
-    An anomaly that is not known counts as none.
+    A missing anomaly counts as 0.
     """
     columns = matrix.astype(np.float64).T
     hour_sin, hour_cos, season_sin, season_cos = (
@@ -156,7 +156,7 @@ def shard_number(device: str, shards: int) -> int:
 
 
 def files_of(manifest: Manifest, device: str) -> tuple[FileRef, ...]:
-    """What one device takes of a release: what every device needs, and its own shard.
+    """Files that one device fetches of a release: those that every device needs, and its shard.
 
     Args:
         manifest: The release.
@@ -175,7 +175,7 @@ def decode(content: bytes, manifest: Manifest) -> Shard:
     """Shard from its bytes.
 
     Args:
-        content: Bytes that the manifest vouches for.
+        content: Bytes whose hash is that of the manifest.
         manifest: The release that names the shard.
 
     Raises:

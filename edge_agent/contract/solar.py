@@ -1,4 +1,4 @@
-"""Where the sun stands: tables by day of year and hour, so that every caller reads equal bits.
+"""Position of the sun: tables by day of year and hour, so that every caller reads equal bits.
 
 Declination, equation of time and hour angle follow FAO Irrigation and Drainage Paper 56 (Allen et
 al. 1998), equations 24 and 31 to 33.
