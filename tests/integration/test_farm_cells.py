@@ -178,7 +178,7 @@ def test_a_village_service_that_is_down_does_not_hold_back_the_station(
 READ_TO_DEATH = """
 import os, sys
 from pathlib import Path
-from edge_agent import pull
+from edge_agent.core import pull
 reader = pull._Reader(Path(sys.argv[1]), {"observations/108/latest.parquet": b"hostile"}, [])
 print(reader.read(lambda content, path: os.abort(), "observations/108/latest.parquet"))
 print(*reader.faults)
