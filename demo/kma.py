@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from demo.kma_answer import KST, Answer, gateway, kst
+from demo.kma_answer import Answer, gateway, kst
 from demo.kma_asos import AsosService
 from demo.kma_faults import FaultRates, Faults, cut_off
 from demo.kma_hub import HubService, refusal
 from demo.kma_rows import Rows
 from demo.kma_village import VillageService
 from demo.loopback import LoopbackServer
+from edge_agent.contract.hours import KST
 
 if TYPE_CHECKING:
     from types import TracebackType

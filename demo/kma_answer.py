@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-KST: Final = timezone(timedelta(hours=9))
+from edge_agent.contract.hours import KST
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 RESULTS: Final = {
     "00": "NORMAL_SERVICE",
     "01": "APPLICATION_ERROR",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -11,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
 Operator = Literal[">=", ">", "<=", "<"]
 
@@ -98,11 +98,6 @@ class NoForecast:
 
     issued_at: datetime
     reason: str
-
-
-def hours_after(origin: datetime, count: int) -> tuple[datetime, ...]:
-    """The `count` full hours that follow `origin`."""
-    return tuple(origin + timedelta(hours=step) for step in range(1, count + 1))
 
 
 def _cdf(x: float, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.alerts.texts import alert_text
 from edge_agent.contract import schema
-from edge_agent.contract.forecast import Forecast, Source, TargetForecast, hours_after
+from edge_agent.contract.forecast import Forecast, Source, TargetForecast
 from edge_agent.messages.locale import Locale
 from edge_agent.settings import Config, QuietHours, Rule, Sensor
 
@@ -55,7 +55,8 @@ targets = {
     name: TargetForecast("", np.full(48, value), levels, np.repeat(value + steps, 48, axis=0))
     for name, value in ((schema.AIR_TEMPERATURE, 1.0), (schema.RELATIVE_HUMIDITY, 40.0))
 }
-forecast = Forecast(NOW, NOW, hours_after(NOW, 48), targets, Source.MODEL, 1)
+hours = [NOW + timedelta(hours=lead) for lead in range(1, 49)]
+forecast = Forecast(NOW, NOW, hours, targets, Source.MODEL, 1)
 rule = Rule(name="sprinkler", quantity="wet_bulb_c", operator="<=", threshold=-1.0)
 alert(rule, forecast=forecast)
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_agent.contract import schema
-from edge_agent.contract.forecast import Forecast, Source, TargetForecast, hours_after
+from edge_agent.contract.forecast import Forecast, Source, TargetForecast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 7, 1, 5, 0, tzinfo=UTC)
 LEVELS = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
 SPREAD = np.array([-3.0, -2.4, -1.2, 0.0, 1.2, 2.4, 3.0])
+
+
+def hours_after(origin: datetime, count: int) -> tuple[datetime, ...]:
+    """The `count` full hours that follow `origin`."""
+    return tuple(origin + timedelta(hours=step) for step in range(1, count + 1))
 
 
 def target(values: Sequence[float | None], unit: str = "°C", width: float = 1.0) -> TargetForecast:

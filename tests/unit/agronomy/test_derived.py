@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_agent.agronomy.derived import FORMULAS, needed_for, target_of, values_of
 from edge_agent.agronomy.psychrometrics import saturation_kpa
-from edge_agent.contract.forecast import Forecast, Source, TargetForecast, hours_after
+from edge_agent.contract.forecast import Forecast, Source, TargetForecast
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     DERIVED,
@@ -19,6 +19,7 @@ from edge_agent.contract.schema import (
     VPD,
     WIND_SPEED,
 )
+from tests.fakes.forecasts import hours_after
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 LEVELS = np.array([0.1, 0.5, 0.9])

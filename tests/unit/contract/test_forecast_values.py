@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge_agent.contract.forecast import Operator, TargetForecast, hours_after
+from edge_agent.contract.forecast import Operator, TargetForecast
 
 LEVELS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
 
@@ -83,9 +82,3 @@ def test_probability_is_a_distribution(quantiles: list[float], thresholds: list[
         total = one.probability(below, thresholds[0]) + one.probability(above, thresholds[0])
         assert total == pytest.approx([1.0])
     assert one.probability("<", thresholds[0])[0] <= low + 1e-12
-
-
-def test_hours_after() -> None:
-    """Hours follow the origin one by one."""
-    origin = datetime(2026, 1, 1, 23, tzinfo=UTC)
-    assert [at.hour for at in hours_after(origin, 3)] == [0, 1, 2]
