@@ -1,1 +1,1 @@
-"""Generated weather, a stand-in for KMA's services and an embedded broker: the demo's world."""
+"""The demo: generated weather, a stand-in for KMA's services, an embedded broker, the runner."""

@@ -27,7 +27,7 @@ from trainer.workspace.kma_sources import DATA_PORTAL
     help="Folder to work in; an older demo's is replaced.",
 )
 def demo(data: Path | None, out: Path) -> None:
-    """Run the whole line: ingest, train, gate, sign, publish, pull, forecast, alert.
+    """Run all steps: ingest, train, gate, sign, publish, pull, forecast, alert.
 
     Weather: the file given, else KMA itself where KMA_SERVICE_KEY is set, else a generated climate.
 

@@ -1,6 +1,6 @@
 """An MQTT broker inside this process (amqtt, MQTT 3.1.1), for the demo and for tests.
 
-It keeps nothing on disk and asks for no password; production runs a broker of its own.
+It stores nothing on disk and asks for no password. Production uses a broker of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class EmbeddedBroker:
     """Context manager around a broker on 127.0.0.1 that runs in a thread.
 
     Args:
-        port: 0 = any free one; a stopped broker's port makes it come back at the same address.
+        port: 0 = any free port. Give a stopped broker's port to start again at the same address.
 
     Attributes:
         port: Port that it listens on, once entered.

@@ -1,8 +1,8 @@
-"""A Korean climate from nothing but a seed, as KMA would report it.
+"""A Korean climate from a seed alone, as KMA would report it.
 
-Physics in small: highs and lows travel from west to east; air warms ahead of a low and turns cold
-behind it; moisture gathers around lows and makes cloud and rain; the sun, dimmed by cloud, drives
-the diurnal cycle; humidity follows from temperature and dew point. Nothing is read from a file.
+The physics is simplified. Highs and lows travel from west to east; air warms ahead of a low and
+cools behind it; moisture gathers around lows and makes cloud and rain; the sun, dimmed by cloud,
+drives the diurnal cycle; humidity follows from temperature and dew point. No file is read.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def generate(stations: Sequence[Place], start: datetime, end: datetime, seed: int) -> pl.DataFrame:
-    """Hourly observations of invented weather.
+    """Hourly observations of generated weather.
 
-    A station's weather depends on seed, range and station, not on the other stations asked for;
-    all share the same systems, so that they agree as real neighbours do.
+    A station's weather depends on seed, range and station, not on the other stations asked for.
+    All stations share the same systems, so their weather is correlated as that of neighbours is.
 
     Args:
         stations: Where.

@@ -59,7 +59,7 @@ class Synthesis:
         return np.asarray(1 / ((1 + 1j * self.omega * days) * smoothing), np.complex128)
 
     def passing_systems(self, period_days: float, damping: float) -> Spectrum:
-        """Damped oscillator: highs and lows that follow each other at an irregular beat.
+        """Damped oscillator: highs and lows that follow each other at an irregular period.
 
         Args:
             period_days: Usual time from one low to the next.

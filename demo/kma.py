@@ -29,7 +29,7 @@ _HUB_FAULTS: Final = {
     "quota": (403, "API 호출 한도를 초과했습니다."),
     "service_code": (500, "내부 서버 오류가 발생했습니다."),
 }
-"""The hub's own words for what the other services say with a code."""
+"""The hub's texts for errors that the other services name by a code."""
 _NO_FAULTS: Final = Faults(FaultRates())
 
 

@@ -1,6 +1,6 @@
 """Faults that KMA's services show, injected at chosen rates; the same seed gives the same faults.
 
-What befalls a request depends on the seed, on what it asks and on how often that was asked before,
+The fault of a request depends on the seed, on its query and on how often the query came before, but
 not on the order in which parallel requests arrive.
 """
 
@@ -29,7 +29,7 @@ _MAINTENANCE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRates:
-    """Share of requests (0 to 1) that meet each fault; all 0 = a service in perfect health.
+    """Share of requests (0 to 1) that meet each fault; all 0 = a service without faults.
 
     Attributes:
         http_500: HTTP 500 with the gateway's text.
@@ -59,7 +59,7 @@ class FaultRates:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What befalls one request: `name` of the fault ("" = none), the answer if it is settled."""
+    """Fault of one request: its `name` ("" = none), and the answer where the fault decides it."""
 
     name: str
     answer: Answer | None = None
@@ -131,7 +131,7 @@ class Faults:
     def _hold_back(self, station: int, times: np.ndarray) -> frozenset[int]:
         hours = times.astype("datetime64[h]").astype(np.int64)
         dice = np.random.default_rng([self._seed, station])
-        # One draw for each hour since 1970 would be long; a hash of the hour is as good.
+        # A hash of the hour replaces a draw for each hour since 1970, which would take long.
         salt = np.uint64(dice.integers(1, 2**62) | 1)
         mixed = (hours.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ salt
         mixed ^= mixed >> np.uint64(29)

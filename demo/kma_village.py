@@ -1,4 +1,4 @@
-"""Stand-in for VilageFcstInfoService_2.0: forecasts that know the weather to come, less and less.
+"""Stand-in for VilageFcstInfoService_2.0: the weather to come, with an error that grows by lead.
 
 A forecast is what the served frame holds for that hour plus an error that grows with the lead; the
 same issue always says the same.

@@ -1,4 +1,4 @@
-"""A subscriber as a controller would be one: keeps what the farm's topics say."""
+"""A subscriber like a controller: it stores the messages of the farm's topics."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - base class
-        """A client that went away is its own affair."""
+        """Ignore clients that closed the connection."""
 
     def hang_up(self) -> None:
         """End idle keep-alive connections, so that their threads can be joined."""
@@ -111,4 +111,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - base class
-        """Say nothing: the caller keeps its own record."""
+        """Log nothing: the caller records requests itself."""

@@ -1,4 +1,4 @@
-"""What the generated climate is tuned to: monthly figures of a Korean inland city.
+"""Monthly figures of a Korean inland city, to which the generated climate is tuned.
 
 The tables hold rounded climatological figures of the Seoul region; `at` turns a table into a
 smooth curve through the year by its first three harmonics.

@@ -1,4 +1,4 @@
-"""The main job end to end, by the same commands that a user types, each shown and timed."""
+"""All steps of the demo, by the commands that a user types; each is shown and timed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WAIT_S: Final = 30.0
 
 
 class DemoFailed(FarmError):  # noqa: N818 - named by treatment
-    """A command of the demo ended badly; its own words are in the text."""
+    """A command of the demo failed; the text has its output."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Stage:
         self.bar.advance(self.bar.task_ids[0])
 
     def call(self, program: str, *arguments: str) -> str:
-        """Run a command as a user would; its words move the bar.
+        """Run a command as a user would; its output moves the progress bar.
 
         Raises:
             DemoFailed: It did not exit 0.

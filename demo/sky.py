@@ -1,4 +1,4 @@
-"""Sun over a place and what clouds leave of it."""
+"""Solar elevation at a place, and solar energy under a cloud cover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What weather the demo runs on: a file, KMA itself, or a climate made here."""
+"""The weather that the demo runs on: a file, KMA itself, or a generated climate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIVE_YEARS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """Observations and the moment the demo plays at.
+    """Observations and the present moment of the demo.
 
     Attributes:
         frame: Rows in KMA's names for the stand-in to serve; None where KMA itself is asked.
@@ -42,7 +42,7 @@ class Weather:
 
     @property
     def now(self) -> datetime:
-        """When the farm's agent looks: half past midnight, UTC."""
+        """Time of the agent's cycle: half past midnight in Korea, as UTC."""
         return (datetime.combine(self.today, time(0, 30), KST)).astimezone(UTC)
 
 
@@ -66,7 +66,7 @@ def from_file(path: Path) -> Weather:
 
 
 def generated() -> Weather:
-    """Five years of a climate made here, not observed anywhere."""
+    """Five years of generated climate, not observed anywhere."""
     frame = generate([SEOUL], GENERATED_FROM, GENERATED_TO, seed=7)
     return _served(
         frame, SEOUL.station, "a GENERATED climate (no file was given, no KMA key is set)"
@@ -74,7 +74,7 @@ def generated() -> Weather:
 
 
 def live(today: date) -> Weather:
-    """KMA's own service, up to yesterday."""
+    """Observations of KMA's own service, up to yesterday."""
     first = today - timedelta(days=365 * LIVE_YEARS)
     return Weather(None, station(SEOUL.station), first, today, "KMA's service, with your key")
 

@@ -1,4 +1,4 @@
-"""Weather of one place from the systems that pass over it: continuous, nothing rounded yet."""
+"""Weather of one place from the systems that pass over it: continuous values, not rounded."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ class Systems:
         """How fast the pressure falls, in standard deviations."""
         self.air_mass = self._passing("air_mass", 0.2, 2.8, 4.0)
         self.season = self._passing("season", 0.1, 12.0, 24.0)
-        # Moist tongues follow each other at a beat of their own; lows are humid, and most so ahead
-        # of their centre.
+        # Moist air masses follow each other at an irregular period of their own. Lows are humid,
+        # most of all ahead of their centre.
         tongues = synthesis.passing_systems(4.2, 0.4)
         humid = synthesis.series(self._noise("moisture", 0.35), tongues, self._lag)
         self.moisture = -0.50 * self.high + 0.34 * self.falling + 0.80 * humid

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of every parser of foreign bytes, with atheris (libFuzzer).
 
-Whatever the bytes, a parser returns or raises a `FarmError` of one line; anything else is a find,
-and its bytes are kept in build/fuzz/finds/.
+For any bytes a parser must return, or raise a `FarmError` of one line. Anything else is a find, and
+its bytes are stored in build/fuzz/finds/.
 
 Example: make fuzz SECONDS=60
 """
@@ -113,7 +113,7 @@ TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] =
 }
 """Name -> parser and examples to start from; the samples beside the project join them."""
 NATIVE: Final = ("parquet", "bundle")
-"""Only when named: polars' own decoder can end the process (see `edge_agent.core.pull`)."""
+"""Run only when named: polars' own decoder can end the process (see `edge_agent.core.pull`)."""
 
 
 def _seeds(name: str) -> Path:
