@@ -9,7 +9,7 @@ from edge_agent.contract.errors import CannotCreate, UsageError
 from edge_agent.system.files import make_folder, write_atomic
 from trainer.depot import release_log
 from trainer.workspace import config as settings
-from trainer.workspace.workspace import Workspace
+from trainer.workspace.workspace import BUCKETS, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def create(
         CannotCreate: There is a workspace already, or the folder cannot be made.
         StorageError: The bucket cannot be reached, or refuses.
     """
-    if bucket and not bucket.startswith("s3://"):
+    if bucket and not bucket.startswith(tuple(f"{scheme}://" for scheme in BUCKETS)):
         raise UsageError(f"--bucket {bucket}: not an address like s3://bucket/prefix")
     path = root / settings.FILE_NAME
     if path.exists():

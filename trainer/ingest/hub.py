@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from edge_agent.contract.errors import ConfigError, NothingNew, UsageError
+from edge_agent.contract.errors import ConfigError, UsageError
 from edge_agent.contract.hours import korean_midnight, start_of_hour
 from edge_agent.contract.schema import TIME
-from trainer.ingest.source import RequestPlan, silent
+from trainer.ingest.source import MergeResult, RequestPlan, silent
 from trainer.ingest.sources import hub, kma
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.workspace.kma_sources import API_HUB, HUB
@@ -18,7 +17,7 @@ from trainer.workspace.raw import SEVERAL, pack
 from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import polars as pl
 
@@ -34,37 +33,12 @@ _OVERLAP: Final = timedelta(hours=6)
 """Asked for again at each run: winter rain is summed over 3 hours, and late values come in."""
 
 
-@dataclass(frozen=True, slots=True)
-class HubResult:
-    """What the hub's hours did to the lake."""
-
-    merge: Merge
-
-    def document(self) -> dict[str, Any]:
-        """For `--json`."""
-        merge = self.merge
-        return {"added": merge.added, "changed": merge.changed, "revised": merge.revised}
-
-    def lines(self) -> Iterator[str]:
-        """For people."""
-        yield f"hub: {self.merge.added} hours new, {self.merge.changed} changed"
-
-    def check(self) -> None:
-        """Return where the lake changed.
-
-        Raises:
-            NothingNew: It did not.
-        """
-        if not (self.merge.added or self.merge.changed):
-            raise NothingNew("the hub has nothing that the lake lacks")
-
-
 def plan(client: KmaClient, selection: Selection) -> RequestPlan:
     """See `source.SourceModule`."""
     return RequestPlan(len(_windows(client, *_chosen(client, selection))))
 
 
-def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) -> HubResult:
+def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) -> MergeResult:
     """See `source.SourceModule`."""
     del show
     stations, span = _chosen(client, selection)
@@ -72,7 +46,8 @@ def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) 
         raise ConfigError(
             f"no key for the API hub: set {API_HUB.variable} (free at apihub.kma.go.kr)"
         )
-    return HubResult(catch_up(client, stations, span))
+    merge = catch_up(client, stations, span)
+    return MergeResult(HUB.name, merge, "the hub has nothing that the lake lacks")
 
 
 def bring_up(
@@ -166,9 +141,9 @@ def _windows(
 
 def _fetch(workspace: Workspace, service: Service, window: hub.Window, now: datetime) -> Merge:
     raw = workspace.raw
-    mark = max((number for number, _ in raw.names(HUB.name, SEVERAL)), default=0)
+    first = raw.next_number(HUB.name, SEVERAL)
     merge = Merge()
-    for number, (query, reply) in enumerate(hub.fetch(service, *window), mark + 1):
+    for number, (query, reply) in enumerate(hub.fetch(service, *window), first):
         label = f"{query['tm1']}-{query['tm2']}"
         packed = pack(query, reply.body, now, reply.status)
         raw.keep(HUB.name, SEVERAL, number, label, packed)

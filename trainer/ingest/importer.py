@@ -98,14 +98,14 @@ class Import:
         Kept before it is merged: what is in the lake is in the raw store.
         """
         raw, now = self._workspace.raw, self._clock.now()
-        kept = raw.names(IMPORTS, SEVERAL)
         about = {"file": name, "stations": ",".join(map(str, stations))}
         packed = pack(about, content, now, 0)
         digest = hashlib.sha256(content).hexdigest()
-        for _, other in kept:
+        for _, other in raw.names(IMPORTS, SEVERAL):
             if other.endswith(f"_{digest[:16]}.gz") and raw.read(other)[0].query == about:
                 return
-        raw.keep(IMPORTS, SEVERAL, max((n for n, _ in kept), default=0) + 1, digest[:16], packed)
+        number = raw.next_number(IMPORTS, SEVERAL)
+        raw.keep(IMPORTS, SEVERAL, number, digest[:16], packed)
 
     def _journal(
         self, name: str, content: bytes, source: str, result: list[dict[str, Any]]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.contract.errors import NothingNew, TryLater, UsageError
 from edge_agent.contract.hours import korean_date
 from trainer.ingest import gap_plan, importer
 from trainer.ingest.asos import Ingest, StationOutcome
-from trainer.ingest.raw_parts import RawPart, merge_parts
+from trainer.ingest.raw_parts import answers_of, merge_parts
 from trainer.ingest.source import RequestPlan, silent
 from trainer.ingest.sources import asos, kma
 from trainer.ingest.sources.http import NotPublished, QuotaSpent
@@ -23,6 +24,9 @@ from trainer.workspace.stations import station
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import polars as pl
+
+    from edge_agent.contract.schema import Site
     from edge_agent.system.ports import Clock
     from trainer.ingest.kma_client import KmaClient
     from trainer.ingest.source import Selection, ShowProgress
@@ -243,15 +247,13 @@ def rebuild(raw: RawStore, lake: Lake) -> int:
     stations = {*raw.places(ASOS.name), *(number for file in files for number in file.stations)}
     for number in sorted(stations):
         imported = (file.part(raw, number) for file in files if number in file.stations)
-        merge_parts(lake, number, _answers(raw, number), imported)
+        answers = answers_of(raw, ASOS.name, number, partial(_hours, station(number).site))
+        merge_parts(lake, number, answers, imported)
     return len(files) + sum(len(raw.names(ASOS.name, number)) for number in stations)
 
 
-def _answers(raw: RawStore, number: int) -> Iterator[RawPart]:
-    site = station(number).site
-    for _, answer, body in raw.since(ASOS.name, number, 0):
-        rows = asos.parse(body, answer.status).rows
-        yield RawPart(answer.received, ASOS.name, kma.tidy(rows, site))
+def _hours(site: Site, body: bytes, status: int) -> pl.DataFrame:
+    return kma.tidy(asos.parse(body, status).rows, site)
 
 
 def _request(client: KmaClient, selection: Selection) -> Request:

@@ -10,11 +10,12 @@ import polars as pl
 from edge_agent.contract.schema import TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from trainer.workspace.lake import Lake
     from trainer.workspace.places import PlaceId
+    from trainer.workspace.raw import RawStore
 
 
 class RawPart(NamedTuple):
@@ -23,6 +24,21 @@ class RawPart(NamedTuple):
     received: datetime
     source: str
     rows: pl.DataFrame
+
+
+def answers_of(
+    raw: RawStore, source: str, number: int, read: Callable[[bytes, int], pl.DataFrame]
+) -> Iterator[RawPart]:
+    """Every raw answer of a station or cell, oldest first.
+
+    Args:
+        raw: Where they are kept.
+        source: Folder of the raw store, and the source's name in the lake.
+        number: Of the station or cell.
+        read: Tidy rows from body and HTTP status.
+    """
+    for _, answer, body in raw.since(source, number, 0):
+        yield RawPart(answer.received, source, read(body, answer.status))
 
 
 def merge_parts(lake: Lake, place: PlaceId, *streams: Iterable[RawPart]) -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edge_agent.contract.errors import NothingNew
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.errors import FarmError
     from trainer.ingest.kma_client import KmaClient
-    from trainer.workspace.lake import Lake
+    from trainer.workspace.lake import Lake, Merge
     from trainer.workspace.raw import RawStore
 
 
@@ -70,6 +72,39 @@ class FetchResult(Protocol):
             FarmError: Something is left; what was answered is kept.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    """A `FetchResult` of a source that only merges hours.
+
+    Attributes:
+        name: Of the source.
+        merge: What the hours did to the lake.
+        nothing_new: What to say where they changed nothing.
+    """
+
+    name: str
+    merge: Merge
+    nothing_new: str
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`."""
+        merge = self.merge
+        return {"added": merge.added, "changed": merge.changed, "revised": merge.revised}
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield f"{self.name}: {self.merge.added} hours new, {self.merge.changed} changed"
+
+    def check(self) -> None:
+        """Return where the lake changed.
+
+        Raises:
+            NothingNew: It did not.
+        """
+        if not (self.merge.added or self.merge.changed):
+            raise NothingNew(self.nothing_new)
 
 
 class Progress(Protocol):

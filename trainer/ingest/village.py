@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -18,7 +18,7 @@ from edge_agent.contract.errors import FarmError, NothingNew, StorageError, Usag
 from edge_agent.contract.hours import KST, hour_of, korean_date, korean_midnight, time_of
 from edge_agent.contract.schema import TIME
 from trainer.ingest.guidance import Archive
-from trainer.ingest.raw_parts import RawPart, merge_parts
+from trainer.ingest.raw_parts import answers_of, merge_parts
 from trainer.ingest.source import RequestPlan, silent
 from trainer.ingest.sources import village, village_table
 from trainer.ingest.sources.http import QuotaSpent
@@ -158,7 +158,7 @@ def rebuild(raw: RawStore, lake: Lake) -> int:
     """See `source.SourceModule`. Forecasts go into the archive beside the lake."""
     archive, read = Archive(lake.store), 0
     for number in raw.places(NOWCASTS):
-        merge_parts(lake, _cell(number), _nowcasts(raw, number))
+        merge_parts(lake, _cell(number), answers_of(raw, NOWCASTS, number, _nowcast))
         read += len(raw.names(NOWCASTS, number))
     for number in raw.places(FORECASTS):
         answers = raw.since(FORECASTS, number, 0)
@@ -272,27 +272,23 @@ def _asker(
     """A function that asks for one base time, keeps an answer that has rows, and returns them."""
     raw, cell, kind = client.workspace.raw, requests.cell, requests.kind
     number = cell.nx * 1000 + cell.ny
-    mark = max((mark for mark, _ in raw.names(kind, number)), default=0)
+    numbers = count(raw.next_number(kind, number))
 
     def ask(base: datetime) -> pl.DataFrame:
-        nonlocal mark
         replies = village.fetch(service, _OPERATIONS[kind], cell, base)
         rows = pl.concat([reply.value.rows for reply in replies])
         for page, reply in enumerate(replies if rows.height else (), 1):
-            mark += 1
             label = f"{base.astimezone(KST):%Y%m%d%H%M}_p{page}"
             query = village.query(cell, base, page)
             packed = pack(query, reply.body, client.clock.now(), reply.status)
-            raw.keep(kind, number, mark, label, packed)
+            raw.keep(kind, number, next(numbers), label, packed)
         return rows
 
     return ask
 
 
-def _nowcasts(raw: RawStore, number: int) -> Iterator[RawPart]:
-    for _, answer, body in raw.since(NOWCASTS, number, 0):
-        rows = village.parse(body, answer.status).rows
-        yield RawPart(answer.received, NOWCASTS, village_table.nowcast(rows))
+def _nowcast(body: bytes, status: int) -> pl.DataFrame:
+    return village_table.nowcast(village.parse(body, status).rows)
 
 
 def _issue(answer: Answer) -> tuple[str, str]:

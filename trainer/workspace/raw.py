@@ -77,6 +77,10 @@ class RawStore:
             if name.endswith(".gz")
         )
 
+    def next_number(self, source: str, station: int) -> int:
+        """A number above that of every answer of a station."""
+        return max((number for number, _ in self.names(source, station)), default=0) + 1
+
     def keep(self, source: str, station: int, number: int, label: str, packed: bytes) -> None:
         """Write one answer.
 

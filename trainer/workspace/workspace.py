@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from trainer.workspace.store import Store
 
 CONFIG_VARIABLE: Final = "TRAINER_CONFIG"
+BUCKETS: Final = {"s3": "trainer.workspace.s3"}
+"""Scheme of an address -> module with its `open_bucket`, imported when it is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +146,15 @@ class Workspace:
     def _store(self, key: str, value: str) -> Store:
         if not _is_bucket(value):
             return FolderStore(self._folder(key, value))
+        scheme = value.partition("://")[0]
         try:
-            from trainer.workspace.s3 import open_bucket
+            module = import_module(BUCKETS.get(scheme, BUCKETS["s3"]))
         except ModuleNotFoundError as fault:
             raise ConfigError(
-                f"{key}: s3:// needs one more package: pip install obstore"
+                f"{key}: {scheme}:// needs one more package: pip install {fault.name}"
             ) from fault
-        return open_bucket(value)
+        store: Store = module.open_bucket(value)
+        return store
 
     def _folder(self, key: str, value: str) -> Path:
         if _is_bucket(value):
