@@ -81,9 +81,8 @@ def main() -> None:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     theirs = children.ru_utime + children.ru_stime
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{corrected_run.outcome.text()}; targets: {sum(len(one.corrections) for one in corrected)}"
-    )
+    count = sum(len(farm.corrections) for farm in corrected)
+    print(f"{corrected_run.outcome.text()}; targets: {count}")
     print(
         f"{wall:.0f} s, CPU {own:.0f} s here and {theirs:.0f} s in "
         f"workers, {(own + theirs) / chosen.farms:.2f} s a farm; peak {peak:.0f} MB "

@@ -69,7 +69,7 @@ def record(folder: Path) -> list[Heard]:
             heard = list(ear.heard)
     finally:
         broker.kill()
-    return [one for one in heard if "/ping" not in one.topic]
+    return [message for message in heard if "/ping" not in message.topic]
 
 
 @dataclass(slots=True)
@@ -87,17 +87,17 @@ class Agent:
     Args:
         number: Makes its name.
         port: The broker's.
-        said: What it says in an hour.
+        messages: What it publishes in an hour.
         tally: Where it counts.
         window_s: `mqtt.reconnect_s`.
     """
 
     def __init__(
-        self, number: int, port: int, said: Sequence[Heard], tally: Tally, window_s: float
+        self, number: int, port: int, messages: Sequence[Heard], tally: Tally, window_s: float
     ) -> None:
         self._name = f"farm/v1/fleet/edge-{number}"
         self._port = port
-        self._said = said
+        self._messages = messages
         self._tally = tally
         self._backoff = Backoff(random.random, window_s)
         self._loop = asyncio.get_running_loop()
@@ -124,9 +124,9 @@ class Agent:
     async def say(self, after_s: float) -> None:
         """Publish the recorded hour; return when all of it is acknowledged."""
         await asyncio.sleep(after_s)
-        for one in self._said:
-            topic = one.topic.replace(farm.ROOT, self._name)
-            info = self._client.publish(topic, one.payload, qos=1, retain=one.retain)
+        for message in self._messages:
+            topic = message.topic.replace(farm.ROOT, self._name)
+            info = self._client.publish(topic, message.payload, qos=1, retain=message.retain)
             self._waiting.add(info.mid)
         await self._done
 
@@ -194,16 +194,16 @@ def rss_mb(pid: int) -> float:
 
 
 async def crowd(
-    broker: Mosquitto, said: list[Heard], devices: int, window_s: float
+    broker: Mosquitto, messages: list[Heard], devices: int, window_s: float
 ) -> tuple[float, list[int]]:
-    """Connect all, let all speak, take the broker away, see them return.
+    """Connect all, let all publish, stop the broker, watch them return.
 
     Returns:
         The broker's CPU for a connection in microseconds, and returns in each second.
     """
     tally = Tally([])
     empty = rss_mb(broker.pid)
-    agents = [Agent(n, broker.port, said, tally, window_s) for n in range(devices)]
+    agents = [Agent(n, broker.port, messages, tally, window_s) for n in range(devices)]
     pulse = asyncio.create_task(keep_alive(agents))
     spread = devices / 500
     connect_us = await measured(
@@ -213,9 +213,9 @@ async def crowd(
     )
     each = (rss_mb(broker.pid) - empty) / devices * 1024
     print(f"  broker: {rss_mb(broker.pid):.0f} MB, {each:.1f} KB a connection")
-    hour = devices * len(said) / 1500
+    hour = devices * len(messages) / 1500
     await measured(
-        f"{devices} x {len(said)} messages of one hour",
+        f"{devices} x {len(messages)} messages of one hour",
         broker,
         [agent.say(random.uniform(0, hour)) for agent in agents],
     )
@@ -316,16 +316,16 @@ def timed(what: str, devices: Sequence[Device], url: str) -> None:
 
 def measure(devices: int, window_s: float, syncs: int, keep: Path | None) -> None:
     """Print the figures, and write down how the fleet returned."""
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        said = record(folder / "recorded")
-        size = sum(len(one.payload) for one in said)
-        print(f"an hour of one device: {len(said)} messages, {size} bytes")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        messages = record(folder / "recorded")
+        size = sum(len(message.payload) for message in messages)
+        print(f"an hour of one device: {len(messages)} messages, {size} bytes")
         tls_us = encrypted(folder / "tls")
         broker = Mosquitto(folder / "broker")
         broker.start()
         try:
-            connect_us, returned = asyncio.run(crowd(broker, said, devices, window_s))
+            connect_us, returned = asyncio.run(crowd(broker, messages, devices, window_s))
         finally:
             broker.kill()
         if keep:
@@ -343,12 +343,12 @@ def main() -> None:
     parser.add_argument("--syncs", type=int, default=200)
     parser.add_argument("--keep", type=Path, help=f"e.g. {reconnects.FACTS.relative_to(ROOT)}")
     parser.add_argument("--plot", type=Path)
-    wanted = parser.parse_args()
-    if wanted.plot:
+    options = parser.parse_args()
+    if options.plot:
         seen = msgspec.json.decode(reconnects.FACTS.read_bytes(), type=reconnects.Measured)
-        wanted.plot.write_text(reconnects.draw(seen), "utf-8")
+        options.plot.write_text(reconnects.draw(seen), "utf-8")
     else:
-        measure(wanted.devices, wanted.window, wanted.syncs, wanted.keep)
+        measure(options.devices, options.window, options.syncs, options.keep)
 
 
 if __name__ == "__main__":

@@ -144,17 +144,20 @@ def _panel(panel: _Panel) -> Markup:
         ),
         *(tag("text", str(at), class_="middle", x=_x(panel, at), y=_BOTTOM + 18) for at in seconds),
         tag("text", "seconds after it is back", class_="middle", x=middle, y=_BOTTOM + 38),
-        *(tag("path", class_=one.kind, d=_steps(panel, one.counts)) for one in panel.lines),
-        *(_named(panel, number, one) for number, one in enumerate(panel.lines)),
+        *(
+            tag("path", class_=series.kind, d=_steps(panel, series.counts))
+            for series in panel.lines
+        ),
+        *(_named(panel, number, series) for number, series in enumerate(panel.lines)),
     )
 
 
-def _named(panel: _Panel, number: int, one: _Series) -> Markup:
+def _named(panel: _Panel, number: int, series: _Series) -> Markup:
     """A line of the legend, under the limits and over the spread fleet."""
     y = _y(700) + 16 * number
     return join(
-        tag("path", class_=one.kind, d=f"M{panel.right - 220} {y - 4:.1f}h18"),
-        tag("text", one.name, x=panel.right - 196, y=y),
+        tag("path", class_=series.kind, d=f"M{panel.right - 220} {y - 4:.1f}h18"),
+        tag("text", series.name, x=panel.right - 196, y=y),
     )
 
 
@@ -164,16 +167,16 @@ def _limit(cost_us: float, name: str, panels: Sequence[_Panel]) -> Markup:
     return join(
         *(
             join(
-                tag("line", class_="limit", x1=one.left, x2=one.right, y1=at, y2=at),
+                tag("line", class_="limit", x1=panel.left, x2=panel.right, y1=at, y2=at),
                 tag(
                     "text",
                     f"{name}: {round(most, -2):,.0f} a second",
                     class_="end",
-                    x=one.right,
+                    x=panel.right,
                     y=at - 4,
                 ),
             )
-            for one in panels
+            for panel in panels
         )
     )
 

@@ -89,10 +89,10 @@ def main() -> None:
     scorers = [AlertScorer(rule, hours, {"seed": points}) for rule in rules]
     began, count = time.process_time(), 0
     first, last = borders.holdout, borders.last
-    for made in replay.run(config, release, {f"station:{number}": hours}, first, last):
+    for decision in replay.run(config, release, {f"station:{number}": hours}, first, last):
         count += 1
         for scorer in scorers:
-            scorer.add(made)
+            scorer.add(decision)
     spent = time.process_time() - began
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{count} hours in {spent:.0f} s of CPU, {spent / count * 8766:.0f} s a year")
@@ -104,11 +104,11 @@ def main() -> None:
             f"flaps; window POD {score.pod} FAR {score.far} CSI {score.csi}, onsets "
             f"{score.onsets_warned} of {score.onsets}, median lead {score.median_lead_h} h"
         )
-        for name, one in score.ahead.items():
+        for name, ahead in score.ahead.items():
             limit = f", P >= {rule.probability:g}" if name == "chance" else ""
             print(
-                f"  {name + limit:18} POD {one.pod} FAR {one.far} CSI {one.csi}; bare alert: "
-                f"{one.alerts} alerts, {one.flaps} flaps ({one.hours} hours)"
+                f"  {name + limit:18} POD {ahead.pod} FAR {ahead.far} CSI {ahead.csi}; bare alert: "
+                f"{ahead.alerts} alerts, {ahead.flaps} flaps ({ahead.hours} hours)"
             )
 
 

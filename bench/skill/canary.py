@@ -132,9 +132,9 @@ def _try(workspace: Workspace, stable: Path, run: Path, start: datetime, root: P
     """One trial in a depot of its own, from a day on until it is decided."""
     from trainer.depot.releases import publish_run
 
-    made = create(root, single_key=True)
+    created = create(root, single_key=True)
     lake = str((workspace.root / workspace.config.lake_path).resolve())
-    place = Workspace(made.root, msgspec.structs.replace(workspace.config, lake_path=lake))
+    place = Workspace(created.root, msgspec.structs.replace(workspace.config, lake_path=lake))
     clock = FakeClock(start)
     publish_run(place, stable, STABLE, "bench", clock)
     publish_run(place, run, CANARY, "bench", clock)

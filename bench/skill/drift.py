@@ -105,18 +105,18 @@ def _replay(workspace: Workspace) -> None:
 
 def _told(fault: str, now: DailySums, recorded: DailySums) -> None:
     asked = [_ask(now, recorded, end) for end in range(WINDOW, now.days + 1)]
-    keys = [(one.target, one.days) for one in asked[-1]]
+    keys = [(check.target, check.days) for check in asked[-1]]
     for key in keys:
-        here = [one for found in asked for one in found if (one.target, one.days) == key]
-        changes = np.array([one.change for one in here])
-        alarms = np.array([one.alarm for one in here])
+        here = [check for checks in asked for check in checks if (check.target, check.days) == key]
+        changes = np.array([check.change for check in here])
+        alarms = np.array([check.alarm for check in here])
         print(
             f"{fault}; {key[0]}, {key[1]} days: alarm on {alarms.mean():.1%} of {len(here)} days "
             f"in {_runs(alarms)} runs; change {changes.mean():+.3f}, standard deviation "
             f"{changes.std():.3f}, 99 of 100 below {np.quantile(changes, 0.99):+.3f}"
         )
-    spoken = np.array([any(one.alarm for one in found) for found in asked])
-    print(f"{fault}; any of them: {spoken.mean():.1%} of days in {_runs(spoken)} runs")
+    alarmed = np.array([any(check.alarm for check in checks) for checks in asked])
+    print(f"{fault}; any of them: {alarmed.mean():.1%} of days in {_runs(alarmed)} runs")
 
 
 def _ask(now: DailySums, recorded: DailySums, end: int) -> tuple[Drift, ...]:
@@ -144,7 +144,7 @@ def _worse(sound: DailySums, start: int) -> DailySums:
 def _delay(now: DailySums, recorded: DailySums, start: int) -> float:
     """Days from the fault to the first alarm; infinite without one."""
     for end in range(start + 1, now.days + 1):
-        if any(one.alarm for one in _ask(now, recorded, end)):
+        if any(check.alarm for check in _ask(now, recorded, end)):
             return float(end - start)
     return float("inf")
 

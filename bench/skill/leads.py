@@ -185,7 +185,7 @@ def _lacking(run: Run, target: str, hours: Hours) -> None:
     whole = rmse(run.predictors[target].predict(hours.matrix), observed)
     cases: dict[str, tuple[str, ...]] = {group: (group,) for group in missing_inputs.GROUPS}
     cases[ALL_BUT_HUMIDITY] = missing_inputs.ALL_BUT_HUMIDITY
-    told = []
+    texts = []
     for name, groups in cases.items():
         own = run.predictors[target].predict(missing_inputs.blanked(hours.matrix, groups))
         factors = run.manifest.widening[target]
@@ -193,8 +193,8 @@ def _lacking(run: Run, target: str, hours: Hours) -> None:
         reach = residuals.reach(around * widened[:, None], observed - own)
         inside = np.mean(reach[~np.isnan(reach)] <= 1.0)
         lost = rmse(own, observed) / whole - 1
-        told.append(f"{name} {lost:+.1%} (x {widened[0]:.3f} covers {inside:.3f})")
-    print(f"{target} {hours.lead:2} h, {whole:.3f}, without {', '.join(told)}")
+        texts.append(f"{name} {lost:+.1%} (x {widened[0]:.3f} covers {inside:.3f})")
+    print(f"{target} {hours.lead:2} h, {whole:.3f}, without {', '.join(texts)}")
 
 
 def _unseen(path: Path, run: Run, there: Run | None) -> None:

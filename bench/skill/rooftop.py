@@ -67,24 +67,29 @@ def hours_of(path: Path, days: int | None) -> pl.DataFrame:
         return store.hourly(own, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
-def errors(made: Decision, known: dict[datetime, tuple[float | None, ...]]) -> list[list[float]]:
+def errors(
+    decision: Decision, observed: dict[datetime, tuple[float | None, ...]]
+) -> list[list[float]]:
     """Rows of target, lead, season, error of models, of what was said, of persistence, covered."""
-    if made.past_forecast is None:
+    if decision.past_forecast is None:
         return []
     rows = []
     for lead in LEADS:
-        at = made.past_forecast.origin + lead * HOUR
+        at = decision.past_forecast.origin + lead * HOUR
         before = at - 24 * ((lead + 23) // 24) * HOUR
         for index in range(len(TARGETS)):
-            value, same = known.get(at, (None, None))[index], known.get(before, (None, None))[index]
+            value, same = (
+                observed.get(at, (None, None))[index],
+                observed.get(before, (None, None))[index],
+            )
             if value is None or same is None:
                 continue
-            said = dict(
-                zip(PARTS, made.past_forecast.values[index, lead - 1].tolist(), strict=True)
+            parts = dict(
+                zip(PARTS, decision.past_forecast.values[index, lead - 1].tolist(), strict=True)
             )
-            inside = said["low"] <= value <= said["high"]
+            inside = parts["low"] <= value <= parts["high"]
             season = at.month % 12 // 3
-            off = (value - said["model"], value - said["said"], value - same)
+            off = (value - parts["model"], value - parts["said"], value - same)
             rows.append([index, lead, season, *off, float(inside)])
     return rows
 
@@ -103,27 +108,28 @@ def main() -> None:
     chosen = parser.parse_args()
     release = newest(Workspace.open(chosen.workspace))
     hours = hours_of(chosen.file, chosen.days)
-    known = {at: tuple(both) for at, *both in hours.select(TIME, *TARGETS).iter_rows()}
+    observed = {at: tuple(both) for at, *both in hours.select(TIME, *TARGETS).iter_rows()}
     start, end = hours[TIME][0] + 10 * DAY, hours[TIME][-1] - 2 * DAY
     print(f"{hours.height} hours; forecasts from {start:%Y-%m-%d} to {end:%Y-%m-%d}")
     began, rows = time.process_time(), []
-    for made in replay.run(Config(device=ROOF), release, {names(ROOF)[0]: hours}, start, end):
-        rows += errors(made, known)
+    for decision in replay.run(Config(device=ROOF), release, {names(ROOF)[0]: hours}, start, end):
+        rows += errors(decision, observed)
     print(f"{time.process_time() - began:.0f} s of CPU")
     table = np.array([row for row in rows if np.isfinite(row).all()])
     for index, target in enumerate(TARGETS):
         for lead in LEADS:
-            one = table[(table[:, 0] == index) & (table[:, 1] == lead)]
-            model, said, same = (rmse(one[:, column]) for column in (3, 4, 5))
+            scored = table[(table[:, 0] == index) & (table[:, 1] == lead)]
+            model, published, same = (rmse(scored[:, column]) for column in (3, 4, 5))
             by_season = (
                 f"{name} {rmse(part[:, 4]) / rmse(part[:, 3]) - 1:+.1%}"
                 for number, name in enumerate(SEASONS)
-                if len(part := one[one[:, 2] == number])
+                if len(part := scored[scored[:, 2] == number])
             )
             print(
                 f"{target} {lead:2} h: persistence {same:.3f}, models {model:.3f} "
-                f"({model / same - 1:+.1%}), said {said:.3f} ({said / same - 1:+.1%}), 80 % covers "
-                f"{one[:, 6].mean():.3f}; by learning {', '.join(by_season)} ({len(one)} hours)"
+                f"({model / same - 1:+.1%}), said {published:.3f} "
+                f"({published / same - 1:+.1%}), 80 % covers {scored[:, 6].mean():.3f}; "
+                f"by learning {', '.join(by_season)} ({len(scored)} hours)"
             )
 
 

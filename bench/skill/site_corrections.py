@@ -86,33 +86,34 @@ def main() -> None:
         until = hours[TIME][-1]
         shared = all_farms.shared_models(workspace, run, all_farms.farm_terms(run, until, 1), until)
         _tell(*_replayed(newest(given), hours, shared, farm))
-        said = correct_farm(shared, farm.id)
-    for one in said.decision.findings if said.decision else ():
-        if one.rule == "G2" or not one.passed:
-            print(one.reason())
-    print(f"the gate lets in: {said.tuning.scores if said.tuning else said.fault or 'nothing'}")
+        outcome = correct_farm(shared, farm.id)
+    for finding in outcome.decision.findings if outcome.decision else ():
+        if finding.rule == "G2" or not finding.passed:
+            print(finding.reason())
+    admitted = outcome.tuning.scores if outcome.tuning else outcome.fault or "nothing"
+    print(f"the gate lets in: {admitted}")
 
 
 def _replayed(
     plain: DeviceRelease, hours: pl.DataFrame, shared: SharedModels, farm: Farm
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of `rooftop.errors`, as the models are and with monthly corrections."""
-    known = {at: tuple(both) for at, *both in hours.select(TIME, *TARGETS).iter_rows()}
+    observed = {at: tuple(both) for at, *both in hours.select(TIME, *TARGETS).iter_rows()}
     start, end = hours[TIME][0] + FIRST_DAYS * DAY, hours[TIME][-1] - 2 * DAY
     print(f"{hours.height} hours; forecasts from {start:%Y-%m-%d} to {end:%Y-%m-%d}")
-    found = []
+    tables = []
     for corrected in (False, True):
         release = Monthly(plain.manifest, plain.predictors, {})
         rows = []
         if corrected:
             release.tuning = fitted(shared, farm, start)
         cycles = replay.run(Config(device=ROOF), release, {names(ROOF)[0]: hours}, start, end)
-        for number, made in enumerate(cycles, start=1):
-            rows += errors(made, known)
+        for number, decision in enumerate(cycles, start=1):
+            rows += errors(decision, observed)
             if corrected and number % (24 * BLOCK_DAYS) == 0:
                 release.tuning = fitted(shared, farm, start + number * HOUR)
-        found.append(np.array(rows))
-    return found[0], found[1]
+        tables.append(np.array(rows))
+    return tables[0], tables[1]
 
 
 def fitted(shared: SharedModels, farm: Farm, until: datetime) -> dict[str, Correction]:

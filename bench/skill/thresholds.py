@@ -93,9 +93,9 @@ def unseen(
     number: int, frame: pl.DataFrame, borders: Split, start: datetime, end: datetime
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """By event: its chance and whether it came in a quarter that no model saw."""
-    rest = frame.filter(~pl.col(TIME).is_between(start - EMBARGO, end + EMBARGO))
-    site, normals = station(number).site, fit_normals(rest, borders.train_end)
-    pieces = [rest.filter(pl.col(TIME) < start), rest.filter(pl.col(TIME) > end)]
+    others = frame.filter(~pl.col(TIME).is_between(start - EMBARGO, end + EMBARGO))
+    site, normals = station(number).site, fit_normals(others, borders.train_end)
+    pieces = [others.filter(pl.col(TIME) < start), others.filter(pl.col(TIME) > end)]
     fitted = fit_candidate(
         [prepare(number, piece, site, normals) for piece in pieces if piece.height],
         borders,
@@ -107,15 +107,15 @@ def unseen(
     series = [prepare(number, frame.filter(pl.col(TIME) <= end), site, normals)]
     pairs = scoring_pairs(series, quarter.holdout, quarter.last, (HEADLINE_LEAD,))
     matrix = gather(series, pairs)
-    found = {}
+    by_event = {}
     for aim in AIMS:
         event = aim.event
         came, valid = hours_of(series, quarter, event.target, matrix)
         points = fitted.models[event.target].predict(matrix)
         chance = chances(event, points, fitted.residuals[event.target], valid)
         known = np.isfinite(came)
-        found[event.name] = (chance[known], event.happened(came[known]))
-    return found
+        by_event[event.name] = (chance[known], event.happened(came[known]))
+    return by_event
 
 
 def choose(aim: Aim, chance: np.ndarray, came: np.ndarray) -> float:
@@ -163,8 +163,8 @@ def test(workspace: Workspace, frame: pl.DataFrame, chosen: Mapping[str, float])
             "seed's point rule": event.happened(seed),
             "persistence": event.happened(same),
         }
-        for name, said in warned.items():
-            print(f"  {name:20} {words(contingency(said[known], happened))}")
+        for name, warning in warned.items():
+            print(f"  {name:20} {words(contingency(warning[known], happened))}")
 
 
 def _borders(workspace: Workspace, frame: pl.DataFrame) -> Split:

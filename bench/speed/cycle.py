@@ -93,9 +93,9 @@ def measure(runtime: Runtime, last: datetime, hours: int) -> None:
     with profile:
         for moment in moments[:100]:
             runtime.run_cycle(moment)
-    found = pstats.Stats(profile).get_stats_profile().func_profiles
+    functions = pstats.Stats(profile).get_stats_profile().func_profiles
     for name, about in SHOWN:
-        total = found[name].cumtime if name in found else 0.0
+        total = functions[name].cumtime if name in functions else 0.0
         print(f"  {about:36}{total / 100 * 1000:8.2f} ms under the profiler")
 
 

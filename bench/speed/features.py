@@ -40,13 +40,13 @@ CHOSEN = tuple(w for w in ORIGIN_WINDOWS if w.series == "temperature" and w.kind
 
 def ours(values: np.ndarray) -> Callable[[], list[np.ndarray]]:
     """`contract.windows`, as `features.compute` calls it: a station at a time, one thread."""
-    frames = [pl.DataFrame({"value": one}) for one in values]
+    frames = [pl.DataFrame({"value": station}) for station in values]
     return lambda: [rolling_windows.statistics(f["value"].to_numpy(), CHOSEN) for f in frames]
 
 
 def polars_rolling(values: np.ndarray) -> Callable[[], list[pl.DataFrame]]:
     """Polars' own rolling functions."""
-    frames = [pl.DataFrame({"value": one}) for one in values]
+    frames = [pl.DataFrame({"value": station}) for station in values]
     value = pl.col("value")
     columns = [
         (
@@ -75,8 +75,8 @@ def pandas(values: np.ndarray) -> Callable[[], list[Any]]:
             columns[w.name] = column.astype("float32")
         return pd.DataFrame(columns)
 
-    series = [pd.Series(one) for one in values]
-    return lambda: [station(one) for one in series]
+    series = [pd.Series(each) for each in values]
+    return lambda: [station(each) for each in series]
 
 
 def mlforecast(values: np.ndarray, library: str) -> Callable[[], Any]:
@@ -123,7 +123,7 @@ def agree(values: np.ndarray) -> float:
     seen_from_target = theirs.reshape(len(few), -1, len(CHOSEN)).transpose(0, 2, 1)[:, :, 1:]
     return max(
         float(np.nanmax(np.abs(left - right)))
-        for left, right in [(own[:, :, :-1], seen_from_target), *((own, one) for one in others)]
+        for left, right in [(own[:, :, :-1], seen_from_target), *((own, other) for other in others)]
     )
 
 

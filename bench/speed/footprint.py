@@ -160,9 +160,9 @@ def peers(runs: int) -> None:
         size = sum(f.lstat().st_size for f in python.parents[1].rglob("*") if f.is_file())
         row(f"{name} installed, MB", size / 1e6)
         if name == "p1":
-            said = [json.loads(call(python, str(script), "process")) for _ in range(runs)]
-            for key in said[0]:
-                row(f"{name} {key}", *(one[key] for one in said))
+            figures = [json.loads(call(python, str(script), "process")) for _ in range(runs)]
+            for key in figures[0]:
+                row(f"{name} {key}", *(run[key] for run in figures))
             continue
         starts, spent, memory = [], [], 0.0
         for _ in range(runs):

@@ -28,11 +28,11 @@ ROUNDS = 200
 
 def observations() -> pd.DataFrame:
     """Hours up to now, a daily wave with noise in each series."""
-    made = np.random.default_rng(1)
+    random = np.random.default_rng(1)
     end = datetime(2026, 7, 1, tzinfo=UTC)
     index = pd.date_range(end=end, periods=HOURS, freq="h")
     wave = np.sin(np.arange(HOURS) / 24 * 2 * np.pi)
-    columns = {f"s{i}": 20 + 5 * wave + made.normal(size=HOURS) for i in range(SERIES)}
+    columns = {f"s{i}": 20 + 5 * wave + random.normal(size=HOURS) for i in range(SERIES)}
     return pd.DataFrame(columns, index=index)
 
 
@@ -55,10 +55,10 @@ def features(frame: pd.DataFrame) -> np.ndarray:
 
 def models() -> list[lgb.Booster]:
     """Two targets; fitted once, which is not part of any figure, and read back from text."""
-    made = np.random.default_rng(2)
+    random = np.random.default_rng(2)
     width = features(observations()).shape[1]
-    rows = made.normal(size=(4000, width))
-    target = rows[:, 0] + made.normal(size=4000)
+    rows = random.normal(size=(4000, width))
+    target = rows[:, 0] + random.normal(size=4000)
     settings = {"num_leaves": 15, "verbose": -1, "num_threads": 1, "seed": 1}
     fitted = lgb.train(settings, lgb.Dataset(rows, target), ROUNDS).model_to_string()
     return [lgb.Booster(model_str=fitted) for _ in range(2)]

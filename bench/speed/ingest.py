@@ -42,16 +42,16 @@ def serve(pipe: Connection, years: int) -> None:
     start = datetime(LAST.year - years + 1, 1, 1)  # noqa: DTZ001 - KMA's labels are KST
     frame = generate([SEOUL], start, datetime(2024, 1, 1, 1), seed=1)  # noqa: DTZ001 - KST
     service, now = AsosService(Rows(frame), 11), datetime(2026, 1, 1, tzinfo=UTC)
-    faults, known = Faults(FaultRates()), {}
+    faults, answers = Faults(FaultRates()), {}
 
     def respond(_path: str, query: dict[str, str]) -> Answer:
         wanted = (query["startDt"], query["startHh"], query["endDt"], query["endHh"])
         key = (*wanted, query["pageNo"])
-        if key not in known:
-            known[key] = service.answer(query | {"stnIds": "108"}, now, faults)
-        found = known[key]
-        body = found.body.replace(b'"stnId":"108"', f'"stnId":"{query["stnIds"]}"'.encode())
-        return Answer(found.status, found.content_type, body)
+        if key not in answers:
+            answers[key] = service.answer(query | {"stnIds": "108"}, now, faults)
+        answer = answers[key]
+        body = answer.body.replace(b'"stnId":"108"', f'"stnId":"{query["stnIds"]}"'.encode())
+        return Answer(answer.status, answer.content_type, body)
 
     with LoopbackServer(respond) as server:
         pipe.send(f"{server.url}/asos")

@@ -26,18 +26,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.speed.reload")
     parser.add_argument("farm", type=Path, nargs="?", default=ROOT / "demo-output/farm")
     parser.add_argument("--reloads", type=int, default=40)
-    wanted = parser.parse_args()
-    if not wanted.farm.exists():
-        print(f"left out: it needs {wanted.farm} (make demo leaves one)")
+    options = parser.parse_args()
+    if not options.farm.exists():
+        print(f"left out: it needs {options.farm} (make demo leaves one)")
         return
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        shutil.copytree(wanted.farm / "state", folder / "state")
+        shutil.copytree(options.farm / "state", folder / "state")
         bring_up_to_now(folder / "state" / "agent.db")
         with ServiceProcess(write_config(folder, 1), folder) as service:
             service.wait_for_line("READY=1")
             until_logged(service, "cycle: ", 1)
-            for number in range(wanted.reloads + 1):
+            for number in range(options.reloads + 1):
                 if number:
                     service.signal(signal.SIGHUP)
                     until_logged(service, "configuration taken anew", number)

@@ -62,15 +62,15 @@ def main() -> None:
     lake = Workspace.open(weather, {})
     _fill(lake, {number for size in chosen.sizes for number in stations_of(size)}, first)
     print("stations | wall | processor | a station's, of the first's | peak memory | exit")
-    one: float | None = None
+    first_size: float | None = None
     for size in chosen.sizes:
         root = chosen.folder / f"{size}-stations"
         shutil.rmtree(root, ignore_errors=True)
         cost = _daily(_workspace(root, stations_of(size), weather / "lake", first))
         each = cost.cpu_s / size
-        one = one or each
+        first_size = first_size or each
         print(
-            f"{size:8} | {cost.wall_s:5.0f} s | {cost.cpu_s:5.0f} s | {each / one:5.2f} | "
+            f"{size:8} | {cost.wall_s:5.0f} s | {cost.cpu_s:5.0f} s | {each / first_size:5.2f} | "
             f"{cost.peak_mb:6,.0f} MB | {cost.code}",
             flush=True,
         )
@@ -99,13 +99,13 @@ def _workspace(root: Path, numbers: Sequence[int], lake: Path, first: date) -> P
     setup.create(root, single_key=True)
     settings = root / "trainer.toml"
     text = settings.read_text()
-    for default, wanted in (
+    for default, value in (
         ("# stations = [108]", f"stations = {list(numbers)}"),
         ('# start = "2014-01-01"', f'start = "{first}"'),
         ('# lake_path = "lake"', f'lake_path = "{lake}"'),
     ):
         assert default in text, default
-        text = text.replace(default, wanted)
+        text = text.replace(default, value)
     settings.write_text(text)
     return root
 
@@ -120,12 +120,12 @@ def _daily(root: Path) -> Cost:
         text=True,
     )
     assert process.stderr is not None
-    said = process.stderr.read()
+    errors = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     code = os.waitstatus_to_exitcode(status)
     if code not in {0, REFUSED}:
-        raise SystemExit(said)
+        raise SystemExit(errors)
     return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, code)
 
 

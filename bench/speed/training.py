@@ -69,13 +69,13 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
         first, last = datetime(2013, 1, 1), datetime(2018, 12, 31, 23)  # noqa: DTZ001 - KST
         rows = generate([SEOUL], first, last, seed=1)
     number = int(rows["station"][0])
-    made = setup.create(root, single_key=True)
+    created = setup.create(root, single_key=True)
     settings = root / SETTINGS
     settings.write_text(
         settings.read_text().replace("# stations = [108]", f"stations = [{number}]")
     )
     frame = kma.tidy(rows.filter(pl.col("station") == number).drop("station"), station(number).site)
-    made.lake.merge(number, frame, "asos", datetime(2026, 1, 1, tzinfo=UTC))
+    created.lake.merge(number, frame, "asos", datetime(2026, 1, 1, tzinfo=UTC))
     return workspace.Workspace.open(root, {})
 
 
@@ -95,7 +95,7 @@ def _train(workspace: Workspace) -> None:
         f"{whole / sum(fits):.2f} of their sum"
     )
     manifest, files, _ = run_folder.load(folder)
-    models = {target: files[one.file.path] for target, one in manifest.models.items()}
+    models = {target: files[model.file.path] for target, model in manifest.models.items()}
     packed = sum(len(pack(body) or body) for body in models.values())
     print(
         f"models of both targets and all leads: {sum(map(len, models.values())):,} bytes, "
@@ -113,9 +113,9 @@ def _timed_fits(seconds: list[float]) -> Iterator[None]:
 
     def timed(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - handed through
         began = time.perf_counter()
-        found = fit(*given, **named)
+        booster = fit(*given, **named)
         seconds.append(time.perf_counter() - began)
-        return found
+        return booster
 
     lightgbm.train = timed
     try:
@@ -140,8 +140,8 @@ def _forecasts(workspace: Workspace, manifest: Manifest, models: dict[str, bytes
     taken = np.empty(FORECASTS)
     for row in range(FORECASTS):
         began = time.perf_counter()
-        for one in predictors.values():
-            one.predict(matrix)
+        for predictor in predictors.values():
+            predictor.predict(matrix)
         taken[row] = time.perf_counter() - began
     print(
         f"{len(LEADS)} leads of both targets in onnxruntime: median "

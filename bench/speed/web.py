@@ -105,12 +105,12 @@ def _floods(farm: ShownFarm, port: int, seconds: float, rate: float) -> None:
         while time.monotonic() < end:
             taken.append(_cycle_s(farm))
             time.sleep(0.2)
-        said = ""
+        suffix = ""
         if flood is not None:
             got, slowest = map(float, flood.communicate()[0].split())
-            said = f" with {got:.0f} requests/s, the slowest {1000 * slowest:.0f} ms"
+            suffix = f" with {got:.0f} requests/s, the slowest {1000 * slowest:.0f} ms"
         middle, worst = statistics.median(taken), max(taken)
-        print(f"cycle: median {1000 * middle:.0f} ms, worst {1000 * worst:.0f} ms{said}")
+        print(f"cycle: median {1000 * middle:.0f} ms, worst {1000 * worst:.0f} ms{suffix}")
 
 
 if __name__ == "__main__":
