@@ -154,15 +154,15 @@ def _observed(
     workspace: Workspace, places: Sequence[int | Cell], now: datetime
 ) -> dict[int | Cell, tuple[bytes, datetime]]:
     """Bundle and newest hour of each place that has observations."""
-    found = {}
+    bundles = {}
     span = timedelta(days=workspace.config.depot.relay_days)
     for place in places:
         last = workspace.lake.newest(place, now)
         if last is not None:
             # Counted back from the newest hour, so that an old lake is relayed too.
             hours = workspace.lake.observations(place, last - span, last)
-            found[place] = bundle(hours), last
-    return found
+            bundles[place] = bundle(hours), last
+    return bundles
 
 
 def _forecasts(
@@ -170,12 +170,12 @@ def _forecasts(
 ) -> dict[Cell, tuple[bytes, datetime]]:
     """Bundle and newest issue of each cell that has forecasts."""
     archive = Archive(workspace.store)
-    found = {}
+    bundles = {}
     for cell in (place for place in places if isinstance(place, Cell)):
         newest = archive.newest(cell)
         if newest is not None:
-            found[cell] = guidance(archive.read(cell, newest - GUIDANCE_SPAN)), newest
-    return found
+            bundles[cell] = guidance(archive.read(cell, newest - GUIDANCE_SPAN)), newest
+    return bundles
 
 
 def _path(place: int | Cell) -> str:

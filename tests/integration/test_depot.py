@@ -96,7 +96,7 @@ def test_a_lost_pointer_does_not_take_the_previous_release_along(
 
 def test_observations_come_by_the_same_checks(yard: Yard, device: Device) -> None:
     """Relayed bytes arrive as published; a station without any gives None."""
-    yard.open().publish_observations(108, b"parquet")
+    yard.open().publish_bundles({station_path(108): b"parquet"})
     with served(yard.depot) as url, HttpSource(url, SystemClock(), IMPATIENT) as source:
         updater = device.updater(source)
         assert updater.fetch_relayed(station_path(108)) == b"parquet"

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from edge_agent import cli as agent_cli
+from edge_agent.contract.bundles import station_path
 from edge_agent.contract.schema import TIME, TIME_DTYPE
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import run
@@ -229,7 +230,7 @@ def test_a_refused_release_does_not_keep_the_weather_away(
     )
     buffer = io.BytesIO()
     hours.write_parquet(buffer)
-    depot.publish_observations(108, buffer.getvalue())
+    depot.publish_bundles({station_path(108): buffer.getvalue()})
     code, _, err = _agent(capsys, monkeypatch, "sync", "--config", str(config))
     assert code == 77, err
     assert "feature code" in err

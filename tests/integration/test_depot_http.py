@@ -170,7 +170,7 @@ def test_unchanged_weather_is_not_pulled_twice(tmp_path: Path) -> None:
     """A poll of release and weather that finds nothing costs at most 4 KB; damage is mended."""
     yard = Yard.make(tmp_path / "yard")
     yard.publish("one")
-    yard.open().publish_observations(108, b"w" * 20_000)
+    yard.open().publish_bundles({station_path(108): b"w" * 20_000})
     device = Device(tmp_path / "device", yard.pinned, yard.clock)
     with served(yard.depot) as direct, counted(direct) as (url, counts):
 
@@ -188,7 +188,7 @@ def test_unchanged_weather_is_not_pulled_twice(tmp_path: Path) -> None:
         (device.state / station_path(108)).write_bytes(b"rot")
         assert poll() == b"w" * 20_000
         assert sum(counts) > 20_000
-        yard.open().publish_observations(108, b"new")
+        yard.open().publish_bundles({station_path(108): b"new"})
         assert poll() == b"new"
 
 

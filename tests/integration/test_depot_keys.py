@@ -168,8 +168,8 @@ def test_a_relay_publishes_weather_and_no_model(yard: Yard, device: Device, tmp_
     """With the relay's keys weather arrives; a release is refused before it is written."""
     relay = _relay(yard, tmp_path / "relay")
     depot = Depot(FolderStore(yard.depot), KeyRing(relay.keys), yard.clock)
-    assert depot.publish_observations(108, b"weather") is True
-    assert depot.publish_observations(108, b"weather") is False
+    assert depot.publish_bundles({station_path(108): b"weather"}) is True
+    assert depot.publish_bundles({station_path(108): b"weather"}) is False
     from edge_agent.updates.source import FolderSource
 
     updater = device.updater(FolderSource(yard.depot))

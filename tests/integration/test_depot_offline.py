@@ -84,7 +84,7 @@ def test_an_untrusted_clock_installs_nothing_and_keeps_all(tmp_path: Path) -> No
     """Booted in 1970: sync and weather wait, the release is there; holdover is good enough."""
     yard = Yard.make(tmp_path / "yard")
     yard.publish("one")
-    yard.open().publish_observations(108, b"weather")
+    yard.open().publish_bundles({station_path(108): b"weather"})
     device = Device(tmp_path / "device", yard.pinned, yard.clock, synchronised=False)
     assert device.sync(yard.depot) == 1
     yard.publish("two")

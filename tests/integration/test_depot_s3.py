@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.contract.bundles import station_path
 from edge_agent.contract.errors import NothingNew
 from tests.fakes.bucket import bucket as a_bucket
 from tests.fakes.depot import Device, Yard, release
@@ -53,10 +54,10 @@ def test_a_depot_lives_in_a_bucket(bucket: Store, tmp_path: Path) -> None:
     assert depot.publish("stable", *release("two")) == 2
     with pytest.raises(NothingNew):
         depot.publish("stable", *release("two"))
-    depot.publish_observations(108, b"weather")
+    depot.publish_bundles({station_path(108): b"weather"})
     # The same steps in a folder give the same bytes.
     assert yard.publish("two") == 2
-    yard.open().publish_observations(108, b"weather")
+    yard.open().publish_bundles({station_path(108): b"weather"})
     mirror = _mirror(bucket, tmp_path / "mirror")
     for name in yard.depot_store.names(""):
         if not name.startswith("."):

@@ -54,10 +54,10 @@ def canary(dry_run: bool, workspace: Workspace, as_json: bool) -> None:
             )
     why = "; ".join(trial.reasons)
     if trial.outcome == "halt":
-        done = "is to be halted" if number is None else f"is halted by release {number}"
-        raise GateRefused(f"canary {trial.canary} {done}: {why}")
+        outcome = "is to be halted" if number is None else f"is halted by release {number}"
+        raise GateRefused(f"canary {trial.canary} {outcome}: {why}")
     if trial.outcome == "wait":
         raise NothingNew(f"canary {trial.canary}: the trial goes on: {why}")
     if not as_json:
-        done = "may go to stable" if number is None else f"is stable as release {number}"
-        click.echo(f"canary {trial.canary} {done}: {why}")
+        outcome = "may go to stable" if number is None else f"is stable as release {number}"
+        click.echo(f"canary {trial.canary} {outcome}: {why}")

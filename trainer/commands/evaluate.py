@@ -41,8 +41,8 @@ def evaluate(
     if as_json:
         print_json(decision)
     else:
-        for one in decision.findings:
-            click.echo(f"{'ok  ' if one.passed else 'FAIL'} {one.reason()}")
+        for finding in decision.findings:
+            click.echo(f"{'ok  ' if finding.passed else 'FAIL'} {finding.reason()}")
         terms = decision.terms
         click.echo(f"{terms.run}: holdout {terms.holdout_from} to {terms.holdout_to}")
     if not decision.passed:

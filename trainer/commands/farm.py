@@ -65,16 +65,16 @@ def import_files(
 
     clock = SystemClock()
     given = _given(site, device, latitude, longitude, elevation)
-    done: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     faults = Faults()
     for path in files:
         with faults.told():
-            found, merge = farm_files.bring(workspace, clock, path, given)
-            done.append({"file": str(path), **_row(found, merge)})
+            farm_id, merge = farm_files.bring(workspace, clock, path, given)
+            rows.append({"file": str(path), **_row(farm_id, merge)})
             if not as_json:
-                click.echo(f"{path.name}: {_line(found, merge)}")
+                click.echo(f"{path.name}: {_line(farm_id, merge)}")
     if as_json:
-        print_json(done)
+        print_json(rows)
     faults.end()
 
 
@@ -96,20 +96,22 @@ def collect(*, broker: Broker, workspace: Workspace, as_json: bool) -> None:
     heard = broker.hear([farm_histories.KIND])
     with workspace.lake_lock():
         now = SystemClock().now()
-        done = farm_histories.collect(workspace.lake, heard.messages, broker.base, now)
-    passed_over = [*done.passed_over, *(f"{topic}: too long" for topic in heard.too_long)]
+        result = farm_histories.collect(workspace.lake, heard.messages, broker.base, now)
+    passed_over = [*result.passed_over, *(f"{topic}: too long" for topic in heard.too_long)]
     for text in passed_over:
         click.echo(f"trainer: passed over: {text}", err=True)
-    new = {found: merge for found, merge in done.merges.items() if merge.added or merge.changed}
+    new = {
+        farm_id: merge for farm_id, merge in result.merges.items() if merge.added or merge.changed
+    }
     if as_json:
-        rows = [_row(found, merge) for found, merge in done.merges.items()]
+        rows = [_row(farm_id, merge) for farm_id, merge in result.merges.items()]
         print_json({"farms": rows, "passed_over": passed_over})
     else:
-        for found, merge in new.items():
-            click.echo(_line(found, merge))
-    if passed_over and not done.merges:
+        for farm_id, merge in new.items():
+            click.echo(_line(farm_id, merge))
+    if passed_over and not result.merges:
         raise BadData(f"none of {len(passed_over)} messages is a farm's history")
-    if not done.merges:
+    if not result.merges:
         raise NothingNew(
             f"no farm shares its history below {broker.base}: see [mqtt] share_history of the "
             "agents, --base, and the broker's access list"
@@ -130,30 +132,35 @@ def ls(workspace: Workspace, as_json: bool) -> None:
     from trainer.workspace import farms
 
     lake = workspace.lake
-    known: dict[FarmId, Extent] = {}
+    extents: dict[FarmId, Extent] = {}
     faults = Faults()
-    for name in farms.farm_ids(lake):
+    for farm_id in farms.farm_ids(lake):
         with faults.told():
-            known[name] = farms.extent(lake, farms.farm(lake, name).id)
+            extents[farm_id] = farms.extent(lake, farms.farm(lake, farm_id).id)
     if as_json:
-        print_json([{"farm": str(i), **msgspec.to_builtins(found)} for i, found in known.items()])
-    elif known:
-        _list(known)
+        print_json(
+            [
+                {"farm": str(i), **msgspec.to_builtins(farm_extent)}
+                for i, farm_extent in extents.items()
+            ]
+        )
+    elif extents:
+        _list(extents)
     elif faults.first is None:
         click.echo("no farm yet: see trainer farm import --help")
     faults.end()
 
 
-def _list(known: dict[FarmId, Extent]) -> None:
+def _list(extents: dict[FarmId, Extent]) -> None:
     # Of the hours between, those without temperature, and those without humidity.
     click.echo(f"{'farm':30} {'hours':>7} {'from':10} {'to (UTC)':16} {'no T':>6} {'no RH':>6}")
-    for name, found in known.items():
-        if found.first is None or found.last is None:
-            click.echo(f"{name!s:30} {found.hours:7}")
+    for farm_id, held in extents.items():
+        if held.first is None or held.last is None:
+            click.echo(f"{farm_id!s:30} {held.hours:7}")
             continue
-        shares = " ".join(f"{found.missing[target]:6.1%}" for target in TARGETS)
+        shares = " ".join(f"{held.missing[target]:6.1%}" for target in TARGETS)
         click.echo(
-            f"{name!s:30} {found.hours:7} {found.first:%Y-%m-%d} {found.last:%Y-%m-%d %H:%M} "
+            f"{farm_id!s:30} {held.hours:7} {held.first:%Y-%m-%d} {held.last:%Y-%m-%d %H:%M} "
             f"{shares}"
         )
 
@@ -167,27 +174,27 @@ def _given(
 ) -> Identity | None:
     from edge_agent.contract.farm_identity import decode
 
-    told = {
+    identity = {
         "site": site,
         "device": device,
         "latitude": latitude,
         "longitude": longitude,
         "elevation_m": elevation,
     }
-    lacking = [name for name, value in told.items() if value is None]
-    if len(lacking) == len(told):
+    lacking = [name for name, value in identity.items() if value is None]
+    if len(lacking) == len(identity):
         return None
     if lacking:
         raise UsageError(f"--{lacking[0].removesuffix('_m')} lacks: give all five or none")
     try:
-        return decode(msgspec.json.encode({**told, "source": "import"}))
+        return decode(msgspec.json.encode({**identity, "source": "import"}))
     except BadData as fault:
         raise UsageError(str(fault)) from fault
 
 
-def _row(found: FarmId, merge: Merge) -> dict[str, Any]:
-    return {"farm": str(found), **msgspec.to_builtins(merge)}
+def _row(farm_id: FarmId, merge: Merge) -> dict[str, Any]:
+    return {"farm": str(farm_id), **msgspec.to_builtins(merge)}
 
 
-def _line(found: FarmId, merge: Merge) -> str:
-    return f"farm {found}: {merge.added} hours new, {merge.changed} changed"
+def _line(farm_id: FarmId, merge: Merge) -> str:
+    return f"farm {farm_id}: {merge.added} hours new, {merge.changed} changed"

@@ -92,15 +92,15 @@ def ingest(
 def _rebuild(workspace: Workspace, *, as_json: bool) -> None:
     from trainer.ingest.rebuild import rebuild
 
-    done = rebuild(workspace)
+    result = rebuild(workspace)
     if as_json:
-        print_json(done)
+        print_json(result)
     else:
         click.echo(
-            f"lake: {done.read} raw answers and files read; {len(done.replaced)} of {done.files} "
-            "tidy files replaced"
+            f"lake: {result.read} raw answers and files read; "
+            f"{len(result.replaced)} of {result.files} tidy files replaced"
         )
-    if not done.replaced:
+    if not result.replaced:
         raise NothingNew("the lake is what its raw answers say")
 
 
@@ -142,12 +142,12 @@ def import_files(
     from trainer.ingest.importer import Import
 
     importer = Import(workspace, SystemClock())
-    done: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     faults = Faults()
     for path in files:
         with faults.told():
             result = importer.bring(path, station)
-            done += [{"file": str(path), **row} for row in result]
+            rows += [{"file": str(path), **row} for row in result]
             if as_json:
                 continue
             for row in result:
@@ -156,5 +156,5 @@ def import_files(
                     f"{row['added']} new, {row['changed']} changed"
                 )
     if as_json:
-        print_json(done)
+        print_json(rows)
     faults.end()

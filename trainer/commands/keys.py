@@ -37,19 +37,19 @@ def show(workspace: Workspace, as_json: bool) -> None:
     from trainer.depot.key_report import report
     from trainer.depot.keyring import KeyRing
 
-    found = report(workspace.depot_store, KeyRing(workspace.keys), SystemClock().now())
+    reports = report(workspace.depot_store, KeyRing(workspace.keys), SystemClock().now())
     if as_json:
-        print_json([msgspec.to_builtins(one) for one in found])
+        print_json([msgspec.to_builtins(role) for role in reports])
         return
     click.echo(f"{'role':13} {'needs':>5} {'keys':>4} {'here':>4} {'version':>7}  ends")
-    for one in found:
+    for role in reports:
         click.echo(
-            f"{one.role:13} {one.threshold:5} {len(one.keyids):4} {len(one.here):4} "
-            f"{one.version:7}  {one.expires:%Y-%m-%d}"
+            f"{role.role:13} {role.threshold:5} {len(role.keyids):4} {len(role.here):4} "
+            f"{role.version:7}  {role.expires:%Y-%m-%d}"
         )
-    for one in found:
-        if one.warning:
-            click.echo(f"warning: {one.warning}", err=True)
+    for role in reports:
+        if role.warning:
+            click.echo(f"warning: {role.warning}", err=True)
 
 
 @keys.command()

@@ -19,17 +19,17 @@ def show(workspace: Workspace, *, as_json: bool) -> None:
     """Print hours, usable values and flags of every station and month that is in the lake."""
     lake, known = workspace.lake, stations()
     frames = {number: lake.observations(number) for number in lake.stations() if number in known}
-    found = report(frames, {number: known[number].site for number in frames})
+    table = report(frames, {number: known[number].site for number in frames})
     if as_json:
-        print_json(found.to_dicts())
+        print_json(table.to_dicts())
         return
     click.echo(f"{'station':>7} {'month':7} {'quantity':24} {'hours':>5} {'usable':>6}  flags")
-    flags = found.columns[5:]
-    for row in found.filter(pl.col("usable") < pl.col("hours")).iter_rows(named=True):
+    flags = table.columns[5:]
+    for row in table.filter(pl.col("usable") < pl.col("hours")).iter_rows(named=True):
         raised = ", ".join(f"{name} {row[name]}" for name in flags if row[name])
         click.echo(
             f"{row['station']:7} {row['month']:7} {row['quantity']:24} {row['hours']:5} "
             f"{row['usable']:6}  {raised}"
         )
-    whole = found.filter(pl.col("usable") == pl.col("hours")).height
-    click.echo(f"{whole} of {found.height} rows (station, month, quantity) are whole, not shown")
+    complete = table.filter(pl.col("usable") == pl.col("hours")).height
+    click.echo(f"{complete} of {table.height} rows (station, month, quantity) are whole, not shown")

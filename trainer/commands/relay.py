@@ -32,17 +32,17 @@ def relay(stations: tuple[int, ...], workspace: Workspace, as_json: bool) -> Non
     from trainer.ingest.kma_client import KmaClient
     from trainer.relay import relay as run_relay
 
-    done = run_relay(KmaClient(workspace, SystemClock()), stations)
-    newest = {str(place): f"{at:%Y-%m-%dT%H:%MZ}" for place, at in done.newest.items()}
-    issues = {str(cell): f"{at:%Y-%m-%dT%H:%MZ}" for cell, at in done.guidance.items()}
+    result = run_relay(KmaClient(workspace, SystemClock()), stations)
+    newest = {str(place): f"{at:%Y-%m-%dT%H:%MZ}" for place, at in result.newest.items()}
+    issues = {str(cell): f"{at:%Y-%m-%dT%H:%MZ}" for cell, at in result.guidance.items()}
     if as_json:
         print_json(
             {
-                "published": done.published,
-                "added": done.added,
+                "published": result.published,
+                "added": result.added,
                 "newest": newest,
                 "guidance": issues,
-                "fault": str(done.fault) if done.fault else None,
+                "fault": str(result.fault) if result.fault else None,
             }
         )
     else:
@@ -50,7 +50,7 @@ def relay(stations: tuple[int, ...], workspace: Workspace, as_json: bool) -> Non
             click.echo(f"{'cell' if '-' in place else 'station'} {place}: newest hour {at}")
         for cell, at in issues.items():
             click.echo(f"cell {cell}: newest forecast of {at}")
-    if done.fault is not None:
-        raise done.fault
-    if not done.published:
+    if result.fault is not None:
+        raise result.fault
+    if not result.published:
         raise NothingNew("the depot has these hours already")

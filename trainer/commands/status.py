@@ -78,15 +78,15 @@ def runs(workspace: Workspace, as_json: bool) -> None:
     """
     from trainer.commands.steps import score_table
 
-    found = _runs(workspace)
+    rows = _runs(workspace)
     if as_json:
-        print_json(found)
+        print_json(rows)
         return
-    for run in found:
-        told = f"farms: {run['farms']}" if run["farms"] else f"gate: {run['gate'] or 'not asked'}"
-        click.echo(f"{run['run']}  {told}")
+    for run in rows:
+        state = f"farms: {run['farms']}" if run["farms"] else f"gate: {run['gate'] or 'not asked'}"
+        click.echo(f"{run['run']}  {state}")
         click.echo(score_table(run["scores"]))
-    if not found:
+    if not rows:
         click.echo("no runs yet: run `trainer train`")
 
 
@@ -153,14 +153,14 @@ def _run(runs: RunStore, run: str, names: Sequence[str]) -> dict[str, Any]:
         if name.startswith("gate-") and name.endswith(".json")
     }
     gate = ", ".join(
-        f"{channel} {'passed' if one['passed'] else 'refused'}"
-        for channel, one in decisions.items()
+        f"{channel} {'passed' if decision['passed'] else 'refused'}"
+        for channel, decision in decisions.items()
     )
-    held = manifest.decode(runs.read(run, MANIFEST) or b"")
+    run_manifest = manifest.decode(runs.read(run, MANIFEST) or b"")
     return {
         "run": run,
         "gate": gate,
-        "scores": held.scores,
+        "scores": run_manifest.scores,
         "decisions": decisions,
-        "farms": held.lineage.get(FARMS, ""),
+        "farms": run_manifest.lineage.get(FARMS, ""),
     }

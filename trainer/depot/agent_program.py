@@ -60,9 +60,9 @@ def publish_program(depot: Depot, content: bytes, now: datetime) -> str:
         # A device that is downloading the one before still finds it; older ones only take room.
         kept = {
             f"targets/{name}"
-            for known in (before, line)
-            if known
-            for name in known.get_prefixed_paths()
+            for target in (before, line)
+            if target
+            for name in target.get_prefixed_paths()
         }
         for name in depot.store.names(folder):
             if name not in kept:
@@ -72,10 +72,10 @@ def publish_program(depot: Depot, content: bytes, now: datetime) -> str:
 
 def _machine(content: bytes) -> str:
     number = int.from_bytes(content[18:20], "little")
-    found = [name for name, known in MACHINES.items() if known == number]
-    if not content.startswith(_HEADER) or not found:
+    machines = [name for name, known in MACHINES.items() if known == number]
+    if not content.startswith(_HEADER) or not machines:
         raise BadData(
             f"not a program for {' or '.join(MACHINES)}: name the file dist/edge-agent of "
             "`make binary`"
         )
-    return found[0]
+    return machines[0]

@@ -83,17 +83,17 @@ def create(
                 )
             return _pin(store, pinned)
         count = 1 if single_key else ROOT_KEYS
-        made = {role: _keys_of(keys, role, count) for role in (*roles.TOP_LEVEL, *roles.PATHS)}
-        root = _first_root(made, now, threshold=1 if single_key else ROOT_THRESHOLD)
-        metadata.put(store, roles.ROOT, root, made[roles.ROOT])
+        signers = {role: _keys_of(keys, role, count) for role in (*roles.TOP_LEVEL, *roles.PATHS)}
+        root = _first_root(signers, now, threshold=1 if single_key else ROOT_THRESHOLD)
+        metadata.put(store, roles.ROOT, root, signers[roles.ROOT])
         changed = {
             role: metadata.put(
-                store, role, Targets(version=1, expires=metadata.expiry(role, now)), made[role]
+                store, role, Targets(version=1, expires=metadata.expiry(role, now)), signers[role]
             )
             for role in roles.PATHS
         }
-        targets = _first_targets(made, now)
-        changed[roles.TARGETS] = metadata.put(store, roles.TARGETS, targets, made[roles.TARGETS])
+        targets = _first_targets(signers, now)
+        changed[roles.TARGETS] = metadata.put(store, roles.TARGETS, targets, signers[roles.TARGETS])
         metadata.seal(store, keys, root, now, changed=changed, before=None)
         return _pin(store, pinned)
 
@@ -106,30 +106,32 @@ def _pin(store: Store, pinned: Path) -> Path:
 
 
 def _keys_of(keys: KeyRing, role: str, root_keys: int) -> list[CryptoSigner]:
-    wanted = root_keys if role == roles.ROOT else 1
-    found = [keys.load(path) for path in keys.files(role)][:wanted]
-    while len(found) < wanted:
-        found.append(keys.generate(role, encrypted=role in roles.OFFLINE))
-    return found
+    count = root_keys if role == roles.ROOT else 1
+    signers = [keys.load(path) for path in keys.files(role)][:count]
+    while len(signers) < count:
+        signers.append(keys.generate(role, encrypted=role in roles.OFFLINE))
+    return signers
 
 
-def _first_root(made: dict[str, list[CryptoSigner]], now: datetime, threshold: int) -> Root:
+def _first_root(signers: dict[str, list[CryptoSigner]], now: datetime, threshold: int) -> Root:
     root = Root(version=1, expires=metadata.expiry(roles.ROOT, now), consistent_snapshot=True)
     for role in roles.TOP_LEVEL:
-        for signer in made[role]:
+        for signer in signers[role]:
             root.add_key(signer.public_key, role)
     root.roles[roles.ROOT].threshold = threshold
     return root
 
 
-def _first_targets(made: dict[str, list[CryptoSigner]], now: datetime) -> Targets:
+def _first_targets(signers: dict[str, list[CryptoSigner]], now: datetime) -> Targets:
     keys: dict[str, Key] = {
-        signer.public_key.keyid: signer.public_key for role in roles.PATHS for signer in made[role]
+        signer.public_key.keyid: signer.public_key
+        for role in roles.PATHS
+        for signer in signers[role]
     }
     delegated = {
         role: DelegatedRole(
             role,
-            [signer.public_key.keyid for signer in made[role]],
+            [signer.public_key.keyid for signer in signers[role]],
             threshold=1,
             terminating=True,
             paths=list(paths),

@@ -50,7 +50,7 @@ def report(store: Store, keys: KeyRing, now: datetime) -> tuple[RoleReport, ...]
         InputMissing: The depot is not whole.
     """
     current = metadata.Current(store)
-    found = []
+    reports = []
     for role in (*roles.TOP_LEVEL, *roles.PATHS):
         signed = {
             roles.ROOT: current.root,
@@ -58,7 +58,7 @@ def report(store: Store, keys: KeyRing, now: datetime) -> tuple[RoleReport, ...]
             roles.TIMESTAMP: current.timestamp,
         }.get(role) or current.delegate(role)
         keyids, threshold = metadata.trusted(role, current.root, current.targets)
-        found.append(
+        reports.append(
             RoleReport(
                 role,
                 threshold,
@@ -69,19 +69,19 @@ def report(store: Store, keys: KeyRing, now: datetime) -> tuple[RoleReport, ...]
                 _warning(role, signed.expires, now),
             )
         )
-    return tuple(found)
+    return tuple(reports)
 
 
 def _here(keys: KeyRing, role: str, keyids: list[str]) -> tuple[str, ...]:
-    found = []
+    keyids_here = []
     for path in keys.files(role):
         try:
             keyid = keys.load(path).public_key.keyid
         except FarmError:
             continue
         if keyid in keyids:
-            found.append(keyid)
-    return tuple(found)
+            keyids_here.append(keyid)
+    return tuple(keyids_here)
 
 
 def _warning(role: str, expires: datetime, now: datetime) -> str:

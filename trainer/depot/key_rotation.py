@@ -80,17 +80,17 @@ class Rotation:
         """
         with self._store.lock():
             current = metadata.Current(self._store)
-            found = [
-                (role, known)
+            matches = [
+                (role, trusted_id)
                 for role in (*roles.TOP_LEVEL, *roles.PATHS)
-                for known in metadata.trusted(role, current.root, current.targets)[0]
-                if known.startswith(keyid)
+                for trusted_id in metadata.trusted(role, current.root, current.targets)[0]
+                if trusted_id.startswith(keyid)
             ]
-            if not found:
+            if not matches:
                 raise InputMissing(f"no trusted key {keyid!r}; `trainer keys show` lists them")
-            if len(found) > 1:
-                raise UsageError(f"{keyid!r} begins {len(found)} key ids: give more of it")
-            return self._replace(current, *found[0])
+            if len(matches) > 1:
+                raise UsageError(f"{keyid!r} begins {len(matches)} key ids: give more of it")
+            return self._replace(current, *matches[0])
 
     def renew(self) -> tuple[str, ...]:
         """Sign root and targets again with the keys they have, for another lifetime.

@@ -108,17 +108,17 @@ class KeyRing:
         Raises:
             Refused: Fewer of them are here than the role needs.
         """
-        found = [
+        trusted = [
             signer
             for signer in (self.load(path) for path in self.files(role))
             if signer.public_key.keyid in keyids
         ]
-        if len(found) < threshold:
+        if len(trusted) < threshold:
             raise Refused(
-                f"{self.folder}: {len(found)} trusted key(s) of the role {role!r} here, "
+                f"{self.folder}: {len(trusted)} trusted key(s) of the role {role!r} here, "
                 f"{threshold} needed: run this on the machine that holds them"
             )
-        return found
+        return trusted
 
     def _passphrase(self) -> bytes | None:
         if self._asked is None:

@@ -132,11 +132,11 @@ class Current:
 def trusted(role: str, root: Root, targets: Targets | None) -> tuple[list[str], int]:
     """Key ids and threshold of a role, by whoever delegates to it."""
     if role in roles.TOP_LEVEL:
-        found: Any = root.roles[role]
+        role_keys: Any = root.roles[role]
     else:
         assert targets is not None
-        found = targets.get_delegated_role(role)
-    return list(found.keyids), int(found.threshold)
+        role_keys = targets.get_delegated_role(role)
+    return list(role_keys.keyids), int(role_keys.threshold)
 
 
 def sign(signed: S, signers: Sequence[Signer]) -> bytes:

@@ -15,7 +15,6 @@ from tuf.api.metadata import MetaFile, TargetFile, Targets
 
 from edge_agent.contract import compression
 from edge_agent.contract import manifest as contract
-from edge_agent.contract.bundles import station_path
 from edge_agent.contract.errors import BadData, NothingNew, UsageError
 from trainer.depot import metadata, roles
 from trainer.depot.cleanup import remove_old_observations
@@ -100,10 +99,6 @@ class Depot:
             targets = {path: line for path, line in lines.items() if path in named}
             self._replace(current, roles.MODELS, models, targets)
         return number
-
-    def publish_observations(self, station: int, content: bytes) -> bool:
-        """Publish the newest hourly observations of one station: see `publish_bundles`."""
-        return self.publish_bundles({station_path(station): content})
 
     def publish_bundles(self, contents: Mapping[str, bytes]) -> bool:
         """Publish what is relayed to farms, in one step.

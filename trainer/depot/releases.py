@@ -187,15 +187,15 @@ def reconcile(workspace: ReleasePlaces, clock: Clock) -> tuple[int, ...]:
         Release numbers that were added.
     """
     log = ReleaseLog(workspace.records)
-    known = {entry.release for entry in log.entries()}
+    logged = {entry.release for entry in log.entries()}
     live = open_depot(workspace, clock).live()
     missing = sorted(
-        (one for one in live.values() if one.manifest.release not in known),
-        key=lambda one: one.manifest.release,
+        (release for release in live.values() if release.manifest.release not in logged),
+        key=lambda release: release.manifest.release,
     )
-    for one in missing:
-        log.add(_entry(one.manifest, one.sha256, "found live, publisher was cut short"))
-    return tuple(one.manifest.release for one in missing)
+    for release in missing:
+        log.add(_entry(release.manifest, release.sha256, "found live, publisher was cut short"))
+    return tuple(release.manifest.release for release in missing)
 
 
 def _publish(

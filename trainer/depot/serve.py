@@ -114,12 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _part(self, length: int, tag: str) -> tuple[HTTPStatus, int, int]:
         """Status, first byte and byte after the last, for the Range header or without one."""
-        found = _RANGE.fullmatch(self.headers.get("Range", ""))
-        if found is None or found.groups() == ("", ""):
+        match = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if match is None or match.groups() == ("", ""):
             return HTTPStatus.OK, 0, length
         if self.headers.get("If-Range", tag) != tag:
             return HTTPStatus.OK, 0, length
-        first, last = found.groups()
+        first, last = match.groups()
         start = int(first) if first else max(length - int(last), 0)
         end = min(int(last) + 1, length) if first and last else length
         if start >= end:

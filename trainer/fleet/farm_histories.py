@@ -81,23 +81,25 @@ def read(topic: str, payload: bytes, base: str) -> tuple[Identity, pl.DataFrame]
         BadData: Not such a message, or of another farm than its topic's.
     """
     try:
-        told = msgspec.json.decode(payload, type=_History)
+        message = msgspec.json.decode(payload, type=_History)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadData(str(fault)) from fault
-    if told.schema != _FORM or told.step_s != _STEP_S:
-        raise BadData(f"form {told.schema!r} in steps of {told.step_s} s, not {_FORM!r} of an hour")
-    if topic != f"{base}/{told.site}/{told.device}/{KIND}":
-        raise BadData(f"speaks for {told.site}/{told.device}, which is not its topic's")
-    hours = {len(series) for series in told.values.values()}
+    if message.schema != _FORM or message.step_s != _STEP_S:
+        raise BadData(
+            f"form {message.schema!r} in steps of {message.step_s} s, not {_FORM!r} of an hour"
+        )
+    if topic != f"{base}/{message.site}/{message.device}/{KIND}":
+        raise BadData(f"speaks for {message.site}/{message.device}, which is not its topic's")
+    hours = {len(series) for series in message.values.values()}
     early, late = YEARS
-    if len(hours) != 1 or not early <= told.start.year <= late:
+    if len(hours) != 1 or not early <= message.start.year <= late:
         raise BadData("its series are of different lengths, or of no year to speak of")
-    start = told.start.astimezone(UTC)
+    start = message.start.astimezone(UTC)
     times = [start + timedelta(seconds=_STEP_S * step) for step in range(hours.pop())]
-    columns = {name: told.values[name] for name in schema.OBSERVED if name in told.values}
+    columns = {name: message.values[name] for name in schema.OBSERVED if name in message.values}
     frame = pl.DataFrame(
         {schema.TIME: times} | columns,
         schema={schema.TIME: schema.TIME_DTYPE} | dict.fromkeys(columns, pl.Float64),
     )
-    whose = msgspec.convert(told, Identity, from_attributes=True)
+    whose = msgspec.convert(message, Identity, from_attributes=True)
     return whose, ours(frame)

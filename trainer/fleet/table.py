@@ -100,14 +100,14 @@ def devices(messages: Mapping[str, bytes], base: str, now: datetime) -> list[Dev
         levels = topic.removeprefix(f"{base}/").split("/")
         if topic.startswith(f"{base}/") and len(levels) == 3 and levels[2] in KINDS:
             by_device.setdefault((levels[0], levels[1]), {})[levels[2]] = payload
-    return [_device(*name, said, now) for name, said in sorted(by_device.items())]
+    return [_device(*name, payloads, now) for name, payloads in sorted(by_device.items())]
 
 
-def _device(site: str, device: str, said: Mapping[str, bytes], now: datetime) -> Device:
+def _device(site: str, device: str, payloads: Mapping[str, bytes], now: datetime) -> Device:
     faults: list[str] = []
-    health = _decoded(said, "health", _Health, faults)
-    model = _decoded(said, "model", _Model, faults) or _Model()
-    state = said.get("availability", b"").decode("utf-8", "replace")
+    health = _decoded(payloads, "health", _Health, faults)
+    model = _decoded(payloads, "model", _Model, faults) or _Model()
+    state = payloads.get("availability", b"").decode("utf-8", "replace")
     state = state if state in {"online", "offline"} else "unknown"
     seen = None if health is None else health.issued_at.astimezone(UTC)
     if seen is None or now - seen > SILENT:
@@ -135,12 +135,12 @@ def _device(site: str, device: str, said: Mapping[str, bytes], now: datetime) ->
 
 
 def _decoded(
-    said: Mapping[str, bytes], kind: str, struct: type[_T], faults: list[str]
+    payloads: Mapping[str, bytes], kind: str, struct: type[_T], faults: list[str]
 ) -> _T | None:
-    if kind not in said:
+    if kind not in payloads:
         return None
     try:
-        return msgspec.json.decode(said[kind], type=struct)
+        return msgspec.json.decode(payloads[kind], type=struct)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         faults.append(f"{kind}: {fault}")
         return None

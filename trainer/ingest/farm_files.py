@@ -70,18 +70,18 @@ def doubts(frame: pl.DataFrame) -> tuple[str, ...]:
     Args:
         frame: As `tables.ours` returns.
     """
-    told = []
+    warnings = []
     for name in OBSERVED:
         quantity = QUANTITIES[name]
         given = pl.col(name).is_not_null() | (pl.col(flag_column(name)) == Flag.SOURCE)
         good = pl.col(name).is_between(quantity.low, quantity.high)
         count, usable = frame.select(given.sum(), good.sum().alias("usable")).row(0)
         if count - usable > _DOUBTFUL * count:
-            told.append(
+            warnings.append(
                 f"{1 - usable / count:.0%} of {name} lie outside {quantity.low:g} to "
                 f"{quantity.high:g} {quantity.unit} and will not be used: check unit and column"
             )
-    return tuple(told)
+    return tuple(warnings)
 
 
 def read(

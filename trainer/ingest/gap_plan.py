@@ -74,21 +74,21 @@ def missing(wanted: range, present: np.ndarray, waiting: Iterable[int]) -> np.nd
         waiting: Absent hours whose time to be asked again has not come.
     """
     lacking = np.ones(len(wanted), dtype=bool)
-    for known in (np.asarray(present, dtype=np.int64), np.fromiter(waiting, dtype=np.int64)):
-        inside = known[(known >= wanted.start) & (known < wanted.stop)]
+    for hours in (np.asarray(present, dtype=np.int64), np.fromiter(waiting, dtype=np.int64)):
+        inside = hours[(hours >= wanted.start) & (hours < wanted.stop)]
         lacking[inside - wanted.start] = False
     return np.flatnonzero(lacking) + wanted.start
 
 
 def windows(hours: np.ndarray) -> list[Window]:
     """The fewest requests that cover ascending `hours` (P4)."""
-    found = []
-    at = 0
-    while at < len(hours):
-        stop = int(np.searchsorted(hours, hours[at] + WINDOW_HOURS))
-        found.append(Window(hours[at:stop].astype(np.int32)))
-        at = stop
-    return found
+    requests = []
+    first = 0
+    while first < len(hours):
+        stop = int(np.searchsorted(hours, hours[first] + WINDOW_HOURS))
+        requests.append(Window(hours[first:stop].astype(np.int32)))
+        first = stop
+    return requests
 
 
 def next_ask(hour: int, times: int, last: date) -> date | None:

@@ -182,12 +182,12 @@ def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
     numbers = frame[named].cast(pl.Int64, strict=False)
     if numbers.null_count():
         raise BadData(f"column {named} holds something that is no station number")
-    found = sorted(numbers.unique().to_list())
+    stations = sorted(numbers.unique().to_list())
     if station is not None:
-        if station not in found:
-            raise BadData(f"no rows of station {station}; the file has {found[:5]}")
-        found = [station]
-    return {number: _one(frame.filter(numbers == number), number) for number in found}
+        if station not in stations:
+            raise BadData(f"no rows of station {station}; the file has {stations[:5]}")
+        stations = [station]
+    return {number: _one(frame.filter(numbers == number), number) for number in stations}
 
 
 def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:

@@ -57,28 +57,28 @@ def rebuild(workspace: Workspace) -> Rebuilt:
         raw, shadow = workspace.raw, MemoryStore()
         _check_imports(store.read(importer.JOURNAL) or b"", importer.kept_files(raw))
         read = sum(source.rebuild(raw, Lake(shadow)) for source in registry.by_rank())
-        found = {part: set(shadow.names(part)) for part in _TIDY}
+        rebuilt = {part: set(shadow.names(part)) for part in _TIDY}
         for name in store.names("observations"):
             if name.startswith(f"observations/{FARM}"):
                 continue
             _check_rows(name, store.read(name), shadow.read(name), [TIME])
         for name in store.names("guidance"):
             _check_rows(name, store.read(name), shadow.read(name), [ISSUED, VALID])
-        found["revisions"] -= set(store.names("revisions"))
+        rebuilt["revisions"] -= set(store.names("revisions"))
         replaced = []
-        for name in sorted(set().union(*found.values())):
+        for name in sorted(set().union(*rebuilt.values())):
             content = shadow.read(name) or b""
             if store.read(name) != content:
                 store.write(name, content)
                 replaced.append(name)
-        return Rebuilt(read, sum(map(len, found.values())), tuple(replaced))
+        return Rebuilt(read, sum(map(len, rebuilt.values())), tuple(replaced))
 
 
 def _check_imports(journal: bytes, files: list[importer.KeptFile]) -> None:
-    known = {file.answer.sha256 for file in files}
+    kept = {file.answer.sha256 for file in files}
     for line in journal.splitlines():
         entry = msgspec.json.decode(line)
-        if entry["sha256"] not in known:
+        if entry["sha256"] not in kept:
             raise InputMissing(
                 f"lake: {entry['file']} was imported before files were kept: import it again first "
                 "(nothing was changed)"

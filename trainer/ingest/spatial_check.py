@@ -78,14 +78,14 @@ def _departs(rows: pl.DataFrame, others: list[pl.DataFrame], name: str) -> pl.Se
 
 def _near(number: int, frames: Mapping[int, pl.DataFrame], sites: Mapping[int, Site]) -> list[int]:
     here = sites[number]
-    found = [
+    neighbours = [
         (distance, other)
         for other in frames
         if other != number
         and abs(sites[other].elevation_m - here.elevation_m) <= RISE_M
         and (distance := _distance_km(here, sites[other])) <= RADIUS_KM
     ]
-    return [other for _, other in sorted(found)[:MOST]]
+    return [other for _, other in sorted(neighbours)[:MOST]]
 
 
 def _distance_km(a: Site, b: Site) -> float:

@@ -98,13 +98,13 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
             struct_decoder.Problem("start", f"{config.start!r} is not a day like 2014-01-01")
         )
     if not problems and 0 < config.depot.canary_days < LEAST_CANARY_DAYS:
-        told = (
+        reason = (
             f"{config.depot.canary_days} days decide nothing: 0 (off) or {LEAST_CANARY_DAYS} to 365"
         )
-        problems.append(struct_decoder.Problem("depot.canary_days", told))
+        problems.append(struct_decoder.Problem("depot.canary_days", reason))
     if not problems and config.compute.backend == "dask" and not config.compute.scheduler:
-        told = 'backend = "dask" needs the address of a scheduler, like tcp://host:8786'
-        problems.append(struct_decoder.Problem("compute.scheduler", told))
+        reason = 'backend = "dask" needs the address of a scheduler, like tcp://host:8786'
+        problems.append(struct_decoder.Problem("compute.scheduler", reason))
     problems += [] if problems else _places(config)
     if problems:
         lined = (
@@ -116,13 +116,13 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
 
 
 def _places(config: Config) -> list[struct_decoder.Problem]:
-    found = []
+    problems = []
     for number, place in enumerate(config.farms):
         try:
             cell_of(*place)
         except UsageError as fault:
-            found.append(struct_decoder.Problem(f"farms[{number}]", str(fault)))
-    return found
+            problems.append(struct_decoder.Problem(f"farms[{number}]", str(fault)))
+    return problems
 
 
 def _is_day(text: str) -> bool:

@@ -118,12 +118,12 @@ def enrol(lake: Lake, identity: Identity) -> Farm:
         BadData: It was elsewhere so far: hours of two places are no history of one.
         StorageError: The lake cannot be read or written.
     """
-    known = _farm(identity)
-    name = _name(known.id)
+    enrolled = _farm(identity)
+    name = _name(enrolled.id)
     if lake.store.read(name) is not None:
-        _check_place(_farm(_read(lake, name)), known)
+        _check_place(_farm(_read(lake, name)), enrolled)
     lake.store.write(name, f"{encode(identity)}\n".encode())
-    return known
+    return enrolled
 
 
 def admit(
@@ -150,8 +150,8 @@ def admit(
             f"farm {identity.site}/{identity.device}: its hour {newest:%Y-%m-%dT%H:%MZ} is still "
             "to come: check its clock"
         )
-    known = enrol(lake, identity)
-    return known.id, lake.merge(known.id, frame, source, now)
+    enrolled = enrol(lake, identity)
+    return enrolled.id, lake.merge(enrolled.id, frame, source, now)
 
 
 def _check_place(before: Farm, now: Farm) -> None:

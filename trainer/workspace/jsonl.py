@@ -56,18 +56,18 @@ class JsonLines(Generic[T]):
         """
         for _ in range(_TRIES):
             content = self._store.read(self.name)
-            found = self._decoded(content)
-            if any(map(same, found)):
-                return found
+            entries = self._decoded(content)
+            if any(map(same, entries)):
+                return entries
             if self._store.append(self.name, content, msgspec.json.encode(entry) + b"\n"):
-                return (*found, entry)
+                return (*entries, entry)
         raise TryLater(f"{self.name}: others write to it all the time: run the same command again")
 
     def _decoded(self, content: bytes | None) -> tuple[T, ...]:
-        found = []
+        entries = []
         for number, line in enumerate((content or b"").split(b"\n")[:-1], start=1):
             try:
-                found.append(msgspec.json.decode(line, type=self._kind))
+                entries.append(msgspec.json.decode(line, type=self._kind))
             except msgspec.DecodeError as fault:
                 raise BadData(f"{self.name}, line {number}: {fault}: mend it by hand") from fault
-        return tuple(found)
+        return tuple(entries)

@@ -154,7 +154,7 @@ def _take(name: str, rank: int) -> pl.Expr:
 
 
 def _revisions(joined: pl.DataFrame, when: datetime) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    revisions: list[dict[str, Any]] = []
     for name in schema.OBSERVED:
         flag = flag_column(name)
         rows = joined.filter(_taken(name) & _present(flag) & _differs(name)).select(
@@ -168,11 +168,11 @@ def _revisions(joined: pl.DataFrame, when: datetime) -> list[dict[str, Any]]:
             new_source=f"{SOURCE}{_NEW}",
             revised_at=pl.lit(when),
         )
-        found += rows.to_dicts()
-    for row in found:
+        revisions += rows.to_dicts()
+    for row in revisions:
         row["time"] = row["time"].strftime("%Y-%m-%dT%H:%M:%SZ")
         row["revised_at"] = when.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return sorted(found, key=lambda row: (row["time"], row["quantity"]))
+    return sorted(revisions, key=lambda row: (row["time"], row["quantity"]))
 
 
 def _differing(old: pl.DataFrame, result: pl.DataFrame) -> int:

@@ -27,9 +27,9 @@ def decode(
         BadData: Not Parquet, or damaged.
     """
     try:
-        known = pl.read_parquet_schema(io.BytesIO(content)) if columns is not None else ()
-        wanted = None if columns is None else [name for name in known if name in columns]
-        return pl.read_parquet(io.BytesIO(content), n_rows=rows, columns=wanted)
+        present = pl.read_parquet_schema(io.BytesIO(content)) if columns is not None else ()
+        chosen = None if columns is None else [name for name in present if name in columns]
+        return pl.read_parquet(io.BytesIO(content), n_rows=rows, columns=chosen)
     # A damaged page makes polars panic, and a panic is no `Exception`.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
         raise BadData("not a readable Parquet file") from fault

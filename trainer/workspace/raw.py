@@ -113,6 +113,6 @@ class RawStore:
 
     def since(self, source: str, station: int, number: int) -> Iterator[tuple[int, Answer, bytes]]:
         """Number, description and body of every answer above `number`, ascending."""
-        for found, name in self.names(source, station):
-            if found > number:
-                yield (found, *self.read(name))
+        for answer_number, name in self.names(source, station):
+            if answer_number > number:
+                yield (answer_number, *self.read(name))

@@ -187,10 +187,10 @@ class BucketRuns:
 
 
 def _listing(store: Store) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+    by_run: dict[str, list[str]] = {}
     for path in store.names(""):
         run, _, name = path.partition("/")
         # What is being written has a dot before its name.
         if name and not run.startswith("."):
-            found.setdefault(run, []).append(name)
-    return {run: tuple(names) for run, names in sorted(found.items()) if MANIFEST in names}
+            by_run.setdefault(run, []).append(name)
+    return {run: tuple(names) for run, names in sorted(by_run.items()) if MANIFEST in names}

@@ -79,13 +79,13 @@ class S3Store:
         self._leases: list[Lease] = []
         self._key = env.get("AWS_ACCESS_KEY_ID", "")
         # The environment's own names are the library's, in lower case.
-        known = {name.lower(): env[name] for name in _VARIABLES if env.get(name)}
+        settings = {name.lower(): env[name] for name in _VARIABLES if env.get(name)}
         plain = env.get("AWS_ENDPOINT_URL", "").startswith("http://")
         try:
             self._bucket = Bucket(
                 parts.netloc,
                 prefix=parts.path.strip("/") or None,
-                config=known,  # type: ignore[arg-type]
+                config=settings,  # type: ignore[arg-type]
                 client_options={"allow_http": plain, "timeout": _LIMIT},
                 retry_config={"max_retries": 4, "retry_timeout": _LIMIT},
             )
@@ -110,14 +110,14 @@ class S3Store:
     def names(self, folder: str) -> tuple[str, ...]:
         """Names of all files below a folder, sorted."""
         try:
-            found = [
+            paths = [
                 entry["path"]
                 for part in obstore.list(self._bucket, prefix=folder)
                 for entry in part
             ]
         except _FAULTS as fault:
             raise self._fault(folder, "listed", fault) from None
-        return tuple(sorted(found))
+        return tuple(sorted(paths))
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone already is no fault."""
@@ -166,14 +166,14 @@ class S3Store:
     def peek(self, name: str) -> Seen | None:
         """See `lease.Shelf`."""
         try:
-            found = obstore.get(self._bucket, name)
+            answer = obstore.get(self._bucket, name)
             return Seen(
-                bytes(found.bytes()), found.meta["e_tag"] or "", found.meta["last_modified"]
+                bytes(answer.bytes()), answer.meta["e_tag"] or "", answer.meta["last_modified"]
             )
         except _ABSENT as fault:
-            told = self._fault(name, "read", fault)
-            if isinstance(told, NoBucket):
-                raise told from None
+            missing = self._fault(name, "read", fault)
+            if isinstance(missing, NoBucket):
+                raise missing from None
             return None
         except _FAULTS as fault:
             raise self._fault(name, "read", fault) from None

@@ -56,17 +56,17 @@ def fault_of(where: str, deed: str, key: str, text: str) -> StorageError:
         key: Access key id, empty where the machine's role is used.
         text: What the library says, server's answer included.
     """
-    told = f"{where}: cannot be {deed}: "
+    lead = f"{where}: cannot be {deed}: "
     status = found[1] if (found := _STATUS.search(text)) else ""
     code = found[1] if (found := _CODE.search(text)) else status
     if not key and _NO_ROLE in text:
-        return Denied(f"{told}this machine has no role: set AWS_ACCESS_KEY_ID and its secret")
+        return Denied(f"{lead}this machine has no role: set AWS_ACCESS_KEY_ID and its secret")
     if status[:3] in {"401", "403"}:
         who = f"key {key}" if key else "this machine's role"
-        return Denied(f"{told}{code}: {who} is wrong or lacks {RIGHTS[deed]}")
+        return Denied(f"{lead}{code}: {who} is wrong or lacks {RIGHTS[deed]}")
     if code == "NoSuchBucket":
-        return NoBucket(f"{told}there is no such bucket: make it, or mend the address")
+        return NoBucket(f"{lead}there is no such bucket: make it, or mend the address")
     if status.startswith(("5", "429")) or "HTTP error" in text:
-        return Away(f"{told}{code or 'no answer'}: try again later")
+        return Away(f"{lead}{code or 'no answer'}: try again later")
     lines = text.strip().splitlines() or ["no reason given"]
-    return StorageError(f"{told}{code or lines[0][:200]}")
+    return StorageError(f"{lead}{code or lines[0][:200]}")

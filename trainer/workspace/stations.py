@@ -73,18 +73,18 @@ def station(number: int) -> Station:
     Raises:
         UsageError: No such station; the text names the range and where to look.
     """
-    found = stations().get(number)
-    if found is None:
+    known_station = stations().get(number)
+    if known_station is None:
         raise UsageError(
             f"station {number} is not one of KMA's {len(stations())} ASOS stations "
             "(Seoul is 108); see trainer/workspace/stations.csv for the list"
         )
-    return found
+    return known_station
 
 
 def by_terrain(numbers: Iterable[int]) -> dict[str, list[int]]:
     """Stations by terrain, ascending; empty for one station, which would only be told twice."""
-    found: dict[str, list[int]] = {}
+    by_kind: dict[str, list[int]] = {}
     for number in sorted(numbers):
-        found.setdefault(station(number).terrain, []).append(number)
-    return found if sum(map(len, found.values())) > 1 else {}
+        by_kind.setdefault(station(number).terrain, []).append(number)
+    return by_kind if sum(map(len, by_kind.values())) > 1 else {}

@@ -71,10 +71,10 @@ class Body(msgspec.Struct, Generic[T], frozen=True):
         Raises:
             ProtocolFault: Any other text or list.
         """
-        found: Any = self.items.item if isinstance(self.items, Items) else self.items
-        if found and (isinstance(found, str) or found is self.items):
+        items: Any = self.items.item if isinstance(self.items, Items) else self.items
+        if items and (isinstance(items, str) or items is self.items):
             raise ProtocolFault(f"{service}: items of an unknown shape")
-        return found if isinstance(found, list) else [found] if found else []
+        return items if isinstance(items, list) else [items] if items else []
 
 
 class Response(msgspec.Struct, Generic[T], frozen=True):
@@ -200,5 +200,5 @@ def _plain(body: bytes, status: int, service: str) -> FarmError:
 
 
 def _tag(body: bytes, name: str) -> str | None:
-    found = re.search(rf"<{name}>\s*([^<]*?)\s*</{name}>".encode(), body)
-    return found.group(1).decode("utf-8", "replace") if found else None
+    match = re.search(rf"<{name}>\s*([^<]*?)\s*</{name}>".encode(), body)
+    return match.group(1).decode("utf-8", "replace") if match else None

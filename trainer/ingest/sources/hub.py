@@ -196,15 +196,15 @@ def _frame(rows: list[list[str]]) -> pl.DataFrame:
     wrong = texts.filter(~frame.select(readable).to_series())
     if wrong.height:
         raise ProtocolFault(f"{_TITLE}: unreadable row: {clean(' '.join(wrong.row(0)))}")
-    known = {
+    given = {
         name: pl.col(name) > (_MISSING_CELSIUS if name in _CELSIUS else _MISSING)
         for name in (*_FIELDS, "_day")
     }
     return frame.select(
         TIME_FIELD,
         STATION_FIELD,
-        *(pl.when(known[name]).then(pl.col(name) * _scale(name)).alias(name) for name in _FIELDS),
-        pl.when(~known["rn"] & known["_day"]).then(pl.lit("9")).alias(QC_FIELDS["rn"]),
+        *(pl.when(given[name]).then(pl.col(name) * _scale(name)).alias(name) for name in _FIELDS),
+        pl.when(~given["rn"] & given["_day"]).then(pl.lit("9")).alias(QC_FIELDS["rn"]),
     )
 
 
@@ -221,19 +221,19 @@ def _fault(text: str, status: int) -> FarmError:
     except msgspec.DecodeError as fault:
         broken = not isinstance(fault, msgspec.ValidationError)
         cut_off |= broken and text.lstrip().startswith("{")
-    found: FarmError = ProtocolFault(
+    error: FarmError = ProtocolFault(
         f"{_TITLE}: unexpected answer (HTTP {status}): {message}; check hub_url in trainer.toml"
     )
     if "한도" in message or "quota" in message.lower():
-        found = QuotaSpent(f"{_TITLE}: the day's quota of the key is used up ({message})")
+        error = QuotaSpent(f"{_TITLE}: the day's quota of the key is used up ({message})")
     elif code == "401":
-        found = Refused(f"{_TITLE}: the key is missing or wrong: check KMA_HUB_KEY ({message})")
+        error = Refused(f"{_TITLE}: the key is missing or wrong: check KMA_HUB_KEY ({message})")
     elif code == "403" and "활용신청" in message:
-        found = Refused(
+        error = Refused(
             f"{_TITLE}: the key lacks this service: apply for it (활용신청) on apihub.kma.go.kr"
         )
     elif code in {"408", "429"} or code.startswith("5"):
-        found = Transient(f"{_TITLE}: fault {code} on KMA's side ({message})")
+        error = Transient(f"{_TITLE}: fault {code} on KMA's side ({message})")
     elif cut_off:
-        found = Truncated(f"{_TITLE}: an empty or cut off answer (HTTP {status})")
-    return found
+        error = Truncated(f"{_TITLE}: an empty or cut off answer (HTTP {status})")
+    return error

@@ -117,12 +117,12 @@ def _places(header: list[str]) -> tuple[dict[str, int], dict[str, int]]:
             elif field:
                 loose.setdefault(field, at)
             continue
-        found = _HEAD.fullmatch(cell)
-        before = found.group(1).strip() if found else cell
+        match = _HEAD.fullmatch(cell)
+        before = match.group(1).strip() if match else cell
         if before not in _COLUMNS:
             continue
         field, units = _COLUMNS[before]
-        unit = (found.group(2) if found else None) or ""
+        unit = (match.group(2) if match else None) or ""
         if unit and unit.replace(" ", "") not in units:
             raise BadData(f"column {cell}: unit {unit!r}, expected {' or '.join(units) or 'none'}")
         if field in places:

@@ -111,19 +111,19 @@ def amount(text: str) -> float | None:
     if _NUMBER.fullmatch(compact):
         value = float(compact)
         return value if -900.0 < value < 900.0 else None
-    found = _AMOUNT.fullmatch(compact)
-    if found is None:
+    match = _AMOUNT.fullmatch(compact)
+    if match is None:
         raise ProtocolFault(f"village forecast service: unreadable value {clean(text)!r}")
-    low, high = float(found[1]), float(found[2] or found[1])
-    return low / 2 if found[3] == "미만" else (low + high) / 2
+    low, high = float(match[1]), float(match[2] or match[1])
+    return low / 2 if match[3] == "미만" else (low + high) / 2
 
 
 def _wide(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
     """One row for each issue and valid time (UTC), a Float64 column for each name."""
-    known = rows.filter(pl.col("category").is_in(list(names)))
-    values = pl.Series("number", [amount(text) for text in known["value"]], dtype=pl.Float64)
+    chosen = rows.filter(pl.col("category").is_in(list(names)))
+    values = pl.Series("number", [amount(text) for text in chosen["value"]], dtype=pl.Float64)
     return (
-        known.with_columns(values, *(_utc(name) for name in ("issue", "valid")))
+        chosen.with_columns(values, *(_utc(name) for name in ("issue", "valid")))
         .group_by("issue", "valid")
         .agg(
             pl.col("number").filter(pl.col("category") == category).last().alias(name)

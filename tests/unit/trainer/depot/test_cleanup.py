@@ -86,11 +86,11 @@ def test_a_cut_sweep_is_made_good_by_the_next(yard: Yard, tmp_path: Path) -> Non
     dying = Depot(DyingStore(yard.depot), KeyRing(yard.keys), yard.clock)
     for word in (b"x", b"y"):
         with pytest.raises(Killed):
-            dying.publish_observations(108, word)
+            dying.publish_bundles({station_path(108): word})
     device = Device(tmp_path / "device", yard.pinned, yard.clock)
     device.sync(yard.depot)
     assert device.updater(FolderSource(yard.depot)).fetch_relayed(station_path(108)) == b"y"
-    yard.open().publish_observations(108, b"z")
+    yard.open().publish_bundles({station_path(108): b"z"})
     assert len(list(yard.depot.glob("targets/observations/108/*"))) == KEPT
     with pytest.raises(NothingNew):
         device.sync(yard.depot)

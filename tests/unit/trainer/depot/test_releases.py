@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.contract.bundles import station_path
 from edge_agent.contract.errors import BadData, InputMissing, NothingNew, Refused, UsageError
 from edge_agent.contract.manifest import Rollout
 from tests.fakes.depot import Device, Yard, ref, release
@@ -175,7 +176,7 @@ def test_weather_keeps_the_signatures_of_models_young(yard: Yard) -> None:
     yard.publish("one")
     for week in range(60):
         yard.clock.advance(7 * 86_400)
-        yard.open().publish_observations(108, f"week {week}".encode())
+        yard.open().publish_bundles({station_path(108): f"week {week}".encode()})
     device = Device(yard.root / "device", yard.pinned, yard.clock)
     assert device.sync(yard.depot) == 1
 
