@@ -1,10 +1,10 @@
-"""Measures the layout of the two packages: boxes, floors, loose modules, lines, long functions.
+"""Measures the layout of the two packages: rooms, floors, loose modules, lines, long functions.
 
     python tools/house.py            # figures of edge_agent and trainer
     python tools/house.py --rows     # the import tables of docs/architecture.md
 
-A box is a folder or a module directly below the package. A box stands one floor above the highest
-box that it imports. Imports inside functions and type-checking blocks count.
+A room is a folder or a module directly below the package. A room stands one floor above the highest
+room that it imports. Imports inside functions and type-checking blocks count.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Module:
         return len(self.path.read_text("utf-8").splitlines())
 
     @property
-    def box(self) -> str:
+    def room(self) -> str:
         """The folder or module directly below the package; empty for the package itself."""
         return f"{self.name}.".split(".")[1]
 
@@ -89,35 +89,35 @@ def module_of(imported: str, known: dict[str, Module]) -> str:
     return name
 
 
-def box_imports(package: str) -> dict[str, set[str]]:
-    """Box -> the boxes of the same package that it imports."""
+def room_imports(package: str) -> dict[str, set[str]]:
+    """Room -> the rooms of the same package that it imports."""
     known = modules(package)
-    graph: dict[str, set[str]] = {m.box: set() for m in known.values() if m.box}
+    graph: dict[str, set[str]] = {m.room: set() for m in known.values() if m.room}
     for module in known.values():
         targets = (module_of(name, known) for name in module.imports())
-        boxes = {known[target].box for target in targets if target}
-        if module.box:
-            graph[module.box] |= boxes - {module.box, ""}
+        rooms = {known[target].room for target in targets if target}
+        if module.room:
+            graph[module.room] |= rooms - {module.room, ""}
     return graph
 
 
 def floors(graph: dict[str, set[str]]) -> dict[str, int]:
-    """Box -> floor, from 1.
+    """Room -> floor, from 1.
 
     Raises:
-        ValueError: Boxes import each other in a circle.
+        ValueError: Rooms import each other in a circle.
     """
     done: dict[str, int] = {}
 
-    def floor(box: str, above: tuple[str, ...]) -> int:
-        if box in above:
-            raise ValueError(" -> ".join((*above, box)))
-        if box not in done:
-            done[box] = 1 + max((floor(b, (*above, box)) for b in graph[box]), default=0)
-        return done[box]
+    def floor(room: str, above: tuple[str, ...]) -> int:
+        if room in above:
+            raise ValueError(" -> ".join((*above, room)))
+        if room not in done:
+            done[room] = 1 + max((floor(below, (*above, room)) for below in graph[room]), default=0)
+        return done[room]
 
-    for box in graph:
-        floor(box, ())
+    for room in graph:
+        floor(room, ())
     return done
 
 
@@ -145,9 +145,9 @@ def loose_modules(package: str) -> list[str]:
     ]
 
 
-def purpose(package: str, box: str) -> str:
-    """First line of the docstring of a box."""
-    folder = ROOT / package / box
+def purpose(package: str, room: str) -> str:
+    """First line of the docstring of a room."""
+    folder = ROOT / package / room
     path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
 
@@ -172,7 +172,7 @@ def rows(package: str, rooms: Mapping[str, Room]) -> list[str]:
 
 def _report(package: str) -> None:
     known = modules(package)
-    graph = box_imports(package)
+    graph = room_imports(package)
     lengths = function_lines(package)
     sizes = {module.name: module.lines for module in known.values()}
     long = {name: n for name, n in lengths.items() if n > LONG_FUNCTION}
@@ -182,12 +182,12 @@ def _report(package: str) -> None:
     except ValueError as circle:
         levels, shown = {}, f"none: {circle}"
     print(f"{package}: {len(known)} modules, {sum(sizes.values()):,} lines")
-    print(f"  boxes {len(graph)}, floors {shown}, loose modules {len(loose_modules(package))}")
+    print(f"  rooms {len(graph)}, floors {shown}, loose modules {len(loose_modules(package))}")
     rows: dict[int, list[str]] = defaultdict(list)
-    for box, level in levels.items():
-        rows[level].append(box)
-    for level, boxes in sorted(rows.items()):
-        print(f"    {level}  {', '.join(sorted(boxes))}")
+    for room, level in levels.items():
+        rows[level].append(room)
+    for level, rooms in sorted(rows.items()):
+        print(f"    {level}  {', '.join(sorted(rooms))}")
     print(
         f"  modules over 400 lines {sum(n > 400 for n in sizes.values())}, over 300 "
         f"{sum(n > 300 for n in sizes.values())}, median {statistics.median(sizes.values()):.0f}"

@@ -19,24 +19,24 @@ ALL = MODULES["edge_agent"] | MODULES["trainer"]
 def _rooms_imported(module: house.Module, package: str) -> set[str]:
     known = MODULES[package]
     targets = {house.module_of(name, known) for name in module.imports()}
-    return {known[target].box for target in targets if target} - {module.box, ""}
+    return {known[target].room for target in targets if target} - {module.room, ""}
 
 
 @pytest.mark.parametrize("package", house.PACKAGES)
 def test_every_room_has_a_row_and_imports_what_it_names(package: str) -> None:
     """The table has neither a room nor an import more or less than the source."""
     table = rooms.ROOMS[package]
-    found: dict[str, set[str]] = {m.box: set() for m in MODULES[package].values() if m.box}
-    shared: dict[str, set[str]] = {box: set() for box in found}
+    found: dict[str, set[str]] = {m.room: set() for m in MODULES[package].values() if m.room}
+    shared: dict[str, set[str]] = {room: set() for room in found}
     for module in MODULES[package].values():
-        if module.box:
-            found[module.box] |= _rooms_imported(module, package)
+        if module.room:
+            found[module.room] |= _rooms_imported(module, package)
             if package == "trainer":
-                shared[module.box] |= _rooms_imported(module, "edge_agent")
+                shared[module.room] |= _rooms_imported(module, "edge_agent")
     assert {name: set(room.imports) for name, room in table.items()} == found
     if package == "trainer":
         assert {name: set(room.shared) for name, room in table.items()} == {
-            name: boxes - ({name} - {*rooms.EDGE_AGENT}) for name, boxes in shared.items()
+            name: imported - ({name} - {*rooms.EDGE_AGENT}) for name, imported in shared.items()
         }
 
 
@@ -62,7 +62,7 @@ def test_the_contract_is_pure() -> None:
     """It imports itself, the standard library without I/O, and three data libraries."""
     allowed = (sys.stdlib_module_names - rooms.CONTRACT_WITHOUT) | rooms.CONTRACT_LIBRARIES
     for name, module in MODULES["edge_agent"].items():
-        if module.box == "contract":
+        if module.room == "contract":
             tops = {imported.split(".")[0] for imported in module.imports()}
             assert tops <= allowed | {"edge_agent"}, name
 
