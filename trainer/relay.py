@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 GUIDANCE_SPAN: Final = timedelta(days=2)
-"""How far behind the newest issue the oldest may lie: a farm keeps what it was given."""
+"""Age of the oldest issue that is relayed, before the newest. Farms keep what they have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Relay:
     """What a relay did.
 
     Attributes:
-        newest: Newest hour passed on, by place; one without observations is not in it.
+        newest: Newest hour passed on, by place; a place without observations is left out.
         guidance: Newest issue passed on, by cell.
         added: Hours that KMA's services brought.
         published: Whether anything was new.

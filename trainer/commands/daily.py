@@ -33,7 +33,7 @@ def daily(when: date | None, channel: str | None, workspace: Workspace, as_json:
     """
     from trainer import daily as work
     from trainer.commands.progress import progress
-    from trainer.commands.steps import told
+    from trainer.commands.steps import timed_steps
     from trainer.ingest import pipeline
     from trainer.ingest.kma_client import KmaClient
     from trainer.report.mlflow_mirror import mirrored
@@ -41,7 +41,7 @@ def daily(when: date | None, channel: str | None, workspace: Workspace, as_json:
     clock = SystemClock()
     client = KmaClient(workspace, clock)
     target = channel or workspace.config.depot.default_channel
-    with mirrored(workspace), told("daily") as say:
+    with mirrored(workspace), timed_steps("daily") as say:
         journal = work.run(
             workspace,
             work.logical_date(when, clock),

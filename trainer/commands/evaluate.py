@@ -31,11 +31,11 @@ def evaluate(
 
     Example: trainer evaluate 20240501-0f1c5e33d415
     """
-    from trainer.commands.steps import told
+    from trainer.commands.steps import timed_steps
     from trainer.gate import gate
 
     folder = chosen_run(workspace, run)
-    with told("evaluate") as say:
+    with timed_steps("evaluate") as say:
         say("scores on the holdout")
         decision, _ = gate.examine(workspace, folder)
     if as_json:
@@ -62,10 +62,10 @@ def backtest(*, folds: int, step_days: int, workspace: Workspace, as_json: bool)
 
     Example: trainer backtest --folds 3
     """
-    from trainer.commands.steps import told
+    from trainer.commands.steps import timed_steps
     from trainer.training import backtest as rolling
 
-    with told("backtest") as say:
+    with timed_steps("backtest") as say:
         found = rolling.backtest(
             workspace,
             SystemClock().now(),

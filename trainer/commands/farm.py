@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,47 @@ from trainer.commands.faults import Faults
 from trainer.commands.options import json_option, workspace_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge_agent.contract.farm_identity import Identity
     from trainer.commands.broker import Broker
     from trainer.workspace.farms import Extent
     from trainer.workspace.lake import Merge
     from trainer.workspace.places import FarmId
     from trainer.workspace.workspace import Workspace
+
+
+_IDENTITY = ("site", "device", "latitude", "longitude", "elevation_m")
+
+
+def _identity_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --site and its companions; the command gets them as `given`, None without any."""
+
+    @click.option("--site", help="Site of the farm, where the file does not say it.")
+    @click.option("--device", help="Id of the device, likewise.")
+    @click.option("--latitude", type=float, help="Degrees north, likewise.")
+    @click.option("--longitude", type=float, help="Degrees east, likewise.")
+    @click.option("--elevation", "elevation_m", type=float, help="Metres above the sea, likewise.")
+    @wraps(command)
+    def with_identity(**options: Any) -> None:  # noqa: ANN401 - the command's own
+        fields = {name: options.pop(name) for name in _IDENTITY}
+        command(given=_identity(fields), **options)
+
+    return with_identity
+
+
+def _identity(fields: dict[str, Any]) -> Identity | None:
+    from edge_agent.contract.farm_identity import decode
+
+    lacking = [name for name, value in fields.items() if value is None]
+    if len(lacking) == len(fields):
+        return None
+    if lacking:
+        raise UsageError(f"--{lacking[0].removesuffix('_m')} lacks: give all five or none")
+    try:
+        return decode(msgspec.json.encode({**fields, "source": "import"}))
+    except BadData as fault:
+        raise UsageError(str(fault)) from fault
 
 
 @click.group()
@@ -37,24 +73,12 @@ def farm() -> None:
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--site", help="Site of the farm, where the file does not say it.")
-@click.option("--device", help="Id of the device, likewise.")
-@click.option("--latitude", type=float, help="Degrees north, likewise.")
-@click.option("--longitude", type=float, help="Degrees east, likewise.")
-@click.option("--elevation", type=float, help="Metres above the sea, likewise.")
+@_identity_options
 @workspace_option
 @json_option
 @verbosity_options
 def import_files(
-    *,
-    files: tuple[Path, ...],
-    site: str | None,
-    device: str | None,
-    latitude: float | None,
-    longitude: float | None,
-    elevation: float | None,
-    workspace: Workspace,
-    as_json: bool,
+    *, workspace: Workspace, files: tuple[Path, ...], given: Identity | None, as_json: bool
 ) -> None:
     """Bring in exports of `edge-agent history export`, or tables in our names from elsewhere.
 
@@ -64,11 +88,10 @@ def import_files(
     from trainer.ingest import farm_files
 
     clock = SystemClock()
-    given = _given(site, device, latitude, longitude, elevation)
     rows: list[dict[str, Any]] = []
     faults = Faults()
     for path in files:
-        with faults.told():
+        with faults.collected():
             farm_id, merge = farm_files.bring(workspace, clock, path, given)
             rows.append({"file": str(path), **_row(farm_id, merge)})
             if not as_json:
@@ -135,7 +158,7 @@ def ls(workspace: Workspace, as_json: bool) -> None:
     extents: dict[FarmId, Extent] = {}
     faults = Faults()
     for farm_id in farms.farm_ids(lake):
-        with faults.told():
+        with faults.collected():
             extents[farm_id] = farms.extent(lake, farms.farm(lake, farm_id).id)
     if as_json:
         print_json(
@@ -163,33 +186,6 @@ def _list(extents: dict[FarmId, Extent]) -> None:
             f"{farm_id!s:30} {held.hours:7} {held.first:%Y-%m-%d} {held.last:%Y-%m-%d %H:%M} "
             f"{shares}"
         )
-
-
-def _given(
-    site: str | None,
-    device: str | None,
-    latitude: float | None,
-    longitude: float | None,
-    elevation: float | None,
-) -> Identity | None:
-    from edge_agent.contract.farm_identity import decode
-
-    identity = {
-        "site": site,
-        "device": device,
-        "latitude": latitude,
-        "longitude": longitude,
-        "elevation_m": elevation,
-    }
-    lacking = [name for name, value in identity.items() if value is None]
-    if len(lacking) == len(identity):
-        return None
-    if lacking:
-        raise UsageError(f"--{lacking[0].removesuffix('_m')} lacks: give all five or none")
-    try:
-        return decode(msgspec.json.encode({**identity, "source": "import"}))
-    except BadData as fault:
-        raise UsageError(str(fault)) from fault
 
 
 def _row(farm_id: FarmId, merge: Merge) -> dict[str, Any]:

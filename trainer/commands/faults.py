@@ -1,4 +1,4 @@
-"""Commands that work one thing after the other: a fault of one keeps the others from nothing."""
+"""Runs every item, reports each error, and exits with the first one's code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Faults:
-    """Says each fault; the first one decides the exit code.
+    """Prints each fault; the first one decides the exit code.
 
     Attributes:
         first: The first fault, or None.
@@ -24,8 +24,8 @@ class Faults:
         self.first: FarmError | None = None
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Around the work on one thing."""
+    def collected(self) -> Iterator[None]:
+        """Around the work on one item."""
         try:
             yield
         except FarmError as fault:

@@ -145,7 +145,7 @@ def import_files(
     rows: list[dict[str, Any]] = []
     faults = Faults()
     for path in files:
-        with faults.told():
+        with faults.collected():
             result = importer.bring(path, station)
             rows += [{"file": str(path), **row} for row in result]
             if as_json:

@@ -128,7 +128,7 @@ def _channels(workspace: Workspace) -> dict[str, Any]:
 
 
 def _report(workspace: Workspace, run: str) -> str | None:
-    """Where the page about a run lies, None where it was not written."""
+    """Address of the report about a run, None where it was not written."""
     from trainer.workspace.runs import REPORT, plain_name
 
     runs, run = workspace.run_store, plain_name(run)

@@ -1,4 +1,4 @@
-"""How long commands say what they do: one line a step with the time it took, on stderr."""
+"""Steps of a command on standard error: one line a step, with the time it took."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FORECASTS = ("model", "seed_recipe", "damped_anomaly", "persistence", "climatolo
 
 
 @contextmanager
-def told(title: str) -> Iterator[Callable[[str], None]]:
-    """Yield a function that is told each step before it begins."""
+def timed_steps(title: str) -> Iterator[Callable[[str], None]]:
+    """Yield a function to call with the name of each step before it begins."""
     clock = SystemClock()
     began = last = clock.monotonic()
     current: str | None = None
@@ -41,7 +41,7 @@ def told(title: str) -> Iterator[Callable[[str], None]]:
 
 
 def score_table(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """RMSE at 24 h of the model and of what it is held against, one line a target."""
+    """RMSE at 24 h of the model and of its baselines, one line a target."""
     header = f"{'RMSE, 24 h ahead':<26}" + "".join(f"{name:>16}" for name in FORECASTS)
     lines = [header]
     for target, figures in scores.items():

@@ -37,7 +37,7 @@ def train(
 
     Example: trainer train --as-of 2024-05-01
     """
-    from trainer.commands.steps import score_table, told
+    from trainer.commands.steps import score_table, timed_steps
     from trainer.evaluation import run_folder
     from trainer.evaluation.run_folder import notes
     from trainer.gate import gate
@@ -47,7 +47,7 @@ def train(
     clock = SystemClock()
     target = channel or workspace.config.depot.default_channel
     until = korean_midnight(as_of) if as_of else clock.now()
-    with mirrored(workspace), told("train") as say:
+    with mirrored(workspace), timed_steps("train") as say:
         champion = None if new_normals else gate.champion_of(workspace, target, clock)
         folder = candidate.train(workspace, until, champion=champion, progress=say)
     manifest, _, _ = run_folder.load(folder)

@@ -41,14 +41,14 @@ def tune(
 
     Example: trainer tune --farm hill/edge-1 --dry-run
     """
-    from trainer.commands.steps import told
+    from trainer.commands.steps import timed_steps
     from trainer.report.mlflow_mirror import mirrored
     from trainer.site_corrections.republish import republish
     from trainer.workspace.places import FarmId
 
     target = channel or workspace.config.depot.default_channel
     only = tuple(FarmId.of(name) for name in names)
-    with mirrored(workspace), told("tune") as say:
+    with mirrored(workspace), timed_steps("tune") as say:
         say("farms")
         done = republish(
             workspace, target, SystemClock(), only=only, publish=not dry_run, progress=say

@@ -22,7 +22,7 @@ _HEADER: Final = b"\x7fELF\x02"
 
 
 def publish_program(depot: Depot, content: bytes, now: datetime) -> str:
-    """Offer a program to the devices of its machine, in the place of the one before it.
+    """Offer a program to the devices of its machine type; it replaces the previous one.
 
     Args:
         depot: Its key ring must hold the targets, snapshot and timestamp keys.
@@ -56,8 +56,8 @@ def publish_program(depot: Depot, content: bytes, now: datetime) -> str:
         changed = {
             roles.TARGETS: metadata.put_next(depot.store, roles.TARGETS, current.targets, signers)
         }
-        metadata.seal(depot.store, depot.keys, current.root, now, changed=changed, before=current)
-        # A device that is downloading the one before still finds it; older ones only take room.
+        metadata.seal(depot.store, depot.keys, now, changed=changed, before=current)
+        # A device that is downloading the previous program still finds it. Older ones are removed.
         kept = {
             f"targets/{name}"
             for target in (before, line)

@@ -94,12 +94,12 @@ def create(
         }
         targets = _first_targets(signers, now)
         changed[roles.TARGETS] = metadata.put(store, roles.TARGETS, targets, signers[roles.TARGETS])
-        metadata.seal(store, keys, root, now, changed=changed, before=None)
+        metadata.seal_first(store, keys, root, now, changed)
         return _pin(store, pinned)
 
 
 def _pin(store: Store, pinned: Path) -> Path:
-    """Leave the newest root for devices; last of all, as its presence says that all is done."""
+    """Write the newest root for devices. It comes last, since it says that all is done."""
     version = metadata.newest_root(store).version
     write_atomic(pinned, store.read(metadata.file_name(roles.ROOT, version)) or b"")
     return pinned

@@ -108,7 +108,6 @@ class Rotation:
             metadata.seal(
                 self._store,
                 self._keys,
-                current.root,
                 now,
                 changed={roles.TARGETS: line},
                 before=current,
@@ -146,7 +145,7 @@ class Rotation:
         current.targets.revoke_key(keyid, role)
         current.targets.add_key(new.public_key, role)
         changed[roles.TARGETS] = self._write_targets(current, now, current.root)
-        metadata.seal(self._store, self._keys, current.root, now, changed=changed, before=current)
+        metadata.seal(self._store, self._keys, now, changed=changed, before=current)
 
     def _replace_top_level(
         self,
@@ -169,7 +168,6 @@ class Rotation:
             metadata.seal(
                 self._store,
                 self._keys,
-                current.root,
                 now,
                 changed=changed,
                 before=current,

@@ -1,10 +1,10 @@
 """TUF metadata of a depot as files: read what is current, sign what comes next.
 
-`timestamp.json` is the only file that is ever replaced; every other name carries a version, is
-written once, and before anything refers to it. So what is current is found by following the
-timestamp, and whatever a killed writer left behind is not referred to and its numbers are skipped.
-The timestamp is replaced only where it still is the one that the work began with: of two writers
-one makes the next state and the other none, whatever became of their locks.
+`timestamp.json` is the only file that is replaced. Every other name carries a version and is
+written once, before anything refers to it. The current state is found from the timestamp: files
+that a killed writer left are not referred to, and their numbers are skipped. The timestamp is
+replaced only if it is still the one that the work began with, so of two writers only one succeeds,
+even if a lock was lost.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Current:
 
 
 def trusted(role: str, root: Root, targets: Targets | None) -> tuple[list[str], int]:
-    """Key ids and threshold of a role, by whoever delegates to it."""
+    """Key ids and threshold of a role, from the metadata that delegates to it."""
     if role in roles.TOP_LEVEL:
         role_keys: Any = root.roles[role]
     else:
@@ -197,17 +197,10 @@ def valid(store: Store, role: str, version: int, root: Root) -> bool:
     return True
 
 
-def seal(
-    store: Store,
-    keys: KeyRing,
-    root: Root,
-    now: datetime,
-    *,
-    changed: dict[str, MetaFile],
-    before: Current | None,
-    also: Mapping[str, Sequence[Signer]] | None = None,
+def seal_first(
+    store: Store, keys: KeyRing, root: Root, now: datetime, changed: Mapping[str, MetaFile]
 ) -> None:
-    """Write the next snapshot, then the timestamp: from that moment on readers see it all.
+    """Write a depot's first snapshot and timestamp.
 
     Args:
         store: The depot.
@@ -215,29 +208,45 @@ def seal(
         root: Names those keys.
         now: Signing time, UTC.
         changed: Lines of the targets roles that were just written.
-        before: What was current, or None for a depot's first seal.
+
+    Raises:
+        Refused: A key is not here.
+    """
+    signers = _sealing_signers(keys, root, {})
+    snapshot = Snapshot(version=1, expires=expiry(roles.SNAPSHOT, now), meta=_lines(changed))
+    line = put(store, roles.SNAPSHOT, snapshot, signers[roles.SNAPSHOT])
+    timestamp = Timestamp(version=1, expires=expiry(roles.TIMESTAMP, now), snapshot_meta=line)
+    put(store, roles.TIMESTAMP, timestamp, signers[roles.TIMESTAMP])
+
+
+def seal(
+    store: Store,
+    keys: KeyRing,
+    now: datetime,
+    *,
+    changed: Mapping[str, MetaFile],
+    before: Current,
+    also: Mapping[str, Sequence[Signer]] | None = None,
+) -> None:
+    """Write the next snapshot, then the timestamp: from that moment readers see the new state.
+
+    Args:
+        store: The depot.
+        keys: Must hold the snapshot and timestamp keys.
+        now: Signing time, UTC.
+        changed: Lines of the targets roles that were just written.
+        before: What was current; its root names the keys.
         also: Further signers by role, for keys that the next root will trust.
 
     Raises:
         Refused: A key is not here.
         TryLater: Another writer was first; readers see nothing of this one's work.
     """
-    # Both keys are looked for before the first of the two files is written.
-    signers = {
-        role: with_new(keys, role, trusted(role, root, None), (also or {}).get(role, ()))
-        for role in (roles.SNAPSHOT, roles.TIMESTAMP)
-    }
-    lines = {f"{role}.json": line for role, line in changed.items()}
-    if before is None:
-        snapshot = Snapshot(version=1, expires=expiry(roles.SNAPSHOT, now), meta=lines)
-        line = put(store, roles.SNAPSHOT, snapshot, signers[roles.SNAPSHOT])
-        first = Timestamp(version=1, expires=expiry(roles.TIMESTAMP, now), snapshot_meta=line)
-        put(store, roles.TIMESTAMP, first, signers[roles.TIMESTAMP])
-        return
+    signers = _sealing_signers(keys, before.root, also or {})
     snapshot = Snapshot(
         version=before.snapshot.version,
         expires=expiry(roles.SNAPSHOT, now),
-        meta=before.snapshot.meta | lines,
+        meta=before.snapshot.meta | _lines(changed),
     )
     timestamp = Timestamp(
         version=before.timestamp.version + 1,
@@ -246,3 +255,17 @@ def seal(
     )
     stamp = sign(timestamp, signers[roles.TIMESTAMP])
     store.swap(file_name(roles.TIMESTAMP, 0), before.stamp, stamp)
+
+
+def _sealing_signers(
+    keys: KeyRing, root: Root, also: Mapping[str, Sequence[Signer]]
+) -> dict[str, list[Signer]]:
+    """Signers of both roles, looked for before the first of the two files is written."""
+    return {
+        role: with_new(keys, role, trusted(role, root, None), also.get(role, ()))
+        for role in (roles.SNAPSHOT, roles.TIMESTAMP)
+    }
+
+
+def _lines(changed: Mapping[str, MetaFile]) -> dict[str, MetaFile]:
+    return {f"{role}.json": line for role, line in changed.items()}

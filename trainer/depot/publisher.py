@@ -130,7 +130,7 @@ class Depot:
         return False
 
     def refresh(self) -> tuple[str, ...]:
-        """Renew what this machine has keys for and what has used up half of its lifetime.
+        """Sign again the roles whose lifetime is half over and whose keys are on this machine.
 
         Returns:
             Roles that were renewed; offline roles never are.
@@ -151,7 +151,7 @@ class Depot:
             ]
             if not changed and not ageing:
                 return ()
-            metadata.seal(self.store, self.keys, current.root, now, changed=changed, before=current)
+            metadata.seal(self.store, self.keys, now, changed=changed, before=current)
             return (*changed, roles.SNAPSHOT, roles.TIMESTAMP)
 
     def live(self) -> dict[str, Published]:
@@ -193,7 +193,7 @@ class Depot:
         assert before.version == current.snapshot.meta[f"{role}.json"].version
         changed = self._renewed(current, now, but=role)
         changed[role] = self._write(current, role, targets)
-        metadata.seal(self.store, self.keys, current.root, now, changed=changed, before=current)
+        metadata.seal(self.store, self.keys, now, changed=changed, before=current)
 
     def _renewed(self, current: Current, now: datetime, but: str = "") -> dict[str, MetaFile]:
         """Sign ageing delegated roles again, where their key is on this machine."""

@@ -1,4 +1,4 @@
-"""releases.jsonl: what was live when, by whom, why. Lines are only ever added."""
+"""releases.jsonl: which release was live when, by whom and why. Lines are only added."""
 
 from __future__ import annotations
 

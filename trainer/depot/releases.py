@@ -1,7 +1,7 @@
 """From a candidate run to a release, and back to an older one. Every step is logged with a reason.
 
-The depot is the truth about what is live; the log is written after it. A publisher that dies
-between the two is made good by the next call, which logs what it finds live.
+The depot says what is live; the log is written after it. Where a publisher dies between the two,
+the next call logs what it finds live.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ OBSERVATIONS: Final = "observations"
 
 TOP_LEVEL: Final = (ROOT, TARGETS, SNAPSHOT, TIMESTAMP)
 OFFLINE: Final = (ROOT, TARGETS)
-"""Roles whose keys belong in a drawer; the only ones a passphrase is asked for."""
+"""Roles whose keys are kept offline. Only these can have a passphrase."""
 
 PATHS: Final = {
     MODELS: ("channels/*/*", "models/*/*/*", "golden/*/*"),

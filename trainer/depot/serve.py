@@ -48,7 +48,7 @@ class DepotServer(ThreadingHTTPServer):
         return f"http://{host if isinstance(host, str) else host.decode()}:{port}/"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no event."""
+        """A client that hangs up is logged for debugging only."""
         _log.debug("connection of %s ended early (%s)", client_address, request, exc_info=True)
 
 

@@ -1,4 +1,4 @@
-"""Target files of a depot and the releases that they make up: what readers of a depot see."""
+"""Target files of a depot, and the releases in them."""
 
 from __future__ import annotations
 

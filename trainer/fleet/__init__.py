@@ -1,4 +1,4 @@
-"""What devices tell through their broker: state of the fleet, farms' own hours.
+"""Messages of devices from their broker: state of the fleet, farms' own hours.
 
 Imports `workspace` and `ingest`.
 """

@@ -1,7 +1,7 @@
-"""What farms tell of their last week over MQTT -> the lake.
+"""Farms' own hours of the last week, from MQTT messages into the lake.
 
-A message comes from a device that somebody else runs: it is read with limits, must be of the farm
-that its topic names, and one that is not as agreed is named and passed over.
+A message comes from a device that somebody else runs. It is read with limits, and must be of the
+farm that its topic names. A message that breaks this is reported and skipped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_HOURS: Final = 24 * 31
 
 
 class _History(Identity, frozen=True, forbid_unknown_fields=False, kw_only=True):
-    """What is needed of the message; docs/mqtt has all of it, and newer agents may say more."""
+    """The fields that are needed; docs/mqtt has all of them, and newer agents may send more."""
 
     schema: str
     start: Annotated[datetime, Meta(tz=True)]
@@ -45,7 +45,7 @@ class _History(Identity, frozen=True, forbid_unknown_fields=False, kw_only=True)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What came of the messages: a merge for each farm, and what was passed over and why."""
+    """A merge for each farm, and the messages that were skipped, with the reason."""
 
     merges: Mapping[FarmId, Merge]
     passed_over: tuple[str, ...]

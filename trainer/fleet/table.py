@@ -1,7 +1,7 @@
-"""The fleet as its devices tell of themselves: retained messages -> one row a device. Pure.
+"""The fleet as a table: retained messages -> one row for each device. Pure.
 
-What a device says is documented in docs/mqtt; keys this table does not need are passed over, so
-that agents newer than the trainer are shown too.
+The messages are documented in docs/mqtt. Keys that this table does not need are ignored, so that
+agents newer than the trainer are shown too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 KINDS: Final = ("availability", "health", "model")
 SILENT: Final = timedelta(hours=3)
-"""A device says its health each hour: after this long something is wrong with it."""
+"""A device sends its health each hour; after this time without it something is wrong."""
 _LEAD_H: Final = 24
 
 

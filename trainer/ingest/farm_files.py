@@ -1,7 +1,7 @@
 """Files of a farm's own hours into the lake: what an agent has exported, or a table from elsewhere.
 
-Such files come from other people's devices: their size is bounded, and what is no plausible value
-is found where all hours are checked, by `contract.quality`.
+Such files come from other people's devices, so their size is bounded. Implausible values are
+flagged where all hours are checked, by `contract.quality`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 100_000_000
 MAX_ROWS: Final = 24 * 366 * 60
 _DOUBTFUL: Final = 0.1
-"""A larger share of values out of range is no fault of a sensor."""
+"""A larger share of values out of range points to a wrong unit or column."""
 _MARK: Final = f"# {EXPORT} ".encode()
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def bring(
 
 
 def doubts(frame: pl.DataFrame) -> tuple[str, ...]:
-    """What speaks for another unit or a wrong column, a line for each such quantity. Pure.
+    """Signs of another unit or a wrong column, a line for each such quantity. Pure.
 
     Args:
         frame: As `tables.ours` returns.

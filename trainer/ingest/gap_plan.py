@@ -35,7 +35,7 @@ WAITS_OLD: Final = (7, 30)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """One request's worth: the hours wanted of it, ascending; others may lie between them.
+    """Hours of one request, ascending; hours that are not needed may lie between them.
 
     An array of int32: all hours of all stations in ten years are 8.5 million.
     """

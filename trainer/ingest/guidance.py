@@ -1,8 +1,8 @@
-"""KMA's own forecasts as a growing archive: what was said, when, for which hour.
+"""Archive of KMA's own forecasts by time of issue and valid hour.
 
     guidance/nx=60/ny=127/month=2022-11.parquet   rows of `village_table.COLUMNS`, by month of issue
 
-KMA forgets an issue after two days, so what is here is kept: rows are added, never changed.
+KMA forgets an issue after two days, so rows are added and never changed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Archive:
         return self._file(names[-1])[ISSUED][-1] if names else None
 
     def append(self, cell: Cell, frame: pl.DataFrame) -> int:
-        """Add what is new; what is there already stays as it is.
+        """Add forecasts that are new; the others stay as they are.
 
         Args:
             cell: Where.

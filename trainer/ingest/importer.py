@@ -93,9 +93,9 @@ class Import:
         return result
 
     def _keep(self, name: str, content: bytes, stations: Iterable[int]) -> None:
-        """The file as it came, so that the lake can be made anew; each content once.
+        """Keep the file as it came, each content once, so that the lake can be rebuilt.
 
-        Kept before it is merged: what is in the lake is in the raw store.
+        It is kept before it is merged, so that everything in the lake is in the raw store.
         """
         raw, now = self._workspace.raw, self._clock.now()
         about = {"file": name, "stations": ",".join(map(str, stations))}

@@ -74,7 +74,7 @@ class Summary:
         return sum(o.windows - o.answered for o in self.stations.values())
 
     def check(self) -> None:
-        """Raise what the run as a whole comes to; return when every request was answered.
+        """Raise the result of the run; return where every request was answered.
 
         Raises:
             NothingNew: Nothing was missing, or KMA has nothing for what was.

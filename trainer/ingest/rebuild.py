@@ -1,14 +1,14 @@
-"""The tidy lake anew from what is kept raw: answers of KMA's services, and files brought in.
+"""Rebuilds the tidy lake from the raw store: answers of KMA's services, and imported files.
 
 Rules, numbered as the tests name them:
     B1  Every answer and file is read as it would be today, and merged by the lake's own rules, in
         the order in which they came: of two records of one hour the later one counts.
-    B2  All of it is worked out beside the lake first; only then are files replaced that differ.
-        A run that is killed leaves files of before and after, each whole; the next one completes.
+    B2  The result is made in memory first; only then are files replaced that differ. A run that
+        is killed leaves complete files of before and after; the next run completes the work.
     B3  Nothing is lost: where the lake has rows that nothing raw holds, nothing is changed.
-    B4  Revisions that are there stay: they say when a change became known. Lost ones are told
-        anew, with the time of the answer.
-    B5  Hours of farms are left as they are: they come tidy, and are kept only so.
+    B4  Revisions that are there stay: they say when a change became known. Lost ones are written
+        again, with the time of the answer.
+    B5  Hours of farms are left as they are: they have no raw form.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Rebuilt:
 
 
 def rebuild(workspace: Workspace) -> Rebuilt:
-    """Make observations and guidance anew from the raw store; nothing is asked of KMA.
+    """Make observations and guidance again from the raw store, without a request.
 
     Raises:
         InputMissing: The lake has what nothing raw holds, such as files that were imported before
@@ -86,7 +86,7 @@ def _check_imports(journal: bytes, files: list[importer.KeptFile]) -> None:
 
 
 def _check_rows(name: str, before: bytes | None, after: bytes | None, key: list[str]) -> None:
-    """B3; a file that cannot be read is what a rebuild is for."""
+    """Rule B3. A file that cannot be read has no rows to lose."""
     try:
         old = parquet.decode(before or b"").select(key)
     except (BadData, pl.exceptions.PolarsError):

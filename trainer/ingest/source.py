@@ -65,7 +65,7 @@ class FetchResult(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise what the run as a whole comes to; return where everything was answered.
+        """Raise the result of the run; return where everything was answered.
 
         Raises:
             NothingNew: The lake had all of it.
@@ -108,7 +108,7 @@ class MergeResult:
 
 
 class Progress(Protocol):
-    """Told after each step."""
+    """Is called after each step."""
 
     def advance(self, note: str = "") -> None:
         """One step is done; `note` says what matters now."""
@@ -147,7 +147,7 @@ class SourceModule(Protocol):
         ...
 
     def rebuild(self, raw: RawStore, lake: Lake) -> int:
-        """Merge into an empty lake what is kept raw, in the order in which it came.
+        """Merge the raw answers into an empty lake, in the order in which they came.
 
         Returns:
             Raw files read.

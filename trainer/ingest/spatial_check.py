@@ -1,4 +1,4 @@
-"""Spatial check: a station that parts from all of its neighbours at once is suspect. Pure.
+"""Spatial check: a value that differs from all neighbouring stations is suspect. Pure.
 
 Method: the value minus the median of up to `MOST` neighbours; from that difference the station's
 own habit (median of the difference at this hour of the day) is taken, so that a valley or a coast
@@ -39,7 +39,7 @@ _EARTH_KM: Final = 6371.0
 def disagreeing(
     frames: Mapping[int, pl.DataFrame], sites: Mapping[int, Site]
 ) -> dict[int, pl.DataFrame]:
-    """Which values part from the neighbours.
+    """Which values differ from the neighbours.
 
     Args:
         frames: Checked hourly rows by station (`contract.quality.clean`).

@@ -25,7 +25,7 @@ LEAST_CANARY_DAYS: Final = 7
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is trained, and how it is judged."""
+    """Training data and the holdout."""
 
     holdout_share: Annotated[float, Meta(gt=0, lt=1)] = 0.2
     embargo_hours: Annotated[int, Meta(ge=0)] = 168
@@ -37,12 +37,12 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class DepotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where releases go and how long their signatures speak."""
+    """Default channel, and how long hours are relayed and canaries are tried."""
 
     default_channel: str = "stable"
     relay_days: Annotated[int, Meta(ge=1)] = 14
     canary_days: Annotated[int, Meta(ge=0, le=365)] = 14
-    """Days of a canary's trial before it goes to stable by itself; 0 = never, else at least 7."""
+    """Days that a canary is tried before it goes to stable by itself; 0 = never, else 7 or more."""
 
 
 class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,7 +54,7 @@ class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where stations are made ready and backtests run."""
+    """Where stations are prepared and backtests run."""
 
     backend: Literal["local", "dask"] = "local"
     scheduler: Annotated[str, Meta(pattern=r"^(|(tcp|tls)://[^\s/]+:\d+)$")] = ""
@@ -62,7 +62,7 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole file. `stations` are KMA's ASOS numbers; the three paths take s3:// too."""
+    """All settings. `stations` are KMA's ASOS numbers; the three paths take s3:// too."""
 
     stations: Annotated[tuple[int, ...], Meta(min_length=1)] = (108,)
     farms: tuple[tuple[Latitude, Longitude], ...] = ()

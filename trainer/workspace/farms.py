@@ -1,6 +1,6 @@
 """The farms that a lake keeps hours of, and where they are.
 
-    farms/<site>/<device>.json   contract.farm.Identity
+    farms/<site>/<device>.json   contract.farm_identity.Identity
 
 Coordinates stay in the lake: no release says where a farm is.
 """
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 _FOLDER: Final = "farms"
 MOVED_KM: Final = 1.0
 MOVED_M: Final = 30.0
-"""What moved further, or as much up or down, is another place with other weather."""
+"""A farm that moved further, or so far up or down, is another place with other weather."""
 _KM_PER_DEGREE: Final = 111.2
 _AHEAD: Final = timedelta(minutes=5)
-"""Clocks may differ by so much."""
+"""Largest difference of clocks that is accepted."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,7 +53,7 @@ def farms(lake: Lake) -> tuple[Farm, ...]:
 
 
 def farm_ids(lake: Lake) -> tuple[FarmId, ...]:
-    """Every farm of a lake by its name alone, ascending; what is kept of them is not read."""
+    """Names of all farms of a lake, ascending; their files are not read."""
     names = lake.store.names(_FOLDER)
     texts = (
         name.removeprefix(f"{_FOLDER}/").removesuffix(".json")
@@ -112,7 +112,7 @@ def extent(lake: Lake, farm_id: FarmId) -> Extent:
 
 
 def enrol(lake: Lake, identity: Identity) -> Farm:
-    """Keep what a farm is; the newest saying counts.
+    """Keep the identity of a farm; the newest one counts.
 
     Raises:
         BadData: It was elsewhere so far: hours of two places are no history of one.

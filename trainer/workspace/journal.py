@@ -58,7 +58,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...] = ()
 
     def outcome(self) -> str:
-        """In a few words."""
+        """The result in a few words."""
         if not self.run:
             return self.canary
         what = f"release {self.release}" if self.release else "refused by the gate"

@@ -1,7 +1,7 @@
-"""A log of one JSON document a line. Lines are only ever added: none is lost, none stands twice.
+"""A log with one JSON document a line. Lines are only added; none is lost or repeated.
 
-In a folder it is appended to and flushed, and a last line that a crash cut short does not count. In
-a bucket it is replaced on condition that nobody wrote meanwhile, else read again.
+In a folder a line is appended and flushed; a last line that a crash cut short does not count. In a
+bucket the object is replaced if nobody wrote meanwhile, else it is read again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=msgspec.Struct)
 
 _TRIES: Final = 100
-"""Each lost one is another writer's line."""
+"""A failed try means that another writer has added a line."""
 
 
 class JsonLines(Generic[T]):

@@ -1,4 +1,4 @@
-"""The lake's tidy half: hourly observations as Parquet, one file a station and UTC calendar year.
+"""The tidy half of the lake: hourly observations as Parquet, a file a station and calendar year.
 
     observations/station=108/year=2024.parquet   time, schema.OBSERVED, a flag each, source
     observations/cell=60-127/year=2024.parquet   the same of a cell of KMA's forecast grid

@@ -1,12 +1,12 @@
-"""A lock in a place that has none: a note in a bucket, held for a while and renewed.
+"""Lease lock in an S3 bucket, by conditional writes: a note that is held for a term and renewed.
 
 Rules, numbered as the tests name them:
-    E1  Whoever writes the note first holds it; conditional writes let only one be first.
+    E1  The first writer of the note holds it; conditional writes let only one be first.
     E2  A note counts for its term from the moment the bucket took it, by the bucket's own clock;
-        what the machines' clocks show does not matter. After that anyone may take it over.
-    E3  The holder renews it in the background, and believes in it for a term from the moment it
-        began to write, by a clock that never jumps: so it stops before another can begin.
-    E4  A holder that was passed over, or could not renew in time, writes nothing more.
+        the machines' clocks do not count. After that anyone may take it over.
+    E3  The holder renews it in the background. It trusts the note for a term from the moment it
+        began to write, by a monotonic clock: so it stops before another can begin.
+    E4  A holder that lost the note, or could not renew it in time, writes nothing more.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TERM_S: Final = 120.0
-"""How long a note counts; a run that was killed keeps others waiting for so long at most."""
+"""How long a note counts. Others wait at most so long for a run that was killed."""
 _RENEWALS: Final = 4
-"""A term; three of them may fail."""
+"""In each term; three of them may fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Lease:
         return self._write(self._owner)
 
     def check(self) -> None:
-        """Return while the note is surely held.
+        """Return while the note is certainly held.
 
         Raises:
             TryLater: It may be another's by now (E4).

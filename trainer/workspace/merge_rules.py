@@ -1,4 +1,4 @@
-"""What a merge of two sources' rows comes to, by the rules of `workspace.lake`. Pure."""
+"""Merging rows of two sources by the rules of `workspace.lake`. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MergedYear:
 
 
 def rank_of(source: str) -> Rank:
-    """Rank of what the column `source` says; of several sources the highest."""
+    """Rank of a value of the column `source`; of several sources the highest."""
     return max(RANKS.get(part, Rank.RECORD) for part in source.split("+"))
 
 

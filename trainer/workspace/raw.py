@@ -1,4 +1,4 @@
-"""The lake's raw half: each answer as received, with its request, for ever.
+"""The raw half of the lake: each answer as received, with its request. Nothing is ever removed.
 
     raw/asos/108/00000123_2024010100-2024021023_p1.gz
 

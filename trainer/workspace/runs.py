@@ -1,8 +1,8 @@
-"""Where training runs lie: in a folder, or in a bucket with a folder here for those at work.
+"""Training runs: in a folder, or in a bucket with a folder here for the runs in use.
 
-A run is a folder of files that appears with its `manifest.json`, which is written last. Whatever
-lies in folders below it is never rewritten, as the name of a run is a digest of what they follow
-from; files beside the manifest may be (the gate's word, the report).
+A run is a folder of files. It exists once its `manifest.json`, which is written last, is there.
+Files in folders below it are never rewritten, as the name of a run is a digest of their inputs.
+Files beside the manifest may be (decisions of the gate, the report).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WITH_FARMS: Final = "-with-farms-"
 
 
 def content_of(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """Manifest of a run and its files by path; whether they are the manifest's is not looked at.
+    """Manifest of a run and its files by path, without a check of one against the other.
 
     Raises:
         InputMissing: The folder is not a candidate run.
@@ -46,7 +46,7 @@ def content_of(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
 
 
 def no_candidate(folder: Path, fault: FileNotFoundError) -> InputMissing:
-    """What is said of a run's folder that lacks a file."""
+    """The error for a run's folder that lacks a file."""
     return InputMissing(
         f"{fault.filename}: missing, so {folder.name} is no candidate; "
         "`trainer runs` lists those that are here"
@@ -70,13 +70,13 @@ class RunStore(Protocol):
         ...
 
     def place(self, run: str, name: str) -> str:
-        """Where a file lies, for people."""
+        """Address of a file, for people."""
         ...
 
     def folder(self, run: str) -> Path:
-        """Folder of a run on this machine, with all that is known of it anywhere.
+        """Folder of a run on this machine, with every file of it from anywhere.
 
-        To be asked for before a run is worked on, and again after it was made.
+        Call it before work on a run, and again after the run was made.
         """
         ...
 
@@ -118,7 +118,7 @@ class FolderRuns:
 
 
 class BucketRuns:
-    """Runs in a bucket; what is read or made here passes through a folder.
+    """Runs in a bucket, with copies in a folder here.
 
     Args:
         store: The bucket.
@@ -145,7 +145,7 @@ class BucketRuns:
         return f"{self._address}/{run}/{name}"
 
     def folder(self, run: str) -> Path:
-        """See `RunStore`. Of two that made the same run, the first one's manifest counts."""
+        """See `RunStore`. Where two machines made the same run, the first manifest counts."""
         name = f"{run}/{MANIFEST}"
         own, known = self._here.read(name), self._store.read(name)
         if known is None and own is not None:
@@ -165,7 +165,7 @@ class BucketRuns:
         """Put a run that was made here into the bucket; the manifest that is there then."""
         last = f"{run}/{MANIFEST}"
         for name in self._here.names(run):
-            # A dot stands before what a kill left half written.
+            # The name of a file that a kill left half written begins with a dot.
             if name != last and "/." not in name:
                 self._store.write(name, self._here.read(name) or b"")
         try:
@@ -190,7 +190,7 @@ def _listing(store: Store) -> dict[str, tuple[str, ...]]:
     by_run: dict[str, list[str]] = {}
     for path in store.names(""):
         run, _, name = path.partition("/")
-        # What is being written has a dot before its name.
+        # The name of a file that is being written begins with a dot.
         if name and not run.startswith("."):
             by_run.setdefault(run, []).append(name)
     return {run: tuple(names) for run, names in sorted(by_run.items()) if MANIFEST in names}

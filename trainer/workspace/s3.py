@@ -1,4 +1,4 @@
-"""Files in a bucket: those of a `Store` as objects of S3 or of what speaks its language."""
+"""A `Store` in a bucket of S3, or of another service with the same interface."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _LIMIT: Final = timedelta(seconds=60)
 
 
 def open_bucket(address: str) -> S3Store:
-    """The store of an address with the process's own environment, one for each in a process.
+    """The store of an address, with the keys of the process's environment.
 
-    So whoever writes to the bucket knows of the locks that are held on it.
+    One store for each address in a process, so that every write checks the locks that are held.
 
     Raises:
         ConfigError: See `S3Store`.
@@ -58,7 +58,7 @@ def _opened(address: str, env: tuple[tuple[str, str], ...]) -> S3Store:
 
 
 class S3Store:
-    """`depot_store.Store` below an s3:// address.
+    """`store.Store` below an s3:// address.
 
     A put replaces a whole object at once, so that a reader or a kill sees the old or the new one.
 
@@ -98,7 +98,7 @@ class S3Store:
         return seen.content if seen else None
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace a file; what is there already with the same bytes is left alone."""
+        """Replace a file; one with the same bytes is left as it is."""
         if self.read(name) == content:
             return
         self._check()
@@ -120,7 +120,7 @@ class S3Store:
         return tuple(sorted(paths))
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already is no fault."""
+        """Remove a file; a file that does not exist is no fault."""
         self._check()
         try:
             obstore.delete(self._bucket, name)
@@ -150,7 +150,7 @@ class S3Store:
 
     @contextmanager
     def lock(self, name: str = "lock") -> Iterator[None]:
-        """Hold off every other writer by a lease; what it covers is `Store.lock`'s to say.
+        """Hold a lease against other writers; see `Store.lock`.
 
         Raises:
             TryLater: Another process holds it.
@@ -184,7 +184,7 @@ class S3Store:
             mode: PutMode = "create" if tag is None else {"e_tag": tag}
             return obstore.put(self._bucket, name, content, mode=mode)["e_tag"]
         except (AlreadyExistsError, PreconditionError, *_ABSENT):
-            # An answer that was lost makes the client try again, and meet its own first try.
+            # After a lost answer the client tries again, and then its own first try is there.
             seen = self.peek(name)
             return seen.tag if seen is not None and seen.content == content else None
         except _FAULTS as fault:

@@ -1,7 +1,7 @@
-"""What a fault of a bucket means for the caller, from what the client library says of it. Pure.
+"""Errors of a bucket, from what the client library reports. Pure.
 
-All are `StorageError`s: whoever works on must stop, as on a broken disk. They differ in what a
-restart can do about it, which the exit code says.
+All are `StorageError`s: the work must stop, as on a broken disk. They differ in the exit code,
+which says whether a later run may help.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_ROLE: Final = "169.254.169.254"
 
 
 class BucketFault(StorageError):  # noqa: N818 - named by treatment
-    """Of the bucket as a whole: the next object will fare no better."""
+    """A fault of the whole bucket: every other object would fail too."""
 
 
 class Away(BucketFault):

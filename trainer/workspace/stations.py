@@ -1,6 +1,6 @@
 """KMA's surface stations: number, names and place. Facts published by KMA (stn_inf, META).
 
-The distance to the sea is worked out from these places and the coastline of Natural Earth 1:10m
+The distance to the sea is computed from these places and the coastline of Natural Earth 1:10m
 (public domain), inlets and estuaries included.
 """
 
@@ -83,7 +83,7 @@ def station(number: int) -> Station:
 
 
 def by_terrain(numbers: Iterable[int]) -> dict[str, list[int]]:
-    """Stations by terrain, ascending; empty for one station, which would only be told twice."""
+    """Stations by terrain, ascending; empty for a single station, where it adds nothing."""
     by_kind: dict[str, list[int]] = {}
     for number in sorted(numbers):
         by_kind.setdefault(station(number).terrain, []).append(number)

@@ -1,4 +1,4 @@
-"""Where the files of lake, runs and depot lie: the one seam between them and a disk."""
+"""The store of lake, runs and depot: named files in a folder, in memory, or in a bucket (`s3`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Store(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already is no fault."""
+        """Remove a file; a file that does not exist is no fault."""
         ...
 
     def swap(self, name: str, before: bytes | None, after: bytes) -> None:
@@ -52,7 +52,7 @@ class Store(Protocol):
         ...
 
     def lock(self, name: str = "lock") -> AbstractContextManager[None]:
-        """Hold off everyone else who asks for this lock of the store.
+        """Hold this lock of the store against everyone else.
 
         Raises:
             TryLater: Another process holds it.
@@ -80,7 +80,7 @@ class FolderStore:
             raise StorageError(f"{self.root / name}: cannot be read: {fault.strerror}") from fault
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace a file; what is there already with the same bytes is left alone."""
+        """Replace a file; one with the same bytes is left as it is."""
         path = self.root / name
         if self.read(name) == content:
             return
@@ -95,7 +95,7 @@ class FolderStore:
         return tuple(sorted(str(path.relative_to(self.root)) for path in found))
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already is no fault."""
+        """Remove a file; a file that does not exist is no fault."""
         (self.root / name).unlink(missing_ok=True)
 
     def swap(self, name: str, before: bytes | None, after: bytes) -> None:
@@ -132,7 +132,7 @@ class FolderStore:
 
     @contextmanager
     def lock(self, name: str = "lock") -> Iterator[None]:
-        """Hold off everyone else; the system frees the lock when its holder dies.
+        """Hold a lock; the system frees it when its holder dies.
 
         Raises:
             TryLater: Another process is publishing.
@@ -144,7 +144,7 @@ class FolderStore:
 
 
 class MemoryStore:
-    """A store without a disk, for work that is looked at before it is kept.
+    """A store in memory, for work that is checked before it is written.
 
     Attributes:
         files: Every file by name.
@@ -167,7 +167,7 @@ class MemoryStore:
         return tuple(sorted(name for name in self.files if name.startswith(below)))
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already is no fault."""
+        """Remove a file; a file that does not exist is no fault."""
         self.files.pop(name, None)
 
     def swap(self, name: str, before: bytes | None, after: bytes) -> None:

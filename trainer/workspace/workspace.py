@@ -1,4 +1,4 @@
-"""A trainer workspace: one folder with its settings, and where everything in it lies.
+"""A trainer workspace: one folder with its settings, and the places of everything else.
 
 trainer.toml, keys/, root.json     on each machine that works; never in a bucket
 lake_path, depot_path, runs_path   folders here, or s3:// and then all machines'
@@ -91,7 +91,7 @@ class Workspace:
         return RawStore(self.store)
 
     def lake_lock(self) -> AbstractContextManager[None]:
-        """Hold off every other process that would write to the lake; in a bucket, of any machine.
+        """Lock the lake against every other writer; in a bucket, on any machine.
 
         Raises:
             TryLater: Another one is at work.
@@ -101,7 +101,7 @@ class Workspace:
         return FolderStore(self.state / "lake").lock()
 
     def day_lock(self) -> AbstractContextManager[None]:
-        """Hold off every other process that would do the day's work for the same depot.
+        """Lock the depot against every other process that does the day's work.
 
         Raises:
             TryLater: Another one is at work.
@@ -110,7 +110,7 @@ class Workspace:
 
     @property
     def runs(self) -> Path:
-        """Folder of training runs; of those in a bucket, the ones that were needed here."""
+        """Folder of training runs; with a bucket, copies of those that were needed here."""
         return self.root / ("runs" if _is_bucket(self.config.runs_path) else self.config.runs_path)
 
     @property
@@ -133,7 +133,7 @@ class Workspace:
 
     @property
     def records(self) -> Store:
-        """Logs of releases and of attempts, journals of dates and of trials."""
+        """Logs of releases and of attempts, journals of dates and of canaries."""
         if _is_bucket(self.config.runs_path):
             return self._store("runs_path", self.config.runs_path)
         return FolderStore(self.root)

@@ -91,7 +91,7 @@ class Envelope(msgspec.Struct, Generic[T], frozen=True):
 
 
 def sort_out(body: bytes, status: int, service: str) -> bytes:
-    """Tell an answer of the service from an answer of the gateway in front of it.
+    """Separate answers of the service from answers of the gateway in front of it.
 
     Args:
         body: As received.
