@@ -152,8 +152,8 @@ def stations_until(
 ) -> list[LakeRecord]:
     """Configured stations that measure every target up to an hour, ascending.
 
-    A station that lacks a target in more than half of its hours is left out of both models, as
-    each forecasts from both.
+    A station that lacks a target in more than half of the hours it observed is left out of both
+    models, as each forecasts from both.
 
     Args:
         workspace: Its settings name the stations, its lake has their hours.
@@ -169,7 +169,8 @@ def stations_until(
         rows = workspace.lake.observations(number, end=until)
         if rows.is_empty():
             continue
-        fault = _lacking_target(clean(rows))
+        # A gap in the record lacks every quantity alike: only hours with values count.
+        fault = _lacking_target(clean(rows), rows.height)
         if fault:
             progress(f"station {number}: left out, {fault}")
             lacking.append(f"station {number}: {fault}")
@@ -271,14 +272,14 @@ def _lacking(rows: pl.DataFrame, borders: Split) -> str:
     """What a farm's record lacks to be trained on; empty = nothing."""
     if rows.is_empty() or rows[TIME][0] > _latest_start(borders):
         return "it has too few hours before the training ends"
-    return _lacking_target(rows)
-
-
-def _lacking_target(rows: pl.DataFrame) -> str:
-    """The target that a record lacks in more than half of its hours; empty = none."""
     span = (rows[TIME][-1] - rows[TIME][0]) / timedelta(hours=1) + 1
+    return _lacking_target(rows, span)
+
+
+def _lacking_target(rows: pl.DataFrame, hours: float) -> str:
+    """The target that a record lacks in more than half of these hours; empty = none."""
     for target in TARGETS:
-        if rows[target].count() < span / 2:
+        if rows[target].count() < hours / 2:
             return f"most of its hours lack {target}"
     return ""
 

@@ -99,6 +99,16 @@ def test_a_station_that_lacks_a_target_is_left_out(tmp_path: Path) -> None:
         stations_until(alone, AS_OF, _unheard)
 
 
+def test_a_gap_longer_than_the_record_leaves_no_station_out(tmp_path: Path) -> None:
+    """A station that paused for years is trained on: its observed hours have the targets."""
+    one = make_workspace(tmp_path / "farm")
+    resumed = record().with_columns(pl.col(TIME) - pl.duration(days=3 * 740))
+    one.lake.merge(OTHER, pl.concat([resumed, record()]), "asos", WHEN)
+    made = Workspace(one.root, msgspec.structs.replace(one.config, stations=(OTHER,)))
+    (found,) = stations_until(made, AS_OF, _unheard)
+    assert found.id == OTHER
+
+
 def test_a_station_without_values_before_the_training_ends(
     tmp_path: Path, split: dataset.Split
 ) -> None:
