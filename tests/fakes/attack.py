@@ -146,7 +146,7 @@ def hashes(_: Scene, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tuf.BaseFile, "_verify_length", staticmethod(lambda *_: None))
     # What is here already is no way in: without this it would be taken for the new content.
     patch.setattr(
-        depot, "_still", lambda info, have: info.hashes["sha256"] == sha256(have).hexdigest()
+        depot, "_matches", lambda info, have: info.hashes["sha256"] == sha256(have).hexdigest()
     )
 
 

@@ -29,7 +29,7 @@ from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.gate import gate
 from trainer.gate.decision import Decision
 from trainer.gate.rules_champion import Route
-from trainer.training import candidate
+from trainer.training import lake_source
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_a_challenger_trained_on_the_holdout_is_caught(
         borders = dataset.split(first, last, share, embargo)
         return replace(borders, train_end=borders.holdout + timedelta(days=90))
 
-    monkeypatch.setattr(candidate, "split", cheat)
+    monkeypatch.setattr(lake_source, "split", cheat)
     folder = train(made)
     with pytest.raises(GateRefused, match="G13 trained on hours up to 2021-08-27"):
         gate.decide(made, folder, "canary", FakeClock(AS_OF))

@@ -143,7 +143,7 @@ def seed(_seed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lower_floor(monkeypatch)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(drift, "verify", lambda *_: ())
-    for name in ("_evidence", "conclude"):
+    for name in ("_daily_sums", "conclude"):
         monkeypatch.setattr(gate, name, _remembered(getattr(gate, name)))
     return _seed
 
