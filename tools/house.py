@@ -89,18 +89,6 @@ def module_of(imported: str, known: dict[str, Module]) -> str:
     return name
 
 
-def room_imports(package: str) -> dict[str, set[str]]:
-    """Room -> the rooms of the same package that it imports."""
-    known = modules(package)
-    graph: dict[str, set[str]] = {m.room: set() for m in known.values() if m.room}
-    for module in known.values():
-        targets = (module_of(name, known) for name in module.imports())
-        rooms = {known[target].room for target in targets if target}
-        if module.room:
-            graph[module.room] |= rooms - {module.room, ""}
-    return graph
-
-
 def floors(graph: dict[str, set[str]]) -> dict[str, int]:
     """Room -> floor, from 1.
 
@@ -170,24 +158,21 @@ def rows(package: str, rooms: Mapping[str, Room]) -> list[str]:
     return made
 
 
-def _report(package: str) -> None:
+def _report(package: str, table: Mapping[str, Room]) -> None:
     known = modules(package)
-    graph = room_imports(package)
     lengths = function_lines(package)
     sizes = {module.name: module.lines for module in known.values()}
     long = {name: n for name, n in lengths.items() if n > LONG_FUNCTION}
-    try:
-        levels = floors(graph)
-        shown = str(max(levels.values()))
-    except ValueError as circle:
-        levels, shown = {}, f"none: {circle}"
     print(f"{package}: {len(known)} modules, {sum(sizes.values()):,} lines")
-    print(f"  rooms {len(graph)}, floors {shown}, loose modules {len(loose_modules(package))}")
-    rows: dict[int, list[str]] = defaultdict(list)
-    for room, level in levels.items():
-        rows[level].append(room)
-    for level, rooms in sorted(rows.items()):
-        print(f"    {level}  {', '.join(sorted(rooms))}")
+    by_floor: dict[int, list[str]] = defaultdict(list)
+    for name, room in table.items():
+        by_floor[room.floor].append(name)
+    print(
+        f"  rooms {len(table)}, floors {len(by_floor)}, "
+        f"modules that stand alone {len(loose_modules(package))}"
+    )
+    for floor, names in sorted(by_floor.items()):
+        print(f"    {floor}  {', '.join(sorted(names))}")
     print(
         f"  modules over 400 lines {sum(n > 400 for n in sizes.values())}, over 300 "
         f"{sum(n > 300 for n in sizes.values())}, median {statistics.median(sizes.values()):.0f}"
@@ -210,7 +195,7 @@ def main(arguments: list[str]) -> None:
         if "--rows" in arguments:
             print(*rows(package, ROOMS[package]), sep="\n")
         else:
-            _report(package)
+            _report(package, ROOMS[package])
 
 
 if __name__ == "__main__":

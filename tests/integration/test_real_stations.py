@@ -101,7 +101,7 @@ def test_a_station_as_it_is_gets_a_model(
     assert code == 0, said
     found = json.loads(out)
     absent = STATIONS[station]
-    note = f"inputs without values take no part: {', '.join(absent)}"
+    note = f"inputs without values, or always with the same one, take no part: {', '.join(absent)}"
     assert found["notes"] == ([note] if absent else [])
     for target in TARGETS:
         scores = found["scores"][target]

@@ -94,7 +94,8 @@ def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
     """What a run was trained without, in words: stations left out, inputs without values."""
     reasons = lineage[LEFT_OUT].split("; ") if LEFT_OUT in lineage else []
     if UNUSED in lineage:
+        groups = ", ".join(lineage[UNUSED].split(","))
         reasons.append(
-            f"inputs without values take no part: {', '.join(lineage[UNUSED].split(','))}"
+            f"inputs without values, or always with the same one, take no part: {groups}"
         )
     return tuple(reasons)

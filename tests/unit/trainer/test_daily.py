@@ -107,7 +107,10 @@ def test_the_journal_says_what_was_trained_without(
     without = {LEFT_OUT: "; ".join(reasons), UNUSED: "wind,solar"}
     lineage = run_folder.load(bench.run("plain", GOOD))[0].lineage
     done = work(bench, monkeypatch, bench.run("one", GOOD, lineage={**lineage, **without}))
-    assert done.notes == (*reasons, "inputs without values take no part: wind, solar")
+    assert done.notes == (
+        *reasons,
+        "inputs without values, or always with the same one, take no part: wind, solar",
+    )
     assert _journal(bench)["notes"] == list(done.notes)
 
 

@@ -13,15 +13,6 @@ from edge_agent.web.page import page as page_module
 from tests.fakes.shown_farm import CONNECTED, NOON, ShownFarm
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "extending.md"
-IMPORTS = """\
-from __future__ import annotations
-
-from typing import Final
-
-from edge_agent.system.html import Markup, tag
-from edge_agent.web.page.context import PageContext, section
-
-"""
 
 
 @pytest.mark.parametrize(("language", "text"), [("ko", "규칙 7개"), ("en", "7 rules")])
@@ -34,7 +25,7 @@ def test_a_section_is_a_function_and_a_row(
     )
     assert match is not None
     file = tmp_path / "rules_section.py"
-    file.write_text(IMPORTS + textwrap.dedent(match[1]), "utf-8")
+    file.write_text(textwrap.dedent(match[1]), "utf-8")
     spec = importlib.util.spec_from_file_location("rules_section", file)
     assert spec is not None
     assert spec.loader is not None
