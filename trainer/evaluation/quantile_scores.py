@@ -7,9 +7,6 @@ Every function takes float64 arrays without NaN; unknown rows are left out befor
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
-
 import numpy as np
 
 PIT_BINS = 10
@@ -42,26 +39,6 @@ def crps_quantiles(truth: np.ndarray, quantiles: np.ndarray, levels: np.ndarray)
     losses = np.maximum(levels * ahead, (levels - 1.0) * ahead)
     total: np.ndarray = 2.0 * (losses @ spans)
     return total
-
-
-def crps_ensemble(truth: float, members: np.ndarray, *, fair: bool = False) -> float:
-    """CRPS of an ensemble for one observation: E|X - y| - E|X - X'| / 2.
-
-    With `fair` the second mean leaves out each member's distance to itself, as if the ensemble
-    were a sample of a larger one.
-    """
-    count = len(members)
-    pairs = float(np.abs(members[:, None] - members[None, :]).sum())
-    spread = pairs / (count * (count - 1) if fair else count * count)
-    return float(np.mean(np.abs(members - truth))) - spread / 2.0
-
-
-def crps_normal(truth: float, mean: float, deviation: float) -> float:
-    """CRPS of a normal distribution: s * (z * (2 F(z) - 1) + 2 f(z) - 1 / sqrt(pi))."""
-    standard = NormalDist()
-    z = (truth - mean) / deviation
-    inside = z * (2.0 * standard.cdf(z) - 1.0) + 2.0 * standard.pdf(z)
-    return deviation * (inside - 1.0 / math.sqrt(math.pi))
 
 
 def interval_score(
