@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import replace
 from datetime import date
@@ -15,17 +16,19 @@ import msgspec
 
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.development import BUD_FROST_C
+from edge_agent.alerts import default_rules
 from edge_agent.contract import schema
 from edge_agent.contract.errors import ConfigError
+from edge_agent.observations.codecs import CODECS
 from edge_agent.settings import Config
 from edge_agent.system import locations, struct_decoder
 from edge_agent.system.struct_decoder import Problem, line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from edge_agent.settings import Push, Rule, Sensor
+    from edge_agent.settings import Rule, Sensor
 
 PREFIX: Final = "EDGE_AGENT__"
 MAX_BYTES: Final = 1_000_000
@@ -55,8 +58,7 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
     problems: list[Problem] = []
     struct_decoder.override(document, env or {}, PREFIX, problems)
     config = struct_decoder.build(document, Config, problems)
-    if not problems:
-        problems.extend(check(config))
+    problems.extend(check(config, tuple(problems)))
     if problems:
         raise InvalidConfig(where, tuple(replace(p, line=line_of(text, p.path)) for p in problems))
     return config
@@ -111,31 +113,112 @@ PLACEHOLDERS: Final = (
     "lead_h",
 )
 """Names that a rule's own `message` may use in braces."""
+_CODEC_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
-def check(config: Config) -> Iterator[Problem]:
-    """Errors between the values of a configuration, each of which is valid by itself."""
-    yield from _device(config)
-    yield from _depot(config)
-    yield from _mqtt(config)
+def check(config: Config, faults: Collection[Problem] = ()) -> Iterator[Problem]:
+    """Errors between the values of a configuration, each of which is valid by itself.
+
+    Args:
+        config: The configuration; a key with a fault has its default.
+        faults: Errors of single keys. What rests on one of these keys is not judged.
+    """
+    readable = _Readable(faults)
+    for part in (_device, _irrigation, _depot, _mqtt, _quiet_hours, _push, _web):
+        yield from part(config, readable)
+    for name in config.builtin.off:
+        if name not in default_rules.NAMES:
+            yield Problem("builtin.off", _one_of(name, default_rules.NAMES))
     for index, sensor in enumerate(config.sensors):
-        yield from _sensor(sensor, f"sensors[{index}]")
-    yield from _repeated(
-        [(s.topic, s.field, s.quantity) for s in config.sensors], "sensors", "the same number"
-    )
+        yield from _sensor(sensor, f"sensors[{index}]", readable)
+    number = ("topic", "field", "quantity")
+    yield from _repeated(config.sensors, number, "sensors", "the same number", readable)
     for index, rule in enumerate(config.rules):
-        yield from _rule(rule, f"rules[{index}]")
-    yield from _repeated([rule.name for rule in config.rules], "rules", "the same name")
+        yield from _rule(rule, f"rules[{index}]", readable)
+    yield from _repeated(config.rules, ("name",), "rules", "the same name", readable)
+
+
+class _Readable:
+    """Tells whether keys of a table were read; the checks rest on such keys only."""
+
+    def __init__(self, faults: Collection[Problem]) -> None:
+        self._paths = {fault.path for fault in faults}
+
+    def __call__(self, table: msgspec.Struct, at: str, *keys: str) -> bool:
+        """Whether all these keys have the value of the file; an unknown key may be any of them."""
+        inside = f"{at}." if at else ""
+        for path in self._paths:
+            if at and (at == path or at.startswith((f"{path}.", f"{path}["))):
+                return False
+            if path.startswith(inside):
+                key = re.split(r"[.\[]", path.removeprefix(inside))[0]
+                if key in keys or key not in table.__struct_fields__:
+                    return False
+        return True
+
+
+def _device(config: Config, readable: _Readable) -> Iterator[Problem]:
+    if not readable(config.device, "device", "timezone"):
+        return
+    try:
+        ZoneInfo(config.device.timezone)
+    except (KeyError, ValueError, OSError):
+        yield Problem("device.timezone", "is no known zone; for example Asia/Seoul")
+
+
+def _irrigation(config: Config, readable: _Readable) -> Iterator[Problem]:
+    settings = config.irrigation
+    if readable(settings, "irrigation", "crop", "bud_stage"):
+        if settings.crop and settings.crop not in CROPS:
+            yield Problem("irrigation.crop", _one_of(settings.crop, tuple(CROPS)))
+        stage, stages = settings.bud_stage, tuple(BUD_FROST_C.get(settings.crop, ()))
+        if stage and not stages:
+            yield Problem("irrigation.bud_stage", f"is for {' and '.join(BUD_FROST_C)} only")
+        elif stage and stage not in stages:
+            yield Problem("irrigation.bud_stage", _one_of(stage, stages))
+    if settings.planted_on and readable(settings, "irrigation", "planted_on"):
+        try:
+            date.fromisoformat(settings.planted_on)
+        except ValueError:
+            yield Problem("irrigation.planted_on", "must be a day such as 2026-04-01")
+
+
+def _depot(config: Config, readable: _Readable) -> Iterator[Problem]:
+    depot = config.depot
+    if depot.url and depot.path and readable(depot, "depot", "url", "path"):
+        yield Problem("depot", "has both url and path; keep one")
+    if depot.url and (
+        urlsplit(depot.url).scheme not in {"http", "https"} or not urlsplit(depot.url).hostname
+    ):
+        yield Problem("depot.url", "must start with https:// or http:// and name a host")
+
+
+def _mqtt(config: Config, readable: _Readable) -> Iterator[Problem]:
+    mqtt = config.mqtt
+    if not mqtt.host:
+        yield Problem("mqtt.host", "must name the broker")
+    if mqtt.port == 0:
+        yield Problem("mqtt.port", "must be 1 to 65535")
+    if bool(mqtt.tls.cert) != bool(mqtt.tls.key) and readable(mqtt.tls, "mqtt.tls", "cert", "key"):
+        yield Problem("mqtt.tls", "needs cert and key together")
+    logs_in = readable(mqtt, "mqtt", "username", "password_file")
+    if mqtt.password_file and not mqtt.username and logs_in:
+        yield Problem("mqtt.username", "is needed with password_file")
+    outdoor = any(sensor.role == "outdoor" for sensor in config.sensors)
+    if mqtt.share_history and not outdoor and readable(config, "", "sensors"):
+        yield Problem("mqtt.share_history", "needs [[sensors]] outdoors, whose hours are shared")
+
+
+def _quiet_hours(config: Config, readable: _Readable) -> Iterator[Problem]:
     quiet = config.quiet_hours
-    if bool(quiet.start) != bool(quiet.end) or (quiet.start and quiet.start == quiet.end):
+    paired = bool(quiet.start) == bool(quiet.end) and (not quiet.start or quiet.start != quiet.end)
+    if not paired and readable(quiet, "quiet_hours", "start", "end"):
         yield Problem("quiet_hours", 'needs two times, such as start = "22:00" and end = "06:00"')
-    yield from _push(config.push)
-    if config.web.port and config.web.host not in _LOOPBACK and not config.web.token_file:
-        yield Problem("web.token_file", "is needed when web.host is not this machine alone")
 
 
-def _push(push: Push) -> Iterator[Problem]:
+def _push(config: Config, _readable: _Readable) -> Iterator[Problem]:
+    push = config.push
     if push.url:
         parts = urlsplit(push.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -146,69 +229,43 @@ def _push(push: Push) -> Iterator[Problem]:
         yield Problem("push.template", "may use {text}, {rule} and {severity} alone")
 
 
-def _device(config: Config) -> Iterator[Problem]:
-    try:
-        ZoneInfo(config.device.timezone)
-    except (KeyError, ValueError, OSError):
-        yield Problem("device.timezone", "is no known zone; for example Asia/Seoul")
-    crop = config.irrigation.crop
-    if crop and crop not in CROPS:
-        yield Problem("irrigation.crop", _one_of(crop, tuple(CROPS)))
-    stage, stages = config.irrigation.bud_stage, tuple(BUD_FROST_C.get(crop, ()))
-    if stage and not stages:
-        yield Problem("irrigation.bud_stage", f"is for {' and '.join(BUD_FROST_C)} only")
-    elif stage and stage not in stages:
-        yield Problem("irrigation.bud_stage", _one_of(stage, stages))
-    try:
-        if config.irrigation.planted_on:
-            date.fromisoformat(config.irrigation.planted_on)
-    except ValueError:
-        yield Problem("irrigation.planted_on", "must be a day such as 2026-04-01")
+def _web(config: Config, readable: _Readable) -> Iterator[Problem]:
+    web = config.web
+    open_to_others = web.port and web.host not in _LOOPBACK
+    if open_to_others and not web.token_file and readable(web, "web", "port", "host", "token_file"):
+        yield Problem("web.token_file", "is needed when web.host is not this machine alone")
 
 
-def _depot(config: Config) -> Iterator[Problem]:
-    depot = config.depot
-    if depot.url and depot.path:
-        yield Problem("depot", "has both url and path; keep one")
-    if depot.url and (
-        urlsplit(depot.url).scheme not in {"http", "https"} or not urlsplit(depot.url).hostname
-    ):
-        yield Problem("depot.url", "must start with https:// or http:// and name a host")
+def _sensor(sensor: Sensor, at: str, readable: _Readable) -> Iterator[Problem]:
+    if readable(sensor, at, "quantity"):
+        if sensor.quantity not in schema.SENSED:
+            yield Problem(f"{at}.quantity", _one_of(sensor.quantity, schema.SENSED))
+        elif readable(sensor, at, "unit"):
+            units = tuple(schema.QUANTITIES[sensor.quantity].sensor_units)
+            if sensor.unit not in units:
+                yield Problem(f"{at}.unit", _one_of(sensor.unit, units))
+    name, colon, _ = sensor.field.partition(":")
+    # A capital letter, a dot or a bracket belongs to a path into JSON.
+    if colon and _CODEC_NAME.fullmatch(name) and name not in CODECS:
+        yield Problem(
+            f"{at}.field",
+            f"{name!r} is no payload format{_nearest(name, sorted(CODECS))} (one of "
+            f"{', '.join(sorted(CODECS))}); for a JSON name with a colon write '$.{sensor.field}'",
+        )
 
 
-def _mqtt(config: Config) -> Iterator[Problem]:
-    mqtt = config.mqtt
-    if not mqtt.host:
-        yield Problem("mqtt.host", "must name the broker")
-    if mqtt.port == 0:
-        yield Problem("mqtt.port", "must be 1 to 65535")
-    if bool(mqtt.tls.cert) != bool(mqtt.tls.key):
-        yield Problem("mqtt.tls", "needs cert and key together")
-    if mqtt.password_file and not mqtt.username:
-        yield Problem("mqtt.username", "is needed with password_file")
-    if mqtt.share_history and not any(sensor.role == "outdoor" for sensor in config.sensors):
-        yield Problem("mqtt.share_history", "needs [[sensors]] outdoors, whose hours are shared")
-
-
-def _sensor(sensor: Sensor, at: str) -> Iterator[Problem]:
-    if sensor.quantity not in schema.SENSED:
-        yield Problem(f"{at}.quantity", _one_of(sensor.quantity, schema.SENSED))
-    elif sensor.unit not in (units := schema.QUANTITIES[sensor.quantity].sensor_units):
-        yield Problem(f"{at}.unit", _one_of(sensor.unit, tuple(units)))
-
-
-def _rule(rule: Rule, at: str) -> Iterator[Problem]:
+def _rule(rule: Rule, at: str, readable: _Readable) -> Iterator[Problem]:
     allowed = LIVE_QUANTITIES if rule.now else FORECAST_QUANTITIES
-    if rule.quantity not in allowed:
+    if rule.quantity not in allowed and readable(rule, at, "quantity", "now"):
         yield Problem(f"{at}.quantity", _one_of(rule.quantity, allowed))
-    if not rule.now and rule.for_h > rule.within_h:
+    too_long = not rule.now and rule.for_h > rule.within_h
+    if too_long and readable(rule, at, "for_h", "within_h", "now"):
         yield Problem(f"{at}.for_h", f"must not exceed within_h = {rule.within_h}")
-    if rule.clear is not None and (
-        rule.clear > rule.threshold if rule.operator in {">=", ">"} else rule.clear < rule.threshold
-    ):
-        side = "below" if rule.operator in {">=", ">"} else "above"
-        yield Problem(f"{at}.clear", f"must lie {side} threshold = {rule.threshold:g}")
-
+    if rule.clear is not None and readable(rule, at, "clear", "threshold", "operator"):
+        upwards = rule.operator in {">=", ">"}
+        if rule.clear > rule.threshold if upwards else rule.clear < rule.threshold:
+            side = "below" if upwards else "above"
+            yield Problem(f"{at}.clear", f"must lie {side} threshold = {rule.threshold:g}")
     if rule.message:
         yield from _template(rule.message, f"{at}.message")
 
@@ -224,13 +281,24 @@ def _template(text: str, at: str) -> Iterator[Problem]:
             yield Problem(at, f"{{{name}}}: {_one_of(name, PLACEHOLDERS)}")
 
 
-def _repeated(keys: list[object], at: str, what: str) -> Iterator[Problem]:
-    for index, key in enumerate(keys):
-        if key in keys[:index]:
-            yield Problem(f"{at}[{index}]", f"has {what} as {at}[{keys.index(key)}]: {key}")
+def _repeated(
+    tables: Sequence[msgspec.Struct], keys: Sequence[str], at: str, what: str, readable: _Readable
+) -> Iterator[Problem]:
+    """Tables that have the same values of these keys as one before."""
+    first: dict[tuple[object, ...], int] = {}
+    for index, table in enumerate(tables):
+        if readable(table, f"{at}[{index}]", *keys):
+            values = tuple(getattr(table, key) for key in keys)
+            before = first.setdefault(values, index)
+            if before != index:
+                same = ", ".join(map(str, values))
+                yield Problem(f"{at}[{index}]", f"has {what} as {at}[{before}]: {same}")
 
 
-def _one_of(given: str, allowed: tuple[str, ...]) -> str:
+def _one_of(given: str, allowed: Sequence[str]) -> str:
+    return f"{given!r} is not allowed{_nearest(given, allowed)} (one of {', '.join(allowed)})"
+
+
+def _nearest(given: str, allowed: Sequence[str]) -> str:
     close = difflib.get_close_matches(given, allowed, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{given!r} is not allowed{hint} (one of {', '.join(allowed)})"
+    return f"; did you mean {close[0]!r}?" if close else ""

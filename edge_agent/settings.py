@@ -15,7 +15,7 @@ from edge_agent.contract.farm_identity import Elevation, Latitude, Longitude, Sl
 from edge_agent.contract.forecast import Operator
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-ClockTime = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
+ClockTime = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$", examples=["22:00"])]
 Severity = Literal["info", "warning", "critical"]
 Seconds = Annotated[int, Meta(ge=0, le=31_622_400)]
 Bytes = Annotated[int, Meta(ge=10_000)]
@@ -73,7 +73,9 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     username: str = ""
     password_file: str = ""
     client_id: str = ""
-    base_topic: Annotated[str, Meta(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$")] = "farm/v1"
+    base_topic: Annotated[
+        str, Meta(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", examples=["farm/v1"])
+    ] = "farm/v1"
     commands: tuple[Literal["predict", "sync", "reload", "ack", "snooze", "republish"], ...] = (
         "predict",
         "sync",
@@ -83,9 +85,9 @@ class Mqtt(_Section, frozen=True, kw_only=True):
         "republish",
     )
     discovery: bool = True
-    discovery_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = (
-        "homeassistant"
-    )
+    discovery_prefix: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", examples=["homeassistant"])
+    ] = "homeassistant"
     share_history: bool = False
     """Publish the last week's hours of the farm's own sensors, and their location, retained."""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
@@ -102,7 +104,9 @@ class Sensor(_Section, frozen=True, kw_only=True):
     `time_field` is the path of the event's own time; empty: the time of arrival counts.
     """
 
-    topic: Annotated[str, Meta(pattern=r"^[^#+\x00]+$", max_length=500)]
+    topic: Annotated[
+        str, Meta(pattern=r"^[^#+\x00]+$", max_length=500, examples=["zigbee2mqtt/outdoor"])
+    ]
     field: str = ""
     time_field: str = ""
     quantity: str
@@ -138,6 +142,12 @@ class Rule(_Section, frozen=True, kw_only=True):
     severity: Severity = "warning"
     message: str = ""
     action: Action | None = None
+
+
+class Builtin(_Section, frozen=True, kw_only=True):
+    """The rules that come with the agent, by name: those that are switched off."""
+
+    off: tuple[str, ...] = ()
 
 
 class QuietHours(_Section, frozen=True, kw_only=True):
@@ -215,6 +225,7 @@ class Config(_Section, frozen=True, kw_only=True):
     mqtt: Mqtt = field(default_factory=Mqtt)
     sensors: tuple[Sensor, ...] = ()
     rules: tuple[Rule, ...] = ()
+    builtin: Builtin = field(default_factory=Builtin)
     quiet_hours: QuietHours = field(default_factory=QuietHours)
     learning: Learning = field(default_factory=Learning)
     irrigation: Irrigation = field(default_factory=Irrigation)

@@ -1,4 +1,4 @@
-"""Rules that apply when the configuration has none. Pure.
+"""The built-in rules; those of the configuration stand beside them. Pure.
 
 The chances at which a rule is raised were chosen on the training years of Seoul (2013 to October
 2017, each quarter forecast by models that never saw it, 24 h ahead) by `bench.skill.thresholds` on
@@ -79,6 +79,19 @@ _WEATHER: Final = (
         severity="info",
     ),
 )
+
+
+NAMES: Final = (*(rule.name for rule in _WEATHER), "bud-frost", "house-hot", "house-cold")
+"""Of every built-in rule, whatever the farm grows."""
+
+
+def in_force(config: Config) -> tuple[Rule, ...]:
+    """Built-in rules, then the farm's own.
+
+    Left out are built-in rules that `[builtin] off` names, and those whose name an own rule has.
+    """
+    replaced = {rule.name for rule in config.rules}.union(config.builtin.off)
+    return (*(rule for rule in rules(config) if rule.name not in replaced), *config.rules)
 
 
 def rules(config: Config) -> tuple[Rule, ...]:

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from edge_agent import config
-from edge_agent.alerts import default_rules
+from edge_agent.alerts import default_rules, texts
 from edge_agent.commands.common import standard_options
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, masked
 from edge_agent.system import locations
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edge_agent.settings import Config, Rule
+
 
 @click.command()
 @standard_options
 def check_config(config_path: Path | None, as_json: bool) -> None:
     """Check the configuration; print it as it takes effect, secrets masked.
 
+    The rules in force come first: the built-in ones and the farm's own, then those that are off.
     Every error is listed with its line, its key and what is allowed; exit 78 when there is any.
 
     Example: edge-agent check-config --config /etc/edge-agent/config.toml
@@ -44,16 +47,41 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
         raise click.exceptions.Exit(fault.exit_code) from fault
     effective = masked(settings)
     effective["mqtt"]["password"] = "***" if password else ""
-    if not settings.rules:
-        effective["rules"] = msgspec.to_builtins(default_rules.rules(settings))
+    in_force = default_rules.in_force(settings)
+    effective["rules"] = msgspec.to_builtins(in_force)
+    rules = [_facts(rule, settings) for rule in in_force]
+    off = list(settings.builtin.off)
     if as_json:
-        print_json({"file": str(path), "ok": True, "errors": [], "config": effective})
+        document = {"file": str(path), "ok": True, "errors": [], "rules": rules, "rules_off": off}
+        print_json(document | {"config": effective})
         return
     if is_quiet():
         return
-    click.echo(f"{path}: good. In effect:\n")
+    click.echo(f"{path}: good. Rules in force:\n")
+    for facts in rules:
+        click.echo("{name} ({origin}, {severity}): {condition}".format_map(facts))
+    click.echo(f"\nOff: {', '.join(off) or 'none'}. In effect:\n")
     for line in _lines(effective, ""):
         click.echo(line)
+
+
+def _facts(rule: Rule, settings: Config) -> dict[str, str]:
+    own = {rule.name for rule in settings.rules}
+    return {
+        "name": rule.name,
+        "origin": "own" if rule.name in own else "built-in",
+        "condition": _condition(rule),
+        "severity": rule.severity,
+    }
+
+
+def _condition(rule: Rule) -> str:
+    limit = f"{texts.quantity_of('en', rule.quantity)} {texts.limit_of('en', rule)}"
+    hours = f"for {rule.for_h} h" if rule.for_h > 1 else ""
+    if rule.now:
+        return f"{rule.role} {limit} now" + (f", {hours}" if hours else "")
+    chance = f"from a chance of {100 * rule.probability:g} %"
+    return f"{limit}{hours and f' {hours}'} within {rule.within_h} h, {chance}"
 
 
 def _lines(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - plain values of any shape

@@ -17,7 +17,7 @@ EXPORT: Final = "farm-edge/history/1"
 CSV file the first line is `# `, this format and the identity."""
 
 SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-Slug = Annotated[str, Meta(pattern=SLUG)]
+Slug = Annotated[str, Meta(pattern=SLUG, examples=["greenhouse-1"])]
 """Names of sites and devices: they are parts of topics, folders and file names."""
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def rules_of(config: Config) -> tuple[Rule, ...]:
-    """The configured rules, or the built-in ones where there are none."""
-    return config.rules or default_rules.rules(config)
+    """The rules in force."""
+    return default_rules.in_force(config)
 
 
 @dataclass(slots=True)

@@ -44,7 +44,8 @@ def build(document: Mapping[str, Any], kind: type[S], problems: list[Problem], a
     Args:
         document: Keys and plain values; a `Text` value is parsed by the type of its key.
         kind: Struct type; nested structs and tuples of structs are walked too.
-        problems: Every fault is appended here. When it grew, the result must not be used.
+        problems: Every fault is appended here. A key with a fault has its default in the result,
+            or None where it has none, so that the other keys can be checked further.
         at: Path of `document` inside the whole, for the texts.
     """
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
@@ -54,11 +55,13 @@ def build(document: Mapping[str, Any], kind: type[S], problems: list[Problem], a
     values: dict[str, Any] = {}
     for key, field in fields.items():
         if key in document:
-            values[field.name] = _value(document[key], field.type, problems, _join(at, key))
+            value = _value(document[key], field.type, problems, _join(at, key))
+            if value is not msgspec.UNSET:
+                values[field.name] = value
         elif field.required:
             problems.append(Problem(_join(at, key), "is missing"))
-            values[field.name] = None
-    return kind(**values)
+    lost = {field.name: None for field in fields.values() if field.required}
+    return kind(**(lost | values))
 
 
 def _value(value: Any, annotation: Any, problems: list[Problem], path: str) -> Any:  # noqa: ANN401 - any TOML value, any annotation
@@ -70,13 +73,13 @@ def _value(value: Any, annotation: Any, problems: list[Problem], path: str) -> A
     if many:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             problems.append(Problem(path, f"must be a list of tables: write [[{path}]]"))
-            return ()
+            return msgspec.UNSET
         return tuple(
             build(item, struct, problems, f"{path}[{index}]") for index, item in enumerate(value)
         )
     if not isinstance(value, dict):
         problems.append(Problem(path, f"must be a table: write [{path}]"))
-        return None
+        return msgspec.UNSET
     return build(value, struct, problems, path)
 
 
@@ -89,12 +92,18 @@ def _leaf(value: Any, annotation: Any, problems: list[Problem], path: str) -> An
         except msgspec.ValidationError:
             return msgspec.convert(_parsed(value), annotation)
     except msgspec.ValidationError as fault:
-        allowed = _literals(annotation)
-        text = str(fault)
-        if allowed:
-            text = f"{value!r} is not allowed: use one of {', '.join(map(str, allowed))}"
-        problems.append(Problem(path, text))
-        return None
+        problems.append(Problem(path, _wrong(value, annotation, str(fault))))
+        return msgspec.UNSET
+
+
+def _wrong(value: Any, annotation: Any, fault: str) -> str:  # noqa: ANN401 - as _value
+    """What is wrong with a value: what is allowed, or an example of its form."""
+    allowed, example = _literals(annotation), _example(annotation)
+    if allowed:
+        return f"{value!r} is not allowed: use one of {', '.join(map(str, allowed))}"
+    if example is not None and isinstance(value, str) and "matching regex" in fault:
+        return f"{str(value)!r} cannot be used: write it like {example!r}"
+    return fault
 
 
 def _struct_in(annotation: Any) -> tuple[type[msgspec.Struct] | None, bool]:  # noqa: ANN401 - an annotation
@@ -119,6 +128,13 @@ def _literals(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotati
     if origin is Annotated:
         return _literals(get_args(annotation)[0])
     return ()
+
+
+def _example(annotation: Any) -> Any:  # noqa: ANN401 - an annotation
+    for part in get_args(annotation) if get_origin(annotation) is Annotated else ():
+        if isinstance(part, msgspec.Meta) and part.examples:
+            return part.examples[0]
+    return None
 
 
 def _parsed(value: str) -> Any:  # noqa: ANN401 - any TOML value

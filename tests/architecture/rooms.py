@@ -44,11 +44,11 @@ EDGE_AGENT: Final = {
     "settings": _room(2, "contract"),
     "system": _room(2, "contract"),
     "alerts": _room(3, "agronomy contract messages settings system"),
-    "config": _room(3, "agronomy contract settings system"),
     "forecasting": _room(3, "agronomy contract messages settings system"),
     "mqtt": _room(3, "contract messages settings system"),
     "observations": _room(3, "contract settings system"),
     "updates": _room(3, "contract system"),
+    "config": _room(4, "agronomy alerts contract observations settings system"),
     "core": _room(
         4,
         "agronomy alerts contract forecasting messages mqtt observations settings system updates",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import polars as pl
 
+from edge_agent.alerts import default_rules
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.core.runtime import DATABASE
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOT = "farm/v1/farm/edge-1"
+OWN_RULES_ALONE = f"[builtin]\noff = {list(default_rules.NAMES)}\n"
+"""For a configuration: no built-in rule is in force."""
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from edge_agent.commands.once import once
 from edge_agent.commands.replay import replay
 from edge_agent.contract.errors import FarmError, InputMissing, TryLater, UsageError
 from edge_agent.core.runtime import DATABASE
-from tests.fakes.farm import ROOT, fill_weather, install_release
+from tests.fakes.farm import OWN_RULES_ALONE, ROOT, fill_weather, install_release
 from tests.fakes.mosquitto import Mosquitto, free_port
 from tests.fakes.subscriber import Subscriber
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import click
 
-RULES = """
+RULES = f"""{OWN_RULES_ALONE}
 [[rules]]
 name = "heat"
 quantity = "air_temperature_c"

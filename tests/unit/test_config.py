@@ -194,3 +194,72 @@ def test_missing_file_is_told_apart_from_a_bad_one(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("x = 1")
     with pytest.raises(ConfigError):
         config.load(tmp_path / "c.toml", {})
+
+
+def test_faults_of_type_do_not_hide_others() -> None:
+    """Everything that can be judged is judged at once, and nothing that rests on a wrong key."""
+    found = problems(
+        '[device]\nlatitude = 200\ntimezone = "Asia/Soul"\n'
+        '[builtin]\noff = ["frosty"]\n'
+        '[[rules]]\nname = "Hot House"\nquantity = "temperature"\noperator = ">="\nthreshold = 30\n'
+        '[[rules]]\nname = "b"\nquantity = "rain_mm"\nnow = "yes"\noperator = ">"\nthreshold = 1\n'
+        '[[rules]]\nname = "c"\nquantity = "air_temperature_c"\noperator = "=>"\nthreshold = 1\n'
+        "clear = 5.0\n"
+        '[[rules]]\nname = "d"\nquantity = "rain_mm"\nnoww = true\noperator = ">"\nthreshold = 1\n'
+        '[irrigation]\ncrop = 5\nbud_stage = "full_bloom"\n'
+        '[mqtt]\nport = "many"\npassword_file = "pw"\n'
+        '[[sensors]]\ntopic = "t"\nfield = 5\nquantity = "rain_mm"\nunit = "mm"\n'
+        + 2
+        * '[[sensors]]\ntopic = "t"\nquantity = "rain_mm"\nunit = "mm"\n'
+    )
+    assert set(found) == {
+        "device.latitude",
+        "device.timezone",
+        "builtin.off",
+        "rules[0].name",
+        "rules[0].quantity",
+        "rules[1].now",
+        "rules[2].operator",
+        "rules[3].noww",
+        "irrigation.crop",
+        "mqtt.port",
+        "mqtt.username",
+        "sensors[0].field",
+        "sensors[2]",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "example"),
+    [
+        ('[device]\nsite = "My Farm"', "device.site", "'greenhouse-1'"),
+        ('[device]\nsite = ""', "device.site", "'greenhouse-1'"),
+        ('[quiet_hours]\nstart = "10pm"\nend = "06:00"', "quiet_hours.start", "'22:00'"),
+        ('[mqtt]\nbase_topic = "/farm/"', "mqtt.base_topic", "'farm/v1'"),
+        ('[mqtt]\ndiscovery_prefix = "ha#"', "mqtt.discovery_prefix", "'homeassistant'"),
+        (
+            '[[sensors]]\ntopic = "a/#"\nquantity = "rain_mm"\nunit = "mm"',
+            "sensors[0].topic",
+            "'zigbee2mqtt/outdoor'",
+        ),
+    ],
+)
+def test_a_wrong_form_is_told_by_an_example(text: str, path: str, example: str) -> None:
+    """A farmer reads no regular expression."""
+    (told,) = problems(text).items()
+    assert told[0] == path
+    assert f"write it like {example}" in told[1]
+    assert "regex" not in told[1]
+    assert "^" not in told[1]
+
+
+def test_a_field_of_no_payload_format_is_an_error() -> None:
+    """`jsn:x` was taken for a path into JSON, so that every message was refused."""
+    sensor = '[[sensors]]\ntopic = "a"\nquantity = "rain_mm"\nunit = "mm"\nfield = "{}"\n'
+    found = problems(sensor.format("jsn:rain"))
+    assert found == {
+        "sensors[0].field": "'jsn' is no payload format; did you mean 'json'? (one of "
+        "json, number); for a JSON name with a colon write '$.jsn:rain'"
+    }
+    for path in ("$.jsn:rain", "rain", "ENERGY.Total[0]"):
+        config.decode(sensor.format(path).encode(), "c.toml")

@@ -48,7 +48,13 @@ class DepotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where runs are logged besides their folder."""
 
-    mlflow_uri: Annotated[str, Meta(pattern=r"^(|https?://[^\s?#@]+|sqlite:///[^\s?#]+)$")] = ""
+    mlflow_uri: Annotated[
+        str,
+        Meta(
+            pattern=r"^(|https?://[^\s?#@]+|sqlite:///[^\s?#]+)$",
+            examples=["https://mlflow.example"],
+        ),
+    ] = ""
     """MLflow server, or its SQLite file; empty = none. A password stands in the environment, as
     MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN."""
 
@@ -57,7 +63,9 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Where stations are prepared and backtests run."""
 
     backend: Literal["local", "dask"] = "local"
-    scheduler: Annotated[str, Meta(pattern=r"^(|(tcp|tls)://[^\s/]+:\d+)$")] = ""
+    scheduler: Annotated[
+        str, Meta(pattern=r"^(|(tcp|tls)://[^\s/]+:\d+)$", examples=["tcp://dask.example:8786"])
+    ] = ""
     """Of the Dask cluster, as tcp://host:8786."""
 
 
@@ -67,7 +75,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     stations: Annotated[tuple[int, ...], Meta(min_length=1)] = (108,)
     farms: tuple[tuple[Latitude, Longitude], ...] = ()
     """Places whose grid cells are collected and relayed, degrees north and east."""
-    start: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2014-01-01"
+    start: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", examples=["2014-01-01"])] = (
+        "2014-01-01"
+    )
     """First day wanted in the lake, KST."""
     lake_path: Annotated[str, Meta(min_length=1)] = "lake"
     runs_path: Annotated[str, Meta(min_length=1)] = "runs"

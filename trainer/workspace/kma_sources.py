@@ -13,7 +13,9 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-Address = Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$")]
+Address = Annotated[
+    str, Meta(pattern=r"^https?://[^\s?#]+$", examples=["https://api.example/path"])
+]
 
 
 class Rank(IntEnum):

@@ -62,3 +62,72 @@ def test_quiet_says_nothing_of_a_good_file(tmp_path: Path) -> None:
     path.write_text("")
     result = CliRunner().invoke(check_config, ["--quiet", "--config", str(path)])
     assert (result.exit_code, result.output) == (0, "")
+
+
+OWN_RULES = """[device]
+language = "en"
+[builtin]
+off = ["dryness", "house-hot"]
+[[rules]]
+name = "heat"
+quantity = "air_temperature_c"
+operator = ">="
+threshold = 35.0
+severity = "critical"
+[[rules]]
+name = "house-freezing"
+quantity = "air_temperature_c"
+operator = "<"
+threshold = 3.0
+now = true
+role = "indoor"
+for_h = 2
+"""
+
+
+def test_lists_the_rules_in_force_and_those_that_are_off(tmp_path: Path) -> None:
+    """An own rule stands beside the built-in ones, and replaces the one whose name it has."""
+    path = tmp_path / "c.toml"
+    path.write_text(OWN_RULES)
+    result = CliRunner().invoke(check_config, ["--config", str(path), "--json"])
+    document = json.loads(result.stdout)
+    rules = {rule["name"]: rule for rule in document["rules"]}
+    assert {name: rule["origin"] for name, rule in rules.items()} == {
+        "frost": "built-in",
+        "frost-watch": "built-in",
+        "vpd-high": "built-in",
+        "heat": "own",
+        "house-freezing": "own",
+    }
+    assert rules["heat"] == {
+        "name": "heat",
+        "origin": "own",
+        "condition": "air temperature at or above 35°C within 24 h, from a chance of 50 %",
+        "severity": "critical",
+    }
+    assert rules["vpd-high"]["condition"] == (
+        "vapour pressure deficit at or above 1.6 kPa for 3 h within 24 h, from a chance of 50 %"
+    )
+    assert rules["house-freezing"]["condition"] == "indoor air temperature below 3°C now, for 2 h"
+    assert document["rules_off"] == ["dryness", "house-hot"]
+    in_effect = [rule["name"] for rule in document["config"]["rules"]]
+    assert sorted(in_effect) == sorted(rules)
+    text = CliRunner().invoke(check_config, ["--config", str(path)]).stdout
+    assert (
+        "heat (own, critical): air temperature at or above 35°C within 24 h, from a chance of 50 %"
+        in text
+    )
+    assert "frost (built-in, critical): " in text
+    assert "Off: dryness, house-hot" in text
+
+
+def test_an_unknown_built_in_rule_cannot_be_switched_off(tmp_path: Path) -> None:
+    """A name with a slip would leave a rule on that a person believes to be off."""
+    path = tmp_path / "c.toml"
+    path.write_text('[builtin]\noff = ["heat", "frosty"]\n')
+    result = CliRunner().invoke(check_config, ["--config", str(path)])
+    assert result.exit_code == 78
+    assert result.stderr == (
+        f"{path}:2: builtin.off: 'frosty' is not allowed; did you mean 'frost'? (one of heat, "
+        "dryness, frost, frost-watch, vpd-high, bud-frost, house-hot, house-cold)\n"
+    )

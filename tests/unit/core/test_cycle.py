@@ -19,6 +19,7 @@ from edge_agent.contract.forecast import Forecast, NoForecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.core.runtime import Runtime
 from tests.fakes.clock import FakeClock
+from tests.fakes.farm import OWN_RULES_ALONE
 from tests.fakes.forecasts import NOW
 from tests.fakes.loaded import FakeRelease
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 HOUR = timedelta(hours=1)
 DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
-RULES = """
+RULES = f"""{OWN_RULES_ALONE}
 [[rules]]
 name = "heat"
 quantity = "air_temperature_c"
@@ -321,6 +322,18 @@ def test_power_cut_costs_half_an_hour_of_samples(new_farm: Callable[..., Farm]) 
     farm.start()
     kept = farm.runtime.store.samples("house/air|t|air_temperature_c", start, start + HOUR)
     assert len(kept) >= 6
+
+
+def test_an_own_rule_takes_no_other_protection_away(new_farm: Callable[..., Farm]) -> None:
+    """A farm that adds a rule of its own is still told of frost, except where it is off."""
+    own = RULES[RULES.index("[[rules]]") :].replace('"heat"', '"hot-day"')
+    for switched, frost in (("", True), ('[builtin]\noff = ["frost", "frost-watch"]\n', False)):
+        farm = new_farm(switched + own)
+        farm.weather(NOW)
+        farm.models.predictors[AIR_TEMPERATURE].value = -5.0
+        rules = {name for name, _, _ in farm.runtime.decide().edges}
+        assert ({"frost", "frost-watch"} <= rules) is frost
+        farm.runtime.close()
 
 
 def test_rule_taken_out_ends_its_alert(farm: Farm) -> None:

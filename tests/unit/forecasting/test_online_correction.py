@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from edge_agent.alerts import default_rules
 from edge_agent.contract.bundles import GUIDANCE
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME, TIME_DTYPE
 from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.replay import replay
-from edge_agent.settings import Config, Learning, Rule
+from edge_agent.settings import Builtin, Config, Learning, Rule
 from edge_agent.system.database import connect
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import FakeRelease
@@ -66,7 +67,9 @@ def play(
     release: FakeRelease | None = None,
 ) -> list[Decision]:
     """Every hour, by models that always say 20 C and 60 %."""
-    config = Config(rules=(COLD,), learning=settings or Learning())
+    config = Config(
+        rules=(COLD,), builtin=Builtin(off=default_rules.NAMES), learning=settings or Learning()
+    )
     models = release or FakeRelease()
     return list(replay.run(config, models, frames, START, end, guidance=kma))
 
@@ -95,7 +98,7 @@ def test_bias_is_learned_within_days() -> None:
 def test_what_the_correction_takes_off_is_not_taken_off_again() -> None:
     """A farm whose models get its own correction after days of learning starts to learn anew."""
     release, middle = FakeRelease(), START + (DAYS - 1) * 24 * HOUR
-    config = Config(rules=(COLD,))
+    config = Config(rules=(COLD,), builtin=Builtin(off=default_rules.NAMES))
     said = []
     for decision in replay.run(config, release, {OWN: recorded()}, START, END):
         said.append(decision)

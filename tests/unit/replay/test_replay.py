@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from edge_agent.alerts import default_rules
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract.forecast import NoForecast
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
@@ -17,7 +18,7 @@ from edge_agent.core.cycle import Decision
 from edge_agent.messages.message import Kind, Message
 from edge_agent.replay import replay
 from edge_agent.replay.alert_scores import AlertScorer, RuleScore
-from edge_agent.settings import Config, Rule
+from edge_agent.settings import Builtin, Config, Rule
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import FakeRelease
 
@@ -126,7 +127,10 @@ def recorded(hours: int) -> pl.DataFrame:
 
 def test_replay_is_the_real_cycle_hour_by_hour() -> None:
     """Every hour once, alerts raised and cleared as the models say, the same again every time."""
-    settings = Config(rules=(msgspec.structs.replace(HEAT, within_h=24),))
+    settings = Config(
+        rules=(msgspec.structs.replace(HEAT, within_h=24),),
+        builtin=Builtin(off=default_rules.NAMES),
+    )
     models = FakeRelease()
 
     def play() -> list[tuple[str, bytes]]:
