@@ -105,6 +105,7 @@ PLACEHOLDERS: Final = (
     "severity",
     "quantity",
     "value",
+    "value_time",
     "unit",
     "operator",
     "threshold",
@@ -272,13 +273,17 @@ def _rule(rule: Rule, at: str, readable: _Readable) -> Iterator[Problem]:
 
 def _template(text: str, at: str) -> Iterator[Problem]:
     try:
-        names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+        fields = [field for _, *field in Formatter().parse(text)]
     except ValueError as fault:
         yield Problem(at, f"is no template: {fault}; write {{{{ for a brace")
         return
-    for name in names:
+    for name, form, conversion in fields:
+        if name is None:
+            continue
         if name not in PLACEHOLDERS:
             yield Problem(at, f"{{{name}}}: {_one_of(name, PLACEHOLDERS)}")
+        if form or conversion:
+            yield Problem(at, f"{{{name}}}: its form is fixed: write no more than the name")
 
 
 def _repeated(

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from edge_agent.settings import Config, Irrigation
 
 HIGH_VPD_KPA: Final = 1.6
-"""Upper end of what is advised for crops under glass (1.4 to 1.6 kPa)."""
+"""Upper end of what is advised for crops under glass (`LOW_VPD_KPA` to it)."""
+LOW_VPD_KPA: Final = 1.4
 BUD_COLDER_C: Final = 1.0
 _HOLD_S: Final = 3 * 3600
 _WEATHER: Final = (
@@ -74,7 +75,7 @@ _WEATHER: Final = (
         operator=">=",
         threshold=HIGH_VPD_KPA,
         for_h=3,
-        clear=HIGH_VPD_KPA - 0.2,
+        clear=LOW_VPD_KPA,
         hold_s=_HOLD_S,
         severity="info",
     ),
@@ -134,14 +135,16 @@ def _bud_frost(settings: Irrigation) -> tuple[Rule, ...]:
     deadly = BUD_FROST_C.get(settings.crop, {}).get(settings.bud_stage)
     if deadly is None:
         return ()
+    # The sum of two decimal numbers has digits that nobody wrote.
+    threshold = round(deadly + BUD_COLDER_C, 1)
     return (
         Rule(
             name="bud-frost",
             quantity=schema.AIR_TEMPERATURE,
             operator="<=",
-            threshold=deadly + BUD_COLDER_C,
+            threshold=threshold,
             probability=0.2,
-            clear=deadly + BUD_COLDER_C + 1.0,
+            clear=round(threshold + 1.0, 1),
             hold_s=_HOLD_S,
             severity="critical",
         ),

@@ -9,6 +9,8 @@ E3  Hours without a number, and normals alone (climatology knows nothing of this
 E4  An alert ends only on evidence about every hour of the window that the forecast covers.
 E5  A live rule looks at the newest reading, and for `for_h` > 1 at the hourly values before
     it as well; one of them missing is no evidence.
+E6  The value beside the chance is the extreme of the window, with its hour. The hour of the largest
+    chance would not do: near 0 and 1 the chances of many hours are the same.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ import numpy as np
 from edge_agent.agronomy.derived import target_of
 from edge_agent.contract import events
 from edge_agent.contract.forecast import Source
+from edge_agent.messages.numbers import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from edge_agent.contract.forecast import Forecast, Operator, TargetForecast
     from edge_agent.settings import Rule
@@ -41,15 +44,18 @@ class Evidence:
         met: The rule's condition holds; None = unknown.
         over: The clear level is no longer met, so a raised alert may end; None = unknown.
         probability: Chance of the event, 0..1; None = unknown. 1.0 for a met live rule.
-        value: Point forecast at the most probable hour, or the reading; None = unknown.
-        hour: First hour of the first run that meets the rule, else the most probable hour; for a
-            live rule the time of the reading.
+        value: Lowest (for < and <=) or highest point forecast of the window, rounded as in the
+            forecast's message; for a live rule the reading; None = unknown.
+        value_at: Hour of `value`, the first of several; the time of the reading.
+        hour: First hour of the first run that meets the rule; None = no run does. For a live rule
+            the time of the reading.
     """
 
     met: bool | None = None
     over: bool | None = None
     probability: float | None = None
     value: float | None = None
+    value_at: datetime | None = None
     hour: datetime | None = None
 
 
@@ -72,21 +78,38 @@ def from_forecast(rule: Rule, forecast: Forecast | None, now: datetime) -> Evide
     runs = _runs(chances, times, rule.for_h)
     if not runs:
         return Evidence()
-    best = max(runs, key=lambda run: run[1])
-    first = next((run for run in runs if run[1] >= rule.probability), best)
+    best = max(chance for _, chance in runs)
+    first = next((start for start, chance in runs if chance >= rule.probability), None)
     over: bool | None = None
     if np.isfinite(chances).all() and len(hours) >= min(rule.within_h, _REACH_H):
         level = rule.threshold if rule.clear is None else rule.clear
         held = _runs(_chances(target, hours, rule.operator, level), times, rule.for_h)
         over = max(run[1] for run in held) < rule.probability
-    peak = best[0] + int(np.argmax(chances[best[0] : best[0] + rule.for_h]))
+    value, value_at = extreme(times, target.values[hours], lowest=rule.operator in {"<", "<="})
     return Evidence(
-        met=best[1] >= rule.probability,
+        met=first is not None,
         over=over,
-        probability=best[1],
-        value=float(target.values[hours[peak]]),
-        hour=times[first[0]],
+        probability=best,
+        value=value,
+        value_at=value_at,
+        hour=None if first is None else times[first],
     )
+
+
+def extreme(
+    times: Iterable[datetime], values: Iterable[float], *, lowest: bool
+) -> tuple[float, datetime] | tuple[None, None]:
+    """Lowest or highest value as it is published, with its hour, the first of several.
+
+    Args:
+        times: Hour of each value.
+        values: Point forecasts; one that is not finite is left out.
+        lowest: Look for the lowest.
+    """
+    published = ((rounded(value), at) for value, at in zip(values, times, strict=True))
+    known = [(value, at) for value, at in published if value is not None]
+    pick = min if lowest else max
+    return pick(known, key=lambda pair: pair[0], default=(None, None))
 
 
 def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
@@ -106,7 +129,8 @@ def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
         met=met,
         over=not events.meets(values[-1], rule.operator, level),
         probability=1.0 if met else 0.0,
-        value=values[-1],
+        value=rounded(values[-1]),
+        value_at=newest[-1].at,
         hour=newest[-1].at,
     )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from edge_agent.messages.message import Message
 
 KEPT: Final = 2_000
+_NOT_IN_OLDER: Final = {"value_at": None}
+"""Keys that events of earlier agents lack."""
 _STEPS: Final = (
     """CREATE TABLE alert_log (seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,
   rule TEXT NOT NULL, edge TEXT NOT NULL, text TEXT NOT NULL, id TEXT NOT NULL) STRICT""",
@@ -114,4 +116,5 @@ class AlertLog:
             raise InputMissing(
                 f"alert {name}: not among the last {KEPT}; `edge-agent history --json` lists ids"
             )
-        return RecordedAlert(msgspec.json.decode(row[0], type=AlertEvent), row[1])
+        event = _NOT_IN_OLDER | msgspec.json.decode(row[0])
+        return RecordedAlert(msgspec.convert(event, AlertEvent), row[1])

@@ -12,6 +12,7 @@ from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
+from edge_agent.messages.numbers import fixed, plain, rounded, shown_chance
 from edge_agent.messages.payloads import (
     ActionOrder,
     AdvicePayload,
@@ -19,7 +20,6 @@ from edge_agent.messages.payloads import (
     AlertState,
     fill,
 )
-from edge_agent.messages.status import rounded
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,7 +50,8 @@ def rule_facts(rule: Rule, latch: Latch, evidence: Evidence) -> dict[str, Any]:
         "operator": rule.operator,
         "threshold": rule.threshold,
         "value": rounded(evidence.value),
-        "probability": rounded(evidence.probability, 3),
+        "value_at": evidence.value_at,
+        "probability": evidence.probability if rule.now else shown_chance(evidence.probability),
         "first_hour": evidence.hour,
     }
 
@@ -181,18 +182,18 @@ def _action_order(rule: Rule, now: datetime) -> ActionOrder | None:
 
 
 def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
-    event = f"{rule.quantity} {rule.operator} {rule.threshold:g}"
+    event = f"{rule.quantity} {rule.operator} {plain(rule.threshold)}"
     if rule.now:
         return f"{event}: newest {rule.role} reading is {_shown(evidence.value)}"
     run = f", {rule.for_h} h in a row" if rule.for_h > 1 else ""
     chance = (
-        f"P({event}{run}) within {rule.within_h} h is {_shown(evidence.probability)}, "
-        f"limit {rule.probability:g}"
+        f"P({event}{run}) within {rule.within_h} h is "
+        f"{_shown(shown_chance(evidence.probability))}, limit {plain(rule.probability)}"
     )
     if edge is Edge.CLEARED and rule.clear is not None:
-        return f"{chance}; chance of the clear level {rule.clear:g} fell below the limit too"
+        return f"{chance}; chance of the clear level {plain(rule.clear)} fell below the limit too"
     return f"{chance}; first at {evidence.hour:%Y-%m-%dT%H:%MZ}" if evidence.hour else chance
 
 
 def _shown(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2f}"
+    return "unknown" if value is None else fixed(value, 2)

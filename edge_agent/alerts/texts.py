@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.alerts.state_machine import Edge
-from edge_agent.contract import schema
+from edge_agent.contract import events, schema
+from edge_agent.messages import numbers
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -47,34 +48,51 @@ _SIDE: Final = {
 }
 _EXTREME: Final = {
     "ko": {">=": "최고", ">": "최고", "<=": "최저", "<": "최저"},
-    "en": {">=": "up to", ">": "up to", "<=": "down to", "<": "down to"},
+    "en": {">=": "highest", ">": "highest", "<=": "lowest", "<": "lowest"},
 }
+_AS_FAR_AS: Final = {">=": "up to", ">": "up to", "<=": "down to", "<": "down to"}
 _PLACE: Final = {
     "ko": {"outdoor": "바깥", "indoor": "온실", "soil": "밭"},
     "en": {"outdoor": "outdoor", "indoor": "indoor", "soil": "field"},
 }
-_TEXT: Final = {
-    ("ko", Edge.RAISED, False): "[{severity}] {title}: {time}쯤부터 {quantity} {event} "
-    "가능성 {probability}%, {extreme} {amount} 예상.",
-    ("ko", Edge.UPDATED, False): "[{severity}] {title}(예보 변경): {time}쯤부터 {quantity} "
-    "{event} 가능성 {probability}%, {extreme} {amount} 예상.",
-    ("ko", Edge.CLEARED, False): "[해제] {title}: 앞으로 {within_h}시간 안에 {quantity} {limit}일 "
-    "가능성이 낮아졌습니다. {duration} 만에 해제합니다.",
-    ("ko", Edge.RAISED, True): "[{severity}] {title}: 지금 {place} {quantity} {amount}, "
-    "기준 {limit}입니다.",
-    ("ko", Edge.CLEARED, True): "[해제] {title}: 지금 {place} {quantity} {amount}. "
+_HEAD: Final = {
+    ("ko", Edge.RAISED): "[{severity}] {title}: ",
+    ("ko", Edge.UPDATED): "[{severity}] {title}(예보 변경): ",
+    ("ko", Edge.CLEARED): "[해제] {title}: ",
+    ("en", Edge.RAISED): "[{severity}] {title}: ",
+    ("en", Edge.UPDATED): "[{severity}] {title}, update: ",
+    ("en", Edge.CLEARED): "[Ended] {title}: ",
+}
+_FORESEEN: Final = {
+    "ko": "{when} {quantity} {event} 가능성 {chance}, {at}쯤 {extreme} {amount} 예상.",
+    "en": "{when} {quantity} {event} with a chance of {chance}, {reach} {amount} at about {at}.",
+}
+_BY_CHANCE: Final = {
+    "ko": "예상 {extreme}는 {value_time}쯤 {amount}이지만, {when} {quantity} {event} 가능성이 "
+    "{chance} 있습니다.",
+    "en": "the forecast's {extreme} is {amount} at about {value_time}, but {when} the chance of "
+    "{quantity} {event} is {chance}.",
+}
+"""Where the point forecast itself does not meet the rule."""
+_UNLIKELY: Final = {
+    "ko": "앞으로 {within_h}시간 안에 {quantity} {event} 가능성이 {chance}로 낮아졌습니다. "
     "{duration} 만에 해제합니다.",
-    ("en", Edge.RAISED, False): "[{severity}] {title}: from about {time} {quantity} {event} "
-    "with a chance of {probability}%, {extreme} {amount}.",
-    ("en", Edge.UPDATED, False): "[{severity}] {title}, update: from about {time} {quantity} "
-    "{event} with a chance of {probability}%, {extreme} {amount}.",
-    ("en", Edge.CLEARED, False): "[Ended] {title}: {quantity} {limit} is no longer likely in the "
-    "next {within_h} h (it lasted {duration}).",
-    ("en", Edge.RAISED, True): "[{severity}] {title}: {place} {quantity} is {amount} now, "
-    "limit {limit}.",
-    ("en", Edge.CLEARED, True): "[Ended] {title}: {place} {quantity} is {amount} now "
+    "en": "the chance of {quantity} {event} in the next {within_h} h has fallen to {chance} "
     "(it lasted {duration}).",
 }
+_MEASURED: Final = {
+    ("ko", False): "지금 {place} {quantity} {amount}, 기준 {limit}입니다.",
+    ("ko", True): "지금 {place} {quantity} {amount}. {duration} 만에 해제합니다.",
+    ("en", False): "{place} {quantity} is {amount} now, limit {limit}.",
+    ("en", True): "{place} {quantity} is {amount} now (it lasted {duration}).",
+}
+_WHEN: Final = {
+    ("ko", True): "{time}쯤부터",
+    ("ko", False): "앞으로 {within_h}시간 안에",
+    ("en", True): "from about {time}",
+    ("en", False): "within {within_h} h",
+}
+"""With and without a first hour: an alert may stand on its clear level alone."""
 _EVENT: Final = {
     ("ko", False): "{limit}일",
     ("ko", True): "{limit}인 상태가 {hours}시간 이상 이어질",
@@ -92,10 +110,9 @@ _RETIRED: Final = {
 
 
 def amount_of(quantity: str, value: float) -> str:
-    """A value with its unit, as finely as it matters to people."""
-    digits = min(schema.QUANTITIES[quantity].digits, 1)
-    # + 0.0: a zero has no sign.
-    return _with_unit(f"{round(value, digits) + 0.0:.{digits}f}", schema.QUANTITIES[quantity].unit)
+    """A value with its unit, as finely as people read it."""
+    row = schema.QUANTITIES[quantity]
+    return _with_unit(numbers.fixed(value, row.digits), row.unit)
 
 
 def _with_unit(number: str, unit: str) -> str:
@@ -117,9 +134,19 @@ def quantity_of(language: str, quantity: str) -> str:
     return schema.QUANTITIES[quantity].label(language).text
 
 
+def extreme_of(language: str, rule: Rule) -> str:
+    """What people call the extreme of a rule's window: lowest or highest."""
+    return _EXTREME[language][rule.operator]
+
+
+def place_of(language: str, role: str) -> str:
+    """What people call the place of a sensor, before the name of a quantity."""
+    return _PLACE[language][role]
+
+
 def limit_of(language: str, rule: Rule) -> str:
     """Threshold of a rule with its unit and side, such as `30°C 이상`."""
-    amount = _with_unit(f"{rule.threshold:g}", schema.QUANTITIES[rule.quantity].unit)
+    amount = _with_unit(numbers.plain(rule.threshold), schema.QUANTITIES[rule.quantity].unit)
     side = _SIDE[language][rule.operator]
     return f"{amount} {side}" if language == "ko" else f"{side} {amount}"
 
@@ -137,20 +164,60 @@ def alert_text(
     words = _words(locale, rule, evidence, now)
     if rule.message and edge is not Edge.CLEARED:
         return rule.message.format_map(words)
-    language = locale.language
+    language, limit = locale.language, limit_of(locale.language, rule)
     words |= {
         "title": title_of(language, rule.name),
-        "limit": limit_of(language, rule),
-        "event": _EVENT[language, rule.for_h > 1].format(
-            limit=limit_of(language, rule), hours=rule.for_h
+        "limit": limit,
+        "event": _EVENT[language, rule.for_h > 1].format(limit=limit, hours=rule.for_h),
+        "extreme": extreme_of(language, rule),
+        "reach": _AS_FAR_AS[rule.operator],
+        "at": _hour_of_extreme(locale, evidence, now),
+        "when": _WHEN[language, evidence.hour is not None].format(
+            time=words["time"], within_h=rule.within_h
         ),
-        "extreme": _EXTREME[language][rule.operator],
-        "place": _PLACE[language][rule.role],
-        "amount": "-" if evidence.value is None else amount_of(rule.quantity, evidence.value),
+        "place": place_of(language, rule.role),
+        "amount": _amount(rule, evidence),
+        "chance": numbers.percent(evidence.probability),
         "within_h": str(rule.within_h),
         "duration": locale.duration(lasted),
     }
-    return _TEXT[language, edge, rule.now].format_map(words)
+    return (_HEAD[language, edge] + _body(language, rule, edge, evidence)).format_map(words)
+
+
+def _body(language: str, rule: Rule, edge: Edge, evidence: Evidence) -> str:
+    """Template of what comes after the title."""
+    if rule.now:
+        return _MEASURED[language, edge is Edge.CLEARED]
+    if edge is Edge.CLEARED:
+        return _UNLIKELY[language]
+    return (_FORESEEN if _shown_to_meet(rule, evidence) else _BY_CHANCE)[language]
+
+
+def _shown_to_meet(rule: Rule, evidence: Evidence) -> bool:
+    """Whether the value as people read it meets the rule."""
+    if evidence.value is None:
+        return False
+    shown = round(evidence.value, schema.QUANTITIES[rule.quantity].digits)
+    return bool(events.meets(shown, rule.operator, rule.threshold))
+
+
+def _amount(rule: Rule, evidence: Evidence) -> str:
+    if evidence.value is None:
+        return "-"
+    if rule.now and evidence.met and not _shown_to_meet(rule, evidence):
+        # 29.96 is below 30, and 30.0 is not.
+        unit = schema.QUANTITIES[rule.quantity].unit
+        return _with_unit(numbers.plain(evidence.value), unit)
+    return amount_of(rule.quantity, evidence.value)
+
+
+def _hour_of_extreme(locale: Locale, evidence: Evidence, now: datetime) -> str:
+    """Hour of the value; its day only where it is another than the first hour's."""
+    at, first = evidence.value_at, evidence.hour
+    if at is None:
+        return "-"
+    days = {None if each is None else each.astimezone(locale.zone).date() for each in (at, first)}
+    return locale.hour(at) if len(days) == 1 else locale.time(at, now)
 
 
 def drill_text(locale: Locale, text: str) -> str:
@@ -164,19 +231,18 @@ def retired_text(locale: Locale, name: str) -> str:
 
 
 def _words(locale: Locale, rule: Rule, evidence: Evidence, now: datetime) -> dict[str, str]:
-    chance = evidence.probability
-    hour = evidence.hour
+    hour, row = evidence.hour, schema.QUANTITIES[rule.quantity]
     lead = "-" if hour is None else str(max(round((hour - now).total_seconds() / 3600), 0))
     return {
         "rule": rule.name,
         "severity": severity_of(locale.language, rule.severity),
         "quantity": quantity_of(locale.language, rule.quantity),
-        "value": "-" if evidence.value is None else f"{evidence.value:.1f}",
-        "unit": schema.QUANTITIES[rule.quantity].unit,
+        "value": "-" if evidence.value is None else numbers.fixed(evidence.value, row.digits),
+        "value_time": "-" if evidence.value_at is None else locale.time(evidence.value_at, now),
+        "unit": row.unit,
         "operator": rule.operator,
-        "threshold": f"{rule.threshold:g}",
-        # A chance is never shown as 0 or 100 %: no forecast is certain.
-        "probability": "-" if chance is None else f"{min(max(100 * chance, 1), 99):.0f}",
+        "threshold": numbers.plain(rule.threshold),
+        "probability": numbers.percent(evidence.probability).removesuffix("%"),
         "time": "-" if hour is None else locale.time(hour, now),
         "lead_h": lead,
     }

@@ -69,6 +69,7 @@ def _queue(runtime: Runtime, name: str) -> None:
         over=False,
         probability=rule.probability,
         value=rule.threshold,
+        value_at=now if rule.now else hour,
         hour=now if rule.now else hour,
     )
     verdict = RuleDecision(evidence, Latch(rule=name), Edge.RAISED, timedelta(0))

@@ -97,7 +97,7 @@ class BackfillPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Level of a rule now."""
+    """Level of a rule now; `value`, `value_at`, `first_hour`, `probability` as in an edge."""
 
     rule: str
     level: Level
@@ -108,6 +108,7 @@ class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     operator: Operator
     threshold: float
     value: float | None
+    value_at: Utc | None
     probability: Chance | None
     first_hour: Utc | None
 
@@ -124,6 +125,11 @@ class ActionOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An edge of a rule. `text` is for people, `reason` says how it was decided.
 
+    `value` is the lowest (for < and <=) or highest point forecast of the rule's window, at the hour
+    `value_at`; `first_hour` the first hour that meets the rule, null where none does; `probability`
+    the chance within the window, 0.01 to 0.99. For a live rule they are the reading, its time
+    twice, and 1 or 0.
+
     `drill` marks a message that was sent to try the chain: nothing has happened, nothing is to do.
     """
 
@@ -137,6 +143,7 @@ class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     operator: Operator
     threshold: float
     value: float | None
+    value_at: Utc | None
     probability: Chance | None
     first_hour: Utc | None
     lasted_s: int | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from edge_agent.contract import schema
 from edge_agent.contract.forecast import P10, P90
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
+from edge_agent.messages.numbers import rounded
 from edge_agent.messages.payloads import (
     ForecastHour,
     ForecastPayload,
@@ -138,11 +138,6 @@ def history_message(
         values=series(frame),
     )
     return envelope.state(context.topics.history, payload, Kind.TELEMETRY)
-
-
-def rounded(value: float | None, digits: int = 2) -> float | None:
-    """A number rounded for messages; None where it is unknown or not finite."""
-    return None if value is None or not math.isfinite(value) else round(float(value), digits)
 
 
 def fresh_message(context: MessageContext, origin: datetime | None, oldest: timedelta) -> Message:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from edge_agent.agronomy.derived import target_of
 from edge_agent.alerts import decision_record
 from edge_agent.alerts.evaluation import evaluate_rule
+from edge_agent.alerts.messages import rule_facts
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.forecast import P10, P90
-from edge_agent.messages.status import rounded
+from edge_agent.messages.numbers import rounded, shown_chance
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,13 +62,11 @@ def explain(alert: RecordedAlert) -> Explanation:
         raise BadData(f"{event.id}: nothing was worked out: {event.reason}")
     case = decision_record.from_bytes(alert.inputs)
     verdict = evaluate_rule(case)
-    evidence = verdict.evidence
+    facts = rule_facts(case.rule, verdict.latch, verdict.evidence)
     lasted = int(verdict.lasted.total_seconds()) if event.event_type == "cleared" else None
     again = {
         "event_type": verdict.edge.value if verdict.edge else None,
-        "value": rounded(evidence.value),
-        "probability": rounded(evidence.probability, 3),
-        "first_hour": evidence.hour,
+        **{key: facts[key] for key in ("value", "value_at", "probability", "first_hour")},
         "lasted_s": lasted,
     }
     differences = tuple(
@@ -90,6 +89,6 @@ def _steps(case: DecisionInputs) -> tuple[ExplainedStep, ...]:
     chance = target.probability(case.rule.operator, case.rule.threshold)
     columns = (target.values, target.quantile(P10), target.quantile(P90), chance)
     return tuple(
-        ExplainedStep(at, rounded(value), rounded(low), rounded(high), rounded(p, 3))
+        ExplainedStep(at, rounded(value), rounded(low), rounded(high), shown_chance(p))
         for at, value, low, high, p in zip(case.forecast.valid_at, *columns, strict=True)
     )

@@ -120,6 +120,9 @@ def test_keys_that_do_not_fit_together(text: str, path: str) -> None:
         ("for_h = 30", "rules[0].for_h"),
         ("clear = 31.0", "rules[0].clear"),
         ("probability = 1.0", "rules[0].probability"),
+        ('message = "{valeu}"', "rules[0].message"),
+        ('message = "{value:.1f}"', "rules[0].message"),
+        ('message = "{value!r}"', "rules[0].message"),
     ],
 )
 def test_rule_that_cannot_work(line: str, path: str) -> None:

@@ -13,6 +13,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from edge_agent import __version__
+from edge_agent.alerts.messages import rule_facts
 from edge_agent.alerts.state_machine import Level
 from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.web.api import serialize
@@ -113,10 +114,9 @@ def _alerts(snapshot: Snapshot) -> Iterator[Metric]:
         for status in snapshot.rules
     }
     yield _gauge("alert_raised", "1 while an alert stands.", raised, "rule", "severity")
+    facts = [rule_facts(each.rule, each.latch, each.evidence) for each in snapshot.rules]
     chances = {
-        (status.rule.name,): status.evidence.probability
-        for status in snapshot.rules
-        if status.evidence.probability is not None
+        (each["rule"],): each["probability"] for each in facts if each["probability"] is not None
     }
     yield _gauge("alert_probability", "Chance of a rule's event now.", chances, "rule")
     unknown = {(status.rule.name,): float(status.evidence.met is None) for status in snapshot.rules}

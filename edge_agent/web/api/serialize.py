@@ -15,8 +15,9 @@ from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.core.agent_facts import forecast_reason, health_facts, outbox_figures, release_facts
 from edge_agent.messages.locale import Locale
+from edge_agent.messages.numbers import rounded
 from edge_agent.messages.payloads import fill
-from edge_agent.messages.status import TARGET_TOPICS, hours_of, rounded
+from edge_agent.messages.status import TARGET_TOPICS, hours_of
 from edge_agent.observations import sensors
 from edge_agent.web.api import schemas
 

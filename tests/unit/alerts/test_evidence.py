@@ -1,4 +1,4 @@
-"""What counts as evidence (rules E1 to E5)."""
+"""What counts as evidence (rules E1 to E6)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,24 @@ def test_window_takes_the_most_probable_hour() -> None:
     assert found.met is True
     assert found.probability == pytest.approx(0.75)
     assert found.value == pytest.approx(31.2)
+    assert found.value_at == NOW + 3 * HOUR
     assert found.hour == NOW + 2 * HOUR, "the first hour at the limit, not the most probable one"
+
+
+def test_the_value_is_the_extreme_where_chances_are_equal() -> None:
+    """Of hours that are all certain the coldest speaks, not the first (E6)."""
+    frost = rule(name="frost", operator="<=", threshold=0.0)
+    found = from_forecast(frost, forecast([-9.1, -11.7, -9.0, -11.7]), NOW)
+    assert found.probability == pytest.approx(1.0, abs=0.01)
+    assert (found.value, found.value_at) == (-11.7, NOW + 2 * HOUR)
+    assert found.hour == NOW + HOUR
+
+
+def test_without_a_run_at_the_limit_there_is_no_first_hour() -> None:
+    """An extreme there is, and no hour from which the rule is met (E6)."""
+    found = from_forecast(rule(), forecast([20.0, 24.0, 21.0]), NOW)
+    assert (found.met, found.hour) == (False, None)
+    assert (found.value, found.value_at) == (24.0, NOW + 2 * HOUR)
 
 
 def test_hours_outside_the_window_do_not_count() -> None:
@@ -113,7 +130,7 @@ def test_vapour_pressure_deficit_follows_from_both() -> None:
     """Warm and dry hours have a deficit; cool damp ones have none."""
     vpd = rule(quantity=VPD, threshold=2.0)
     found = from_forecast(vpd, forecast([15.0, 30.0], [90.0, 40.0]), NOW)
-    assert found.value == pytest.approx(2.5458, abs=1e-3)
+    assert found.value == 2.55
     assert found.met is True
     assert from_forecast(vpd, forecast([15.0], [90.0]), NOW).met is False
 
@@ -128,7 +145,7 @@ def test_live_rule_sees_the_newest_reading() -> None:
     live = rule(now=True, clear=28.0)
     assert from_readings(live, readings(20.0, 31.0)).met is True
     assert from_readings(live, readings(31.0, 29.0)) == Evidence(
-        met=False, over=False, probability=0.0, value=29.0, hour=NOW
+        met=False, over=False, probability=0.0, value=29.0, value_at=NOW, hour=NOW
     )
     assert from_readings(live, readings(31.0, 27.0)).over is True
 

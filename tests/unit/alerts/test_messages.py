@@ -24,6 +24,7 @@ from edge_agent.messages import backfill, payloads, status
 from edge_agent.messages.json_schemas import json_schema
 from edge_agent.messages.locale import Locale
 from edge_agent.messages.message import Kind, Message
+from edge_agent.messages.numbers import plain, rounded
 from edge_agent.observations import export
 from edge_agent.settings import Action, Device, Rule
 from edge_agent.updates.slots import RolledBackRelease
@@ -50,7 +51,12 @@ RULE = Rule(
     action=Action(command="vent_open", value=50.0),
 )
 MET = Evidence(
-    met=True, over=False, probability=0.6243, value=31.23, hour=NOW + timedelta(hours=24)
+    met=True,
+    over=False,
+    probability=0.6243,
+    value=31.23,
+    value_at=NOW + timedelta(hours=25),
+    hour=NOW + timedelta(hours=24),
 )
 
 ADVICE = Advice(
@@ -209,12 +215,14 @@ def test_alert_event_says_what_a_farmer_needs() -> None:
     assert made.topic == "farm/v1/farm/edge-1/alert/heat/event"
     assert (made.kind, made.retain) == (Kind.ALERT, False)
     assert said["text"] == (
-        "[주의] 고온: 내일(2일) 오후 2시쯤부터 기온 30°C 이상일 가능성 62%, 최고 31.2°C 예상."
+        "[주의] 고온: 내일(2일) 오후 2시쯤부터 기온 30°C 이상일 가능성 62%, "
+        "오후 3시쯤 최고 31.2°C 예상."
     )
     assert said["reason"] == (
         "P(air_temperature_c >= 30) within 24 h is 0.62, limit 0.4; first at 2026-07-02T05:00Z"
     )
-    assert (said["value"], said["probability"]) == (31.23, 0.624)
+    assert (said["value"], said["probability"]) == (31.23, 0.62)
+    assert said["value_at"] == "2026-07-02T06:00:00Z"
     assert said["first_hour"] == "2026-07-02T05:00:00Z"
     assert said["inputs"] == [
         {"name": "air_temperature_c", "at": "2026-07-01T05:00:00Z", "age_s": 187}
@@ -239,7 +247,7 @@ def test_alert_event_says_what_a_farmer_needs() -> None:
             False,
             (
                 "[Warning] Heat: from about tomorrow (2 Jul) 14:00 air temperature at or above "
-                "30°C with a chance of 62%, up to 31.2°C."
+                "30°C with a chance of 62%, up to 31.2°C at about 15:00."
             ),
         ),
         (
@@ -247,7 +255,7 @@ def test_alert_event_says_what_a_farmer_needs() -> None:
             Edge.CLEARED,
             False,
             (
-                "[해제] 고온: 앞으로 24시간 안에 기온 30°C 이상일 가능성이 낮아졌습니다. "
+                "[해제] 고온: 앞으로 24시간 안에 기온 30°C 이상일 가능성이 62%로 낮아졌습니다. "
                 "5시간 만에 해제합니다."
             ),
         ),
@@ -268,6 +276,47 @@ def test_texts(language: str, edge: Edge, live: bool, text: str) -> None:
     )
     made = messages.event_message(context, rule, verdict(edge))
     assert body(made)["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        (
+            "ko",
+            (
+                "[주의] 서리 주의: 예상 최저는 내일(2일) 오후 3시쯤 2.4°C이지만, 내일(2일) 오후 "
+                "2시쯤부터 기온 2°C 이하일 가능성이 30% 있습니다."
+            ),
+        ),
+        (
+            "en",
+            (
+                "[Warning] Frost watch: the forecast's lowest is 2.4°C at about tomorrow (2 Jul) "
+                "15:00, but from about tomorrow (2 Jul) 14:00 the chance of air temperature at or "
+                "below 2°C is 30%."
+            ),
+        ),
+    ],
+)
+def test_an_alert_by_chance_says_so(language: str, text: str) -> None:
+    """Where the forecast itself stays on the other side of the limit, the text does not hide it."""
+    watch = Rule(name="frost-watch", quantity=schema.AIR_TEMPERATURE, operator="<=", threshold=2.0)
+    found = replace(MET, probability=0.3, value=2.41)
+    context = replace(CONTEXT, locale=Locale(language, SEOUL))
+    made = messages.event_message(context, watch, replace(verdict(Edge.RAISED), evidence=found))
+    assert body(made)["text"] == text
+
+
+def test_an_alert_that_stands_on_its_clear_level_names_no_first_hour() -> None:
+    """The page shows it while no hour meets the rule any more."""
+    found = replace(MET, met=False, hour=None, probability=0.3, value=29.4)
+    text = alert_texts.alert_text(
+        Locale("ko", SEOUL), RULE, Edge.RAISED, found, now=NOW, lasted=timedelta(0)
+    )
+    assert text == (
+        "[주의] 고온: 예상 최고는 내일(2일) 오후 3시쯤 29.4°C이지만, 앞으로 24시간 안에 기온 "
+        "30°C 이상일 가능성이 30% 있습니다."
+    )
 
 
 def test_advice_for_people() -> None:
@@ -312,6 +361,8 @@ def test_numbers_as_people_read_them() -> None:
     assert alert_texts.amount_of(schema.RELATIVE_HUMIDITY, 27.46) == "27%"
     assert alert_texts.amount_of(schema.WIND_SPEED, 3.44) == "3.4 m/s"
     assert alert_texts.amount_of(schema.AIR_TEMPERATURE, -0.04) == "0.0°C"
+    assert alert_texts.amount_of(schema.VPD, 1.436) == "1.44 kPa"
+    assert (str(rounded(-0.001)), plain(-0.0), plain(1.6 - 0.2)) == ("0.0", "0", "1.4")
     sure = replace(MET, probability=0.9996)
     made = messages.event_message(CONTEXT, RULE, replace(verdict(Edge.RAISED), evidence=sure))
     assert "가능성 99%" in body(made)["text"]
@@ -325,10 +376,27 @@ def test_own_text_of_a_rule() -> None:
         quantity=schema.AIR_TEMPERATURE,
         operator=">=",
         threshold=30.0,
-        message="{time} {value}{unit}, {probability}%, +{lead_h} h",
+        message="{time} {value}{unit} ({value_time}), {probability}%, +{lead_h} h",
     )
     made = messages.event_message(CONTEXT, rule, verdict(Edge.RAISED))
-    assert body(made)["text"] == "내일(2일) 오후 2시 31.2°C, 62%, +24 h"
+    assert body(made)["text"] == "내일(2일) 오후 2시 31.2°C (내일(2일) 오후 3시), 62%, +24 h"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "shown"),
+    [
+        (schema.AIR_TEMPERATURE, -0.04, "0.0"),
+        (schema.RELATIVE_HUMIDITY, 27.46, "27"),
+        (schema.VPD, 1.6, "1.60"),
+    ],
+)
+def test_a_value_in_an_own_text_has_the_digits_of_its_quantity(
+    quantity: str, value: float, shown: str
+) -> None:
+    """Always the same number of digits, and no zero with a sign."""
+    rule = Rule(name="own", quantity=quantity, operator="<=", threshold=9.0, message="{value}")
+    found = replace(verdict(Edge.RAISED), evidence=replace(MET, value=value))
+    assert body(messages.event_message(CONTEXT, rule, found))["text"] == shown
 
 
 def test_action_only_with_the_raise() -> None:
