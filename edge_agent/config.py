@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from dataclasses import replace
@@ -245,6 +246,10 @@ def _sensor(sensor: Sensor, at: str, readable: _Readable) -> Iterator[Problem]:
             units = tuple(schema.QUANTITIES[sensor.quantity].sensor_units)
             if sensor.unit not in units:
                 yield Problem(f"{at}.unit", _one_of(sensor.unit, units))
+    if sensor.scale == 0 or not math.isfinite(sensor.scale):
+        yield Problem(f"{at}.scale", "must be a number other than 0")
+    if not math.isfinite(sensor.offset):
+        yield Problem(f"{at}.offset", "must be a number")
     name, colon, _ = sensor.field.partition(":")
     # A capital letter, a dot or a bracket belongs to a path into JSON.
     if colon and _CODEC_NAME.fullmatch(name) and name not in CODECS:

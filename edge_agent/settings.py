@@ -102,6 +102,7 @@ class Sensor(_Section, frozen=True, kw_only=True):
     """One number of one topic. `field` is a path into JSON; empty: the payload is the number.
 
     `time_field` is the path of the event's own time; empty: the time of arrival counts.
+    The value in `unit` is the number times `scale` plus `offset`.
     """
 
     topic: Annotated[
@@ -111,6 +112,8 @@ class Sensor(_Section, frozen=True, kw_only=True):
     time_field: str = ""
     quantity: str
     unit: str
+    scale: float = 1.0
+    offset: float = 0.0
     role: Literal["outdoor", "indoor", "soil"] = "outdoor"
     max_age_s: Annotated[int, Meta(ge=10, le=86_400)] = 900
 

@@ -88,7 +88,7 @@ TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] =
     "parquet": (lambda body: importer.read("a.parquet", body, 108), ()),
     "bundle": (_bundle, ()),
     "sensor": (
-        lambda body: sensors.read(_SENSOR, body, _NOW),
+        lambda body: list(sensors.read(_SENSOR, body, _NOW)),
         (b'{"a":{"b":[21.5]},"at":"2024-01-01T00:00:00Z"}',),
     ),
     "history": (

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_agent.contract.units import Conversions
 
 
@@ -27,6 +30,25 @@ class Label:
     def of(cls, text: str, heading: str = "", short: str = "") -> Label:
         """Label whose heading is the text, and whose short form is the heading, unless given."""
         return cls(text, heading or text, short or heading or text)
+
+
+class HourMethod(Enum):
+    """What the hour of a farm's own sensor is; see `observations.sensors`."""
+
+    MEDIAN = auto()
+    """Median of the last minutes."""
+    MEAN = auto()
+    """Mean of the last minutes."""
+    DIRECTION = auto()
+    """Mean of the last minutes as vectors."""
+    POWER = auto()
+    """Mean of the whole hour: the hour's energy."""
+    COUNTER = auto()
+    """Rises of a running total within the hour."""
+
+
+Limits = tuple[float, float]
+"""Smallest and largest value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +96,13 @@ class Quantity:
             say little.
         sensor_units: Units that a sensor may report in, with scale and offset; empty where no
             sensor measures it.
+        sensor_limits: Smallest and largest value that a sensor of a role can measure, where that is
+            not `low` and `high`: in a hot house, in the soil, or of a running total.
+        overshoot: How far below the smallest and above the largest value a sensor that works may
+            read. The limit is taken then.
+        turn: Degrees after which values are the same again; None: they are no directions.
+        hourly: What becomes of a sensor's readings.
+        noise: Falls of a running total up to this are noise.
         physical: Smallest and largest possible value, where that is more than what is plausible of
             a reading; forecasts are clipped to it.
         digits: Digits after the point where people read it.
@@ -94,20 +123,40 @@ class Quantity:
     stuck_hours: int | None = None
     neighbour_limit: float | None = None
     sensor_units: Conversions = field(default_factory=dict)
-    physical: tuple[float, float] | None = None
+    sensor_limits: Mapping[str, Limits] = field(default_factory=dict)
+    overshoot: tuple[float, float] = (0.0, 0.0)
+    turn: float | None = None
+    hourly: HourMethod = HourMethod.MEDIAN
+    noise: float = 0.0
+    physical: Limits | None = None
     digits: int = 1
     chart: tuple[float | None, float | None] = (None, None)
     device_class: str = ""
     target: TargetLimits | None = None
 
     @property
-    def bounds(self) -> tuple[float, float]:
+    def bounds(self) -> Limits:
         """Smallest and largest value that a forecast may have."""
         return self.physical or (self.low, self.high)
 
     def label(self, language: str) -> Label:
         """Its labels in "ko" or "en"."""
         return self.en if language == "en" else self.ko
+
+    def limits(self, role: str) -> Limits:
+        """Smallest and largest value of a sensor of a role."""
+        return self.sensor_limits.get(role, (self.low, self.high))
+
+    def settled(self, value: float, role: str) -> float | None:
+        """A sensor's value within the limits of its role; None where it is no measurement."""
+        low, high = self.limits(role)
+        below, above = self.overshoot
+        if not low - below <= value <= high + above:
+            return None
+        if self.turn is not None and not low <= value <= high:
+            return value % self.turn
+        # Adding zero takes the sign off a negative zero.
+        return min(max(value, low), high) + 0.0
 
     def convert(self, value: float, unit: str) -> float:
         """`value`, reported by a sensor in `unit`, in the quantity's unit.

@@ -4,6 +4,12 @@ Names follow CF standard names with the unit appended. Ranges are the limits out
 is an instrument or transmission fault anywhere in Korea: KMA's national records (air temperature
 41.0 C at Hongcheon 2018, -32.6 C at Yangpyeong 1981; hourly rain 145 mm at Suncheon 1998), each
 widened so that a new record passes, and physical limits elsewhere.
+
+Where a sensor hangs indoors or in the soil they do not hold: a closed house in the sun passes 50 C.
+There `sensor_limits` are those of the instrument. For temperatures they leave out what a DS18B20
+reports without a measurement, 85 C after power-on and -127 C without contact. `overshoot` is what
+working sensors are known to read beyond: humidity up to 105 % in fog, radiation down to -30 W/m2 at
+night (ISO 9060, zero offset of class C) and to 1,600 W/m2 at the edge of a cloud.
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from typing import Final
 import polars as pl
 
 from edge_agent.contract import units
-from edge_agent.contract.quantity import Label, Quantity, TargetLimits
+from edge_agent.contract.quantity import HourMethod, Label, Limits, Quantity, TargetLimits
 
 TIME: Final = "time"
 """Column of every observation frame: Datetime[us, UTC], the end of the hour it describes."""
@@ -67,12 +73,21 @@ SOIL_MOISTURE: Final = "soil_moisture_pct"
 
 VPD: Final = "vapour_pressure_deficit_kpa"
 
+ROLES: Final = ("outdoor", "indoor", "soil")
+"""Where a farm's own sensor may hang."""
+
+
+def _sheltered(low: float, high: float) -> dict[str, Limits]:
+    return {"indoor": (low, high), "soil": (low, high)}
+
+
 _MEASURED: Final = (
     Quantity(
         name=AIR_TEMPERATURE, short_name="temperature", unit="°C", low=-40.0, high=45.0,
         ko=Label.of("기온"), en=Label.of("air temperature", "Temperature"), step_per_hour=12.0,
         stuck_hours=12, neighbour_limit=8.0, sensor_units=units.TEMPERATURE,
         device_class="temperature",
+        sensor_limits=_sheltered(-40.0, 80.0),
         target=TargetLimits(
             bias=(0.3, 1.0), bias_slack=0.1, leak_rmse=2.3, leak_share=0.70, correction=5.0,
             metric="temp",
@@ -84,6 +99,7 @@ _MEASURED: Final = (
         en=Label.of("relative humidity", "Relative humidity", "Humidity"), step_per_hour=65.0,
         stuck_hours=48, neighbour_limit=45.0, sensor_units=units.PERCENT, physical=(0.0, 100.0),
         digits=0, chart=(0.0, 100.0), device_class="humidity",
+        overshoot=(0.0, 5.0),
         target=TargetLimits(
             bias=(2.0, 5.0), bias_slack=0.5, leak_rmse=13.0, leak_share=0.65, correction=20.0,
             metric="humid",
@@ -92,11 +108,12 @@ _MEASURED: Final = (
     Quantity(
         name=WIND_SPEED, short_name="wind_speed", unit="m/s", low=0.0, high=75.0,
         ko=Label.of("풍속"), en=Label.of("wind speed"), step_per_hour=30.0,
-        sensor_units=units.SPEED,
+        sensor_units=units.SPEED, overshoot=(1.0, 0.0), hourly=HourMethod.MEAN,
     ),
     Quantity(
         name=WIND_FROM_DIRECTION, short_name="wind_direction", unit="°", low=0.0, high=360.0,
         ko=Label.of("풍향"), en=Label.of("wind from direction"), sensor_units=units.DIRECTION,
+        overshoot=(180.0, 180.0), turn=360.0, hourly=HourMethod.DIRECTION,
     ),
     Quantity(
         name=STATION_PRESSURE, short_name="pressure", unit="hPa", low=850.0, high=1060.0,
@@ -111,16 +128,17 @@ _MEASURED: Final = (
     Quantity(
         name=DEW_POINT, short_name="dew_point", unit="°C", low=-50.0, high=35.0,
         ko=Label.of("이슬점"), en=Label.of("dew point"), step_per_hour=26.0,
-        stuck_hours=12, sensor_units=units.TEMPERATURE,
+        stuck_hours=12, sensor_units=units.TEMPERATURE, sensor_limits=_sheltered(-50.0, 80.0),
     ),
     Quantity(
         name=VAPOUR_PRESSURE, short_name="vapour_pressure", unit="hPa", low=0.0, high=60.0,
         ko=Label.of("수증기압"), en=Label.of("vapour pressure"), step_per_hour=15.0,
-        stuck_hours=24, sensor_units=units.PRESSURE,
+        stuck_hours=24, sensor_units=units.PRESSURE, sensor_limits=_sheltered(0.0, 480.0),
     ),
     Quantity(
         name=RAIN, short_name="rain", unit="mm", low=0.0, high=200.0,
         ko=Label.of("강수량"), en=Label.of("rain"), sensor_units=units.RAIN,
+        sensor_limits=dict.fromkeys(ROLES, (0.0, 100_000.0)), hourly=HourMethod.COUNTER, noise=0.5,
     ),
     Quantity(
         name=SUNSHINE, short_name="sunshine", unit="h", low=0.0, high=1.0,
@@ -129,6 +147,7 @@ _MEASURED: Final = (
     Quantity(
         name=SOLAR, short_name="solar", unit="MJ/m²", low=0.0, high=4.6,
         ko=Label.of("일사량"), en=Label.of("solar radiation"), sensor_units=units.SOLAR,
+        overshoot=(0.108, 1.16), hourly=HourMethod.POWER,
     ),
     Quantity(
         name=VISIBILITY, short_name="visibility", unit="m", low=0.0, high=100_000.0,
@@ -146,7 +165,7 @@ _MEASURED: Final = (
     Quantity(
         name=SOIL_MOISTURE, short_name="soil_moisture", unit="%", low=0.0, high=100.0,
         ko=Label.of("토양수분"), en=Label.of("soil moisture"), weather=False,
-        sensor_units=units.PERCENT, digits=0,
+        sensor_units=units.PERCENT, digits=0, overshoot=(5.0, 5.0),
     ),
 )  # fmt: skip
 _DERIVED: Final = (

@@ -32,3 +32,30 @@ DISTANCE: Final = {"m": (1.0, 0.0), "km": (1000.0, 0.0)}
 SOLAR: Final = {"W/m2": (0.0036, 0.0), "MJ/m2": (1.0, 0.0)}
 """W/m2 becomes the energy of a full hour at that power, so that the mean of an hour's readings is
 the hour's energy."""
+
+_WRITTEN: Final[Mapping[str, tuple[str, ...]]] = {
+    # "\xa1\xc9" is the sign of degrees Celsius in Korean code page 949, read as Latin-1.
+    "C": ("°c", "℃", "º c", "ºc", "degc", "deg c", "celsius", "\xa1\xc9"),
+    "F": ("°f", "℉", "ºf", "degf", "deg f", "fahrenheit"),
+    "K": ("°k", "kelvin"),
+    "%": ("%rh", "% rh", "rh%", "pct", "percent", "\uff05"),
+    "hPa": ("mbar", "mb"),
+    "m/s": ("ms-1", "m s-1", "mps"),
+    "km/h": ("kmh", "kph"),
+    "mph": ("mi/h",),
+    "kn": ("kt", "kts", "knots"),
+    "deg": ("°", "º", "degrees"),
+    "in": ("inch", '"'),
+    "W/m2": ("w/m²", "w/m^2"),
+    "MJ/m2": ("mj/m²", "mj/m^2"),
+}
+_BY_NAME: Final = {name: unit for unit, names in _WRITTEN.items() for name in names} | {
+    unit.lower(): unit
+    for table in (TEMPERATURE, PERCENT, PRESSURE, SPEED, DIRECTION, RAIN, DISTANCE, SOLAR)
+    for unit in table
+}
+
+
+def named(text: str) -> str | None:
+    """The unit that devices write like this, such as "°C"; None: none that is known."""
+    return _BY_NAME.get(text.lower())

@@ -60,6 +60,9 @@ class LiveReadings:
         for sensor in self._sensors:
             if (sensor.role, sensor.quantity) != (role, quantity):
                 continue
+            # The good reading before one out of limits says nothing about now.
+            if self._intake.out_of_range(sensor):
+                continue
             oldest = now - timedelta(seconds=sensor.max_age_s)
             sample = self._intake.newest(sensor)
             if sample is None:

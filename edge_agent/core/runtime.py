@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
@@ -90,8 +91,9 @@ class Runtime:
             self.log = AlertLog(self.db)
             self.verification = VerificationStore(self.db)
             self.outbox = Outbox(self.db, outbox_caps(settings))
+            refusals = self.store.refusals()
         self._correction = OnlineCorrection(self.verification, self.store, settings.learning)
-        self.intake = Intake(settings.sensors)
+        self.intake = Intake(settings.sensors, ZoneInfo(settings.device.timezone), refusals)
         self._live = LiveReadings(settings.sensors, self.intake, self.store)
         self._samples = SampleWriter(self.intake, self.store, settings.sensors, clock)
         device = settings.device

@@ -44,7 +44,8 @@ class SampleWriter:
         self._earliest: datetime | None = None
 
     def take_over(self, intake: Intake) -> None:
-        """Write the samples of a runtime that is replaced."""
+        """Write the samples of a runtime that is replaced, and remember its refusals."""
+        self._intake.take_over(intake)
         self._earliest = intake.flush(self._store)
 
     def write(self) -> None:

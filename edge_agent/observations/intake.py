@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Hashable
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from edge_agent.contract.errors import BadData
 from edge_agent.observations import sensors
+from edge_agent.observations.sensors import Refusal, RefusalRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from edge_agent.observations.sensors import Sample
     from edge_agent.observations.store import Store
@@ -26,60 +27,131 @@ _RECENT_MIN: Final = sensors.RECENT // timedelta(minutes=1)
 _Key = TypeVar("_Key", bound=Hashable)
 
 
+@dataclass(frozen=True, slots=True)
+class SensorState:
+    """What is known of one sensor.
+
+    Attributes:
+        topic: Its topic.
+        field: Its field; empty: the payload is the value.
+        quantity: What it measures.
+        role: Where it hangs.
+        sample: Newest accepted sample since the start, in the unit of the schema; None: none came.
+        refused: Number of refusals.
+        last_refused: The newest of them; None: nothing was refused.
+        out_of_range: Whether its newest reading lay out of limits, so that its value is unknown.
+    """
+
+    topic: str
+    field: str
+    quantity: str
+    role: str
+    sample: Sample | None
+    refused: int
+    last_refused: Refusal | None
+    out_of_range: bool
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is held of one sensor; `recent` by minute, `out_since` is the time of measurement."""
+
+    sensor: Sensor
+    sample: Sample | None = None
+    recent: dict[int, Sample] = field(default_factory=dict)
+    refused: int = 0
+    last_refused: Refusal | None = None
+    out_since: datetime | None = None
+
+
 class Intake:
     """Samples by sensor. Not thread-safe: one thread takes and flushes.
 
     Args:
         configured: The sensors of the configuration.
+        zone: Of times that name none: the farm's.
+        records: Refusals that were stored, by sensor key; see `Store.refusals`.
 
     Attributes:
         accepted: Messages that gave at least one sample.
-        refused: Refusals by sensor key.
     """
 
-    def __init__(self, configured: Sequence[Sensor]) -> None:
-        self._by_topic: dict[str, list[Sensor]] = {}
-        for sensor in configured:
-            self._by_topic.setdefault(sensor.topic, []).append(sensor)
+    def __init__(
+        self,
+        configured: Sequence[Sensor],
+        zone: tzinfo = UTC,
+        records: dict[str, RefusalRecord] | None = None,
+    ) -> None:
+        self._zone = zone
+        self._memories = {sensors.key_of(sensor): _Memory(sensor) for sensor in configured}
+        self._by_topic: dict[str, list[str]] = {}
+        for key, memory in self._memories.items():
+            self._by_topic.setdefault(memory.sensor.topic, []).append(key)
         self._waiting: dict[tuple[str, int], Sample] = {}
-        self._recent: dict[str, dict[int, Sample]] = {}
+        self._unwritten = False
         self.accepted = 0
-        self.refused: Counter[str] = Counter()
+        self._restore(records or {})
 
     @property
     def topics(self) -> tuple[str, ...]:
         """Topics to subscribe to."""
         return tuple(self._by_topic)
 
+    @property
+    def refused(self) -> Counter[str]:
+        """Number of refusals by sensor key."""
+        return Counter({key: m.refused for key, m in self._memories.items() if m.refused})
+
     def take(self, topic: str, payload: bytes, received_at: datetime) -> int:
-        """Read one message; returns how many samples it gave. Bad messages are counted."""
+        """Read one message; returns how many samples it gave. What is refused is counted."""
         count = 0
-        for sensor in self._by_topic.get(topic, ()):
-            key = sensors.key_of(sensor)
-            try:
-                samples = sensors.read(sensor, payload, received_at)
-            except BadData as fault:
-                if not self.refused[key]:
-                    _log.warning("%s (more of this sensor are only counted)", fault)
-                self.refused[key] += 1
-                continue
-            for sample in samples:
-                self._hold(key, sample)
-            count += len(samples)
+        for key in self._by_topic.get(topic, ()):
+            memory = self._memories[key]
+            for reading in sensors.read(memory.sensor, payload, received_at, self._zone):
+                if isinstance(reading, Refusal):
+                    self._refuse(memory, reading, received_at)
+                else:
+                    self._accept(key, memory, reading, received_at)
+                    count += 1
         self.accepted += bool(count)
         return count
 
+    def states(self) -> tuple[SensorState, ...]:
+        """Every sensor, in the order of the configuration."""
+        return tuple(
+            SensorState(
+                topic=memory.sensor.topic,
+                field=memory.sensor.field,
+                quantity=memory.sensor.quantity,
+                role=memory.sensor.role,
+                sample=memory.sample,
+                refused=memory.refused,
+                last_refused=memory.last_refused,
+                out_of_range=memory.out_since is not None,
+            )
+            for memory in self._memories.values()
+        )
+
+    def out_of_range(self, sensor: Sensor) -> bool:
+        """Whether the newest reading of a sensor lay out of limits: its value is unknown."""
+        return self._memories[sensors.key_of(sensor)].out_since is not None
+
     def newest(self, sensor: Sensor) -> Sample | None:
-        """Value of a sensor now, from its messages since the start (S6)."""
-        recent = self._recent.get(sensors.key_of(sensor), {})
-        return sensors.settled(sensor.quantity, list(recent.values()))
+        """Value of a sensor now, from its messages since the start (S6); None: unknown."""
+        memory = self._memories[sensors.key_of(sensor)]
+        if memory.out_since is not None:
+            return None
+        return sensors.settled(sensor.quantity, list(memory.recent.values()))
 
     def flush(self, store: Store) -> datetime | None:
-        """Store the samples that wait; returns the earliest time among them, None without any.
+        """Store what waits; returns the earliest time among the samples, None without any.
 
         Raises:
             StorageError: The disk refused; the samples wait for the next call.
         """
+        if self._unwritten:
+            store.put_refusals(self.records())
+            self._unwritten = False
         if not self._waiting:
             return None
         store.put_samples((key, sample) for (key, _), sample in self._waiting.items())
@@ -87,17 +159,62 @@ class Intake:
         self._waiting.clear()
         return earliest
 
-    def _hold(self, key: str, sample: Sample) -> None:
+    def records(self) -> dict[str, RefusalRecord]:
+        """Refusals by sensor key, to be stored or taken over."""
+        return {
+            key: RefusalRecord(memory.refused, memory.last_refused, memory.out_since)
+            for key, memory in self._memories.items()
+            if memory.last_refused is not None
+        }
+
+    def take_over(self, before: Intake) -> None:
+        """Refusals of the intake that this one replaces."""
+        self._restore(before.records())
+
+    def _restore(self, records: dict[str, RefusalRecord]) -> None:
+        for key in records.keys() & self._memories.keys():
+            memory, record = self._memories[key], records[key]
+            memory.refused, memory.last_refused = record.count, record.last
+            memory.out_since = record.out_since
+
+    def _accept(self, key: str, memory: _Memory, sample: Sample, received_at: datetime) -> None:
+        latest = received_at + sensors.AHEAD
+        if memory.sample is not None and memory.sample.at > latest:
+            # The clock was ahead and has been set back.
+            memory.sample = None
+            memory.recent.clear()
+        leap = sensors.leap(memory.sensor, memory.sample, sample) if memory.sample else None
+        if leap is not None:
+            self._refuse(memory, leap, received_at)
+        if memory.sample is None or sample.at >= memory.sample.at:
+            memory.sample = sample
+        if memory.out_since is not None and not sample.at < memory.out_since <= latest:
+            memory.out_since = None
+            self._unwritten = True
+        self._hold(key, memory, sample)
+
+    def _refuse(self, memory: _Memory, refusal: Refusal, received_at: datetime) -> None:
+        if not memory.refused:
+            _log.warning("%s (more of this sensor are only counted)", refusal.reason)
+        memory.refused += 1
+        memory.last_refused = refusal
+        self._unwritten = True
+        newest = memory.sample.at if memory.sample is not None else None
+        if newest is not None and newest > received_at + sensors.AHEAD:
+            newest = None
+        if refusal.out_of_limits and (newest is None or refusal.at >= newest):
+            memory.out_since = refusal.at
+
+    def _hold(self, key: str, memory: _Memory, sample: Sample) -> None:
         minute = int(sample.at.timestamp()) // 60
         if (key, minute) not in self._waiting and len(self._waiting) >= MAX_WAITING:
             # The disk has refused for long: the oldest is dropped, as the store does.
             del self._waiting[next(iter(self._waiting))]
         _latest(self._waiting, (key, minute), sample)
-        recent = self._recent.setdefault(key, {})
-        _latest(recent, minute, sample)
-        oldest = max(recent) - _RECENT_MIN
-        for old in [minute for minute in recent if minute < oldest]:
-            del recent[old]
+        _latest(memory.recent, minute, sample)
+        oldest = max(memory.recent) - _RECENT_MIN
+        for old in [minute for minute in memory.recent if minute < oldest]:
+            del memory.recent[old]
 
 
 def _latest(samples: dict[_Key, Sample], key: _Key, sample: Sample) -> None:

@@ -1,7 +1,7 @@
 """MQTT payloads of the farm's sensors -> samples -> hours. Pure.
 
-S1  A payload that is no number, or not plausible for its quantity, is refused with a reason:
-    a wrong value is worse than none.
+S1  A payload that is no number, or lies beyond the limits of its quantity and role, is refused with
+    a reason: a wrong value is worse than none. A little beyond the limit is the limit itself.
 S2  Time is the event's own where the payload has it, else the arrival. A time more than
     five minutes ahead of the arrival, or older than three days, is refused.
 S3  One sample a minute and sensor, the latest of that minute: order and repetition of
@@ -11,10 +11,11 @@ S4  As at a KMA station, the value of an hour is the state at the full hour. It 
     hour that is not older than the sensor's `max_age_s`.
     Wind is the mean of those minutes, directions as vectors.
 S5  Rain and radiation are sums, and need the whole hour: there is a value when no gap within it
-    is longer than `max_age_s`. Rain is a running total: the hour is the sum of its rises, and a
-    fall is a reset to zero. Radiation is the mean of the hour's power.
+    is longer than `max_age_s`. Rain is a running total: see `counters`. Radiation is the mean of
+    the hour's power.
 S6  The value now is the median of the newest three readings, as far as they came within five
     minutes: one outlier raises no alert.
+    A reading beyond its limits makes it unknown until the next one within them.
 S7  Several sensors of one quantity and role: their median (of directions the first).
 """
 
@@ -23,17 +24,19 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
-from edge_agent.observations import codecs
+from edge_agent.contract.quantity import HourMethod
+from edge_agent.observations import codecs, counters
+from edge_agent.observations.text_values import BadValue, in_utc, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime, tzinfo
 
     from edge_agent.observations.codecs import Reading
     from edge_agent.settings import Sensor
@@ -46,7 +49,8 @@ SPAN: Final = timedelta(minutes=10)
 """KMA's span of mean wind. On 15 months of minutes the median of ten was within 0.19 C and 0.8 %
 (RMSE) of the reading at the full hour; the mean of sixty, half an hour late, 0.69 C and 2.9 %."""
 RECENT: Final = timedelta(minutes=5)
-_SUMS: Final = frozenset({schema.RAIN, schema.SOLAR})
+_MOST_SHOWN: Final = 200
+"""Bytes of a payload that are looked at to show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,38 @@ class Sample:
 
     at: datetime
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reading or a message that was not accepted.
+
+    Attributes:
+        at: When it was measured, where that is known, else when it came; UTC.
+        value: What was sent, at most 80 characters.
+        reason: Why it was refused, with its topic.
+        out_of_limits: Whether it was a number beyond the limits of its quantity and role.
+    """
+
+    at: datetime
+    value: str
+    reason: str
+    out_of_limits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalRecord:
+    """Refusals of one sensor.
+
+    Attributes:
+        count: How many.
+        last: The newest.
+        out_since: Time of a reading out of limits with none within them after it; else None.
+    """
+
+    count: int
+    last: Refusal
+    out_since: datetime | None
 
 
 def key_of(sensor: Sensor) -> str:
@@ -67,57 +103,111 @@ def source_of(role: str) -> str:
     return f"sensor:{role}"
 
 
-def read(sensor: Sensor, payload: bytes, received_at: datetime) -> list[Sample]:
-    """Samples from one message (S1, S2): all of them, or an error.
-
-    Raises:
-        BadData: No usable number, or no usable time; the text says which.
-    """
-    if len(payload) > MAX_BYTES:
-        raise BadData(f"{sensor.topic}: {len(payload)} bytes, more than {MAX_BYTES}")
-    return [_sample(sensor, reading, received_at) for reading in codecs.decode(payload, sensor)]
-
-
-def _sample(sensor: Sensor, reading: Reading, received_at: datetime) -> Sample:
-    limits = schema.MEASURED[sensor.quantity]
-    value = limits.convert(reading.value, sensor.unit)
-    low, high = limits.low, limits.high
-    if sensor.quantity == schema.RAIN:
-        high = 100_000.0  # a running total, see S5
-    if not low <= value <= high:
-        raise BadData(
-            f"{sensor.topic}: {sensor.quantity} = {value:g} is outside {low:g} to {high:g}"
-        )
-    at = reading.at or received_at
-    if not received_at - BEHIND <= at <= received_at + AHEAD:
-        raise BadData(f"{sensor.topic}: its time {at:%Y-%m-%dT%H:%M:%SZ} is not near the arrival")
-    return Sample(at, value)
-
-
-def hour_value(
-    sensor: Sensor, samples: Sequence[Sample], hour: datetime, before: Sample | None = None
-) -> float | None:
-    """Value for the full hour `hour`; None where the sensor was silent too long (S4, S5).
+def read(
+    sensor: Sensor, payload: bytes, received_at: datetime, zone: tzinfo = UTC
+) -> Iterator[Sample | Refusal]:
+    """What one message gives (S1, S2): a sample or a refusal for each of its readings.
 
     Args:
         sensor: Which sensor.
-        samples: Its samples, any order; those outside the hour are left out.
-        hour: End of the hour.
-        before: Last sample before the hour, if any: a running total starts from it.
+        payload: The message.
+        received_at: When it came.
+        zone: Of times that name none.
     """
-    start = hour - _HOUR
+    if len(payload) > MAX_BYTES:
+        reason = f"{sensor.topic}: {len(payload)} bytes, more than {MAX_BYTES}"
+        yield Refusal(received_at, f"{len(payload)} bytes", reason)
+        return
+    try:
+        readings = codecs.decode(payload, sensor)
+    except BadValue as fault:
+        yield Refusal(received_at, fault.value, str(fault))
+        return
+    except BadData as fault:
+        yield Refusal(
+            received_at, shown(payload[:_MOST_SHOWN].decode("utf-8", "replace")), str(fault)
+        )
+        return
+    for reading in readings:
+        yield _checked(sensor, reading, received_at, zone)
+
+
+def _checked(
+    sensor: Sensor, reading: Reading, received_at: datetime, zone: tzinfo
+) -> Sample | Refusal:
+    at = received_at
+    if reading.at is not None:
+        try:
+            at = in_utc(reading.at, zone, received_at + AHEAD)
+        except OverflowError:  # A year at an end of the calendar, shifted beyond it.
+            at = reading.at.replace(tzinfo=UTC)
+        if not received_at - BEHIND <= at <= received_at + AHEAD:
+            when = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+            reason = f"{sensor.topic}: its time {when} is not near the arrival"
+            return Refusal(received_at, when, reason)
+    row = schema.MEASURED[sensor.quantity]
+    given = row.convert(reading.value * sensor.scale + sensor.offset, sensor.unit)
+    value = row.settled(given, sensor.role)
+    if value is None:
+        low, high = row.limits(sensor.role)
+        reason = f"{sensor.topic}: {sensor.quantity} = {given:g} is outside {low:g} to {high:g}"
+        return Refusal(at, shown(reading.value), reason, out_of_limits=True)
+    return Sample(at, value)
+
+
+def leap(sensor: Sensor, before: Sample, sample: Sample) -> Refusal | None:
+    """Refusal of the amount between two readings of a counter, where so much cannot be."""
+    row = schema.MEASURED[sensor.quantity]
+    if row.hourly is not HourMethod.COUNTER or sample.at <= before.at:
+        return None
+    if not counters.too_fast(row, (before.at, before.value), (sample.at, sample.value)):
+        return None
+    minutes = (sample.at - before.at) / timedelta(minutes=1)
+    reason = (
+        f"{sensor.topic}: {sensor.quantity} went from {before.value:g} to {sample.value:g} within "
+        f"{minutes:.3g} minutes, more than {row.high:g} {row.unit} an hour: not counted"
+    )
+    return Refusal(sample.at, shown(sample.value), reason)
+
+
+def amounts(sensor: Sensor, samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Samples as `hour_value` takes them: of a counter what was added up to each.
+
+    Args:
+        sensor: Which sensor.
+        samples: Its samples, oldest first, from well before the first hour on.
+    """
+    row = schema.MEASURED[sensor.quantity]
+    if row.hourly is not HourMethod.COUNTER:
+        return samples
+    added = counters.increments(row, [(sample.at, sample.value) for sample in samples])
+    return [Sample(s.at, amount) for s, amount in zip(samples, added, strict=True)]
+
+
+def hour_value(sensor: Sensor, samples: Sequence[Sample], hour: datetime) -> float | None:
+    """Value for the full hour `hour`; None where the sensor was silent too long (S4, S5).
+
+    None as well where more was added than an hour can bring.
+
+    Args:
+        sensor: Which sensor.
+        samples: From `amounts`, any order; those outside the hour are left out.
+        hour: End of the hour.
+    """
+    row, start = schema.MEASURED[sensor.quantity], hour - _HOUR
     inside = sorted((s for s in samples if start < s.at <= hour), key=lambda s: s.at)
     if not inside:
         return None
     limit = timedelta(seconds=sensor.max_age_s)
-    if sensor.quantity in _SUMS:
+    if row.hourly in {HourMethod.COUNTER, HourMethod.POWER}:
         times = [start, *(sample.at for sample in inside), hour]
         covered = max(later - earlier for earlier, later in pairwise(times)) <= limit
-        return _sum(sensor.quantity, inside, before) if covered else None
+        value = _combined(row.hourly, [sample.value for sample in inside])
+        return value if covered and value is not None and value <= row.high else None
     if hour - inside[-1].at > limit:
         return None
-    return _state(
-        sensor.quantity, [s.value for s in inside if s.at > hour - SPAN] or [inside[-1].value]
+    return _combined(
+        row.hourly, [s.value for s in inside if s.at > hour - SPAN] or [inside[-1].value]
     )
 
 
@@ -126,7 +216,7 @@ def settled(quantity: str, samples: Sequence[Sample]) -> Sample | None:
     if not samples:
         return None
     *others, newest = sorted(samples, key=lambda s: s.at)[-3:]
-    if quantity == schema.WIND_FROM_DIRECTION:
+    if schema.MEASURED[quantity].hourly is HourMethod.DIRECTION:
         return newest
     recent = [sample.value for sample in others if sample.at > newest.at - RECENT]
     return Sample(newest.at, statistics.median([*recent, newest.value]))
@@ -137,26 +227,19 @@ def together(quantity: str, values: Sequence[float | None]) -> float | None:
     present = [value for value in values if value is not None]
     if not present:
         return None
-    return present[0] if quantity == schema.WIND_FROM_DIRECTION else statistics.median(present)
+    first = schema.MEASURED[quantity].hourly is HourMethod.DIRECTION
+    return present[0] if first else statistics.median(present)
 
 
-def _sum(quantity: str, samples: Sequence[Sample], before: Sample | None) -> float:
-    values = [sample.value for sample in samples]
-    if quantity == schema.SOLAR:
-        return statistics.fmean(values)
-    return _rises([before.value, *values] if before is not None else values)
-
-
-def _state(quantity: str, values: Sequence[float]) -> float | None:
-    if quantity == schema.WIND_FROM_DIRECTION:
-        return _mean_direction(values)
-    mean = statistics.fmean if quantity == schema.WIND_SPEED else statistics.median
-    return mean(values)
-
-
-def _rises(totals: Sequence[float]) -> float:
-    steps = pairwise(totals)
-    return sum(later - earlier if later >= earlier else later for earlier, later in steps)
+def _combined(hourly: HourMethod, values: Sequence[float]) -> float | None:
+    combine: Mapping[HourMethod, Callable[[Sequence[float]], float | None]] = {
+        HourMethod.MEDIAN: statistics.median,
+        HourMethod.MEAN: statistics.fmean,
+        HourMethod.DIRECTION: _mean_direction,
+        HourMethod.POWER: statistics.fmean,
+        HourMethod.COUNTER: math.fsum,
+    }
+    return combine[hourly](values)
 
 
 def _mean_direction(degrees: Sequence[float]) -> float | None:

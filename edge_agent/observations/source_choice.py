@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from edge_agent.settings import Device, Sensor
 
 _HOUR: Final = timedelta(hours=1)
+_BEFORE: Final = timedelta(days=1)
+"""A running total is followed from so long before the first hour: what it was before a dip, and
+before an hour without readings."""
 MAX_SILENCE: Final = timedelta(hours=3)
 """A source without newer hours than this is not used."""
 MIN_HOURS: Final = 18
@@ -56,13 +59,9 @@ def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: 
 def _series(store: Store, sensor: Sensor, hours: Sequence[datetime]) -> list[float | None]:
     if not hours:
         return []
-    # One hour more: a running total starts from the last sample before.
-    samples = store.samples(sensors.key_of(sensor), hours[0] - 2 * _HOUR, hours[-1])
-    values = []
-    for hour in hours:
-        before = [sample for sample in samples if sample.at <= hour - _HOUR]
-        values.append(sensors.hour_value(sensor, samples, hour, before[-1] if before else None))
-    return values
+    samples = store.samples(sensors.key_of(sensor), hours[0] - _BEFORE, hours[-1])
+    amounts = sensors.amounts(sensor, samples)
+    return [sensors.hour_value(sensor, amounts, hour) for hour in hours]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ from edge_agent.contract.schema import (
     TIME,
     TIME_DTYPE,
 )
-from edge_agent.observations.sensors import Sample
+from edge_agent.observations.sensors import Refusal, RefusalRecord, Sample
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from edge_agent.contract.forecast import Forecast
 
@@ -44,6 +44,9 @@ CREATE TABLE samples (sensor TEXT, minute INTEGER, at REAL, value REAL,
   {RELATIVE_HUMIDITY} REAL, PRIMARY KEY (issued, valid)) STRICT, WITHOUT ROWID""",
     f"""ALTER TABLE guidance ADD COLUMN {RAIN} REAL;
 ALTER TABLE guidance ADD COLUMN {RAIN_CHANCE} REAL""",
+    """CREATE TABLE refusals (sensor TEXT PRIMARY KEY, count INTEGER NOT NULL, at REAL NOT NULL,
+  value TEXT NOT NULL, reason TEXT NOT NULL, out_of_limits INTEGER NOT NULL,
+  out_since REAL) STRICT""",
 )
 _GUIDED: Final = tuple(name for name in GUIDANCE.names() if name not in {ISSUED, VALID})
 _DAY: Final = 86_400
@@ -218,6 +221,35 @@ class Store:
                 (sensor, start.timestamp(), end.timestamp()),
             ).fetchall()
         return [Sample(datetime.fromtimestamp(at, UTC), value) for at, value in rows]
+
+    def put_refusals(self, records: Mapping[str, RefusalRecord]) -> None:
+        """Replace what is stored of refusals, by sensor key."""
+        with transaction(self._db) as db:
+            db.execute("DELETE FROM refusals")
+            db.executemany(
+                "INSERT INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(key, record.count, record.last.at.timestamp(), record.last.value),
+                        *(record.last.reason, record.last.out_of_limits),
+                        record.out_since.timestamp() if record.out_since else None,
+                    )
+                    for key, record in records.items()
+                ],
+            )
+
+    def refusals(self) -> dict[str, RefusalRecord]:
+        """Refusals by sensor key, as of the last write of samples."""
+        with storage_errors(self._db):
+            rows = self._db.execute("SELECT * FROM refusals").fetchall()
+        return {
+            key: RefusalRecord(
+                count,
+                Refusal(datetime.fromtimestamp(at, UTC), value, reason, bool(out_of_limits)),
+                None if out_since is None else datetime.fromtimestamp(out_since, UTC),
+            )
+            for key, count, at, value, reason, out_of_limits, out_since in rows
+        }
 
     def prune(self, now: datetime, *, observations_days: int, forecasts_days: int) -> None:
         """Delete old rows; samples after three days. Rows from the future stay."""
