@@ -9,13 +9,17 @@ import msgspec
 
 from edge_agent.commands.common import opened, standard_options, utc_time
 from edge_agent.commands.publish import publish
-from edge_agent.contract.forecast import P10, P90, Forecast, Source
+from edge_agent.contract.forecast import Forecast
+from edge_agent.contract.schema import QUANTITIES
+from edge_agent.messages.numbers import fixed
+from edge_agent.messages.status import hours_of
 from edge_agent.system.console import print_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.core.cycle import Decision
+    from edge_agent.messages.payloads import ForecastHour
 
 _SHOWN_LEADS: Final = (1, 3, 6, 9, 12, 18, 24, 30, 36, 42, 48)
 
@@ -91,24 +95,15 @@ def _lines(decision: Decision) -> list[str]:
     forecast = decision.forecast
     if not isinstance(forecast, Forecast):
         return [f"no forecast: {forecast.reason}"]
-    where = f"{forecast.source.value} ({decision.origin_source}), release {forecast.release}"
-    # Climatology rests on no observation: its origin is the present hour.
-    since = "" if forecast.source is Source.CLIMATOLOGY else "newest observation "
-    lines = [f"forecast from {where}, {since}{forecast.origin:%Y-%m-%d %H:%M} UTC"]
+    lines = [f"forecast from {_made_of(forecast, decision.origin_source)}"]
     lines.extend(f"  note: {note}" for note in forecast.notes)
     names = list(forecast.targets)
     lines.append("  hour (UTC)        " + "".join(f"{_short(name):>28}" for name in names))
-    bands = {
-        name: (target.values, target.quantile(P10), target.quantile(P90), target.unit)
-        for name, target in forecast.targets.items()
-    }
+    hours = {name: hours_of(forecast, target) for name, target in forecast.targets.items()}
     for row, at in enumerate(forecast.valid_at):
         if row + 1 not in _SHOWN_LEADS:
             continue
-        cells = [
-            f"{values[row]:8.1f} {unit} ({low[row]:.1f} .. {high[row]:.1f})"
-            for values, low, high, unit in bands.values()
-        ]
+        cells = [_cell(name, published[row]) for name, published in hours.items()]
         lines.append(f"  {at:%Y-%m-%d %H:%M}  " + "".join(f"{cell:>28}" for cell in cells))
     lines.extend(
         "alert: " + msgspec.json.decode(event.payload)["text"] for _, _, event in decision.edges
@@ -118,6 +113,24 @@ def _lines(decision: Decision) -> list[str]:
     if decision.unknown:
         lines.append(f"unknown, for want of data: {', '.join(decision.unknown)}")
     return lines
+
+
+def _made_of(forecast: Forecast, source: str) -> str:
+    """Rung, observations and release of a forecast."""
+    if forecast.observed_at is None:
+        return f"{forecast.source.value}, release {forecast.release}, no observation"
+    newest = f"newest observation {forecast.observed_at:%Y-%m-%d %H:%M} UTC"
+    return f"{forecast.source.value} ({source}), release {forecast.release}, {newest}"
+
+
+def _cell(name: str, hour: ForecastHour) -> str:
+    """An hour as the forecast message has it."""
+    row = QUANTITIES[name]
+    value, low, high = (
+        "-" if number is None else fixed(number, row.digits)
+        for number in (hour.value, hour.p10, hour.p90)
+    )
+    return f"{value:>8} {row.unit} ({low} .. {high})"
 
 
 def _short(name: str) -> str:

@@ -73,7 +73,7 @@ class Forecast:
 
     Attributes:
         issued_at: When it was made.
-        origin: Hour of the newest observation used.
+        origin: Hour of the newest observation used; of normals, which use none, the hour of issue.
         valid_at: Hours that are forecast, ascending, shape (N,).
         targets: By quantity name.
         source: What made it.
@@ -90,6 +90,11 @@ class Forecast:
     release: int | None
     notes: Sequence[str] = ()
     adjusted: Sequence[str] = ()
+
+    @property
+    def observed_at(self) -> datetime | None:
+        """Hour of the newest observation behind it; None for normals, which rest on none."""
+        return None if self.source is Source.CLIMATOLOGY else self.origin
 
 
 @dataclass(frozen=True, slots=True)

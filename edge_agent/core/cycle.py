@@ -193,7 +193,9 @@ def _inputs(
 ) -> tuple[Input, ...]:
     if not isinstance(forecast, Forecast):
         return ()
-    inputs: tuple[Input, ...] = (rules.input_of(source, forecast.origin, now),)
+    if forecast.observed_at is None:
+        return ()
+    inputs: tuple[Input, ...] = (rules.input_of(source, forecast.observed_at, now),)
     if guidance is not None and guidance.issued is not None and "guidance" in forecast.adjusted:
         inputs += (rules.input_of("guidance:village", guidance.issued, now),)
     return inputs

@@ -59,7 +59,8 @@ class StatusMessages:
             clock: How far the time can be trusted.
             problems: More problems for `/health`.
         """
-        forecast = decision.forecast if isinstance(decision.forecast, Forecast) else None
+        forecast = decision.forecast
+        observed_at = forecast.observed_at if isinstance(forecast, Forecast) else None
         message_context = self.context.message_context(decision.at, clock, decision.forecast, ())
         left = self.slots.pointer().left
         facts = health_facts(decision, clock, left, self.outbox.counts())
@@ -68,7 +69,7 @@ class StatusMessages:
         health = status.health_message(
             message_context,
             facts,
-            data_age_s=int((decision.at - forecast.origin).total_seconds()) if forecast else None,
+            data_age_s=int((decision.at - observed_at).total_seconds()) if observed_at else None,
             disk_free_bytes=free_bytes(self.state),
             skill=online_correction.skill(verification, decision.at),
             chances=online_correction.chance_scores(verification, decision.at),
@@ -82,7 +83,7 @@ class StatusMessages:
         if message_context.historical:
             return (model, health)
         oldest = timedelta(hours=self.context.config.limits.advice_max_age_h)
-        fresh = status.fresh_message(agent_context, forecast.origin if forecast else None, oldest)
+        fresh = status.fresh_message(agent_context, observed_at, oldest)
         if clock == "untrusted":
             # Hours dated by a clock that may be wrong are no history.
             return (model, health, fresh)

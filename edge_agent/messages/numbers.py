@@ -22,6 +22,12 @@ def fixed(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
+def signed(value: float, digits: int) -> str:
+    """The same with a sign, `+` as well; a zero has none."""
+    text = fixed(value, digits)
+    return text if text.startswith("-") or not text.strip("0.") else f"+{text}"
+
+
 def plain(value: float) -> str:
     """A number of the configuration: as it was written, without digits that say nothing."""
     return f"{value + 0.0:.10g}"

@@ -71,6 +71,9 @@ class ForecastHour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ForecastPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Forecast of one quantity; `origin` is the hour of the newest observation behind it.
 
+    Normals (`source` climatology) rest on none: `origin` is then the hour of issue, and `inputs` is
+    empty.
+
     `adjusted` names what moved the models' values on the device: `tuning`, what the release says
     of this farm alone; `bias` learned from its own verified forecasts; `guidance` of KMA blended in
     by its recent error.

@@ -140,9 +140,17 @@ def history_message(
     return envelope.state(context.topics.history, payload, Kind.TELEMETRY)
 
 
-def fresh_message(context: MessageContext, origin: datetime | None, oldest: timedelta) -> Message:
-    """Whether the forecast's newest observation is no older than `oldest`, retained."""
-    age_s = None if origin is None else int((context.now - origin).total_seconds())
+def fresh_message(
+    context: MessageContext, observed_at: datetime | None, oldest: timedelta
+) -> Message:
+    """Whether the forecast's newest observation is no older than `oldest`, retained.
+
+    Args:
+        context: Sender and time.
+        observed_at: Hour of that observation; None where there is none.
+        oldest: Largest age that is fresh.
+    """
+    age_s = None if observed_at is None else int((context.now - observed_at).total_seconds())
     fresh = age_s is not None and age_s <= oldest.total_seconds()
     payload = FreshPayload(
         **envelope.base(context, "fresh", "fresh"),
@@ -150,7 +158,7 @@ def fresh_message(context: MessageContext, origin: datetime | None, oldest: time
         data_age_s=age_s,
     )
     # The id names the observation too: data may age and be renewed within one hour.
-    mark = f"{payload.state}-{origin:%Y%m%dT%H%MZ}" if origin else payload.state
+    mark = f"{payload.state}-{observed_at:%Y%m%dT%H%MZ}" if observed_at else payload.state
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
     return envelope.retained(context.topics.fresh, payload, Kind.STATE)
 

@@ -11,7 +11,6 @@ from edge_agent.agronomy import irrigation
 from edge_agent.alerts import texts
 from edge_agent.alerts.messages import advice_facts, rule_facts
 from edge_agent.alerts.state_machine import Edge
-from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.core.agent_facts import forecast_reason, health_facts, outbox_figures, release_facts
 from edge_agent.messages.locale import Locale
@@ -24,6 +23,7 @@ from edge_agent.web.api import schemas
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from edge_agent.contract.forecast import Forecast
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.updates.slots import ReleaseRef
     from edge_agent.web.snapshot import RuleStatus, SensorReading, Snapshot
@@ -99,15 +99,14 @@ def _alert(snapshot: Snapshot, status: RuleStatus, locale: Locale) -> schemas.Al
     known = evidence.met is not None
     forecast = snapshot.forecast if not rule.now else None
     source = snapshot.decision.origin_source if snapshot.decision else None
-    # Normals rest on no observation.
-    observed = forecast is not None and forecast.source is not Source.CLIMATOLOGY
+    observed_at = None if forecast is None else forecast.observed_at
     facts = rule_facts(rule, latch, evidence)
     why = {
         "needed": None if rule.now else rule.probability,
         "hour": evidence.hour,
         "window_h": None if rule.now else rule.within_h,
-        "inputs": f"sensor:{rule.role}" if rule.now else source if observed else None,
-        "origin": forecast.origin if forecast and observed else None,
+        "inputs": f"sensor:{rule.role}" if rule.now else source if observed_at else None,
+        "origin": observed_at,
         "source": forecast.source.value if forecast else None,
         "model_release": forecast.release if forecast else None,
     }
@@ -196,10 +195,8 @@ def health(
 
 def data_age_s(snapshot: Snapshot, now: datetime) -> int | None:
     """Age of the newest observation behind the forecast in seconds; None where there is none."""
-    forecast = snapshot.forecast
-    if forecast is None or forecast.source is Source.CLIMATOLOGY:
-        return None
-    return int((now - forecast.origin).total_seconds())
+    observed_at = None if snapshot.forecast is None else snapshot.forecast.observed_at
+    return None if observed_at is None else int((now - observed_at).total_seconds())
 
 
 def _slot(slot: ReleaseRef | None) -> schemas.SlotAnswer | None:

@@ -247,6 +247,21 @@ def test_old_observations_fall_back_rung_by_rung(new_farm: Callable[..., Farm]) 
     assert "cleared" not in [e["event_type"] for e in farm.events()], "unknown ends nothing"
 
 
+def test_normals_rest_on_no_observation(new_farm: Callable[..., Farm]) -> None:
+    """Without a new hour for two days: offline, no age, no input that never was (T3)."""
+    farm = new_farm()
+    farm.weather(NOW)
+    farm.clock.advance(48 * 3600)
+    decision, _ = farm.runtime.run_cycle()
+    assert isinstance(decision.forecast, Forecast)
+    assert decision.forecast.source is Source.CLIMATOLOGY
+    by_topic = {m.topic.rpartition("/")[2]: json.loads(m.payload) for m in farm.waiting()}
+    fresh, health, temperature = (by_topic[name] for name in ("fresh", "health", "temperature"))
+    assert (fresh["state"], fresh["data_age_s"]) == ("offline", None)
+    assert health["data_age_s"] is None
+    assert (temperature["source"], temperature["inputs"]) == ("climatology", [])
+
+
 def test_own_sensors_come_before_the_station(farm: Farm) -> None:
     """With a day of own temperature and humidity the forecast rests on them."""
     own = pl.DataFrame(
