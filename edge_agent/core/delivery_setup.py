@@ -95,7 +95,7 @@ def deliver(runtime: Runtime, now: Callable[[], datetime | None], timeout_s: flo
             while event is not None:
                 if isinstance(event, Event):
                     failures += isinstance(event, Down)
-                    delivery.handle(event, now())
+                    delivery.handle(event)
                 event = events.get(0.0)
         problem = delivery.state.problem
     finally:

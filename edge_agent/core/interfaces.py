@@ -103,7 +103,7 @@ class MessageDelivery(Protocol):
     def tick(self, now: datetime | None) -> float:
         """Do what is due; seconds until the next time."""
 
-    def handle(self, event: Event, now: datetime | None) -> bool:
+    def handle(self, event: Event) -> bool:
         """Take an event of the connection; False where it is not for the delivery."""
 
     def disconnect(self, timeout_s: float) -> None:

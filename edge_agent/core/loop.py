@@ -197,10 +197,10 @@ class ServiceLoop:
             case LoopCall():
                 self._jobs.run("errand", item.call)
             case Received():
-                if not self._delivery.handle(item, None):
+                if not self._delivery.handle(item):
                     self._jobs.run("inbound", lambda: self._work.take(item))
             case Up() | Down() | Acknowledged() | Subscribed():
-                self._handle(item, self._expiry_time())
+                self._handle(item)
 
     def _take_update(self, fetched: Fetched) -> None:
         self._fetching = False
@@ -275,12 +275,12 @@ class ServiceLoop:
         others = []
         while (item := self._events.get(0.0)) is not None:
             if isinstance(item, Up | Down | Acknowledged | Subscribed):
-                self._handle(item, None)
+                self._handle(item)
             else:
                 others.append(item)
         for item in others:
             self._events.put(item)
         self._jobs.run("outbox", self._delivery.remove_acknowledged)
 
-    def _handle(self, event: Event, now: datetime | None) -> None:
-        self._jobs.run("outbox", lambda: self._delivery.handle(event, now))
+    def _handle(self, event: Event) -> None:
+        self._jobs.run("outbox", lambda: self._delivery.handle(event))

@@ -126,16 +126,16 @@ class Worker:
 
     def take(self, message: Received) -> None:
         """See `interfaces.Work`."""
-        if message.retain:
-            # The broker may have kept it for any time, so it is no current value.
-            return
         if self._commands.take(message):
             return
         if message.topic == discovery.birth_topic(self._runtime.config):
             # Done with the next watch: every device of the house answers, so not all at once.
-            self._republish = self._republish or message.payload == b"online"
+            born = message.payload == b"online" and not message.retain
+            self._republish = self._republish or born
             return
-        self._runtime.intake.take(message.topic, message.payload, message.at)
+        self._runtime.intake.take(
+            message.topic, message.payload, message.at, live=not message.retain
+        )
 
     def fetch(self) -> bool:
         """See `interfaces.Work`."""

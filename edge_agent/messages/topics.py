@@ -89,7 +89,7 @@ class Topics:
         return self._of("alert", rule, "event")
 
     def command(self, name: str) -> str:
-        """Requests to the agent; retained ones are ignored."""
+        """Requests to the agent; those that the broker had kept are ignored."""
         return self._of("cmd", name)
 
     def command_result(self, name: str) -> str:

@@ -43,6 +43,8 @@ WINDOW: Final = 10
 LARGEST_IN: Final = 65_536
 """Longer messages are dropped; under MQTT 5 the broker does not even send them."""
 _CONNECT_TIMEOUT_S: Final = 10.0
+_STOPPED_S: Final = 30.0
+"""A network thread that did nothing for so long was stopped, or the machine slept."""
 
 
 class MqttConnection:
@@ -102,6 +104,7 @@ class _Attempt:
         self._report = report
         self._clock = clock
         self._reached = self._silent = False
+        self._turned_at = clock.monotonic()
         self._tls: TlsContext | None = None
         self._end: Down | None = None
         self._client: Client | None = None
@@ -151,8 +154,12 @@ class _Attempt:
             )
             self._reached = True
             self._client = client
+            self._turned_at = self._clock.monotonic()
             while client.loop(timeout=1.0) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                pass
+                if self._was_stopped():
+                    end = Down("this program was stopped for a while")
+                    break
+                self._turned_at = self._clock.monotonic()
         except FarmError as fault:
             end = Down(str(fault))
         except Exception as fault:  # noqa: BLE001 - paho raises on malformed packets too; the connection just ends
@@ -171,14 +178,14 @@ class _Attempt:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
-            clean_session=None if five else not self._broker.session_expiry_s,
+            clean_session=None if five else True,
             protocol=MQTTv5 if five else MQTTv311,
             reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(0)  # `Delivery` bounds them
         will = broker.will
-        client.will_set(will.topic, will.payload, 1, will.retain, self._will_properties())
+        client.will_set(will.topic, will.payload, 1, will.retain)
         if broker.username:
             client.username_pw_set(broker.username, broker.password())
         if broker.tls is not None:
@@ -196,18 +203,11 @@ class _Attempt:
     def _connect_options(self) -> dict[str, Any]:
         if self._version != "5":
             return {}
+        # Without an expiry interval the session ends with its connection.
         properties = _properties(
-            PacketTypes.CONNECT,
-            SessionExpiryInterval=self._broker.session_expiry_s,
-            ReceiveMaximum=WINDOW,
-            MaximumPacketSize=LARGEST_IN,
+            PacketTypes.CONNECT, ReceiveMaximum=WINDOW, MaximumPacketSize=LARGEST_IN
         )
-        return {"clean_start": False, "properties": properties}
-
-    def _will_properties(self) -> Properties | None:
-        if self._version != "5":
-            return None
-        return _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=self._broker.will_delay_s)
+        return {"clean_start": True, "properties": properties}
 
     def _publish_properties(self, message: Outgoing) -> Properties | None:
         if self._version != "5":
@@ -229,15 +229,16 @@ class _Attempt:
         handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         if subscription.commands:
             handling = SubscribeOptions.RETAIN_DO_NOT_SEND
+        # Not as published: the flag then marks only what the broker had kept, as with 3.1.1.
         return SubscribeOptions(
-            qos=1, noLocal=not subscription.own, retainAsPublished=True, retainHandling=handling
+            qos=1, noLocal=not subscription.own, retainAsPublished=False, retainHandling=handling
         )
 
     def _on_connect(
         self,
         _c: Client,
         _d: object,
-        flags: ConnectFlags,
+        _flags: ConnectFlags,
         code: ReasonCode,
         properties: Properties | None,
     ) -> None:
@@ -246,7 +247,7 @@ class _Attempt:
             return
         window = getattr(properties, "ReceiveMaximum", WINDOW)
         largest = getattr(properties, "MaximumPacketSize", None)
-        self._report_event(Up(self._version, flags.session_present, min(WINDOW, window), largest))
+        self._report_event(Up(self._version, min(WINDOW, window), largest))
 
     def _on_disconnect(
         self, _c: Client, _d: object, flags: DisconnectFlags, code: ReasonCode, *_: object
@@ -266,6 +267,9 @@ class _Attempt:
     ) -> None:
         self._report_event(Subscribed(tuple(n for n, code in enumerate(codes) if code.is_failure)))
 
+    def _was_stopped(self) -> bool:
+        return self._clock.monotonic() - self._turned_at > _STOPPED_S
+
     def _report_event(self, event: Event) -> None:
         if not self._silent:
             self._report(event)
@@ -279,7 +283,8 @@ class _Attempt:
             topic = message.topic
         except UnicodeDecodeError:
             return
-        if len(message.payload) > LARGEST_IN:
+        # After a stop the socket holds messages of before it, whose age nobody knows.
+        if len(message.payload) > LARGEST_IN or self._was_stopped():
             return
         self._report_event(
             Received(

@@ -2,7 +2,8 @@
 
 Rules (tests name the numbers):
 
-1. A retained request is ignored: it may be old.
+1. A request that the broker had kept is ignored: it may be old. Without a session the broker keeps
+   only retained ones.
 2. A request is an empty payload or a JSON object of the known fields. Anything else does nothing,
    and the answer says what is wrong.
 3. No more than `BURST` at once and one every `PACE_S` seconds; the rest is counted, not answered.
@@ -114,7 +115,7 @@ class CommandHandler:
         self._executed_ids: deque[str] = deque(maxlen=_IDS_KEPT)
         self._names = {topics.command(name): name for name in NAMES}
         self.ignored = 0
-        """Requests that were retained, repeated or too many."""
+        """Requests that the broker had kept, repeated or too many."""
 
     def take(self, message: Received) -> bool:
         """Execute a request; False when the topic is not a command's.

@@ -2,6 +2,7 @@
 
 Calls return at once. Everything that happens is reported as an event, in the order it happened,
 from another thread. Each `connect` ends in exactly one `Down`, with at most one `Up` before it.
+The broker keeps nothing for this client while it is away: each connection is a new session.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Subscription:
     """A topic filter.
 
     Attributes:
-        commands: No retained message is wanted.
+        commands: No message is wanted that the broker had kept.
         own: Messages of this client itself are wanted too.
     """
 
@@ -78,10 +79,6 @@ class Broker:
 
     Attributes:
         password: Called at every attempt; None = no password.
-        session_expiry_s: How long the broker keeps the session; 0 = not at all. With 3.1.1 any
-            other number means for ever.
-        will_delay_s: How long the broker waits with the last will, so that a short drop shows no
-            `offline` (MQTT 5).
     """
 
     host: str
@@ -92,8 +89,6 @@ class Broker:
     password: Callable[[], str | None] = lambda: None
     tls: TlsFiles | None = None
     keepalive_s: int = 60
-    session_expiry_s: int = 7 * 24 * 3600
-    will_delay_s: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +113,11 @@ class Up:
     """The broker has accepted the connection.
 
     Attributes:
-        session_present: It still knows this client's session.
         window: How many unacknowledged messages it takes.
         largest: Longest packet it takes in bytes, or None.
     """
 
     version: Version
-    session_present: bool
     window: int
     largest: int | None
 
@@ -162,7 +155,12 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message from others; `at` is when it came in, UTC."""
+    """A message from others.
+
+    Attributes:
+        retain: The broker had kept it, for any time: it was not published just now.
+        at: When it came in, UTC.
+    """
 
     topic: str
     payload: bytes

@@ -7,11 +7,13 @@ Rules (tests name the numbers):
    client with this id.
 3. With protocol `auto` every round begins with MQTT 5; a broker that refuses it, or hangs up
    before an answer, is tried with 3.1.1 at once.
-4. Once the broker has accepted: `online` retained, subscriptions, then the outbox from its oldest
+4. Once the broker has accepted: subscriptions, `online` retained, then the outbox from its oldest
    message, never more unacknowledged ones than the broker takes.
 5. A message leaves the outbox at its PUBACK. A refusal makes it a dead letter, except that an
    exceeded quota only slows down. One too long for this broker is a dead letter at once.
-6. A broker that has forgotten the session may have forgotten retained messages: send them again.
+6. Before `online` is published, the broker is asked for the last word on that topic. One that has
+   none within `MEMORY_S`, or does not let it be read, may have forgotten every retained message:
+   they are sent again. An `offline` that comes later, such as a late last will, is corrected.
 7. A connection is dropped when nothing is acknowledged for a minute, or when a ping to oneself
    does not come back any more (`mqtt.loopback`).
 """
@@ -52,6 +54,8 @@ _log = logging.getLogger(__name__)
 SILENT_S: Final = 60.0
 ANSWER_S: Final = 8.0
 """How long an attempt may take until the broker answers."""
+MEMORY_S: Final = 3.0
+"""How long a broker may take to send the retained message of a new subscription."""
 
 _REFUSAL: Final = 0x80
 _UNSUPPORTED_VERSION: Final = 0x84
@@ -104,7 +108,8 @@ class Delivery:
         self._outbox = outbox
         self._availability = session.availability
         pings = (Subscription(session.ping, own=True),) if session.ping else ()
-        self._subscriptions = (*session.subscriptions, *pings)
+        own = Subscription(session.availability, own=True)
+        self._subscriptions = (own, *session.subscriptions, *pings)
         self._auto = session.protocol == "auto"
         self._version: Version = "5" if session.protocol == "auto" else session.protocol
         self._clock = clock
@@ -115,6 +120,7 @@ class Delivery:
         self._connect_at = clock.monotonic()
         self._up: Up | None = None
         self._up_since = 0.0
+        self._online_at: float | None = None
         self._problem = "not connected yet"
         self._connections = 0
         self._refused_topics: tuple[str, ...] = ()
@@ -162,22 +168,19 @@ class Delivery:
             self._connection.drop()
         return ANSWER_S
 
-    def handle(self, event: Event, now: datetime | None) -> bool:
-        """Take in an event; False for a message that is not a ping to oneself."""
+    def handle(self, event: Event) -> bool:
+        """Take in an event; False for a message that is for others, not for the delivery."""
         match event:
             case Up():
-                self._on_up(event, now)
+                self._on_up(event)
             case Down():
                 self._on_down(event)
             case Acknowledged():
                 self._on_acknowledged(event)
             case Subscribed():
-                self._refused_topics = tuple(self._subscriptions[n].topic for n in event.refused)
-                if self._refused_topics:
-                    _log.warning(
-                        "mqtt: broker does not allow listening to %s: check its access list",
-                        ", ".join(self._refused_topics),
-                    )
+                self._on_subscribed(event)
+            case Received(topic=self._availability):
+                self._on_presence(event)
             case Received():
                 return self._loopback.hear(event, self._clock.monotonic())
         return True
@@ -197,18 +200,36 @@ class Delivery:
             self._outbox.delivered(tuple(self._acknowledged))
             self._acknowledged.clear()
 
-    def _on_up(self, up: Up, now: datetime | None) -> None:
+    def _on_up(self, up: Up) -> None:
         moment = self._clock.monotonic()
         self._up, self._up_since, self._acknowledged_at = up, moment, moment
         self._connecting_since = None
         self._connections += 1
         self._last_seq = 0
-        self._connection.publish(self._presence(b"online"))
+        self._online_at = moment + MEMORY_S
         self._connection.subscribe(self._subscriptions)
         self._loopback.connected(moment)
         _log.info("mqtt: connected, protocol %s", up.version)
-        if not up.session_present:
-            self._outbox.republish_retained(now)
+
+    def _on_subscribed(self, event: Subscribed) -> None:
+        self._refused_topics = tuple(self._subscriptions[n].topic for n in event.refused)
+        if self._refused_topics:
+            _log.warning(
+                "mqtt: broker does not allow listening to %s: check its access list",
+                ", ".join(self._refused_topics),
+            )
+        if self._online_at is not None and self._availability in self._refused_topics:
+            self._online_at = self._clock.monotonic()
+
+    def _on_presence(self, event: Received) -> None:
+        if self._up is None:
+            return
+        if self._online_at is None:
+            if event.payload == b"offline":
+                self._connection.publish(self._presence(b"online"))
+        elif event.retain:
+            self._online_at = None
+            self._connection.publish(self._presence(b"online"))
 
     def _on_down(self, down: Down) -> None:
         moment = self._clock.monotonic()
@@ -250,6 +271,12 @@ class Delivery:
         self.remove_acknowledged()
         up = self._up
         assert up is not None
+        if self._online_at is not None:
+            if moment < self._online_at:
+                return self._online_at - moment
+            self._outbox.republish_retained(now)
+            self._online_at = None
+            self._connection.publish(self._presence(b"online"))
         if not self._in_flight:
             self._acknowledged_at = moment
         elif moment - self._acknowledged_at >= SILENT_S:

@@ -59,8 +59,8 @@ def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[P
     """The steps, up to and including the first that fails.
 
     Args:
-        broker: As the service connects. The client id gets a suffix and the session does not
-            outlive the test, so that a running service keeps its own.
+        broker: As the service connects. The client id gets a suffix, so that a running service
+            keeps its connection.
         topic: The ping's topic.
         protocol: `auto`, `5` or `3.1.1`.
         clock: Stamps what comes in.
@@ -73,8 +73,6 @@ def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[P
         broker,
         client_id=f"{broker.client_id}-doctor",
         will=Outgoing(topic, b"doctor", json=False),
-        session_expiry_s=0,
-        will_delay_s=0,
     )
     events: queue.Queue[Event] = queue.Queue()
     link = MqttConnection(guest, events.put, clock)

@@ -102,17 +102,25 @@ class Intake:
         """Number of refusals by sensor key."""
         return Counter({key: m.refused for key, m in self._memories.items() if m.refused})
 
-    def take(self, topic: str, payload: bytes, received_at: datetime) -> int:
-        """Read one message; returns how many samples it gave. What is refused is counted."""
+    def take(self, topic: str, payload: bytes, received_at: datetime, *, live: bool = True) -> int:
+        """Read one message; returns how many samples it gave. What is refused is counted.
+
+        Args:
+            topic: Of the message.
+            payload: Its content.
+            received_at: When it came in, UTC.
+            live: Published just now. What the broker had kept counts only with a time of its own.
+        """
         count = 0
         for key in self._by_topic.get(topic, ()):
             memory = self._memories[key]
-            for reading in sensors.read(memory.sensor, payload, received_at, self._zone):
-                if isinstance(reading, Refusal):
-                    self._refuse(memory, reading, received_at)
-                else:
+            for reading in sensors.read(memory.sensor, payload, received_at, self._zone, live=live):
+                if not isinstance(reading, Refusal):
                     self._accept(key, memory, reading, received_at)
                     count += 1
+                # What the broker had kept comes with each connection, and is counted once.
+                elif live or (reading.out_of_limits and reading != memory.last_refused):
+                    self._refuse(memory, reading, received_at)
         self.accepted += bool(count)
         return count
 

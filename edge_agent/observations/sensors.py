@@ -2,8 +2,9 @@
 
 S1  A payload that is no number, or lies beyond the limits of its quantity and role, is refused with
     a reason: a wrong value is worse than none. A little beyond the limit is the limit itself.
-S2  Time is the event's own where the payload has it, else the arrival. A time more than
-    five minutes ahead of the arrival, or older than three days, is refused.
+S2  Time is the event's own where the payload has it, else the arrival; a message that the broker
+    had kept has only its own. A time more than five minutes ahead of the arrival, or older than
+    three days, is refused.
 S3  One sample a minute and sensor, the latest of that minute: order and repetition of
     messages change nothing, and memory is bounded.
 S4  As at a KMA station, the value of an hour is the state at the full hour. It is the median of
@@ -104,7 +105,7 @@ def source_of(role: str) -> str:
 
 
 def read(
-    sensor: Sensor, payload: bytes, received_at: datetime, zone: tzinfo = UTC
+    sensor: Sensor, payload: bytes, received_at: datetime, zone: tzinfo = UTC, *, live: bool = True
 ) -> Iterator[Sample | Refusal]:
     """What one message gives (S1, S2): a sample or a refusal for each of its readings.
 
@@ -113,6 +114,7 @@ def read(
         payload: The message.
         received_at: When it came.
         zone: Of times that name none.
+        live: Published just now; without it a reading that has no time of its own gives nothing.
     """
     if len(payload) > MAX_BYTES:
         reason = f"{sensor.topic}: {len(payload)} bytes, more than {MAX_BYTES}"
@@ -129,7 +131,8 @@ def read(
         )
         return
     for reading in readings:
-        yield _checked(sensor, reading, received_at, zone)
+        if live or reading.at is not None:
+            yield _checked(sensor, reading, received_at, zone)
 
 
 def _checked(

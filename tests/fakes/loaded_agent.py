@@ -58,9 +58,7 @@ def main(path: Path, port: int, rate: int) -> None:
         migrate(db, "ledger", _STEPS)
         will = Outgoing(f"{ROOT}/availability", b"offline", retain=True, json=False)
         delivery = Delivery(
-            MqttConnection(
-                Broker("127.0.0.1", port, "torture", will, will_delay_s=0), events.put, clock
-            ),
+            MqttConnection(Broker("127.0.0.1", port, "torture", will), events.put, clock),
             outbox,
             Session(will.topic),
             Backoff(random.random, longest_s=0.2),
@@ -73,7 +71,7 @@ def main(path: Path, port: int, rate: int) -> None:
             item = events.get(0.005)
             while item is not None:
                 if isinstance(item, Event):
-                    delivery.handle(item, clock.now())
+                    delivery.handle(item)
                 item = events.get(0.0)
         delivery.disconnect(2.0)
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class FakeLink:
     """`mqtt.connection.Connection`. Reports nothing by itself unless `report` is given.
 
-    With `report` it behaves like a good broker: it accepts all, with a PUBACK for each message.
+    With `report` it behaves like a good broker: it accepts all, with a PUBACK for each message, but
+    keeps nothing.
     """
 
     def __init__(self, report: Callable[[Event], None] | None = None) -> None:
@@ -38,7 +39,7 @@ class FakeLink:
         """Record, and say yes where told to."""
         self.attempts.append(version)
         if self._report is not None:
-            self._report(Up(version, session_present=False, window=10, largest=None))
+            self._report(Up(version, window=10, largest=None))
 
     def publish(self, message: Outgoing) -> int | None:
         """Record, and acknowledge where told to; None while `gone`."""

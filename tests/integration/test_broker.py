@@ -34,18 +34,26 @@ TOPIC: Final = f"{ROOT}/alert/heat/event"
 PATIENCE_S: Final = 30.0
 
 
+class _Clock(SystemClock):
+    """The machine's clock, as if it had slept."""
+
+    slept_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.slept_s
+
+
 class _Agent:
     """Outbox, delivery and link, driven as the service drives them."""
 
     def __init__(self, db: sqlite3.Connection, port: int, **options: Any) -> None:  # noqa: ANN401 - of Broker
-        self.clock = SystemClock()
+        self.clock = _Clock()
         self.outbox = Outbox(db)
         self.received: list[Received] = []
         self._events: queue.Queue[Event] = queue.Queue()
         protocol = options.pop("protocol", "auto")
         will = Outgoing(f"{ROOT}/availability", b"offline", retain=True, json=False)
         settings: dict[str, Any] = {
-            "will_delay_s": 0,
             "client_id": "agent",
             "keepalive_s": 5,
         } | options
@@ -90,9 +98,8 @@ class _Agent:
         self.delivery.remove_acknowledged()
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, Received):
+        if not self.delivery.handle(event) and isinstance(event, Received):
             self.received.append(event)
-        self.delivery.handle(event, self.clock.now())
 
 
 @pytest.fixture
@@ -251,6 +258,84 @@ def test_subscriptions_come_back_after_the_broker_forgot(
 
         agent.until(heard)
     agent.stop()
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_what_came_while_the_link_was_down_is_not_received(
+    db: sqlite3.Connection, broker: Mosquitto, protocol: str
+) -> None:
+    """A reading and a command (QoS 1) of a break do not arrive after it; later ones do."""
+    agent = _Agent(db, broker.port, protocol=protocol)
+    with Subscriber(broker.port, f"{ROOT}/availability") as sensor:
+        agent.until(lambda: b"online" in sensor.payloads(f"{ROOT}/availability"))
+        agent.delivery._connection.drop()
+        sensor.wait(lambda heard: heard[-1].payload == b"offline")
+        sensor.publish("sensor/1", b"old")
+        sensor.publish(f"{ROOT}/cmd/predict", b"old")
+        agent.until(lambda: agent.delivery.state.connections == 2)
+        agent.until(lambda: sensor.heard[-1].payload == b"online")
+        sensor.publish("sensor/1", b"new")
+        agent.until(lambda: bool(agent.received))
+        agent.stop()
+    assert [r.payload for r in agent.received] == [b"new"]
+
+
+@pytest.mark.parametrize(("readable", "times"), [(True, 1), (False, 2)])
+def test_retained_messages_come_again_where_they_may_be_lost(
+    db: sqlite3.Connection, tmp_path: Path, readable: bool, times: int
+) -> None:
+    """A broker that shows the last presence has kept them over a break; a hidden one is unknown."""
+    acl = tmp_path / "acl"
+    hidden = "" if readable else f"topic deny {ROOT}/availability\n"
+    acl.write_text(f"user watcher\ntopic readwrite #\nuser agent\ntopic readwrite #\n{hidden}")
+    broker = Mosquitto(tmp_path / "broker", [f"acl_file {acl}"])
+    agent = _Agent(db, broker.port, username="agent")
+    agent.outbox.put(Message("m", "t/model", b"{}", Kind.STATE, retain=True))
+    with broker, Subscriber(broker.port, login=("watcher", "")) as watcher:
+        agent.drain()
+        agent.delivery._connection.drop()
+        agent.until(lambda: agent.delivery.state.connections == 2)
+        agent.until(lambda: agent.delivery._online_at is None)
+        agent.drain()
+        watcher.mark()
+        assert len(watcher.payloads("t/model")) == times
+        if readable:
+            broker.kill()
+            watcher.broker_will_be_killed()
+            watcher.heard.clear()
+            broker.start()
+            watcher.wait_subscribed_again()
+            agent.until(lambda: b"{}" in watcher.payloads("t/model"))
+            assert watcher.payloads(f"{ROOT}/availability")[-1] == b"online"
+        agent.stop()
+
+
+def test_a_last_will_that_comes_late_is_corrected(
+    db: sqlite3.Connection, broker: Mosquitto
+) -> None:
+    """`offline` of a connection before is followed by `online`."""
+    agent = _Agent(db, broker.port)
+    presence = f"{ROOT}/availability"
+    with Subscriber(broker.port, presence) as watcher:
+        agent.until(lambda: b"online" in watcher.payloads(presence))
+        watcher.publish(presence, b"offline", retain=True)
+        agent.until(lambda: watcher.payloads(presence)[-2:] == [b"offline", b"online"])
+        agent.stop()
+
+
+def test_what_lay_in_the_socket_of_a_stopped_program_is_old(
+    db: sqlite3.Connection, broker: Mosquitto
+) -> None:
+    """A program that slept drops the connection, and takes nothing that came meanwhile."""
+    agent = _Agent(db, broker.port)
+    presence = f"{ROOT}/availability"
+    with Subscriber(broker.port, presence) as sensor:
+        agent.until(lambda: b"online" in sensor.payloads(presence))
+        agent.clock.slept_s = 3600.0
+        sensor.publish("sensor/1", b"old")
+        agent.until(lambda: not agent.delivery.state.connected)
+        assert "stopped for a while" in agent.delivery.state.problem
+        assert agent.received == []
 
 
 def test_a_wrong_password_is_said_and_paused(db: sqlite3.Connection, tmp_path: Path) -> None:

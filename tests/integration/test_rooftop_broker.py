@@ -63,7 +63,7 @@ def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.D
                     agent.take(item)
                     taken += 1
                 else:
-                    delivery.handle(item, runtime.clock.now())  # type: ignore[arg-type]
+                    delivery.handle(item)  # type: ignore[arg-type]
                 item = inbox.get(0.0)
             if delivery.state.connected and not sent:
                 logger.connect("127.0.0.1", port)

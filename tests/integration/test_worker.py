@@ -244,6 +244,8 @@ def test_retained_sensor_values_are_not_fresh(case: _Case) -> None:
     case.agent.close_replaced()
     case.take("g/1", b"21.5", retain=True)
     assert case.agent._runtime.intake.accepted == 0
+    case.take("g/1", b"unavailable", retain=True)
+    assert not case.agent._runtime.intake.refused
     case.take("g/1", b"21.5")
     assert case.agent._runtime.intake.accepted == 1
 

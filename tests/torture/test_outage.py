@@ -12,7 +12,7 @@ import pytest
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.backoff import Backoff
 from edge_agent.mqtt.connection import Acknowledged, Down, Session, Up
-from edge_agent.mqtt.delivery import Delivery
+from edge_agent.mqtt.delivery import MEMORY_S, Delivery
 from edge_agent.mqtt.outbox import Caps, Outbox
 from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
@@ -36,7 +36,7 @@ def _drain(delivery: Delivery, link: FakeLink, clock: FakeClock) -> None:
     while news := link.sent[acknowledged:]:
         acknowledged = len(link.sent)
         for token, _ in news:
-            delivery.handle(Acknowledged(token, 0, ""), clock.now())
+            delivery.handle(Acknowledged(token, 0, ""))
         delivery.tick(clock.now())
 
 
@@ -59,7 +59,7 @@ def test_an_outage_ends_with_the_truth(tmp_path: Path, hours: int, caps: Caps) -
                 clock.advance(600)
                 delivery.tick(clock.now())
                 if link.attempts:
-                    delivery.handle(Down("no route"), clock.now())
+                    delivery.handle(Down("no route"))
             for rule in RULES:
                 for minute in range(dice.randrange(3)):
                     end = clock.now() + timedelta(hours=dice.choice([1, 24, 300]))
@@ -75,7 +75,8 @@ def test_an_outage_ends_with_the_truth(tmp_path: Path, hours: int, caps: Caps) -
             box.put(Message(f"t-{hour}", "telemetry", b"y" * 900, Kind.TELEMETRY))
         clock.advance(301)
         delivery.tick(clock.now())
-        delivery.handle(Up("5", session_present=False, window=10, largest=None), clock.now())
+        delivery.handle(Up("5", window=10, largest=None))
+        clock.advance(MEMORY_S)
         _drain(delivery, link, clock)
         counts = box.counts()
         arrived = counts.delivered["alert"]

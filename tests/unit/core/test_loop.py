@@ -145,7 +145,7 @@ class _Delivery:
             raise self.fault
         return 20.0
 
-    def handle(self, event: Event, now: datetime | None) -> bool:  # noqa: ARG002 - the interface has it
+    def handle(self, event: Event) -> bool:
         if isinstance(event, Received):
             return False
         self.handled.append(event)
@@ -385,7 +385,7 @@ def test_messages_reach_the_work_and_events_the_delivery() -> None:
     """Sensors and commands go to the work, the link's own events to the delivery."""
     case = _Case()
     received = Received("s/1", b"21", retain=False, at=START)
-    up = Up("5", session_present=True, window=10, largest=None)
+    up = Up("5", window=10, largest=None)
     case.run(100, {10: received, 20: up, 30: Acknowledged(1, 0, ""), 40: Down("x")})
     assert case.work.taken == [received]
     assert case.delivery.handled == [up, Acknowledged(1, 0, ""), Down("x")]

@@ -10,8 +10,16 @@ import pytest
 
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.backoff import Backoff
-from edge_agent.mqtt.connection import Acknowledged, Down, Session, Subscribed, Subscription, Up
-from edge_agent.mqtt.delivery import Delivery
+from edge_agent.mqtt.connection import (
+    Acknowledged,
+    Down,
+    Received,
+    Session,
+    Subscribed,
+    Subscription,
+    Up,
+)
+from edge_agent.mqtt.delivery import MEMORY_S, Delivery
 from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import MemoryOutbox
 from tests.fakes.publisher import FakeLink
@@ -19,7 +27,7 @@ from tests.fakes.publisher import FakeLink
 if TYPE_CHECKING:
     from edge_agent.mqtt.connection import Version
 
-UP = Up("5", session_present=True, window=3, largest=None)
+UP = Up("5", window=3, largest=None)
 
 
 class _Bench:
@@ -45,11 +53,23 @@ class _Bench:
         return self.delivery.tick(self.clock.now())
 
     def handle(self, event: object) -> None:
-        self.delivery.handle(event, self.clock.now())  # type: ignore[arg-type]
+        self.delivery.handle(event)  # type: ignore[arg-type]
 
     def connect(self, up: Up = UP) -> None:
+        """To a broker that remembers the last presence."""
         self.tick()
         self.handle(up)
+        self.presence(b"offline", retain=True)
+        self.tick()
+
+    def presence(self, payload: bytes, *, retain: bool = False) -> None:
+        self.handle(Received("d/availability", payload, retain=retain, at=self.clock.now()))
+
+    def reconnect(self) -> None:
+        self.handle(Down("lost", reached=True))
+        self.clock.advance(self.tick())
+        self.tick()
+        self.handle(UP)
         self.tick()
 
     def put(self, *names: str) -> None:
@@ -175,14 +195,19 @@ def test_fallback_only_where_it_helps(protocol: str, down: Down, second: Version
 
 
 def test_presence_then_subscriptions_then_the_queue() -> None:
-    """Rule 4: first `online` retained, then what waits, in order, within the window."""
+    """Rules 4 and 6: the last presence is read, then `online` said, then what waits is sent."""
     bench = _Bench()
     bench.put("a", "b", "c", "d")
-    bench.connect()
+    bench.tick()
+    bench.handle(UP)
+    bench.tick()
+    assert bench.link.topics == []
+    bench.presence(b"offline", retain=True)
+    bench.tick()
     assert bench.link.topics == ["d/availability", "t/a", "t/b", "t/c"]
     assert bench.link.sent[0][1].payload == b"online"
     assert bench.link.sent[0][1].retain
-    assert [s.topic for s in bench.link.asked[0]] == ["d/cmd/+", "s/1"]
+    assert [s.topic for s in bench.link.asked[0]] == ["d/availability", "d/cmd/+", "s/1"]
     bench.acknowledge("t/a")
     bench.tick()
     assert bench.link.topics[-1] == "t/d"
@@ -240,7 +265,7 @@ def test_messages_too_long_for_the_broker_are_never_sent() -> None:
     bench = _Bench()
     bench.outbox.put(Message("big", "t/big", b"x" * 1000, Kind.ALERT))
     bench.put("a")
-    bench.connect(Up("5", session_present=True, window=3, largest=600))
+    bench.connect(Up("5", window=3, largest=600))
     assert bench.link.topics == ["d/availability", "t/a"]
     assert bench.waiting() == ["a"]
     bench.handle(Down("broker disconnects: Packet too large", 0x95, reached=True))
@@ -259,22 +284,57 @@ def test_time_left_is_computed_when_sent() -> None:
     bench.clock.advance(5)
     bench.delivery.tick(None)
     bench.handle(UP)
+    bench.presence(b"online", retain=True)
     bench.delivery.tick(None)
     assert bench.link.sent[-1][1].expiry_s is None
 
 
 def test_a_broker_without_memory_hears_retained_messages_again() -> None:
-    """Rule 6: only when the session is gone."""
+    """Rule 6: only when it has no last presence, or does not let it be read."""
+    bench = _retained_model()
+    bench.reconnect()
+    bench.presence(b"online", retain=True)
+    bench.clock.advance(MEMORY_S)
+    bench.tick()
+    assert bench.link.topics[-1] == "d/availability"
+    assert bench.link.topics.count("t/model") == 1
+    bench.reconnect()
+    # Its own `online` of this connection, as 3.1.1 sends it back, is no memory.
+    bench.presence(b"online")
+    bench.clock.advance(MEMORY_S - 0.1)
+    bench.tick()
+    assert bench.link.topics.count("d/availability") == 2
+    bench.clock.advance(0.1)
+    bench.tick()
+    assert bench.link.topics[-2:] == ["d/availability", "t/model"]
+    bench.acknowledge("t/model")
+    bench.reconnect()
+    bench.handle(Subscribed((0,)))
+    bench.tick()
+    assert bench.link.topics[-2:] == ["d/availability", "t/model"]
+    assert bench.delivery.state.refused_topics == ("d/availability",)
+
+
+def test_a_late_last_will_is_corrected() -> None:
+    """Rule 6: `offline` while connected is answered by `online`; the answer by nothing."""
+    bench = _Bench()
+    bench.connect()
+    bench.presence(b"online")
+    assert bench.link.topics == ["d/availability"]
+    bench.presence(b"offline")
+    assert [m.payload for _, m in bench.link.sent] == [b"online", b"online"]
+    bench.handle(Down("lost", reached=True))
+    bench.presence(b"offline")
+    assert len(bench.link.sent) == 2
+
+
+def _retained_model() -> _Bench:
     bench = _Bench()
     bench.outbox.put(Message("m", "t/model", b"{}", Kind.STATE, retain=True))
     bench.connect()
     bench.acknowledge("t/model")
     bench.tick()
-    for present, again in ((True, 1), (False, 2)):
-        bench.handle(Down("lost", reached=True))
-        bench.clock.advance(bench.tick())
-        bench.connect(Up("5", session_present=present, window=3, largest=None))
-        assert bench.link.topics.count("t/model") == again
+    return bench
 
 
 def test_a_silent_connection_is_dropped() -> None:
@@ -308,7 +368,7 @@ def test_denied_subscriptions_are_said(caplog: pytest.LogCaptureFixture) -> None
     bench = _Bench()
     bench.connect()
     with caplog.at_level(logging.WARNING):
-        bench.handle(Subscribed((1,)))
+        bench.handle(Subscribed((2,)))
     assert bench.delivery.state.refused_topics == ("s/1",)
     assert "listening to s/1" in caplog.text
 

@@ -98,8 +98,9 @@ def test_the_delivery_drops_a_silent_connection(caplog: pytest.LogCaptureFixture
         clock,
     )
     delivery.tick(clock.now())
-    delivery.handle(Up("5", session_present=True, window=3, largest=None), clock.now())
-    assert link.asked == [(Subscription("d/ping", own=True),)]
+    delivery.handle(Up("5", window=3, largest=None))
+    asked = (Subscription("d/availability", own=True), Subscription("d/ping", own=True))
+    assert link.asked == [asked]
 
     def pings() -> list[bytes]:
         return [message.payload for _, message in link.sent if message.topic == "d/ping"]
@@ -111,8 +112,8 @@ def test_the_delivery_drops_a_silent_connection(caplog: pytest.LogCaptureFixture
 
     pass_time(20)
     echo = Received("d/ping", pings()[-1], retain=False, at=clock.now())
-    assert delivery.handle(echo, clock.now())
-    assert not delivery.handle(Received("s/1", b"1", retain=False, at=clock.now()), clock.now())
+    assert delivery.handle(echo)
+    assert not delivery.handle(Received("s/1", b"1", retain=False, at=clock.now()))
     with caplog.at_level(logging.WARNING):
         pass_time(EVERY_S + 3 * PATIENCE_S)
     assert link.dropped == 1
@@ -131,7 +132,7 @@ def test_a_hidden_topic_is_a_concern() -> None:
         clock,
     )
     delivery.tick(clock.now())
-    delivery.handle(Up("5", session_present=True, window=3, largest=None), clock.now())
+    delivery.handle(Up("5", window=3, largest=None))
     for _ in range(10):
         clock.advance(delivery.tick(clock.now()))
     assert link.dropped == 0
