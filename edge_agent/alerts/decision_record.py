@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge_agent.agronomy.derived import needed_for
-from edge_agent.alerts.evaluation import DecisionInputs
+from edge_agent.alerts.evaluation import DecisionInputs, Relayed
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract import forecast_json
@@ -23,7 +23,17 @@ from edge_agent.contract.errors import BadData
 from edge_agent.settings import QuietHours, Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge_agent.contract.forecast import Forecast
+
+
+class _StoredRelayed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`Relayed` as JSON holds it."""
+
+    source: str
+    forecast: msgspec.Raw
+    readings: tuple[tuple[datetime, float | None], ...]
 
 
 class _StoredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,16 +48,19 @@ class _StoredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quiet_hours: QuietHours
     forecast: msgspec.Raw
     readings: tuple[tuple[datetime, float | None], ...]
+    relayed: _StoredRelayed | None = None
 
 
 def to_bytes(inputs: DecisionInputs) -> bytes:
     """Compressed JSON."""
-    forecast = b"null"
-    if inputs.forecast is not None:
-        forecast = forecast_json.to_bytes(_cut(inputs.forecast, inputs), digits=None)
     values = {field.name: getattr(inputs, field.name) for field in fields(inputs)} | {
-        "forecast": msgspec.Raw(forecast),
-        "readings": tuple((reading.at, reading.value) for reading in inputs.readings),
+        "forecast": _raw(inputs.forecast, inputs),
+        "readings": _pairs(inputs.readings),
+        "relayed": None
+        if (relayed := inputs.relayed) is None
+        else _StoredRelayed(
+            relayed.source, _raw(relayed.forecast, inputs), _pairs(relayed.readings)
+        ),
     }
     return zlib.compress(msgspec.json.encode(_StoredInputs(**values)))
 
@@ -62,12 +75,33 @@ def from_bytes(content: bytes) -> DecisionInputs:
         record = msgspec.json.decode(zlib.decompress(content), type=_StoredInputs)
     except (zlib.error, msgspec.DecodeError) as fault:
         raise BadData(f"kept inputs of an alert: {fault}") from fault
-    forecast = bytes(record.forecast)
     values = msgspec.structs.asdict(record) | {
-        "forecast": None if forecast == b"null" else forecast_json.from_bytes(forecast),
-        "readings": tuple(Measured(at, value) for at, value in record.readings),
+        "forecast": _forecast(record.forecast),
+        "readings": _readings(record.readings),
+        "relayed": None
+        if (relayed := record.relayed) is None
+        else Relayed(relayed.source, _forecast(relayed.forecast), _readings(relayed.readings)),
     }
     return DecisionInputs(**values)
+
+
+def _raw(forecast: Forecast | None, inputs: DecisionInputs) -> msgspec.Raw:
+    if forecast is None:
+        return msgspec.Raw(b"null")
+    return msgspec.Raw(forecast_json.to_bytes(_cut(forecast, inputs), digits=None))
+
+
+def _forecast(raw: msgspec.Raw) -> Forecast | None:
+    content = bytes(raw)
+    return None if content == b"null" else forecast_json.from_bytes(content)
+
+
+def _pairs(readings: Sequence[Measured]) -> tuple[tuple[datetime, float | None], ...]:
+    return tuple((reading.at, reading.value) for reading in readings)
+
+
+def _readings(pairs: Sequence[tuple[datetime, float | None]]) -> tuple[Measured, ...]:
+    return tuple(Measured(at, value) for at, value in pairs)
 
 
 def _cut(forecast: Forecast, inputs: DecisionInputs) -> Forecast:

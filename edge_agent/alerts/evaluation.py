@@ -6,12 +6,12 @@ repeats the decision with the same code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
+from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings, worse
 from edge_agent.alerts.quiet_hours import edge_to_send, quiet
 from edge_agent.alerts.state_machine import Edge, Latch, Level, step
 
@@ -21,6 +21,21 @@ if TYPE_CHECKING:
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.forecast import Forecast
     from edge_agent.settings import QuietHours, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """What a critical rule looks at besides, so that own sensors hide nothing.
+
+    Attributes:
+        source: Relayed source.
+        forecast: From it, for a forecast rule.
+        readings: Its newest hours, for a live rule.
+    """
+
+    source: str
+    forecast: Forecast | None = None
+    readings: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,7 @@ class DecisionInputs:
         quiet_hours: From the configuration.
         forecast: For a forecast rule; None where there is none.
         readings: For a live rule, see `evidence.from_readings`.
+        relayed: What the rule looks at besides, or None.
     """
 
     rule: Rule
@@ -48,6 +64,21 @@ class DecisionInputs:
     quiet_hours: QuietHours
     forecast: Forecast | None = None
     readings: tuple[Measured, ...] = ()
+    relayed: Relayed | None = None
+
+    @property
+    def evidence(self) -> Evidence:
+        """About the rule: the worse of both where it looks at a relayed source besides (E7)."""
+        own = self._evidence(self.forecast, self.readings)
+        if self.relayed is None:
+            return own
+        other = self._evidence(self.relayed.forecast, self.relayed.readings)
+        return worse(own, replace(other, source=self.relayed.source))
+
+    def _evidence(self, forecast: Forecast | None, readings: tuple[Measured, ...]) -> Evidence:
+        if self.rule.now:
+            return from_readings(self.rule, readings)
+        return from_forecast(self.rule, forecast, self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +101,7 @@ class RuleDecision:
 def evaluate_rule(inputs: DecisionInputs) -> RuleDecision:
     """Decide by evidence, state machine and quiet hours, in this order."""
     rule, now, zone = inputs.rule, inputs.now, ZoneInfo(inputs.zone)
-    evidence = (
-        from_readings(rule, inputs.readings)
-        if rule.now
-        else from_forecast(rule, inputs.forecast, now)
-    )
+    evidence = inputs.evidence
     after, edge = step(rule, inputs.latch, evidence, now, daily_cap=inputs.daily_cap, zone=zone)
     wait = quiet(inputs.quiet_hours, rule, now, zone, inputs.clock)
     latch, to_send = edge_to_send(inputs.latch, after, edge, evidence, wait=wait)

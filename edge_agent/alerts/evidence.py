@@ -11,11 +11,12 @@ E5  A live rule looks at the newest reading, and for `for_h` > 1 at the hourly v
     it as well; one of them missing is no evidence.
 E6  The value beside the chance is the extreme of the window, with its hour. The hour of the largest
     chance would not do: near 0 and 1 the chances of many hours are the same.
+E7  Of two evidences about a critical rule the worse counts, see `worse`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -49,6 +50,7 @@ class Evidence:
         value_at: Hour of `value`, the first of several; the time of the reading.
         hour: First hour of the first run that meets the rule; None = no run does. For a live rule
             the time of the reading.
+        source: The relayed source that it is from; empty where it is the cycle's own.
     """
 
     met: bool | None = None
@@ -57,6 +59,7 @@ class Evidence:
     value: float | None = None
     value_at: datetime | None = None
     hour: datetime | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,23 @@ def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
         value_at=newest[-1].at,
         hour=newest[-1].at,
     )
+
+
+def worse(own: Evidence, other: Evidence) -> Evidence:
+    """The worse of two evidences about a rule (E7).
+
+    It is met where one of them is, and over where both are. Where the own one is unknown, the other
+    may raise an alert, and ends none.
+    """
+    if other.met is None or (own.met is None and not other.met):
+        return own
+    if own.met is None or own.probability is None or other.probability is None:
+        return replace(other, over=None)
+    ends = None if own.over is None or other.over is None else True
+    over = False if False in {own.over, other.over} else ends
+    # A live rule has no chance between 0 and 1: what keeps it raised is then the worse.
+    first = (own.probability, own.over is False) >= (other.probability, other.over is False)
+    return replace(own if first else other, over=over)
 
 
 def _chances(

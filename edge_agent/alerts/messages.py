@@ -184,12 +184,15 @@ def _action_order(rule: Rule, now: datetime) -> ActionOrder | None:
 def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
     event = f"{rule.quantity} {rule.operator} {plain(rule.threshold)}"
     if rule.now:
-        return f"{event}: newest {rule.role} reading is {_shown(evidence.value)}"
+        newest = f"hour of {evidence.source}" if evidence.source else f"{rule.role} reading"
+        return f"{event}: newest {newest} is {_shown(evidence.value)}"
     run = f", {rule.for_h} h in a row" if rule.for_h > 1 else ""
     chance = (
         f"P({event}{run}) within {rule.within_h} h is "
         f"{_shown(shown_chance(evidence.probability))}, limit {plain(rule.probability)}"
     )
+    if evidence.source:
+        chance += f", by {evidence.source}"
     if edge is Edge.CLEARED and rule.clear is not None:
         return f"{chance}; chance of the clear level {plain(rule.clear)} fell below the limit too"
     return f"{chance}; first at {evidence.hour:%Y-%m-%dT%H:%MZ}" if evidence.hour else chance

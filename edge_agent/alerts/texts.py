@@ -99,6 +99,10 @@ _EVENT: Final = {
     ("en", False): "{limit}",
     ("en", True): "{limit} for {hours} h",
 }
+_SOURCE: Final = {
+    "ko": {"station": " 관측소 {} 기준.", "cell": " 격자 {} 기준."},
+    "en": {"station": " By station {}.", "cell": " By grid cell {}."},
+}
 _DRILL: Final = {
     "ko": "[훈련] 실제 상황이 아닙니다. {text}",
     "en": "[Drill] This is only a test. {text}",
@@ -161,10 +165,12 @@ def alert_text(
     lasted: timedelta,
 ) -> str:
     """Text of one alert edge; a rule's own `message` replaces the one for raised and updated."""
+    language = locale.language
+    basis = source_text(language, evidence.source)
     words = _words(locale, rule, evidence, now)
     if rule.message and edge is not Edge.CLEARED:
-        return rule.message.format_map(words)
-    language, limit = locale.language, limit_of(locale.language, rule)
+        return rule.message.format_map(words) + basis
+    limit = limit_of(language, rule)
     words |= {
         "title": title_of(language, rule.name),
         "limit": limit,
@@ -181,7 +187,13 @@ def alert_text(
         "within_h": str(rule.within_h),
         "duration": locale.duration(lasted),
     }
-    return (_HEAD[language, edge] + _body(language, rule, edge, evidence)).format_map(words)
+    return (_HEAD[language, edge] + _body(language, rule, edge, evidence)).format_map(words) + basis
+
+
+def source_text(language: str, source: str) -> str:
+    """Sentence that names the relayed source of an alert; empty for own sensors."""
+    kind, _, name = source.partition(":")
+    return _SOURCE[language][kind].format(name) if source else ""
 
 
 def _body(language: str, rule: Rule, edge: Edge, evidence: Evidence) -> str:

@@ -86,6 +86,7 @@ def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any
             if message.topic.endswith("/state") and message.payload
         ],
         "rules_unknown": decision.unknown,
+        "problems": [gap.text for gap in decision.check.gaps],
         "queued": queued,
         "waiting": waiting,
     }
@@ -97,6 +98,7 @@ def _lines(decision: Decision) -> list[str]:
         return [f"no forecast: {forecast.reason}"]
     lines = [f"forecast from {_made_of(forecast, decision.origin_source)}"]
     lines.extend(f"  note: {note}" for note in forecast.notes)
+    lines.extend(f"  problem: {gap.text}" for gap in decision.check.gaps)
     names = list(forecast.targets)
     lines.append("  hour (UTC)        " + "".join(f"{_short(name):>28}" for name in names))
     hours = {name: hours_of(forecast, target) for name, target in forecast.targets.items()}

@@ -80,6 +80,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         "clock": clock,
         "device": runtime.config.device.full_id,
         "state_folder": str(runtime.state),
+        "problems": _problems(runtime, now),
         "release": None if installed is None else installed.manifest.release,
         "tuned": sorted(tuning.corrections) if tuning else None,
         "channel": runtime.config.depot.channel,
@@ -111,6 +112,15 @@ def _status(runtime: Runtime) -> dict[str, Any]:
             "refused": counts.refused,
         },
     }
+
+
+def _problems(runtime: Runtime, now: datetime) -> list[str]:
+    from edge_agent.core import cross_check
+
+    return [
+        gap.text
+        for gap in cross_check.stored_gaps(runtime.store, runtime.config.device, runtime.slots, now)
+    ]
 
 
 def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:

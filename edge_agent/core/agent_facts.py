@@ -32,6 +32,8 @@ def health_facts(
     source = forecast.source.value if isinstance(forecast, Forecast) else None
     reason = forecast_reason(decision)
     problems = list(forecast.notes) if isinstance(forecast, Forecast) else [reason or ""]
+    if decision is not None:
+        problems.extend(gap.text for gap in decision.check.gaps)
     if clock == "untrusted":
         problems.append("the clock is behind times that have surely passed")
     if left is not None:

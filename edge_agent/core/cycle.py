@@ -20,7 +20,8 @@ from edge_agent.alerts.state_machine import Edge, Latch, Level, retire
 from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, VALID
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.contract.schema import RAIN
-from edge_agent.core import rules
+from edge_agent.core import cross_check, rules
+from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.stored_weather import site_of
 from edge_agent.forecasting import fallback, online_correction, verification
 from edge_agent.forecasting.online_correction import GUIDANCE_MAX_AGE
@@ -57,6 +58,7 @@ class Decision:
         scored_hours: Errors of past forecasts to be written; None where nothing was forecast.
         past_forecast: The forecast as it is kept for scoring; None where the models gave none.
         records: Inputs of each edge by its message id, see `alerts.decision_record`.
+        check: What other sources say.
     """
 
     at: datetime
@@ -71,6 +73,7 @@ class Decision:
     scored_hours: ScoredHours | None = None
     past_forecast: PastForecast | None = None
     records: Mapping[str, bytes] = field(default_factory=dict)
+    check: CrossCheck = field(default_factory=CrossCheck)
 
     @property
     def raised(self) -> tuple[str, ...]:
@@ -89,7 +92,8 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
     message_context = context.message_context(
         now, clock, forecast, _inputs(forecast, guidance, source, now)
     )
-    results = rules.evaluate(context, message_context, forecast, live_only=False)
+    check = cross_check.of_cycle(context, rules.rules_of(context.config), source, now)
+    results = rules.evaluate(context, message_context, forecast, check, live_only=False)
     states = list(results.states)
     if isinstance(forecast, Forecast):
         states.extend(status.forecast_messages(message_context, forecast))
@@ -120,6 +124,7 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
         advice=advice,
         retired=tuple(retired),
         messages=(*(event for _, _, event in edges), *states),
+        check=check,
     )
 
 
@@ -134,7 +139,8 @@ def watch(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
     """
     nothing = NoForecast(now, "live rules only")
     message_context = context.message_context(now, clock, nothing, ())
-    results = rules.evaluate(context, message_context, nothing, live_only=True)
+    check = cross_check.of_watch(context, rules.rules_of(context.config), now)
+    results = rules.evaluate(context, message_context, nothing, check, live_only=True)
     topics = {message_context.topics.alert_state(name) for name in results.moved}
     return Decision(
         at=now,

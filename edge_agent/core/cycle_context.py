@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -41,6 +41,12 @@ class Weather(Protocol):
         self, release: LoadedRelease | None, now: datetime
     ) -> tuple[Forecast | NoForecast, str]:
         """Forecast from the hours up to `now`, and the name of their source."""
+
+    def relayed(self, release: LoadedRelease, now: datetime) -> tuple[Forecast | NoForecast, str]:
+        """The same without the farm's own sensors, at the farm's height."""
+
+    def raw(self, now: datetime, hours: int) -> Mapping[str, pl.DataFrame]:
+        """Raw hours up to `now` by source, in the order of `source_choice.names`."""
 
     def checked(self, now: datetime, hours: int) -> pl.DataFrame:
         """The `hours` newest hours up to `now` of the same source, output of `quality.clean`."""

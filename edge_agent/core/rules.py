@@ -9,7 +9,8 @@ from edge_agent.alerts import decision_record, default_rules
 from edge_agent.alerts import messages as alert_messages
 from edge_agent.alerts.evaluation import DecisionInputs, evaluate_rule
 from edge_agent.alerts.state_machine import Latch
-from edge_agent.contract.forecast import Forecast, NoForecast
+from edge_agent.contract.forecast import Forecast
+from edge_agent.core import cross_check
 from edge_agent.forecasting import verification
 from edge_agent.messages.payloads import Input
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from edge_agent.alerts.evaluation import RuleDecision
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.state_machine import Edge
+    from edge_agent.contract.forecast import NoForecast
+    from edge_agent.core.cross_check import CrossCheck
     from edge_agent.core.cycle_context import CycleContext
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
@@ -81,6 +84,7 @@ def evaluate(
     context: CycleContext,
     message_context: MessageContext,
     forecast: Forecast | NoForecast,
+    check: CrossCheck,
     *,
     live_only: bool,
 ) -> RuleResults:
@@ -90,6 +94,7 @@ def evaluate(
         context: What the cycle works with.
         message_context: Of the cycle; messages of live rules name their sensors instead.
         forecast: What forecast rules look at.
+        check: What critical rules look at besides.
         live_only: Leave the forecast rules out.
     """
     latches = context.latches.all()
@@ -97,23 +102,45 @@ def evaluate(
     for rule in rules_of(context.config):
         if live_only and not rule.now:
             continue
-        case = DecisionInputs(
-            rule=rule,
+        case = replace(
+            inputs_of(context, rule, forecast, check, message_context.now),
             latch=latches.get(rule.name, Latch(rule=rule.name)),
-            now=message_context.now,
             clock=message_context.clock,
-            zone=context.config.device.timezone,
-            daily_cap=context.config.limits.alerts_per_day,
-            quiet_hours=context.config.quiet_hours,
-            forecast=forecast if isinstance(forecast, Forecast) and not rule.now else None,
-            readings=tuple(context.readings(rule, message_context.now)) if rule.now else (),
         )
         verdict = evaluate_rule(case)
-        rule_context = (
-            _of_sensors(message_context, rule, verdict.evidence) if rule.now else message_context
-        )
-        results.add(case, verdict, rule_context)
+        results.add(case, verdict, _context_of(message_context, case, verdict.evidence))
     return results
+
+
+def inputs_of(
+    context: CycleContext,
+    rule: Rule,
+    forecast: Forecast | NoForecast | None,
+    check: CrossCheck,
+    now: datetime,
+) -> DecisionInputs:
+    """What a decision about a rule is made from, for a clear latch and a clock that is trusted.
+
+    Args:
+        context: What the cycle works with.
+        rule: The rule.
+        forecast: What forecast rules look at.
+        check: What critical rules look at besides.
+        now: UTC.
+    """
+    config = context.config
+    return DecisionInputs(
+        rule=rule,
+        latch=Latch(rule=rule.name),
+        now=now,
+        clock="trusted",
+        zone=config.device.timezone,
+        daily_cap=config.limits.alerts_per_day,
+        quiet_hours=config.quiet_hours,
+        forecast=forecast if isinstance(forecast, Forecast) and not rule.now else None,
+        readings=tuple(context.readings(rule, now)) if rule.now else (),
+        relayed=cross_check.relayed_of(context, rule, check, now),
+    )
 
 
 def input_of(name: str, at: datetime, now: datetime) -> Input:
@@ -121,8 +148,21 @@ def input_of(name: str, at: datetime, now: datetime) -> Input:
     return Input(name=name, at=at, age_s=max(int((now - at).total_seconds()), 0))
 
 
-def _of_sensors(message_context: MessageContext, rule: Rule, evidence: Evidence) -> MessageContext:
-    inputs: tuple[Input, ...] = ()
-    if evidence.hour is not None:
-        inputs = (input_of(f"sensor:{rule.role}", evidence.hour, message_context.now),)
-    return replace(message_context, source="sensor", release=None, inputs=inputs)
+def _context_of(
+    message_context: MessageContext, case: DecisionInputs, evidence: Evidence
+) -> MessageContext:
+    """Context of the messages of a rule: they name what its evidence is from."""
+    rule, now, relayed = case.rule, message_context.now, case.relayed
+    if rule.now:
+        inputs: tuple[Input, ...] = ()
+        if evidence.hour is not None:
+            name = evidence.source or f"sensor:{rule.role}"
+            inputs = (input_of(name, evidence.hour, now),)
+        return replace(message_context, source="sensor", release=None, inputs=inputs)
+    if not evidence.source or relayed is None or relayed.forecast is None:
+        return message_context
+    return replace(
+        message_context,
+        source=relayed.forecast.source.value,
+        inputs=(input_of(relayed.source, relayed.forecast.origin, now), *message_context.inputs),
+    )

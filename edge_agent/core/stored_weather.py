@@ -11,9 +11,10 @@ from edge_agent.contract import quality
 from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import TARGETS, TIME, Site
 from edge_agent.forecasting import forecaster
-from edge_agent.observations import source_choice
+from edge_agent.observations import source_choice, source_gap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from edge_agent.contract.forecast import Forecast, NoForecast
@@ -42,6 +43,18 @@ class StoredWeather:
             self._store, self._device, now, forecaster.HISTORY_HOURS
         )
         return forecaster.make(frame, site_of(self._device), release, now, source=rung), source
+
+    def relayed(self, release: LoadedRelease, now: datetime) -> tuple[Forecast | NoForecast, str]:
+        """See `CycleContext.weather`."""
+        frames = self.raw(now, forecaster.HISTORY_HOURS)
+        warmer = source_gap.heights(self._device, release.manifest.sites)
+        choice = source_choice.choose_relayed(frames, now, warmer)
+        frame, site = source_choice.join(frames, choice), site_of(self._device)
+        return forecaster.make(frame, site, release, now, source=choice.rung), choice.source
+
+    def raw(self, now: datetime, hours: int) -> Mapping[str, pl.DataFrame]:
+        """See `CycleContext.weather`."""
+        return source_choice.hours(self._store, self._device, now, hours)
 
     def checked(self, now: datetime, hours: int) -> pl.DataFrame:
         """See `CycleContext.weather`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +10,14 @@ import polars as pl
 
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.hours import start_of_hour
-from edge_agent.contract.schema import OBSERVED, TARGETS, TIME, TIME_DTYPE
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    DEW_POINT,
+    OBSERVED,
+    TARGETS,
+    TIME,
+    TIME_DTYPE,
+)
 from edge_agent.observations import bundles, sensors
 
 if TYPE_CHECKING:
@@ -72,11 +79,13 @@ class Choice:
         source: Name in the store.
         rung: `source` of a forecast made on it.
         substitutes: Pairs of a quantity and the source that it is taken from instead.
+        warmer_c: To add to its air temperature and dew point, for the farm's height.
     """
 
     source: str
     rung: Source
     substitutes: tuple[tuple[str, str], ...]
+    warmer_c: float = 0.0
 
 
 def names(device: Device) -> tuple[str, ...]:
@@ -110,6 +119,21 @@ def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
     return Choice(source, rung, tuple(substitutes))
 
 
+def choose_relayed(
+    frames: Mapping[str, pl.DataFrame], now: datetime, warmer: Mapping[str, float]
+) -> Choice:
+    """Sources for a forecast that the farm's own sensors have no part in: O1 to O3 without them.
+
+    Args:
+        frames: Hours of the lookback by source, in the order of `names`.
+        now: Time of the decision, UTC.
+        warmer: See `source_gap.heights`.
+    """
+    own = next(iter(frames))
+    choice = choose({**frames, own: frames[own].clear()}, now)
+    return replace(choice, warmer_c=warmer.get(choice.source, 0.0))
+
+
 def join(frames: Mapping[str, pl.DataFrame], choice: Choice) -> pl.DataFrame:
     """Hours of the chosen source, with the substitutes: `time` and `schema.OBSERVED`."""
     frame = frames[choice.source]
@@ -117,6 +141,8 @@ def join(frames: Mapping[str, pl.DataFrame], choice: Choice) -> pl.DataFrame:
         frame = frame.drop(quantity).join(
             frames[other].select(TIME, quantity), on=TIME, how="left", maintain_order="left"
         )
+    if choice.warmer_c:
+        frame = frame.with_columns(pl.col(AIR_TEMPERATURE, DEW_POINT) + choice.warmer_c)
     return frame.select(TIME, *OBSERVED)
 
 
@@ -128,10 +154,21 @@ def observe(
     Raises:
         StorageError: The disk refused.
     """
-    start = now - timedelta(hours=history_hours)
-    frames = {name: store.hourly(name, start, now) for name in names(device)}
+    frames = hours(store, device, now, history_hours)
     choice = choose(frames, now)
     return join(frames, choice), choice.rung, choice.source
+
+
+def hours(
+    store: Store, device: Device, now: datetime, history_hours: int
+) -> dict[str, pl.DataFrame]:
+    """Raw hours up to `now` of every source that a forecast may use, in the order of `names`.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    start = now - timedelta(hours=history_hours)
+    return {name: store.hourly(name, start, now) for name in names(device)}
 
 
 def knows(frame: pl.DataFrame, quantity: str) -> bool:

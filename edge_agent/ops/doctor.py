@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.errors import ConfigError, FarmError, InputMissing
-from edge_agent.core import certificates, masking
+from edge_agent.core import certificates, cross_check, masking
 from edge_agent.core.runtime import DATABASE
 from edge_agent.mqtt import outbox_inspection
 from edge_agent.observations.store import Store
@@ -185,6 +185,7 @@ def _database(subject: Subject) -> Iterator[Finding]:
         )  # fmt: skip
     with closing(connect(path)) as db:
         yield _data_age(subject, Store(db))
+        yield from _gaps(subject, Store(db))
 
 
 def _data_age(subject: Subject, store: Store) -> Finding:
@@ -203,6 +204,17 @@ def _data_age(subject: Subject, store: Store) -> Finding:
         return Finding("data age", Outcome.OK, seen)
     outcome = Outcome.FAIL if age > _COLD else Outcome.WARN
     return Finding("data age", outcome, seen, "see the findings on broker and depot")
+
+
+def _gaps(subject: Subject, store: Store) -> Iterator[Finding]:
+    """Own sensors against station, cell and KMA's forecast."""
+    device, slots = subject.config.device, Slots(subject.state)
+    for gap in cross_check.stored_gaps(store, device, slots, subject.clock.now()):
+        yield Finding(
+            "own sensors", Outcome.WARN, gap.text,
+            "look at the sensor: its place, shade and ventilation, wiring and unit; critical rules "
+            "take the worse of both meanwhile",
+        )  # fmt: skip
 
 
 def _model(subject: Subject) -> Iterator[Finding]:

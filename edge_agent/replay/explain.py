@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edge_agent.alerts.evaluation import DecisionInputs, RuleDecision
+    from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.log import RecordedAlert
     from edge_agent.messages.payloads import AlertEvent
 
@@ -74,21 +75,24 @@ def explain(alert: RecordedAlert) -> Explanation:
         for key, value in again.items()
         if getattr(event, key) != value
     )
-    return Explanation(event, case, verdict, _steps(case), differences)
+    return Explanation(event, case, verdict, _steps(case, verdict.evidence), differences)
 
 
-def _steps(case: DecisionInputs) -> tuple[ExplainedStep, ...]:
+def _steps(case: DecisionInputs, evidence: Evidence) -> tuple[ExplainedStep, ...]:
+    """Of what the evidence is from."""
+    basis = case.relayed if case.relayed is not None and evidence.source else case
     if case.rule.now:
         return tuple(
             ExplainedStep(reading.at, rounded(reading.value), None, None, None)
-            for reading in case.readings
+            for reading in basis.readings
         )
-    target = None if case.forecast is None else target_of(case.forecast, case.rule.quantity)
-    if case.forecast is None or target is None:
+    forecast = basis.forecast
+    target = None if forecast is None else target_of(forecast, case.rule.quantity)
+    if forecast is None or target is None:
         return ()
     chance = target.probability(case.rule.operator, case.rule.threshold)
     columns = (target.values, target.quantile(P10), target.quantile(P90), chance)
     return tuple(
         ExplainedStep(at, rounded(value), rounded(low), rounded(high), shown_chance(p))
-        for at, value, low, high, p in zip(case.forecast.valid_at, *columns, strict=True)
+        for at, value, low, high, p in zip(forecast.valid_at, *columns, strict=True)
     )

@@ -18,7 +18,7 @@ from edge_agent.contract.forecast import Source
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.core.stored_weather import site_of
 from edge_agent.forecasting import forecaster
-from edge_agent.observations import source_choice
+from edge_agent.observations import source_choice, source_gap
 from edge_agent.observations.source_choice import Choice
 
 if TYPE_CHECKING:
@@ -64,12 +64,18 @@ class RecordedWeather:
         choice = self._choose(now, forecaster.HISTORY_HOURS)
         if release is None:
             return forecaster.no_release(now), choice.source
-        series = self._series.get(choice)
-        if series is None:
-            place = forecaster.place_of(site_of(self.device), release.manifest.sites)
-            series = forecaster.CheckedSeries.of(self._checked_block(choice), place)
-            self._series[choice] = series
-        return forecaster.continued(series, release, now, source=choice.rung), choice.source
+        return self._forecast(choice, release, now)
+
+    def relayed(self, release: LoadedRelease, now: datetime) -> tuple[Forecast | NoForecast, str]:
+        """See `CycleContext.weather`."""
+        self._enter(now)
+        warmer = source_gap.heights(self.device, release.manifest.sites)
+        frames = self.raw(now, forecaster.HISTORY_HOURS)
+        return self._forecast(source_choice.choose_relayed(frames, now, warmer), release, now)
+
+    def raw(self, now: datetime, hours: int) -> Mapping[str, pl.DataFrame]:
+        """See `CycleContext.weather`."""
+        return self._between(now - hours * _HOUR, now)
 
     def checked(self, now: datetime, hours: int) -> pl.DataFrame:
         """See `CycleContext.weather`."""
@@ -85,6 +91,16 @@ class RecordedWeather:
             return self._last(Choice(own, Source.MODEL, ()), now, hours)
         return self.checked(now, hours)
 
+    def _forecast(
+        self, choice: Choice, release: LoadedRelease, now: datetime
+    ) -> tuple[Forecast | NoForecast, str]:
+        series = self._series.get(choice)
+        if series is None:
+            place = forecaster.place_of(site_of(self.device), release.manifest.sites)
+            series = forecaster.CheckedSeries.of(self._checked_block(choice), place)
+            self._series[choice] = series
+        return forecaster.continued(series, release, now, source=choice.rung), choice.source
+
     def _last(self, choice: Choice, now: datetime, hours: int) -> pl.DataFrame:
         block = self._checked_block(choice)
         first: datetime = block[TIME][0]
@@ -93,8 +109,7 @@ class RecordedWeather:
 
     def _choose(self, now: datetime, hours: int) -> Choice:
         self._enter(now)
-        start = now - hours * _HOUR
-        return source_choice.choose(self._between(start, now), now)
+        return source_choice.choose(self.raw(now, hours), now)
 
     def _enter(self, now: datetime) -> None:
         block = (now - _EPOCH) // BLOCK

@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from edge_agent.alerts.evidence import Evidence, from_forecast, from_readings
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import MEASURED, TARGETS, TIME
-from edge_agent.core.rules import rules_of
+from edge_agent.core.cross_check import CrossCheck
+from edge_agent.core.rules import inputs_of, rules_of
 from edge_agent.forecasting import online_correction
 from edge_agent.mqtt.snooze import SnoozingOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edge_agent.alerts.evidence import Evidence
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
@@ -195,13 +196,9 @@ def take_snapshot(
     forecast = decision.forecast if decision else None
     if not isinstance(forecast, Forecast):
         forecast = None
-    rules = []
+    rules, check = [], decision.check if decision else CrossCheck()
     for rule in rules_of(runtime.config):
-        evidence = (
-            from_readings(rule, context.readings(rule, at))
-            if rule.now
-            else from_forecast(rule, forecast, at)
-        )
+        evidence = inputs_of(context, rule, forecast, check, at).evidence
         latch = latches.get(rule.name, Latch(rule=rule.name))
         rules.append(RuleStatus(rule, latch, evidence, held.get(rule.name)))
     source = "" if decision is None else decision.origin_source

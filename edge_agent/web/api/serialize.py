@@ -99,13 +99,19 @@ def _alert(snapshot: Snapshot, status: RuleStatus, locale: Locale) -> schemas.Al
     known = evidence.met is not None
     forecast = snapshot.forecast if not rule.now else None
     source = snapshot.decision.origin_source if snapshot.decision else None
+    if evidence.source and snapshot.decision and not rule.now:
+        forecast, source = snapshot.decision.check.forecast, evidence.source
     observed_at = None if forecast is None else forecast.observed_at
     facts = rule_facts(rule, latch, evidence)
     why = {
         "needed": None if rule.now else rule.probability,
         "hour": evidence.hour,
         "window_h": None if rule.now else rule.within_h,
-        "inputs": f"sensor:{rule.role}" if rule.now else source if observed_at else None,
+        "inputs": (evidence.source or f"sensor:{rule.role}")
+        if rule.now
+        else source
+        if observed_at
+        else None,
         "origin": observed_at,
         "source": forecast.source.value if forecast else None,
         "model_release": forecast.release if forecast else None,

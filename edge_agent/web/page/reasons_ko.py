@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract.schema import QUANTITIES, TARGETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _gaps() -> Iterator[tuple[str, str]]:
+    """Patterns of `source_gap.Gap.text`."""
+    sources = (("station:", "관측소 "), ("cell:", "격자 "), ("guidance:village", "동네예보"))
+    ends = ((r"(\S+ \S+) UTC", r"\5 UTC부터"), (r"(\S+ \S+) UTC or earlier", r"\5 UTC 이전부터"))
+    for (kind, source), quantity, (since, begin) in product(sources, TARGETS, ends):
+        row = QUANTITIES[quantity]
+        head = rf"own {row.en.text} is (\S+), {kind}(\S*) (\S+) \((\S+) UTC\): "
+        korean = rf"농장 센서 {row.ko.text} \1, {source}\2 \3(\4 UTC): {begin} "
+        yield f"{head}the same since {since}", f"{korean}센서 값이 그대로입니다"
+        yield rf"{head}since {since} (\S+) apart", rf"{korean}\6 차이 납니다"
+
 
 _KOREAN: Final = (
     (r"no approved release is installed.*", "설치된 모델이 없습니다(edge-agent sync 실행)"),
@@ -29,6 +48,7 @@ _KOREAN: Final = (
     (r"the clock is behind times that have surely passed", "시계가 이미 지난 시각을 가리킵니다"),
     (r"release (\d+) was left: (.*)", r"릴리스 \1을 되돌렸습니다: \2"),
     (r"mqtt: (.*)", r"MQTT 브로커에 연결되지 않았습니다: \1"),
+    *_gaps(),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from edge_agent.alerts import decision_record
-from edge_agent.alerts.evaluation import DecisionInputs, evaluate_rule
+from edge_agent.alerts.evaluation import DecisionInputs, Relayed, evaluate_rule
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch, Level
 from edge_agent.contract import schema
@@ -45,6 +45,19 @@ def test_the_same_verdict_from_kept_inputs(quantity: str) -> None:
     assert evaluate_rule(
         decision_record.from_bytes(decision_record.to_bytes(one))
     ) == evaluate_rule(one)
+
+
+def test_what_a_critical_rule_looks_at_besides_is_kept() -> None:
+    """The relayed forecast too: it may be what the alert rests on."""
+    warm = forecast([celsius + 9 for celsius in CELSIUS], HUMIDITY)
+    rule = Rule(name="r", quantity=schema.AIR_TEMPERATURE, operator=">=", threshold=45.0)
+    inputs = case(rule=rule, relayed=Relayed("station:108", warm, (Measured(NOW, 3.5),)))
+    verdict = evaluate_rule(inputs)
+    assert verdict.evidence.source == "station:108"
+    again = decision_record.from_bytes(decision_record.to_bytes(inputs))
+    assert evaluate_rule(again) == verdict
+    assert again.relayed is not None
+    assert again.relayed.readings == (Measured(NOW, 3.5),)
 
 
 def test_only_what_the_rule_looks_at_is_kept() -> None:

@@ -1,14 +1,15 @@
-"""What counts as evidence (rules E1 to E6)."""
+"""What counts as evidence (rules E1 to E7)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
+from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings, worse
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.schema import VPD
@@ -158,3 +159,57 @@ def test_live_rule_over_hours_needs_each_of_them() -> None:
     assert from_readings(live, readings(31.0, None, 33.0)) == Evidence()
     assert from_readings(live, readings(32.0, 33.0)) == Evidence()
     assert from_readings(live, []) == Evidence()
+
+
+CALM = Evidence(met=False, over=True, probability=0.1, value=3.0, hour=NOW)
+BETWEEN = Evidence(met=False, over=False, probability=0.3, value=1.0, hour=NOW)
+FROST = Evidence(met=True, over=False, probability=0.9, value=-2.0, hour=NOW)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "source"),
+    [
+        (CALM, FROST, "station:108"),
+        (FROST, CALM, ""),
+        (CALM, BETWEEN, "station:108"),
+        (BETWEEN, CALM, ""),
+        (FROST, FROST, ""),
+        (CALM, Evidence(), ""),
+        (Evidence(), Evidence(), ""),
+    ],
+)
+def test_the_worse_of_two_counts(own: Evidence, other: Evidence, source: str) -> None:
+    """E7: met where one is, over where both are; where nothing is known it changes nothing."""
+    found = worse(own, replace(other, source="station:108"))
+    expected = replace(other, source=source) if source else own
+    assert found == expected
+
+
+def test_both_have_to_be_over() -> None:
+    """E7: the less probable one may still be above the clear level, or not know."""
+    for over in (False, None):
+        other = replace(CALM, probability=0.05, over=over)
+        assert worse(CALM, other).over is over
+        assert worse(other, CALM).over is over
+
+
+def test_of_two_live_evidences_the_one_that_keeps_an_alert_up() -> None:
+    """E7: neither is met, and the station is not back above the clear level yet."""
+    rule = Rule(
+        name="r",
+        quantity=schema.AIR_TEMPERATURE,
+        operator="<=",
+        threshold=0.0,
+        clear=2.0,
+        now=True,
+    )
+    warm, cool = (from_readings(rule, [Measured(NOW, value)]) for value in (9.0, 1.0))
+    assert worse(warm, replace(cool, source="cell:60-127")).value == 1.0
+    assert worse(cool, warm).value == 1.0
+
+
+def test_other_sources_end_nothing_while_the_own_is_unknown() -> None:
+    """E7: they may raise an alert, and a rule on a sensor that says nothing stays unknown."""
+    assert worse(Evidence(), CALM) == Evidence()
+    raised = worse(Evidence(), replace(FROST, over=True))
+    assert (raised.met, raised.over) == (True, None)

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from edge_agent.contract.forecast import Forecast, Source
+from edge_agent.contract.forecast import Forecast, NoForecast, Source
 from edge_agent.contract.schema import OBSERVED, STATION_PRESSURE, TIME
 from edge_agent.core.stored_weather import StoredWeather
 from edge_agent.observations import source_choice
@@ -57,24 +58,33 @@ def test_recorded_hours_forecast_as_stored_ones_do(store: Store) -> None:
         store.put_hourly(source, frame)
     echo = {t: Says(lambda m: np.nansum(m, axis=1) % 30) for t in FakeRelease().predictors}
     release = FakeRelease(predictors=echo)
-    stored, recorded = StoredWeather(store, DEVICE), RecordedWeather(frames, DEVICE)
+    device = msgspec.structs.replace(DEVICE, elevation_m=400.0)
+    stored, recorded = StoredWeather(store, device), RecordedWeather(frames, device)
     rungs = set()
     for step in range(-70, 40, 3):
         now = EDGE + step * HOUR + timedelta(minutes=2)
-        expected, source = stored.forecast(release, now)
-        made, recorded_source = recorded.forecast(release, now)
-        assert source == recorded_source
-        assert isinstance(made, Forecast)
-        assert isinstance(expected, Forecast)
-        assert (made.origin, made.source, made.notes) == (
-            expected.origin,
-            expected.source,
-            expected.notes,
-        )
-        assert made.valid_at == expected.valid_at
-        for name, target in made.targets.items():
-            assert np.array_equal(target.values, expected.targets[name].values)
-            assert np.array_equal(target.quantiles, expected.targets[name].quantiles)
+        _assert_same(recorded.forecast(release, now), stored.forecast(release, now))
+        _assert_same(recorded.relayed(release, now), stored.relayed(release, now))
         assert recorded.checked(now, 100).equals(stored.checked(now, 100))
+        made, _ = recorded.forecast(release, now)
+        assert isinstance(made, Forecast)
         rungs.add(made.source)
     assert rungs == set(Source) - {Source.CACHED}
+
+
+def _assert_same(
+    recorded: tuple[Forecast | NoForecast, str], stored: tuple[Forecast | NoForecast, str]
+) -> None:
+    (made, source), (expected, stored_source) = recorded, stored
+    assert source == stored_source
+    assert isinstance(made, Forecast)
+    assert isinstance(expected, Forecast)
+    assert (made.origin, made.source, made.notes) == (
+        expected.origin,
+        expected.source,
+        expected.notes,
+    )
+    assert made.valid_at == expected.valid_at
+    for name, target in made.targets.items():
+        assert np.array_equal(target.values, expected.targets[name].values)
+        assert np.array_equal(target.quantiles, expected.targets[name].quantiles)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from edge_agent.contract.schema import QUANTITIES, TARGETS
+from edge_agent.observations.source_gap import Gap
 from edge_agent.web.page.reasons_ko import in_korean
 
 PACKAGE = Path(__file__).parents[4] / "edge_agent"
@@ -45,3 +49,25 @@ def test_numbers_stay() -> None:
     """A reason keeps its figures; an unknown one is left alone."""
     assert in_korean("newest usable observation is 5 h old") == "가장 새 관측값이 5시간 전 것입니다"
     assert in_korean("update: no such host") == "update: no such host"
+
+
+@pytest.mark.parametrize("quantity", TARGETS)
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("station:108", "관측소 108"),
+        ("cell:60-127", "격자 60-127"),
+        ("guidance:village", "동네예보"),
+    ],
+)
+def test_a_gap_of_the_own_sensor(quantity: str, source: str, name: str) -> None:
+    """Every form of its text, with what both say, how far they are apart and since when."""
+    at = datetime(2026, 12, 31, 15, tzinfo=UTC)
+    gap = Gap(quantity, source, at, 18.0, 6.0, 12.0, at - timedelta(hours=9), whole=False)
+    unit = QUANTITIES[quantity].unit
+    apart = in_korean(gap.text)
+    for part in (QUANTITIES[quantity].ko.text, name, "2026-12-31 06:00 UTC부터", "15:00"):
+        assert part in apart
+    assert re.findall(rf"(\d+)(?:\.0)?{unit}", apart) == ["18", "6", "12"]
+    assert "이전부터" in in_korean(replace(gap, whole=True).text)
+    assert "그대로" in in_korean(replace(gap, median=None).text)

@@ -1,0 +1,237 @@
+"""The farm's own outdoor sensors against station, cell and KMA's forecast. Pure.
+
+Every limit is a share of the quantity's `neighbour_limit` in `contract.schema`. The figures are of
+pairs of ASOS stations 32 and 40 km apart (108 and 112, 156 and 252, 2018 to 2020), their
+temperature compared at one height.
+
+G1  A gap is lasting when the median difference of the last 6 common hours is beyond the limit
+    (8.0 C, 45 %), or that of the last 24 beyond three quarters of it (6.0 C, 34 %). Between the
+    stations this is so in 0.1 % of hours at most.
+G2  A sensor is stuck when it had one value for 8 hours in which the other source moved by half of
+    the limit (4.0 C: never between the stations, in 0.1 % of hours where they are rounded to whole
+    degrees). A humidity of 100 % may stay.
+G3  Where a source agrees with the sensor, the place explains the difference to the others: nothing
+    is told. No difference of the past is learned, so none can be taught slowly.
+G4  Own sensors and a source agree for rules where no common hour of the last 24 differs by more
+    than a third of the limit (2.7 C, 15 %).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from edge_agent.contract.climatology import LAPSE_C_PER_M
+from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, TARGETS, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from edge_agent.contract.manifest import SiteNormals
+    from edge_agent.settings import Device
+
+_HOUR: Final = timedelta(hours=1)
+WINDOWS: Final = ((6, 1.0), (24, 0.75))
+"""Hours, and the share of the limit that the median of their differences may reach."""
+STUCK_H: Final = 8
+STUCK_SHARE: Final = 0.5
+AGREE_SHARE: Final = 1 / 3
+KNOWN_SHARE: Final = 0.75
+"""Of the hours of a window so many must be known."""
+MAX_AGE: Final = timedelta(hours=12)
+"""With an older newest common hour nothing is compared."""
+RECENT_H: Final = 48
+"""Hours that decide whether there is a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A lasting difference between the farm's own outdoor sensors and another source.
+
+    Attributes:
+        quantity: What is measured.
+        source: The other source.
+        hour: Newest common hour.
+        own: Of the sensors at that hour.
+        other: Of the source, as it gives it.
+        median: Of the differences, own less other at the farm's height; None where the sensor is
+            stuck and not far away.
+        since: First hour of the difference, or of the value that stays.
+        whole: The difference was there at the first common hour that was looked at.
+    """
+
+    quantity: str
+    source: str
+    hour: datetime
+    own: float
+    other: float
+    median: float | None
+    since: datetime
+    whole: bool
+
+    @property
+    def text(self) -> str:
+        """One line for people and logs."""
+        quantity = QUANTITIES[self.quantity]
+        own, other, apart = (
+            # + 0.0: a zero has no sign.
+            f"{round(value, quantity.digits) + 0.0:.{quantity.digits}f}{quantity.unit}"
+            for value in (self.own, self.other, abs(self.median or 0.0))
+        )
+        since = f"since {self.since:%Y-%m-%d %H:%M} UTC{' or earlier' if self.whole else ''}"
+        head = f"own {quantity.en.text} is {own}, {self.source} {other} ({self.hour:%H:%M} UTC)"
+        if self.median is None:
+            return f"{head}: the same {since}"
+        return f"{head}: {since} {apart} apart"
+
+
+def heights(device: Device, sites: Mapping[str, SiteNormals]) -> dict[str, float]:
+    """Degrees to add to a source's air temperature for the farm's height; others are left out.
+
+    Args:
+        device: Where the farm is.
+        sites: Stations of the release, by number.
+    """
+    return {
+        f"station:{number}": LAPSE_C_PER_M * (site.elevation_m - device.elevation_m)
+        for number, site in sites.items()
+    }
+
+
+def find(
+    own: pl.DataFrame,
+    others: Mapping[str, pl.DataFrame],
+    warmer: Mapping[str, float],
+    now: datetime,
+) -> tuple[Gap, ...]:
+    """Lasting gaps, at most one a quantity (G1 to G3).
+
+    Args:
+        own: Hours of the farm's own outdoor sensors.
+        others: Hours of other sources, the better first.
+        warmer: See `heights`.
+        now: UTC.
+    """
+    gaps = []
+    for quantity in TARGETS:
+        compared = [
+            _Pairs.of(quantity, own, frame, warmer.get(source, 0.0)).compare(source)
+            for source, frame in others.items()
+        ]
+        current = [
+            gap
+            for compared_, gap in compared
+            if compared_ is not None and compared_ > now - MAX_AGE
+        ]
+        told = [gap for gap in current if gap is not None]
+        if told and len(told) == len(current):
+            gaps.append(told[0])
+    return tuple(gaps)
+
+
+def agree(quantity: str, own: pl.DataFrame, other: pl.DataFrame, warmer: float) -> bool:
+    """Whether two sources agree on every common hour of the last 24 (G4).
+
+    Args:
+        quantity: One of `schema.TARGETS`.
+        own: Hours of the farm's own outdoor sensors.
+        other: Hours of another source.
+        warmer: See `heights`.
+    """
+    pairs = _Pairs.of(quantity, own, other, warmer).last(24)
+    return bool((np.abs(pairs.difference) <= AGREE_SHARE * pairs.limit).all())
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Values of one quantity at the hours that both sources know, ascending."""
+
+    quantity: str
+    times: list[datetime]
+    own: np.ndarray
+    other: np.ndarray
+    warmer: float
+
+    @classmethod
+    def of(cls, quantity: str, own: pl.DataFrame, other: pl.DataFrame, warmer: float) -> _Pairs:
+        both = (
+            own.select(TIME, pl.col(quantity).alias("own"))
+            .join(other.select(TIME, pl.col(quantity).alias("other")), on=TIME)
+            .drop_nulls()
+            .sort(TIME)
+        )
+        return cls(
+            quantity=quantity,
+            times=both[TIME].to_list(),
+            own=both["own"].to_numpy(),
+            other=both["other"].to_numpy(),
+            warmer=warmer if quantity == AIR_TEMPERATURE else 0.0,
+        )
+
+    @property
+    def limit(self) -> float:
+        limit = QUANTITIES[self.quantity].neighbour_limit
+        assert limit is not None
+        return limit
+
+    @property
+    def difference(self) -> np.ndarray:
+        difference: np.ndarray = self.own - self.other - self.warmer
+        return difference
+
+    def last(self, hours: int) -> _Pairs:
+        """Those of so many hours up to the newest."""
+        first = next(
+            (i for i, at in enumerate(self.times) if at > self.times[-1] - hours * _HOUR), 0
+        )
+        return self._from(first)
+
+    def _from(self, first: int) -> _Pairs:
+        return _Pairs(
+            self.quantity, self.times[first:], self.own[first:], self.other[first:], self.warmer
+        )
+
+    def compare(self, source: str) -> tuple[datetime | None, Gap | None]:
+        """The newest hour, None where too few are known; and the gap, None where there is none."""
+        if len(self.last(6).times) < KNOWN_SHARE * 6:
+            return None, None
+        for hours, share in WINDOWS:
+            recent = self.last(hours)
+            median = float(np.median(recent.difference))
+            if len(recent.times) >= KNOWN_SHARE * hours and abs(median) > share * self.limit:
+                near = np.abs(self.difference) <= STUCK_SHARE * self.limit
+                return self.times[-1], self._gap(source, near, median)
+        moved = np.ptp(self.last(STUCK_H).other) >= STUCK_SHARE * self.limit
+        if self._stays() and moved:
+            return self.times[-1], self._gap(source, self.own != self.own[-1], None)
+        return self.times[-1], None
+
+    def _stays(self) -> bool:
+        recent = self.last(STUCK_H)
+        low, high = QUANTITIES[self.quantity].bounds
+        return (
+            len(recent.times) >= KNOWN_SHARE * STUCK_H
+            and bool((recent.own == recent.own[-1]).all())
+            and low < recent.own[-1] < high
+        )
+
+    def _gap(self, source: str, before: np.ndarray, median: float | None) -> Gap:
+        """The gap; `before` marks the hours at which it was not there yet."""
+        earlier = np.flatnonzero(before)
+        first = int(earlier[-1]) + 1 if len(earlier) else 0
+        first = min(first, len(self.times) - 1)
+        return Gap(
+            quantity=self.quantity,
+            source=source,
+            hour=self.times[-1],
+            own=float(self.own[-1]),
+            other=float(self.other[-1]),
+            median=median,
+            since=self.times[first],
+            whole=not len(earlier),
+        )
