@@ -34,8 +34,8 @@ SOLAR: Final = {"W/m2": (0.0036, 0.0), "MJ/m2": (1.0, 0.0)}
 the hour's energy."""
 
 _WRITTEN: Final[Mapping[str, tuple[str, ...]]] = {
-    # "\xa1\xc9" is the sign of degrees Celsius in Korean code page 949, read as Latin-1.
-    "C": ("°c", "℃", "º c", "ºc", "degc", "deg c", "celsius", "\xa1\xc9"),
+    # "\xa1\xe9" is the sign of degrees Celsius in Korean code page 949, read as Latin-1.
+    "C": ("°c", "℃", "º c", "ºc", "degc", "deg c", "celsius", "\xa1\xe9"),
     "F": ("°f", "℉", "ºf", "degf", "deg f", "fahrenheit"),
     "K": ("°k", "kelvin"),
     "%": ("%rh", "% rh", "rh%", "pct", "percent", "\uff05"),

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from edge_agent.agronomy.derived import needed_for, values_of
 from edge_agent.alerts.evidence import Measured
 from edge_agent.contract.hours import start_of_hour
-from edge_agent.contract.schema import SOIL_MOISTURE, TIME
+from edge_agent.contract.quantity import HourMethod
+from edge_agent.contract.schema import MEASURED, SOIL_MOISTURE, TIME
 from edge_agent.observations import sensors
+from edge_agent.observations.sensors import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from edge_agent.observations.intake import Intake
-    from edge_agent.observations.sensors import Sample
     from edge_agent.observations.store import Store
     from edge_agent.settings import Rule, Sensor
 
@@ -60,14 +61,8 @@ class LiveReadings:
         for sensor in self._sensors:
             if (sensor.role, sensor.quantity) != (role, quantity):
                 continue
-            # The good reading before one out of limits says nothing about now.
-            if self._intake.out_of_range(sensor):
-                continue
             oldest = now - timedelta(seconds=sensor.max_age_s)
-            sample = self._intake.newest(sensor)
-            if sample is None:
-                stored = self._store.samples(sensors.key_of(sensor), oldest, now)
-                sample = sensors.settled(quantity, stored)
+            sample = self._current(sensor, oldest, now)
             # A reading older than its limit is no reading.
             if sample is not None and oldest <= sample.at <= now + sensors.AHEAD:
                 samples.append(sample)
@@ -75,6 +70,26 @@ class LiveReadings:
             return Measured(now, None)
         value = sensors.together(quantity, [sample.value for sample in samples])
         return Measured(min(sample.at for sample in samples), value)
+
+    def _current(self, sensor: Sensor, oldest: datetime, now: datetime) -> Sample | None:
+        # The good reading before one out of limits says nothing about now.
+        if self._intake.out_of_range(sensor):
+            return None
+        if MEASURED[sensor.quantity].hourly is HourMethod.COUNTER:
+            return self._last_hour(sensor, now)
+        sample = self._intake.newest(sensor)
+        if sample is not None:
+            return sample
+        stored = self._store.samples(sensors.key_of(sensor), oldest, now)
+        return sensors.settled(sensor.quantity, stored)
+
+    def _last_hour(self, sensor: Sensor, now: datetime) -> Sample | None:
+        """What a running total rose by in the last hour."""
+        stored = self._store.samples(sensors.key_of(sensor), now - sensors.BEFORE, now)
+        waiting = [sample for sample in self._intake.waiting(sensor) if sample.at <= now]
+        samples = sorted({*stored, *waiting}, key=lambda sample: sample.at)
+        value = sensors.hour_value(sensor, sensors.amounts(sensor, samples), now)
+        return None if value is None else Sample(samples[-1].at, value)
 
 
 def _derived(quantity: str, inputs: Mapping[str, Measured]) -> Measured:

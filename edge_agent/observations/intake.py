@@ -151,6 +151,11 @@ class Intake:
             return None
         return sensors.settled(sensor.quantity, list(memory.recent.values()))
 
+    def waiting(self, sensor: Sensor) -> list[Sample]:
+        """Samples of a sensor that are not yet stored, in no order."""
+        key = sensors.key_of(sensor)
+        return [sample for (name, _), sample in self._waiting.items() if name == key]
+
     def flush(self, store: Store) -> datetime | None:
         """Store what waits; returns the earliest time among the samples, None without any.
 

@@ -50,6 +50,9 @@ SPAN: Final = timedelta(minutes=10)
 """KMA's span of mean wind. On 15 months of minutes the median of ten was within 0.19 C and 0.8 %
 (RMSE) of the reading at the full hour; the mean of sixty, half an hour late, 0.69 C and 2.9 %."""
 RECENT: Final = timedelta(minutes=5)
+BEFORE: Final = timedelta(days=1)
+"""A running total is followed from so long before an hour: to know it before a dip, and before a
+time without readings."""
 _MOST_SHOWN: Final = 200
 """Bytes of a payload that are looked at to show it."""
 

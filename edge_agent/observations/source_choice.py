@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from edge_agent.settings import Device, Sensor
 
 _HOUR: Final = timedelta(hours=1)
-_BEFORE: Final = timedelta(days=1)
-"""A running total is followed from so long before the first hour: what it was before a dip, and
-before an hour without readings."""
 MAX_SILENCE: Final = timedelta(hours=3)
 """A source without newer hours than this is not used."""
 MIN_HOURS: Final = 18
@@ -66,7 +63,7 @@ def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: 
 def _series(store: Store, sensor: Sensor, hours: Sequence[datetime]) -> list[float | None]:
     if not hours:
         return []
-    samples = store.samples(sensors.key_of(sensor), hours[0] - _BEFORE, hours[-1])
+    samples = store.samples(sensors.key_of(sensor), hours[0] - sensors.BEFORE, hours[-1])
     amounts = sensors.amounts(sensor, samples)
     return [sensors.hour_value(sensor, amounts, hour) for hour in hours]
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from edge_agent.settings import Sensor
 
 _NUMBER: Final = re.compile(
-    # Digits, then perhaps a unit: anything that neither goes on as a number nor as `0x10`.
+    # Digits, then perhaps a unit, which begins with a letter or a sign, and not as `0x10` goes on.
     r"([+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:e[+-]?[0-9]+)?)"
-    r"(?:\s*((?!x[0-9a-f])[^\d\s._,+-][^_]*))?",
+    r"(?:\s*((?!x[0-9a-f])(?:[^\W\d_]|[°º%℃℉\x22\uff05¡])[^_]*))?",
     re.IGNORECASE,
 )
 _EPOCH: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")

@@ -266,3 +266,28 @@ def test_a_field_of_no_payload_format_is_an_error() -> None:
     }
     for path in ("$.jsn:rain", "rain", "ENERGY.Total[0]"):
         config.decode(sensor.format(path).encode(), "c.toml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("scale", "0.1", True),
+        ("scale", "-1", True),
+        ("scale", "0", False),
+        ("scale", "nan", False),
+        ("scale", "inf", False),
+        ("offset", "-273.15", True),
+        ("offset", "nan", False),
+        ("offset", "-inf", False),
+    ],
+)
+def test_scale_and_offset_are_numbers(key: str, value: str, allowed: bool) -> None:
+    """Neither is infinite, and no value is lost to a scale of 0."""
+    text = (
+        f'[[sensors]]\ntopic = "t"\nquantity = "air_temperature_c"\nunit = "C"\n{key} = {value}\n'
+    )
+    if allowed:
+        config.decode(text.encode(), "c.toml")
+        return
+    with pytest.raises(config.InvalidConfig, match=rf"sensors\[0\]\.{key}: must be a number"):
+        config.decode(text.encode(), "c.toml")

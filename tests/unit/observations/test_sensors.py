@@ -260,3 +260,74 @@ def test_path_that_is_not_there() -> None:
     """A missing place is None, never an error."""
     for path in ("x", "a.x", "a[0]", "l[9]", "l.a", "a.b.c"):
         assert find({"a": {"b": 1}, "l": [1]}, path) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "payload", "value"),
+    [
+        ({"scale": 0.1}, b"215", 21.5),
+        ({"scale": 0.01, "offset": -40.0}, b"6150", 21.5),
+        ({"unit": "F", "offset": -1.8}, b"72.5", 21.5),
+        ({"unit": "K", "scale": 0.1}, b"2946.5", 21.5),
+        (
+            {"quantity": schema.WIND_FROM_DIRECTION, "unit": "deg", "offset": -10.0},
+            b"5",
+            355.0,
+        ),
+        ({"quantity": schema.WIND_FROM_DIRECTION, "unit": "deg", "offset": 90.0}, b"300", 30.0),
+        ({"quantity": schema.WIND_FROM_DIRECTION, "unit": "deg"}, b"360.0", 360.0),
+    ],
+)
+def test_scale_and_offset_come_before_the_unit(
+    keys: dict[str, object], payload: bytes, value: float
+) -> None:
+    """Tenths, an Arduino's offset, a vane that is turned."""
+    (read,) = sensors.read(sensor(**keys), payload, NOW)
+    assert isinstance(read, Sample)
+    assert read.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "role", "given", "kept"),
+    [
+        (schema.AIR_TEMPERATURE, "C", "outdoor", 45.0, 45.0),
+        (schema.AIR_TEMPERATURE, "C", "outdoor", 45.1, None),
+        (schema.AIR_TEMPERATURE, "C", "indoor", 70.0, 70.0),
+        (schema.AIR_TEMPERATURE, "C", "indoor", 85.0, None),
+        (schema.AIR_TEMPERATURE, "C", "soil", -127.0, None),
+        (schema.GROUND_TEMPERATURE, "C", "soil", 79.9, 79.9),
+        (schema.GROUND_TEMPERATURE, "C", "soil", 85.0, None),
+        (schema.DEW_POINT, "C", "indoor", 55.0, 55.0),
+        (schema.VAPOUR_PRESSURE, "hPa", "indoor", 199.0, 199.0),
+        (schema.VAPOUR_PRESSURE, "hPa", "outdoor", 199.0, None),
+        (schema.RELATIVE_HUMIDITY, "%", "outdoor", 105.0, 100.0),
+        (schema.RELATIVE_HUMIDITY, "%", "indoor", 105.1, None),
+        (schema.RELATIVE_HUMIDITY, "%", "indoor", 0.0, None),
+        (schema.RELATIVE_HUMIDITY, "fraction", "indoor", 1.017, 100.0),
+        (schema.SOIL_MOISTURE, "%", "soil", 105.0, 100.0),
+        (schema.SOIL_MOISTURE, "%", "soil", -2.0, 0.0),
+        (schema.SOIL_MOISTURE, "%", "soil", 110.0, None),
+        (schema.SOLAR, "W/m2", "outdoor", -12.0, 0.0),
+        (schema.SOLAR, "W/m2", "outdoor", -100.0, None),
+        (schema.SOLAR, "W/m2", "outdoor", 1500.0, 4.6),
+        (schema.SOLAR, "W/m2", "outdoor", 2000.0, None),
+        (schema.WIND_SPEED, "m/s", "outdoor", -0.3, 0.0),
+        (schema.WIND_SPEED, "m/s", "outdoor", -3.0, None),
+        (schema.WIND_SPEED, "m/s", "outdoor", 983.0, None),
+        (schema.RAIN, "mm", "outdoor", 99_999.0, 99_999.0),
+        (schema.RAIN, "mm", "outdoor", -1.0, None),
+        (schema.WIND_FROM_DIRECTION, "deg", "outdoor", 999.0, None),
+    ],
+)
+def test_limits_are_those_of_the_role(
+    quantity: str, unit: str, role: str, given: float, kept: float | None
+) -> None:
+    """What can be is kept, a little beyond is the limit, the rest is refused and told (S1)."""
+    one = sensor(quantity=quantity, unit=unit, role=role)
+    (read,) = sensors.read(one, str(given).encode(), NOW)
+    if kept is None:
+        assert isinstance(read, Refusal)
+        assert read.out_of_limits
+        assert (read.value, read.at) == (format(given, ".10g"), NOW)
+    else:
+        assert read == Sample(NOW, kept)
