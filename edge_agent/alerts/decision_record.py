@@ -49,6 +49,7 @@ class _StoredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     forecast: msgspec.Raw
     readings: tuple[tuple[datetime, float | None], ...]
     relayed: _StoredRelayed | None = None
+    forecast_at: datetime | None = None
 
 
 def to_bytes(inputs: DecisionInputs) -> bytes:
@@ -105,8 +106,9 @@ def _readings(pairs: Sequence[tuple[datetime, float | None]]) -> tuple[Measured,
 
 
 def _cut(forecast: Forecast, inputs: DecisionInputs) -> Forecast:
-    end = inputs.now + timedelta(hours=inputs.rule.within_h)
-    hours = [i for i, at in enumerate(forecast.valid_at) if inputs.now < at <= end]
+    begin = inputs.forecast_at or inputs.now
+    end = begin + timedelta(hours=inputs.rule.within_h)
+    hours = [i for i, at in enumerate(forecast.valid_at) if begin < at <= end]
     return replace(
         forecast,
         valid_at=tuple(forecast.valid_at[i] for i in hours),

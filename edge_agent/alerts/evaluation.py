@@ -7,16 +7,15 @@ repeats the decision with the same code.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings, worse
-from edge_agent.alerts.quiet_hours import edge_to_send, quiet
-from edge_agent.alerts.state_machine import Edge, Latch, Level, step
+from edge_agent.alerts.quiet_hours import quiet_until
+from edge_agent.alerts.state_machine import Edge, Latch, lasted, step
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.forecast import Forecast
@@ -53,6 +52,7 @@ class DecisionInputs:
         forecast: For a forecast rule; None where there is none.
         readings: For a live rule, see `evidence.from_readings`.
         relayed: What the rule looks at besides, or None.
+        forecast_at: When the forecast was made the newest one; None: now.
     """
 
     rule: Rule
@@ -65,6 +65,7 @@ class DecisionInputs:
     forecast: Forecast | None = None
     readings: tuple[Measured, ...] = ()
     relayed: Relayed | None = None
+    forecast_at: datetime | None = None
 
     @property
     def evidence(self) -> Evidence:
@@ -78,7 +79,7 @@ class DecisionInputs:
     def _evidence(self, forecast: Forecast | None, readings: tuple[Measured, ...]) -> Evidence:
         if self.rule.now:
             return from_readings(self.rule, readings)
-        return from_forecast(self.rule, forecast, self.now)
+        return from_forecast(self.rule, forecast, self.forecast_at or self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class RuleDecision:
         evidence: Of forecast or sensor.
         latch: Its state after.
         edge: To notify people of; None = nothing.
-        lasted: How long the alert was raised, for its end.
+        lasted: How long the newest alert stood.
     """
 
     evidence: Evidence
@@ -99,17 +100,16 @@ class RuleDecision:
 
 
 def evaluate_rule(inputs: DecisionInputs) -> RuleDecision:
-    """Decide by evidence, state machine and quiet hours, in this order."""
+    """Decide by the evidence, the state machine and what holds edges back."""
     rule, now, zone = inputs.rule, inputs.now, ZoneInfo(inputs.zone)
     evidence = inputs.evidence
-    after, edge = step(rule, inputs.latch, evidence, now, daily_cap=inputs.daily_cap, zone=zone)
-    wait = quiet(inputs.quiet_hours, rule, now, zone, inputs.clock)
-    latch, to_send = edge_to_send(inputs.latch, after, edge, evidence, wait=wait)
-    return RuleDecision(evidence, latch, to_send, _lasted(latch))
-
-
-def _lasted(latch: Latch) -> timedelta:
-    """Duration of the newest alert once it has ended, else 0."""
-    if latch.level is Level.RAISED or latch.since is None or latch.raised_at is None:
-        return timedelta(0)
-    return latch.since - latch.raised_at
+    latch, edge = step(
+        rule,
+        inputs.latch,
+        evidence,
+        now,
+        daily_cap=inputs.daily_cap,
+        zone=zone,
+        quiet_until=quiet_until(inputs.quiet_hours, rule, now, zone, inputs.clock),
+    )
+    return RuleDecision(evidence, latch, edge, lasted(latch, now))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
-from edge_agent.alerts.state_machine import Latch
+from edge_agent.alerts.state_machine import Latch, Level
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _STEPS: Final = ("CREATE TABLE latches (rule TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT",)
+_LONGEST_SNOOZE: Final = timedelta(days=7)
 
 
 class Latches:
@@ -29,6 +32,7 @@ class Latches:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         migrate(connection, "latches", _STEPS)
+        self._take_over_snoozes()
 
     def all(self) -> dict[str, Latch]:
         """Every latch; one that cannot be read (of a newer agent) is left out, with a warning."""
@@ -50,6 +54,29 @@ class Latches:
                 "ON CONFLICT (rule) DO UPDATE SET state = excluded.state",
                 [(latch.rule, msgspec.json.encode(latch)) for latch in latches],
             )
+
+    def _take_over_snoozes(self) -> None:
+        """Move acknowledged and snoozed rules here from the table of earlier agents.
+
+        No step of `migrate`: an earlier agent that comes back makes its table anew.
+        """
+        with storage_errors(self._db):
+            table = "SELECT 1 FROM sqlite_schema WHERE name = 'quiet'"
+            if self._db.execute(table).fetchone() is None:
+                return
+        with transaction(self._db) as db:
+            latches = self.all()
+            for rule, until, seen in db.execute("SELECT rule, until, seen FROM quiet").fetchall():
+                latch = latches.get(rule, Latch(rule=rule))
+                latch = replace(latch, acknowledged=bool(seen) and latch.level is Level.RAISED)
+                if until is not None:
+                    # Its length was not stored; no request was longer.
+                    begin = datetime.fromtimestamp(until, UTC) - _LONGEST_SNOOZE
+                    length_s = int(_LONGEST_SNOOZE.total_seconds())
+                    latch = replace(latch, snoozed_at=begin, snooze_s=length_s)
+                self.save([latch])
+            db.execute("DROP TABLE quiet")
+            db.execute("DELETE FROM schema_steps WHERE owner = 'quiet'")
 
     def forget(self, rule: str) -> None:
         """Drop the latch of a rule that is gone."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.alerts import texts
 from edge_agent.alerts.evidence import Evidence
-from edge_agent.alerts.state_machine import Edge
+from edge_agent.alerts.state_machine import Edge, lasted
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
@@ -22,8 +22,6 @@ from edge_agent.messages.payloads import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from edge_agent.agronomy.irrigation import Advice
     from edge_agent.alerts.evaluation import RuleDecision
     from edge_agent.alerts.state_machine import Latch
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from edge_agent.messages.message import Message
     from edge_agent.settings import Rule
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
 DRILL_VALID: Final = timedelta(minutes=15)
 """A drill that arrives late tests nothing."""
@@ -42,9 +41,10 @@ def rule_facts(rule: Rule, latch: Latch, evidence: Evidence) -> dict[str, Any]:
     """A rule, its level and the evidence about it, by the keys of `payloads.AlertState`."""
     return {
         "rule": rule.name,
-        "level": latch.level.value,
+        "level": "unknown" if evidence.met is None else latch.level.value,
         "severity": rule.severity,
         "since": latch.since,
+        "held_back": latch.held_back,
         "quantity": rule.quantity,
         "unit": QUANTITIES[rule.quantity].unit,
         "operator": rule.operator,
@@ -58,9 +58,11 @@ def rule_facts(rule: Rule, latch: Latch, evidence: Evidence) -> dict[str, Any]:
 
 def state_message(context: MessageContext, rule: Rule, latch: Latch, evidence: Evidence) -> Message:
     """Level of a rule now, retained; newest wins."""
+    # What comes back within the hour, such as "not snoozed", is news as well.
+    since = latch.changed_at or _EPOCH
     payload = fill(
         AlertState,
-        envelope.base(context, "alert-state", f"alert/{rule.name}/state"),
+        envelope.base(context, "alert-state", f"alert/{rule.name}/state/{since:%Y%m%dT%H%M%SZ}"),
         rule_facts(rule, latch, evidence),
     )
     return envelope.state(context.topics.alert_state(rule.name), payload, Kind.STATE)
@@ -77,14 +79,16 @@ def event_message(
         decision: With an edge.
         drill: A test of the delivery: marked as such, and without an action.
     """
-    edge, evidence, lasted = decision.edge, decision.evidence, decision.lasted
+    edge, evidence = decision.edge, decision.evidence
     assert edge is not None, "no edge, no event"
     ends = edge is Edge.CLEARED
     valid = EVENT_VALID if rule.now or ends else timedelta(hours=rule.within_h)
     key = f"alert/{rule.name}/{edge}"
     if drill:
         valid, key = DRILL_VALID, f"alert/{rule.name}/drill"
-    text = texts.alert_text(context.locale, rule, edge, evidence, now=context.now, lasted=lasted)
+    text = texts.alert_text(
+        context.locale, rule, edge, evidence, now=context.now, lasted=decision.lasted
+    )
     if drill:
         text = texts.drill_text(context.locale, text)
     payload = fill(
@@ -95,7 +99,7 @@ def event_message(
             "event_type": edge.value,
             "text": text,
             "reason": _reason(rule, edge, evidence),
-            "lasted_s": int(lasted.total_seconds()) if ends else None,
+            "lasted_s": int(decision.lasted.total_seconds()) if ends else None,
             "inputs": context.inputs,
             "action": None
             if drill or edge is not Edge.RAISED
@@ -104,20 +108,31 @@ def event_message(
         },
     )
     event = envelope.passing(context.topics.alert_event(rule.name), payload, Kind.ALERT)
-    # Every start is sent. Of later edges that wait for the broker, the last one is enough.
-    return event if drill or edge is Edge.RAISED else replace(event, collapse=f"{event.topic}/news")
+    # Every start and end is sent. Of updates that wait for the broker, the last one is enough.
+    return replace(event, collapse=f"{event.topic}/news") if edge is Edge.UPDATED else event
 
 
 def retired_messages(context: MessageContext, latch: Latch) -> tuple[Message, Message]:
-    """End of a raised alert whose rule is gone: its last edge, and its retained state deleted.
+    """End of a told alert whose rule is gone: its last edge, and its retained state deleted."""
+    event = _ended(
+        context,
+        latch,
+        texts.retired_text(context.locale, latch.rule),
+        "the rule was taken out of the configuration",
+    )
+    return event, envelope.forget(context.topics.alert_state(latch.rule), f"{event.id}/forget")
 
-    Args:
-        context: Sender and time.
-        latch: Raised.
-    """
+
+def changed_message(context: MessageContext, latch: Latch) -> Message:
+    """End of a told alert whose rule has another meaning now."""
+    text = texts.changed_text(context.locale, latch.rule)
+    return _ended(context, latch, text, "the rule was changed in the configuration")
+
+
+def _ended(context: MessageContext, latch: Latch, text: str, reason: str) -> Message:
+    """End of an alert that the evidence did not end."""
     rule = latch.last_rule
-    assert rule is not None, "a raised latch remembers its rule"
-    lasted = context.now - latch.since if latch.since is not None else timedelta(0)
+    assert rule is not None, "an alert that was told remembers its rule"
     payload = fill(
         AlertEvent,
         envelope.base(context, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
@@ -125,19 +140,15 @@ def retired_messages(context: MessageContext, latch: Latch) -> tuple[Message, Me
         {
             "event_type": "cleared",
             "rule": latch.rule,
-            "text": texts.retired_text(context.locale, latch.rule),
-            "reason": "the rule was taken out of the configuration",
-            "lasted_s": int(lasted.total_seconds()),
+            "text": text,
+            "reason": reason,
+            "lasted_s": int(lasted(latch, context.now).total_seconds()),
             "inputs": (),
             "action": None,
             "drill": False,
         },
     )
-    topic = context.topics.alert_state(latch.rule)
-    return (
-        envelope.passing(context.topics.alert_event(latch.rule), payload, Kind.ALERT),
-        envelope.forget(topic, f"{payload.id}/forget"),
-    )
+    return envelope.passing(context.topics.alert_event(latch.rule), payload, Kind.ALERT)
 
 
 def advice_message(context: MessageContext, crop: str, advice: Advice) -> Message:

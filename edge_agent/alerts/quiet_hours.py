@@ -2,26 +2,21 @@
 
 H1  Quiet hours run from `start` to `end` in the farm's local time, over midnight where the end is
     the earlier. On a day the clocks change they are longer or shorter by that hour.
-H2  An edge is sent at any time where the rule's severity breaks through, where the rule has an
-    action (a controller does not sleep), and while the clock cannot be trusted.
-H3  Levels and latches change as always; only the message waits. At the end of the quiet hours an
-    edge is sent where the level differs from the one last sent, and not on missing data. An alert
-    that began and ended in the night is never sent.
+H2  An edge is sent at any time where the rule is critical or has an action (a controller does not
+    sleep), where its severity breaks through, and while the clock cannot be trusted.
+H3  Levels change as always; only the message waits, see `hold_backs`.
 """
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from edge_agent.alerts.state_machine import Edge, Latch, Level
+from edge_agent.alerts.hold_backs import never_waits
 
 if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
+    from datetime import tzinfo
 
-    from edge_agent.alerts.evidence import Evidence
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.settings import QuietHours, Rule
 
@@ -38,35 +33,21 @@ def quiet(hours: QuietHours, rule: Rule, now: datetime, zone: tzinfo, clock: Clo
     """
     if not hours.start or clock == "untrusted":
         return False
-    if rule.severity in hours.break_through or rule.action is not None:
+    if never_waits(rule) or rule.severity in hours.break_through:
         return False
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     local = now.astimezone(zone).time()
     return start <= local < end if start < end else local >= start or local < end
 
 
-def edge_to_send(
-    before: Latch, after: Latch, edge: Edge | None, evidence: Evidence, *, wait: bool
-) -> tuple[Latch, Edge | None]:
-    """The edge to send after a step, and the latch to store (H3).
-
-    Args:
-        before: Latch before `state_machine.step`.
-        after: Latch after it.
-        edge: Edge of the step.
-        evidence: Evidence of the step.
-        wait: The result of `quiet`.
-    """
-    turned = edge in {Edge.RAISED, Edge.CLEARED}
-    untold = before.untold is not turned
-    if wait or evidence.met is None:
-        # An update that waits is found again after the night, if it still holds.
-        latch = before if edge is Edge.UPDATED else after
-        return msgspec.structs.replace(latch, untold=untold), None
-    latch = msgspec.structs.replace(after, untold=False)
-    if not untold:
-        return latch, edge if edge is Edge.UPDATED else None
-    if latch.level is Level.CLEAR:
-        return latch, Edge.CLEARED
-    latch = msgspec.structs.replace(latch, probability=evidence.probability, hour=evidence.hour)
-    return latch, Edge.RAISED
+def quiet_until(
+    hours: QuietHours, rule: Rule, now: datetime, zone: tzinfo, clock: ClockState
+) -> datetime | None:
+    """End of the quiet hours in UTC where messages of this rule must wait; else None."""
+    if not quiet(hours, rule, now, zone, clock):
+        return None
+    local, end = now.astimezone(zone), time.fromisoformat(hours.end)
+    day = local.date() + timedelta(days=local.time() >= end)
+    first = datetime.combine(day, end, tzinfo=zone).astimezone(UTC)
+    # Where the clocks are set back the end comes twice.
+    return first if first > now else first.astimezone(zone).replace(fold=1).astimezone(UTC)

@@ -1,27 +1,39 @@
 """The state machine of one rule: evidence + latch -> latch + edge. Pure.
 
-R1  Two levels: CLEAR and RAISED. The only ways: CLEAR -> RAISED (edge raised), RAISED ->
-    RAISED (edge updated, or none), RAISED -> CLEAR (edge cleared).
-R2  Raised when the evidence is met, the cool-down since the last end is over and the cap of the
-    day, the farm's own, is not reached.
-R3  Cleared when the clear level is no longer met and the alert was raised for `hold_s`. Between
-    threshold and clear level nothing happens (hysteresis).
-R4  Unknown evidence changes nothing: no alert starts, ends or is updated on missing data.
-R5  Updated when the chance moved by 0.2 or more, or the first hour by three hours or more,
-    since the last edge. Live rules have no updates.
-R6  Hold and cool-down count the distance to the stored time in either direction. A clock set
-    back a little repeats no alert, and one set back by days suppresses none.
-R7  A rule that is taken out of the configuration while raised is cleared.
+The level says whether the condition holds; nothing but the evidence moves it:
+
+R1  Two levels: CLEAR and RAISED. CLEAR -> RAISED where the evidence is met. RAISED -> CLEAR where
+    the clear level is no longer met and the level was raised for `hold_s`. Between threshold and
+    clear level nothing happens (hysteresis).
+R2  Unknown evidence changes no level and sends no edge.
+
+An edge says what people are told:
+
+R3  `raised` and `cleared` are sent where the level differs from the one last told (`untold`). An
+    alert that began and ended untold is never sent.
+R4  `updated` is sent where the chance moved by 0.2 or more, or the first hour by three hours or
+    more, since the last edge. Live rules have no updates.
+R5  An edge that is held back (`hold_backs`) is sent at the first step at which nothing holds it
+    back.
+
+Times:
+
+R6  A remembered time that lies in the future becomes the present, so each deadline ends after its
+    own length whatever the clock was when it was made.
+R7  The alert of a rule that is taken out, or whose meaning is changed, ends.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
+from edge_agent.alerts import hold_backs
+from edge_agent.messages.payloads import HeldBack
 from edge_agent.settings import Rule
 
 if TYPE_CHECKING:
@@ -31,6 +43,19 @@ if TYPE_CHECKING:
 
 CHANCE_STEP: Final = 0.2
 HOUR_STEP: Final = timedelta(hours=3)
+_MEANING: Final = (
+    "quantity",
+    "operator",
+    "threshold",
+    "role",
+    "now",
+    "for_h",
+    "within_h",
+    "severity",
+    "action",
+)
+_SHOWN: Final = ("level", "since", "known", "held_back")
+_TIMES: Final = ("since", "raised_at", "ended_at", "snoozed_at")
 
 
 class Level(StrEnum):
@@ -55,29 +80,62 @@ class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         rule: Its name.
         level: Its level.
         since: When the level last changed; None before the first change.
-        probability: Chance at the last edge.
-        hour: First hour of crossing at the last edge.
+        known: Whether the last evidence was known.
+        untold: The edge to this level was not sent yet.
+        held_back: What holds an edge back, as `AlertState` tells it; None: nothing.
+        changed_at: When level, `known` or `held_back` last changed: what the state tells.
+        probability: Chance at the last edge that was sent.
+        hour: First hour of crossing at that edge.
         raised_at: When the newest alert was raised.
-        untold: The edge to this level was not sent yet, see `quiet_hours`.
+        ended_at: When the end of an alert was last sent.
         day: Day of the farm that `raises` counts, as an ISO date.
-        raises: Alerts raised on that day.
-        last_rule: The rule as it was at the last edge, for its end after it is gone.
+        raises: Starts sent on that day.
+        acknowledged: A person has seen the alert that stands.
+        snoozed_at: When a person last snoozed the rule; None once that is over.
+        snooze_s: For how long.
+        last_rule: The rule as it was at the last start, for its end after it is gone.
     """
 
     rule: str
     level: Level = Level.CLEAR
     since: datetime | None = None
+    known: bool = False
+    untold: bool = False
+    held_back: HeldBack | None = None
+    changed_at: datetime | None = None
     probability: float | None = None
     hour: datetime | None = None
     raised_at: datetime | None = None
-    untold: bool = False
+    ended_at: datetime | None = None
     day: str = ""
     raises: int = 0
+    acknowledged: bool = False
+    snoozed_at: datetime | None = None
+    snooze_s: int = 0
     last_rule: Rule | None = None
+
+    @property
+    def told(self) -> Level:
+        """The level that people were last told."""
+        if not self.untold:
+            return self.level
+        return Level.CLEAR if self.level is Level.RAISED else Level.RAISED
+
+    @property
+    def snoozed_until(self) -> datetime | None:
+        """End of the snooze; None where there is none."""
+        return self.snoozed_at and self.snoozed_at + timedelta(seconds=self.snooze_s)
 
 
 def step(
-    rule: Rule, latch: Latch, evidence: Evidence, now: datetime, *, daily_cap: int, zone: tzinfo
+    rule: Rule,
+    latch: Latch,
+    evidence: Evidence,
+    now: datetime,
+    *,
+    daily_cap: int,
+    zone: tzinfo,
+    quiet_until: datetime | None = None,
 ) -> tuple[Latch, Edge | None]:
     """One decision about one rule (R1 to R6).
 
@@ -86,52 +144,136 @@ def step(
         latch: Its state before.
         evidence: Evidence now.
         now: Aware UTC time of the decision.
-        daily_cap: Most alerts of this rule in a day.
+        daily_cap: Most starts of this rule in a day.
         zone: The farm's: where a day begins.
+        quiet_until: End of the quiet hours, where the rule's edges wait for it.
     """
-    if latch.level is Level.RAISED:
-        return _while_raised(rule, latch, evidence, now)
-    today = now.astimezone(zone).date().isoformat()
-    raises = latch.raises if latch.day == today else 0
-    cooling = latch.since is not None and _within(rule.cooldown_s, latch.since, now)
-    if not evidence.met or cooling or raises >= daily_cap:
-        return latch, None
-    raised = Latch(
-        rule=rule.name,
-        level=Level.RAISED,
-        since=now,
-        probability=evidence.probability,
-        hour=evidence.hour,
-        raised_at=now,
-        untold=latch.untold,
-        day=today,
-        raises=raises + 1,
-        last_rule=rule,
-    )
-    return raised, Edge.RAISED
+    before = latch = bounded(latch, now)
+    latch = _with_level(rule, latch, evidence, now)
+    ends = _in_force(rule, latch, now, daily_cap, zone)
+    if quiet_until is not None:
+        ends["quiet_hours"] = quiet_until
+    edge = _due(rule, latch, evidence, now)
+    if edge is not None and hold_backs.that_hold(edge.value, rule, ends):
+        edge = None
+    if edge is not None:
+        latch = _sent(rule, latch, edge, evidence, now.astimezone(zone))
+    expected = _next_edge(latch)
+    held = hold_backs.shown(expected.value, rule, ends) if expected else None
+    latch = replace(latch, known=evidence.met is not None, held_back=held)
+    if any(getattr(latch, key) != getattr(before, key) for key in _SHOWN):
+        latch = replace(latch, changed_at=now)
+    return latch, edge
+
+
+def bounded(latch: Latch, now: datetime) -> Latch:
+    """A latch without a time in the future, and without a snooze that is over (R6)."""
+    times = {name: getattr(latch, name) for name in _TIMES}
+    latch = replace(latch, **{name: at and min(at, now) for name, at in times.items()})
+    if latch.snoozed_until is not None and latch.snoozed_until <= now:
+        return replace(latch, snoozed_at=None, snooze_s=0)
+    return latch
 
 
 def retire(latch: Latch, now: datetime) -> tuple[Latch, Edge | None]:
-    """End the alert of a rule that is no longer configured (R7)."""
+    """End the alert of a rule that is taken out or changed; an edge where people know of it (R7).
+
+    What belongs to the name of the rule remains: snooze and starts of the day.
+    """
+    ended = Latch(
+        rule=latch.rule,
+        since=now,
+        day=latch.day,
+        raises=latch.raises,
+        snoozed_at=latch.snoozed_at,
+        snooze_s=latch.snooze_s,
+    )
+    return ended, Edge.CLEARED if latch.told is Level.RAISED else None
+
+
+def meaning_changed(rule: Rule, latch: Latch) -> bool:
+    """Whether an alert stands, or its end is untold, that was of a rule of another meaning."""
+    if latch.last_rule is None or (latch.level is Level.CLEAR and not latch.untold):
+        return False
+    return any(getattr(rule, key) != getattr(latch.last_rule, key) for key in _MEANING)
+
+
+def lasted(latch: Latch, now: datetime) -> timedelta:
+    """How long the newest alert stood, or stands until now."""
+    end = now if latch.level is Level.RAISED else latch.since
+    if end is None or latch.raised_at is None:
+        return timedelta(0)
+    return max(end - latch.raised_at, timedelta(0))
+
+
+def _with_level(rule: Rule, latch: Latch, evidence: Evidence, now: datetime) -> Latch:
+    """The latch with the level that the evidence gives (R1, R2)."""
     if latch.level is Level.CLEAR:
-        return latch, None
-    return _cleared(latch, now), Edge.CLEARED
+        if not evidence.met:
+            return latch
+        return replace(
+            latch,
+            level=Level.RAISED,
+            since=now,
+            raised_at=now,
+            untold=not latch.untold,
+            last_rule=rule,
+        )
+    held = latch.since is not None and now - latch.since < timedelta(seconds=rule.hold_s)
+    if not evidence.over or held:
+        return latch
+    return replace(latch, level=Level.CLEAR, since=now, untold=not latch.untold, acknowledged=False)
 
 
-def _while_raised(
-    rule: Rule, latch: Latch, evidence: Evidence, now: datetime
-) -> tuple[Latch, Edge | None]:
-    assert latch.since is not None
-    if evidence.over and not _within(rule.hold_s, latch.since, now):
-        return _cleared(latch, now), Edge.CLEARED
-    if rule.now or not evidence.met or not _moved(latch, evidence, now):
-        return latch, None
-    updated = msgspec.structs.replace(latch, probability=evidence.probability, hour=evidence.hour)
-    return updated, Edge.UPDATED
+def _in_force(
+    rule: Rule, latch: Latch, now: datetime, daily_cap: int, zone: tzinfo
+) -> hold_backs.Ends:
+    """What holds some edge of the rule back now, but for the quiet hours."""
+    ends: hold_backs.Ends = {}
+    if latch.acknowledged:
+        ends["acknowledged"] = None
+    if latch.snoozed_until is not None:
+        ends["snooze"] = latch.snoozed_until
+    cooled = latch.ended_at and latch.ended_at + timedelta(seconds=rule.cooldown_s)
+    if cooled is not None and now < cooled:
+        ends["cool_down"] = cooled
+    today = now.astimezone(zone).date().isoformat()
+    if latch.day == today and latch.raises >= daily_cap:
+        ends["daily_cap"] = hold_backs.next_day(now, zone)
+    return ends
 
 
-def _within(seconds: int, since: datetime, now: datetime) -> bool:
-    return abs(now - since) < timedelta(seconds=seconds)
+def _next_edge(latch: Latch) -> Edge | None:
+    """The edge that comes next as long as the level stays (R3, R4)."""
+    if latch.level is Level.RAISED:
+        return Edge.RAISED if latch.untold else Edge.UPDATED
+    return Edge.CLEARED if latch.untold else None
+
+
+def _due(rule: Rule, latch: Latch, evidence: Evidence, now: datetime) -> Edge | None:
+    """The edge to send now where nothing holds it back (R2 to R4)."""
+    edge = None if evidence.met is None else _next_edge(latch)
+    if edge is not Edge.UPDATED:
+        return edge
+    news = not rule.now and evidence.met and _moved(latch, evidence, now)
+    return edge if news else None
+
+
+def _sent(rule: Rule, latch: Latch, edge: Edge, evidence: Evidence, local: datetime) -> Latch:
+    """The latch after an edge at a time in the farm's zone."""
+    if edge is Edge.CLEARED:
+        at = local.astimezone(UTC)
+        return replace(latch, untold=False, ended_at=at, probability=None, hour=None)
+    latch = replace(latch, untold=False, probability=evidence.probability, hour=evidence.hour)
+    if edge is Edge.UPDATED:
+        return latch
+    today = local.date().isoformat()
+    return replace(
+        latch,
+        day=today,
+        raises=latch.raises + 1 if latch.day == today else 1,
+        last_rule=rule,
+    )
 
 
 def _moved(latch: Latch, evidence: Evidence, now: datetime) -> bool:
@@ -145,7 +287,3 @@ def _moved(latch: Latch, evidence: Evidence, now: datetime) -> bool:
         return True
     away = evidence.hour - now > HOUR_STEP
     return away and (rise <= -CHANCE_STEP or later >= HOUR_STEP)
-
-
-def _cleared(latch: Latch, now: datetime) -> Latch:
-    return msgspec.structs.replace(latch, level=Level.CLEAR, since=now, probability=None, hour=None)

@@ -111,6 +111,10 @@ _RETIRED: Final = {
     "ko": "[해제] {title}: 이 규칙은 설정에서 빠졌습니다.",
     "en": "[Ended] {title}: this rule is no longer configured.",
 }
+_CHANGED: Final = {
+    "ko": "[해제] {title}: 이 규칙의 설정이 바뀌어 지금까지의 알림을 끝냅니다.",
+    "en": "[Ended] {title}: this rule was changed, so its alert so far ends.",
+}
 
 
 def amount_of(quantity: str, value: float) -> str:
@@ -240,6 +244,11 @@ def drill_text(locale: Locale, text: str) -> str:
 def retired_text(locale: Locale, name: str) -> str:
     """Text for the end of an alert whose rule is gone from the configuration."""
     return _RETIRED[locale.language].format(title=title_of(locale.language, name))
+
+
+def changed_text(locale: Locale, name: str) -> str:
+    """Text for the end of an alert whose rule has another meaning now."""
+    return _CHANGED[locale.language].format(title=title_of(locale.language, name))
 
 
 def _words(locale: Locale, rule: Rule, evidence: Evidence, now: datetime) -> dict[str, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_agent.core import rule_requests
 from edge_agent.core.events import Signal
 from edge_agent.mqtt.commands import CommandHandler
-from edge_agent.mqtt.snooze import SnoozingOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 
 def command_handler(runtime: Runtime, report: Callable[[Item], None]) -> CommandHandler:
-    """Handler of the commands of a runtime whose outbox is a `SnoozingOutbox`.
+    """Handler of the commands of a runtime.
 
     Args:
         runtime: What the commands act on.
         report: Takes what the service's loop is to do.
     """
     outbox = runtime.outbox
-    assert isinstance(outbox, SnoozingOutbox)
 
     def later(signal: Signal, answer: str) -> Callable[[Request], str]:
         def ask(_: Request) -> str:
@@ -44,8 +43,8 @@ def command_handler(runtime: Runtime, report: Callable[[Item], None]) -> Command
             "predict": later(Signal.CYCLE, "a cycle is worked now"),
             "sync": later(Signal.FETCH, "an update is fetched now"),
             "reload": later(Signal.RELOAD, "the configuration is read anew"),
-            "ack": lambda request: outbox.ack(request.rule),
-            "snooze": lambda request: outbox.snooze(request.rule, request.minutes),
+            "ack": lambda request: rule_requests.acknowledge(runtime, request.rule),
+            "snooze": lambda request: rule_requests.snooze(runtime, request.rule, request.minutes),
             "republish": lambda _: (
                 f"{outbox.republish_retained(runtime.known_time())} messages are said again"
             ),

@@ -7,7 +7,7 @@ and an hour that is worked twice sends nothing twice: ids are made of the hour a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,7 @@ class Decision:
         past_forecast: The forecast as it is kept for scoring; None where the models gave none.
         records: Inputs of each edge by its message id, see `alerts.decision_record`.
         check: What other sources say.
+        inputs: What the forecast rests on.
     """
 
     at: datetime
@@ -74,6 +75,7 @@ class Decision:
     past_forecast: PastForecast | None = None
     records: Mapping[str, bytes] = field(default_factory=dict)
     check: CrossCheck = field(default_factory=CrossCheck)
+    inputs: tuple[Input, ...] = ()
 
     @property
     def raised(self) -> tuple[str, ...]:
@@ -89,11 +91,10 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
     """
     model, source = context.weather.forecast(context.release, now)
     forecast, guidance = _published(context, model, source, now)
-    message_context = context.message_context(
-        now, clock, forecast, _inputs(forecast, guidance, source, now)
-    )
+    inputs = _inputs(forecast, guidance, source, now)
+    message_context = context.message_context(now, clock, forecast, inputs)
     check = cross_check.of_cycle(context, rules.rules_of(context.config), source, now)
-    results = rules.evaluate(context, message_context, forecast, check, live_only=False)
+    results = rules.evaluate(context, message_context, forecast, check)
     states = list(results.states)
     if isinstance(forecast, Forecast):
         states.extend(status.forecast_messages(message_context, forecast))
@@ -115,6 +116,7 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
         at=now,
         forecast=forecast,
         origin_source=source,
+        inputs=inputs,
         edges=tuple(edges),
         scored_hours=context.correction.score(truth, forecast_rules, now),
         past_forecast=_past_forecast(model, forecast, guidance, source, results.chances),
@@ -128,24 +130,43 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
     )
 
 
-def watch(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
-    """Evaluate live rules alone, between two hours; a state is sent when its level changes.
+def watch(
+    context: CycleContext, newest: Decision | None, now: datetime, clock: ClockState
+) -> Decision:
+    """Evaluate the rules between two hours, forecast rules on the forecast of the last cycle.
+
+    Args:
+        context: What the cycle works with.
+        newest: Decision of the last cycle; None: forecast rules wait for the next one.
+        now: UTC.
+        clock: How far that time can be trusted.
 
     Returns:
-        A decision whose latches are those that changed.
+        A decision with the latches that changed, and the states that are news.
 
     Raises:
         StorageError: The disk refused.
     """
-    nothing = NoForecast(now, "live rules only")
-    message_context = context.message_context(now, clock, nothing, ())
+    forecast = newest.forecast if newest else NoForecast(now, "no cycle was worked yet")
+    inputs = [rules.input_of(i.name, i.at, now) for i in newest.inputs] if newest else ()
+    message_context = context.message_context(now, clock, forecast, tuple(inputs))
     check = cross_check.of_watch(context, rules.rules_of(context.config), now)
-    results = rules.evaluate(context, message_context, nothing, check, live_only=True)
+    if newest is not None:
+        check = replace(check, forecast=newest.check.forecast, source=newest.check.source)
+    results = rules.evaluate(
+        context,
+        message_context,
+        forecast,
+        check,
+        forecast_at=newest.at if newest else None,
+        live_only=newest is None,
+    )
     topics = {message_context.topics.alert_state(name) for name in results.moved}
     return Decision(
         at=now,
-        forecast=nothing,
-        origin_source="sensor",
+        # Stored and scored with the cycle that made it.
+        forecast=NoForecast(now, "made with the last cycle"),
+        origin_source=newest.origin_source if newest else "sensor",
         edges=tuple(results.edges),
         records=results.records,
         latches=tuple(results.changed),
@@ -180,7 +201,14 @@ def commit(context: CycleContext, decision: Decision, *extra: Message) -> int:
             context.latches.forget(name)
         for _, _, event in decision.edges:
             context.log.add(event, decision.records.get(event.id))
-        return sum(context.queue.put(message) for message in (*decision.messages, *extra))
+        edges = {event.id for _, _, event in decision.edges}
+        new = 0
+        for message in (*decision.messages, *extra):
+            if context.queue.put(message):
+                new += 1
+                if context.push is not None and message.id in edges:
+                    context.push(message)
+        return new
 
 
 def _published(

@@ -73,6 +73,7 @@ class CycleContext:
         readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
         soil_moisture: Soil moisture in percent now, or None where it is not measured.
         message_context: Makes the context of its messages from time, clock state, forecast, inputs.
+        push: Queues an alert for the webhook; None where there is none.
     """
 
     config: Config
@@ -90,3 +91,4 @@ class CycleContext:
     message_context: Callable[
         [datetime, ClockState, Forecast | NoForecast, tuple[Input, ...]], MessageContext
     ]
+    push: Callable[[Message], None] | None = None

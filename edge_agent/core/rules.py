@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge_agent.alerts import decision_record, default_rules
 from edge_agent.alerts import messages as alert_messages
 from edge_agent.alerts.evaluation import DecisionInputs, evaluate_rule
-from edge_agent.alerts.state_machine import Latch
+from edge_agent.alerts.state_machine import Edge, Latch, meaning_changed, retire
 from edge_agent.contract.forecast import Forecast
 from edge_agent.core import cross_check
 from edge_agent.forecasting import verification
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from edge_agent.alerts.evaluation import RuleDecision
     from edge_agent.alerts.evidence import Evidence
-    from edge_agent.alerts.state_machine import Edge
     from edge_agent.contract.forecast import NoForecast
     from edge_agent.core.cross_check import CrossCheck
     from edge_agent.core.cycle_context import CycleContext
@@ -43,7 +42,7 @@ class RuleResults:
         chances: Event probability by `verification.meaning` of the rule.
         latches: Latches of all rules.
         changed: Those that changed.
-        moved: Rules whose level changed.
+        moved: Rules whose state is news: level, known or not, what holds an edge back.
         unknown: Rules without enough data.
         states: State messages.
     """
@@ -58,14 +57,18 @@ class RuleResults:
     states: list[Message] = field(default_factory=list)
 
     def add(
-        self, case: DecisionInputs, verdict: RuleDecision, message_context: MessageContext
+        self,
+        before: Latch,
+        case: DecisionInputs,
+        verdict: RuleDecision,
+        message_context: MessageContext,
     ) -> None:
-        """Add the verdict on one rule, with the messages it leads to."""
+        """Add the verdict on one rule whose stored latch is `before`, and its messages."""
         rule, latch, evidence = case.rule, verdict.latch, verdict.evidence
         self.latches.append(latch)
-        if latch != case.latch:
+        if latch != before:
             self.changed.append(latch)
-        if latch.level is not case.latch.level:
+        if latch.changed_at != before.changed_at:
             self.moved.add(rule.name)
         if evidence.probability is not None and not rule.now:
             self.chances[verification.meaning(rule)] = evidence.probability
@@ -74,10 +77,16 @@ class RuleResults:
             self.edges.append((rule.name, verdict.edge, event))
             self.records[event.id] = decision_record.to_bytes(case)
         if evidence.met is None:
-            # R4: nothing is known, so no state is sent; the last one expires by itself.
             self.unknown.append(rule.name)
-        else:
-            self.states.append(alert_messages.state_message(message_context, rule, latch, evidence))
+        self.states.append(alert_messages.state_message(message_context, rule, latch, evidence))
+
+    def end_changed(self, latch: Latch, message_context: MessageContext) -> Latch:
+        """End the alert of a rule whose meaning changed; the latch that the new one begins with."""
+        begun, edge = retire(latch, message_context.now)
+        if edge is not None:
+            event = alert_messages.changed_message(message_context, latch)
+            self.edges.append((latch.rule, edge, event))
+        return begun
 
 
 def evaluate(
@@ -86,7 +95,8 @@ def evaluate(
     forecast: Forecast | NoForecast,
     check: CrossCheck,
     *,
-    live_only: bool,
+    forecast_at: datetime | None = None,
+    live_only: bool = False,
 ) -> RuleResults:
     """Evaluate the rules; nothing is written.
 
@@ -95,6 +105,7 @@ def evaluate(
         message_context: Of the cycle; messages of live rules name their sensors instead.
         forecast: What forecast rules look at.
         check: What critical rules look at besides.
+        forecast_at: Time of the cycle that made it the newest one; None: now.
         live_only: Leave the forecast rules out.
     """
     latches = context.latches.all()
@@ -102,13 +113,17 @@ def evaluate(
     for rule in rules_of(context.config):
         if live_only and not rule.now:
             continue
+        before = latches.get(rule.name, Latch(rule=rule.name))
+        changed = meaning_changed(rule, before)
         case = replace(
             inputs_of(context, rule, forecast, check, message_context.now),
-            latch=latches.get(rule.name, Latch(rule=rule.name)),
+            latch=results.end_changed(before, message_context) if changed else before,
             clock=message_context.clock,
+            forecast_at=None if rule.now else forecast_at,
         )
         verdict = evaluate_rule(case)
-        results.add(case, verdict, _context_of(message_context, case, verdict.evidence))
+        rule_context = _context_of(message_context, case, verdict.evidence)
+        results.add(before, case, verdict, rule_context)
     return results
 
 

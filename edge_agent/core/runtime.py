@@ -13,7 +13,6 @@ from edge_agent.core.cycle_context import CycleContext
 from edge_agent.core.live_readings import LiveReadings
 from edge_agent.core.loaded_release import DeviceRelease, load_release
 from edge_agent.core.message_contexts import MessageContextFactory
-from edge_agent.core.rules import rules_of
 from edge_agent.core.sample_writer import SampleWriter
 from edge_agent.core.status_messages import StatusMessages
 from edge_agent.core.stored_weather import StoredWeather
@@ -21,6 +20,7 @@ from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.outbox import Caps, Outbox
+from edge_agent.mqtt.webhook import WebhookQueue
 from edge_agent.observations.intake import Intake
 from edge_agent.observations.store import Store
 from edge_agent.system.clock_trust import Timekeeper
@@ -62,6 +62,7 @@ class Runtime:
         db: The database.
         store: Observations and recent forecasts.
         outbox: Messages that wait.
+        pushes: Alerts that wait for the webhook.
         latches: State of each rule.
         log: Every alert edge that was sent.
         verification: Past forecasts and their errors.
@@ -92,6 +93,8 @@ class Runtime:
             self.verification = VerificationStore(self.db)
             self.outbox = Outbox(self.db, outbox_caps(settings))
             refusals = self.store.refusals()
+            push = settings.push
+            self.pushes = WebhookQueue(self.db, push.severities, push.template)
         self._correction = OnlineCorrection(self.verification, self.store, settings.learning)
         self.intake = Intake(settings.sensors, ZoneInfo(settings.device.timezone), refusals)
         self._live = LiveReadings(settings.sensors, self.intake, self.store)
@@ -103,6 +106,7 @@ class Runtime:
         self._auto_rollback = AutoRollback(self.slots, lambda: self.release(), self._load)  # noqa: PLW0108 - see above
         self._message_context = MessageContextFactory(settings, clock.now)
         self._loaded: tuple[str, DeviceRelease] | None = None
+        self._decision: Decision | None = None
 
     def take_over(self, before: Runtime) -> None:
         """Take models in memory and unwritten samples from the runtime that this one replaces."""
@@ -147,6 +151,7 @@ class Runtime:
             readings=self._live.readings,
             soil_moisture=self._live.soil_moisture,
             message_context=self._message_context,
+            push=self.pushes.put if self.config.push.url else None,
         )
 
     def decide(self, now: datetime | None = None) -> Decision:
@@ -182,6 +187,7 @@ class Runtime:
         messages = StatusMessages(context, self.outbox, self.slots, self._in_memory(), self.state)
         extra = messages.make(decision, self.time.judge()[1], problems)
         new = cycle.commit(context, decision, *extra)
+        self._decision = decision
         self.store.prune(
             decision.at,
             observations_days=self.config.storage.observations_days,
@@ -191,16 +197,17 @@ class Runtime:
         return decision, new
 
     def run_watch(self, now: datetime | None = None) -> int:
-        """Evaluate live rules between two hours; number of new messages.
+        """Evaluate the rules between two hours; number of new messages.
+
+        Forecast rules look at the forecast of the last cycle; before the first one they wait.
 
         Raises:
             StorageError: The disk refused.
         """
         self._samples.write_when_due()
-        if not any(rule.now for rule in rules_of(self.config)):
-            return 0
         context = self.context()
-        decision = cycle.watch(context, now or self.clock.now(), self.time.judge()[1])
+        moment = now or self.clock.now()
+        decision = cycle.watch(context, self._decision, moment, self.time.judge()[1])
         return cycle.commit(context, decision) if decision.latches else 0
 
     def fetch(self, place: str | None = None) -> Callable[[], PullResult]:

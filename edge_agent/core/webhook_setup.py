@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.core.events import LoopCall
 from edge_agent.core.masking import PUSH_CREDENTIAL
-from edge_agent.mqtt.webhook import WebhookQueue, WebhookSender, sender
+from edge_agent.mqtt.webhook import WebhookSender, sender
 from edge_agent.system import locations
 
 if TYPE_CHECKING:
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 
     from edge_agent.core.events import Item
     from edge_agent.core.runtime import Runtime
-
-
-def webhook_queue(runtime: Runtime) -> WebhookQueue:
-    """Queue of the alerts that are to be pushed."""
-    settings = runtime.config.push
-    return WebhookQueue(runtime.db, settings.severities, settings.template)
 
 
 def open_webhook(runtime: Runtime, report: Callable[[Item], None]) -> WebhookSender | None:
@@ -35,7 +29,7 @@ def open_webhook(runtime: Runtime, report: Callable[[Item], None]) -> WebhookSen
     if not settings.url:
         return None
     return WebhookSender(
-        webhook_queue(runtime),
+        runtime.pushes,
         sender(
             settings.url,
             lambda: locations.secret(settings.token_file, PUSH_CREDENTIAL, os.environ),

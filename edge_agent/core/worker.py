@@ -11,11 +11,9 @@ from edge_agent.core import announcements, certificates
 from edge_agent.core.command_handlers import command_handler
 from edge_agent.core.delivery_setup import open_delivery
 from edge_agent.core.interfaces import Schedule
-from edge_agent.core.rules import rules_of
-from edge_agent.core.runtime import DATABASE, Runtime, outbox_caps
-from edge_agent.core.webhook_setup import open_webhook, webhook_queue
+from edge_agent.core.runtime import DATABASE, Runtime
+from edge_agent.core.webhook_setup import open_webhook
 from edge_agent.mqtt import discovery
-from edge_agent.mqtt.snooze import SnoozingOutbox
 from edge_agent.system import memory_fallback
 from edge_agent.system.database import closed_on_error
 from edge_agent.system.disk_reserve import DiskReserve
@@ -236,14 +234,6 @@ class Worker:
         if runtime.on_disk:
             DiskReserve(runtime.state, runtime.config.storage.reserve_bytes).hold()
             self._file = memory_fallback.identity(runtime.state / DATABASE)
-        runtime.outbox = SnoozingOutbox(
-            runtime.db,
-            outbox_caps(runtime.config),
-            runtime.topics,
-            [rule.name for rule in rules_of(runtime.config)],
-            runtime.clock,
-            also=webhook_queue(runtime).put if runtime.config.push.url else None,
-        )
         return runtime
 
 

@@ -19,7 +19,8 @@ S = TypeVar("S", bound=Struct)
 Utc = Annotated[datetime, Meta(tz=True)]
 Chance = Annotated[float, Meta(ge=0, le=1)]
 Severity = Literal["info", "warning", "critical"]
-Level = Literal["clear", "raised"]
+Level = Literal["clear", "raised", "unknown"]
+HoldReason = Literal["snooze", "quiet_hours", "cool_down", "daily_cap", "acknowledged"]
 Operator = Literal[">=", ">", "<=", "<"]
 EdgeName = Literal["raised", "updated", "cleared"]
 
@@ -99,13 +100,26 @@ class BackfillPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hours: tuple[ForecastHour, ...]
 
 
+class HeldBack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why an edge waits, and until when; null: until the alert ends."""
+
+    why: HoldReason
+    until: Utc | None
+
+
 class AlertState(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Level of a rule now; `value`, `value_at`, `first_hour`, `probability` as in an edge."""
+    """Whether the condition of a rule holds now; `unknown` without data.
+
+    `held_back` is not null where people were not told of the level yet and the message waits, and
+    where updates of an alert wait since a person acknowledged it or snoozed the rule. `value`,
+    `value_at`, `first_hour` and `probability` as in an edge.
+    """
 
     rule: str
     level: Level
     severity: Severity
     since: Utc | None
+    held_back: HeldBack | None
     quantity: str
     unit: str
     operator: Operator

@@ -19,7 +19,6 @@ from edge_agent.contract.schema import MEASURED, TARGETS, TIME
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.rules import inputs_of, rules_of
 from edge_agent.forecasting import online_correction
-from edge_agent.mqtt.snooze import SnoozingOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from edge_agent.core.runtime import Runtime
     from edge_agent.messages.payloads import Skill
     from edge_agent.mqtt.outbox import Counts
-    from edge_agent.mqtt.snooze import Suppression
     from edge_agent.observations.sensors import Sample
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config, Rule, Sensor
@@ -46,12 +44,11 @@ _RECENT: Final = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True)
 class RuleStatus:
-    """One rule: its level, the evidence about it, and whether its news is snoozed."""
+    """One rule: its latch, and the evidence about it."""
 
     rule: Rule
     latch: Latch
     evidence: Evidence
-    held: Suppression | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +188,6 @@ def take_snapshot(
     context, release = runtime.context(), runtime.release()
     at, clock = runtime.time.judge()
     latches = runtime.latches.all()
-    outbox = runtime.outbox
-    held = outbox.held() if isinstance(outbox, SnoozingOutbox) else {}
     forecast = decision.forecast if decision else None
     if not isinstance(forecast, Forecast):
         forecast = None
@@ -200,7 +195,7 @@ def take_snapshot(
     for rule in rules_of(runtime.config):
         evidence = inputs_of(context, rule, forecast, check, at).evidence
         latch = latches.get(rule.name, Latch(rule=rule.name))
-        rules.append(RuleStatus(rule, latch, evidence, held.get(rule.name)))
+        rules.append(RuleStatus(rule, latch, evidence))
     source = "" if decision is None else decision.origin_source
     return Snapshot(
         at=at,
@@ -214,7 +209,7 @@ def take_snapshot(
         manifest=release.manifest if release else None,
         tuning=release.tuned if release else None,
         slots=runtime.slots.pointer(),
-        outbox=outbox.counts(),
+        outbox=runtime.outbox.counts(),
         refused=dict(runtime.intake.refused),
         disk_free=shutil.disk_usage(runtime.state).free,
         skill=online_correction.skill(runtime.verification, at) if skill is None else skill,

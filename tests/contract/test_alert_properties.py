@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from edge_agent.alerts import hold_backs
 from edge_agent.alerts.evidence import Evidence, from_forecast
-from edge_agent.alerts.quiet_hours import edge_to_send, quiet
+from edge_agent.alerts.quiet_hours import quiet, quiet_until
 from edge_agent.alerts.state_machine import Edge, Latch, Level, step
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import Source
-from edge_agent.settings import QuietHours, Rule
+from edge_agent.settings import Action, QuietHours, Rule
 from tests.fakes.forecasts import NOW, forecast
 
 HOUR = timedelta(hours=1)
@@ -30,6 +32,8 @@ rules = st.builds(
     for_h=st.integers(1, 6),
     hold_s=st.integers(0, 20_000),
     cooldown_s=st.integers(0, 20_000),
+    severity=st.sampled_from(["info", "warning", "critical"]),
+    action=st.one_of(st.none(), st.none(), st.just(Action(command="vent_open"))),
 )
 evidence = st.one_of(
     st.just(Evidence()),
@@ -57,18 +61,11 @@ def walk(
     return seen
 
 
-@given(rules, series)
-def test_machine_never_skips_a_state(rule: Rule, steps: list[tuple[Evidence, int]]) -> None:
-    """Raised and cleared alternate, updates come only in between, and the latch agrees."""
-    level = Level.CLEAR
-    for latch, edge, _ in walk(rule, steps):
-        if edge is Edge.RAISED:
-            assert level is Level.CLEAR
-            level = Level.RAISED
-        elif edge is not None:
-            assert level is Level.RAISED
-            level = Level.CLEAR if edge is Edge.CLEARED else level
-        assert latch.level is level
+def persons(latch: Latch, now: datetime) -> st.SearchStrategy[Latch]:
+    """What a person may do to a rule at a time."""
+    snoozes = st.integers(60, 10_000).map(lambda s: replace(latch, snoozed_at=now, snooze_s=s))
+    seen = replace(latch, acknowledged=latch.level is Level.RAISED)
+    return st.one_of(st.just(latch), st.just(seen), snoozes)
 
 
 @given(rules, series)
@@ -118,25 +115,61 @@ moments = st.integers(0, 254 * 1440).map(
 wall_times = st.times().map(lambda at: f"{at:%H:%M}")
 
 
-@given(rules, series, st.lists(st.booleans(), min_size=60, max_size=60))
-def test_what_is_told_never_skips_a_state(
-    rule: Rule, steps: list[tuple[Evidence, int]], waits: list[bool]
+@given(rules, series, st.data())
+def test_what_is_told_and_what_is_never_contradict(
+    rule: Rule, steps: list[tuple[Evidence, int]], data: st.DataObject
 ) -> None:
-    """With quiet hours at any moments: starts and ends alternate, and the last word is true."""
+    """Whatever a person, the quiet hours and the clock do.
+
+    Starts and ends alternate. The level follows the evidence. What differs from what was told has
+    a reason, which ends; what has none is told at once. Critical rules and actions never wait.
+    """
     latch, now, told = Latch(rule=rule.name), NOW, Level.CLEAR
-    for (item, seconds), wait in zip(steps, waits, strict=False):
+    for item, seconds in steps:
         now += timedelta(seconds=seconds)
-        after, edge = step(rule, latch, item, now, daily_cap=24, zone=UTC)
-        latch, said = edge_to_send(latch, after, edge, item, wait=wait)
-        assert said is None or not wait
-        if said is Edge.RAISED:
+        latch = data.draw(persons(latch, now))
+        quiet = data.draw(st.one_of(st.none(), st.just(now + HOUR)))
+        if hold_backs.never_waits(rule):
+            quiet = None
+        before = latch
+        latch, edge = step(rule, latch, item, now, daily_cap=2, zone=UTC, quiet_until=quiet)
+        if edge is Edge.RAISED:
             assert told is Level.CLEAR
             told = Level.RAISED
-        elif said is not None:
+        elif edge is not None:
             assert told is Level.RAISED
-            told = Level.CLEAR if said is Edge.CLEARED else told
-        assert latch.untold is (told is not latch.level)
-        assert not latch.untold or wait or item.met is None
+            told = Level.CLEAR if edge is Edge.CLEARED else told
+        assert edge is None or item.met is not None
+        assert latch.told is told
+        if item.met:
+            assert latch.level is Level.RAISED
+        if item.over and (not rule.hold_s or before.level is Level.CLEAR):
+            assert latch.level is Level.CLEAR
+        assert latch.known is (item.met is not None)
+        held = latch.held_back
+        if latch.untold and item.met is not None:
+            assert held is not None
+            assert not hold_backs.never_waits(rule)
+        if held is not None and held.until is not None:
+            longest = max(latch.snooze_s, rule.cooldown_s, 86_400)
+            assert now < held.until <= now + timedelta(seconds=longest)
+        assert not latch.acknowledged or latch.level is Level.RAISED
+
+
+@given(rules, series)
+def test_what_stands_is_told_within_the_longest_deadline(
+    rule: Rule, steps: list[tuple[Evidence, int]]
+) -> None:
+    """Snoozed and capped with the clock anywhere: a day and a snooze later everything is told."""
+    latch, now = Latch(rule=rule.name), NOW
+    for index, (item, seconds) in enumerate(steps):
+        now += timedelta(seconds=seconds * (index % 7 - 3) * 1000)
+        latch, _ = step(rule, latch, item, now, daily_cap=1, zone=UTC)
+        latch = replace(latch, snoozed_at=now, snooze_s=3600)
+    met = Evidence(met=True, over=False, probability=1.0, value=20.0, hour=NOW)
+    latch, _ = step(rule, latch, met, NOW, daily_cap=1, zone=UTC)
+    latch, _ = step(rule, latch, met, NOW + 25 * HOUR, daily_cap=1, zone=UTC)
+    assert latch.told is Level.RAISED
 
 
 @given(moments, wall_times, wall_times, zones)
@@ -149,6 +182,10 @@ def test_quiet_hours_follow_the_clock_on_the_wall(
     inside = start <= shown < end if start < end else shown >= start or shown < end
     hours = QuietHours(start=start, end=end)
     assert quiet(hours, rule, now, zone, "trusted") is inside
+    until = quiet_until(hours, rule, now, zone, "trusted")
+    assert (until is not None) is inside
+    if until is not None:
+        assert now < until <= now + 26 * HOUR
 
 
 @given(moments, zones, st.integers(1, 4))

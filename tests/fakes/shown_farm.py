@@ -11,12 +11,11 @@ import polars as pl
 
 from edge_agent import config
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
+from edge_agent.core import rule_requests
 from edge_agent.core.interfaces import ServiceStatus
 from edge_agent.core.runtime import Runtime
 from edge_agent.mqtt.commands import CommandHandler, Request
 from edge_agent.mqtt.connection import ConnectionState
-from edge_agent.mqtt.outbox import Caps
-from edge_agent.mqtt.snooze import SnoozingOutbox
 from edge_agent.web.api.routes import COMMANDS
 from edge_agent.web.snapshot import SnapshotCache
 from tests.fakes.clock import FakeClock
@@ -82,10 +81,7 @@ class ShownFarm:
         )
         runtime = self.runtime
         runtime.release = lambda: self.models  # type: ignore[method-assign,assignment,return-value]
-        rules = ("heat", "dryness", "frost", "frost-watch", "vpd-high", "house-hot", "house-cold")
-        outbox = SnoozingOutbox(runtime.db, Caps(), runtime.topics, rules, self.clock)
-        runtime.outbox = outbox
-        self.desk = self._desk(outbox)
+        self.desk = self._desk()
         self.asked: list[tuple[str, object]] = []
         self.decision: Decision | None = None
 
@@ -110,7 +106,7 @@ class ShownFarm:
         self.snapshots.update(self.runtime, self.decision)
         return answer
 
-    def _desk(self, outbox: SnoozingOutbox) -> CommandHandler:
+    def _desk(self) -> CommandHandler:
         def said(text: str) -> Callable[[Request], str]:
             return lambda _: text
 
@@ -121,10 +117,12 @@ class ShownFarm:
 
         actions = {name: said(f"{name} is done") for name in COMMANDS} | {
             "predict": predict,
-            "ack": lambda request: outbox.ack(request.rule),
-            "snooze": lambda request: outbox.snooze(request.rule, request.minutes),
+            "ack": lambda request: rule_requests.acknowledge(self.runtime, request.rule),
+            "snooze": lambda request: rule_requests.snooze(
+                self.runtime, request.rule, request.minutes
+            ),
         }
-        return CommandHandler(self.runtime.topics, actions, (), outbox.put, self.clock)
+        return CommandHandler(self.runtime.topics, actions, (), self.runtime.outbox.put, self.clock)
 
     def close(self) -> None:
         """Close the database."""

@@ -20,6 +20,7 @@ from edge_agent.core.runtime import Runtime
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.connection import Received
 from edge_agent.observations import export
+from edge_agent.system.disk_reserve import DiskReserve
 from tests.fakes.certificates import Authority
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import ROOT, fill_weather, install_release, write_config
@@ -97,7 +98,7 @@ def test_a_reload_leaves_no_models_behind(case: _Case) -> None:
         gc.enable()
 
 
-def test_no_database_stays_open(case: _Case) -> None:
+def test_no_database_stays_open(case: _Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither of two replaced in a row, nor of one that cannot be made ready."""
     first = case.agent._runtime
     case.agent.reload()
@@ -105,13 +106,16 @@ def test_no_database_stays_open(case: _Case) -> None:
     opened: list[Runtime] = []
     newer = case.agent._open
 
-    def newer_file() -> Runtime:
+    def refuses(_: DiskReserve) -> bool:
+        raise StorageError("no room")
+
+    def full_disk() -> Runtime:
         opened.append(newer())
-        opened[0].db.execute("UPDATE schema_steps SET done = 99 WHERE owner = 'quiet'")
         return opened[0]
 
-    case.agent._open = newer_file
-    with pytest.raises(StorageError, match="newer agent"):
+    case.agent._open = full_disk
+    monkeypatch.setattr(DiskReserve, "hold", refuses)
+    with pytest.raises(StorageError, match="no room"):
         case.agent.reload()
     for runtime in (first, *opened):
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
@@ -154,12 +158,15 @@ def test_commands_become_wishes(case: _Case, name: str, wish: Signal) -> None:
 
 
 def test_snoozed_rules_hold_their_news(case: _Case) -> None:
-    """A snoozed rule sends its state and not its start."""
+    """A snoozed rule sends its state, and its start at the end of the snooze."""
     case.take(f"{ROOT}/cmd/snooze", b'{"rule": "heat", "minutes": 60}')
     case.agent.cycle(NOW)
     assert "alert/heat/state" in case.topics()
     assert "alert/heat/event" not in case.topics()
     assert "alert/vpd-high/event" in case.topics()
+    case.clock.advance(3600)
+    case.agent.watch(case.clock.now())
+    assert "alert/heat/event" in case.topics()
 
 
 def test_own_hours_are_told_where_that_is_asked_for(case: _Case) -> None:

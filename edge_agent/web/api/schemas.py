@@ -16,6 +16,7 @@ from edge_agent.messages.payloads import (
     Chance,
     EdgeName,
     ForecastHour,
+    HeldBack,
     Level,
     Operator,
     Severity,
@@ -105,13 +106,17 @@ class Why(Answer, frozen=True, kw_only=True):
 
 
 class Alert(Answer, frozen=True, kw_only=True):
-    """One rule and where it stands; `known` is false where nothing can be said about it."""
+    """One rule and where it stands; `known` is false where nothing can be said about it.
+
+    `held_back` says why a message about it waits, and until when; see the alert's state over MQTT.
+    """
 
     rule: str
     level: Level
     known: bool
     severity: Severity
     since: Utc | None
+    held_back: HeldBack | None
     quantity: str
     operator: Operator
     threshold: float

@@ -95,7 +95,7 @@ def alerts(snapshot: Snapshot, language: str | None = None) -> schemas.Alerts:
 
 
 def _alert(snapshot: Snapshot, status: RuleStatus, locale: Locale) -> schemas.Alert:
-    rule, latch, evidence, held = status.rule, status.latch, status.evidence, status.held
+    rule, latch, evidence = status.rule, status.latch, status.evidence
     known = evidence.met is not None
     forecast = snapshot.forecast if not rule.now else None
     source = snapshot.decision.origin_source if snapshot.decision else None
@@ -128,8 +128,8 @@ def _alert(snapshot: Snapshot, status: RuleStatus, locale: Locale) -> schemas.Al
             "known": known,
             "text": text,
             "why": fill(schemas.Why, facts, why),
-            "seen": held is not None and held.seen,
-            "snoozed_until": held.until if held else None,
+            "seen": latch.acknowledged,
+            "snoozed_until": latch.snoozed_until,
         },
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.agronomy.derived import needed_for, values_of
 from edge_agent.alerts import texts
+from edge_agent.alerts.state_machine import Level
 from edge_agent.contract.schema import AIR_TEMPERATURE, DERIVED, QUANTITIES, RELATIVE_HUMIDITY
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
@@ -32,8 +33,10 @@ def alert_section(context: PageContext) -> Markup:
     words, rules = context.words, context.snapshot.rules
     alerts = serialize.alerts(context.snapshot, words.language).alerts
     pairs = list(zip(rules, alerts, strict=True))
-    raised = [_alert(context, status, alert) for status, alert in pairs if alert.level == "raised"]
-    others = [(status, alert) for status, alert in pairs if alert.level != "raised"]
+    # An alert whose data stopped stands until they say otherwise.
+    stands = [status.latch.level is Level.RAISED for status in rules]
+    raised = [_alert(context, *pair) for pair, stood in zip(pairs, stands, strict=True) if stood]
+    others = [pair for pair, stood in zip(pairs, stands, strict=True) if not stood]
     body = raised or [tag("p", words("no_alerts"), class_="calm")]
     return section("alerts", words("alerts"), *body, _others(context, others))
 
@@ -45,8 +48,11 @@ def _alert(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Ma
         notes.append(words("since", context.time(alert.since)))
     if alert.seen:
         notes.append(words("seen"))
-    if alert.snoozed_until:
-        notes.append(words("quiet_until", context.time(alert.snoozed_until)))
+    held = alert.held_back
+    if held is not None and held.why != "acknowledged":
+        until = context.time(held.until) if held.until else ""
+        words_for = "held" if status.latch.untold else "held_updates"
+        notes.append(words(words_for, words(f"held_{held.why}"), until))
     severity = texts.severity_of(words.language, rule.severity)
     title = texts.title_of(words.language, rule.name)
     return tag(

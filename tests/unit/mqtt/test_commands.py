@@ -1,9 +1,8 @@
-"""Requests by MQTT: the rules of the desk and of held-back alerts; the numbers are theirs."""
+"""Requests by MQTT: the rules of the desk; the numbers are theirs."""
 
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.contract.errors import BadData, TryLater
+from edge_agent.contract.errors import TryLater
 from edge_agent.messages.message import Kind, Message
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.commands import (
@@ -27,9 +26,6 @@ from edge_agent.mqtt.commands import (
     json_schema,
 )
 from edge_agent.mqtt.connection import Received
-from edge_agent.mqtt.outbox import Caps
-from edge_agent.mqtt.snooze import SnoozingOutbox
-from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
 
 DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
@@ -173,53 +169,6 @@ def test_no_payload_harms(name: str, payload: bytes, retain: bool) -> None:
     known = case.take(name, payload, retain=retain)
     assert known == (name != "x")
     assert len(case.answers) + case.desk.ignored == int(known)
-
-
-def _event(name: str, news: str, rule: str = "heat") -> Message:
-    payload = json.dumps({"event_type": news, "rule": rule}).encode()
-    return Message(name, TOPICS.alert_event(rule), payload, Kind.ALERT)
-
-
-def test_seen_alerts_send_no_updates(tmp_path: Path) -> None:
-    """Quiet rule 1: no updates until the alert's end; another rule is not touched."""
-    with closing(connect(tmp_path / "a.db")) as db:
-        box = SnoozingOutbox(db, Caps(), TOPICS, ("heat", "frost"), FakeClock())
-        assert box.put(_event("1", "raised"))
-        box.ack("heat")
-        assert not box.put(_event("2", "updated"))
-        assert box.put(_event("3", "updated", "frost"))
-        assert box.put(_event("4", "cleared"))
-        assert box.put(_event("5", "raised"))
-        assert box.put(_event("6", "updated"))
-
-
-def test_snoozed_rules_send_only_ends(tmp_path: Path) -> None:
-    """Quiet rules 2 and 3: until its time, over a restart."""
-    clock = FakeClock()
-    path = tmp_path / "a.db"
-    with closing(connect(path)) as db:
-        box = SnoozingOutbox(db, Caps(), TOPICS, ("heat",), clock)
-        assert box.snooze("heat", 30) == "heat: quiet until 2026-07-01T12:30Z"
-        assert not box.put(_event("1", "raised"))
-    with closing(connect(path)) as db:
-        box = SnoozingOutbox(db, Caps(), TOPICS, ("heat",), clock)
-        clock.advance(29 * 60)
-        assert not box.put(_event("2", "updated"))
-        assert box.put(_event("3", "cleared"))
-        state = Message("s", TOPICS.alert_state("heat"), b"{}", Kind.STATE)
-        assert box.put(state), "the level is always told"
-        clock.advance(60)
-        assert box.put(_event("4", "raised"))
-
-
-def test_unknown_rules_cannot_be_silenced(tmp_path: Path) -> None:
-    """The answer names the rules there are."""
-    with closing(connect(tmp_path / "a.db")) as db:
-        box = SnoozingOutbox(db, Caps(), TOPICS, ("heat", "dry"), FakeClock())
-        with pytest.raises(BadData, match="rule 'x' is not known; there are dry, heat"):
-            box.ack("x")
-        with pytest.raises(BadData, match="rule 'x' is not known; there are dry, heat"):
-            box.snooze("x", 5)
 
 
 @pytest.mark.parametrize("kind", FORMS)

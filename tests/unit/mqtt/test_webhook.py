@@ -13,8 +13,6 @@ from edge_agent.contract.errors import Refused, TryLater
 from edge_agent.core.events import EventQueue, LoopCall
 from edge_agent.messages.message import Kind, Message
 from edge_agent.messages.topics import Topics
-from edge_agent.mqtt.outbox import Caps
-from edge_agent.mqtt.snooze import SnoozingOutbox
 from edge_agent.mqtt.webhook import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
@@ -22,7 +20,7 @@ from edge_agent.mqtt.webhook import (
     WebhookQueue,
     WebhookSender,
 )
-from edge_agent.system.database import connect, transaction
+from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -73,29 +71,6 @@ class Address:
         """The loop's turn."""
         while isinstance(item := self.inbox.get(0.0), LoopCall):
             item.call()
-
-
-def _put_and_fail(db: sqlite3.Connection, outbox: SnoozingOutbox) -> None:
-    with transaction(db):
-        db.execute("DELETE FROM quiet")
-        outbox.put(_alert("three"))
-        raise RuntimeError
-
-
-def test_1_what_goes_out_is_pushed_once_in_the_same_transaction(db: sqlite3.Connection) -> None:
-    """A snoozed alert is not pushed, a doubled one not twice, one rolled back never."""
-    queue = WebhookQueue(db, ("critical",), "")
-    outbox = SnoozingOutbox(db, Caps(), TOPICS, ["frost"], FakeClock(NOW), also=queue.put)
-    assert outbox.put(_alert("one"))
-    assert not outbox.put(_alert("one"))
-    outbox.snooze("frost", 60)
-    assert not outbox.put(_alert("two"))
-    with pytest.raises(RuntimeError):
-        _put_and_fail(db, outbox)
-    address = Address(queue)
-    address.pusher.tick(NOW)
-    address.settle()
-    assert [json.loads(body)["text"] for body in address.got] == ["frost one"]
 
 
 def test_1_severities_and_template(db: sqlite3.Connection) -> None:
