@@ -89,11 +89,15 @@ class KeptPage(Answer, frozen=True, kw_only=True):
 class Why(Answer, frozen=True, kw_only=True):
     """What a decision about a rule rests on.
 
-    `probability` is that of the event within the window; `hour` the first hour that meets the
-    rule, else the most probable one; `inputs` names the observations and `origin` their hour.
+    `value` is the lowest or highest forecast of the window, at the hour `value_at`; `probability`
+    the chance within the window; `hour` the first hour that meets the rule, null where none does.
+    For a live rule they are the reading and its time.
+
+    `inputs` names the observations and `origin` their hour.
     """
 
     value: float | None
+    value_at: Utc | None
     unit: str
     probability: Chance | None
     needed: Chance | None

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.radiation import elevation_deg
+from edge_agent.messages.numbers import fixed
 from edge_agent.system.html import Markup, join, tag
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Chart:
         title: For people.
         description: For screen readers.
         unit: Shown with every number.
+        digits: Digits after the point of every number.
         hours: In order, at least two.
         zone: Of the time axis.
         site: For day and night.
@@ -67,6 +69,7 @@ class Chart:
     title: str
     description: str
     unit: str
+    digits: int
     hours: Sequence[Hour]
     zone: tzinfo
     site: Site
@@ -230,8 +233,8 @@ def _curve(chart: Chart, x: Callable[[datetime], float], y: Callable[[float], fl
 
 def _hour_text(hour: Hour, chart: Chart) -> str:
     local = hour.at.astimezone(chart.zone)
-    low, high = f"{hour.low:.0f}", f"{hour.high:.0f}{chart.unit}"
-    return f"{local:%m-%d %H:%M}: {hour.value:.1f}{chart.unit} ({low}–{high})"
+    value, low, high = (fixed(n, chart.digits) for n in (hour.value, hour.low, hour.high))
+    return f"{local:%m-%d %H:%M}: {value}{chart.unit} ({low} – {high}{chart.unit})"
 
 
 def _limit(limit: Limit, y: Callable[[float], float], hours: Sequence[Hour]) -> Markup:

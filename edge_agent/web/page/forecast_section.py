@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.alerts import texts
-from edge_agent.contract.forecast import P10, P90
+from edge_agent.alerts.evidence import extreme
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, TARGETS
 from edge_agent.core.agent_facts import forecast_reason
+from edge_agent.messages.numbers import fixed
+from edge_agent.messages.status import hours_of
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.page.chart import Chart, Hour, Limit, draw
 from edge_agent.web.page.context import section, table
@@ -28,39 +31,53 @@ def forecast_section(context: PageContext) -> Markup:
     if forecast is None:
         why = forecast_reason(context.snapshot.decision) or ""
         return section("ahead", words("ahead"), tag("p", words("no_forecast", words.reason(why))))
-    charts = [figure(context, name, chart_hours(forecast, name), "ahead") for name in TARGETS]
+    ahead = {name: _ahead(context, chart_hours(forecast, name)) for name in TARGETS}
+    charts = [figure(context, name, hours, "ahead") for name, hours in ahead.items() if hours]
     crop = CROPS.get(context.snapshot.config.irrigation.crop)
     keys = ["line", "band", "night", "limit", *(["comfort"] if crop else [])]
-    return section("ahead", words("ahead"), tag("div", *charts, class_="pair"), legend(words, keys))
+    normals = forecast.observed_at is None
+    return section(
+        "ahead",
+        words("ahead"),
+        tag("p", words("only_normals"), class_="normals", role="note") if normals else None,
+        tag("div", *charts, class_="pair"),
+        legend(words, keys),
+    )
 
 
 def chart_hours(
     forecast: Forecast, quantity: str, observed: Mapping[datetime, float] | None = None
 ) -> list[Hour]:
-    """Hours of one target for a chart; with `observed` only those that were observed."""
-    target = forecast.targets[quantity]
-    low, high = target.quantile(P10), target.quantile(P90)
+    """Hours of one target for a chart, as they are published; with `observed` only those seen."""
     return [
-        Hour(at, float(target.values[i]), float(low[i]), float(high[i]), (observed or {}).get(at))
-        for i, at in enumerate(forecast.valid_at)
-        if observed is None or at in observed
+        Hour(hour.valid_at, hour.value, hour.p10, hour.p90, (observed or {}).get(hour.valid_at))
+        for hour in hours_of(forecast, forecast.targets[quantity])
+        if hour.value is not None and hour.p10 is not None and hour.p90 is not None
+        if observed is None or hour.valid_at in observed
     ]
 
 
+def _ahead(context: PageContext, hours: list[Hour]) -> list[Hour]:
+    """Hours that are still to come; none where one is too few for a chart."""
+    to_come = [hour for hour in hours if hour.at > context.snapshot.at]
+    return to_come if len(to_come) > 1 else []
+
+
 def figure(context: PageContext, quantity: str, hours: list[Hour], name: str) -> Markup:
-    """A chart, its highest and lowest hour, and its table."""
+    """A chart, its extremes with their hours, and its table."""
     words, row = context.words, QUANTITIES[quantity]
-    unit, heading = row.unit, row.label(words.language).heading
-    top, bottom = max(hours, key=lambda h: h.value), min(hours, key=lambda h: h.value)
+    heading = row.label(words.language).heading
     first, last = context.time(hours[0].at), context.time(hours[-1].at)
     crop = CROPS.get(context.snapshot.config.irrigation.crop)
+    spans = _spans(context, hours) if name == "ahead" else [("", hours)]
+    extremes = [(head, _extremes(context, quantity, part)) for head, part in spans]
+    told = [" ".join([head, *map(" ".join, part)]).strip() for head, part in extremes]
     chart = Chart(
         name=f"{name}-{row.short_name}",
         title=heading,
-        description=words(
-            "chart_text", first, last, f"{top.value:.1f}", f"{bottom.value:.1f}", unit
-        ),
-        unit=unit,
+        description=words("chart_text", first, last, ". ".join(told)),
+        unit=row.unit,
+        digits=row.digits,
         hours=hours,
         zone=context.zone,
         site=context.site,
@@ -70,21 +87,47 @@ def figure(context: PageContext, quantity: str, hours: list[Hour], name: str) ->
         floor=row.chart[0],
         ceiling=row.chart[1],
     )
-    ends = (("highest", top), ("lowest", bottom))
-    extremes = [
-        tag("span", f"{words(key)} ", tag("b", f"{h.value:.0f}{unit}"), f" {context.time(h.at)}")
-        for key, h in ends
-    ]
     return tag(
         "figure",
-        tag("figcaption", tag("h3", f"{heading} ({unit})"), tag("p", *extremes, class_="ends")),
+        tag("figcaption", tag("h3", f"{heading} ({row.unit})"), *map(_ends, extremes)),
         draw(chart),
         tag(
             "details",
             tag("summary", words("table"), id=f"{chart.name}-table"),
-            _hours(context, hours, heading),
+            _hours(context, quantity, hours, heading),
         ),
     )
+
+
+def _spans(context: PageContext, hours: list[Hour]) -> list[tuple[str, list[Hour]]]:
+    """The window of a rule, 24 hours, and what follows: the extremes are then those of alerts."""
+    end = context.snapshot.at + timedelta(hours=24)
+    spans = {
+        context.words("in_24h"): [hour for hour in hours if hour.at <= end],
+        context.words("after_24h"): [hour for hour in hours if hour.at > end],
+    }
+    return [(head, part) for head, part in spans.items() if part]
+
+
+def _extremes(context: PageContext, quantity: str, hours: list[Hour]) -> list[tuple[str, str, str]]:
+    """Highest and lowest hour: its name, value and time."""
+    times, values = [hour.at for hour in hours], [hour.value for hour in hours]
+    found = []
+    for key, lowest in (("highest", False), ("lowest", True)):
+        value, at = extreme(times, values, lowest=lowest)
+        assert value is not None, "an hour of a chart has a value"
+        assert at is not None
+        found.append((context.words(key), texts.amount_of(quantity, value), context.time(at)))
+    return found
+
+
+def _ends(part: tuple[str, list[tuple[str, str, str]]]) -> Markup:
+    """The extremes of a span in one line."""
+    head, extremes = part
+    spans = [
+        tag("span", f"{name} ", tag("b", amount), f" {time}") for name, amount, time in extremes
+    ]
+    return tag("p", tag("span", head) if head else None, *spans, class_="ends")
 
 
 def _limits(context: PageContext, quantity: str) -> list[Limit]:
@@ -95,16 +138,16 @@ def _limits(context: PageContext, quantity: str) -> list[Limit]:
     ]
 
 
-def _hours(context: PageContext, hours: list[Hour], caption: str) -> Markup:
-    words = context.words
+def _hours(context: PageContext, quantity: str, hours: list[Hour], caption: str) -> Markup:
+    words, digits = context.words, QUANTITIES[quantity].digits
     seen = any(hour.observed is not None for hour in hours)
     rows = [
         tag(
             "tr",
             tag("th", context.time(hour.at), scope="row"),
-            tag("td", f"{hour.value:.1f}", class_="number"),
-            tag("td", f"{hour.low:.0f} – {hour.high:.0f}", class_="number"),
-            tag("td", f"{hour.observed:.1f}", class_="number")
+            tag("td", fixed(hour.value, digits), class_="number"),
+            tag("td", f"{fixed(hour.low, digits)} – {fixed(hour.high, digits)}", class_="number"),
+            tag("td", fixed(hour.observed, digits), class_="number")
             if hour.observed is not None
             else None,
         )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.alerts import texts
-from edge_agent.contract.schema import QUANTITIES, TARGETS
+from edge_agent.contract.schema import TARGETS
+from edge_agent.messages.numbers import signed
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table
@@ -31,7 +32,7 @@ def yesterday_section(context: PageContext) -> Markup:
             continue
         off = sum(abs(observed[h.at] - h.value) for h in hours) / len(hours)
         inside = sum(h.low <= observed[h.at] <= h.high for h in hours)
-        summary = words("missed_by", f"{off:.1f}", QUANTITIES[name].unit, len(hours), inside)
+        summary = words("missed_by", texts.amount_of(name, off), len(hours), inside)
         charts.append(tag("div", figure(context, name, hours, "past"), tag("p", summary)))
     title = words("yesterday")
     if not charts:
@@ -51,8 +52,8 @@ def _month(context: PageContext) -> Markup | None:
             "tr",
             tag("th", texts.quantity_of(words.language, score.quantity), scope="row"),
             tag("td", words("hours", score.lead_h), class_="number"),
-            tag("td", f"{score.rmse:.1f}{QUANTITIES[score.quantity].unit}", class_="number"),
-            tag("td", f"{score.bias:+.1f}", class_="number"),
+            tag("td", texts.amount_of(score.quantity, score.rmse), class_="number"),
+            tag("td", signed(score.bias, 1), class_="number"),
             tag("td", f"{100 * score.coverage:.0f}%", class_="number"),
         )
         for score in skill

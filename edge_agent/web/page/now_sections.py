@@ -8,6 +8,7 @@ from edge_agent.agronomy.derived import needed_for, values_of
 from edge_agent.alerts import texts
 from edge_agent.alerts.state_machine import Level
 from edge_agent.contract.schema import AIR_TEMPERATURE, DERIVED, QUANTITIES, RELATIVE_HUMIDITY
+from edge_agent.messages.numbers import fixed, percent, plain
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
     from edge_agent.web.snapshot import RuleStatus
 
 
-def chance_text(probability: float) -> str:
-    """A chance in percent, never 0 or 100."""
-    if probability > 0.99:
-        return "> 99%"
-    return "< 1%" if probability < 0.01 else f"{100 * probability:.0f}%"
-
-
 def alert_section(context: PageContext) -> Markup:
     """Raised alerts, each with its reasons, then the other rules."""
     words, rules = context.words, context.snapshot.rules
@@ -38,7 +32,8 @@ def alert_section(context: PageContext) -> Markup:
     raised = [_alert(context, *pair) for pair, stood in zip(pairs, stands, strict=True) if stood]
     others = [pair for pair, stood in zip(pairs, stands, strict=True) if not stood]
     body = raised or [tag("p", words("no_alerts"), class_="calm")]
-    return section("alerts", words("alerts"), *body, _others(context, others))
+    heading = words("other_rules" if raised else "rules_n", len(others))
+    return section("alerts", words("alerts"), *body, _others(context, others, heading))
 
 
 def _alert(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Markup:
@@ -93,21 +88,23 @@ def _actions(context: PageContext, rule: str) -> Markup | None:
 def _why(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Markup:
     words, why, rule = context.words, alert.why, status.rule
     origin = context.time(why.origin) if why.origin else None
-    chance = None if why.probability is None else chance_text(why.probability)
+    value = None if why.value is None else texts.amount_of(rule.quantity, why.value)
     return facts(
         [
             (words("condition"), condition(words, status)),
             (
                 words("chance"),
-                words("chance_of", chance, f"{100 * why.needed:.0f}%")
-                if chance and why.needed
+                words("chance_of", percent(why.probability), f"{plain(100 * why.needed)}%")
+                if why.probability is not None and why.needed
                 else None,
             ),
             (
-                words("measured" if rule.now else "expected"),
-                None if why.value is None else f"{why.value:.1f}{why.unit}",
+                words("measured")
+                if rule.now
+                else texts.extreme_of(words.language, rule).capitalize(),
+                f"{value}, {context.time(why.value_at)}" if value and why.value_at else None,
             ),
-            (words("when"), context.time(why.hour) if why.hour else None),
+            (words("first_hour"), context.time(why.hour) if why.hour and not rule.now else None),
             (
                 words("rests_on"),
                 words("data_of", words.inputs(why.inputs), origin)
@@ -137,7 +134,9 @@ def condition(words: PageTexts, status: RuleStatus) -> str:
     )
 
 
-def _others(context: PageContext, others: list[tuple[RuleStatus, schemas.Alert]]) -> Markup | None:
+def _others(
+    context: PageContext, others: list[tuple[RuleStatus, schemas.Alert]], heading: str
+) -> Markup | None:
     if not others:
         return None
     words = context.words
@@ -153,7 +152,7 @@ def _others(context: PageContext, others: list[tuple[RuleStatus, schemas.Alert]]
     heads = (words("rule"), words("chance"), words("condition"))
     return tag(
         "details",
-        tag("summary", words("other_rules", len(others)), id="other-rules"),
+        tag("summary", heading, id="other-rules"),
         table(heads, rows, words("alerts")),
     )
 
@@ -163,7 +162,7 @@ def _chance_now(words: PageTexts, alert: schemas.Alert) -> str:
         return words("unknown")
     chance = alert.why.probability
     # A live rule is met or not: it has no chance.
-    return words("calm") if chance is None or alert.why.needed is None else chance_text(chance)
+    return words("calm") if chance is None or alert.why.needed is None else percent(chance)
 
 
 def now_section(context: PageContext) -> Markup:
@@ -186,7 +185,15 @@ def now_section(context: PageContext) -> Markup:
             if name in values
         ]
     tiles += [
-        _tile(context, words(s.role), s.quantity, s.value, s.at, fresh=s.fresh) for s in sensors
+        _tile(
+            context,
+            texts.place_of(words.language, s.role).capitalize(),
+            s.quantity,
+            s.value,
+            s.at,
+            fresh=s.fresh,
+        )
+        for s in sensors
     ]
     body = tag("div", *tiles, class_="tiles") if tiles else tag("p", words("nothing_now"))
     return section("now", words("now"), body)
@@ -203,9 +210,9 @@ def _tile(
 ) -> Markup:
     words = context.words
     row = QUANTITIES[quantity]
-    number = words("no_reading") if value is None else f"{value:.{row.digits}f}"
-    age = context.ago(at) if at else None
-    note = " · ".join(t for t in (age, None if fresh else words("stale")) if t)
+    number = words("no_reading") if value is None else fixed(value, row.digits)
+    # What never spoke is not old.
+    note = " · ".join([context.ago(at), *([] if fresh else [words("stale")])]) if at else None
     return tag(
         "div",
         tag("p", where, class_="where"),
@@ -216,7 +223,7 @@ def _tile(
             tag("span", row.unit, class_="unit") if value is not None else None,
             class_="big" if value is not None else "none",
         ),
-        tag("p", note, class_="note"),
+        tag("p", note, class_="note") if note else None,
         class_="tile" if fresh else "tile stale",
     )
 

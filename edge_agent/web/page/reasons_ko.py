@@ -46,16 +46,72 @@ _KOREAN: Final = (
     ),
     (r"the first hour is being worked", "첫 예보를 만들고 있습니다"),
     (r"the clock is behind times that have surely passed", "시계가 이미 지난 시각을 가리킵니다"),
+    (
+        r"it gave no forecast where the release before it did: (.*)",
+        r"그 전 릴리스는 되는 예보를 내지 못했습니다: \1",
+    ),
+    (r"a first cycle failed: (.*)", r"첫 예보에 실패했습니다: \1"),
+    (
+        r"the agent stopped within each of its last (\d+) cycles",
+        r"예보하는 동안 프로그램이 \1번 잇달아 멈췄습니다",
+    ),
+    (r"passed the gate", "검사를 통과했습니다"),
     (r"release (\d+) was left: (.*)", r"릴리스 \1을 되돌렸습니다: \2"),
-    (r"mqtt: (.*)", r"MQTT 브로커에 연결되지 않았습니다: \1"),
+    (r"not connected yet", "아직 연결하지 못했습니다"),
+    (r"connection lost", "연결이 끊겼습니다"),
+    (r"broker refuses: (.*)", r"브로커가 거절했습니다(\1)"),
+    (r"\w*(?:Refused|Timeout|timeout|gaierror|OSError)\w*: (.*)", r"브로커에 닿지 않습니다(\1)"),
+    (r"check mqtt.client_id", "mqtt.client_id를 확인하세요"),
+    (
+        r"check mqtt.username(?:, | and )mqtt.password_file.*",
+        "mqtt.username과 mqtt.password_file을 확인하세요",
+    ),
+    (
+        r".*another client uses the same mqtt.client_id",
+        "같은 mqtt.client_id를 쓰는 기기가 또 있는지 확인하세요",
+    ),
+    (
+        r"(.*): check the link and the depot's address",
+        r"모델 저장소에 닿지 않습니다. 인터넷과 주소를 확인하세요(\1)",
+    ),
+    (r"(.*): cannot be read: .*; is the stick plugged in\?", r"USB를 꽂았는지 확인하세요(\1)"),
+    (r"took more than (\d+) s: ended, it is tried again", r"\1초를 넘겨 멈췄습니다. 다시 합니다"),
+    (
+        r"broker does not allow listening to (.*): check its access list",
+        r"브로커가 구독을 허락하지 않습니다. 접근 목록을 확인하세요(\1)",
+    ),
+    (
+        r"own messages do not come back: let this client write and read (.*)",
+        r"보낸 메시지가 돌아오지 않습니다. 쓰고 읽을 권한을 주세요(\1)",
+    ),
     *_gaps(),
 )  # fmt: skip
+_JOBS: Final = {
+    "mqtt": "MQTT 브로커",
+    "update": "모델을 받지 못했습니다",
+    "cycle": "예보하지 못했습니다",
+    "watch": "센서 규칙을 확인하지 못했습니다",
+    "outbox": "메시지를 쓰지 못했습니다",
+    "inbound": "받은 메시지를 처리하지 못했습니다",
+    "errand": "요청을 처리하지 못했습니다",
+    "reload": "설정을 다시 읽지 못했습니다",
+    "release": "모델을 쓰지 못했습니다",
+    "storage": "디스크에 쓰지 못했습니다",
+}
+"""What a job failed at, by its name before the colon."""
 
 
 def in_korean(reason: str) -> str:
-    """A reason in Korean; an unknown one stays as it is."""
+    """A reason in Korean, part by part; one that nobody translated stays as it is."""
     for pattern, text in _KOREAN:
         match = re.fullmatch(pattern, reason, re.DOTALL)
         if match:
-            return match.expand(text)
-    return reason
+            korean = text
+            for number, part in enumerate(match.groups(), start=1):
+                korean = korean.replace(f"\\{number}", in_korean(part))
+            return korean
+    job, colon, why = reason.partition(": ")
+    if colon and job in _JOBS:
+        return f"{_JOBS[job]}: {in_korean(why)}"
+    head, semicolon, tail = reason.partition("; ")
+    return f"{in_korean(head)}. {in_korean(tail)}" if semicolon else reason

@@ -8,9 +8,14 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import pytest
 
+from edge_agent.alerts.evidence import from_forecast
+from edge_agent.alerts.messages import rule_facts
+from edge_agent.alerts.state_machine import Level
 from edge_agent.contract.forecast import NoForecast, Source
+from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.system.html import Markup, join, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.chart import HEIGHT, WIDTH
@@ -123,6 +128,97 @@ def test_normals_claim_no_observation(view: Snapshot) -> None:
     assert "observed up to" not in _page(shown, "en")
 
 
+def test_the_page_says_that_it_shows_normals(view: Snapshot) -> None:
+    """Normals look like a forecast on a chart, so a sentence says that they are none."""
+    assert view.decision is not None
+    assert view.forecast is not None
+    normals = replace(view.forecast, source=Source.CLIMATOLOGY)
+    shown = replace(view, decision=replace(view.decision, forecast=normals))
+    assert ("평년값입니다" in _page(shown), "평년값입니다" in _page(view)) == (True, False)
+    assert "These are normals" in _page(shown, "en")
+
+
+def _card(made: str, title: str) -> str:
+    """The card of a raised alert."""
+    card = re.search(
+        rf'<article class="alert \w+"><h3>[^/]*</span> {title}</h3>.*?</article>', made
+    )
+    assert card is not None
+    return card[0]
+
+
+@pytest.mark.parametrize(("language", "title"), [("ko", "고온"), ("en", "Heat")])
+def test_one_extreme_and_one_chance_on_the_whole_page(
+    view: Snapshot, language: str, title: str
+) -> None:
+    """Card, its reasons, chart and table name the highest hour of the window alike (T1)."""
+    made = _page(view, language)
+    status = next(one for one in view.rules if one.rule.name == "heat")
+    payload = rule_facts(status.rule, status.latch, status.evidence)
+    amount = f"{payload['value']:.1f}°C"
+    card = _card(made, title)
+    assert card.count(amount) == 2, "in the sentence and in the reasons"
+    percent = f"{round(100 * payload['probability'])}%"
+    assert card.count(percent) == 2
+    chart, _, others = made.partition('id="ahead-temperature-t"')
+    caption = chart.rpartition("<figcaption>")[2]
+    first = {"ko": "24시간 안", "en": "Within 24 h"}[language]
+    within = caption.partition(first)[2].partition("</p>")[0]
+    highest = {"ko": "최고", "en": "Highest"}[language]
+    assert f"<span>{highest} <b>{amount}</b>" in within
+    assert f'<td class="number">{amount.removesuffix("°C")}</td>' in others
+
+
+def _with_temperatures(view: Snapshot, value: float) -> Snapshot:
+    """The same farm with this temperature in every hour to come."""
+    assert view.decision is not None
+    assert view.forecast is not None
+    target = view.forecast.targets[AIR_TEMPERATURE]
+    flat = replace(
+        target,
+        values=np.full_like(target.values, value),
+        quantiles=value + np.linspace(-0.02, 0.02, len(target.levels)) + 0 * target.quantiles,
+    )
+    forecast = replace(view.forecast, targets={**view.forecast.targets, AIR_TEMPERATURE: flat})
+    rules = tuple(
+        replace(one, evidence=from_forecast(one.rule, forecast, view.at))
+        if not one.rule.now
+        else one
+        for one in view.rules
+    )
+    skill = tuple(msgspec.structs.replace(one, bias=-0.01) for one in view.skill)
+    decision = replace(view.decision, forecast=forecast)
+    return replace(view, decision=decision, rules=rules, skill=skill)
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_no_zero_has_a_sign(view: Snapshot, language: str) -> None:
+    """Nobody reads -0 or -0.0, in texts, tables, captions and titles of hours."""
+    made = _page(_with_temperatures(view, -0.012), language)
+    text = re.sub(r' d="[^"]*"', "", made)
+    assert re.findall(r"-0(?:\.0+)?(?![.\d])", text) == []
+    assert "0.0°C" in text
+
+
+def test_a_sensor_that_never_spoke_is_not_old(view: Snapshot) -> None:
+    """Nothing was measured, so nothing can be out of date."""
+    silent = tuple(replace(one, sample=None) for one in view.readings)
+    tiles = re.findall(r'<div class="tile[^"]*">.*?</div>', _page(replace(view, readings=silent)))
+    never = [tile for tile in tiles if "측정값 없음" in tile]
+    assert len(never) == len(silent)
+    assert not any("오래됨" in tile for tile in never)
+
+
+def test_rules_are_others_only_beside_an_alert(view: Snapshot) -> None:
+    """Without an alert the list has every rule."""
+    calm = tuple(
+        replace(one, latch=msgspec.structs.replace(one.latch, level=Level.CLEAR))
+        for one in view.rules
+    )
+    assert f">다른 규칙 {len(view.rules) - 2}개<" in _page(view)
+    assert f">규칙 {len(view.rules)}개<" in _page(replace(view, rules=calm))
+
+
 def test_buttons_are_there_only_where_they_work(view: Snapshot) -> None:
     """Without a token nothing can be changed, so nothing is offered."""
     assert "<button" not in _page(view)
@@ -134,7 +230,7 @@ def test_an_old_reading_is_marked(view: Snapshot) -> None:
     made = _page(view, "en")
     (tile,) = re.findall(r'<div class="tile stale">.*?</div>', made)
     assert "old" in tile
-    assert "Soil" in tile
+    assert "Field" in tile
 
 
 def test_a_chart_stays_within_its_frame(view: Snapshot) -> None:

@@ -16,6 +16,20 @@ from edge_agent.web.page.reasons_ko import in_korean
 
 PACKAGE = Path(__file__).parents[4] / "edge_agent"
 SOURCES = ("forecasting/forecaster.py", "forecasting/fallback.py", "agronomy/irrigation.py")
+COMPOSED = (
+    "no approved release is installed; run `edge-agent sync`",
+    "it gave no forecast where the release before it did: there is no observation",
+    "release 6 was left: a first cycle failed: no usable observation at hand",
+    "release 6 was left: the agent stopped within each of its last 3 cycles",
+    "mqtt: not connected yet",
+    "mqtt: connection lost; perhaps another client uses the same mqtt.client_id",
+    "mqtt: broker refuses: Bad user name or password; check mqtt.username and mqtt.password_file",
+    "mqtt: ConnectionRefusedError: [Errno 111] Connection refused",
+    "mqtt: broker does not allow listening to house/#: check its access list",
+    "update: took more than 600 s: ended, it is tried again",
+    "update: https://depot.example/x: check the link and the depot's address",
+)
+"""Reasons that are put together of several."""
 
 
 def _reasons() -> list[str]:
@@ -40,6 +54,14 @@ def test_every_reason_is_known(reason: str) -> None:
     assert re.search("[가-힣]", in_korean(reason)), reason
 
 
+@pytest.mark.parametrize("reason", COMPOSED)
+def test_every_part_of_a_reason_is_known(reason: str) -> None:
+    """What a library says may stand in brackets; of the agent's own words none stays English."""
+    korean = re.sub(r"\([^)]*\)", "", in_korean(reason))
+    assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", korean) == []
+    assert re.search("[가-힣]", korean)
+
+
 def test_there_are_reasons() -> None:
     """The test above looks at something."""
     assert len(_reasons()) >= 9
@@ -48,7 +70,7 @@ def test_there_are_reasons() -> None:
 def test_numbers_stay() -> None:
     """A reason keeps its figures; an unknown one is left alone."""
     assert in_korean("newest usable observation is 5 h old") == "가장 새 관측값이 5시간 전 것입니다"
-    assert in_korean("update: no such host") == "update: no such host"
+    assert in_korean("push: no such host") == "push: no such host"
 
 
 @pytest.mark.parametrize("quantity", TARGETS)
