@@ -27,6 +27,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
+from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.core.runtime import DATABASE, Runtime
 from edge_agent.core.stored_weather import site_of
 from edge_agent.forecasting import forecaster
@@ -43,6 +44,7 @@ SHOWN = (
     ("compute", "features"),
     ("predict", "inference, 2 models x 48 leads"),
     ("make", "forecast, all of it"),
+    ("of_cycle", "own sensors against other sources"),
     ("_rules", "rules"),
     ("commit", "commit to SQLite, flushed"),
 )
@@ -58,14 +60,22 @@ def main() -> None:
         print(f"left out: it needs {chosen.farm} (make demo leaves one)")
         return
     advised = replace(Config(), irrigation=replace(Config().irrigation, crop="tomato"))
-    for about, config in (("no crop", Config()), ("watering advice for a crop", advised)):
+    for about, config, own in (
+        ("no crop", Config(), None),
+        ("watering advice for a crop", advised, None),
+        ("own sensors that agree with the station", Config(), 0.0),
+        ("own sensors 12 C above the station", Config(), 12.0),
+    ):
         print(about)
         with tempfile.TemporaryDirectory() as folder:
             state = Path(folder) / "state"
             shutil.copytree(chosen.farm / "state", state)
+            last = newest(state)
             with closing(Runtime(config, state, SystemClock())) as runtime:
-                measure(runtime, newest(state), chosen.hours)
-                foretell(runtime, newest(state), chosen.hours)
+                if own is not None:
+                    sense(runtime, last, own)
+                measure(runtime, last, chosen.hours)
+                foretell(runtime, last, chosen.hours)
     print(f"smallest Polars query: {fixed_ms():.3f} ms")
 
 
@@ -74,6 +84,13 @@ def newest(state: Path) -> datetime:
     with closing(sqlite3.connect(state / DATABASE)) as db:
         (seconds,) = db.execute("SELECT max(time) FROM observations").fetchone()
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def sense(runtime: Runtime, last: datetime, warmer: float) -> None:
+    """Hours of the farm's own outdoor sensors: the station's, and so much warmer."""
+    own, station, *_ = source_choice.names(runtime.config.device)
+    hours = runtime.store.hourly(station, last - timedelta(days=30), last)
+    runtime.store.put_hourly(own, hours.with_columns(pl.col(AIR_TEMPERATURE) + warmer))
 
 
 def measure(runtime: Runtime, last: datetime, hours: int) -> None:

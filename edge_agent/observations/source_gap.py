@@ -19,23 +19,22 @@ G4  Own sensors and a source agree for rules where no common hour of the last 24
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
 from edge_agent.contract.climatology import LAPSE_C_PER_M
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, TARGETS, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+
+    import polars as pl
 
     from edge_agent.contract.manifest import SiteNormals
     from edge_agent.settings import Device
 
-_HOUR: Final = timedelta(hours=1)
 WINDOWS: Final = ((6, 1.0), (24, 0.75))
 """Hours, and the share of the limit that the median of their differences may reach."""
 STUCK_H: Final = 8
@@ -87,7 +86,7 @@ class Gap:
         head = f"own {quantity.en.text} is {own}, {self.source} {other} ({self.hour:%H:%M} UTC)"
         if self.median is None:
             return f"{head}: the same {since}"
-        return f"{head}: {since} {apart} apart"
+        return f"{head}: {apart} apart {since}"
 
 
 def heights(device: Device, sites: Mapping[str, SiteNormals]) -> dict[str, float]:
@@ -123,11 +122,7 @@ def find(
             _Pairs.of(quantity, own, frame, warmer.get(source, 0.0)).compare(source)
             for source, frame in others.items()
         ]
-        current = [
-            gap
-            for compared_, gap in compared
-            if compared_ is not None and compared_ > now - MAX_AGE
-        ]
+        current = [gap for newest, gap in compared if newest is not None and newest > now - MAX_AGE]
         told = [gap for gap in current if gap is not None]
         if told and len(told) == len(current):
             gaps.append(told[0])
@@ -152,26 +147,17 @@ class _Pairs:
     """Values of one quantity at the hours that both sources know, ascending."""
 
     quantity: str
-    times: list[datetime]
+    times: np.ndarray
     own: np.ndarray
     other: np.ndarray
     warmer: float
 
     @classmethod
     def of(cls, quantity: str, own: pl.DataFrame, other: pl.DataFrame, warmer: float) -> _Pairs:
-        both = (
-            own.select(TIME, pl.col(quantity).alias("own"))
-            .join(other.select(TIME, pl.col(quantity).alias("other")), on=TIME)
-            .drop_nulls()
-            .sort(TIME)
-        )
-        return cls(
-            quantity=quantity,
-            times=both[TIME].to_list(),
-            own=both["own"].to_numpy(),
-            other=both["other"].to_numpy(),
-            warmer=warmer if quantity == AIR_TEMPERATURE else 0.0,
-        )
+        (own_times, mine), (other_times, theirs) = (_known(f, quantity) for f in (own, other))
+        times, here, there = np.intersect1d(own_times, other_times, return_indices=True)
+        height = warmer if quantity == AIR_TEMPERATURE else 0.0
+        return cls(quantity, times, mine[here], theirs[there], height)
 
     @property
     def limit(self) -> float:
@@ -186,14 +172,9 @@ class _Pairs:
 
     def last(self, hours: int) -> _Pairs:
         """Those of so many hours up to the newest."""
-        first = next(
-            (i for i, at in enumerate(self.times) if at > self.times[-1] - hours * _HOUR), 0
-        )
-        return self._from(first)
-
-    def _from(self, first: int) -> _Pairs:
+        rows = self.times > self.times[-1:] - np.timedelta64(hours, "h")
         return _Pairs(
-            self.quantity, self.times[first:], self.own[first:], self.other[first:], self.warmer
+            self.quantity, self.times[rows], self.own[rows], self.other[rows], self.warmer
         )
 
     def compare(self, source: str) -> tuple[datetime | None, Gap | None]:
@@ -205,11 +186,17 @@ class _Pairs:
             median = float(np.median(recent.difference))
             if len(recent.times) >= KNOWN_SHARE * hours and abs(median) > share * self.limit:
                 near = np.abs(self.difference) <= STUCK_SHARE * self.limit
-                return self.times[-1], self._gap(source, near, median)
+                # One hour that is near by chance ends no gap, three in a row do.
+                near[2:] &= near[1:-1] & near[:-2]
+                return self._newest, self._gap(source, near, median)
         moved = np.ptp(self.last(STUCK_H).other) >= STUCK_SHARE * self.limit
         if self._stays() and moved:
-            return self.times[-1], self._gap(source, self.own != self.own[-1], None)
-        return self.times[-1], None
+            return self._newest, self._gap(source, self.own != self.own[-1], None)
+        return self._newest, None
+
+    @property
+    def _newest(self) -> datetime:
+        return _aware(self.times[-1])
 
     def _stays(self) -> bool:
         recent = self.last(STUCK_H)
@@ -228,10 +215,22 @@ class _Pairs:
         return Gap(
             quantity=self.quantity,
             source=source,
-            hour=self.times[-1],
+            hour=self._newest,
             own=float(self.own[-1]),
             other=float(self.other[-1]),
             median=median,
-            since=self.times[first],
+            since=_aware(self.times[first]),
             whole=not len(earlier),
         )
+
+
+def _known(frame: pl.DataFrame, quantity: str) -> tuple[np.ndarray, np.ndarray]:
+    """Hours at which a source has the quantity, and its values."""
+    times, values = frame[TIME].to_numpy(), frame[quantity].to_numpy()
+    known = np.isfinite(values)
+    return times[known], values[known]
+
+
+def _aware(time: np.datetime64) -> datetime:
+    naive: datetime = time.astype("datetime64[us]").item()
+    return naive.replace(tzinfo=UTC)

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 def _gaps() -> Iterator[tuple[str, str]]:
     """Patterns of `source_gap.Gap.text`."""
     sources = (("station:", "관측소 "), ("cell:", "격자 "), ("guidance:village", "동네예보"))
-    ends = ((r"(\S+ \S+) UTC", r"\5 UTC부터"), (r"(\S+ \S+) UTC or earlier", r"\5 UTC 이전부터"))
+    time = r"(?P<time>\S+ \S+) UTC"
+    ends = ((time, r"\g<time> UTC부터"), (f"{time} or earlier", r"\g<time> UTC 이전부터"))
     for (kind, source), quantity, (since, begin) in product(sources, TARGETS, ends):
         row = QUANTITIES[quantity]
         head = rf"own {row.en.text} is (\S+), {kind}(\S*) (\S+) \((\S+) UTC\): "
         korean = rf"농장 센서 {row.ko.text} \1, {source}\2 \3(\4 UTC): {begin} "
         yield f"{head}the same since {since}", f"{korean}센서 값이 그대로입니다"
-        yield rf"{head}since {since} (\S+) apart", rf"{korean}\6 차이 납니다"
+        yield rf"{head}(?P<apart>\S+) apart since {since}", rf"{korean}\g<apart> 차이 납니다"
 
 
 _KOREAN: Final = (

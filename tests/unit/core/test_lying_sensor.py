@@ -140,6 +140,22 @@ def test_the_alert_stays_until_both_are_over(tmp_path: Path) -> None:
             assert ("frost" in decision.raised) == (step < 7), step
 
 
+@pytest.mark.parametrize("step", [0.02, 0.1, 0.5, 3.0])
+def test_a_slow_shift_teaches_nothing(tmp_path: Path, step: float) -> None:
+    """However slowly a sensor drifts, the frost of the last night is told as soon as it is seen."""
+    truth = mild()
+    newest = max(truth)
+    own = {
+        at: value + min(step * (HISTORY_H - (newest - at) / HOUR), 15.0)
+        if newest - at < HISTORY_H * HOUR
+        else value
+        for at, value in truth.items()
+    }
+    _, events, problems = decided(tmp_path, own, truth)
+    assert events["frost"]["probability"] > 0.4
+    assert len(problems) == (step * HISTORY_H > 6)
+
+
 def test_a_rule_below_critical_rests_on_the_own_sensor(tmp_path: Path) -> None:
     """It is as it was."""
     truth = mild()

@@ -62,7 +62,7 @@ def test_a_day_is_a_gap_sooner() -> None:
     assert gap.whole
     assert gap.text == (
         "own air temperature is 9.5°C, station:108 3.4°C (05:00 UTC): "
-        f"since {NOW - (HOURS - 1) * HOUR:%Y-%m-%d %H:%M} UTC or earlier 6.1°C apart"
+        f"6.1°C apart since {NOW - (HOURS - 1) * HOUR:%Y-%m-%d %H:%M} UTC or earlier"
     )
 
 
