@@ -26,6 +26,7 @@ _COMMANDS = {
     "support-bundle": "edge_agent.commands.doctor:support_bundle",
     "sync": "edge_agent.commands.sync:sync",
     "uninstall": "edge_agent.commands.install:uninstall",
+    "water": "edge_agent.commands.water:water",
 }
 
 

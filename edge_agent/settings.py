@@ -76,13 +76,16 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     base_topic: Annotated[
         str, Meta(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", examples=["farm/v1"])
     ] = "farm/v1"
-    commands: tuple[Literal["predict", "sync", "reload", "ack", "snooze", "republish"], ...] = (
+    commands: tuple[
+        Literal["predict", "sync", "reload", "ack", "snooze", "republish", "irrigated"], ...
+    ] = (
         "predict",
         "sync",
         "reload",
         "ack",
         "snooze",
         "republish",
+        "irrigated",
     )
     discovery: bool = True
     discovery_prefix: Annotated[

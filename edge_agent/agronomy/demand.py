@@ -2,8 +2,9 @@
 
 D1  Temperature and humidity must be there: without them the hour has no value.
 D2  Wind missing: 2 m/s at 2 m (FAO-56, chapter 4).
-D3  Radiation missing: from the hour's sunshine, else from the temperature range of the 24 h
-around it (Hargreaves), each scaled by the sun above the atmosphere in that hour.
+D3  Radiation missing: from the hour's sunshine, else from the temperature range of the 24 h up to
+it, or around it where those before are not known (Hargreaves), each scaled by the sun above the
+atmosphere in that hour. So an hour's value does not change with the hours after it.
 """
 
 from __future__ import annotations
@@ -64,8 +65,7 @@ def _solar(frame: pl.DataFrame, site: Site, day: Array, hour: Array) -> Array:
     angle = radiation.hour_angle(site.longitude, day, hour)
     above = radiation.extraterrestrial_hour(site.latitude, day, angle)
     spread = frame.select(
-        pl.col(AIR_TEMPERATURE).rolling_max(24, min_samples=12, center=True)
-        - pl.col(AIR_TEMPERATURE).rolling_min(24, min_samples=12, center=True)
+        pl.coalesce(_range_of_day(center=False), _range_of_day(center=True))
     ).to_series().cast(pl.Float64).to_numpy()  # fmt: skip
     guess = _INLAND * np.sqrt(np.maximum(spread, 0.0)) * above
     bright = radiation.from_sunshine(above, _column(frame, SUNSHINE), 1.0)
@@ -73,6 +73,14 @@ def _solar(frame: pl.DataFrame, site: Site, day: Array, hour: Array) -> Array:
     solar = np.where(np.isnan(measured), np.where(np.isnan(bright), guess, bright), measured)
     # At night there is none, whatever the column says or lacks.
     return np.asarray(np.where(above > 0, solar, 0.0))
+
+
+def _range_of_day(*, center: bool) -> pl.Expr:
+    """Range of the temperature in the 24 h up to the hour, nearly all of them known, or around."""
+    temperature, least = pl.col(AIR_TEMPERATURE), 12 if center else 20
+    return temperature.rolling_max(24, min_samples=least, center=center) - (
+        temperature.rolling_min(24, min_samples=least, center=center)
+    )
 
 
 def _column(frame: pl.DataFrame, name: str) -> Array:

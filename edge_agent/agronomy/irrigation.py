@@ -1,12 +1,15 @@
 """Watering advice: how much and when, or the reason why there is none. Pure.
 
-W1  Depletion follows FAO-56 over the hours observed: the crop uses water, rain adds it. It starts
-    at field capacity. A soil moisture reading replaces it.
-W2  Nobody measures the water that is given. Without a soil moisture reading the soil counts as
-    refilled, as advised, each time the readily available water is used up.
-W3  The need is what is missing at the end of the next 24 hours, if that is more than what is
-    readily available; else nothing is needed. Likely rain, by KMA's forecast, is taken off, except
-    under a roof. Without that forecast the advice says so.
+W1  What is missing now is the state of `soil_water`, which the agent keeps from hour to hour. Water
+    that was advised counts when it is reported as given, and rain when it was measured.
+W2  Water is needed where more than the readily available water would be missing at the end of the
+    next 24 hours. The need is what is missing now: the soil holds no more (FAO-56, chapter 8), and
+    the use of the next day is missing tomorrow. Of it comes off what likely rain, by KMA's
+    forecast, brings beyond the use of the day; under a roof no rain counts. Without that forecast
+    the advice says so.
+W3  Likely rain puts watering off only while no more than the readily available water and the use of
+    one day (1 mm at least) are missing. Beyond that at least what is missing beyond the readily
+    available water is needed, whatever rain is promised. So no promise holds for ever.
 W4  The best hours are those of `watering_hours`.
 W5  There is no advice when the newest observation is older than the limit, when a quarter of the
     hours before it is missing, or without a forecast. Normals are no forecast.
@@ -15,13 +18,13 @@ W5  There is no advice when the newest observation is older than the limit, when
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from edge_agent.agronomy import crops, water_balance
+from edge_agent.agronomy import crops, soil_water, water_balance
 from edge_agent.agronomy.demand import hourly_et0
 from edge_agent.agronomy.watering_hours import DURATION, MIN_KNOWN, best_hours, rain_ahead
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
@@ -30,45 +33,15 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_agent.agronomy.psychrometrics import Array
+    from edge_agent.agronomy.soil_water import Field, SoilWater
     from edge_agent.agronomy.watering_hours import Shower
     from edge_agent.contract.schema import Site
 
 HISTORY_DAYS: Final = 14
+"""Days before now of which most hours must be known (W5)."""
+_LEAST_PUT_OFF_MM: Final = 1.0
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = 24
-
-
-class Field(Protocol):
-    """A field that is watered: `settings.Irrigation`, with a crop."""
-
-    @property
-    def crop(self) -> str:
-        """Name in `crops.CROPS`."""
-
-    @property
-    def soil(self) -> str:
-        """Name in `water_balance.SOILS`."""
-
-    @property
-    def root_depth_m(self) -> float:
-        """0: the crop's own."""
-
-    @property
-    def covered(self) -> bool:
-        """Under a roof: rain does not count."""
-
-    @property
-    def area_m2(self) -> float:
-        """0: advice without litres."""
-
-    @property
-    def planted_on(self) -> str:
-        """Date; empty: the crop's middle stage."""
-
-    @property
-    def efficiency(self) -> float:
-        """Share of the water given that reaches the roots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +53,10 @@ class Advice:
         volume_l: The same in litres; None without an area.
         start: First hour of the best ones, None when nothing is needed or no hour is good.
         end: End of the best hours.
-        depletion_mm: Missing in the root zone now.
+        water: What is missing in the root zone now, and the sums that led to it.
         readily_mm: What may be missing without stress.
         demand_mm: Use of the crop in the next 24 hours.
-        measured: Whether depletion is from a soil moisture reading.
+        measured: Whether a soil moisture reading stands behind the depletion.
         rain_mm: Likely rain of the next 24 hours, 0 under a roof; None = not known.
     """
 
@@ -91,7 +64,7 @@ class Advice:
     volume_l: float | None
     start: datetime | None
     end: datetime | None
-    depletion_mm: float
+    water: SoilWater
     readily_mm: float
     demand_mm: float
     measured: bool
@@ -114,51 +87,16 @@ class FieldConditions:
         observations: Checked hourly grid of the last `HISTORY_DAYS` days.
         forecast: Of temperature and humidity.
         showers: Forecast of rain by hour; hours that are not known are left out.
-        soil_moisture_pct: Volumetric water content of the root zone now; None = not measured.
+        water: State of the root zone now.
+        measured: Whether a plausible soil moisture reading is in it.
     """
 
     site: Site
     observations: pl.DataFrame
     forecast: Forecast | NoForecast
     showers: Mapping[datetime, Shower]
-    soil_moisture_pct: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _RootZone:
-    """Root zone of the field, and what its crop uses.
-
-    Attributes:
-        soil: Of the field.
-        depth_m: Depth of the roots.
-        factor: Crop coefficient of the day.
-        demand_mm: Use of the crop in the next 24 hours.
-        fraction: Share of the available water that can be used without stress.
-    """
-
-    soil: water_balance.Soil
-    depth_m: float
-    factor: float
-    demand_mm: float
-    fraction: float
-
-    @property
-    def total_mm(self) -> float:
-        return water_balance.total_available_mm(self.soil, self.depth_m)
-
-    @property
-    def readily_mm(self) -> float:
-        return self.fraction * self.total_mm
-
-    def after(self, depletion_mm: float, demand_mm: float, rain_mm: float) -> float:
-        """Depletion after a period with this demand and rain."""
-        return water_balance.step(
-            depletion_mm,
-            total_mm=self.total_mm,
-            fraction=self.fraction,
-            demand_mm=demand_mm,
-            rain_mm=rain_mm,
-        )
+    water: SoilWater
+    measured: bool
 
 
 def advise(
@@ -176,11 +114,12 @@ def advise(
     forecast = conditions.forecast
     if refusal or isinstance(forecast, NoForecast):
         return NoAdvice(refusal)
-    zone = _root_zone(field, forecast, conditions.site, now)
-    depletion = _depletion(zone, conditions, covered=field.covered)
+    et0 = float(np.nansum(hourly_et0(_ahead(forecast, now), conditions.site)))
+    demand = et0 * soil_water.coefficient(field, now.date())
+    fraction = water_balance.depletion_fraction(crops.CROPS[field.crop].depletion, demand)
+    readily = fraction * soil_water.total_mm(field)
     rain = 0.0 if field.covered else rain_ahead(conditions.showers, now)
-    later = zone.after(depletion, zone.demand_mm, rain or 0.0)
-    need = later / field.efficiency if later > zone.readily_mm else 0.0
+    need = _need(field, conditions.water.depletion_mm, demand, fraction, rain or 0.0)
     showers = {} if field.covered else conditions.showers
     start = best_hours(forecast, conditions.site, now, showers) if need else None
     return Advice(
@@ -188,12 +127,27 @@ def advise(
         volume_l=need * field.area_m2 if field.area_m2 else None,
         start=start,
         end=start + DURATION if start else None,
-        depletion_mm=depletion,
-        readily_mm=zone.readily_mm,
-        demand_mm=zone.demand_mm,
-        measured=conditions.soil_moisture_pct is not None,
+        water=conditions.water,
+        readily_mm=readily,
+        demand_mm=demand,
+        measured=conditions.measured,
         rain_mm=rain,
     )
+
+
+def _need(
+    field: Field, depletion_mm: float, demand_mm: float, fraction: float, rain_mm: float
+) -> float:
+    """Water to give in mm, with what is lost on the way (W2, W3)."""
+    total = soil_water.total_mm(field)
+    readily = fraction * total
+    later = water_balance.step(
+        depletion_mm, total_mm=total, fraction=fraction, demand_mm=demand_mm, rain_mm=rain_mm
+    )
+    need = min(depletion_mm, later) if later > readily else 0.0
+    if depletion_mm > readily + max(demand_mm, _LEAST_PUT_OFF_MM):
+        need = max(need, depletion_mm - readily)
+    return need / field.efficiency
 
 
 def _refusal(field: Field, conditions: FieldConditions, now: datetime, max_age: timedelta) -> str:
@@ -203,7 +157,7 @@ def _refusal(field: Field, conditions: FieldConditions, now: datetime, max_age: 
         return forecast.reason
     if forecast.source is Source.CLIMATOLOGY:
         return "there is no forecast, only normals"
-    needs_rain = not field.covered and conditions.soil_moisture_pct is None
+    needs_rain = not field.covered and not conditions.measured
     return _refused_by(conditions.observations, now, max_age, needs_rain=needs_rain)
 
 
@@ -224,20 +178,6 @@ def _refused_by(
     return ""
 
 
-def _root_zone(field: Field, forecast: Forecast, site: Site, now: datetime) -> _RootZone:
-    crop = crops.CROPS[field.crop]
-    planted = date.fromisoformat(field.planted_on) if field.planted_on else None
-    factor = crops.coefficient(crop, planted, now.date())
-    demand = float(np.nansum(hourly_et0(_ahead(forecast, now), site))) * factor
-    return _RootZone(
-        soil=water_balance.SOILS[field.soil],
-        depth_m=field.root_depth_m or crop.root_depth_m,
-        factor=factor,
-        demand_mm=demand,
-        fraction=water_balance.depletion_fraction(crop.depletion, demand),
-    )
-
-
 def _ahead(forecast: Forecast, now: datetime) -> pl.DataFrame:
     rows = [i for i, at in enumerate(forecast.valid_at) if at > now][:_DAY]
     return pl.DataFrame(
@@ -250,27 +190,3 @@ def _ahead(forecast: Forecast, now: datetime) -> pl.DataFrame:
         },
         schema_overrides={TIME: TIME_DTYPE},
     )
-
-
-def _filled(used: Array) -> Array:
-    """Missing hours as that hour of the day on the other days; 0 where no day has it."""
-    filled = used.copy()
-    for i in np.flatnonzero(np.isnan(used)):
-        same = used[i % _DAY :: _DAY]
-        filled[i] = np.nanmean(same) if np.isfinite(same).any() else 0.0
-    return filled
-
-
-def _depletion(zone: _RootZone, conditions: FieldConditions, *, covered: bool) -> float:
-    """Water missing now: by the soil moisture reading, else by the balance of the hours (W1)."""
-    if conditions.soil_moisture_pct is not None:
-        missing = zone.soil.field_capacity - conditions.soil_moisture_pct / 100.0
-        return min(max(1000.0 * missing * zone.depth_m, 0.0), zone.total_mm)
-    used = _filled(hourly_et0(conditions.observations, conditions.site) * zone.factor)
-    rain = conditions.observations[RAIN].fill_null(0.0).to_numpy() * (not covered)
-    depletion = 0.0
-    for demand, fallen in zip(used, rain, strict=True):
-        depletion = zone.after(depletion, max(float(demand), 0.0), float(fallen))
-        if depletion > zone.readily_mm:
-            depletion = 0.0  # W2
-    return depletion

@@ -12,22 +12,31 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Soil:
-    """Water content at field capacity and at the wilting point, m3/m3."""
+    """Water content at field capacity, at the wilting point and at saturation, m3/m3."""
 
     field_capacity: float
     wilting_point: float
+    saturation: float
+
+    def allows(self, content: float) -> bool:
+        """Whether a reading in m3/m3 is plausible in a root zone.
+
+        Less than half the wilting point is air-dry soil, more than saturation cannot be.
+        """
+        return 0.5 * self.wilting_point <= content <= self.saturation
 
 
 SOILS: Final = {
-    "sand": Soil(0.12, 0.045),
-    "loamy_sand": Soil(0.15, 0.065),
-    "sandy_loam": Soil(0.23, 0.11),
-    "loam": Soil(0.25, 0.12),
-    "silt_loam": Soil(0.29, 0.15),
-    "clay_loam": Soil(0.335, 0.205),
-    "clay": Soil(0.36, 0.22),
+    "sand": Soil(0.12, 0.045, 0.437),
+    "loamy_sand": Soil(0.15, 0.065, 0.437),
+    "sandy_loam": Soil(0.23, 0.11, 0.453),
+    "loam": Soil(0.25, 0.12, 0.463),
+    "silt_loam": Soil(0.29, 0.15, 0.501),
+    "clay_loam": Soil(0.335, 0.205, 0.471),
+    "clay": Soil(0.36, 0.22, 0.475),
 }
-"""Midpoints of the ranges of FAO-56 table 19, which has no clay loam: silty clay loam stands in."""
+"""Midpoints of the ranges of FAO-56 table 19, which has no clay loam: silty clay loam stands in.
+Saturation: total porosity by texture, Rawls, Brakensiek and Saxton (1982), table 2."""
 
 
 def total_available_mm(soil: Soil, root_depth_m: float) -> float:
@@ -47,6 +56,39 @@ def stress(depletion_mm: float, total_mm: float, fraction: float) -> float:
     return max((total_mm - depletion_mm) / ((1.0 - fraction) * total_mm), 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """Water of a period in mm: taken up by the crop, and drained below the roots."""
+
+    used_mm: float
+    drained_mm: float
+
+
+def flows(
+    depletion_mm: float,
+    *,
+    total_mm: float,
+    fraction: float,
+    demand_mm: float,
+    supply_mm: float,
+) -> Flows:
+    """What leaves the root zone in a period (equation 85).
+
+    The crop takes up no more than there is above the wilting point; what the soil cannot hold
+    drains away.
+
+    Args:
+        depletion_mm: At the start of the period, 0 to `total_mm`.
+        total_mm: Total available water.
+        fraction: Share that can be used without stress.
+        demand_mm: Crop evapotranspiration without stress over the period.
+        supply_mm: Rain and irrigation that reach the soil.
+    """
+    wanted = stress(depletion_mm, total_mm, fraction) * demand_mm
+    used = min(wanted, max(total_mm - depletion_mm + supply_mm, 0.0))
+    return Flows(used, max(supply_mm - depletion_mm - used, 0.0))
+
+
 def step(
     depletion_mm: float,
     *,
@@ -55,14 +97,12 @@ def step(
     demand_mm: float,
     rain_mm: float,
 ) -> float:
-    """Depletion at the end of a period (equation 85); what the soil cannot hold drains away.
-
-    Args:
-        depletion_mm: At its start.
-        total_mm: Total available water.
-        fraction: Share that can be used without stress.
-        demand_mm: Crop evapotranspiration without stress over the period.
-        rain_mm: Rain that reaches the soil.
-    """
-    used = stress(depletion_mm, total_mm, fraction) * demand_mm
-    return min(max(depletion_mm - rain_mm + used, 0.0), total_mm)
+    """Depletion at the end of a period; arguments as of `flows`."""
+    left = flows(
+        depletion_mm,
+        total_mm=total_mm,
+        fraction=fraction,
+        demand_mm=demand_mm,
+        supply_mm=rain_mm,
+    )
+    return min(max(depletion_mm - rain_mm + left.used_mm + left.drained_mm, 0.0), total_mm)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,11 +18,13 @@ from edge_agent.messages.payloads import (
     AdvicePayload,
     AlertEvent,
     AlertState,
+    WaterBalance,
     fill,
 )
 
 if TYPE_CHECKING:
     from edge_agent.agronomy.irrigation import Advice
+    from edge_agent.agronomy.soil_water import SoilWater
     from edge_agent.alerts.evaluation import RuleDecision
     from edge_agent.alerts.state_machine import Latch
     from edge_agent.messages.envelope import MessageContext
@@ -173,12 +175,22 @@ def advice_facts(crop: str, advice: Advice) -> dict[str, Any]:
         "volume_l": rounded(advice.volume_l, 0),
         "start": advice.start,
         "end": advice.end,
-        "depletion_mm": rounded(advice.depletion_mm, 1),
+        "depletion_mm": rounded(advice.water.depletion_mm, 1),
         "readily_mm": rounded(advice.readily_mm, 1),
         "demand_mm": rounded(advice.demand_mm, 1),
         "rain_mm": rounded(advice.rain_mm, 1),
         "measured": advice.measured,
+        "balance": balance_of(advice.water),
     }
+
+
+def balance_of(water: SoilWater) -> WaterBalance:
+    """Soil water rounded for messages and answers."""
+    values = {
+        name: rounded(value, 2) if isinstance(value, float) else value
+        for name, value in asdict(water).items()
+    }
+    return fill(WaterBalance, values)
 
 
 def _action_order(rule: Rule, now: datetime) -> ActionOrder | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from edge_agent.agronomy.irrigation import Advice
+    from edge_agent.agronomy.soil_water import SoilWater
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.messages.locale import Locale
     from edge_agent.settings import Rule
@@ -286,6 +287,18 @@ _ADVICE: Final = {
     ("en", "now"): "[Water] {need} mm{volume} are needed, but no hour of the next 24 is good "
     "(frost, heat, strong sun or rain).{rain}",
 }
+_WATER: Final = {
+    ("ko", "given"): " 마지막으로 보고된 관수는 {time}, {mm} mm입니다.",
+    ("ko", "assumed"): " {since}에는 흙이 충분히 젖어 있었다고 가정했고, 그 뒤 관수 보고가 "
+    "없습니다(보고 방법: edge-agent water 또는 cmd/irrigated).",
+    ("ko", "measured"): " {since}부터 관수 보고가 없습니다"
+    "(보고 방법: edge-agent water 또는 cmd/irrigated).",
+    ("en", "given"): " Water last reported: {time}, {mm} mm.",
+    ("en", "assumed"): " No water was reported since {since}, when the soil is assumed to have "
+    "been full (report it: edge-agent water, or cmd/irrigated).",
+    ("en", "measured"): " No water was reported since {since} "
+    "(report it: edge-agent water, or cmd/irrigated).",
+}
 _RAIN: Final = {
     ("ko", "unknown"): " 비 예보는 들어 있지 않습니다.",
     ("ko", "likely"): " 비 예보 {rain} mm를 셈에 넣었습니다.",
@@ -301,16 +314,27 @@ def advice_text(locale: Locale, advice: Advice, now: datetime) -> str:
     about = "약 " if language == "ko" else "about "
     volume = "" if advice.volume_l is None else f"({about}{_litres(advice.volume_l)} L)"
     rain = "" if advice.rain_mm == 0 else "unknown" if advice.rain_mm is None else "likely"
-    return _ADVICE[language, kind].format(
+    text = _ADVICE[language, kind].format(
         need=f"{advice.need_mm:.0f}",
         volume=volume if language == "ko" or not volume else f" {volume}",
         start=locale.time(advice.start, now) if advice.start else "",
         end=_end(locale, advice, now),
-        depletion=f"{advice.depletion_mm:.0f}",
+        depletion=f"{advice.water.depletion_mm:.0f}",
         readily=f"{advice.readily_mm:.0f}",
         demand=f"{advice.demand_mm:.1f}",
         rain=_RAIN[language, rain].format(rain=f"{advice.rain_mm or 0.0:.0f}") if rain else "",
     )
+    return text + _water_text(locale, advice.water, now)
+
+
+def _water_text(locale: Locale, water: SoilWater, now: datetime) -> str:
+    """When water was last reported, or that it was not."""
+    since = locale.time(water.since, now)
+    if water.last_given_at is None or water.last_given_mm is None:
+        kind = "assumed" if water.start_assumed else "measured"
+        return _WATER[locale.language, kind].format(since=since)
+    time, amount = locale.time(water.last_given_at, now), f"{water.last_given_mm:.0f}"
+    return _WATER[locale.language, "given"].format(time=time, mm=amount)
 
 
 def _end(locale: Locale, advice: Advice, now: datetime) -> str:

@@ -101,6 +101,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
             for score in online_correction.chance_scores(runtime.verification, now)
         },
         "growth": _growth(runtime, now),
+        "water": _water(runtime, now),
         "alerts": {
             name: {"level": latch.level.value, "since": latch.since}
             for name, latch in runtime.latches.all().items()
@@ -121,6 +122,17 @@ def _problems(runtime: Runtime, now: datetime) -> list[str]:
         gap.text
         for gap in cross_check.stored_gaps(runtime.store, runtime.config.device, runtime.slots, now)
     ]
+
+
+def _water(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
+    """What is missing in the soil now, and the sums that led to it; None without a crop."""
+    from edge_agent.alerts.messages import balance_of
+    from edge_agent.core.soil_water import reckon
+
+    if not runtime.config.irrigation.crop:
+        return None
+    balance: dict[str, Any] = msgspec.to_builtins(balance_of(reckon(runtime.context(), now).water))
+    return balance
 
 
 def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:

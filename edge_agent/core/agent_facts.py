@@ -38,6 +38,9 @@ def health_facts(
         problems.append("the clock is behind times that have surely passed")
     if left is not None:
         problems.append(f"release {left.release} was left: {left.why}")
+    water = None if decision is None else decision.soil_water
+    if water is not None and water.problem:
+        problems.append(water.problem)
     advice = None if decision is None else decision.advice
     return {
         "forecast_source": source,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_agent.core import rule_requests
+from edge_agent.core import rule_requests, soil_water
 from edge_agent.core.events import Signal
 from edge_agent.mqtt.commands import CommandHandler
 
@@ -37,6 +37,21 @@ def command_handler(runtime: Runtime, report: Callable[[Item], None]) -> Command
         report(Signal.CYCLE)
         return f"release {release}, the one before, is live again"
 
+    def irrigated(request: Request) -> str:
+        noted = soil_water.report(
+            runtime.config.irrigation,
+            runtime.soil_water,
+            runtime.clock.now(),
+            mm=request.mm,
+            volume_l=request.volume_l,
+            at=request.at,
+            zone=request.zone,
+            request=request.id,
+        )
+        # The advice changes at once.
+        report(Signal.CYCLE)
+        return noted
+
     return CommandHandler(
         runtime.topics,
         {
@@ -48,6 +63,7 @@ def command_handler(runtime: Runtime, report: Callable[[Item], None]) -> Command
             "republish": lambda _: (
                 f"{outbox.republish_retained(runtime.known_time())} messages are said again"
             ),
+            "irrigated": irrigated,
             # Has no topic, so it comes over the local API only.
             "rollback": rollback,
         },

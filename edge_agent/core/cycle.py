@@ -20,7 +20,7 @@ from edge_agent.alerts.state_machine import Edge, Latch, Level, retire
 from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, VALID
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.contract.schema import RAIN
-from edge_agent.core import cross_check, rules
+from edge_agent.core import cross_check, rules, soil_water
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.stored_weather import site_of
 from edge_agent.forecasting import fallback, online_correction, verification
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edge_agent.agronomy.irrigation import Advice, NoAdvice
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle_context import CycleContext
+    from edge_agent.core.soil_water import Reckoning
     from edge_agent.forecasting.online_correction import Guidance, ScoredHours
     from edge_agent.forecasting.verification import PastForecast
     from edge_agent.messages.message import Message
@@ -60,6 +61,7 @@ class Decision:
         records: Inputs of each edge by its message id, see `alerts.decision_record`.
         check: What other sources say.
         inputs: What the forecast rests on.
+        soil_water: Soil water of the hour; None without a crop.
     """
 
     at: datetime
@@ -76,6 +78,7 @@ class Decision:
     records: Mapping[str, bytes] = field(default_factory=dict)
     check: CrossCheck = field(default_factory=CrossCheck)
     inputs: tuple[Input, ...] = ()
+    soil_water: Reckoning | None = None
 
     @property
     def raised(self) -> tuple[str, ...]:
@@ -98,7 +101,12 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
     states = list(results.states)
     if isinstance(forecast, Forecast):
         states.extend(status.forecast_messages(message_context, forecast))
-    advice = _advice(context, forecast, now)
+    water = None
+    if context.config.irrigation.crop:
+        historical = message_context.historical
+        dated = clock != "untrusted"
+        water = soil_water.reckon(context, now, dated=dated, historical=historical)
+    advice = _advice(context, forecast, now, water)
     if isinstance(advice, irrigation.Advice):
         crop = context.config.irrigation.crop
         states.append(alert_messages.advice_message(message_context, crop, advice))
@@ -124,6 +132,7 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
         latches=tuple(results.latches),
         unknown=tuple(results.unknown),
         advice=advice,
+        soil_water=water,
         retired=tuple(retired),
         messages=(*(event for _, _, event in edges), *states),
         check=check,
@@ -195,6 +204,9 @@ def commit(context: CycleContext, decision: Decision, *extra: Message) -> int:
         if scored is not None:
             context.verification.put_tallies(scored.tallies)
             context.verification.put_rule_scores(scored.rule_scores)
+        water = decision.soil_water
+        if water is not None and water.booked is not None:
+            context.soil_water.book(water.before, water.booked, water.counted)
         before = context.latches.all()
         context.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
         for name in decision.retired:
@@ -256,20 +268,23 @@ def _past_forecast(
 
 
 def _advice(
-    context: CycleContext, forecast: Forecast | NoForecast, now: datetime
+    context: CycleContext,
+    forecast: Forecast | NoForecast,
+    now: datetime,
+    water: Reckoning | None,
 ) -> Advice | NoAdvice | None:
-    config = context.config
-    if not config.irrigation.crop:
+    if water is None:
         return None
     conditions = irrigation.FieldConditions(
-        site=site_of(config.device),
-        observations=context.weather.checked(now, 24 * irrigation.HISTORY_DAYS),
+        site=site_of(context.config.device),
+        observations=water.observations,
         forecast=forecast,
         showers=_showers(context.store, now),
-        soil_moisture_pct=context.soil_moisture(now),
+        water=water.water,
+        measured=water.measured,
     )
-    max_age = timedelta(hours=config.limits.advice_max_age_h)
-    return irrigation.advise(config.irrigation, conditions, now, max_age)
+    max_age = timedelta(hours=context.config.limits.advice_max_age_h)
+    return irrigation.advise(context.config.irrigation, conditions, now, max_age)
 
 
 def _showers(store: Store, now: datetime) -> dict[datetime, Shower]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge_agent.alerts.log import AlertLog
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.forecast import Forecast, NoForecast
+    from edge_agent.core.soil_water_store import SoilWaterStore
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.forecasting.online_correction import OnlineCorrection
     from edge_agent.forecasting.verification_store import VerificationStore
@@ -71,6 +72,7 @@ class CycleContext:
         correction: Scores past forecasts and corrects the new one.
         release: The loaded release, or None.
         readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
+        soil_water: What is missing in the field's soil, and the water reported as given.
         soil_moisture: Soil moisture in percent now, or None where it is not measured.
         message_context: Makes the context of its messages from time, clock state, forecast, inputs.
         push: Queues an alert for the webhook; None where there is none.
@@ -87,6 +89,7 @@ class CycleContext:
     correction: OnlineCorrection
     release: LoadedRelease | None
     readings: Callable[[Rule, datetime], Sequence[Measured]]
+    soil_water: SoilWaterStore
     soil_moisture: Callable[[datetime], float | None]
     message_context: Callable[
         [datetime, ClockState, Forecast | NoForecast, tuple[Input, ...]], MessageContext

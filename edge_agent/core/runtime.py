@@ -14,6 +14,7 @@ from edge_agent.core.live_readings import LiveReadings
 from edge_agent.core.loaded_release import DeviceRelease, load_release
 from edge_agent.core.message_contexts import MessageContextFactory
 from edge_agent.core.sample_writer import SampleWriter
+from edge_agent.core.soil_water_store import SoilWaterStore
 from edge_agent.core.status_messages import StatusMessages
 from edge_agent.core.stored_weather import StoredWeather
 from edge_agent.forecasting.online_correction import OnlineCorrection
@@ -66,6 +67,7 @@ class Runtime:
         latches: State of each rule.
         log: Every alert edge that was sent.
         verification: Past forecasts and their errors.
+        soil_water: State of the soil water, and the water reported as given.
         intake: Sensor messages.
         topics: Topics of this device.
         slots: Installed releases.
@@ -91,6 +93,7 @@ class Runtime:
             self.latches = Latches(self.db)
             self.log = AlertLog(self.db)
             self.verification = VerificationStore(self.db)
+            self.soil_water = SoilWaterStore(self.db)
             self.outbox = Outbox(self.db, outbox_caps(settings))
             refusals = self.store.refusals()
             push = settings.push
@@ -149,6 +152,7 @@ class Runtime:
             correction=self._correction,
             release=release,
             readings=self._live.readings,
+            soil_water=self.soil_water,
             soil_moisture=self._live.soil_moisture,
             message_context=self._message_context,
             push=self.pushes.put if self.config.push.url else None,

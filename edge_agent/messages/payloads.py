@@ -169,13 +169,38 @@ class AlertEvent(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drill: bool
 
 
+class WaterBalance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sums in mm since `since`; depletion = start + demand - rain - given + drained + corrected.
+
+    `start_assumed`: the soil was taken as full at the start, nobody measured it. `through` is the
+    newest hour in the sums. `given_mm` is what was reported as given, `drained_mm` what was lost
+    on the way to the roots or below them, `corrected_mm` what soil moisture readings (or a smaller
+    root zone) moved. `filled_hours` had no observation, in `rainless_hours` rain was not known.
+    """
+
+    since: Utc
+    start_mm: float
+    start_assumed: bool
+    through: Utc
+    depletion_mm: float
+    demand_mm: float
+    rain_mm: float
+    given_mm: float
+    drained_mm: float
+    corrected_mm: float
+    filled_hours: int
+    rainless_hours: int
+    last_given_at: Utc | None
+    last_given_mm: float | None
+
+
 class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Watering advice for the next 24 hours; not sent when its inputs are too old.
 
     `start` to `end` are the best hours. `depletion_mm` is what is missing in the root zone now,
     `readily_mm` what may be missing without harm, `demand_mm` what the crop will use, `rain_mm` the
     likely rain, 0 under a roof (null: no forecast of rain is at hand); `measured` says that a soil
-    moisture reading stands behind it.
+    moisture reading stands behind it. `balance` tells how the depletion came about.
     """
 
     crop: str
@@ -188,6 +213,7 @@ class AdvicePayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     demand_mm: float
     rain_mm: float | None
     measured: bool
+    balance: WaterBalance
     text: str
     inputs: tuple[Input, ...]
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-NAMES: Final = ("predict", "sync", "reload", "ack", "snooze", "republish")
+NAMES: Final = ("predict", "sync", "reload", "ack", "snooze", "republish", "irrigated")
 BURST: Final = 10
 PACE_S: Final = 6.0
 MAX_BYTES: Final = 4096
@@ -50,11 +50,19 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         id: Chosen by the sender, comes back in the answer.
         rule: For `ack` and `snooze`.
         minutes: For `snooze`.
+        mm: For `irrigated`: water given over the area.
+        volume_l: The same in litres, instead of `mm`.
+        at: For `irrigated`: when; now by default.
+        zone: For `irrigated`: empty, or the name of the one zone.
     """
 
     id: Annotated[str, msgspec.Meta(max_length=64)] = ""
     rule: Annotated[str, msgspec.Meta(max_length=63)] = ""
     minutes: Annotated[int, msgspec.Meta(ge=1, le=7 * 24 * 60)] = 60
+    mm: float | None = None
+    volume_l: float | None = None
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    zone: Annotated[str, msgspec.Meta(max_length=63)] = ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -35,6 +35,7 @@ _NAMES: Final = {
     "ko": {
         "in_24h": "24시간 뒤 {}",
         "irrigation": "관수 필요량",
+        "irrigated": "물 준 양",
         "data_age": "자료 나이",
         "disk_free": "남은 저장 공간",
         "model": "예보 모델",
@@ -47,6 +48,7 @@ _NAMES: Final = {
     "en": {
         "in_24h": "{} in 24 h",
         "irrigation": "Watering need",
+        "irrigated": "Water given",
         "data_age": "Age of data",
         "disk_free": "Free disk",
         "model": "Forecast model",
@@ -57,7 +59,7 @@ _NAMES: Final = {
         "republish": "Say again",
     },
 }
-_OF_AGENT: Final = {"button", "update", "event"}
+_OF_AGENT: Final = {"button", "number", "update", "event"}
 """Platforms that show nothing of the weather now."""
 _BUTTONS: Final = ("predict", "sync", "republish")
 
@@ -150,6 +152,8 @@ def _document(
     _add_forecasts(components)
     if config.irrigation.crop:
         _add_irrigation(components)
+        if "irrigated" in config.mqtt.commands:
+            _add_irrigated(components)
     _add_diagnostics(components)
     for rule in rules:
         _add_rule(components, rule)
@@ -198,6 +202,22 @@ def _add_irrigation(components: _Components) -> None:
         json_attributes_topic=topic,
         unit_of_measurement="mm",
         icon="mdi:watering-can",
+    )
+
+
+def _add_irrigated(components: _Components) -> None:
+    components.add(
+        "irrigated",
+        "number",
+        components.names["irrigated"],
+        command_topic=components.topics.command("irrigated"),
+        command_template='{"mm": {{ value }}}',
+        min=0.5,
+        max=100,
+        step=0.5,
+        mode="box",
+        unit_of_measurement="mm",
+        icon="mdi:water-check",
     )
 
 

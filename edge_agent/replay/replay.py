@@ -15,6 +15,7 @@ from edge_agent.contract import schema
 from edge_agent.core import cycle
 from edge_agent.core.cycle_context import CycleContext
 from edge_agent.core.message_contexts import MessageContextFactory
+from edge_agent.core.soil_water_store import SoilWaterStore
 from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.observations import source_choice
@@ -108,6 +109,7 @@ def _context(
         correction=OnlineCorrection(verification, store, config.learning),
         release=release,
         readings=_no_readings,
+        soil_water=SoilWaterStore(db),
         soil_moisture=lambda _now: None,
         message_context=MessageContextFactory(config),
     )

@@ -22,6 +22,10 @@ _OWN = {
     },
     "event": {"state_topic", "value_template", "event_types", "device_class"},
     "button": {"command_topic", "command_template", "payload_press", "retain", "device_class"},
+    "number": {
+        "command_topic", "command_template", "state_topic", "value_template", "min", "max", "step",
+        "mode", "unit_of_measurement", "device_class", "optimistic", "retain",
+    },
     "update": {
         "state_topic", "value_template", "latest_version_topic", "latest_version_template",
         "command_topic", "payload_install", "title", "release_url", "release_summary",
@@ -33,6 +37,7 @@ _NEEDS = {
     "binary_sensor": {"state_topic"},
     "event": {"state_topic", "event_types"},
     "button": {"command_topic"},
+    "number": {"command_topic"},
     "update": set(),
 }
 _UNITS = {

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "ack": "Say that the alert of `rule` was seen: no more updates of it",
     "snooze": "Hold back the news of `rule` for `minutes`",
     "republish": "Say all retained messages again",
+    "irrigated": "Say that water was given: `mm`, or `volume_l`; `at` by default now",
     "rollback": "Go back to the release before; the one left is not taken again",
 }
 """Command -> what it does. All that MQTT has, and `rollback`."""

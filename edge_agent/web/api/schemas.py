@@ -22,6 +22,7 @@ from edge_agent.messages.payloads import (
     Severity,
     Tuned,
     Utc,
+    WaterBalance,
 )
 
 
@@ -50,6 +51,7 @@ class AdviceAnswer(Answer, frozen=True, kw_only=True):
     readily_mm: float | None
     demand_mm: float | None
     measured: bool
+    balance: WaterBalance | None
 
 
 class Latest(Answer, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from edge_agent.web.page.context import facts, section, table
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from edge_agent.messages.payloads import WaterBalance
     from edge_agent.web.api import schemas
     from edge_agent.web.page.context import PageContext
     from edge_agent.web.page.texts import PageTexts
@@ -228,6 +229,27 @@ def _tile(
     )
 
 
+def _balance(context: PageContext, balance: WaterBalance | None) -> list[tuple[str, str | None]]:
+    """How the depletion came about since its start, and the newest water reported."""
+    words = context.words
+    if balance is None:
+        return []
+    last = words("water_unreported")
+    if balance.last_given_at is not None:
+        last = f"{context.time(balance.last_given_at)}, {balance.last_given_mm:.1f} mm"
+    start = "water_assumed" if balance.start_assumed else "water_start"
+    return [
+        (words("water_last"), last),
+        (words(start, context.time(balance.since)), f"{balance.start_mm:.1f} mm"),
+        (words("water_used"), f"+ {balance.demand_mm:.1f} mm"),
+        (words("water_rain"), f"− {balance.rain_mm:.1f} mm"),
+        (words("water_given"), f"− {balance.given_mm:.1f} mm"),
+        (words("water_drained"), f"+ {balance.drained_mm:.1f} mm"),
+        (words("water_corrected"), f"{balance.corrected_mm:+.1f} mm"),
+        (words("water_filled"), f"{balance.filled_hours}, {balance.rainless_hours}"),
+    ]
+
+
 def water_section(context: PageContext) -> Markup | None:
     """Watering advice and how it was worked out; None without a crop."""
     words, advice = context.words, serialize.advice(context.snapshot)
@@ -256,6 +278,7 @@ def water_section(context: PageContext) -> Markup | None:
             (words("readily"), f"{advice.readily_mm:.1f} mm"),
             (words("demand"), f"{advice.demand_mm:.1f} mm"),
             (words("basis"), words("by_probe" if advice.measured else "by_balance")),
+            *_balance(context, advice.balance),
         ]
     )
     why = tag("details", tag("summary", words("water_why"), id="water-why"), calculation)

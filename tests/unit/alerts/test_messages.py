@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from edge_agent.agronomy.irrigation import Advice
+from edge_agent.agronomy.soil_water import SoilWater
 from edge_agent.alerts import messages
 from edge_agent.alerts import texts as alert_texts
 from edge_agent.alerts.evaluation import RuleDecision
@@ -64,7 +65,16 @@ ADVICE = Advice(
     volume_l=6840.2,
     start=NOW + timedelta(hours=15),
     end=NOW + timedelta(hours=18),
-    depletion_mm=30.12,
+    water=SoilWater(
+        since=NOW - timedelta(days=12),
+        start_mm=0.0,
+        start_assumed=True,
+        through=NOW,
+        depletion_mm=30.12,
+        demand_mm=41.234,
+        rain_mm=11.5,
+        drained_mm=0.386,
+    ),
     readily_mm=33.5,
     demand_mm=5.5,
     measured=False,
@@ -325,15 +335,38 @@ def test_advice_for_people() -> None:
     assert said["text"] == (
         "[관수] 내일(2일) 새벽 5시부터 오전 8시까지 물 7 mm(약 6,840 L)를 주세요. "
         "뿌리 둘레에 30 mm가 부족하고, 앞으로 24시간 동안 5.5 mm가 더 쓰입니다. "
-        "비 예보는 들어 있지 않습니다."
+        "비 예보는 들어 있지 않습니다. 6월 19일 오후 2시에는 흙이 충분히 젖어 있었다고 가정했고, "
+        "그 뒤 관수 보고가 없습니다(보고 방법: edge-agent water 또는 cmd/irrigated)."
     )
     assert (said["need_mm"], said["volume_l"]) == (6.8, 6840.0)
     none = replace(ADVICE, need_mm=0.0, start=None, end=None, rain_mm=12.0)
     english = replace(CONTEXT, locale=Locale("en", SEOUL))
     assert body(messages.advice_message(english, "tomato", none))["text"] == (
         "[Water] None needed today: 30 mm missing around the roots, up to 34 mm may be. "
-        "12 mm of likely rain are reckoned in."
+        "12 mm of likely rain are reckoned in. No water was reported since 19 Jun 14:00, when the "
+        "soil is assumed to have been full (report it: edge-agent water, or cmd/irrigated)."
     )
+    measured = replace(none, water=replace(none.water, start_assumed=False))
+    assert body(messages.advice_message(english, "tomato", measured))["text"].endswith(
+        " No water was reported since 19 Jun 14:00 (report it: edge-agent water, or cmd/irrigated)."
+    )
+    reported = replace(none.water, last_given_at=NOW - timedelta(hours=3), last_given_mm=11.6)
+    for locale, text in {
+        "ko": " 마지막으로 보고된 관수는 오늘(1일) 오전 11시, 12 mm입니다.",
+        "en": " Water last reported: today (1 Jul) 11:00, 12 mm.",
+    }.items():
+        context = replace(CONTEXT, locale=Locale(locale, SEOUL))
+        said = body(messages.advice_message(context, "tomato", replace(none, water=reported)))
+        assert said["text"].endswith(text)
+
+
+def test_the_sums_of_the_advice_close() -> None:
+    """Depletion = start + demand - rain - given + drained + corrected, rounded as it is."""
+    sums = body(messages.advice_message(CONTEXT, "tomato", ADVICE))["balance"]
+    assert sums["start_mm"] + sums["demand_mm"] - sums["rain_mm"] - sums["given_mm"] + sums[
+        "drained_mm"
+    ] + sums["corrected_mm"] == pytest.approx(sums["depletion_mm"], abs=0.05)
+    assert (sums["since"], sums["start_assumed"]) == ("2026-06-19T05:00:00Z", True)
 
 
 @pytest.mark.parametrize(

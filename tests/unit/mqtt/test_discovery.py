@@ -37,7 +37,7 @@ def test_home_assistant_accepts_it(language: Any) -> None:  # noqa: ANN401 - a l
     """Rule 1: every rule of the discovery format holds, in both languages."""
     document = _build(msgspec.structs.replace(CONFIG, device=Device(language=language)))
     platforms = [c["platform"] for c in document["components"].values()]
-    assert {"sensor", "binary_sensor", "event", "update", "button"} == set(platforms)
+    assert {"sensor", "binary_sensor", "event", "update", "button", "number"} == set(platforms)
 
 
 def test_the_validator_finds_faults() -> None:
