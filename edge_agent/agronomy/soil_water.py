@@ -199,13 +199,12 @@ def hours_of(field: Field, frame: pl.DataFrame, site: Site) -> list[FieldHour]:
     demand = np.maximum(_filled(et0), 0.0) * factors
     rain = np.zeros(len(times)) if field.covered else frame[RAIN].cast(float).to_numpy()
     table = crops.CROPS[field.crop].depletion
+    days = _last_day(demand)
     return [
         FieldHour(
             at=at,
             demand_mm=float(demand[i]),
-            fraction=water_balance.depletion_fraction(
-                table, _DAY * float(demand[max(i - _DAY + 1, 0) : i + 1].mean())
-            ),
+            fraction=water_balance.depletion_fraction(table, float(days[i])),
             rain_mm=float(rain[i]),
             observed=bool(np.isfinite(et0[i])),
         )
@@ -321,6 +320,14 @@ def _given(
             last_given_mm=gift.mm if latest else state.last_given_mm,
         )
     return [gift for gift in gifts if gift.at > until], state
+
+
+def _last_day(demand: Array) -> Array:
+    """Demand of the 24 hours up to each; of fewer, scaled, at the start."""
+    sums = np.concatenate([np.zeros(1), np.cumsum(demand)])
+    ends = np.arange(1, len(sums))
+    starts = np.maximum(ends - _DAY, 0)
+    return np.asarray(_DAY * (sums[ends] - sums[starts]) / (ends - starts))
 
 
 def _filled(used: Array) -> Array:
