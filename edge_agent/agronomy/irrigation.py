@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from edge_agent.agronomy import crops, soil_water, water_balance
+from edge_agent.agronomy import crops, field_hours, water_balance
 from edge_agent.agronomy.demand import hourly_et0
 from edge_agent.agronomy.watering_hours import DURATION, MIN_KNOWN, best_hours, rain_ahead
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
@@ -33,7 +33,8 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_agent.agronomy.soil_water import Field, SoilWater
+    from edge_agent.agronomy.field_hours import Field
+    from edge_agent.agronomy.soil_water import SoilWater
     from edge_agent.agronomy.watering_hours import Shower
     from edge_agent.contract.schema import Site
 
@@ -115,9 +116,9 @@ def advise(
     if refusal or isinstance(forecast, NoForecast):
         return NoAdvice(refusal)
     et0 = float(np.nansum(hourly_et0(_ahead(forecast, now), conditions.site)))
-    demand = et0 * soil_water.coefficient(field, now.date())
+    demand = et0 * field_hours.coefficient(field, now.date())
     fraction = water_balance.depletion_fraction(crops.CROPS[field.crop].depletion, demand)
-    readily = fraction * soil_water.total_mm(field)
+    readily = fraction * field_hours.total_mm(field)
     rain = 0.0 if field.covered else rain_ahead(conditions.showers, now)
     need = _need(field, conditions.water.depletion_mm, demand, fraction, rain or 0.0)
     showers = {} if field.covered else conditions.showers
@@ -139,7 +140,7 @@ def _need(
     field: Field, depletion_mm: float, demand_mm: float, fraction: float, rain_mm: float
 ) -> float:
     """Water to give in mm, with what is lost on the way (W2, W3)."""
-    total = soil_water.total_mm(field)
+    total = field_hours.total_mm(field)
     readily = fraction * total
     later = water_balance.step(
         depletion_mm, total_mm=total, fraction=fraction, demand_mm=demand_mm, rain_mm=rain_mm

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.agronomy import irrigation, soil_water
+from edge_agent.agronomy import field_hours, irrigation, soil_water
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.hours import start_of_hour
 from edge_agent.core.soil_water_store import ZONE
@@ -88,18 +88,18 @@ def reckon(
     if past:
         before, gifts = None, []
     span = timedelta() if before is None else min(max(end - before.through, 0 * _HOUR), LOOKBACK)
-    days = timedelta(days=max(irrigation.HISTORY_DAYS, soil_water.FILL_DAYS))
+    days = timedelta(days=max(irrigation.HISTORY_DAYS, field_hours.FILL_DAYS))
     frame = context.weather.checked(now, round((days + span) / _HOUR))
     recent = frame.tail(24 * irrigation.HISTORY_DAYS)
     reading = context.soil_moisture(now)
-    by_reading = None if reading is None else soil_water.depletion_of(field, reading)
+    by_reading = None if reading is None else field_hours.depletion_of(field, reading)
     problem = "" if reading is None or by_reading is not None else _implausible(field, reading)
     measured = by_reading is not None
-    hours = soil_water.hours_of(field, frame, site_of(context.config.device))
+    hours = field_hours.hours_of(field, frame, site_of(context.config.device))
     start = _start(before, field, hours, end, by_reading, dated=dated)
     booked, water = soil_water.advance(start, field, hours, gifts, end)
     if by_reading is not None:
-        by_mm, total = by_reading - water.depletion_mm, soil_water.total_mm(field)
+        by_mm, total = by_reading - water.depletion_mm, field_hours.total_mm(field)
         booked = soil_water.corrected(booked, by_mm, total)
         water = soil_water.corrected(water, by_mm, total)
     return Reckoning(
@@ -156,7 +156,7 @@ def report(
 def _start(
     before: SoilWater | None,
     field: Irrigation,
-    hours: list[soil_water.FieldHour],
+    hours: list[field_hours.FieldHour],
     end: datetime,
     by_reading: float | None,
     *,
@@ -176,7 +176,7 @@ def _numbers(gifts: list[Gift], through: datetime) -> tuple[int, ...]:
 
 
 def _implausible(field: Irrigation, reading: float) -> str:
-    soil = soil_water.soil_of(field)
+    soil = field_hours.soil_of(field)
     return (
         f"soil moisture {reading:.1f} % is not plausible for {field.soil} "
         f"({50 * soil.wilting_point:.0f} to {100 * soil.saturation:.0f} %): it is not used"

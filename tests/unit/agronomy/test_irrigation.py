@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from edge_agent.agronomy import crops, irrigation, soil_water, water_balance
+from edge_agent.agronomy import crops, field_hours, irrigation, soil_water, water_balance
 from edge_agent.agronomy.demand import hourly_et0
 from edge_agent.agronomy.irrigation import Advice, FieldConditions, NoAdvice
 from edge_agent.agronomy.watering_hours import Shower
@@ -69,11 +69,11 @@ def advise(
     )
     frame = weather() if frame is None else frame
     if moisture is None:
-        hours = soil_water.hours_of(settings, frame, SITE)
+        hours = field_hours.hours_of(settings, frame, SITE)
         start = soil_water.begin(TIMES[0] - HOUR)
         state = soil_water.advance(start, settings, hours, (), NOW)[1]
     else:
-        missing = soil_water.depletion_of(settings, moisture)
+        missing = field_hours.depletion_of(settings, moisture)
         assert missing is not None
         state = soil_water.begin(NOW, missing, assumed=False)
     conditions = FieldConditions(
