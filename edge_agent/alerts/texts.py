@@ -315,13 +315,13 @@ def advice_text(locale: Locale, advice: Advice, now: datetime) -> str:
     volume = "" if advice.volume_l is None else f"({about}{_litres(advice.volume_l)} L)"
     rain = "" if advice.rain_mm == 0 else "unknown" if advice.rain_mm is None else "likely"
     text = _ADVICE[language, kind].format(
-        need=f"{advice.need_mm:.0f}",
+        need=numbers.fixed(advice.need_mm, 0),
         volume=volume if language == "ko" or not volume else f" {volume}",
         start=locale.time(advice.start, now) if advice.start else "",
         end=_end(locale, advice, now),
-        depletion=f"{advice.water.depletion_mm:.0f}",
-        readily=f"{advice.readily_mm:.0f}",
-        demand=f"{advice.demand_mm:.1f}",
+        depletion=numbers.fixed(advice.water.depletion_mm, 0),
+        readily=numbers.fixed(advice.readily_mm, 0),
+        demand=numbers.fixed(advice.demand_mm, 1),
         rain=_RAIN[language, rain].format(rain=f"{advice.rain_mm or 0.0:.0f}") if rain else "",
     )
     return text + _water_text(locale, advice.water, now)

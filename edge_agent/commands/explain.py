@@ -8,6 +8,8 @@ import click
 import msgspec
 
 from edge_agent.commands.common import opened
+from edge_agent.contract.schema import QUANTITIES
+from edge_agent.messages.numbers import fixed, percent
 from edge_agent.system.console import print_json
 
 if TYPE_CHECKING:
@@ -65,12 +67,14 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     yield f"before: {case.latch.level.value}{since}; after: {explanation.verdict.latch.level.value}"
     yield "hour (UTC)          value      p10      p90   chance"
     for step in explanation.steps:
-        yield f"{step.at:%Y-%m-%d %H:%M}" + "".join(f"{cell:>9}" for cell in _cells(step))
+        cells = _cells(step, QUANTITIES[case.rule.quantity].digits)
+        yield f"{step.at:%Y-%m-%d %H:%M}" + "".join(f"{cell:>9}" for cell in cells)
     yield from explanation.differences
     if not explanation.differences:
         yield "worked out again: the same"
 
 
-def _cells(step: ExplainedStep) -> Iterator[str]:
-    for number, digits in ((step.value, 1), (step.p10, 1), (step.p90, 1), (step.probability, 2)):
-        yield "-" if number is None else f"{number:.{digits}f}"
+def _cells(step: ExplainedStep, digits: int) -> Iterator[str]:
+    for number in (step.value, step.p10, step.p90):
+        yield "-" if number is None else fixed(number, digits)
+    yield percent(step.probability)
