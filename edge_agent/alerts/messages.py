@@ -114,21 +114,22 @@ def event_message(
     return replace(event, collapse=f"{event.topic}/news") if edge is Edge.UPDATED else event
 
 
-def retired_messages(context: MessageContext, latch: Latch) -> tuple[Message, Message]:
-    """End of a told alert whose rule is gone: its last edge, and its retained state deleted."""
-    event = _ended(
-        context,
-        latch,
-        texts.retired_text(context.locale, latch.rule),
-        "the rule was taken out of the configuration",
-    )
-    return event, envelope.forget(context.topics.alert_state(latch.rule), f"{event.id}/forget")
+def retired_message(context: MessageContext, latch: Latch) -> Message:
+    """End of a told alert whose rule is gone."""
+    text = texts.retired_text(context.locale, latch.rule)
+    return _ended(context, latch, text, "the rule was taken out of the configuration")
 
 
 def changed_message(context: MessageContext, latch: Latch) -> Message:
     """End of a told alert whose rule has another meaning now."""
     text = texts.changed_text(context.locale, latch.rule)
     return _ended(context, latch, text, "the rule was changed in the configuration")
+
+
+def renamed_message(context: MessageContext, latch: Latch) -> Message:
+    """End of a told alert of a device that has another name now."""
+    text = texts.renamed_text(context.locale, latch.rule)
+    return _ended(context, latch, text, "the device was renamed; it goes on under its new name")
 
 
 def _ended(context: MessageContext, latch: Latch, text: str, reason: str) -> Message:

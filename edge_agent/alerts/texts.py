@@ -117,6 +117,11 @@ _CHANGED: Final = {
     "en": "[Ended] {title}: this rule was changed, so its alert so far ends.",
 }
 
+_RENAMED: Final = {
+    "ko": "[해제] {title}: 장치 이름이 바뀌었습니다. 이어지는 경보는 새 이름으로 다시 알립니다.",
+    "en": "[Ended] {title}: the device was renamed. What still holds is told under its new name.",
+}
+
 
 def amount_of(quantity: str, value: float) -> str:
     """A value with its unit, as finely as people read it."""
@@ -250,6 +255,11 @@ def retired_text(locale: Locale, name: str) -> str:
 def changed_text(locale: Locale, name: str) -> str:
     """Text for the end of an alert whose rule has another meaning now."""
     return _CHANGED[locale.language].format(title=title_of(locale.language, name))
+
+
+def renamed_text(locale: Locale, name: str) -> str:
+    """Text for the end of an alert of a device that has another name now."""
+    return _RENAMED[locale.language].format(title=title_of(locale.language, name))
 
 
 def _words(locale: Locale, rule: Rule, evidence: Evidence, now: datetime) -> dict[str, str]:

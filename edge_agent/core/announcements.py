@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.core.rules import rules_of
-from edge_agent.messages import envelope
+from edge_agent.messages.topics import Topics
 from edge_agent.mqtt import discovery
 from edge_agent.mqtt.commands import NAMES
 from edge_agent.mqtt.connection import Subscription
 
 if TYPE_CHECKING:
     from edge_agent.core.runtime import Runtime
+    from edge_agent.mqtt.connection import Received
 
 
 def subscriptions(runtime: Runtime) -> list[Subscription]:
     """Topics of the sensors, of Home Assistant's birth message and of the commands."""
     mqtt = runtime.config.mqtt
     topics = [Subscription(topic) for topic in runtime.intake.topics]
+    if former := runtime.own_name.former(runtime.clock.now()):
+        topics.append(Subscription(Topics(former).availability))
     if mqtt.discovery:
         topics.append(Subscription(discovery.birth_topic(runtime.config)))
     if mqtt.commands:
         commands = (runtime.topics.command(name) for name in NAMES)
         topics.extend(Subscription(topic, commands=True) for topic in commands)
     return topics
+
+
+def is_late_will(runtime: Runtime, message: Received) -> bool:
+    """Whether the broker says `offline` under the name that the device has just given up."""
+    if message.payload != b"offline":
+        return False
+    former = runtime.own_name.former(runtime.clock.now())
+    return bool(former) and message.topic == Topics(former).availability
 
 
 def describe(runtime: Runtime) -> None:
@@ -42,6 +52,5 @@ def withdraw_history(runtime: Runtime) -> None:
     if runtime.config.mqtt.share_history:
         return
     topic, outbox = runtime.topics.history, runtime.outbox
-    last = outbox.withdraw(topic) or outbox.last_delivered(topic)
-    if last:
-        outbox.put(envelope.forget(topic, f"{topic}/forget/{sha256(last).hexdigest()[:12]}"))
+    if topic in outbox.retained_topics():
+        outbox.take_back(topic)

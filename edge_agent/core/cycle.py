@@ -16,7 +16,7 @@ import polars as pl
 from edge_agent.agronomy import irrigation
 from edge_agent.agronomy.watering_hours import Shower
 from edge_agent.alerts import messages as alert_messages
-from edge_agent.alerts.state_machine import Edge, Latch, Level, retire
+from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, VALID
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.contract.schema import RAIN
@@ -54,7 +54,6 @@ class Decision:
         latches: Latches to write.
         unknown: Rules without enough data.
         advice: Watering advice, why there is none, or None where it is not asked for.
-        retired: Rules that are no longer configured.
         messages: Everything to send, in order.
         scored_hours: Errors of past forecasts to be written; None where nothing was forecast.
         past_forecast: The forecast as it is kept for scoring; None where the models gave none.
@@ -71,7 +70,6 @@ class Decision:
     latches: tuple[Latch, ...]
     unknown: tuple[str, ...]
     advice: Advice | NoAdvice | None
-    retired: tuple[str, ...]
     messages: tuple[Message, ...]
     scored_hours: ScoredHours | None = None
     past_forecast: PastForecast | None = None
@@ -110,14 +108,6 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
     if isinstance(advice, irrigation.Advice):
         crop = context.config.irrigation.crop
         states.append(alert_messages.advice_message(message_context, crop, advice))
-    retired = _retired(context)
-    edges = results.edges
-    for name, latch in retired.items():
-        edge = retire(latch, now)[1]
-        if edge is not None:
-            event, forget = alert_messages.retired_messages(message_context, latch)
-            edges.append((name, edge, event))
-            states.append(forget)
     forecast_rules = [rule for rule in rules.rules_of(context.config) if not rule.now]
     truth = context.weather.truth(now, online_correction.TRUTH_H)
     return Decision(
@@ -125,7 +115,7 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
         forecast=forecast,
         origin_source=source,
         inputs=inputs,
-        edges=tuple(edges),
+        edges=tuple(results.edges),
         scored_hours=context.correction.score(truth, forecast_rules, now),
         past_forecast=_past_forecast(model, forecast, guidance, source, results.chances),
         records=results.records,
@@ -133,8 +123,7 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
         unknown=tuple(results.unknown),
         advice=advice,
         soil_water=water,
-        retired=tuple(retired),
-        messages=(*(event for _, _, event in edges), *states),
+        messages=(*(event for _, _, event in results.edges), *states),
         check=check,
     )
 
@@ -181,7 +170,6 @@ def watch(
         latches=tuple(results.changed),
         unknown=tuple(results.unknown),
         advice=None,
-        retired=(),
         messages=(
             *(event for _, _, event in results.edges),
             *(state for state in results.states if state.topic in topics),
@@ -209,8 +197,6 @@ def commit(context: CycleContext, decision: Decision, *extra: Message) -> int:
             context.soil_water.book(water.before, water.booked, water.counted)
         before = context.latches.all()
         context.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
-        for name in decision.retired:
-            context.latches.forget(name)
         for _, _, event in decision.edges:
             context.log.add(event, decision.records.get(event.id))
         edges = {event.id for _, _, event in decision.edges}
@@ -245,12 +231,6 @@ def _inputs(
     if guidance is not None and guidance.issued is not None and "guidance" in forecast.adjusted:
         inputs += (rules.input_of("guidance:village", guidance.issued, now),)
     return inputs
-
-
-def _retired(context: CycleContext) -> dict[str, Latch]:
-    """Latches of rules that are no longer configured, by rule."""
-    names = {rule.name for rule in rules.rules_of(context.config)}
-    return {name: latch for name, latch in context.latches.all().items() if name not in names}
 
 
 def _past_forecast(

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
-from edge_agent.core import cycle
+from edge_agent.core import cycle, withdrawals
 from edge_agent.core.auto_rollback import AutoRollback
 from edge_agent.core.cycle_context import CycleContext
 from edge_agent.core.live_readings import LiveReadings
@@ -21,6 +21,7 @@ from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.outbox import Caps, Outbox
+from edge_agent.mqtt.own_name import OwnName
 from edge_agent.mqtt.webhook import WebhookQueue
 from edge_agent.observations.intake import Intake
 from edge_agent.observations.store import Store
@@ -64,6 +65,7 @@ class Runtime:
         store: Observations and recent forecasts.
         outbox: Messages that wait.
         pushes: Alerts that wait for the webhook.
+        own_name: The name under which the device publishes.
         latches: State of each rule.
         log: Every alert edge that was sent.
         verification: Past forecasts and their errors.
@@ -98,6 +100,7 @@ class Runtime:
             refusals = self.store.refusals()
             push = settings.push
             self.pushes = WebhookQueue(self.db, push.severities, push.template)
+            self.own_name = OwnName(self.db)
         self._correction = OnlineCorrection(self.verification, self.store, settings.learning)
         self.intake = Intake(settings.sensors, ZoneInfo(settings.device.timezone), refusals)
         self._live = LiveReadings(settings.sensors, self.intake, self.store)
@@ -158,6 +161,15 @@ class Runtime:
             push=self.pushes.put if self.config.push.url else None,
         )
 
+    def settle(self) -> None:
+        """Take back what is gone since the last start; see `withdrawals`.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        context, moment = self._context(None), self.clock.now()
+        withdrawals.settle(context, self.outbox, self.own_name, moment, self.time.judge()[1])
+
     def decide(self, now: datetime | None = None) -> Decision:
         """Work out the hour of `now` (the clock's by default); nothing is written or sent.
 
@@ -182,6 +194,8 @@ class Runtime:
         Raises:
             StorageError: The disk refused.
         """
+        if now is None:
+            self.settle()
         moment = now or self.clock.now()
         if self.on_disk:
             decision = self._auto_rollback.decide(lambda release: self._decide(moment, release))

@@ -124,6 +124,9 @@ class Worker:
 
     def take(self, message: Received) -> None:
         """See `interfaces.Work`."""
+        if announcements.is_late_will(self._runtime, message):
+            self._runtime.outbox.take_back(message.topic)
+            return
         if self._commands.take(message):
             return
         if message.topic == discovery.birth_topic(self._runtime.config):
@@ -234,6 +237,7 @@ class Worker:
         if runtime.on_disk:
             DiskReserve(runtime.state, runtime.config.storage.reserve_bytes).hold()
             self._file = memory_fallback.identity(runtime.state / DATABASE)
+        runtime.settle()
         return runtime
 
 

@@ -101,7 +101,8 @@ def message(
     if payload == before:
         return None
     # The one before is part of the id: a description that comes back later is a new message.
-    digest = hashlib.sha256(before + b"\0" + payload).hexdigest()[:16]
+    content = b"\0".join((topic_of(config).encode(), before, payload))
+    digest = hashlib.sha256(content).hexdigest()[:16]
     return Message(
         f"discovery-{digest}",
         topic_of(config),

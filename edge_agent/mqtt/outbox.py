@@ -4,7 +4,7 @@ Rules (tests name the numbers):
 
 1. An id is accepted once: not while it waits, is a dead letter, or is among the last delivered.
 2. Messages leave in the order they came. One leaves the queue only by PUBACK, expiry, lack of
-   room, a broker's refusal, `queue drop`, or `withdraw`. Every loss but the last is counted.
+   room, a broker's refusal, `queue drop`, or `take_back`. Every loss but the last is counted.
 3. A newer message with the same collapse key replaces one that still waits.
 4. A message is not sent at or after its `expires_at`. While the clock is not trusted nothing
    expires.
@@ -13,7 +13,7 @@ Rules (tests name the numbers):
    theirs alone, so that the present state outlives a flood of alerts.
 6. A message that the broker refuses for good becomes a dead letter.
 7. The last delivered retained message of a topic is kept, so that it can be sent again to a
-   broker that has lost it.
+   broker that has lost it; not where the topic was taken back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.messages import envelope
 from edge_agent.mqtt.outbox_table import (
     COLUMNS,
     RANKS,
@@ -132,8 +133,13 @@ class Outbox:
                 if not self._count_one("delivered", name):
                     continue
                 db.execute(
-                    f"INSERT OR REPLACE INTO outbox_retained ({COLUMNS}) "  # noqa: S608 - fixed column names
-                    f"SELECT {COLUMNS} FROM outbox WHERE id = ? AND retain",
+                    "DELETE FROM outbox_retained WHERE topic = "
+                    "(SELECT topic FROM outbox WHERE id = ? AND retain)",
+                    (name,),
+                )
+                db.execute(
+                    f"INSERT INTO outbox_retained ({COLUMNS}) "  # noqa: S608 - fixed column names
+                    f"SELECT {COLUMNS} FROM outbox WHERE id = ? AND retain AND length(payload) > 0",
                     (name,),
                 )
                 db.execute("INSERT OR REPLACE INTO outbox_delivered (id) VALUES (?)", (name,))
@@ -180,17 +186,34 @@ class Outbox:
                 self._insert(message)
         return len(current)
 
-    def withdraw(self, topic: str) -> bytes:
-        """Remove what waits on a topic, uncounted; an empty payload, which clears the topic, stays.
-
-        Returns:
-            The newest payload that waited: the broker may have it though its PUBACK is missing.
-            Empty where none waited.
-        """
+    def take_back(self, topic: str) -> None:
+        """Delete the retained message of a topic on the broker, and what waits for the topic."""
         with transaction(self._db) as db:
-            newest = self.waiting(topic)
-            db.execute("DELETE FROM outbox WHERE topic = ? AND length(payload) > 0", (topic,))
-        return newest
+            db.execute("DELETE FROM outbox WHERE topic = ?", (topic,))
+            (last,) = db.execute(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'"
+            ).fetchone()
+            # Each request is a new message, whatever was taken back before.
+            self._insert(envelope.forget(topic, f"{topic}/forget/{last + 1}"))
+
+    def keep(self, topic: str) -> None:
+        """Withdraw a deletion of the topic's retained message that still waits."""
+        with transaction(self._db) as db:
+            db.execute("DELETE FROM outbox WHERE topic = ? AND length(payload) = 0", (topic,))
+
+    def retained_topics(self) -> list[str]:
+        """Topics of which the broker may hold a retained message of this device."""
+        with storage_errors(self._db):
+            rows = self._db.execute(
+                "SELECT topic FROM outbox_retained UNION "
+                "SELECT topic FROM outbox WHERE retain AND length(payload) > 0 ORDER BY topic"
+            ).fetchall()
+        return [topic for (topic,) in rows]
+
+    def forget_ids(self) -> None:
+        """Accept ids that were delivered once more: what was said is to be said again."""
+        with transaction(self._db) as db:
+            db.execute("DELETE FROM outbox_delivered")
 
     def waiting(self, topic: str) -> bytes:
         """Newest payload, not an empty one, that waits on a topic; empty where none does."""

@@ -37,7 +37,7 @@ def _by_definition(values: list[float], sign: str, for_h: int) -> bool | None:
 
 def _quiet_hour() -> Decision:
     """A decision at `START` without a forecast or an alert."""
-    return Decision(START, NoForecast(START, "test"), "", (), (), (), None, (), (), None, None, {})
+    return Decision(START, NoForecast(START, "test"), "", (), (), (), None, (), None, None, {})
 
 
 @given(VALUES, SIGNS, st.integers(1, 4))

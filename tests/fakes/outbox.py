@@ -65,7 +65,8 @@ class MemoryOutbox:
                 self._done.add(name)
                 if message.retain:
                     self._said.pop(message.topic, None)
-                    self._said[message.topic] = message
+                    if message.payload:
+                        self._said[message.topic] = message
 
     def refused(self, name: str, reason: str) -> None:  # noqa: ARG002 - the interface has it
         """See the real one."""

@@ -125,7 +125,7 @@ def every_message() -> list[tuple[str, Message]]:
         ("alert-state", messages.state_message(CONTEXT, RULE, latch, MET)),
         ("alert-state", messages.state_message(CONTEXT, RULE, Latch(rule="heat"), Evidence())),
         *(("alert-event", messages.event_message(CONTEXT, RULE, verdict(edge))) for edge in Edge),
-        ("alert-event", messages.retired_messages(CONTEXT, latch)[0]),
+        ("alert-event", messages.retired_message(CONTEXT, latch)),
         ("advice", messages.advice_message(CONTEXT, "tomato", ADVICE)),
         ("model", status.model_message(CONTEXT, release_facts(None, None, None), "0.1.0")),
         (
@@ -473,10 +473,13 @@ def test_missing_hour_is_null_not_zero() -> None:
     assert (hours[1]["value"], hours[1]["p10"], hours[1]["p90"]) == (None, None, None)
 
 
-def test_retired_rule_takes_its_state_back() -> None:
-    """The retained state of a rule that is gone is deleted at the broker."""
+def test_an_alert_that_no_weather_ended_says_why() -> None:
+    """Nobody takes the end of a rule or of a name for the end of the heat."""
     latch = Latch(rule="heat", level=Level.RAISED, since=NOW, last_rule=RULE)
-    event, forget = messages.retired_messages(CONTEXT, latch)
-    assert body(event)["event_type"] == "cleared"
-    assert (forget.payload, forget.retain) == (b"", True)
-    assert forget.topic == "farm/v1/farm/edge-1/alert/heat/state"
+    endings = (messages.retired_message, messages.renamed_message)
+    said = [body(ending(CONTEXT, latch)) for ending in endings]
+    assert [one["event_type"] for one in said] == ["cleared", "cleared"]
+    assert [one["text"] for one in said] == [
+        "[해제] 고온: 이 규칙은 설정에서 빠졌습니다.",
+        "[해제] 고온: 장치 이름이 바뀌었습니다. 이어지는 경보는 새 이름으로 다시 알립니다.",
+    ]

@@ -26,7 +26,7 @@ NOTHING = NoForecast(NOW, "no observation")
 
 
 def _decision(made: Forecast | NoForecast) -> Decision:
-    return Decision(NOW, made, "", (), (), (), None, (), ())
+    return Decision(NOW, made, "", (), (), (), None, ())
 
 
 @dataclass

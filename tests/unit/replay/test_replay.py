@@ -51,7 +51,7 @@ def decision(hour: int, edge: Edge | None) -> Decision:
     at = NOW + hour * HOUR + timedelta(minutes=2)
     said = Message(id=str(hour), topic="t", payload=b"{}", kind=Kind.ALERT)
     edges = () if edge is None else (("heat", edge, said), ("other", Edge.RAISED, said))
-    return Decision(at, NoForecast(at, ""), "", edges, (), (), None, (), ())
+    return Decision(at, NoForecast(at, ""), "", edges, (), (), None, ())
 
 
 def score(values: Sequence[float | None], edges: dict[int, Edge], hours: int) -> RuleScore:

@@ -1,0 +1,102 @@
+"""What a device takes back before it publishes anything else: of rules and of a name that are gone.
+
+Rules (tests name the numbers):
+
+1. It is done at each start and reload, before the description for Home Assistant and before the
+   first cycle. So whoever listens hears the end of the old before the start of the new.
+2. The alert of a rule that is gone ends, where people were told of it. Its retained state goes.
+3. A device with another name (site, id or base topic) ends its alerts under the former name, takes
+   every retained topic of that name back, and starts with no alert under the new one.
+4. All of it is one transaction: a power cut leaves it undone, and the next start does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edge_agent.alerts import messages as alert_messages
+from edge_agent.alerts.state_machine import retire
+from edge_agent.contract.forecast import NoForecast
+from edge_agent.core.rules import rules_of
+from edge_agent.messages.topics import Topics
+from edge_agent.mqtt import discovery
+from edge_agent.system.database import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from edge_agent.alerts.state_machine import Latch
+    from edge_agent.contract.clock_state import ClockState
+    from edge_agent.core.cycle_context import CycleContext
+    from edge_agent.messages.envelope import MessageContext
+    from edge_agent.messages.message import Message
+    from edge_agent.mqtt.outbox import Outbox
+    from edge_agent.mqtt.own_name import OwnName
+
+    _Ending = Callable[[MessageContext, Latch], Message]
+
+
+def settle(
+    context: CycleContext, outbox: Outbox, own_name: OwnName, now: datetime, clock: ClockState
+) -> None:
+    """Take back what is gone since the last start (rules 1 to 4).
+
+    Args:
+        context: Its configuration says what there is now.
+        outbox: Its queue.
+        own_name: The name under which the device has published last.
+        now: UTC.
+        clock: How far that time can be trusted.
+
+    Raises:
+        StorageError: The disk refused; nothing was changed.
+    """
+    sender = context.message_context(now, clock, NoForecast(now, "nothing is forecast"), ())
+    former, root = own_name.root(), sender.topics.root
+    renamed = former not in {"", root}
+    with transaction(context.db):
+        if renamed:
+            old = replace(sender, topics=Topics(former))
+            for latch in context.latches.all().values():
+                _end(context, old, latch, alert_messages.renamed_message)
+                context.latches.save([retire(latch, now)[0]])
+        description = discovery.topic_of(context.config)
+        _take_back_topics(outbox, sender.topics, description, former if renamed else "")
+        if former != root:
+            own_name.change(root, now)
+        names = {rule.name for rule in rules_of(context.config)}
+        for name, latch in context.latches.all().items():
+            if name not in names:
+                _end(context, sender, latch, alert_messages.retired_message)
+                context.latches.forget(name)
+                outbox.take_back(sender.topics.alert_state(name))
+
+
+def _take_back_topics(outbox: Outbox, topics: Topics, description: str, former: str) -> None:
+    """Take back what is retained under a former name, or under another prefix of discovery."""
+    # Under the new name nothing was published yet, even where one name begins with the other.
+    gone = [
+        topic
+        for topic in outbox.retained_topics()
+        if not topic.startswith((f"{topics.root}/", description))
+        or (former and topic.startswith(f"{former}/"))
+    ]
+    if former:
+        gone.append(Topics(former).availability)
+    for topic in gone:
+        outbox.take_back(topic)
+    if gone:
+        # Back under a name that was given up before, these stay, and everything is told anew.
+        outbox.keep(topics.availability)
+        outbox.keep(description)
+        outbox.forget_ids()
+
+
+def _end(context: CycleContext, sender: MessageContext, latch: Latch, ending: _Ending) -> None:
+    if retire(latch, sender.now)[1] is not None:
+        event = ending(sender, latch)
+        context.log.add(event, None)
+        if context.queue.put(event) and context.push is not None:
+            context.push(event)
