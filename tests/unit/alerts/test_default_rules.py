@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_agent import config
+from edge_agent.agronomy.development import BUD_FROST_C
 from edge_agent.alerts import default_rules
 from edge_agent.contract import schema
 from edge_agent.settings import Config, Irrigation, Sensor
@@ -29,6 +30,20 @@ def test_they_pass_the_checks_of_the_configuration() -> None:
     """What is built in could as well be written down."""
     for settings in (Config(), HOUSE):
         assert list(config.check(Config(rules=default_rules.rules(settings)))) == []
+
+
+def test_no_limit_has_digits_that_nobody_wrote() -> None:
+    """`check-config` and `/api` show 1.4, not 1.4000000000000001."""
+    stages = [(crop, stage) for crop, known in BUD_FROST_C.items() for stage in known]
+    settings = [Config(irrigation=Irrigation(crop=c, bud_stage=s)) for c, s in stages]
+    limits = [
+        limit
+        for one in (Config(), HOUSE, *settings)
+        for rule in default_rules.rules(one)
+        for limit in (rule.threshold, rule.clear)
+        if limit is not None
+    ]
+    assert [limit for limit in limits if limit != round(limit, 2)] == []
 
 
 def test_frost_for_the_buds_that_are_there() -> None:
