@@ -125,6 +125,7 @@ def test_everybody_has_what_is_theirs_and_no_more(tmp_path: Path, broker: Mosqui
         assert people["homeassistant"].says(f"{ROOT}/cmd/reload") == NOT_AUTHORIZED
         assert people["controller"].says(f"{ROOT}/cmd/reload/result") == NOT_AUTHORIZED
         assert people["homeassistant"].says(f"{ROOT}/cmd/republish") == 0
+        assert people["homeassistant"].says(f"{ROOT}/cmd/irrigated", b'{"mm": 5}') == 0
         assert controller.says(f"{ROOT}/cmd/snooze", b'{"id": "1", "rule": "heat"}') == 0
         _wait(lambda: f"{ROOT}/cmd/snooze/result" in controller.topics())
         examined = CliRunner().invoke(doctor, ["--config", str(path), "--json"])

@@ -14,6 +14,7 @@ from edge_agent.commands.history import history
 from edge_agent.commands.once import once
 from edge_agent.commands.self_test import self_test
 from edge_agent.commands.status import release, status
+from edge_agent.commands.water import water
 from edge_agent.contract.errors import FarmError, UsageError
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.core.runtime import DATABASE
@@ -115,6 +116,24 @@ def test_status_names_what_runs(farm: Path) -> None:
     assert said["alerts"]["heat"]["level"] == "raised"
     assert said["outbox"]["waiting"]["alert"] == 2
     assert "alerts.heat.level: raised" in call(status, farm)
+
+
+def test_water_that_was_given_is_in_the_status(farm: Path) -> None:
+    """Reported by a person, in mm or litres; refused without a crop or without an amount."""
+    assert document(status, farm)["water"] is None
+    with pytest.raises(UsageError, match=r"irrigation\.crop is not set"):
+        call(water, farm, "--mm", "10")
+    text = farm.read_text()
+    farm.write_text(f'{text}[irrigation]\ncrop = "tomato"\narea_m2 = 100\ncovered = true\n')
+    assert call(water, farm, "--mm", "10").startswith("noted: 10 mm at 20")
+    assert document(water, farm, "--litres", "500")["ok"]
+    sums = document(status, farm)["water"]
+    assert (sums["given_mm"], sums["last_given_mm"]) == (15.0, 5.0)
+    assert "water.given_mm: 15.0" in call(status, farm)
+    for wrong in (["--mm", "nan"], ["--mm", "-1"], ["--mm", "5", "--at", "soon"], []):
+        with pytest.raises(UsageError):
+            call(water, farm, *wrong)
+    assert document(status, farm)["water"]["given_mm"] == 15.0
 
 
 def test_status_tells_how_far_a_crop_is(farm: Path) -> None:
