@@ -45,6 +45,10 @@ _KOREAN: Final = (
         r"of the last (\d+) hours only (\d+) were observed",
         r"지난 \1시간 중 \2시간만 관측되었습니다",
     ),
+    (
+        r"soil moisture (\S+) % is not plausible for (\w+) \((\d+) to (\d+) %\): it is not used",
+        r"토양수분 \1 %는 이 흙(\2, \3~\4 %)에서 나올 수 없는 값이라 쓰지 않습니다",
+    ),
     (r"the first hour is being worked", "첫 예보를 만들고 있습니다"),
     (r"the clock is behind times that have surely passed", "시계가 이미 지난 시각을 가리킵니다"),
     (

@@ -21,6 +21,7 @@ COMPOSED = (
     "it gave no forecast where the release before it did: there is no observation",
     "release 6 was left: a first cycle failed: no usable observation at hand",
     "release 6 was left: the agent stopped within each of its last 3 cycles",
+    "soil moisture 0.0 % is not plausible for sandy_loam (6 to 45 %): it is not used",
     "mqtt: not connected yet",
     "mqtt: connection lost; perhaps another client uses the same mqtt.client_id",
     "mqtt: broker refuses: Bad user name or password; check mqtt.username and mqtt.password_file",
