@@ -102,10 +102,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         },
         "growth": _growth(runtime, now),
         "water": _water(runtime, now),
-        "alerts": {
-            name: {"level": latch.level.value, "since": latch.since}
-            for name, latch in runtime.latches.all().items()
-        },
+        "alerts": _alerts(runtime),
         "outbox": {
             "waiting": counts.waiting,
             "dropped_for_room": counts.dropped_for_room,
@@ -133,6 +130,23 @@ def _water(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
         return None
     balance: dict[str, Any] = msgspec.to_builtins(balance_of(reckon(runtime.context(), now).water))
     return balance
+
+
+def _alerts(runtime: Runtime) -> dict[str, Any]:
+    """Every rule in force; unknown where the last decision knew nothing, or there was none."""
+    from edge_agent.alerts.state_machine import Latch
+    from edge_agent.core.rules import rules_of
+
+    latches = runtime.latches.all()
+    alerts = {}
+    for rule in rules_of(runtime.config):
+        latch = latches.get(rule.name, Latch(rule=rule.name))
+        alerts[rule.name] = {
+            "level": latch.level.value if latch.known else "unknown",
+            "since": latch.since,
+            "held_back": msgspec.to_builtins(latch.held_back),
+        }
+    return alerts
 
 
 def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:

@@ -47,6 +47,9 @@ def health_facts(
         "forecast_reason": reason,
         "outbox": outbox_figures(counts),
         "alerts_raised": () if decision is None else decision.raised,
+        "held_back": {}
+        if decision is None
+        else {latch.rule: latch.held_back for latch in decision.latches if latch.held_back},
         "rules_unknown": () if decision is None else decision.unknown,
         "advice_reason": advice.reason if isinstance(advice, NoAdvice) else None,
         "problems": tuple(problems),

@@ -278,6 +278,7 @@ class ChanceScore(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the agent is. `problems` are texts for people; empty is well.
 
+    `held_back` has the rules whose messages wait, see `AlertState`.
     `skill` and `chances` tell how its forecasts of the last 30 days came out on this farm.
     """
 
@@ -287,6 +288,7 @@ class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     disk_free_bytes: int | None
     outbox: dict[str, int]
     alerts_raised: tuple[str, ...]
+    held_back: dict[str, HeldBack]
     rules_unknown: tuple[str, ...]
     advice_reason: str | None
     problems: tuple[str, ...]

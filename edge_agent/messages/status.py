@@ -107,8 +107,8 @@ def tuned_of(tuning: Tuning | None) -> Tuned | None:
 def health_message(context: MessageContext, facts: Mapping[str, object], **more: object) -> Message:
     """State of the agent, retained; `facts` and `more` have the keys of `HealthPayload`."""
     payload = fill(HealthPayload, envelope.base(context, "health", "health"), facts, more)
-    # Counters always change: one message an hour, and one whenever the problems change.
-    mark = envelope.digest(payload.problems)
+    # Counters always change: one message an hour, and one whenever problems or hold-backs change.
+    mark = envelope.digest((payload.problems, msgspec.to_builtins(payload.held_back)))
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
     return envelope.retained(context.topics.health, payload, Kind.TELEMETRY)
 

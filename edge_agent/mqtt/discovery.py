@@ -264,7 +264,9 @@ def _add_rule(components: _Components, rule: Rule) -> None:
         "binary_sensor",
         f"{names['alert']} {rule.name}",
         state_topic=topics.alert_state(rule.name),
-        value_template="{{ value_json['level'] }}",
+        # Home Assistant's word for a state that is not known is None.
+        value_template="{{ value_json['level'] if value_json['level'] in ['raised', 'clear']"
+        " else 'None' }}",
         payload_on="raised",
         payload_off="clear",
         json_attributes_topic=topics.alert_state(rule.name),

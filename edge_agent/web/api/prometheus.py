@@ -112,8 +112,15 @@ def _alerts(snapshot: Snapshot) -> Iterator[Metric]:
     raised = {
         (status.rule.name, status.rule.severity): float(status.latch.level is Level.RAISED)
         for status in snapshot.rules
+        if status.evidence.met is not None
     }
     yield _gauge("alert_raised", "1 while an alert stands.", raised, "rule", "severity")
+    held = {
+        (status.rule.name, status.latch.held_back.why): 1.0
+        for status in snapshot.rules
+        if status.latch.held_back
+    }
+    yield _gauge("alert_held_back", "1 where a message about a rule waits.", held, "rule", "why")
     facts = [rule_facts(each.rule, each.latch, each.evidence) for each in snapshot.rules]
     chances = {
         (each["rule"],): each["probability"] for each in facts if each["probability"] is not None

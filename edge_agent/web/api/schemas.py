@@ -223,7 +223,10 @@ class MqttAnswer(Answer, frozen=True, kw_only=True):
 
 
 class HealthAnswer(Answer, frozen=True, kw_only=True):
-    """How the agent is. `problems` are texts for people; empty is well."""
+    """How the agent is. `problems` are texts for people; empty is well.
+
+    `held_back` has the rules whose messages wait, see `Alert`.
+    """
 
     at: Utc
     clock: ClockState
@@ -236,6 +239,7 @@ class HealthAnswer(Answer, frozen=True, kw_only=True):
     outbox: dict[str, int]
     disk_free_bytes: int
     sensors: tuple[SensorAnswer, ...]
+    held_back: dict[str, HeldBack]
     rules_unknown: tuple[str, ...]
     problems: tuple[str, ...]
 

@@ -10,7 +10,7 @@ from edge_agent import __version__
 from edge_agent.agronomy import irrigation
 from edge_agent.alerts import texts
 from edge_agent.alerts.messages import advice_facts, rule_facts
-from edge_agent.alerts.state_machine import Edge
+from edge_agent.alerts.state_machine import Edge, Level
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.core.agent_facts import forecast_reason, health_facts, outbox_figures, release_facts
 from edge_agent.messages.locale import Locale
@@ -44,7 +44,9 @@ def latest(snapshot: Snapshot) -> schemas.Latest:
         notes=tuple(forecast.notes) if forecast else (),
         clock=snapshot.clock,
         forecast=series(forecast) if forecast else {},
-        alerts_raised=() if decision is None else decision.raised,
+        alerts_raised=tuple(
+            status.rule.name for status in snapshot.rules if status.latch.level is Level.RAISED
+        ),
         advice=advice(snapshot),
     )
 
@@ -194,6 +196,14 @@ def health(
             "outbox": outbox_figures(snapshot.outbox, delivered=True),
             "disk_free_bytes": snapshot.disk_free,
             "sensors": tuple(sensor(reading, snapshot, now) for reading in snapshot.readings),
+            "held_back": {
+                status.rule.name: status.latch.held_back
+                for status in snapshot.rules
+                if status.latch.held_back
+            },
+            "rules_unknown": tuple(
+                status.rule.name for status in snapshot.rules if status.evidence.met is None
+            ),
             "problems": tuple(problems),
         },
     )

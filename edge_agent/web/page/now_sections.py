@@ -44,11 +44,7 @@ def _alert(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Ma
         notes.append(words("since", context.time(alert.since)))
     if alert.seen:
         notes.append(words("seen"))
-    held = alert.held_back
-    if held is not None and held.why != "acknowledged":
-        until = context.time(held.until) if held.until else ""
-        words_for = "held" if status.latch.untold else "held_updates"
-        notes.append(words(words_for, words(f"held_{held.why}"), until))
+    notes += _held_note(context, status)
     severity = texts.severity_of(words.language, rule.severity)
     title = texts.title_of(words.language, rule.name)
     return tag(
@@ -65,6 +61,15 @@ def _alert(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Ma
         ),
         class_=f"alert {rule.severity}",
     )
+
+
+def _held_note(context: PageContext, status: RuleStatus) -> list[str]:
+    """Why a message about a rule waits, and until when; empty where none does."""
+    words, held = context.words, status.latch.held_back
+    if held is None or held.until is None:
+        return []
+    text = "held" if status.latch.untold else "held_updates"
+    return [words(text, words(f"held_{held.why}"), context.time(held.until))]
 
 
 def _without_head(text: str) -> str:
@@ -146,7 +151,7 @@ def _others(
             "tr",
             tag("th", texts.title_of(words.language, status.rule.name), scope="row"),
             tag("td", _chance_now(words, alert), class_="number"),
-            tag("td", condition(words, status)),
+            tag("td", " · ".join([condition(words, status), *_held_note(context, status)])),
         )
         for status, alert in others
     ]

@@ -26,6 +26,7 @@ from edge_agent.messages.json_schemas import json_schema
 from edge_agent.messages.locale import Locale
 from edge_agent.messages.message import Kind, Message
 from edge_agent.messages.numbers import plain, rounded
+from edge_agent.messages.payloads import HeldBack
 from edge_agent.observations import export
 from edge_agent.settings import Action, Device, Rule
 from edge_agent.updates.slots import RolledBackRelease
@@ -113,6 +114,7 @@ def every_message() -> list[tuple[str, Message]]:
         "disk_free_bytes": 10,
         "outbox": {"alert": 1},
         "alerts_raised": ("heat",),
+        "held_back": {"heat": HeldBack(why="snooze", until=NOW)},
         "rules_unknown": (),
         "advice_reason": None,
         "problems": ("no observation",),

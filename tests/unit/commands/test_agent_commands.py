@@ -112,6 +112,7 @@ def test_status_names_what_runs(farm: Path) -> None:
     call(once, farm, "--at", AT)
     said = document(status, farm)
     assert said["release"] == 3
+    assert said["alerts"]["heat"].keys() == {"level", "since", "held_back"}
     assert said["observations"]["station:108"]["newest"] == "2026-07-01T05:00:00Z"
     assert said["alerts"]["heat"]["level"] == "raised"
     assert said["outbox"]["waiting"]["alert"] == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -10,7 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.alerts.state_machine import bounded
-from tests.fakes.alert_farm import SENSOR, AlertFarm
+from edge_agent.commands.status import _alerts
+from edge_agent.web.api import prometheus, serialize
+from edge_agent.web.page.context import PageContext
+from edge_agent.web.page.now_sections import alert_section
+from edge_agent.web.page.texts import PageTexts
+from edge_agent.web.snapshot import take_snapshot
+from tests.fakes.alert_farm import ROOT, SENSOR, AlertFarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -333,3 +341,70 @@ def test_snoozes_of_an_earlier_agent_hold_on(
     assert bounded(latches["heat"], farm.clock.now()).snooze_s == 7 * 86_400
     farm.restart()
     assert farm.runtime.latches.all() == latches
+
+
+def _shown(farm: AlertFarm, rule: str) -> dict[str, tuple[str, object]]:
+    """Level and hold-back of a rule by the place that shows them."""
+    snapshot = take_snapshot(farm.runtime, farm.worker._decision)
+    alerts = {alert.rule: alert for alert in serialize.alerts(snapshot).alerts}
+    health = serialize.health(snapshot, None, farm.clock.now())
+    metrics = prometheus.text(snapshot, None, farm.clock.now()).decode()
+    raised = re.search(rf'alert_raised{{rule="{rule}",.*}} (.)', metrics)
+    held = re.search(rf'alert_held_back{{rule="{rule}",why="(.*)"}} 1.0', metrics)
+    state, status = farm.state(rule), _alerts(farm.runtime)[rule]
+    return {
+        "state": (state["level"], state["held_back"] and state["held_back"]["why"]),
+        "status": (status["level"], status["held_back"] and status["held_back"]["why"]),
+        "api": (alerts[rule].level, (held_back := alerts[rule].held_back) and held_back.why),
+        "health": (
+            "unknown" if rule in health.rules_unknown else alerts[rule].level,
+            health.held_back[rule].why if rule in health.held_back else None,
+        ),
+        "metrics": (
+            {"1": "raised", "0": "clear"}[raised[1]] if raised else "unknown",
+            held[1] if held else None,
+        ),
+    }
+
+
+def test_every_place_says_the_same_of_a_rule(new_farm: Callable[..., AlertFarm]) -> None:
+    """Clear, raised and held back, raised and told, seen, unknown (T2)."""
+    farm = new_farm(LIVE)
+    farm.minutes(3)
+    assert set(_shown(farm, "cold").values()) == {("clear", None)}
+    farm.ask("snooze", rule="cold", minutes=10)
+    farm.minutes(3, celsius=1.0)
+    assert set(_shown(farm, "cold").values()) == {("raised", "snooze")}
+    assert farm.minutes(8) == ["raised"]
+    assert set(_shown(farm, "cold").values()) == {("raised", None)}
+    farm.ask("ack", rule="cold")
+    farm.hear()
+    assert set(_shown(farm, "cold").values()) == {("raised", "acknowledged")}
+    farm.clock.advance(1000)
+    farm.worker.watch(farm.clock.now())
+    farm.hear()
+    assert {level for level, _ in _shown(farm, "cold").values()} == {"unknown"}
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_page_says_why_a_message_waits(
+    new_farm: Callable[..., AlertFarm], language: str
+) -> None:
+    """In the card of the alert, with the time."""
+    farm = new_farm(LIVE)
+    farm.ask("snooze", rule="cold", minutes=10)
+    farm.minutes(3, celsius=1.0)
+    snapshot = take_snapshot(farm.runtime, None)
+    context = PageContext(snapshot, None, (), farm.clock.now(), PageTexts(language), acts=False)
+    page = str(alert_section(context))
+    assert {"ko": "14:12까지 보내지 않음(조용히 하기)", "en": "14:12 (snoozed)"}[language] in page
+
+
+def test_health_lists_what_is_held_back(new_farm: Callable[..., AlertFarm]) -> None:
+    """By rule, with reason and end."""
+    farm = new_farm(FROST)
+    farm.ask("snooze", rule="frost", minutes=10)
+    farm.foresee(-5.0)
+    farm.cycle()
+    health = [json.loads(m.payload) for m in farm.heard if m.topic == f"{ROOT}/health"][-1]
+    assert health["held_back"] == {"frost": {"why": "snooze", "until": "2026-07-01T05:12:00Z"}}
