@@ -133,20 +133,15 @@ def _water(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
 
 
 def _alerts(runtime: Runtime) -> dict[str, Any]:
-    """Every rule in force; unknown where the last decision knew nothing, or there was none."""
-    from edge_agent.alerts.state_machine import Latch
-    from edge_agent.core.rules import rules_of
-
-    latches = runtime.latches.all()
-    alerts = {}
-    for rule in rules_of(runtime.config):
-        latch = latches.get(rule.name, Latch(rule=rule.name))
-        alerts[rule.name] = {
+    """Every rule that was decided on; unknown where the last decision knew nothing."""
+    return {
+        name: {
             "level": latch.level.value if latch.known else "unknown",
             "since": latch.since,
             "held_back": msgspec.to_builtins(latch.held_back),
         }
-    return alerts
+        for name, latch in runtime.latches.all().items()
+    }
 
 
 def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
