@@ -265,8 +265,7 @@ def _add_rule(components: _Components, rule: Rule) -> None:
         f"{names['alert']} {rule.name}",
         state_topic=topics.alert_state(rule.name),
         # Home Assistant's word for a state that is not known is None.
-        value_template="{{ value_json['level'] if value_json['level'] in ['raised', 'clear']"
-        " else 'None' }}",
+        value_template="{{ 'None' if value_json['level'] == 'unknown' else value_json['level'] }}",
         payload_on="raised",
         payload_off="clear",
         json_attributes_topic=topics.alert_state(rule.name),

@@ -74,7 +74,7 @@ def test_every_rule_has_a_level_and_its_news() -> None:
     for rule in RULES:
         level, news = components[f"alert_{rule.name}"], components[f"event_{rule.name}"]
         assert (level["payload_on"], level["payload_off"]) == ("raised", "clear")
-        assert level["value_template"].endswith("else 'None' }}"), "unknown is neither"
+        assert level["value_template"].startswith("{{ 'None' if value_json['level'] == 'unknown'")
         assert level["state_topic"] == f"farm/v1/farm/edge-1/alert/{rule.name}/state"
         assert news["state_topic"] == f"farm/v1/farm/edge-1/alert/{rule.name}/event"
         assert news["event_types"] == ["raised", "updated", "cleared"]
