@@ -49,10 +49,10 @@ def snooze(runtime: Runtime, name: str, minutes: int) -> str:
     if never_waits(rule):
         why = "is critical" if rule.severity == "critical" else "has an action"
         return (
-            f"{name}: the rule {why}, so only its updates are held back until "
-            f"{end:%Y-%m-%dT%H:%MZ}; a start and an end are sent at once"
+            f"{name}: only updates are held back until {end:%Y-%m-%dT%H:%MZ}: the rule {why}, "
+            "so its start and its end are sent at once"
         )
-    return f"{name}: snoozed until {end:%Y-%m-%dT%H:%MZ}; what stands then is told"
+    return f"{name}: quiet until {end:%Y-%m-%dT%H:%MZ}; what stands then is told"
 
 
 def _rule(runtime: Runtime, name: str) -> Rule:
