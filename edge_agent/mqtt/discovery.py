@@ -264,7 +264,6 @@ def _add_rule(components: _Components, rule: Rule) -> None:
         "binary_sensor",
         f"{names['alert']} {rule.name}",
         state_topic=topics.alert_state(rule.name),
-        # Home Assistant's word for a state that is not known is None.
         value_template="{{ 'None' if value_json['level'] == 'unknown' else value_json['level'] }}",
         payload_on="raised",
         payload_off="clear",
