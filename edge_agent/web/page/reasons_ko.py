@@ -104,6 +104,7 @@ _JOBS: Final = {
     "storage": "디스크에 쓰지 못했습니다",
 }
 """What a job failed at, by its name before the colon."""
+_GROUP: Final = re.compile(r"\\(?:g<(?P<name>\w+)>|(?P<number>\d))")
 
 
 def in_korean(reason: str) -> str:
@@ -111,12 +112,14 @@ def in_korean(reason: str) -> str:
     for pattern, text in _KOREAN:
         match = re.fullmatch(pattern, reason, re.DOTALL)
         if match:
-            korean = text
-            for number, part in enumerate(match.groups(), start=1):
-                korean = korean.replace(f"\\{number}", in_korean(part))
-            return korean
+            return _filled(text, match)
     job, colon, why = reason.partition(": ")
     if colon and job in _JOBS:
         return f"{_JOBS[job]}: {in_korean(why)}"
     head, semicolon, tail = reason.partition("; ")
     return f"{in_korean(head)}. {in_korean(tail)}" if semicolon else reason
+
+
+def _filled(text: str, match: re.Match[str]) -> str:
+    """A text with the groups of a match, each in Korean, where it names them."""
+    return _GROUP.sub(lambda group: in_korean(match[group["name"] or int(group["number"])]), text)
