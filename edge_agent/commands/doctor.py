@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from edge_agent.system.console import print_json, verbosity_options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edge_agent.messages.payloads import SensorReport
     from edge_agent.ops.doctor import Finding, Subject
 
 EXIT_FOUND_ERRORS = 1
@@ -31,22 +33,27 @@ EXIT_FOUND_ERRORS = 1
 def doctor(offline: bool, config_path: Path | None, as_json: bool) -> None:
     """Look at everything this device needs, and say what to do about what is wrong.
 
-    Configuration, secrets, clock, disk, database, model, age of the data, certificates, then the
-    broker (reach, TLS, login, publish and hear) and the depot. Changes nothing; works beside a
-    running service. Exit 1 where a line says FAIL.
+    Configuration, secrets, clock, disk, database, model, age of the data, certificates, what the
+    running service reports of itself and its sensors, then the broker (reach, TLS, login, publish
+    and hear) and the depot. Changes nothing; works beside a running service. Exit 1 where a line
+    says FAIL.
 
     Example: edge-agent doctor --config /etc/edge-agent/config.toml
     """
     from edge_agent.ops.doctor import Outcome
 
-    findings = []
-    for finding in _examined(config_path, offline=offline):
+    findings: list[Finding] = []
+    sensors: list[SensorReport] = []
+    for finding in _examined(config_path, sensors, offline=offline):
         findings.append(finding)
         if not as_json:
             _say(finding)
     failed = any(finding.outcome is Outcome.FAIL for finding in findings)
     if as_json:
-        print_json({"ok": not failed, "findings": findings})
+        problems = [f"{f.check}: {f.seen}" for f in findings if f.outcome is not Outcome.OK]
+        print_json(
+            {"ok": not failed, "problems": problems, "sensors": sensors, "findings": findings}
+        )
     if failed:
         raise click.exceptions.Exit(EXIT_FOUND_ERRORS)
 
@@ -66,11 +73,13 @@ def support_bundle(target: Path, config_path: Path | None) -> None:
     from edge_agent.ops import support_bundle as bundle_module
 
     subject = _subject(config_path)
-    names = bundle_module.write(target, subject, list(_findings(subject, offline=False)))
+    names = bundle_module.write(target, subject, list(_findings(subject, [], offline=False)))
     click.echo(f"{target}: {', '.join(names)}")
 
 
-def _examined(config_path: Path | None, *, offline: bool) -> Iterator[Finding]:
+def _examined(
+    config_path: Path | None, sensors: list[SensorReport], *, offline: bool
+) -> Iterator[Finding]:
     from edge_agent.ops.doctor import Finding, Outcome
 
     try:
@@ -79,7 +88,7 @@ def _examined(config_path: Path | None, *, offline: bool) -> Iterator[Finding]:
         advice = "edge-agent check-config lists every fault with its line"
         yield Finding("configuration", Outcome.FAIL, str(fault), advice)
         return
-    yield from _findings(subject, offline=offline)
+    yield from _findings(subject, sensors, offline=offline)
 
 
 def _subject(config_path: Path | None) -> Subject:
@@ -90,12 +99,24 @@ def _subject(config_path: Path | None) -> Subject:
     return Subject(settings, state_folder(settings), SystemClock(), os.environ)
 
 
-def _findings(subject: Subject, *, offline: bool) -> Iterator[Finding]:
+def _findings(subject: Subject, sensors: list[SensorReport], *, offline: bool) -> Iterator[Finding]:
+    """Each finding once; `sensors` is filled with what is known of every sensor."""
     from edge_agent.ops import doctor as device
     from edge_agent.ops import doctor_connectivity as links
+    from edge_agent.ops import doctor_service as service
+
+    def of_service() -> Iterator[Finding]:
+        view = service.look(subject)
+        sensors.extend(view.sensors)
+        yield from service.examine(view)
 
     yield device.Finding("configuration", device.Outcome.OK, "good")
-    yield from device.examine(subject)
+    found: set[str] = set()
+    for finding in chain(device.examine(subject), device.guarded("service", of_service)):
+        # The service reports some of what was found on the device just before.
+        if finding.check != "service" or finding.seen not in found:
+            yield finding
+        found.add(finding.seen)
     if not offline:
         yield from links.examine(subject)
 

@@ -7,14 +7,14 @@ import os
 import random
 import secrets
 import signal
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from edge_agent.commands.common import config_option, open_state_folder, read_config
-from edge_agent.contract.errors import StorageError, Unavailable
+from edge_agent.contract.errors import FarmError, StorageError, Unavailable
 from edge_agent.system import locations
 from edge_agent.system.console import set_up_logging, verbosity_options
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edge_agent.web.snapshot import SnapshotCache
 
 _log = logging.getLogger(__name__)
+_ANSWER_S = 5.0
 
 
 @click.command("run")
@@ -83,15 +84,25 @@ def _pass_signals_to(events: EventQueue) -> None:
 def _run(
     config_path: Path | None, state: Path, web: Web, events: EventQueue, alone: Callable[[], bool]
 ) -> None:
+    from edge_agent.core.events import LoopBusy, on_loop
     from edge_agent.core.interfaces import Host
     from edge_agent.core.loop import ServiceLoop
     from edge_agent.core.pull_process import update
     from edge_agent.core.worker import Worker
+    from edge_agent.system import local_answers
     from edge_agent.system.clock import SystemClock
     from edge_agent.system.sd_notify import Notifier
     from edge_agent.web.snapshot import SnapshotCache
 
     clock, snapshots = SystemClock(), SnapshotCache()
+
+    def answer() -> bytes:
+        # One that hangs is not waited for; the other process then reads the disk.
+        with suppress(LoopBusy, FarmError):
+            told: bytes = on_loop(events.put, lambda: worker.describe(snapshots.service), _ANSWER_S)
+            return told
+        return b""
+
     with (
         closing(
             Worker(
@@ -103,6 +114,7 @@ def _run(
             )
         ) as worker,
         _web(web, state, snapshots=snapshots, clock=clock, put=events.put, work=worker.ask),
+        local_answers.answering(state, answer),
     ):
         host = Host(Notifier(os.environ), clock, random.random)
         ServiceLoop(worker, worker.delivery(), events, host, snapshots.set_service).run()

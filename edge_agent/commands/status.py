@@ -25,17 +25,25 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.core.runtime import Runtime
+    from edge_agent.messages.payloads import SensorReport
 
 
 @click.command()
 @standard_options
 def status(config_path: Path | None, as_json: bool) -> None:
-    """What runs: release, age of the data, last forecast, alerts, messages that wait, clock.
+    """What runs: problems, sensors, release, age of the data, last forecast, alerts, queue, clock.
+
+    Problems and sensors come from the running service; without one, from what it has written.
 
     Example: edge-agent status --json
     """
     with opened(config_path) as runtime:
         document = _status(runtime)
+    if not as_json:
+        for text in document.pop("problems") or ["none"]:
+            click.echo(f"problem: {text}")
+        for report in document.pop("sensors"):
+            click.echo(_sensor_line(report))
     _print(document, as_json=as_json)
 
 
@@ -65,9 +73,13 @@ def release(config_path: Path | None, as_json: bool) -> None:
 
 
 def _status(runtime: Runtime) -> dict[str, Any]:
+    from edge_agent.core import service_answer
     from edge_agent.forecasting import online_correction
 
     now, clock = runtime.time.judge()
+    answer = service_answer.ask(runtime.state)
+    sensors = runtime.sensor_reports(now) if answer is None else answer.sensors
+    problems = _problems(runtime, sensors) if answer is None else answer.problems
     forecasts = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
     last = forecasts[-1] if forecasts else None
     installed = runtime.slots.load()
@@ -80,7 +92,9 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         "clock": clock,
         "device": runtime.config.device.full_id,
         "state_folder": str(runtime.state),
-        "problems": _problems(runtime, now),
+        "service": "does not answer" if answer is None else "runs",
+        "problems": list(problems),
+        "sensors": sensors,
         "release": None if installed is None else installed.manifest.release,
         "tuned": sorted(tuning.corrections) if tuning else None,
         "channel": runtime.config.depot.channel,
@@ -112,12 +126,24 @@ def _status(runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _problems(runtime: Runtime, now: datetime) -> list[str]:
-    from edge_agent.core import cross_check
+def _problems(runtime: Runtime, sensors: tuple[SensorReport, ...]) -> list[str]:
+    """What the device shows without a running service."""
+    from edge_agent.core import certificates, cross_check
+    from edge_agent.core.agent_facts import device_problems
 
+    config, (now, clock) = runtime.config, runtime.time.judge()
+    gaps = cross_check.stored_gaps(runtime.store, config.device, runtime.slots, now)
+    newest = [at for name in runtime.store.sources() if (at := runtime.store.newest(name))]
+    age_h = (now - max(newest)) / timedelta(hours=1) if newest else None
+    aged = [] if newest else ["there is no observation"]
+    if age_h is not None and age_h > config.limits.advice_max_age_h:
+        aged = [f"newest observation is {age_h:.0f} h old"]
     return [
-        gap.text
-        for gap in cross_check.stored_gaps(runtime.store, runtime.config.device, runtime.slots, now)
+        *([] if runtime.slots.load() else ["no release is installed: run `edge-agent sync`"]),
+        *aged,
+        *(gap.text for gap in gaps),
+        *device_problems(clock, runtime.slots.pointer().left, sensors),
+        *certificates.warnings(config.mqtt.tls, now),
     ]
 
 
@@ -142,6 +168,18 @@ def _alerts(runtime: Runtime) -> dict[str, Any]:
         }
         for name, latch in runtime.latches.all().items()
     }
+
+
+def _sensor_line(report: SensorReport) -> str:
+    name = f"{report.topic} {report.field}".strip()
+    value = "no reading"
+    if report.value is not None:
+        value = f"{report.value:g} {report.unit} {report.age_s} s ago"
+    last = report.last_refused
+    refused = f", {report.refused} refused" + (
+        f", last {last.value}: {last.reason}" if last else ""
+    )
+    return f"sensor {name} ({report.role} {report.quantity}): {value}{refused}"
 
 
 def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:

@@ -6,19 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.contract.forecast import Forecast
+from edge_agent.core import sensor_reports
 from edge_agent.messages.status import tuned_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
     from edge_agent.core.cycle import Decision
+    from edge_agent.core.interfaces import ServiceStatus
+    from edge_agent.messages.payloads import SensorReport
     from edge_agent.mqtt.outbox import Counts
     from edge_agent.updates.slots import RolledBackRelease
 
 
 def health_facts(
-    decision: Decision | None, clock: ClockState, left: RolledBackRelease | None, counts: Counts
+    decision: Decision | None,
+    clock: ClockState,
+    left: RolledBackRelease | None,
+    counts: Counts,
+    sensors: tuple[SensorReport, ...],
 ) -> dict[str, Any]:
     """Values by the keys of `payloads.HealthPayload`, as far as the arguments tell them.
 
@@ -27,6 +36,7 @@ def health_facts(
         clock: How far the time can be trusted.
         left: The release that this device went back from, or None.
         counts: How the outbox stands.
+        sensors: Every sensor.
     """
     forecast = None if decision is None else decision.forecast
     source = forecast.source.value if isinstance(forecast, Forecast) else None
@@ -34,10 +44,7 @@ def health_facts(
     problems = list(forecast.notes) if isinstance(forecast, Forecast) else [reason or ""]
     if decision is not None:
         problems.extend(gap.text for gap in decision.check.gaps)
-    if clock == "untrusted":
-        problems.append("the clock is behind times that have surely passed")
-    if left is not None:
-        problems.append(f"release {left.release} was left: {left.why}")
+    problems.extend(device_problems(clock, left, sensors))
     water = None if decision is None else decision.soil_water
     if water is not None and water.problem:
         problems.append(water.problem)
@@ -52,8 +59,28 @@ def health_facts(
         else {latch.rule: latch.held_back for latch in decision.latches if latch.held_back},
         "rules_unknown": () if decision is None else decision.unknown,
         "advice_reason": advice.reason if isinstance(advice, NoAdvice) else None,
-        "problems": tuple(problems),
+        "problems": tuple(filter(None, problems)),
+        "sensors": sensors,
     }
+
+
+def device_problems(
+    clock: ClockState, left: RolledBackRelease | None, sensors: tuple[SensorReport, ...]
+) -> Iterator[str]:
+    """What is wrong with clock, release and sensors, as `health_facts` takes them."""
+    if clock == "untrusted":
+        yield "the clock is behind times that have surely passed"
+    if left is not None:
+        yield f"release {left.release} was left: {left.why}"
+    yield from sensor_reports.problems(sensors)
+
+
+def service_problems(service: ServiceStatus) -> Iterator[str]:
+    """What the running service reports of its jobs and its connection."""
+    yield from (f"{job}: {text}" for job, text in service.faults.items())
+    link = service.link
+    for text in link.concerns if link.connected else (link.problem,):
+        yield f"mqtt: {text}"
 
 
 def release_facts(

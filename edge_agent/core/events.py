@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import queue
+import threading
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edge_agent.mqtt.connection import Event, Received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class Signal(Enum):
@@ -38,6 +41,42 @@ class LoopCall:
 
 
 Item = Event | Signal | Fetched | LoopCall
+
+
+class LoopBusy(Exception):  # noqa: N818 - named by treatment
+    """The loop did not take a call in time; it makes it later."""
+
+
+def on_loop(put: Callable[[Item], None], call: Callable[[], T], timeout_s: float) -> T:
+    """Result of a call that the loop makes on its own thread; what it raises is raised here too.
+
+    Args:
+        put: Puts an item into the loop's queue.
+        call: What to do.
+        timeout_s: Longest time to wait.
+
+    Raises:
+        LoopBusy: It was not made in time.
+    """
+    done = threading.Event()
+    results: list[T] = []
+    faults: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except Exception as fault:
+            faults.append(fault)
+            raise
+        finally:
+            done.set()
+
+    put(LoopCall(run))
+    if not done.wait(timeout_s):
+        raise LoopBusy
+    if faults:
+        raise faults[0]
+    return results[0]
 
 
 class EventQueue:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
-from edge_agent.core import cycle, withdrawals
+from edge_agent.core import cycle, sensor_reports, withdrawals
 from edge_agent.core.auto_rollback import AutoRollback
 from edge_agent.core.cycle_context import CycleContext
 from edge_agent.core.live_readings import LiveReadings
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from edge_agent.core.cycle import Decision
     from edge_agent.core.pull import PullResult
     from edge_agent.forecasting.forecaster import LoadedRelease
+    from edge_agent.messages.payloads import SensorReport
     from edge_agent.settings import Config
     from edge_agent.system.ports import Clock
     from edge_agent.updates.installed_release import InstalledRelease
@@ -73,6 +74,8 @@ class Runtime:
         intake: Sensor messages.
         topics: Topics of this device.
         slots: Installed releases.
+        listening_since: On the monotonic clock, when it began to take sensors' messages; None where
+            it takes none.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class Runtime:
         self._message_context = MessageContextFactory(settings, clock.now)
         self._loaded: tuple[str, DeviceRelease] | None = None
         self._decision: Decision | None = None
+        self.listening_since: float | None = None
 
     def take_over(self, before: Runtime) -> None:
         """Take models in memory and unwritten samples from the runtime that this one replaces."""
@@ -120,6 +124,7 @@ class Runtime:
         if self.config.device.full_id == before.config.device.full_id:
             self._loaded = self._loaded or before._loaded
         self._samples.take_over(before.intake)
+        self.listening_since = before.listening_since
 
     def close(self) -> None:
         """Write what waits, close the database and let go of the models."""
@@ -202,8 +207,9 @@ class Runtime:
         else:  # A trial is written before each of its cycles, which this disk refuses.
             decision = self._decide(moment, self.release())
         context = self.context()
-        messages = StatusMessages(context, self.outbox, self.slots, self._in_memory(), self.state)
-        extra = messages.make(decision, self.time.judge()[1], problems)
+        extra = self._status_messages(context, moment).make(
+            decision, self.time.judge()[1], problems
+        )
         new = cycle.commit(context, decision, *extra)
         self._decision = decision
         self.store.prune(
@@ -213,6 +219,30 @@ class Runtime:
         )
         self.verification.prune(decision.at)
         return decision, new
+
+    def put_health(self, decision: Decision, now: datetime, problems: Sequence[str]) -> None:
+        """Queue `/health` between two cycles.
+
+        Args:
+            decision: Of the last cycle.
+            now: UTC.
+            problems: More problems.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        messages = self._status_messages(self.context(), now)
+        self.outbox.put(messages.health(decision, now, self.time.judge()[1], problems))
+
+    def sensor_reports(self, now: datetime) -> tuple[SensorReport, ...]:
+        """What is to be told of each sensor.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        since = self.listening_since
+        listening_s = None if since is None else self.clock.monotonic() - since
+        return sensor_reports.reports(self.intake, self.store, now, listening_s)
 
     def run_watch(self, now: datetime | None = None) -> int:
         """Evaluate the rules between two hours; number of new messages.
@@ -242,6 +272,16 @@ class Runtime:
         """UTC, or None while the clock cannot be trusted."""
         now, state = self.time.judge()
         return None if state == "untrusted" else now
+
+    def _status_messages(self, context: CycleContext, now: datetime) -> StatusMessages:
+        return StatusMessages(
+            context,
+            self.outbox,
+            self.slots,
+            self._in_memory(),
+            self.state,
+            self.sensor_reports(now),
+        )
 
     def _in_memory(self) -> DeviceRelease | None:
         return self._loaded[1] if self._loaded else None

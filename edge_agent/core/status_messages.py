@@ -16,6 +16,7 @@ from edge_agent.system.files import free_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from edge_agent.contract.clock_state import ClockState
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edge_agent.core.loaded_release import DeviceRelease
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
+    from edge_agent.messages.payloads import SensorReport
     from edge_agent.mqtt.outbox import Outbox
     from edge_agent.updates.slots import Slots
 
@@ -41,6 +43,7 @@ class StatusMessages:
         slots: Installed releases.
         release: The release in memory.
         state: The state folder.
+        sensors: Every sensor.
     """
 
     context: CycleContext
@@ -48,6 +51,7 @@ class StatusMessages:
     slots: Slots
     release: DeviceRelease | None
     state: Path
+    sensors: tuple[SensorReport, ...]
 
     def make(
         self, decision: Decision, clock: ClockState, problems: Sequence[str]
@@ -63,17 +67,7 @@ class StatusMessages:
         observed_at = forecast.observed_at if isinstance(forecast, Forecast) else None
         message_context = self.context.message_context(decision.at, clock, decision.forecast, ())
         left = self.slots.pointer().left
-        facts = health_facts(decision, clock, left, self.outbox.counts())
-        facts["problems"] += tuple(problems)
-        verification = self.context.verification
-        health = status.health_message(
-            message_context,
-            facts,
-            data_age_s=int((decision.at - observed_at).total_seconds()) if observed_at else None,
-            disk_free_bytes=free_bytes(self.state),
-            skill=online_correction.skill(verification, decision.at),
-            chances=online_correction.chance_scores(verification, decision.at),
-        )
+        health = self.health(decision, decision.at, clock, problems)
         manifest = self.release.manifest if self.release else None
         agent_context = replace(
             message_context, source="agent", release=manifest.release if manifest else None
@@ -89,6 +83,32 @@ class StatusMessages:
             return (model, health, fresh)
         history, missed = self._history(message_context), self._missed_hours(message_context)
         return (model, health, fresh, *history, *missed)
+
+    def health(
+        self, decision: Decision, now: datetime, clock: ClockState, problems: Sequence[str]
+    ) -> Message:
+        """The message `/health`.
+
+        Args:
+            decision: Result of the last cycle.
+            now: Time of the message, UTC.
+            clock: How far the time can be trusted.
+            problems: More problems.
+        """
+        forecast = decision.forecast
+        observed_at = forecast.observed_at if isinstance(forecast, Forecast) else None
+        left, counts = self.slots.pointer().left, self.outbox.counts()
+        facts = health_facts(decision, clock, left, counts, self.sensors)
+        facts["problems"] = tuple(dict.fromkeys((*facts["problems"], *problems)))
+        verification = self.context.verification
+        return status.health_message(
+            self.context.message_context(now, clock, decision.forecast, ()),
+            facts,
+            data_age_s=int((now - observed_at).total_seconds()) if observed_at else None,
+            disk_free_bytes=free_bytes(self.state),
+            skill=online_correction.skill(verification, now),
+            chances=online_correction.chance_scores(verification, now),
+        )
 
     def _history(self, message_context: MessageContext) -> tuple[Message, ...]:
         """The newest hours of the farm's own sensors, where they are to be shared."""

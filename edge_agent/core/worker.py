@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from edge_agent.contract.errors import StorageError, TryLater, Unavailable
 from edge_agent.contract.forecast import Forecast
-from edge_agent.core import announcements, certificates
+from edge_agent.core import announcements, certificates, service_answer
+from edge_agent.core.agent_facts import health_facts, service_problems
 from edge_agent.core.command_handlers import command_handler
 from edge_agent.core.delivery_setup import open_delivery
 from edge_agent.core.interfaces import Schedule
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from edge_agent.core.cycle import Decision
     from edge_agent.core.events import Item
+    from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.mqtt.connection import Received
     from edge_agent.mqtt.delivery import Delivery
 
@@ -65,6 +67,8 @@ class Worker:
         self._commands = command_handler(self._runtime, report)
         self._webhook = open_webhook(self._runtime, report)
         self._republish = False
+        self._problems: tuple[str, ...] = ()
+        self._broken_sensors: tuple[bool, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -99,7 +103,9 @@ class Worker:
         expiring = certificates.warnings(runtime.config.mqtt.tls, now)
         for warning in expiring:
             _log.warning("%s", warning)
-        decision, new = runtime.run_cycle(now, (*problems, *expiring))
+        self._problems = (*problems, *expiring)
+        decision, new = runtime.run_cycle(now, self._problems)
+        self._broken_sensors = self._broken(now)
         if runtime.on_disk:
             self._reserve().hold()
         self._decision = decision
@@ -117,6 +123,7 @@ class Worker:
         """See `interfaces.Work`."""
         self._check_database()
         self._runtime.run_watch(now)
+        self._tell_broken_sensors(now)
         if self._republish:
             self._runtime.outbox.republish_retained(self._runtime.known_time())
             self._republish = False
@@ -190,6 +197,23 @@ class Worker:
         self._show(self._runtime, self._decision)
         return answer
 
+    def describe(self, service: ServiceStatus | None) -> bytes:
+        """What other processes of this device are told; see `service_answer`.
+
+        Args:
+            service: State of the loop; None before its first turn.
+        """
+        runtime = self._runtime
+        now, clock = runtime.time.judge()
+        sensors = runtime.sensor_reports(now)
+        left, counts = runtime.slots.pointer().left, runtime.outbox.counts()
+        problems = [
+            *health_facts(self._decision, clock, left, counts, sensors)["problems"],
+            *(service_problems(service) if service else ()),
+            *certificates.warnings(runtime.config.mqtt.tls, now),
+        ]
+        return service_answer.encoded(problems, sensors)
+
     def close_replaced(self) -> None:
         """See `interfaces.Work`."""
         replaced, self._replaced = self._replaced, None
@@ -200,6 +224,16 @@ class Worker:
         """Write what waits and close the database."""
         self.close_replaced()
         self._runtime.close()
+
+    def _broken(self, now: datetime) -> tuple[bool, ...]:
+        return tuple(report.problem is not None for report in self._runtime.sensor_reports(now))
+
+    def _tell_broken_sensors(self, now: datetime) -> None:
+        """`/health` once more in the hour, where a sensor's fault began or ended."""
+        broken = self._broken(now)
+        if self._decision is not None and broken != self._broken_sensors:
+            self._runtime.put_health(self._decision, now, self._problems)
+            self._broken_sensors = broken
 
     def _after_work(self) -> None:
         if self._webhook is not None:
@@ -238,6 +272,7 @@ class Worker:
             DiskReserve(runtime.state, runtime.config.storage.reserve_bytes).hold()
             self._file = memory_fallback.identity(runtime.state / DATABASE)
         runtime.settle()
+        runtime.listening_since = runtime.clock.monotonic()
         return runtime
 
 

@@ -275,6 +275,36 @@ class ChanceScore(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     came: float
 
 
+class RefusedReading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A reading that was refused: when it was measured or came, what was sent, and why not."""
+
+    at: Utc
+    value: str
+    reason: str
+
+
+class SensorReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A configured sensor and its last accepted reading.
+
+    `fresh` is false where that reading is missing, older than the sensor's `max_age_s`, or followed
+    by one beyond its limits; `refused` counts what was refused, over restarts. `problem` is a text
+    for people: a refusal that goes on or ended less than an hour ago, or silence; else null.
+    """
+
+    topic: str
+    field: str
+    role: str
+    quantity: str
+    unit: str
+    value: float | None
+    at: Utc | None
+    age_s: int | None
+    fresh: bool
+    refused: int
+    last_refused: RefusedReading | None
+    problem: str | None
+
+
 class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the agent is. `problems` are texts for people; empty is well.
 
@@ -292,6 +322,7 @@ class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     rules_unknown: tuple[str, ...]
     advice_reason: str | None
     problems: tuple[str, ...]
+    sensors: tuple[SensorReport, ...] = ()
     skill: tuple[Skill, ...] = ()
     chances: tuple[ChanceScore, ...] = ()
 

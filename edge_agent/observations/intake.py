@@ -32,20 +32,14 @@ class SensorState:
     """What is known of one sensor.
 
     Attributes:
-        topic: Its topic.
-        field: Its field; empty: the payload is the value.
-        quantity: What it measures.
-        role: Where it hangs.
+        sensor: Which sensor.
         sample: Newest accepted sample since the start, in the unit of the schema; None: none came.
         refused: Number of refusals.
         last_refused: The newest of them; None: nothing was refused.
         out_of_range: Whether its newest reading lay out of limits, so that its value is unknown.
     """
 
-    topic: str
-    field: str
-    quantity: str
-    role: str
+    sensor: Sensor
     sample: Sample | None
     refused: int
     last_refused: Refusal | None
@@ -128,10 +122,7 @@ class Intake:
         """Every sensor, in the order of the configuration."""
         return tuple(
             SensorState(
-                topic=memory.sensor.topic,
-                field=memory.sensor.field,
-                quantity=memory.sensor.quantity,
-                role=memory.sensor.role,
+                sensor=memory.sensor,
                 sample=memory.sample,
                 refused=memory.refused,
                 last_refused=memory.last_refused,

@@ -222,6 +222,16 @@ class Store:
             ).fetchall()
         return [Sample(datetime.fromtimestamp(at, UTC), value) for at, value in rows]
 
+    def newest_sample(self, sensor: str, end: datetime) -> Sample | None:
+        """Newest sample of one sensor up to `end`; None where there is none."""
+        with storage_errors(self._db):
+            row = self._db.execute(
+                "SELECT at, value FROM samples WHERE sensor = ? AND minute <= ?"
+                " ORDER BY minute DESC LIMIT 1",
+                (sensor, int(end.timestamp()) // 60),
+            ).fetchone()
+        return None if row is None else Sample(datetime.fromtimestamp(row[0], UTC), row[1])
+
     def put_refusals(self, records: Mapping[str, RefusalRecord]) -> None:
         """Replace what is stored of refusals, by sensor key."""
         with transaction(self._db) as db:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from edge_agent.contract.errors import BadData, FarmError, StorageError
+from edge_agent.core.events import LoopBusy
 from edge_agent.web import auth
 from edge_agent.web.api import schemas
 from edge_agent.web.api.queries import Records
@@ -49,10 +50,6 @@ _BY_PATH: Final = {route.path: route for route in (*ROUTES, *page_routes.ROUTES)
 _RETRY_SOON: Final = ("Retry-After", "10")
 
 
-class Busy(Exception):  # noqa: N818 - named by treatment
-    """The loop did not take the request in time; it works it later."""
-
-
 @dataclass(frozen=True, slots=True)
 class Response:
     """An HTTP response."""
@@ -82,7 +79,7 @@ class Application:
         clock: Time.
         database: The agent's database, to be read.
         token: The token now, or None where none is configured.
-        ask: Has the loop work a command; see `CommandHandler.ask`, and `Busy`.
+        ask: Has the loop work a command; see `CommandHandler.ask`, and `LoopBusy`.
     """
 
     snapshots: SnapshotCache
@@ -214,7 +211,7 @@ class Application:
             return _fault(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {JSON}")
         try:
             answer = self.ask(name, content)
-        except Busy:
+        except LoopBusy:
             done = schemas.Done(ok=True, text=f"{name} is done as soon as the device is free")
             return Response(HTTPStatus.ACCEPTED, msgspec.json.encode(done))
         if answer is None:

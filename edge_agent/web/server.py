@@ -21,15 +21,14 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from edge_agent.core.events import LoopCall
-from edge_agent.web.app import Application, Busy
+from edge_agent.core.events import on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from edge_agent.core.events import Item
     from edge_agent.settings import Web
-    from edge_agent.web.app import Ask
+    from edge_agent.web.app import Application, Ask
 
 _log = logging.getLogger(__name__)
 
@@ -150,30 +149,12 @@ def asker(put: Callable[[Item], None], work: Ask) -> Ask:
     busy = threading.Lock()
 
     def ask(name: str, payload: bytes) -> tuple[bool, str] | None:
-        done = threading.Event()
-        results: list[Any] = []
-
-        def call() -> None:
-            try:
-                results.append(work(name, payload))
-            except Exception as fault:
-                results.append(fault)
-                raise
-            finally:
-                done.set()
-
         if not busy.acquire(blocking=False):
             return None
         try:
-            put(LoopCall(call))
-            if not done.wait(ANSWER_S):
-                raise Busy
+            return on_loop(put, lambda: work(name, payload), ANSWER_S)
         finally:
             busy.release()
-        (result,) = results
-        if isinstance(result, Exception):
-            raise result
-        return result  # type: ignore[no-any-return] # what `work` gave
 
     return ask
 

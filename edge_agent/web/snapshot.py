@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import MEASURED, TARGETS, TIME
+from edge_agent.core import certificates
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.rules import inputs_of, rules_of
 from edge_agent.forecasting import online_correction
@@ -30,11 +31,10 @@ if TYPE_CHECKING:
     from edge_agent.core.cycle import Decision
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.core.runtime import Runtime
-    from edge_agent.messages.payloads import Skill
+    from edge_agent.messages.payloads import SensorReport, Skill
     from edge_agent.mqtt.outbox import Counts
-    from edge_agent.observations.sensors import Sample
     from edge_agent.observations.store import Store
-    from edge_agent.settings import Config, Rule, Sensor
+    from edge_agent.settings import Config, Rule
     from edge_agent.updates.slots import Pointer
 
 _T = TypeVar("_T")
@@ -49,14 +49,6 @@ class RuleStatus:
     rule: Rule
     latch: Latch
     evidence: Evidence
-
-
-@dataclass(frozen=True, slots=True)
-class SensorReading:
-    """A sensor and its newest sample; None where none has come."""
-
-    sensor: Sensor
-    sample: Sample | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +78,14 @@ class Snapshot:
         config: The configuration.
         decision: Of the last cycle; None before the first.
         rules: Every rule.
-        readings: Every configured sensor.
+        sensors: Every configured sensor.
         station: Newest observations behind the forecast, or None.
         past: Yesterday's forecast, or None.
         manifest: The live release, or None.
         tuning: Its corrections for this farm, or None.
         slots: Live, previous and left release.
         outbox: Counts of the queue.
-        refused: Sensor messages refused since the start, by sensor.
+        expiring: Warnings of certificates that end.
         disk_free: Bytes.
         skill: Errors of the forecasts of the last 30 days, by quantity and lead.
     """
@@ -103,14 +95,14 @@ class Snapshot:
     config: Config
     decision: Decision | None
     rules: tuple[RuleStatus, ...]
-    readings: tuple[SensorReading, ...]
+    sensors: tuple[SensorReport, ...]
     station: StationValues | None
     past: ComparedForecast | None
     manifest: Manifest | None
     tuning: Tuning | None
     slots: Pointer
     outbox: Counts
-    refused: Mapping[str, int]
+    expiring: tuple[str, ...]
     disk_free: int
     skill: tuple[Skill, ...]
 
@@ -203,14 +195,14 @@ def take_snapshot(
         config=runtime.config,
         decision=decision,
         rules=tuple(rules),
-        readings=tuple(SensorReading(s, runtime.intake.newest(s)) for s in runtime.config.sensors),
+        sensors=runtime.sensor_reports(at),
         station=_station(runtime.store, source, at),
         past=_past(runtime.store, source, at),
         manifest=release.manifest if release else None,
         tuning=release.tuned if release else None,
         slots=runtime.slots.pointer(),
         outbox=runtime.outbox.counts(),
-        refused=dict(runtime.intake.refused),
+        expiring=tuple(certificates.warnings(runtime.config.mqtt.tls, at)),
         disk_free=shutil.disk_usage(runtime.state).free,
         skill=online_correction.skill(runtime.verification, at) if skill is None else skill,
     )

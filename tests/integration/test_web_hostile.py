@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from edge_agent.core.events import EventQueue, LoopCall
+from edge_agent.core.events import EventQueue, LoopBusy, LoopCall
 from edge_agent.core.runtime import DATABASE
 from edge_agent.settings import Web
 from edge_agent.system.clock import SystemClock
 from edge_agent.web import server
-from edge_agent.web.app import Application, Busy
+from edge_agent.web.app import Application
 from tests.fakes.shown_farm import ShownFarm
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def test_s4_a_command_waits_for_the_loop_and_only_one_does(monkeypatch: pytest.M
     monkeypatch.setattr(server, "ANSWER_S", 0.2)
     inbox = EventQueue()
     ask = server.asker(inbox.put, lambda name, _: (True, name))
-    with pytest.raises(Busy):
+    with pytest.raises(LoopBusy):
         ask("predict", b"")
     late = inbox.get(0.0)
     assert isinstance(late, LoopCall)

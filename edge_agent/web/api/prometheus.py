@@ -163,7 +163,11 @@ def _storage(snapshot: Snapshot) -> Iterator[Metric]:
         yield _gauge(
             "release", "Number of the live release.", {(): float(snapshot.manifest.release)}
         )
-    refused = {(sensor,): float(number) for sensor, number in snapshot.refused.items()}
+    refused = {
+        (f"{s.topic}|{s.field}|{s.quantity}",): float(s.refused)
+        for s in snapshot.sensors
+        if s.refused
+    }
     yield _counter("sensor_refused", "Sensor messages that were refused.", refused, "sensor")
 
 

@@ -19,6 +19,7 @@ from edge_agent.messages.payloads import (
     HeldBack,
     Level,
     Operator,
+    SensorReport,
     Severity,
     Tuned,
     Utc,
@@ -172,19 +173,6 @@ class ObservedPage(Answer, frozen=True, kw_only=True):
     next: Utc | None
 
 
-class SensorAnswer(Answer, frozen=True, kw_only=True):
-    """A configured sensor and its newest reading; `fresh` is false where it is missing or old."""
-
-    topic: str
-    role: str
-    quantity: str
-    unit: str
-    value: float | None
-    at: Utc | None
-    fresh: bool
-    refused: int
-
-
 class SlotAnswer(Answer, frozen=True, kw_only=True):
     """A release on this device's disk."""
 
@@ -238,7 +226,7 @@ class HealthAnswer(Answer, frozen=True, kw_only=True):
     mqtt: MqttAnswer
     outbox: dict[str, int]
     disk_free_bytes: int
-    sensors: tuple[SensorAnswer, ...]
+    sensors: tuple[SensorReport, ...]
     held_back: dict[str, HeldBack]
     rules_unknown: tuple[str, ...]
     problems: tuple[str, ...]

@@ -11,13 +11,17 @@ from edge_agent.agronomy import irrigation
 from edge_agent.alerts import texts
 from edge_agent.alerts.messages import advice_facts, rule_facts
 from edge_agent.alerts.state_machine import Edge, Level
-from edge_agent.contract.schema import QUANTITIES
-from edge_agent.core.agent_facts import forecast_reason, health_facts, outbox_figures, release_facts
+from edge_agent.core.agent_facts import (
+    forecast_reason,
+    health_facts,
+    outbox_figures,
+    release_facts,
+    service_problems,
+)
 from edge_agent.messages.locale import Locale
 from edge_agent.messages.numbers import rounded
 from edge_agent.messages.payloads import fill
 from edge_agent.messages.status import TARGET_TOPICS, hours_of
-from edge_agent.observations import sensors
 from edge_agent.web.api import schemas
 
 if TYPE_CHECKING:
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.updates.slots import ReleaseRef
-    from edge_agent.web.snapshot import RuleStatus, SensorReading, Snapshot
+    from edge_agent.web.snapshot import RuleStatus, Snapshot
 
 
 def latest(snapshot: Snapshot) -> schemas.Latest:
@@ -136,22 +140,6 @@ def _alert(snapshot: Snapshot, status: RuleStatus, locale: Locale) -> schemas.Al
     )
 
 
-def sensor(reading: SensorReading, snapshot: Snapshot, now: datetime) -> schemas.SensorAnswer:
-    """One sensor and its newest reading."""
-    configured, sample = reading.sensor, reading.sample
-    oldest = now - timedelta(seconds=configured.max_age_s)
-    return schemas.SensorAnswer(
-        topic=configured.topic,
-        role=configured.role,
-        quantity=configured.quantity,
-        unit=QUANTITIES[configured.quantity].unit,
-        value=None if sample is None else rounded(sample.value),
-        at=None if sample is None else sample.at,
-        fresh=sample is not None and oldest <= sample.at <= now + sensors.AHEAD,
-        refused=snapshot.refused.get(sensors.key_of(configured), 0),
-    )
-
-
 def release(snapshot: Snapshot) -> schemas.Release:
     """The release that runs, the one before it and the one left."""
     slots = snapshot.slots
@@ -171,12 +159,15 @@ def health(
 ) -> schemas.HealthAnswer:
     """State of the agent."""
     link = service.link if service else None
-    facts = health_facts(snapshot.decision, snapshot.clock, snapshot.slots.left, snapshot.outbox)
-    problems = list(facts["problems"])
-    if service is not None:
-        problems.extend(f"{job}: {text}" for job, text in service.faults.items())
-        if not service.link.connected:
-            problems.append(f"mqtt: {service.link.problem}")
+    facts = health_facts(
+        snapshot.decision,
+        snapshot.clock,
+        snapshot.slots.left,
+        snapshot.outbox,
+        snapshot.sensors,
+    )
+    told = service_problems(service) if service else ()
+    problems = dict.fromkeys((*facts["problems"], *told, *snapshot.expiring))
     return fill(
         schemas.HealthAnswer,
         facts,
@@ -195,7 +186,6 @@ def health(
             ),
             "outbox": outbox_figures(snapshot.outbox, delivered=True),
             "disk_free_bytes": snapshot.disk_free,
-            "sensors": tuple(sensor(reading, snapshot, now) for reading in snapshot.readings),
             "held_back": {
                 status.rule.name: status.latch.held_back
                 for status in snapshot.rules

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.alerts import texts
-from edge_agent.contract.schema import TARGETS
-from edge_agent.messages.numbers import signed
+from edge_agent.contract.schema import QUANTITIES, TARGETS
+from edge_agent.messages.numbers import fixed, signed
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table
@@ -17,8 +17,9 @@ from edge_agent.web.page.forecast_section import chart_hours, figure, legend
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.messages.payloads import Tuned
+    from edge_agent.messages.payloads import SensorReport, Tuned
     from edge_agent.web.page.context import PageContext
+    from edge_agent.web.page.texts import PageTexts
 
 
 def yesterday_section(context: PageContext) -> Markup:
@@ -118,6 +119,7 @@ def device_section(context: PageContext) -> Markup:
         states,
         tag("h3", words("faults")),
         tag("ul", *problems, class_="problems") if problems else tag("p", words("all_well")),
+        _sensors(context),
         tag("p", again, class_="actions") if context.acts else None,
         tag("p", f"{words('agent')} edge-agent {__version__}", class_="note"),
     )
@@ -142,10 +144,53 @@ def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
     yield words("outbox"), service is None or service.link.connected, str(waiting)
     yield words("clock"), snapshot.clock != "untrusted", words(snapshot.clock)
     yield words("disk"), snapshot.disk_free > 200_000_000, f"{snapshot.disk_free / 1e9:.1f} GB"
-    if snapshot.readings:
-        fresh = sum(serialize.sensor(r, snapshot, context.now).fresh for r in snapshot.readings)
-        total = len(snapshot.readings)
+    if snapshot.sensors:
+        fresh = sum(report.fresh for report in snapshot.sensors)
+        total = len(snapshot.sensors)
         yield words("sensors"), fresh == total, words("n_of_m", fresh, total)
+
+
+def _sensors(context: PageContext) -> Markup | None:
+    """Last value, age and refusals of every sensor."""
+    words, sensors = context.words, context.snapshot.sensors
+    if not sensors:
+        return None
+    rows = [
+        tag(
+            "tr",
+            tag("th", f"{report.topic} {report.field}".strip(), scope="row"),
+            tag("td", f"{texts.place_of(words.language, report.role)}, {_what(words, report)}"),
+            tag("td", _value(words, report), class_="number"),
+            tag("td", context.ago(report.at) if report.at else words("no_reading")),
+            tag("td", str(report.refused), class_="number"),
+            tag("td", _last_refused(context, report)),
+        )
+        for report in sensors
+    ]
+    heads = ("sensor", "quantity", "value", "age", "refusals", "last_refusal")
+    return tag(
+        "details",
+        tag("summary", words("sensors"), id="sensor-table"),
+        table([words(head) for head in heads], rows, words("sensors")),
+    )
+
+
+def _what(words: PageTexts, report: SensorReport) -> str:
+    return QUANTITIES[report.quantity].label(words.language).short
+
+
+def _value(words: PageTexts, report: SensorReport) -> str:
+    if report.value is None:
+        return words("none")
+    return f"{fixed(report.value, QUANTITIES[report.quantity].digits)} {report.unit}"
+
+
+def _last_refused(context: PageContext, report: SensorReport) -> str:
+    last = report.last_refused
+    if last is None:
+        return ""
+    why = context.words.reason(last.reason.removeprefix(f"{report.topic}: "))
+    return f"{context.ago(last.at)}: {last.value} ({why})"
 
 
 def farm_name(context: PageContext) -> str:

@@ -176,7 +176,7 @@ def now_section(context: PageContext) -> Markup:
     words, snapshot = context.words, context.snapshot
     tiles: list[Markup] = []
     station = snapshot.station
-    sensors = [serialize.sensor(reading, snapshot, context.now) for reading in snapshot.readings]
+    sensors = snapshot.sensors
     if station is not None and not any(s.role == "outdoor" and s.fresh for s in sensors):
         values = dict(station.values)
         values |= {

@@ -25,6 +25,19 @@ def _gaps() -> Iterator[tuple[str, str]]:
         yield rf"{head}(?P<apart>\S+) apart since {since}", rf"{korean}\g<apart> 차이 납니다"
 
 
+def _silences() -> Iterator[tuple[str, str]]:
+    """Patterns of a sensor that is not heard, see `core.sensor_reports`."""
+    for unit, korean in (("min", "분"), ("h", "시간"), ("days", "일")):
+        yield (
+            rf"sensor (.*): silent for (\d+) {unit}, last (.*)",
+            rf"센서 \1: \2{korean}째 소식 없음, 마지막 \3",
+        )
+        yield (
+            rf"sensor (.*): not heard since the start (\d+) {unit} ago",
+            rf"센서 \1: 시작한 지 \2{korean} 지나도록 소식 없음",
+        )
+
+
 _KOREAN: Final = (
     (r"no approved release is installed.*", "설치된 모델이 없습니다(edge-agent sync 실행)"),
     (r"no usable observation at hand", "쓸 수 있는 관측값이 없습니다"),
@@ -89,6 +102,17 @@ _KOREAN: Final = (
         r"own messages do not come back: let this client write and read (.*)",
         r"보낸 메시지가 돌아오지 않습니다. 쓰고 읽을 권한을 주세요(\1)",
     ),
+    (r"sensor (.*): (\d+) refused, last (.*): (.*)", r"센서 \1: 값 \2번 거부, 마지막 \3: \4"),
+    *_silences(),
+    (r"has no value(.*)", r"값 없음\1"),
+    (r"(.*)is no number", r"\1숫자가 아님"),
+    (r"its time (\S+) is not near the arrival", r"보낸 시각(\1)이 받은 때와 멀리 떨어져 있음"),
+    (
+        r"(\S+) went from (\S+) to (\S+) within (\S+) minutes, more than (.*): not counted",
+        r"\4분 안에 \2에서 \3(으)로: 시간당 \5보다 많아 세지 않음",
+    ),
+    (r"sensor (.*): never heard", r"센서 \1: 소식이 온 적 없음"),
+    (r"(\S+) = (\S+) is outside (\S+) to (\S+)", r"\2은(는) \3–\4 범위 밖"),
     *_gaps(),
 )  # fmt: skip
 _JOBS: Final = {

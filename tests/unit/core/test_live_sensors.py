@@ -228,7 +228,7 @@ def test_one_broken_probe_leaves_the_other(open_house: Callable[[str], House]) -
     house.send("gh/temp", b'\xef\xbb\xbf{"SI7021-00":{"Temperature":41.1}}')
     house.send("gh/temp", b'{"name":"Gew\xe4chshaus","SI7021-00":{"Temperature":41.1}}')
     house.send("gh/temp", '{"name":"온실"'.encode("cp949") + b',"SI7021-00":{"Temperature":41.1}}')
-    (state,) = (s for s in house.runtime.intake.states() if s.topic == "gh/temp")
+    (state,) = (s for s in house.runtime.intake.states() if s.sensor.topic == "gh/temp")
     assert state.refused == 0
     assert house.raised() == {"gh-heat"}
 
@@ -336,8 +336,8 @@ def test_states_say_what_was_refused_and_why(house: House) -> None:
     house.send("gh/hum", "true")
     house.restart()
     humidity, temperature = house.runtime.intake.states()
-    assert (temperature.topic, temperature.field) == ("gh/temp", "")
-    assert (temperature.quantity, temperature.role) == ("air_temperature_c", "indoor")
+    assert (temperature.sensor.topic, temperature.sensor.field) == ("gh/temp", "")
+    assert (temperature.sensor.quantity, temperature.sensor.role) == ("air_temperature_c", "indoor")
     assert temperature.refused == 2
     assert temperature.out_of_range
     assert temperature.last_refused is not None

@@ -232,7 +232,8 @@ def test_every_place_shows_the_gap(tmp_path: Path, by: float) -> None:
         decision, _ = runtime.run_cycle()
         (text,) = [gap.text for gap in decision.check.gaps] or [""]
         assert bool(text) == bool(by)
-        assert status_document(runtime)["problems"] == ([text] if by else [])
+        no_release = "no release is installed: run `edge-agent sync`"
+        assert status_document(runtime)["problems"] == [no_release, *([text] if by else [])]
         shown = take_snapshot(runtime, decision)
         subject = Subject(runtime.config, state, clock, {})
         found = [finding.seen for finding in examine(subject) if finding.check == "own sensors"]

@@ -14,10 +14,11 @@ import polars as pl
 import pytest
 
 from edge_agent.contract.errors import ConfigError
+from edge_agent.core.events import LoopBusy
 from edge_agent.core.runtime import DATABASE
 from edge_agent.web.api.openapi import document
 from edge_agent.web.api.routes import ROUTES
-from edge_agent.web.app import Application, Busy
+from edge_agent.web.app import Application
 from edge_agent.web.snapshot import SnapshotCache
 from tests.fakes.shown_farm import NOON, ShownFarm
 from tests.fakes.tuned import tuning_of
@@ -241,7 +242,7 @@ def test_a_busy_loop_answers_202(farm: ShownFarm) -> None:
     """Where the loop does not come in time the request is taken, and that is said."""
 
     def ask(_: str, __: bytes) -> None:
-        raise Busy
+        raise LoopBusy
 
     application = Application(
         farm.snapshots, farm.clock, farm.runtime.state / DATABASE, lambda: TOKEN, ask

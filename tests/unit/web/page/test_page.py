@@ -16,6 +16,7 @@ from edge_agent.alerts.messages import rule_facts
 from edge_agent.alerts.state_machine import Level
 from edge_agent.contract.forecast import NoForecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE
+from edge_agent.messages.payloads import RefusedReading
 from edge_agent.system.html import Markup, join, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.chart import HEIGHT, WIDTH
@@ -202,11 +203,34 @@ def test_no_zero_has_a_sign(view: Snapshot, language: str) -> None:
 
 def test_a_sensor_that_never_spoke_is_not_old(view: Snapshot) -> None:
     """Nothing was measured, so nothing can be out of date."""
-    silent = tuple(replace(one, sample=None) for one in view.readings)
-    tiles = re.findall(r'<div class="tile[^"]*">.*?</div>', _page(replace(view, readings=silent)))
+    silent = tuple(
+        msgspec.structs.replace(one, value=None, at=None, age_s=None, fresh=False)
+        for one in view.sensors
+    )
+    tiles = re.findall(r'<div class="tile[^"]*">.*?</div>', _page(replace(view, sensors=silent)))
     never = [tile for tile in tiles if "측정값 없음" in tile]
     assert len(never) == len(silent)
     assert not any("오래됨" in tile for tile in never)
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_refused_sensor_is_among_the_problems(view: Snapshot, language: str) -> None:
+    """With value and reason, and in the table of sensors; nothing of it is markup."""
+    bad = "soil_moisture_pct = 250 is outside 0 to 100"
+    problem = f"sensor house/bed: 3 refused, last <b>250: {bad}"
+    last = RefusedReading(at=view.at, value="<b>250", reason=f"house/bed: {bad}")
+    told = msgspec.structs.replace(view.sensors[2], refused=3, last_refused=last, problem=problem)
+    shown = _page(replace(view, sensors=(*view.sensors[:2], told)), language)
+    problems = re.search(r'<ul class="problems">.*?</ul>', shown)
+    assert problems is not None
+    expected = (
+        "3 refused, last &lt;b&gt;250" if language == "en" else "값 3번 거부, 마지막 &lt;b&gt;250"
+    )
+    assert f"house/bed: {expected}" in problems[0]
+    (row,) = re.findall(r'<tr><th scope="row">house/bed</th>.*?</tr>', shown)
+    assert '<td class="number">3</td>' in row
+    assert "&lt;b&gt;250 (" in row
+    assert "<b>250" not in shown
 
 
 def test_rules_are_others_only_beside_an_alert(view: Snapshot) -> None:

@@ -27,6 +27,11 @@ COMPOSED = (
     "mqtt: broker refuses: Bad user name or password; check mqtt.username and mqtt.password_file",
     "mqtt: ConnectionRefusedError: [Errno 111] Connection refused",
     "mqtt: broker does not allow listening to house/#: check its access list",
+    "sensor gh/temp: 3 refused, last 93: 7 = 93 is outside -40 to 80",
+    "sensor gh/temp: 1 refused, last unavailable: has no value (unavailable)",
+    "sensor gh/temp t: silent for 25 min, last 21.5 °C",
+    "sensor gh/temp: not heard since the start 16 min ago",
+    "sensor gh/temp: never heard",
     "update: took more than 600 s: ended, it is tried again",
     "update: https://depot.example/x: check the link and the depot's address",
 )
