@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -220,17 +221,17 @@ class Runtime:
         self.verification.prune(decision.at)
         return decision, new
 
-    def put_health(self, decision: Decision, now: datetime, problems: Sequence[str]) -> None:
-        """Queue `/health` between two cycles.
-
-        Args:
-            decision: Of the last cycle.
-            now: UTC.
-            problems: More problems.
+    def put_health(self, now: datetime, problems: Sequence[str]) -> None:
+        """Queue `/health` between two cycles, with the levels of now; see `run_cycle`.
 
         Raises:
             StorageError: The disk refused.
         """
+        if self._decision is None:
+            return
+        latches = tuple(self.latches.all().values())
+        unknown = tuple(latch.rule for latch in latches if not latch.known)
+        decision = replace(self._decision, latches=latches, unknown=unknown)
         messages = self._status_messages(self.context(), now)
         self.outbox.put(messages.health(decision, now, self.time.judge()[1], problems))
 

@@ -231,8 +231,8 @@ class Worker:
     def _tell_broken_sensors(self, now: datetime) -> None:
         """`/health` once more in the hour, where a sensor's fault began or ended."""
         broken = self._broken(now)
-        if self._decision is not None and broken != self._broken_sensors:
-            self._runtime.put_health(self._decision, now, self._problems)
+        if broken != self._broken_sensors:
+            self._runtime.put_health(now, self._problems)
             self._broken_sensors = broken
 
     def _after_work(self) -> None:
