@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
 from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings, worse
 from edge_agent.alerts.quiet_hours import quiet_until
-from edge_agent.alerts.state_machine import Edge, Latch, lasted, step
+from edge_agent.alerts.state_machine import Edge, Latch, Level, lasted, step
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -112,4 +114,8 @@ def evaluate_rule(inputs: DecisionInputs) -> RuleDecision:
         zone=zone,
         quiet_until=quiet_until(inputs.quiet_hours, rule, now, zone, inputs.clock),
     )
+    if inputs.clock == "untrusted":
+        # A time of this clock is no beginning from which an alert's length is counted.
+        begun = latch.level is Level.RAISED and inputs.latch.level is Level.CLEAR
+        latch = structs.replace(latch, raised_at=None if begun else inputs.latch.raised_at)
     return RuleDecision(evidence, latch, edge, lasted(latch, now))

@@ -9,10 +9,13 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from edge_agent.alerts.state_machine import bounded
 from edge_agent.commands.status import _alerts
+from edge_agent.contract.schema import AIR_TEMPERATURE
+from edge_agent.replay.explain import explain
 from edge_agent.web.api import prometheus, serialize
 from edge_agent.web.page.context import PageContext
 from edge_agent.web.page.now_sections import alert_section
@@ -408,3 +411,47 @@ def test_health_lists_what_is_held_back(new_farm: Callable[..., AlertFarm]) -> N
     farm.cycle()
     health = [json.loads(m.payload) for m in farm.heard if m.topic == f"{ROOT}/health"][-1]
     assert health["held_back"] == {"frost": {"why": "snooze", "until": "2026-07-01T05:12:00Z"}}
+
+
+def test_an_alert_that_the_watch_tells_is_explained_by_the_same_decision(
+    new_farm: Callable[..., AlertFarm],
+) -> None:
+    """Told ten past the hour on the forecast of the hour; worked out again: the same."""
+    farm = new_farm(FROST)
+    farm.ask("snooze", rule="frost", minutes=70)
+    farm.foresee(-5.0)
+    farm.cycle()
+    assert farm.minutes(69) == []
+    assert farm.minutes(1) == ["raised"]
+    explanation = explain(farm.runtime.log.find(farm.events()[-1]["id"]))
+    assert explanation.differences == ()
+
+
+def test_no_alert_ends_between_two_hours_because_time_passes(
+    new_farm: Callable[..., AlertFarm],
+) -> None:
+    """The only cold hour is past before the next forecast is made: that forecast decides."""
+    farm = new_farm(FROST)
+    farm.foresee(20.0)
+    assert farm.models is not None
+    farm.models.predictors[AIR_TEMPERATURE].value = lambda rows: np.where(
+        np.arange(len(rows)) == 0, -9.0, 20.0
+    )
+    assert farm.cycle() == ["raised"]
+    assert farm.minutes(65) == []
+    assert farm.cycle() == []
+    assert farm.minutes(65) == []
+    farm.foresee(20.0)
+    assert farm.cycle() == ["cleared"]
+
+
+def test_an_hour_in_1970_is_no_length_of_an_alert(new_farm: Callable[..., AlertFarm]) -> None:
+    """The clock starts wrong and is set: the alert lasted as long as it did (T1)."""
+    farm = new_farm(LIVE + CRITICAL)
+    assert farm.minutes(1, celsius=1.0) == ["raised"]
+    back = (farm.clock.now() - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    farm.clock.jump(-back)
+    farm.worker.watch(farm.clock.now())
+    farm.clock.jump(back)
+    assert farm.minutes(3, celsius=20.0) == ["cleared"]
+    assert farm.events()[-1]["lasted_s"] <= 240
