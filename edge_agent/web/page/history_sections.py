@@ -75,10 +75,13 @@ def model_section(context: PageContext) -> Markup:
         [
             (words("runs"), words("none") if release.release is None else str(release.release)),
             (words("made_at"), created_at and context.time(datetime.fromisoformat(created_at))),
-            (words("reason"), release.reason),
+            (words("reason"), words.reason(release.reason or "")),
             (words("fitted"), _fitted(context, release.tuned)),
             (words("before"), str(release.previous.release) if release.previous else None),
-            (words("left"), None if left is None else f"{left}: {release.left_reason}"),
+            (
+                words("left"),
+                None if left is None else f"{left}: {words.reason(release.left_reason or '')}",
+            ),
         ]
     )
     rows = [

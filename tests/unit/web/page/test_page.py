@@ -18,6 +18,7 @@ from edge_agent.contract.forecast import NoForecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.messages.payloads import RefusedReading
 from edge_agent.system.html import Markup, join, tag
+from edge_agent.updates.slots import RolledBackRelease
 from edge_agent.web.api import serialize
 from edge_agent.web.page.chart import HEIGHT, WIDTH
 from edge_agent.web.page.page import page
@@ -199,6 +200,14 @@ def test_no_zero_has_a_sign(view: Snapshot, language: str) -> None:
     text = re.sub(r' d="[^"]*"', "", made)
     assert re.findall(r"-0(?:\.0+)?(?![.\d])", text) == []
     assert "0.0°C" in text
+
+
+def test_why_a_release_was_left_is_in_the_language_of_the_page(view: Snapshot) -> None:
+    """Both where the release stands and among the problems."""
+    why = "the agent stopped within each of its last 3 cycles"
+    left = msgspec.structs.replace(view.slots, left=RolledBackRelease(6, "ab", why))
+    made = _page(replace(view, slots=left))
+    assert (made.count("3번 잇달아 멈췄습니다"), why in made) == (2, False)
 
 
 def test_a_sensor_that_never_spoke_is_not_old(view: Snapshot) -> None:
