@@ -203,10 +203,12 @@ class Intake:
         memory.refused += 1
         memory.last_refused = refusal
         self._unwritten = True
-        newest = memory.sample.at if memory.sample is not None else None
-        if newest is not None and newest > received_at + sensors.AHEAD:
-            newest = None
-        if refusal.out_of_limits and (newest is None or refusal.at >= newest):
+        if not refusal.out_of_limits:
+            return
+        known = [memory.sample.at] if memory.sample is not None else []
+        known += [memory.out_since] if memory.out_since is not None else []
+        # A time beyond what can be is of a clock that was ahead and has been set back.
+        if all(at <= refusal.at or at > received_at + sensors.AHEAD for at in known):
             memory.out_since = refusal.at
 
     def _hold(self, key: str, memory: _Memory, sample: Sample) -> None:
