@@ -15,6 +15,7 @@ _WORDS: Final = re.compile(
     r'"(?:[^"\\]|\\.?)*+"?|(?<![\w.])[-+]?(?:nan|inf(?:inity)?)(?![\w.])',
     re.IGNORECASE | re.DOTALL,
 )
+_LIKELY: Final = re.compile(r"nan|inf", re.IGNORECASE)
 _PATH_PART: Final = re.compile(r"([^.\[\]]+)|\[(\d{1,6})\]")
 
 
@@ -33,8 +34,10 @@ def decode(payload: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         strict = fault
     text = payload.decode("utf-8-sig", "replace").rstrip("\x00")
+    if _LIKELY.search(text):
+        text = _WORDS.sub(_null, text)
     try:
-        return json.loads(_WORDS.sub(_null, text), strict=False)
+        return json.loads(text, strict=False)
     except (ValueError, RecursionError):
         raise BadData(f"not JSON: {strict}") from strict
 

@@ -99,7 +99,7 @@ def test_what_is_taken_lies_within_the_limits_of_its_role(data: st.DataObject, r
         topic="a",
         quantity=quantity,
         unit=data.draw(st.sampled_from(sorted(row.sensor_units))),
-        role=data.draw(st.sampled_from(schema.ROLES)),  # type: ignore[arg-type] # its own names
+        role=data.draw(st.sampled_from(schema.ROLES)),
         scale=data.draw(st.sampled_from([1.0, 0.1, -1.0, 1e300])),
         offset=data.draw(st.sampled_from([0.0, -40.0, 1e300])),
     )

@@ -18,7 +18,7 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, WIND_
 from edge_agent.core.events import EventQueue
 from edge_agent.core.runtime import Runtime
 from edge_agent.core.worker import Worker
-from edge_agent.mqtt.connection import Received
+from edge_agent.mqtt.connection import Received, Subscribed
 from edge_agent.observations.source_choice import aggregate
 from edge_agent.system.clock import SystemClock
 from tests.fakes.farm import no_update
@@ -55,6 +55,7 @@ def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.D
     with closing(Worker(lambda: runtime, inbox.put, no_update)) as agent:
         delivery = agent.delivery()
         taken = sent = 0
+        listening = False
         for _ in range(TURNS):
             delivery.tick(runtime.clock.now())
             item = inbox.get(0.1)
@@ -63,9 +64,10 @@ def hours(folder: Path, port: int, minutes: pl.DataFrame, end: datetime) -> pl.D
                     agent.take(item)
                     taken += 1
                 else:
+                    listening = listening or isinstance(item, Subscribed)
                     delivery.handle(item)  # type: ignore[arg-type]
                 item = inbox.get(0.0)
-            if delivery.state.connected and not sent:
+            if listening and not sent:
                 logger.connect("127.0.0.1", port)
                 logger.loop_start()
                 for tm, *values in minutes.iter_rows():

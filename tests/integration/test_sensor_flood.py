@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent import config
+from edge_agent.alerts.state_machine import Level
 from edge_agent.core.events import EventQueue, Signal
 from edge_agent.core.interfaces import Host
 from edge_agent.core.loop import ServiceLoop
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 SENSORS, RATE = 100, 1_000
+RULE = (
+    '[[rules]]\nname = "{name}"\nquantity = "air_temperature_c"\noperator = ">="\n'
+    "threshold = {threshold}\nnow = true"
+)
 MEMORY_KB = 60_000
 """Most that the process may grow by while it listens: one cycle's frames, and no message kept."""
 
@@ -38,12 +43,20 @@ class Watched(Worker):
     """Remembers how many readings had been taken when a cycle was over."""
 
     taken_at_cycles: list[int]
+    raised_at_cycles: list[set[str]]
 
     def cycle(self, now: datetime, problems: Sequence[str] = ()) -> str:
         """See `Worker`."""
         line = super().cycle(now, problems)
         self.taken_at_cycles.append(self._runtime.intake.accepted)
+        self.raised_at_cycles.append(raised(self._runtime))
         return line
+
+
+def raised(runtime: Runtime) -> set[str]:
+    """Live rules that stand."""
+    latches = runtime.latches.all()
+    return {name for name in ("reached", "never") if latches[name].level is Level.RAISED}
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
@@ -56,6 +69,9 @@ def test_a_flood_of_readings(tmp_path: Path, seconds: int) -> None:
             'quantity = "air_temperature_c"\nunit = "C"'
             for number in range(SENSORS)
         )
+        # The readings are 20 to 26 C.
+        lines.append(RULE.format(name="reached", threshold=20.0))
+        lines.append(RULE.format(name="never", threshold=26.5))
         (tmp_path / "c.toml").write_text("\n".join(lines))
         install_release(tmp_path / "state")
         fill_weather(tmp_path / "state")
@@ -63,7 +79,7 @@ def test_a_flood_of_readings(tmp_path: Path, seconds: int) -> None:
         settings = config.load(tmp_path / "c.toml", {})
         runtime = Runtime(settings, tmp_path / "state", clock, lambda: True)
         with closing(Watched(lambda: runtime, inbox.put, no_update)) as agent:
-            agent.taken_at_cycles = []
+            agent.taken_at_cycles, agent.raised_at_cycles = [], []
             service = ServiceLoop(
                 agent,
                 agent.delivery(),
@@ -102,6 +118,10 @@ def test_a_flood_of_readings(tmp_path: Path, seconds: int) -> None:
             assert runtime.intake.accepted == sent[0]
             assert inbox.dropped == 0
             assert any(0 < taken < sent[0] for taken in agent.taken_at_cycles)
+            agent.watch(clock.now())
+            assert raised(runtime) == {"reached"}
+            listened = zip(agent.taken_at_cycles, agent.raised_at_cycles, strict=True)
+            assert all(stood == {"reached"} for taken, stood in listened if taken)
             hour = timedelta(hours=1)
             key = "flood/0|t|air_temperature_c"
             kept = len(runtime.store.samples(key, clock.now() - hour, clock.now()))
