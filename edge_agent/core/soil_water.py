@@ -83,7 +83,10 @@ def reckon(
         StorageError: The disk refused.
     """
     field, end = context.config.irrigation, start_of_hour(now)
-    before, gifts = context.soil_water.state(), context.soil_water.pending()
+    before = context.soil_water.state()
+    gifts = (
+        _dated(context.soil_water.pending(), now, end) if dated else context.soil_water.pending()
+    )
     past = historical and before is not None and before.through > end
     if past:
         before, gifts = None, []
@@ -169,6 +172,11 @@ def _start(
     if dated and before.through > end + WRONG:
         return replace(before, through=end)
     return before
+
+
+def _dated(gifts: list[Gift], now: datetime, end: datetime) -> list[Gift]:
+    """Reports from a clock that was ahead count with the newest full hour."""
+    return [replace(gift, at=end) if gift.at > now + SOON else gift for gift in gifts]
 
 
 def _numbers(gifts: list[Gift], through: datetime) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given as given_by_hypothesis
+from hypothesis import strategies as st
 
 from edge_agent.agronomy import crops, field_hours, irrigation, soil_water, water_balance
 from edge_agent.agronomy.demand import hourly_et0
@@ -171,6 +173,18 @@ def test_promised_rain_puts_watering_off_once_or_twice() -> None:
         assert given(advise(moisture=missing(early), showers=storm)).need_mm == 0.0
     late = given(advise(moisture=missing(readily + day + 0.1), showers=storm)).need_mm
     assert late == pytest.approx(day + 0.1)
+
+
+@given_by_hypothesis(
+    st.floats(6.0, 46.0), st.one_of(st.none(), st.floats(0.0, 300.0)), st.floats(0.3, 1.0)
+)
+def test_need_is_within_what_the_soil_holds(
+    moisture: float, promised: float | None, efficiency: float
+) -> None:
+    """Never negative, never more than is missing, whatever is promised (W2, W3)."""
+    showers = rain(90.0, promised) if promised is not None else None
+    made = given(advise(moisture=moisture, showers=showers, efficiency=efficiency))
+    assert 0.0 <= made.need_mm * efficiency <= made.water.depletion_mm + 1e-9 <= 91.0 + 1e-6
 
 
 def test_rain_that_is_not_known_is_not_none() -> None:

@@ -60,6 +60,14 @@ def test_demand_adds_and_rain_takes_off() -> None:
     assert misses(now) < 1e-9
 
 
+def test_the_crop_coefficient_comes_before_the_rain() -> None:
+    """Three days of 4 mm ET0 by a coefficient of 0.5, then 6 mm of rain: nothing is missing."""
+    days = [*hours(72, 4.0 * 0.5 / 24)[:-1], hour(0, 4.0 * 0.5 / 24, 6.0)]
+    now = advance(begin(NOW - 72 * HOUR), FIELD, days, (), NOW)[1]
+    assert now.depletion_mm == pytest.approx(0.0, abs=1e-9)
+    assert now.drained_mm == pytest.approx(0.0, abs=1e-9)
+
+
 def test_depletion_stays_within_the_root_zone() -> None:
     """Months without water: never more than the total, since the crop takes up no more."""
     start = begin(NOW - 5000 * HOUR)

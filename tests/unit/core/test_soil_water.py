@@ -352,6 +352,21 @@ def test_a_report_with_a_known_id_counts_once(new_farm: Callable[..., WateredFar
     assert balance(farm)["given_mm"] == 15.0
 
 
+def test_a_report_on_a_clock_ahead_counts_when_it_is_right(
+    new_farm: Callable[..., WateredFarm],
+) -> None:
+    """It has the time of the wrong clock; the water was given all the same."""
+    farm = new_farm(OPEN)
+    before = balance(farm)
+    farm.clock.jump(900 * 24 * 3600)
+    give(farm, mm=5)
+    farm.clock.jump(-900 * 24 * 3600)
+    now = balance(farm)
+    assert now["depletion_mm"] == pytest.approx(before["depletion_mm"] - 4.0, abs=0.02)
+    assert now["last_given_at"] == "2026-07-01T05:00:00Z"
+    assert farm.runtime.soil_water.pending() == []
+
+
 def test_without_a_crop_there_is_nothing_to_count(new_farm: Callable[..., WateredFarm]) -> None:
     """And no table is filled."""
     farm = new_farm("")

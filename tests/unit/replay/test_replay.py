@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import polars as pl
+import pytest
 
 from edge_agent.alerts import default_rules
 from edge_agent.alerts.state_machine import Edge
@@ -18,7 +19,7 @@ from edge_agent.core.cycle import Decision
 from edge_agent.messages.message import Kind, Message
 from edge_agent.replay import replay
 from edge_agent.replay.alert_scores import AlertScorer, RuleScore
-from edge_agent.settings import Builtin, Config, Rule
+from edge_agent.settings import Builtin, Config, Irrigation, Rule
 from tests.fakes.forecasts import NOW, forecast
 from tests.fakes.loaded import FakeRelease
 
@@ -149,6 +150,22 @@ def test_replay_is_the_real_cycle_hour_by_hour() -> None:
     first = play()
     assert [edge for edge, _ in first] == ["raised", "cleared"]
     assert play() == first
+
+
+def test_replay_keeps_a_soil_water_of_its_own() -> None:
+    """It begins with the replay and goes on from hour to hour."""
+    settings = Config(irrigation=Irrigation(crop="tomato", covered=True))
+    start, end = NOW + 150 * HOUR, NOW + 170 * HOUR
+    told = []
+    for made in replay.run(settings, FakeRelease(), {STATION: recorded(200)}, start, end):
+        assert made.soil_water is not None
+        told.append(made.soil_water.water)
+    assert {water.since for water in told} == {start}
+    assert [water.through for water in told] == [start + step * HOUR for step in range(21)]
+    amounts = [water.depletion_mm for water in told]
+    assert amounts == sorted(amounts)
+    assert amounts[-1] == pytest.approx(told[-1].demand_mm)
+    assert amounts[-1] > 1.0
 
 
 def test_replay_never_looks_ahead() -> None:
