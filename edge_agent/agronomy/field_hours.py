@@ -118,17 +118,21 @@ def depletion_of(field: Field, moisture_pct: float) -> float | None:
     return min(max(missing, 0.0), total_mm(field))
 
 
-def hours_of(field: Field, frame: pl.DataFrame, site: Site) -> list[FieldHour]:
+def hours_of(
+    field: Field, frame: pl.DataFrame, site: Site, after: datetime | None = None
+) -> list[FieldHour]:
     """Hours of a field from observations.
 
     Args:
         field: The field.
         frame: Checked hourly grid, see `quality.clean`.
         site: Where it is.
+        after: Only the hours after this time, UTC; the others fill what is missing.
     """
     times = frame[TIME].to_list()
     et0 = hourly_et0(frame, site)
-    factors = np.array([coefficient(field, at.date()) for at in times])
+    factor = {day: coefficient(field, day) for day in {at.date() for at in times}}
+    factors = np.array([factor[at.date()] for at in times])
     demand = np.maximum(_filled(et0), 0.0) * factors
     rain = np.zeros(len(times)) if field.covered else frame[RAIN].cast(float).to_numpy()
     table = crops.CROPS[field.crop].depletion
@@ -142,6 +146,7 @@ def hours_of(field: Field, frame: pl.DataFrame, site: Site) -> list[FieldHour]:
             observed=bool(np.isfinite(et0[i])),
         )
         for i, at in enumerate(times)
+        if after is None or at > after
     ]
 
 

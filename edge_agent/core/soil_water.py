@@ -98,7 +98,8 @@ def reckon(
     by_reading = None if reading is None else field_hours.depletion_of(field, reading)
     problem = "" if reading is None or by_reading is not None else _implausible(field, reading)
     measured = by_reading is not None
-    hours = field_hours.hours_of(field, frame, site_of(context.config.device))
+    booked_to = None if before is None else min(before.through, end)
+    hours = field_hours.hours_of(field, frame, site_of(context.config.device), booked_to)
     start = _start(before, field, hours, end, by_reading, dated=dated)
     booked, water = soil_water.advance(start, field, hours, gifts, end)
     if by_reading is not None:
