@@ -55,7 +55,7 @@ _MEANING: Final = (
     "action",
 )
 _SHOWN: Final = ("level", "since", "known", "held_back")
-_TIMES: Final = ("since", "raised_at", "ended_at", "snoozed_at")
+_TIMES: Final = ("since", "raised_at", "ended_at", "snoozed_at", "ordered_at")
 
 
 class Level(StrEnum):
@@ -93,6 +93,8 @@ class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         acknowledged: A person has seen the alert that stands.
         snoozed_at: When a person last snoozed the rule; None once that is over.
         snooze_s: For how long.
+        order_id: Event that carries the action and was not heard yet; empty: none. See `orders`.
+        ordered_at: When that event was made.
         last_rule: The rule as it was at the last start, for its end after it is gone.
     """
 
@@ -112,6 +114,8 @@ class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     acknowledged: bool = False
     snoozed_at: datetime | None = None
     snooze_s: int = 0
+    order_id: str = ""
+    ordered_at: datetime | None = None
     last_rule: Rule | None = None
 
     @property

@@ -51,6 +51,6 @@ def withdraw_history(runtime: Runtime) -> None:
     """Remove the farm's history from the broker, where it is no longer shared."""
     if runtime.config.mqtt.share_history:
         return
-    topic, outbox = runtime.topics.history, runtime.outbox
-    if topic in outbox.retained_topics():
-        outbox.take_back(topic)
+    topic = runtime.topics.history
+    if topic in runtime.own_name.retained_topics():
+        runtime.outbox.take_back(topic)

@@ -55,6 +55,7 @@ class Decision:
         unknown: Rules without enough data.
         advice: Watering advice, why there is none, or None where it is not asked for.
         messages: Everything to send, in order.
+        withdrawn: Ids of waiting messages that these replace.
         scored_hours: Errors of past forecasts to be written; None where nothing was forecast.
         past_forecast: The forecast as it is kept for scoring; None where the models gave none.
         records: Inputs of each edge by its message id, see `alerts.decision_record`.
@@ -77,6 +78,7 @@ class Decision:
     check: CrossCheck = field(default_factory=CrossCheck)
     inputs: tuple[Input, ...] = ()
     soil_water: Reckoning | None = None
+    withdrawn: tuple[str, ...] = ()
 
     @property
     def raised(self) -> tuple[str, ...]:
@@ -123,7 +125,8 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
         unknown=tuple(results.unknown),
         advice=advice,
         soil_water=water,
-        messages=(*(event for _, _, event in results.edges), *states),
+        messages=(*results.orders, *(event for _, _, event in results.edges), *states),
+        withdrawn=tuple(results.withdrawn),
         check=check,
     )
 
@@ -170,7 +173,9 @@ def watch(
         latches=tuple(results.changed),
         unknown=tuple(results.unknown),
         advice=None,
+        withdrawn=tuple(results.withdrawn),
         messages=(
+            *results.orders,
             *(event for _, _, event in results.edges),
             *(state for state in results.states if state.topic in topics),
         ),
@@ -197,6 +202,8 @@ def commit(context: CycleContext, decision: Decision, *extra: Message) -> int:
             context.soil_water.book(water.before, water.booked, water.counted)
         before = context.latches.all()
         context.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
+        for name in decision.withdrawn:
+            context.queue.withdraw(name)
         for _, _, event in decision.edges:
             context.log.add(event, decision.records.get(event.id))
         edges = {event.id for _, _, event in decision.edges}

@@ -34,6 +34,12 @@ class MessageSink(Protocol):
     def put(self, message: Message) -> bool:
         """Add a message; False when its id is known."""
 
+    def heard(self, name: str) -> bool:
+        """Whether the broker has taken a message, for a subscriber at least."""
+
+    def withdraw(self, name: str) -> None:
+        """Remove a message that still waits."""
+
 
 class Weather(Protocol):
     """Observed hours and the forecast from them. Raises `StorageError` when the disk refuses."""

@@ -283,4 +283,7 @@ class ServiceLoop:
         self._jobs.run("outbox", self._delivery.remove_acknowledged)
 
     def _handle(self, event: Event) -> None:
+        if isinstance(event, Up):
+            # Before anything is sent: an action that expired in the queue is ordered anew.
+            self._watch_at = self._clock.monotonic()
         self._jobs.run("outbox", lambda: self._delivery.handle(event))

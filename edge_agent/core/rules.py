@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from edge_agent.alerts import decision_record, default_rules
+import msgspec
+
+from edge_agent.alerts import decision_record, default_rules, orders
 from edge_agent.alerts import messages as alert_messages
 from edge_agent.alerts.evaluation import DecisionInputs, evaluate_rule
 from edge_agent.alerts.state_machine import Edge, Latch, meaning_changed, retire
@@ -15,6 +17,7 @@ from edge_agent.forecasting import verification
 from edge_agent.messages.payloads import Input
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from edge_agent.alerts.evaluation import RuleDecision
@@ -42,6 +45,8 @@ class RuleResults:
         chances: Event probability by `verification.meaning` of the rule.
         latches: Latches of all rules.
         changed: Those that changed.
+        orders: Starts sent anew, since nobody heard the first one with its action.
+        withdrawn: Ids of the events that these replace.
         moved: Rules whose state is news: level, known or not, what holds an edge back.
         unknown: Rules without enough data.
         states: State messages.
@@ -52,6 +57,8 @@ class RuleResults:
     chances: dict[str, float] = field(default_factory=dict)
     latches: list[Latch] = field(default_factory=list)
     changed: list[Latch] = field(default_factory=list)
+    orders: list[Message] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     moved: set[str] = field(default_factory=set)
     unknown: list[str] = field(default_factory=list)
     states: list[Message] = field(default_factory=list)
@@ -62,9 +69,19 @@ class RuleResults:
         case: DecisionInputs,
         verdict: RuleDecision,
         message_context: MessageContext,
+        heard: Callable[[str], bool],
     ) -> None:
-        """Add the verdict on one rule whose stored latch is `before`, and its messages."""
-        rule, latch, evidence = case.rule, verdict.latch, verdict.evidence
+        """Add the verdict on one rule whose stored latch is `before`, and its messages.
+
+        Args:
+            before: As it is stored.
+            case: What the verdict was made from.
+            verdict: The verdict.
+            message_context: Of the rule's messages.
+            heard: Whether a subscriber has got the event of an id.
+        """
+        rule, evidence = case.rule, verdict.evidence
+        latch = self._with_order(case, verdict, message_context, heard)
         self.latches.append(latch)
         if latch != before:
             self.changed.append(latch)
@@ -72,13 +89,36 @@ class RuleResults:
             self.moved.add(rule.name)
         if evidence.probability is not None and not rule.now:
             self.chances[verification.meaning(rule)] = evidence.probability
+        if evidence.met is None:
+            self.unknown.append(rule.name)
+        self.states.append(alert_messages.state_message(message_context, rule, latch, evidence))
+
+    def _with_order(
+        self,
+        case: DecisionInputs,
+        verdict: RuleDecision,
+        message_context: MessageContext,
+        heard: Callable[[str], bool],
+    ) -> Latch:
+        """Add the event of the verdict, or of an order that is due; the latch with its order."""
+        rule, latch = case.rule, verdict.latch
+        event: Message | None = None
         if verdict.edge is not None:
             event = alert_messages.event_message(message_context, rule, verdict)
             self.edges.append((rule.name, verdict.edge, event))
             self.records[event.id] = decision_record.to_bytes(case)
-        if evidence.met is None:
-            self.unknown.append(rule.name)
-        self.states.append(alert_messages.state_message(message_context, rule, latch, evidence))
+        if verdict.edge is not Edge.RAISED:
+            event = None
+            if latch.order_id and heard(latch.order_id):
+                return msgspec.structs.replace(latch, order_id="", ordered_at=None)
+            if latch.order_id and orders.is_due(rule, latch, verdict.evidence, case.now):
+                again = replace(verdict, edge=Edge.RAISED)
+                event = alert_messages.event_message(message_context, rule, again)
+                self.orders.append(event)
+                self.withdrawn.append(latch.order_id)
+        if event is None or rule.action is None:
+            return latch
+        return msgspec.structs.replace(latch, order_id=event.id, ordered_at=case.now)
 
     def end_changed(self, latch: Latch, message_context: MessageContext) -> Latch:
         """End the alert of a rule whose meaning changed; the latch that the new one begins with."""
@@ -123,7 +163,7 @@ def evaluate(
         )
         verdict = evaluate_rule(case)
         rule_context = _context_of(message_context, case, verdict.evidence)
-        results.add(before, case, verdict, rule_context)
+        results.add(before, case, verdict, rule_context, context.queue.heard)
     return results
 
 

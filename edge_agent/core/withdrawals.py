@@ -63,7 +63,14 @@ def settle(
                 _end(context, old, latch, alert_messages.renamed_message)
                 context.latches.save([retire(latch, now)[0]])
         description = discovery.topic_of(context.config)
-        _take_back_topics(outbox, sender.topics, description, former if renamed else "")
+        gone = _gone(own_name, (f"{root}/", description), f"{former}/" if renamed else "")
+        for topic in gone:
+            outbox.take_back(topic)
+        if gone:
+            # Back under a name that was given up before, these stay, and everything is told anew.
+            outbox.keep(sender.topics.availability)
+            outbox.keep(description)
+            own_name.forget_ids()
         if former != root:
             own_name.change(root, now)
         names = {rule.name for rule in rules_of(context.config)}
@@ -74,24 +81,17 @@ def settle(
                 outbox.take_back(sender.topics.alert_state(name))
 
 
-def _take_back_topics(outbox: Outbox, topics: Topics, description: str, former: str) -> None:
-    """Take back what is retained under a former name, or under another prefix of discovery."""
-    # Under the new name nothing was published yet, even where one name begins with the other.
-    gone = [
-        topic
-        for topic in outbox.retained_topics()
-        if not topic.startswith((f"{topics.root}/", description))
-        or (former and topic.startswith(f"{former}/"))
-    ]
-    if former:
-        gone.append(Topics(former).availability)
-    for topic in gone:
-        outbox.take_back(topic)
-    if gone:
-        # Back under a name that was given up before, these stay, and everything is told anew.
-        outbox.keep(topics.availability)
-        outbox.keep(description)
-        outbox.forget_ids()
+def _gone(own_name: OwnName, present: tuple[str, ...], former: str) -> list[str]:
+    """Retained topics that begin otherwise than the present ones, or as those of the former name.
+
+    Under a new name nothing was published yet, so all that begins as the former did is gone, even
+    where one name begins with the other.
+    """
+    retained = own_name.retained_topics()
+    if not former:
+        return [topic for topic in retained if not topic.startswith(present)]
+    gone = [t for t in retained if t.startswith(former) or not t.startswith(present)]
+    return [*gone, Topics(former.rstrip("/")).availability]
 
 
 def _end(context: CycleContext, sender: MessageContext, latch: Latch, ending: _Ending) -> None:

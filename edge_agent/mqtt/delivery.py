@@ -61,6 +61,7 @@ _REFUSAL: Final = 0x80
 _UNSUPPORTED_VERSION: Final = 0x84
 _TOO_LARGE: Final = 0x95
 _QUOTA: Final = 0x97
+_NO_SUBSCRIBER: Final = 0x10
 _ENVELOPE_BYTES: Final = 256
 """Room for the parts of a PUBLISH packet around topic and payload."""
 
@@ -72,8 +73,8 @@ class DeliveryQueue(Protocol):
         """Oldest messages behind a place."""
         ...
 
-    def delivered(self, ids: Iterable[str]) -> None:
-        """The broker has these."""
+    def delivered(self, ids: Iterable[str], unheard: Iterable[str] = ()) -> None:
+        """The broker has these; nobody has got those of them that are `unheard`."""
         ...
 
     def refused(self, name: str, reason: str) -> None:
@@ -127,6 +128,7 @@ class Delivery:
 
         self._in_flight: dict[int, Message] = {}
         self._acknowledged: deque[str] = deque()
+        self._unheard: set[str] = set()
         self._acknowledged_at = 0.0
         self._last_seq = 0
 
@@ -197,8 +199,9 @@ class Delivery:
             StorageError: The disk refused; call again.
         """
         if self._acknowledged:
-            self._outbox.delivered(tuple(self._acknowledged))
+            self._outbox.delivered(tuple(self._acknowledged), frozenset(self._unheard))
             self._acknowledged.clear()
+            self._unheard.clear()
 
     def _on_up(self, up: Up) -> None:
         moment = self._clock.monotonic()
@@ -266,6 +269,9 @@ class Delivery:
             self._outbox.refused(message.id, event.reason)
         else:
             self._acknowledged.append(message.id)
+            # A state is retained for whoever comes; an event is gone.
+            if event.code == _NO_SUBSCRIBER and not message.retain:
+                self._unheard.add(message.id)
 
     def _send_due(self, now: datetime | None, moment: float) -> float:
         self.remove_acknowledged()

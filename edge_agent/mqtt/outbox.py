@@ -4,7 +4,8 @@ Rules (tests name the numbers):
 
 1. An id is accepted once: not while it waits, is a dead letter, or is among the last delivered.
 2. Messages leave in the order they came. One leaves the queue only by PUBACK, expiry, lack of
-   room, a broker's refusal, `queue drop`, or `take_back`. Every loss but the last is counted.
+   room, a broker's refusal, `queue drop`, `withdraw` or `take_back`. Every loss but the last two is
+   counted.
 3. A newer message with the same collapse key replaces one that still waits.
 4. A message is not sent at or after its `expires_at`. While the clock is not trusted nothing
    expires.
@@ -126,8 +127,14 @@ class Outbox:
             ).fetchall()
         return [QueuedMessage(row[0], message_of(row[1:])) for row in rows]
 
-    def delivered(self, ids: Iterable[str]) -> None:
-        """Remove acknowledged messages; keep their ids and the retained ones (rule 7)."""
+    def delivered(self, ids: Iterable[str], unheard: Iterable[str] = ()) -> None:
+        """Remove acknowledged messages; keep their ids and the retained ones (rule 7).
+
+        Args:
+            ids: Of messages that the broker has.
+            unheard: Those of them that no subscriber got; their ids are not kept.
+        """
+        lost = frozenset(unheard)
         with transaction(self._db) as db:
             for name in ids:
                 if not self._count_one("delivered", name):
@@ -142,13 +149,27 @@ class Outbox:
                     f"SELECT {COLUMNS} FROM outbox WHERE id = ? AND retain AND length(payload) > 0",
                     (name,),
                 )
-                db.execute("INSERT OR REPLACE INTO outbox_delivered (id) VALUES (?)", (name,))
+                if name not in lost:
+                    db.execute("INSERT OR REPLACE INTO outbox_delivered (id) VALUES (?)", (name,))
                 db.execute("DELETE FROM outbox WHERE id = ?", (name,))
             db.execute(
                 "DELETE FROM outbox_delivered WHERE seq <= "
                 "(SELECT max(seq) FROM outbox_delivered) - ?",
                 (DELIVERED_KEPT,),
             )
+
+    def heard(self, name: str) -> bool:
+        """Whether a message is among the last delivered ones, and a subscriber got it."""
+        with storage_errors(self._db):
+            row = self._db.execute(
+                "SELECT 1 FROM outbox_delivered WHERE id = ?", (name,)
+            ).fetchone()
+        return row is not None
+
+    def withdraw(self, name: str) -> None:
+        """Remove a message that still waits, uncounted."""
+        with transaction(self._db) as db:
+            db.execute("DELETE FROM outbox WHERE id = ?", (name,))
 
     def refused(self, name: str, reason: str) -> None:
         """Turn a refused message into a dead letter (rule 6)."""
@@ -200,20 +221,6 @@ class Outbox:
         """Withdraw a deletion of the topic's retained message that still waits."""
         with transaction(self._db) as db:
             db.execute("DELETE FROM outbox WHERE topic = ? AND length(payload) = 0", (topic,))
-
-    def retained_topics(self) -> list[str]:
-        """Topics of which the broker may hold a retained message of this device."""
-        with storage_errors(self._db):
-            rows = self._db.execute(
-                "SELECT topic FROM outbox_retained UNION "
-                "SELECT topic FROM outbox WHERE retain AND length(payload) > 0 ORDER BY topic"
-            ).fetchall()
-        return [topic for (topic,) in rows]
-
-    def forget_ids(self) -> None:
-        """Accept ids that were delivered once more: what was said is to be said again."""
-        with transaction(self._db) as db:
-            db.execute("DELETE FROM outbox_delivered")
 
     def waiting(self, topic: str) -> bytes:
         """Newest payload, not an empty one, that waits on a topic; empty where none does."""

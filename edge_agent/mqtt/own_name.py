@@ -61,3 +61,17 @@ class OwnName:
         if row is None or not 0 <= milliseconds(now) - row[1] < 1000 * WILL_S:
             return ""
         return str(row[0])
+
+    def retained_topics(self) -> list[str]:
+        """Topics of which the broker may hold a retained message of this device."""
+        with storage_errors(self._db):
+            rows = self._db.execute(
+                "SELECT topic FROM outbox_retained UNION "
+                "SELECT topic FROM outbox WHERE retain AND length(payload) > 0 ORDER BY topic"
+            ).fetchall()
+        return [topic for (topic,) in rows]
+
+    def forget_ids(self) -> None:
+        """Accept ids that were delivered once more: what was said is to be said again."""
+        with transaction(self._db) as db:
+            db.execute("DELETE FROM outbox_delivered")

@@ -46,6 +46,14 @@ class _NoQueue:
         del message
         return True
 
+    def heard(self, name: str) -> bool:
+        """Whoever listens hears all."""
+        del name
+        return True
+
+    def withdraw(self, name: str) -> None:
+        """Nothing waits."""
+
 
 def run(
     config: Config,

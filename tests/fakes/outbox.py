@@ -57,12 +57,14 @@ class MemoryOutbox:
                 self._take(entry.message.id, "dropped_expired")
         return [entry for entry in self._waiting if entry.seq > after][:limit]
 
-    def delivered(self, ids: Iterable[str]) -> None:
+    def delivered(self, ids: Iterable[str], unheard: Iterable[str] = ()) -> None:
         """See the real one."""
+        lost = set(unheard)
         for name in ids:
             message = self._take(name, "delivered")
             if message is not None:
-                self._done.add(name)
+                if name not in lost:
+                    self._done.add(name)
                 if message.retain:
                     self._said.pop(message.topic, None)
                     if message.payload:

@@ -221,6 +221,25 @@ def test_devices_of_a_fleet_work_the_hour_one_after_the_other() -> None:
     assert case.work.watched == 3 * 60 - 1
 
 
+def test_a_new_connection_is_watched_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What expired in the queue is replaced first; the minutes go on from there."""
+    case = _Case()
+    order: list[tuple[str, float]] = []
+    start = case.clock.monotonic()
+
+    def note(what: str) -> float:
+        order.append((what, case.clock.monotonic() - start))
+        return 20.0
+
+    monkeypatch.setattr(case.work, "watch", lambda _: note("watch"))
+    monkeypatch.setattr(case.delivery, "tick", lambda _: note("send"))
+    case.run(50, {30.5: Up("5", window=10, largest=None)})
+    assert [entry for entry in order if entry[1] >= 30.5][:2] == [("watch", 30.5), ("send", 30.5)]
+    assert [what for what, _ in order].count("watch") == 1
+
+
 @pytest.mark.parametrize("jump_h", [-2, 72])
 def test_a_clock_jump_makes_one_cycle(jump_h: int) -> None:
     """Rule 3: set back or forward, one cycle at once, then each hour again."""
