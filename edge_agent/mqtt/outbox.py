@@ -3,6 +3,8 @@
 Rules (tests name the numbers):
 
 1. An id is accepted once: not while it waits, is a dead letter, or is among the last delivered.
+   A retained message is a repetition only where it is the newest of its topic: a state that went
+   and came back within an hour is sent again.
 2. Messages leave in the order they came. One leaves the queue only by PUBACK, expiry, lack of
    room, a broker's refusal, `queue drop`, `withdraw` or `take_back`. Every loss but the last two is
    counted.
@@ -29,6 +31,7 @@ from edge_agent.mqtt.outbox_table import (
     STEPS,
     count,
     counters,
+    is_repetition,
     message_of,
     milliseconds,
     row_of,
@@ -100,12 +103,7 @@ class Outbox:
             False when the id was accepted before (rule 1): nothing was done.
         """
         with transaction(self._db) as db:
-            duplicate = db.execute(
-                "SELECT 1 FROM outbox WHERE id = :id UNION ALL SELECT 1 FROM outbox_delivered "
-                "WHERE id = :id UNION ALL SELECT 1 FROM outbox_dead WHERE id = :id",
-                {"id": message.id},
-            ).fetchone()
-            if duplicate:
+            if is_repetition(db, message):
                 return False
             self._insert(message)
         return True

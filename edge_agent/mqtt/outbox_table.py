@@ -98,3 +98,23 @@ def message_of(row: tuple[Any, ...]) -> Message:
         correlation=correlation,
         headers=msgspec.json.decode(headers, type=tuple[tuple[str, str], ...]),
     )
+
+
+def is_repetition(db: sqlite3.Connection, message: Message) -> bool:
+    """Whether the id of a message was accepted before (rule 1 of the outbox)."""
+    queued, delivered = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE id = :id UNION ALL "
+        "SELECT 1 FROM outbox_dead WHERE id = :id), "
+        "EXISTS (SELECT 1 FROM outbox_delivered WHERE id = :id)",
+        {"id": message.id},
+    ).fetchone()
+    if queued or not delivered or not message.retain:
+        return bool(queued or delivered)
+    newest = db.execute(
+        "SELECT id FROM ("
+        "SELECT id, seq, 1 AS waits FROM outbox WHERE topic = :topic AND retain "
+        "UNION ALL SELECT id, seq, 0 FROM outbox_retained WHERE topic = :topic) "
+        "ORDER BY waits DESC, seq DESC LIMIT 1",
+        {"topic": message.topic},
+    ).fetchone()
+    return newest is not None and bool(newest[0] == message.id)

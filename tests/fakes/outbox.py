@@ -39,13 +39,21 @@ class MemoryOutbox:
         self._last = 0
         self._waiting: list[QueuedMessage] = []
         self._done: set[str] = set()
+        self._dead: set[str] = set()
         self._said: dict[str, Message] = {}
         self._counted: dict[str, dict[str, int]] = {}
 
     def put(self, message: Message) -> bool:
         """See the real one."""
-        if message.id in self._done or any(e.message.id == message.id for e in self._waiting):
+        if message.id in self._dead or any(e.message.id == message.id for e in self._waiting):
             return False
+        if message.id in self._done:
+            newest = self._said.get(message.topic)
+            for entry in self._waiting:
+                if entry.message.topic == message.topic and entry.message.retain:
+                    newest = entry.message
+            if not message.retain or (newest is not None and newest.id == message.id):
+                return False
         self._add(message)
         return True
 
@@ -73,7 +81,7 @@ class MemoryOutbox:
     def refused(self, name: str, reason: str) -> None:  # noqa: ARG002 - the interface has it
         """See the real one."""
         if self._take(name, "refused") is not None:
-            self._done.add(name)
+            self._dead.add(name)
 
     def republish_retained(self, now: datetime | None) -> int:
         """See the real one."""

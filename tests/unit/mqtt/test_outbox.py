@@ -74,6 +74,19 @@ def test_an_id_is_taken_once(build: Build) -> None:
     assert _ids(box) == []
 
 
+def test_a_state_that_went_and_came_back_is_sent_again(build: Build) -> None:
+    """Rule 1: its id is that of the one before, but another was sent since."""
+    box = build()
+    clear, raised = (
+        _message(name, Kind.STATE, topic="t/state", retain=True, collapse="t/state")
+        for name in ("clear", "raised")
+    )
+    for message in (clear, raised, clear):
+        assert box.put(message)
+        box.delivered([message.id])
+    assert not box.put(clear)
+
+
 def test_order_is_kept(build: Build) -> None:
     """Rule 2: messages leave in the order they came, window after window."""
     box = build()
