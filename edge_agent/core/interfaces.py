@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +99,9 @@ class MessageDelivery(Protocol):
     @property
     def state(self) -> ConnectionState:
         """State of the connection."""
+
+    def take_over(self, before: Self) -> bool:
+        """Continue on the connection of another one; False where that has to be ended."""
 
     def tick(self, now: datetime | None) -> float:
         """Do what is due; seconds until the next time."""

@@ -247,7 +247,8 @@ class ServiceLoop:
             self._jobs.disk_recovered()
 
     def _continue_with(self, delivery: MessageDelivery) -> None:
-        self._disconnect()
+        if not delivery.take_over(self._delivery):
+            self._disconnect()
         self._delivery = delivery
         self._jobs.run("reload", self._work.close_replaced)
         self._jobs.disk_failed = False

@@ -71,6 +71,15 @@ class MqttConnection:
         number = next(self._numbers)
         self._attempt = _Attempt(self._broker, version, number, self._report, self._clock)
 
+    def take_over(self, before: MqttConnection) -> bool:
+        """See `connection.Connection`."""
+        if before._broker != self._broker:
+            return False
+        # A password or certificate that was changed counts from the next attempt on.
+        self._attempt, before._attempt = before._attempt, None
+        self._numbers = before._numbers
+        return True
+
     def publish(self, message: Outgoing) -> int | None:
         """See `connection.Connection`."""
         return None if self._attempt is None else self._attempt.publish(message)

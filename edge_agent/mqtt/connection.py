@@ -8,7 +8,7 @@ The broker keeps nothing for this client while it is away: each connection is a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Broker:
     client_id: str
     will: Outgoing
     username: str = ""
-    password: Callable[[], str | None] = lambda: None
+    password: Callable[[], str | None] = field(default=lambda: None, compare=False)
     tls: TlsFiles | None = None
     keepalive_s: int = 60
 
@@ -199,6 +199,10 @@ class Connection(Protocol):
 
     def connect(self, version: Version) -> None:
         """Start an attempt; `Up` or `Down` follows. Only after the `Down` of the last one."""
+        ...
+
+    def take_over(self, before: Self) -> bool:
+        """Go on with what another one has connected to the same broker; False: it cannot be."""
         ...
 
     def publish(self, message: Outgoing) -> int | None:

@@ -16,12 +16,15 @@ Rules (tests name the numbers):
    they are sent again. An `offline` that comes later, such as a late last will, is corrected.
 7. A connection is dropped when nothing is acknowledged for a minute, or when a ping to oneself
    does not come back any more (`mqtt.loopback`).
+8. A delivery that replaces another one (a reload) keeps its connection, unless the broker, the name
+   of the device or the protocol is another, or a topic is not to be heard any more.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge_agent.mqtt.backoff import STABLE_S, hint
@@ -107,6 +110,7 @@ class Delivery:
     ) -> None:
         self._connection = connection
         self._outbox = outbox
+        self._session = session
         self._availability = session.availability
         pings = (Subscription(session.ping, own=True),) if session.ping else ()
         own = Subscription(session.availability, own=True)
@@ -144,6 +148,30 @@ class Delivery:
             refused_topics=self._refused_topics,
             concerns=tuple(self._concerns()),
         )
+
+    def take_over(self, before: Delivery) -> bool:
+        """Continue on the connection of a delivery that this one replaces (rule 8).
+
+        False where it cannot be, or where that one is not yet `online`: then it is to be ended.
+        """
+        if before._up is None or before._online_at is not None:
+            return False
+        changed = replace(before._session, subscriptions=self._session.subscriptions)
+        if changed != self._session or not set(before._subscriptions) <= set(self._subscriptions):
+            return False
+        if not self._connection.take_over(before._connection):
+            return False
+        self._up, before._up = before._up, None
+        self._up_since, self._connections = before._up_since, before._connections
+        # The places in the queue may be others: it may have moved to another database.
+        self._in_flight = before._in_flight
+        self._acknowledged, self._acknowledged_at = before._acknowledged, before._acknowledged_at
+        self._loopback.connected(self._clock.monotonic())
+        if before._subscriptions != self._subscriptions:
+            self._connection.subscribe(self._subscriptions)
+        else:
+            self._refused_topics = before._refused_topics
+        return True
 
     def tick(self, now: datetime | None) -> float:
         """Connect, send what waits, remove from the outbox what has arrived.
@@ -291,8 +319,9 @@ class Delivery:
             return SILENT_S
         room = up.window - len(self._in_flight)
         if room > 0:
+            on_its_way = {message.id for message in self._in_flight.values()}
             for entry in self._outbox.due(now, after=self._last_seq, limit=room):
-                if not self._send(entry.message, now, up):
+                if entry.message.id not in on_its_way and not self._send(entry.message, now, up):
                     break
                 self._last_seq = entry.seq
         return min(SILENT_S, self._loopback.check(moment))

@@ -29,6 +29,7 @@ class FakeLink:
         self.dropped = 0
         self.last_words: list[Outgoing | None] = []
         self.gone = False
+        self.broker = "a"
 
     @property
     def topics(self) -> list[str]:
@@ -40,6 +41,13 @@ class FakeLink:
         self.attempts.append(version)
         if self._report is not None:
             self._report(Up(version, window=10, largest=None))
+
+    def take_over(self, before: FakeLink) -> bool:
+        """Go on with what another one was asked, where both are for the same broker."""
+        if before.broker != self.broker:
+            return False
+        self.sent, self.asked, self._numbers = before.sent, before.asked, before._numbers
+        return True
 
     def publish(self, message: Outgoing) -> int | None:
         """Record, and acknowledge where told to; None while `gone`."""

@@ -120,6 +120,32 @@ def test_reload_takes_good_files_and_keeps_the_old_on_bad_ones(
         assert service.stop()[0] == 0
 
 
+def test_a_reload_keeps_the_connection(device: Path, broker: Mosquitto, tmp_path: Path) -> None:
+    """A new sensor is heard and nobody sees `offline`; another connection says both."""
+    presence = f"{ROOT}/availability"
+    with (
+        broker,
+        Subscriber(broker.port, f"{ROOT}/#") as home,
+        ServiceProcess(device, tmp_path) as service,
+    ):
+        home.wait(lambda _: b"online" in home.payloads(presence))
+        good = device.read_text("utf-8")
+        device.write_text(good + SENSOR, "utf-8")
+        service.forget()
+        service.signal(signal.SIGHUP)
+        service.wait_for_line("READY=1")
+        home.publish("greenhouse/1", b'{"t": 31.5}')
+        home.publish(f"{ROOT}/cmd/snooze", b'{"id": "1", "rule": "heat", "minutes": 9}')
+        home.wait(lambda _: bool(home.payloads(f"{ROOT}/cmd/snooze/result")))
+        assert home.payloads(presence) == [b"online"]
+        assert "connection lost" not in service.log
+        device.write_text(good.replace("[mqtt]", "[mqtt]\nkeepalive_s = 30"), "utf-8")
+        service.signal(signal.SIGHUP)
+        home.wait(lambda _: home.payloads(presence) == [b"online", b"offline", b"online"])
+        assert service.stop()[0] == 0
+    assert _samples(tmp_path) == [31.5]
+
+
 def test_home_assistant_is_told_once(device: Path, broker: Mosquitto, tmp_path: Path) -> None:
     """One retained description that it accepts, not repeated by a restart."""
     topic = "homeassistant/device/farm-edge-farm-edge-1/config"

@@ -68,6 +68,7 @@ class _Work:
         self.fetch_fault: Exception | None = None
         self.reload_fault: Exception | None = None
         self.fresh: _Delivery | None = None
+        self.keeps = False
         self.settled = 0
         self.problems: list[str] = []
         self.in_memory = False
@@ -120,6 +121,7 @@ class _Work:
         if self.reload_fault is not None:
             raise self.reload_fault
         self.fresh = _Delivery()
+        self.fresh.keeps = self.keeps
         return self.fresh
 
     def close_replaced(self) -> None:
@@ -131,6 +133,7 @@ class _Delivery:
         self.times: list[datetime | None] = []
         self.handled: list[Event] = []
         self.ended: list[str] = []
+        self.keeps = False
         self.fault: Exception | None = None
 
     @property
@@ -150,6 +153,10 @@ class _Delivery:
             return False
         self.handled.append(event)
         return True
+
+    def take_over(self, before: _Delivery) -> bool:
+        assert before is not self
+        return self.keeps
 
     def disconnect(self, timeout_s: float) -> None:
         assert timeout_s < 5
@@ -435,6 +442,17 @@ def test_reload_takes_over() -> None:
     assert case.systemd.said[reloading + 1].startswith("MONOTONIC_USEC=")
     assert case.systemd.said[reloading + 2] == "READY=1"
     assert len(case.work.cycles) == 2
+
+
+def test_reload_keeps_a_connection_that_stays_as_it_is() -> None:
+    """Rule 7: what the new delivery takes over is not ended."""
+    case = _Case()
+    case.work.keeps = True
+    case.run(100, {50: Signal.RELOAD})
+    assert case.delivery.ended == []
+    assert case.work.settled == 1
+    assert case.work.fresh is not None
+    assert case.work.fresh.ended == ["hang up", "write down"]
 
 
 def test_commands_ask_for_a_cycle_and_an_update() -> None:

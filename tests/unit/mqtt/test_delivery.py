@@ -33,16 +33,23 @@ UP = Up("5", window=3, largest=None)
 class _Bench:
     """A delivery with everything around it in reach."""
 
-    def __init__(self, protocol: str = "auto", random: float = 1.0) -> None:
+    def __init__(
+        self,
+        protocol: str = "auto",
+        random: float = 1.0,
+        *,
+        sensors: tuple[str, ...] = ("s/1",),
+        outbox: MemoryOutbox | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.link = FakeLink()
-        self.outbox = MemoryOutbox()
+        self.outbox = outbox or MemoryOutbox()
         self.delivery = Delivery(
             self.link,
             self.outbox,
             Session(
                 "d/availability",
-                (Subscription("d/cmd/+", commands=True), Subscription("s/1")),
+                (Subscription("d/cmd/+", commands=True), *map(Subscription, sensors)),
                 protocol,  # type: ignore[arg-type]
             ),
             Backoff(lambda: random),
@@ -371,6 +378,59 @@ def test_denied_subscriptions_are_said(caplog: pytest.LogCaptureFixture) -> None
         bench.handle(Subscribed((2,)))
     assert bench.delivery.state.refused_topics == ("s/1",)
     assert "listening to s/1" in caplog.text
+
+
+@pytest.mark.parametrize("sensors", [("s/1",), ("s/1", "s/2")])
+def test_a_delivery_goes_on_with_the_connection_of_another(sensors: tuple[str, ...]) -> None:
+    """Rule 8: nothing is said or sent twice; late PUBACKs count; new topics are asked for."""
+    before = _Bench()
+    before.put("a", "b", "c", "d")
+    before.connect()
+    after = _Bench(sensors=sensors, outbox=before.outbox)
+    assert after.delivery.take_over(before.delivery)
+    after.tick()
+    assert len(after.link.sent) == 4
+    after.acknowledge("t/a")
+    after.tick()
+    after.acknowledge("t/b")
+    after.tick()
+    assert after.link.topics == ["d/availability", "t/a", "t/b", "t/c", "t/d"]
+    assert after.link.attempts == []
+    assert after.waiting() == ["c", "d"]
+    asked = [[s.topic for s in request] for request in after.link.asked]
+    assert len(asked) == (1 if sensors == ("s/1",) else 2)
+    assert asked[-1] == ["d/availability", "d/cmd/+", *sensors]
+    assert after.delivery.state.connected
+    assert after.delivery.state.connections == 1
+    assert not before.delivery.state.connected
+
+
+def test_a_connection_goes_on_with_another_queue() -> None:
+    """Rule 8: after a move to another database its places begin anew."""
+    before = _Bench()
+    before.put("a", "b", "c")
+    before.connect()
+    for name in "abc":
+        before.acknowledge(f"t/{name}")
+    before.tick()
+    after = _Bench()
+    assert after.delivery.take_over(before.delivery)
+    after.put("d")
+    after.tick()
+    assert after.link.topics[-1] == "t/d"
+
+
+def test_a_connection_that_does_not_fit_is_not_taken_over() -> None:
+    """Rule 8: not connected, another broker, another protocol, or a topic that is gone."""
+    away = _Bench()
+    assert not _Bench().delivery.take_over(away.delivery)
+    before = _Bench()
+    before.connect()
+    other = _Bench()
+    other.link.broker = "b"
+    for changed in (other, _Bench("5"), _Bench(sensors=())):
+        assert not changed.delivery.take_over(before.delivery)
+    assert before.delivery.state.connected
 
 
 def test_hanging_up_says_offline_and_keeps_late_acknowledgements() -> None:
