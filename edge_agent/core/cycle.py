@@ -182,24 +182,23 @@ def watch(
     )
 
 
-def commit(context: CycleContext, decision: Decision, *extra: Message) -> int:
+def commit(
+    context: CycleContext, decision: Decision, *extra: Message, remember: bool = True
+) -> int:
     """Write a decision in one transaction; number of messages that were new.
+
+    Args:
+        context: What the decision was made with.
+        decision: From `decide` or `watch`.
+        extra: Messages that follow those of the decision.
+        remember: Store forecast, scores and soil water too; a wrong clock would date them.
 
     Raises:
         StorageError: The disk refused; nothing was written.
     """
-    forecast, scored = decision.forecast, decision.scored_hours
     with transaction(context.db):
-        if isinstance(forecast, Forecast) and forecast.source in fallback.MODELS:
-            context.store.put_forecast(forecast)
-        if decision.past_forecast is not None:
-            context.verification.put_past_forecast(decision.past_forecast)
-        if scored is not None:
-            context.verification.put_tallies(scored.tallies)
-            context.verification.put_rule_scores(scored.rule_scores)
-        water = decision.soil_water
-        if water is not None and water.booked is not None:
-            context.soil_water.book(water.before, water.booked, water.counted)
+        if remember:
+            _remember(context, decision)
         before = context.latches.all()
         context.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
         for name in decision.withdrawn:
@@ -214,6 +213,20 @@ def commit(context: CycleContext, decision: Decision, *extra: Message) -> int:
                 if context.push is not None and message.id in edges:
                     context.push(message)
         return new
+
+
+def _remember(context: CycleContext, decision: Decision) -> None:
+    forecast, scored = decision.forecast, decision.scored_hours
+    if isinstance(forecast, Forecast) and forecast.source in fallback.MODELS:
+        context.store.put_forecast(forecast)
+    if decision.past_forecast is not None:
+        context.verification.put_past_forecast(decision.past_forecast)
+    if scored is not None:
+        context.verification.put_tallies(scored.tallies)
+        context.verification.put_rule_scores(scored.rule_scores)
+    water = decision.soil_water
+    if water is not None and water.booked is not None:
+        context.soil_water.book(water.before, water.booked, water.counted)
 
 
 def _published(

@@ -58,7 +58,7 @@ class Work(Protocol):
         """Whether a good release is installed."""
 
     def known_time(self) -> datetime | None:
-        """UTC, or None while the wall clock cannot be trusted."""
+        """UTC, or None while nobody vouches for the wall clock; called in each turn of the loop."""
 
     def cycle(self, now: datetime, problems: Sequence[str]) -> str:
         """Work the hour and report `problems` in `/health`; one line about the outcome."""

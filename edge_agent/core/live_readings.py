@@ -78,7 +78,8 @@ class LiveReadings:
         if MEASURED[sensor.quantity].hourly is HourMethod.COUNTER:
             return self._last_hour(sensor, now)
         sample = self._intake.newest(sensor)
-        if sample is not None:
+        if sample is not None or self._intake.clock_was_set:
+            # What was dated before the clock was set is not current.
             return sample
         stored = self._store.samples(sensors.key_of(sensor), oldest, now)
         return sensors.settled(sensor.quantity, stored)

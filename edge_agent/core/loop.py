@@ -13,8 +13,8 @@ Rules (tests name the numbers):
 5. An error in one job is logged and counted; the others continue.
 6. The watchdog is fed by the loop that does the work, and by nothing else.
 7. HUP reads the configuration anew; a bad one changes nothing and is reported.
-8. After the wall clock was set (not after sleep) nothing expires for a quarter of an hour: what
-   waits was dated by the old time, and the new one may be corrected again.
+8. Nothing expires while nobody vouches for the clock, nor for a quarter of an hour after it was
+   set (not after sleep); see `system.clock_trust`.
 9. When the disk refuses, or the database file is damaged or gone, everything is held in memory.
    After each cycle and each minute the way back to the disk is tried.
 10. TERM: `offline` is published, what was acknowledged is written, and the process ends within
@@ -28,7 +28,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.hours import start_of_hour
-from edge_agent.core.clock_jumps import ClockJumps
 from edge_agent.core.events import Fetched, Item, LoopCall, Signal
 from edge_agent.core.interfaces import ServiceStatus
 from edge_agent.core.jobs import Jobs
@@ -80,7 +79,6 @@ class ServiceLoop:
         self._show_status = show_status
         self._fleet_place = host.random()
         self._jobs = Jobs(lambda: self._work.in_memory, host.clock)
-        self._clock_jumps = ClockJumps(host.clock)
         self._reports = SystemdReports(host.systemd, host.clock)
 
         now = host.clock.monotonic()
@@ -114,7 +112,6 @@ class ServiceLoop:
     def _turn(self) -> float:
         """Do what is due; seconds until the next time."""
         now = self._clock.monotonic()
-        self._clock_jumps.settled()
         if self._fetch_at <= now and not self._fetching:
             self._fetching, self._fetch_wanted = True, False
             self._start_thread(self._fetch)
@@ -127,7 +124,7 @@ class ServiceLoop:
             self._jobs.run("watch", lambda: self._work.watch(self._clock.now()))
         if self._work.in_memory and (worked or watched):
             self._try_the_disk()
-        delivery_s = self._jobs.run("outbox", lambda: self._delivery.tick(self._expiry_time()))
+        delivery_s = self._jobs.run("outbox", lambda: self._delivery.tick(self._work.known_time()))
         self._show_status(
             ServiceStatus(
                 self._delivery.state,
@@ -266,9 +263,6 @@ class ServiceLoop:
         )
         errors = (f"{job}: {text}" for job, text in self._jobs.errors.items())
         return "; ".join([self._outcome, mqtt, *errors])
-
-    def _expiry_time(self) -> datetime | None:
-        return self._work.known_time() if self._clock_jumps.settled() else None
 
     def _disconnect(self) -> None:
         """End the connection; late acknowledgements are written, other events stay queued."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from edge_agent.alerts.log import AlertLog
 from edge_agent.core import cycle, sensor_reports, withdrawals
 from edge_agent.core.auto_rollback import AutoRollback
 from edge_agent.core.cycle_context import CycleContext
+from edge_agent.core.deadlines import Deadlines
 from edge_agent.core.live_readings import LiveReadings
 from edge_agent.core.loaded_release import DeviceRelease, load_release
 from edge_agent.core.message_contexts import MessageContextFactory
@@ -22,9 +24,11 @@ from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.outbox import Caps, Outbox
+from edge_agent.mqtt.outbox_deadlines import OutboxDeadlines
 from edge_agent.mqtt.own_name import OwnName
 from edge_agent.mqtt.webhook import WebhookQueue
 from edge_agent.observations.intake import Intake
+from edge_agent.observations.sensors import AHEAD
 from edge_agent.observations.store import Store
 from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.system.database import closed_on_error, connect
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from edge_agent.system.ports import Clock
     from edge_agent.updates.installed_release import InstalledRelease
 
+_log = logging.getLogger(__name__)
 DATABASE: Final = "agent.db"
 
 
@@ -106,13 +111,15 @@ class Runtime:
             self.pushes = WebhookQueue(self.db, push.severities, push.template)
             self.own_name = OwnName(self.db)
         self._correction = OnlineCorrection(self.verification, self.store, settings.learning)
-        self.intake = Intake(settings.sensors, ZoneInfo(settings.device.timezone), refusals)
+        zone = ZoneInfo(settings.device.timezone)
+        self.intake = Intake(settings.sensors, zone, refusals, clock, self.time.vouched)
         self._live = LiveReadings(settings.sensors, self.intake, self.store)
-        self._samples = SampleWriter(self.intake, self.store, settings.sensors, clock)
+        self._samples = SampleWriter(self.intake, self.store, settings.sensors, clock, self.time)
         device = settings.device
         self.topics = Topics.of(device.site, device.id, settings.mqtt.base_topic)
         self.slots = Slots(state)
         # `release` is looked up at each call, so that a test may replace it on the runtime.
+        self._deadlines = Deadlines(self.time, (OutboxDeadlines(self.db), self.pushes))
         self._auto_rollback = AutoRollback(self.slots, lambda: self.release(), self._load)  # noqa: PLW0108 - see above
         self._message_context = MessageContextFactory(settings, clock.now)
         self._loaded: tuple[str, DeviceRelease] | None = None
@@ -121,6 +128,7 @@ class Runtime:
 
     def take_over(self, before: Runtime) -> None:
         """Take models in memory and unwritten samples from the runtime that this one replaces."""
+        self.time.take_over(before.time)
         # Under another name the corrections of another farm would come along.
         if self.config.device.full_id == before.config.device.full_id:
             self._loaded = self._loaded or before._loaded
@@ -130,7 +138,7 @@ class Runtime:
     def close(self) -> None:
         """Write what waits, close the database and let go of the models."""
         try:
-            self.intake.flush(self.store)
+            self._samples.write()
         finally:
             self.db.close()
             # The rollback guard refers to this object, which without this would hold its models,
@@ -185,7 +193,6 @@ class Runtime:
         return self._decide(now or self.clock.now(), self.release())
 
     def _decide(self, now: datetime, release: LoadedRelease | None) -> Decision:
-        self._samples.aggregate(now)
         return cycle.decide(self._context(release), now, self.time.judge()[1])
 
     def run_cycle(
@@ -203,6 +210,8 @@ class Runtime:
         if now is None:
             self.settle()
         moment = now or self.clock.now()
+        self.known_time()
+        self._samples.aggregate(moment)
         if self.on_disk:
             decision = self._auto_rollback.decide(lambda release: self._decide(moment, release))
         else:  # A trial is written before each of its cycles, which this disk refuses.
@@ -211,15 +220,27 @@ class Runtime:
         extra = self._status_messages(context, moment).make(
             decision, self.time.judge()[1], problems
         )
-        new = cycle.commit(context, decision, *extra)
+        new = cycle.commit(context, decision, *extra, remember=self.time.dates())
         self._decision = decision
-        self.store.prune(
-            decision.at,
-            observations_days=self.config.storage.observations_days,
-            forecasts_days=self.config.storage.forecasts_days,
-        )
-        self.verification.prune(decision.at)
+        self._clean(min(decision.at, self.time.surely_passed()))
+        self.time.see()
         return decision, new
+
+    def _clean(self, passed: datetime) -> None:
+        """Delete what is older than its time, and what a clock dated that was wrong."""
+        storage = self.config.storage
+        self.store.prune(
+            passed,
+            observations_days=storage.observations_days,
+            forecasts_days=storage.forecasts_days,
+        )
+        self.verification.prune(passed)
+        if self.time.confirmed():
+            end = self.clock.now() + AHEAD
+            dropped = self.store.drop_after(end)
+            if dropped:
+                _log.warning("%d rows of the future are deleted: the clock was wrong", dropped)
+            self.verification.drop_after(end)
 
     def put_health(self, now: datetime, problems: Sequence[str]) -> None:
         """Queue `/health` between two cycles, with the levels of now; see `run_cycle`.
@@ -253,6 +274,7 @@ class Runtime:
         Raises:
             StorageError: The disk refused.
         """
+        self.known_time()
         self._samples.write_when_due()
         context = self.context()
         moment = now or self.clock.now()
@@ -270,9 +292,8 @@ class Runtime:
         return self.release() is not None
 
     def known_time(self) -> datetime | None:
-        """UTC, or None while the clock cannot be trusted."""
-        now, state = self.time.judge()
-        return None if state == "untrusted" else now
+        """UTC, or None while nobody vouches for the clock: then nothing expires or is late."""
+        return self.clock.now() if self._deadlines.follow() else None
 
     def _status_messages(self, context: CycleContext, now: datetime) -> StatusMessages:
         return StatusMessages(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edge_agent.observations.intake import Intake
     from edge_agent.observations.store import Store
     from edge_agent.settings import Sensor
+    from edge_agent.system.clock_trust import Timekeeper
     from edge_agent.system.ports import Clock
 
 WRITE_S: Final = 1800.0
@@ -24,32 +25,42 @@ _OLDEST: Final = timedelta(days=3)
 
 
 class SampleWriter:
-    """Moves samples from the intake to the store.
+    """Moves samples from the intake to the store, while the clock dates them rightly.
 
     Args:
         intake: Samples since the last write.
         store: Takes samples and hours.
         sensors: The sensors of the configuration.
         clock: Measures the time between two writes.
+        time: Judges the same clock.
     """
 
     def __init__(
-        self, intake: Intake, store: Store, sensors: Sequence[Sensor], clock: Clock
+        self,
+        intake: Intake,
+        store: Store,
+        sensors: Sequence[Sensor],
+        clock: Clock,
+        time: Timekeeper,
     ) -> None:
         self._intake = intake
         self._store = store
         self._sensors = sensors
         self._clock = clock
+        self._time = time
         self._written_at = clock.monotonic()
         self._earliest: datetime | None = None
 
     def take_over(self, intake: Intake) -> None:
         """Write the samples of a runtime that is replaced, and remember its refusals."""
         self._intake.take_over(intake)
-        self._earliest = intake.flush(self._store)
+        if self._time.dates():
+            self._earliest = intake.flush(self._store)
 
     def write(self) -> None:
-        """Write the samples that came since the last write."""
+        """Write the samples that came since the last write; they wait while the clock is wrong."""
+        if not self._time.dates():
+            return
         self._written_at = self._clock.monotonic()
         earliest = self._intake.flush(self._store)
         if earliest is not None:
@@ -61,8 +72,15 @@ class SampleWriter:
             self.write()
 
     def aggregate(self, now: datetime) -> None:
-        """Write the samples, then the hours up to `now` that they change."""
+        """Write the samples, then the hours up to `now` that they change.
+
+        While the clock is wrong both wait. Where nobody vouches for it and it is behind hours that
+        are there already, these stay as they are.
+        """
+        if not self._time.dates():
+            return
         self.write()
         since = max(min(now - _LATE, self._earliest or now), now - _OLDEST)
-        source_choice.aggregate(self._store, self._sensors, since, now)
+        sure = self._time.vouched()
+        source_choice.aggregate(self._store, self._sensors, since, now, sure=sure)
         self._earliest = None

@@ -159,7 +159,9 @@ class Worker:
         """See `interfaces.Work`."""
         if self.in_memory:
             raise TryLater("the disk refuses; the configuration is read anew once it takes writes")
-        return self._replace_by(self._opened())
+        fresh = self._opened()
+        fresh.time.take_over(self._runtime.time)
+        return self._replace_by(fresh)
 
     @property
     def in_memory(self) -> bool:

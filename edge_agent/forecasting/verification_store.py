@@ -133,6 +133,13 @@ class VerificationStore:
             db.execute("DELETE FROM tallies WHERE block < ?", (block_of(oldest),))
             db.execute("DELETE FROM rule_scores WHERE issued < ?", (_seconds(oldest),))
 
+    def drop_after(self, end: datetime) -> None:
+        """Delete what is later than `end`."""
+        with transaction(self._db) as db:
+            db.execute("DELETE FROM foreseen WHERE origin > ?", (_seconds(end),))
+            db.execute("DELETE FROM tallies WHERE block > ?", (block_of(end),))
+            db.execute("DELETE FROM rule_scores WHERE issued > ?", (_seconds(end),))
+
 
 def _size(shape: tuple[int, ...], dtype: str) -> int:
     """Bytes of an array; a row of an agent with other targets has another size and is left out."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import timedelta
 
 
 class Kind(StrEnum):
@@ -43,3 +46,35 @@ class Message:
     collapse: str | None = None
     correlation: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class _Envelope(msgspec.Struct):
+    issued_at: datetime
+    valid_until: datetime
+    clock: str = ""
+
+
+def lifetime(message: Message) -> timedelta | None:
+    """How long a message is valid from its beginning, as its payload says; None where it does not.
+
+    Unlike `expires_at` this does not depend on the clock that the message was made with.
+    """
+    envelope = _envelope(message)
+    return None if envelope is None else envelope.valid_until - envelope.issued_at
+
+
+def put_right(message: Message, now: datetime) -> datetime | None:
+    """Its deadline from `now` on, where it was dated by a wrong clock; None where that is right."""
+    envelope = _envelope(message)
+    if envelope is None or message.expires_at is None:
+        return None
+    end = now + (envelope.valid_until - envelope.issued_at)
+    past = envelope.clock == "untrusted" and message.expires_at <= now
+    return end if past or message.expires_at > end else None
+
+
+def _envelope(message: Message) -> _Envelope | None:
+    try:
+        return msgspec.json.decode(message.payload, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
+from edge_agent.messages.message import lifetime
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
@@ -44,11 +46,12 @@ class Outgoing:
 
         Args:
             message: From the outbox.
-            now: UTC, or None while the clock is not trusted: then nothing expires.
+            now: UTC, or None while nobody vouches for the clock: then the broker drops it after
+                its own length.
         """
-        expiry_s = None
-        if now is not None and message.expires_at is not None:
-            expiry_s = max(1, math.ceil((message.expires_at - now).total_seconds()))
+        left = None if now is None or message.expires_at is None else message.expires_at - now
+        spans = [span for span in (left, lifetime(message)) if span is not None]
+        expiry_s = max(1, math.ceil(min(spans).total_seconds())) if spans else None
         return cls(
             message.topic,
             message.payload,

@@ -9,7 +9,7 @@ Rules (tests name the numbers):
    room, a broker's refusal, `queue drop`, `withdraw` or `take_back`. Every loss but the last two is
    counted.
 3. A newer message with the same collapse key replaces one that still waits.
-4. A message is not sent at or after its `expires_at`. While the clock is not trusted nothing
+4. A message is not sent at or after its `expires_at`. While nobody vouches for the clock nothing
    expires.
 5. Room: each class has its own, and loses its oldest messages beyond it. Alerts also use what
    telemetry leaves, and displace its oldest. States are few, since they collapse; their room is
@@ -112,7 +112,7 @@ class Outbox:
         """The oldest messages behind place `after`; drops and counts the expired ones (rule 4).
 
         Args:
-            now: UTC, or None while the clock is not trusted.
+            now: UTC, or None while nobody vouches for the clock.
             after: Place of the last message that is in flight.
             limit: At most so many.
         """

@@ -21,13 +21,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from edge_agent.contract.errors import FarmError, Refused, TryLater
+from edge_agent.messages.message import lifetime
+from edge_agent.system.clock_trust import EARLIEST
 from edge_agent.system.database import migrate, storage_errors, transaction
 from edge_agent.system.jitter import backoff, jitter
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from edge_agent.messages.message import Message
     from edge_agent.system.ports import Clock
@@ -41,6 +43,7 @@ _LATER: Final = {408, 425, 429}
 _STEPS: Final = (
     """CREATE TABLE push (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,
   body BLOB NOT NULL, expires INTEGER NOT NULL) STRICT""",
+    "ALTER TABLE push ADD COLUMN valid INTEGER",
 )
 
 
@@ -83,17 +86,46 @@ class WebhookQueue:
         values = {"text": alert.text, "rule": alert.rule, "severity": alert.severity}
         body = self._template.format(**values).encode() if self._template else message.payload
         with transaction(self._db) as db:
+            valid = lifetime(message)
             db.execute(
-                "INSERT OR IGNORE INTO push (id, body, expires) VALUES (?, ?, ?)",
-                (message.id, body, int(message.expires_at.timestamp())),
+                "INSERT OR IGNORE INTO push (id, body, expires, valid) VALUES (?, ?, ?, ?)",
+                (
+                    message.id,
+                    body,
+                    int(message.expires_at.timestamp()),
+                    None if valid is None else int(valid.total_seconds()),
+                ),
             )
             db.execute("DELETE FROM push WHERE seq <= (SELECT max(seq) FROM push) - ?", (MOST,))
+
+    def last_place(self) -> int:
+        """Place of the newest alert; 0 where none waits."""
+        with storage_errors(self._db):
+            (place,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM push").fetchone()
+        return int(place)
+
+    def postpone(self, after: int, by: timedelta) -> None:
+        """Move the deadlines of the alerts behind place `after`."""
+        with transaction(self._db) as db:
+            db.execute(
+                "UPDATE push SET expires = expires + ? WHERE seq > ?",
+                (int(by.total_seconds()), after),
+            )
+
+    def bound(self, now: datetime) -> None:
+        """Let alerts that a wrong clock dated be valid for their own length from now."""
+        with transaction(self._db) as db:
+            db.execute(
+                "UPDATE push SET expires = :now + valid "
+                "WHERE expires > :now + valid OR (expires < :earliest AND valid IS NOT NULL)",
+                {"now": int(now.timestamp()), "earliest": int(EARLIEST.timestamp())},
+            )
 
     def due(self, now: datetime | None) -> WebhookAlert | None:
         """The oldest alert that is not outdated; drops outdated ones.
 
         Args:
-            now: UTC, or None while the clock is not trusted: then nothing is outdated.
+            now: UTC, or None while nobody vouches for the clock: then nothing is outdated.
         """
         if now is not None:
             with transaction(self._db) as db:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.observations import sensors
 from edge_agent.observations.sensors import Refusal, RefusalRecord
+from edge_agent.observations.waiting_samples import WaitingSamples, keep_latest, minute_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime, tzinfo
 
     from edge_agent.observations.sensors import Sample
     from edge_agent.observations.store import Store
     from edge_agent.settings import Sensor
+    from edge_agent.system.ports import Clock
 
 _log = logging.getLogger(__name__)
-MAX_WAITING: Final = 200_000
-"""Samples held between two writes; far more than three days of ten sensors."""
 _RECENT_MIN: Final = sensors.RECENT // timedelta(minutes=1)
-_Key = TypeVar("_Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,18 @@ class _Memory:
 class Intake:
     """Samples by sensor. Not thread-safe: one thread takes and flushes.
 
+    When the clock is set, what came before is no current value any more.
+
     Args:
         configured: The sensors of the configuration.
         zone: Of times that name none: the farm's.
         records: Refusals that were stored, by sensor key; see `Store.refusals`.
+        clock: Time; the system's by default.
+        vouched: Whether somebody vouches for it now; by default somebody always does.
 
     Attributes:
         accepted: Messages that gave at least one sample.
+        clock_was_set: The clock was set since the start.
     """
 
     def __init__(
@@ -75,13 +78,16 @@ class Intake:
         configured: Sequence[Sensor],
         zone: tzinfo = UTC,
         records: dict[str, RefusalRecord] | None = None,
+        clock: Clock | None = None,
+        vouched: Callable[[], bool] = lambda: True,
     ) -> None:
         self._zone = zone
         self._memories = {sensors.key_of(sensor): _Memory(sensor) for sensor in configured}
         self._by_topic: dict[str, list[str]] = {}
         for key, memory in self._memories.items():
             self._by_topic.setdefault(memory.sensor.topic, []).append(key)
-        self._waiting: dict[tuple[str, int], Sample] = {}
+        self._waiting = WaitingSamples(clock, vouched)
+        self.clock_was_set = False
         self._unwritten = False
         self.accepted = 0
         self._restore(records or {})
@@ -105,6 +111,7 @@ class Intake:
             received_at: When it came in, UTC.
             live: Published just now. What the broker had kept counts only with a time of its own.
         """
+        self._follow_clock()
         count = 0
         for key in self._by_topic.get(topic, ()):
             memory = self._memories[key]
@@ -137,6 +144,7 @@ class Intake:
 
     def newest(self, sensor: Sensor) -> Sample | None:
         """Value of a sensor now, from its messages since the start (S6); None: unknown."""
+        self._follow_clock()
         memory = self._memories[sensors.key_of(sensor)]
         if memory.out_since is not None:
             return None
@@ -144,8 +152,7 @@ class Intake:
 
     def waiting(self, sensor: Sensor) -> list[Sample]:
         """Samples of a sensor that are not yet stored, in no order."""
-        key = sensors.key_of(sensor)
-        return [sample for (name, _), sample in self._waiting.items() if name == key]
+        return self._waiting.of(sensors.key_of(sensor))
 
     def flush(self, store: Store) -> datetime | None:
         """Store what waits; returns the earliest time among the samples, None without any.
@@ -156,12 +163,8 @@ class Intake:
         if self._unwritten:
             store.put_refusals(self.records())
             self._unwritten = False
-        if not self._waiting:
-            return None
-        store.put_samples((key, sample) for (key, _), sample in self._waiting.items())
-        earliest = min(sample.at for sample in self._waiting.values())
-        self._waiting.clear()
-        return earliest
+        self._follow_clock()
+        return self._waiting.flush(store)
 
     def records(self) -> dict[str, RefusalRecord]:
         """Refusals by sensor key, to be stored or taken over."""
@@ -195,7 +198,7 @@ class Intake:
         if memory.out_since is not None and not sample.at < memory.out_since <= latest:
             memory.out_since = None
             self._unwritten = True
-        self._hold(key, memory, sample)
+        self._hold(key, memory, sample, received_at)
 
     def _refuse(self, memory: _Memory, refusal: Refusal, received_at: datetime) -> None:
         if not memory.refused:
@@ -211,20 +214,17 @@ class Intake:
         if all(at <= refusal.at or at > received_at + sensors.AHEAD for at in known):
             memory.out_since = refusal.at
 
-    def _hold(self, key: str, memory: _Memory, sample: Sample) -> None:
-        minute = int(sample.at.timestamp()) // 60
-        if (key, minute) not in self._waiting and len(self._waiting) >= MAX_WAITING:
-            # The disk has refused for long: the oldest is dropped, as the store does.
-            del self._waiting[next(iter(self._waiting))]
-        _latest(self._waiting, (key, minute), sample)
-        _latest(memory.recent, minute, sample)
+    def _follow_clock(self) -> None:
+        if not self._waiting.follow_clock():
+            return
+        self.clock_was_set = True
+        for memory in self._memories.values():
+            memory.sample = None
+            memory.recent.clear()
+
+    def _hold(self, key: str, memory: _Memory, sample: Sample, received_at: datetime) -> None:
+        self._waiting.hold(key, sample, received_at)
+        keep_latest(memory.recent, minute_of(sample), sample)
         oldest = max(memory.recent) - _RECENT_MIN
         for old in [minute for minute in memory.recent if minute < oldest]:
             del memory.recent[old]
-
-
-def _latest(samples: dict[_Key, Sample], key: _Key, sample: Sample) -> None:
-    """Keep the latest sample of a key; of two at one time the larger, whichever came first."""
-    before = samples.get(key)
-    if before is None or (sample.at, sample.value) > (before.at, before.value):
-        samples[key] = sample

@@ -33,8 +33,23 @@ MIN_HOURS: Final = 18
 """A source needs so many of the last 24 hours before a forecast uses it."""
 
 
-def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: datetime) -> int:
+def aggregate(
+    store: Store,
+    configured: Sequence[Sensor],
+    start: datetime,
+    end: datetime,
+    *,
+    sure: bool = True,
+) -> int:
     """Compute the hours that end after `start` and at or before `end`; returns rows changed.
+
+    Args:
+        store: Samples, and where the hours go.
+        configured: The sensors of the configuration.
+        start: UTC.
+        end: UTC.
+        sure: The clock is surely right; else no hour of a source is changed while there are later
+            ones than `end`.
 
     Raises:
         StorageError: The disk refused.
@@ -56,7 +71,10 @@ def aggregate(store: Store, configured: Sequence[Sensor], start: datetime, end: 
             {TIME: hours} | columns,
             schema={TIME: TIME_DTYPE} | dict.fromkeys(columns, pl.Float64),
         )
-        changed += store.put_hourly(sensors.source_of(role), frame)
+        source = sensors.source_of(role)
+        newest = None if sure else store.newest(source)
+        behind = newest is not None and newest > end
+        changed += store.put_hourly(source, frame, replace=not behind)
     return changed
 
 

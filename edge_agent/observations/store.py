@@ -50,6 +50,9 @@ ALTER TABLE guidance ADD COLUMN {RAIN_CHANCE} REAL""",
 )
 _GUIDED: Final = tuple(name for name in GUIDANCE.names() if name not in {ISSUED, VALID})
 _DAY: Final = 86_400
+_END: Final = datetime.max.replace(tzinfo=UTC)
+SAMPLES_MOST: Final = 300_000
+"""The newest samples that are kept whatever the clock is: seven days of thirty sensors."""
 
 
 class Store:
@@ -64,12 +67,13 @@ class Store:
         migrate(connection, "store", _STEPS)
         _add_columns(connection)
 
-    def put_hourly(self, source: str, frame: pl.DataFrame) -> int:
+    def put_hourly(self, source: str, frame: pl.DataFrame, *, replace: bool = True) -> int:
         """Add hours, or update them where the new row has at least one value.
 
         Args:
             source: Where they are from.
             frame: `time` and any quantities of `contract.schema`; null = missing.
+            replace: Values that are there are replaced; else only missing ones are filled.
 
         Returns:
             Number of rows that were new or changed.
@@ -84,10 +88,9 @@ class Store:
         columns = ", ".join(names)
         marks = ", ".join("?" * len(names))
         # A later row may fill what was missing, and never removes a value.
-        update = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in names)
-        changed = " OR ".join(
-            f"excluded.{name} IS NOT NULL AND {name} IS NOT excluded.{name}" for name in names
-        )
+        first, second = ("excluded.", "") if replace else ("", "excluded.")
+        update = ", ".join(f"{n} = coalesce({first}{n}, {second}{n})" for n in names)
+        changed = " OR ".join(f"{n} IS NOT coalesce({first}{n}, {second}{n})" for n in names)
         with transaction(self._db) as db:
             before = db.total_changes
             db.executemany(
@@ -111,11 +114,12 @@ class Store:
         schema = {TIME: TIME_DTYPE} | dict.fromkeys(_COLUMNS, pl.Float64)
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def newest(self, source: str) -> datetime | None:
-        """Time of the newest row of a source."""
+    def newest(self, source: str, until: datetime = _END) -> datetime | None:
+        """Time of the newest row of a source, of those at `until` or before."""
         with storage_errors(self._db):
             (time,) = self._db.execute(
-                "SELECT max(time) FROM observations WHERE source = ?", (source,)
+                "SELECT max(time) FROM observations WHERE source = ? AND time <= ?",
+                (source, _seconds(until)),
             ).fetchone()
         return None if time is None else datetime.fromtimestamp(time, UTC)
 
@@ -262,8 +266,26 @@ class Store:
         }
 
     def prune(self, now: datetime, *, observations_days: int, forecasts_days: int) -> None:
-        """Delete old rows; samples after three days. Rows from the future stay."""
+        """Delete old rows: samples after three days. Rows from the future stay.
+
+        Beyond a number that no clock reaches that is right, samples and forecasts are deleted
+        whatever their time is, so that a device without a sure time does not fill its disk.
+
+        Args:
+            now: A time that has surely passed, UTC.
+            observations_days: Age of the oldest hours.
+            forecasts_days: Age of the oldest forecasts, and of KMA's.
+        """
         with transaction(self._db) as db:
+            db.execute(
+                "DELETE FROM samples WHERE rowid <= (SELECT max(rowid) FROM samples) - ?",
+                (SAMPLES_MOST,),
+            )
+            db.execute(
+                "DELETE FROM forecasts WHERE issued <= (SELECT issued FROM forecasts "
+                "ORDER BY issued DESC LIMIT 1 OFFSET ?)",
+                (2 * 24 * forecasts_days,),
+            )
             db.execute(
                 "DELETE FROM observations WHERE time < ?",
                 (_seconds(now) - observations_days * _DAY,),
@@ -275,6 +297,15 @@ class Store:
                 )
             oldest = now - timedelta(days=3)
             db.execute("DELETE FROM samples WHERE minute < ?", (_seconds(oldest) // 60,))
+
+    def drop_after(self, end: datetime) -> int:
+        """Delete hours, forecasts and samples later than `end`; returns their number."""
+        with transaction(self._db) as db:
+            before = db.total_changes
+            db.execute("DELETE FROM observations WHERE time > ?", (_seconds(end),))
+            db.execute("DELETE FROM forecasts WHERE issued > ?", (_seconds(end),))
+            db.execute("DELETE FROM samples WHERE minute > ?", (_seconds(end) // 60,))
+            return db.total_changes - before
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:

@@ -107,9 +107,9 @@ class House:
         return {name for name, latch in found if latch.level is Level.RAISED}
 
     def hours(self, quantity: str, role: str = "outdoor") -> list[float | None]:
-        """The stored hours of a role, after a look at all that came."""
+        """The stored hours of a role, after a cycle."""
         now = self.clock.now()
-        self.runtime.decide(now)
+        self.runtime.run_cycle(now)
         frame = self.runtime.store.hourly(f"sensor:{role}", now - 72 * HOUR, now)
         return frame[quantity].to_list()
 

@@ -13,6 +13,7 @@ from edge_agent.core.events import EventQueue, Fetched, Item, Signal
 from edge_agent.core.interfaces import Host, Schedule
 from edge_agent.core.loop import ServiceLoop
 from edge_agent.mqtt.connection import Acknowledged, ConnectionState, Down, Event, Received, Up
+from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.system.sd_notify import Notifier
 from tests.fakes.clock import FakeClock
 
@@ -57,6 +58,7 @@ class _Events:
 class _Work:
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
+        self.time: Timekeeper | None = None
         self.schedule = Schedule(3600.0)
         self.is_ready = True
         self.cycles: list[datetime] = []
@@ -95,7 +97,8 @@ class _Work:
         return self.is_ready
 
     def known_time(self) -> datetime | None:
-        return self._clock.now()
+        vouched = self.time is None or self.time.vouched()
+        return self._clock.now() if vouched else None
 
     def cycle(self, now: datetime, problems: Sequence[str]) -> str:
         self.cycles.append(now)
@@ -257,9 +260,10 @@ def test_a_clock_jump_makes_one_cycle(jump_h: int) -> None:
     assert gaps[-1] == timedelta(hours=1)
 
 
-def test_nothing_expires_after_the_clock_was_set() -> None:
+def test_nothing_expires_after_the_clock_was_set(tmp_path: Path) -> None:
     """Rule 8: a jump suspends expiry for a quarter of an hour; sleep does not."""
     case = _Case()
+    case.work.time = Timekeeper(tmp_path, case.clock, lambda: True)
     case.run(1800, {300: lambda: case.clock.jump(3 * 86_400)})
     unknown = [n for n, time in enumerate(case.delivery.times) if time is None]
     assert unknown
@@ -267,6 +271,7 @@ def test_nothing_expires_after_the_clock_was_set() -> None:
     assert case.delivery.times[-1] is not None
     assert unknown == list(range(unknown[0], unknown[-1] + 1))
     asleep = _Case()
+    asleep.work.time = Timekeeper(tmp_path / "asleep", asleep.clock, lambda: True)
     asleep.run(90_000, {300: lambda: asleep.clock.advance(86_400)})
     assert None not in asleep.delivery.times
 
