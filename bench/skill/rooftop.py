@@ -25,6 +25,7 @@ from bench.skill.alerts import newest
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME
 from edge_agent.forecasting.verification import PARTS
 from edge_agent.observations.intake import Intake
+from edge_agent.observations.retention import prune
 from edge_agent.observations.source_choice import aggregate, names
 from edge_agent.observations.store import Store
 from edge_agent.replay import replay
@@ -62,7 +63,7 @@ def hours_of(path: Path, days: int | None) -> pl.DataFrame:
             intake.flush(store)
             start = day.replace(tzinfo=UTC) - KST - HOUR
             aggregate(store, SENSORS, start, start + DAY + HOUR)
-            store.prune(start + DAY, observations_days=36_500, forecasts_days=3)
+            prune(db, start + DAY, observations_days=36_500, forecasts_days=3)
         own = names(ROOF)[0]
         return store.hourly(own, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 

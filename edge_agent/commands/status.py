@@ -85,7 +85,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
     installed = runtime.slots.load()
     tuning = installed.tuning(runtime.config.device.full_id) if installed else None
     counts = runtime.outbox.counts()
-    newest = {source: runtime.store.newest(source) for source in runtime.store.sources()}
+    newest = {source: runtime.store.newest(source, now) for source in runtime.store.sources()}
     return {
         "agent_version": __version__,
         "now": now,

@@ -27,6 +27,7 @@ from edge_agent.mqtt.outbox import Caps, Outbox
 from edge_agent.mqtt.outbox_deadlines import OutboxDeadlines
 from edge_agent.mqtt.own_name import OwnName
 from edge_agent.mqtt.webhook import WebhookQueue
+from edge_agent.observations import retention
 from edge_agent.observations.intake import Intake
 from edge_agent.observations.sensors import AHEAD
 from edge_agent.observations.store import Store
@@ -229,7 +230,8 @@ class Runtime:
     def _clean(self, passed: datetime) -> None:
         """Delete what is older than its time, and what a clock dated that was wrong."""
         storage = self.config.storage
-        self.store.prune(
+        retention.prune(
+            self.db,
             passed,
             observations_days=storage.observations_days,
             forecasts_days=storage.forecasts_days,
@@ -237,7 +239,7 @@ class Runtime:
         self.verification.prune(passed)
         if self.time.confirmed():
             end = self.clock.now() + AHEAD
-            dropped = self.store.drop_after(end)
+            dropped = retention.drop_after(self.db, end)
             if dropped:
                 _log.warning("%d rows of the future are deleted: the clock was wrong", dropped)
             self.verification.drop_after(end)

@@ -8,7 +8,7 @@ never stored as 0.
 from __future__ import annotations
 
 import zlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -49,10 +49,7 @@ ALTER TABLE guidance ADD COLUMN {RAIN_CHANCE} REAL""",
   out_since REAL) STRICT""",
 )
 _GUIDED: Final = tuple(name for name in GUIDANCE.names() if name not in {ISSUED, VALID})
-_DAY: Final = 86_400
 _END: Final = datetime.max.replace(tzinfo=UTC)
-SAMPLES_MOST: Final = 300_000
-"""The newest samples that are kept whatever the clock is: seven days of thirty sensors."""
 
 
 class Store:
@@ -264,48 +261,6 @@ class Store:
             )
             for key, count, at, value, reason, out_of_limits, out_since in rows
         }
-
-    def prune(self, now: datetime, *, observations_days: int, forecasts_days: int) -> None:
-        """Delete old rows: samples after three days. Rows from the future stay.
-
-        Beyond a number that no clock reaches that is right, samples and forecasts are deleted
-        whatever their time is, so that a device without a sure time does not fill its disk.
-
-        Args:
-            now: A time that has surely passed, UTC.
-            observations_days: Age of the oldest hours.
-            forecasts_days: Age of the oldest forecasts, and of KMA's.
-        """
-        with transaction(self._db) as db:
-            db.execute(
-                "DELETE FROM samples WHERE rowid <= (SELECT max(rowid) FROM samples) - ?",
-                (SAMPLES_MOST,),
-            )
-            db.execute(
-                "DELETE FROM forecasts WHERE issued <= (SELECT issued FROM forecasts "
-                "ORDER BY issued DESC LIMIT 1 OFFSET ?)",
-                (2 * 24 * forecasts_days,),
-            )
-            db.execute(
-                "DELETE FROM observations WHERE time < ?",
-                (_seconds(now) - observations_days * _DAY,),
-            )
-            for table in ("forecasts", "guidance"):
-                db.execute(
-                    f"DELETE FROM {table} WHERE issued < ?",  # noqa: S608 - names from above
-                    (_seconds(now) - forecasts_days * _DAY,),
-                )
-            oldest = now - timedelta(days=3)
-            db.execute("DELETE FROM samples WHERE minute < ?", (_seconds(oldest) // 60,))
-
-    def drop_after(self, end: datetime) -> int:
-        """Delete hours, forecasts and samples later than `end`; returns their number."""
-        with transaction(self._db) as db:
-            before = db.total_changes
-            db.execute("DELETE FROM observations WHERE time > ?", (_seconds(end),))
-            db.execute("DELETE FROM forecasts WHERE issued > ?", (_seconds(end),))
-            db.execute("DELETE FROM samples WHERE minute > ?", (_seconds(end) // 60,))
-            return db.total_changes - before
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:

@@ -190,7 +190,7 @@ def _database(subject: Subject) -> Iterator[Finding]:
 
 def _data_age(subject: Subject, store: Store) -> Finding:
     now = subject.clock.now()
-    newest = [(at, name) for name in store.sources() if (at := store.newest(name)) is not None]
+    newest = [(at, name) for name in store.sources() if (at := store.newest(name, now)) is not None]
     if not newest:
         return Finding(
             "data age", Outcome.FAIL, "no observation at all",

@@ -18,7 +18,7 @@ from edge_agent.core.message_contexts import MessageContextFactory
 from edge_agent.core.soil_water_store import SoilWaterStore
 from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
-from edge_agent.observations import source_choice
+from edge_agent.observations import retention, source_choice
 from edge_agent.observations.store import Store
 from edge_agent.replay.recorded_weather import RecordedWeather
 from edge_agent.system.database import connect
@@ -92,7 +92,7 @@ def run(
             yield decision
             hour, count = hour + _HOUR, count + 1
             if count % _PRUNE_EACH == 0:
-                context.store.prune(hour, observations_days=36_500, forecasts_days=3)
+                retention.prune(db, hour, observations_days=36_500, forecasts_days=3)
                 context.verification.prune(hour)
     finally:
         db.close()

@@ -32,6 +32,9 @@ STATION: Final = "station:108"
 OWN: Final = "sensor:indoor"
 YEARS: Final = timedelta(days=800)
 TEXT: Final = """
+[builtin]
+off = ["dryness", "frost", "frost-watch", "vpd-high"]
+
 [[sensors]]
 topic = "house/air"
 quantity = "air_temperature_c"

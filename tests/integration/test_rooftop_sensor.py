@@ -15,6 +15,7 @@ from edge_agent.alerts.evidence import from_readings
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, WIND_SPEED
 from edge_agent.core.live_readings import LiveReadings
 from edge_agent.observations.intake import Intake
+from edge_agent.observations.retention import prune
 from edge_agent.observations.source_choice import aggregate
 from edge_agent.observations.store import Store
 from edge_agent.settings import Rule, Sensor
@@ -94,7 +95,7 @@ def test_no_fault_of_the_logger_moves_a_live_rule(days: int | None) -> None:
                 unknown += evidence.met is None
             if count % 1440 == 0:
                 intake.flush(store)
-                store.prune(at, observations_days=1, forecasts_days=1)
+                prune(db, at, observations_days=1, forecasts_days=1)
     assert unknown == 2 * frame.filter(pl.col("ta") > 45).height
     assert days is not None or met > 1000
 

@@ -15,6 +15,7 @@ import pytest
 from edge_agent.alerts.state_machine import bounded
 from edge_agent.commands.status import _alerts
 from edge_agent.contract.schema import AIR_TEMPERATURE
+from edge_agent.observations.retention import prune
 from edge_agent.replay.explain import explain
 from edge_agent.web.api import prometheus, serialize
 from edge_agent.web.page.context import PageContext
@@ -207,7 +208,7 @@ def test_what_is_unknown_at_the_end_of_the_quiet_hours_is_told_once_it_is_known(
     farm.foresee(-5.0)
     assert farm.cycle() == []
     farm.foresee(None)
-    farm.runtime.store.prune(farm.clock.now(), observations_days=1000, forecasts_days=0)
+    prune(farm.runtime.db, farm.clock.now(), observations_days=1000, forecasts_days=0)
     farm.clock.advance(timedelta(hours=2).total_seconds())
     assert farm.cycle() == []
     assert farm.state("frost")["level"] == "unknown"

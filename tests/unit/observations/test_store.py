@@ -15,12 +15,15 @@ from edge_agent.contract.bundles import GUIDANCE
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.forecast_json import from_bytes, to_bytes
 from edge_agent.contract.schema import TIME, TIME_DTYPE
+from edge_agent.observations import retention
+from edge_agent.observations.retention import prune
 from edge_agent.observations.sensors import Sample
 from edge_agent.observations.store import Store
 from edge_agent.system.database import connect
 from tests.fakes.forecasts import NOW, forecast
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -28,10 +31,16 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store on a real file."""
-    with closing(connect(tmp_path / "agent.db")) as db:
-        yield Store(db)
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A real file."""
+    with closing(connect(tmp_path / "agent.db")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def store(db: sqlite3.Connection) -> Store:
+    """An empty store."""
+    return Store(db)
 
 
 def frame(*values: float | None, start: datetime = NOW) -> pl.DataFrame:
@@ -150,7 +159,7 @@ def test_samples_ignore_order_and_repetition(store: Store) -> None:
     assert store.samples("t|f|q", NOW, NOW + HOUR) == samples[1:]
 
 
-def test_prune_keeps_what_is_young(store: Store) -> None:
+def test_prune_keeps_what_is_young(store: Store, db: sqlite3.Connection) -> None:
     """Old rows go, others stay, and nothing else is touched."""
     old = NOW - timedelta(days=40)
     store.put_hourly("s", frame(1.0, start=old))
@@ -159,11 +168,50 @@ def test_prune_keeps_what_is_young(store: Store) -> None:
     store.put_forecast(forecast([1.0]))
     store.put_guidance(pl.concat([said(1.0, issued=old), said(2.0)]))
     store.put_samples([("k", Sample(old, 1.0)), ("k", Sample(NOW, 2.0))])
-    store.prune(NOW, observations_days=30, forecasts_days=30)
+    prune(db, NOW, observations_days=30, forecasts_days=30)
     assert store.hourly("s", old, NOW)["air_temperature_c"].to_list() == [2.0]
     assert len(store.forecasts(old, NOW)) == 1
     assert store.guidance(old).equals(said(2.0))
     assert [s.value for s in store.samples("k", old, NOW)] == [2.0]
+
+
+def test_a_device_without_a_sure_time_does_not_fill_its_disk(
+    store: Store, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest samples and forecasts stay, however long ago the last sure time was."""
+    monkeypatch.setattr(retention, "SAMPLES_MOST", 10)
+    times = [NOW + minute * timedelta(minutes=1) for minute in range(30)]
+    for at in times:
+        store.put_samples([("k", Sample(at, 1.0))])
+    hours = [NOW + hour * HOUR for hour in range(60)]
+    for at in hours:
+        store.put_forecast(forecast([1.0], now=at))
+    prune(db, NOW - 400 * 24 * HOUR, observations_days=30, forecasts_days=1)
+    assert [sample.at for sample in store.samples("k", NOW, times[-1])] == times[-10:]
+    assert len(store.forecasts(NOW, hours[-1])) == 48
+
+
+def test_what_a_wrong_clock_dated_is_no_newest_hour_and_can_be_dropped(
+    store: Store, db: sqlite3.Connection
+) -> None:
+    """Hours, forecasts and samples of the future."""
+    later = NOW + 400 * 24 * HOUR
+    for at in (NOW, later):
+        store.put_hourly("s", frame(1.0, start=at))
+        store.put_forecast(forecast([1.0], now=at))
+        store.put_samples([("k", Sample(at, 1.0))])
+    assert (store.newest("s"), store.newest("s", NOW + HOUR)) == (later, NOW)
+    assert retention.drop_after(db, NOW + HOUR) == 3
+    assert store.newest("s") == NOW
+    assert len(store.forecasts(NOW, later)) == len(store.samples("k", NOW, later)) == 1
+
+
+def test_hours_can_be_filled_without_replacing_any(store: Store) -> None:
+    """Only what is missing comes in."""
+    store.put_hourly("s", frame(1.0, None))
+    assert store.put_hourly("s", frame(5.0, 6.0, 7.0), replace=False) == 2
+    found = store.hourly("s", NOW, NOW + 2 * HOUR)
+    assert found["air_temperature_c"].to_list() == [1.0, 6.0, 7.0]
 
 
 def test_times_are_utc_whatever_the_zone_of_the_caller(store: Store) -> None:

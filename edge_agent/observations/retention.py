@@ -1,0 +1,68 @@
+"""Deletes what the store need not keep."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.system.database import transaction
+
+if TYPE_CHECKING:
+    import sqlite3
+    from datetime import datetime
+
+SAMPLES_MOST: Final = 300_000
+"""Seven days of thirty sensors. Older ones are deleted whatever the clock is."""
+_SAMPLES_DAYS: Final = 3
+
+
+def prune(
+    connection: sqlite3.Connection, now: datetime, *, observations_days: int, forecasts_days: int
+) -> None:
+    """Delete old rows: samples after three days. Rows from the future stay.
+
+    Beyond a number that is never reached on a right clock, samples and forecasts are deleted
+    whatever their time is: a device without a sure time must not fill its disk.
+
+    Args:
+        connection: The store's.
+        now: A time that has surely passed, UTC.
+        observations_days: Age of the oldest hours.
+        forecasts_days: Age of the oldest forecasts, and of KMA's.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    with transaction(connection) as db:
+        db.execute(
+            "DELETE FROM samples WHERE rowid <= (SELECT max(rowid) FROM samples) - ?",
+            (SAMPLES_MOST,),
+        )
+        db.execute(
+            "DELETE FROM forecasts WHERE issued <= "
+            "(SELECT issued FROM forecasts ORDER BY issued DESC LIMIT 1 OFFSET ?)",
+            (2 * 24 * forecasts_days,),
+        )
+        for table, column, days in (
+            ("observations", "time", observations_days),
+            ("forecasts", "issued", forecasts_days),
+            ("guidance", "issued", forecasts_days),
+            ("samples", "60 * minute", _SAMPLES_DAYS),
+        ):
+            oldest = int((now - timedelta(days=days)).timestamp())
+            db.execute(f"DELETE FROM {table} WHERE {column} < ?", (oldest,))  # noqa: S608 - names from above
+
+
+def drop_after(connection: sqlite3.Connection, end: datetime) -> int:
+    """Delete hours, forecasts and samples later than `end`; returns their number.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    last = int(end.timestamp())
+    with transaction(connection) as db:
+        before = db.total_changes
+        db.execute("DELETE FROM observations WHERE time > ?", (last,))
+        db.execute("DELETE FROM forecasts WHERE issued > ?", (last,))
+        db.execute("DELETE FROM samples WHERE minute > ?", (last // 60,))
+        return db.total_changes - before
