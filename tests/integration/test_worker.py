@@ -14,6 +14,7 @@ import pytest
 
 from edge_agent import config
 from edge_agent.contract.errors import ConfigError, StorageError, TryLater
+from edge_agent.core import soil_water
 from edge_agent.core.events import Item, Signal
 from edge_agent.core.interfaces import Schedule
 from edge_agent.core.runtime import Runtime
@@ -167,6 +168,33 @@ def test_snoozed_rules_hold_their_news(case: _Case) -> None:
     case.clock.advance(3600)
     case.agent.watch(case.clock.now())
     assert "alert/heat/event" in case.topics()
+
+
+def test_water_that_is_reported_is_answered_and_counted(case: _Case) -> None:
+    """The answer names amount and time, the hour is worked again, and a repeat counts once."""
+    text = case.path.read_text("utf-8")
+    case.path.write_text(f'{text}[irrigation]\ncrop = "tomato"\ncovered = true\n', "utf-8")
+    case.agent.reload()
+    case.agent.cycle(NOW)
+    for _ in range(2):
+        case.take(f"{ROOT}/cmd/irrigated", b'{"id": "valve-1", "mm": 7.5}')
+    assert case.wishes == [Signal.CYCLE]
+    case.take(f"{ROOT}/cmd/irrigated", b'{"mm": 5}', retain=True)
+    case.take(f"{ROOT}/cmd/irrigated", b'{"mm": -5}')
+    answers = [
+        json.loads(entry.message.payload)
+        for entry in case.waiting()
+        if entry.message.topic == f"{ROOT}/cmd/irrigated/result"
+    ]
+    assert [(answer["request_id"], answer["ok"]) for answer in answers] == [
+        ("valve-1", True),
+        ("", False),
+    ]
+    assert answers[0]["text"] == f"noted: 7.5 mm at {NOW:%Y-%m-%d %H:%M} UTC"
+    case.agent.cycle(case.clock.now())
+    runtime = case.agent._runtime
+    water = soil_water.reckon(runtime.context(), case.clock.now()).water
+    assert (water.given_mm, water.last_given_mm) == (7.5, 7.5)
 
 
 def test_own_hours_are_told_where_that_is_asked_for(case: _Case) -> None:
