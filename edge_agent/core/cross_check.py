@@ -103,7 +103,7 @@ def gaps(
         own, *relayed = weather.raw(now, hours).items()
         if not own[1].height:
             return ()
-        others = {**dict(relayed), GUIDANCE: _guided(store, now, hours)}
+        others = {**dict(relayed), **_guided(store, now, hours)}
         found = source_gap.find(own[1], others, source_gap.heights(device, sites), now)
         # The beginning is looked for only where there is a gap.
         if not found:
@@ -184,10 +184,11 @@ def _sites(context: CycleContext) -> Mapping[str, SiteNormals]:
     return {} if context.release is None else context.release.manifest.sites
 
 
-def _guided(store: Store, now: datetime, hours: int) -> pl.DataFrame:
-    """KMA's newest forecast of each past hour, as hours of a source."""
+def _guided(store: Store, now: datetime, hours: int) -> dict[str, pl.DataFrame]:
+    """KMA's newest forecast of each past hour, as hours of a source; empty without one."""
     rows = store.guidance(now - hours * _HOUR)
+    if not rows.height:
+        return {}
     past = rows.filter((pl.col(ISSUED) <= now) & (pl.col(VALID) <= now))
-    return past.unique(VALID, keep="last", maintain_order=True).select(
-        pl.col(VALID).alias(TIME), *TARGETS
-    )
+    newest = past.unique(VALID, keep="last", maintain_order=True)
+    return {GUIDANCE: newest.select(pl.col(VALID).alias(TIME), *TARGETS)}

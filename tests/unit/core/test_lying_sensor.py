@@ -14,7 +14,9 @@ import pytest
 
 from edge_agent.commands.once import _lines as once_lines
 from edge_agent.commands.status import _status as status_document
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.forecast import Forecast, Source
+from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from edge_agent.ops.doctor import Subject, examine
 from edge_agent.web.api import serialize
 from edge_agent.web.page.page import page
@@ -248,3 +250,29 @@ def test_every_place_shows_the_gap(tmp_path: Path, by: float) -> None:
     for language, words in (("ko", "농장 센서 기온"), ("en", "own air temperature")):
         told = page(shown, None, (), shown.at, language=language, acts=False)
         assert (words in told) == bool(by)
+
+
+def test_kma_forecast_of_the_past_hours_is_a_source(tmp_path: Path) -> None:
+    """Without a station it tells of a gap; where it agrees, a far station tells of none."""
+    truth = mild()
+    own = hours(lying_sensor.shifted(truth, 12.0))
+    for name, forecast, told in (("gap", truth, "guidance:village"), ("agrees", None, "")):
+        guided = own if forecast is None else hours(forecast)
+        issues = guided.rename({TIME: VALID}).with_columns(
+            (pl.col(VALID) - pl.duration(hours=4)).alias(ISSUED)
+        )
+        # An older issue, and one that is not out yet, say something else.
+        others = [
+            issues.with_columns(
+                pl.col(ISSUED) + pl.duration(hours=by), pl.col(AIR_TEMPERATURE) + 40
+            )
+            for by in (-3, 30)
+        ]
+        sources = {OWN: own} if told else {OWN: own, STATION: hours(truth)}
+        with farm(tmp_path / name, sources) as (runtime, _):
+            for issue in (issues, *others):
+                runtime.store.put_guidance(pl.concat([GUIDANCE.to_frame(), issue], how="diagonal"))
+            found = runtime.decide().check.gaps
+        assert [gap.source for gap in found] == ([told] if told else [])
+        if told:
+            assert found[0].other == pytest.approx(round(truth[NIGHT], 1))
