@@ -28,8 +28,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from bench.load import reconnects
 from bench.load.depot import cpu_s, nginx
@@ -148,10 +146,8 @@ class Agent:
 
     async def _dial(self) -> bool:
         self._up = self._loop.create_future()
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own is untyped
-        properties.SessionExpiryInterval = 7 * 24 * 3600
         try:
-            self._client.connect("127.0.0.1", self._port, clean_start=False, properties=properties)
+            self._client.connect("127.0.0.1", self._port, clean_start=True)
             await asyncio.wait_for(self._up, 30.0)
         except (OSError, TimeoutError):
             self._tally.refused += 1

@@ -347,3 +347,30 @@ def test_states_say_what_was_refused_and_why(house: House) -> None:
     assert humidity.last_refused is not None
     assert "is a boolean" in humidity.last_refused.reason
     assert not humidity.out_of_range
+
+
+def test_what_the_broker_had_kept_counts_with_its_own_time_alone(
+    open_house: Callable[[str], House],
+) -> None:
+    """Without a time it is nothing, good or bad; with one it is judged, and counted once."""
+    house = open_house(HOUSE.replace('"gh/temp"\n', '"gh/temp"\nfield = "t"\ntime_field = "at"\n'))
+    intake, now = house.runtime.intake, house.clock.now()
+    for payload in (b"71", b"250", b"unavailable"):
+        assert intake.take("gh/hum", payload, now, live=False) == 0
+    humidity, temperature = intake.states()
+    assert (humidity.sample, humidity.refused) == (None, 0)
+
+    def kept(degrees: float, age: timedelta) -> None:
+        payload = msgspec.json.encode({"t": degrees, "at": now - age})
+        intake.take("gh/temp", payload, now, live=False)
+
+    kept(20.0, timedelta(days=9))
+    kept(21.0, timedelta(minutes=5))
+    _, temperature = intake.states()
+    assert temperature.refused == 0
+    assert temperature.sample is not None
+    assert (temperature.sample.value, temperature.sample.at) == (21.0, now - timedelta(minutes=5))
+    for _ in range(3):
+        kept(93.0, timedelta(minutes=1))
+    _, temperature = intake.states()
+    assert (temperature.refused, temperature.out_of_range) == (1, True)
