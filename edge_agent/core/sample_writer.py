@@ -67,8 +67,8 @@ class SampleWriter:
             self._earliest = min(earliest, self._earliest or earliest)
 
     def write_when_due(self) -> None:
-        """Write them if the last write is long ago."""
-        if self._clock.monotonic() - self._written_at >= WRITE_S:
+        """Write them if the last write is long ago, or a good value is no longer to be used."""
+        if self._intake.urgent or self._clock.monotonic() - self._written_at >= WRITE_S:
             self.write()
 
     def aggregate(self, now: datetime) -> None:

@@ -52,14 +52,15 @@ def increments(row: Quantity, totals: Sequence[Total]) -> list[float]:
 def too_fast(row: Quantity, before: Total, reading: Total) -> bool:
     """Whether more was added between two readings than can be (N2)."""
     hours = max(reading[0] - before[0], _SHORTEST) / _HOUR
-    return _rise(row, before[1], reading[1]) > row.high * hours + row.noise
+    return rise(row, before[1], reading[1]) > row.high * hours + row.noise
 
 
 def _amount(row: Quantity, before: Total, reading: Total) -> float:
-    return 0.0 if too_fast(row, before, reading) else _rise(row, before[1], reading[1])
+    return 0.0 if too_fast(row, before, reading) else rise(row, before[1], reading[1])
 
 
-def _rise(row: Quantity, before: float, total: float) -> float:
+def rise(row: Quantity, before: float, total: float) -> float:
+    """What was added between two totals, however fast (N1)."""
     return total if _reset(row, before, total) else max(total - before, 0.0)
 
 

@@ -71,6 +71,7 @@ class Intake:
     Attributes:
         accepted: Messages that gave at least one sample.
         clock_was_set: The clock was set since the start.
+        urgent: Whether a sensor has become unknown since the last `flush`.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Intake:
         self.clock_was_set = False
         self._unwritten = False
         self.accepted = 0
+        self.urgent = False
         self._restore(records or {})
 
     @property
@@ -162,7 +164,7 @@ class Intake:
         """
         if self._unwritten:
             store.put_refusals(self.records())
-            self._unwritten = False
+            self._unwritten = self.urgent = False
         self._follow_clock()
         return self._waiting.flush(store)
 
@@ -212,6 +214,7 @@ class Intake:
         known += [memory.out_since] if memory.out_since is not None else []
         # A time beyond what can be is of a clock that was ahead and has been set back.
         if all(at <= refusal.at or at > received_at + sensors.AHEAD for at in known):
+            self.urgent = self.urgent or memory.out_since is None
             memory.out_since = refusal.at
 
     def _follow_clock(self) -> None:

@@ -166,12 +166,17 @@ def leap(sensor: Sensor, before: Sample, sample: Sample) -> Refusal | None:
     row = schema.MEASURED[sensor.quantity]
     if row.hourly is not HourMethod.COUNTER or sample.at <= before.at:
         return None
-    if not counters.too_fast(row, (before.at, before.value), (sample.at, sample.value)):
+    totals = (before.at, before.value), (sample.at, sample.value)
+    if counters.too_fast(row, *totals):
+        why = f"more than {row.high:g} {row.unit} an hour"
+    elif counters.rise(row, before.value, sample.value) > row.high:
+        why = f"more than the {row.high:g} {row.unit} of an hour at once"
+    else:
         return None
     minutes = (sample.at - before.at) / timedelta(minutes=1)
     reason = (
         f"{sensor.topic}: {sensor.quantity} went from {before.value:g} to {sample.value:g} within "
-        f"{minutes:.3g} minutes, more than {row.high:g} {row.unit} an hour: not counted"
+        f"{minutes:.3g} minutes, {why}: not counted"
     )
     return Refusal(sample.at, shown(sample.value), reason)
 

@@ -76,16 +76,17 @@ class House:
         self.clock = FakeClock(START)
         self._folder = folder
         self._text = text
-        self._open()
+        self.open()
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Start the process."""
         made = config.decode(self._text.encode(), "config.toml")
         self.runtime = Runtime(made, self._folder, self.clock, lambda: True)
 
     def restart(self) -> None:
         """End the process as a service does, and start it."""
         self.runtime.close()
-        self._open()
+        self.open()
 
     def send(self, topic: str, *payloads: bytes | str, step_s: float = 61) -> None:
         """Messages, each `step_s` after the one before, with a watch after each."""
@@ -172,6 +173,17 @@ def test_a_refused_reading_outlasts_a_restart_and_a_reload(house: House) -> None
     assert house.value("gh-heat") is None
     house.send("gh/temp", "41.0")
     assert house.value("gh-heat") == pytest.approx(41.0, abs=1.1)
+
+
+def test_a_refused_reading_outlasts_a_power_cut(house: House) -> None:
+    """What makes a rule unknown is on the disk with the next watch, before the samples are due."""
+    house.send("gh/temp", "38.9")
+    house.runtime.intake.flush(house.runtime.store)
+    house.send("gh/temp", "85.0")
+    house.runtime.db.close()
+    house.open()
+    house.clock.advance(60)
+    assert house.value("gh-heat") is None
 
 
 def test_a_late_good_reading_does_not_end_the_unknown(open_house: Callable[[str], House]) -> None:
@@ -279,7 +291,15 @@ def test_rain_over_a_gap_is_bounded_by_its_length(open_house: Callable[[str], Ho
     assert state.refused == 1
     assert state.last_refused is not None
     assert state.last_refused.value == "490"
-    assert "200" in state.last_refused.reason
+    assert "200 mm an hour" in state.last_refused.reason
+    house.clock.advance(110 * 60)
+    house.send("st/rain", "790.0", *["791.0"] * 8, step_s=600)
+    hours = [value for value in house.hours("rain_mm") if value is not None]
+    assert sum(hours) == pytest.approx(90.0), "300 mm at once have no hour"
+    (state,) = house.runtime.intake.states()
+    assert state.refused == 2
+    assert state.last_refused is not None
+    assert "200 mm of an hour at once" in state.last_refused.reason
 
 
 def test_a_live_rule_on_rain_compares_the_last_hour(open_house: Callable[[str], House]) -> None:
