@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from edge_agent.core.runtime import Runtime
     from edge_agent.settings import Config
+    from edge_agent.system.ports import Clock
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -75,7 +77,7 @@ def database_path(config_path: Path | None) -> Path:
 
 @contextlib.contextmanager
 def opened(config_path: Path | None, state: Path | None = None) -> Iterator[Runtime]:
-    """The agent's parts on the system's clock, closed at the end.
+    """The agent's parts, closed at the end; on the system's clock, or that of an `OwnClock`.
 
     Args:
         config_path: The configuration file, where it is known.
@@ -87,18 +89,32 @@ def opened(config_path: Path | None, state: Path | None = None) -> Iterator[Runt
         StorageError: The state folder cannot be used.
     """
     from edge_agent.core.runtime import Runtime
-    from edge_agent.system.clock import SystemClock
     from edge_agent.system.privileges import work_as_owner
 
     settings = read_config(config_path)
     if state is None:
         state = state_folder(settings)
     work_as_owner(state)
-    runtime = Runtime(settings, state, SystemClock())
+    runtime = Runtime(settings, state, _clock())
     try:
         yield runtime
     finally:
         runtime.close()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnClock:
+    """click's `obj` of a program that calls a command in its own process: the command's clock."""
+
+    clock: Clock
+
+
+def _clock() -> Clock:
+    from edge_agent.system.clock import SystemClock
+
+    context = click.get_current_context(silent=True)
+    own = None if context is None else context.find_object(OwnClock)
+    return SystemClock() if own is None else own.clock
 
 
 def utc_time(text: str, option: str, *, example: str) -> datetime:

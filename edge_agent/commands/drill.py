@@ -44,7 +44,7 @@ def drill(rule: str, wait_s: float, config_path: Path | None) -> None:
     """
     with opened(config_path) as runtime:
         _queue(runtime, rule)
-        problem = publish(runtime, None, wait_s)
+        problem = publish(runtime, wait_s)
         if problem and runtime.outbox.counts().waiting.get("alert", 0):
             raise TryLater(f"drill of {rule}: it waits in the queue: {problem}")
     click.echo(f"drill of {rule}: sent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -9,6 +10,7 @@ import msgspec
 
 from edge_agent.commands.common import opened, standard_options, utc_time
 from edge_agent.commands.publish import publish
+from edge_agent.contract.errors import UsageError
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.messages.numbers import fixed
@@ -16,16 +18,22 @@ from edge_agent.messages.status import hours_of
 from edge_agent.system.console import print_json
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from edge_agent.core.cycle import Decision
     from edge_agent.messages.payloads import ForecastHour
 
+_AHEAD: Final = timedelta(minutes=5)
 _SHOWN_LEADS: Final = (1, 3, 6, 9, 12, 18, 24, 30, 36, 42, 48)
 
 
 @click.command()
-@click.option("--at", metavar="TIME", help="Work this hour (ISO 8601, UTC unless it says else).")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="Work a past hour, as a dry run (ISO 8601, UTC unless it says else).",
+)
 @click.option(
     "--wait",
     "wait_s",
@@ -34,7 +42,7 @@ _SHOWN_LEADS: Final = (1, 3, 6, 9, 12, 18, 24, 30, 36, 42, 48)
     type=click.FloatRange(0, 600),
     help="Seconds to try the broker; what is left waits for the next time.",
 )
-@click.option("--dry-run", is_flag=True, help="Write nothing, say nothing to the broker.")
+@click.option("--dry-run", is_flag=True, help="Write nothing, send nothing to the broker.")
 @standard_options
 def once(
     at: str | None, wait_s: float, dry_run: bool, config_path: Path | None, as_json: bool
@@ -43,26 +51,38 @@ def once(
 
     Messages go through the same queue as those of the service; where that one runs, it delivers.
     A broker that is away is no error: they wait. Working an hour twice says nothing twice.
+    With --at nothing is written and nothing is sent: what is past is over. Exit 64: that hour is
+    still to come.
 
     Example: edge-agent once --dry-run --json
     """
-    now = utc_time(at, "--at", example="2026-07-01T05:00Z") if at else None
+    hour = utc_time(at, "--at", example="2026-07-01T05:00Z") if at else None
+    dry_run = dry_run or hour is not None
     with opened(config_path) as runtime:
-        problem = ""
+        problem, queued = "", 0
         if dry_run:
-            decision, queued = runtime.decide(now), 0
+            _refuse_the_future(hour, runtime.clock.now())
+            decision = runtime.decide(hour)
         else:
-            decision, queued = runtime.run_cycle(now)
-            problem = publish(runtime, now, wait_s)
+            decision, queued = runtime.run_cycle()
+            problem = publish(runtime, wait_s)
         waiting = sum(runtime.outbox.counts().waiting.values())
     if as_json:
         print_json(_document(decision, queued=queued, waiting=waiting))
         return
     for line in _lines(decision):
         click.echo(line)
-    outcome = "dry run: nothing was queued" if dry_run else f"{queued} new messages"
+    outcome = "dry run: nothing was written or sent" if dry_run else f"{queued} new messages"
     left = f"; {waiting} wait for the broker" if waiting else ""
     click.echo(f"{outcome}{left}{f' ({problem})' if problem else ''}")
+
+
+def _refuse_the_future(hour: datetime | None, now: datetime) -> None:
+    if hour is not None and hour > now + _AHEAD:
+        raise UsageError(
+            f"--at {hour:%Y-%m-%dT%H:%MZ} is in the future: the clock shows {now:%Y-%m-%dT%H:%MZ}, "
+            "and only an hour that has begun can be worked"
+        )
 
 
 def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any]:

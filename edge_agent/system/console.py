@@ -17,7 +17,7 @@ import msgspec
 from edge_agent.contract.errors import FarmError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -57,12 +57,24 @@ class LazyGroup(click.Group):
         return command
 
 
-def run(command: click.Command, program: str) -> int:
-    """Run a command line, return its exit code; a foreseeable fault becomes a line on stderr."""
+def run(
+    command: click.Command,
+    program: str,
+    arguments: Sequence[str] | None = None,
+    obj: object = None,
+) -> int:
+    """Run a command line, return its exit code; a foreseeable fault becomes a line on stderr.
+
+    Args:
+        command: What to run.
+        program: Its name, for people.
+        arguments: Those of the process by default.
+        obj: click's `obj`, see `commands.common.OwnClock`.
+    """
     limit_threads()
     code: object = 0
     try:
-        code = command.main(prog_name=program, standalone_mode=False)
+        code = command.main(arguments, prog_name=program, standalone_mode=False, obj=obj)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.Abort:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from demo.agent import ShiftedClock
+from edge_agent.commands.common import OwnClock
 from edge_agent.commands.history import history
 from edge_agent.commands.once import once
 from edge_agent.contract.errors import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     import click
     import polars as pl
 
+    from edge_agent.system.ports import Clock
     from tests.fakes.mosquitto import Mosquitto
 
 EDGE = FarmId("farm", "edge-1")
@@ -61,10 +64,14 @@ def workspace(tmp_path: Path) -> Path:
     return path
 
 
-def call(command: click.Command, *args: str) -> Any:  # noqa: ANN401 - JSON
-    """Output of a command that must succeed, as JSON."""
+def call(command: click.Command, *args: str, clock: Clock | None = None) -> Any:  # noqa: ANN401 - JSON
+    """Output of a command that must succeed, as JSON; on the system's clock or another."""
     done = CliRunner().invoke(
-        command, [*args, "--json"], catch_exceptions=False, standalone_mode=False
+        command,
+        [*args, "--json"],
+        obj=None if clock is None else OwnClock(clock),
+        catch_exceptions=False,
+        standalone_mode=False,
     )
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
@@ -89,7 +96,8 @@ def test_a_week_goes_from_the_cycle_into_the_lake(
         collect(broker, workspace)
     with closing(connect(device.parent / "state" / DATABASE)) as db:
         hour = Store(db).newest(history_export.SOURCE)  # The machine's may be the next one by now.
-    call(once, "--config", str(device), "--at", f"{hour:%Y-%m-%dT%H:%MZ}")
+    assert hour is not None
+    call(once, "--config", str(device), clock=ShiftedClock(hour))
     done = collect(broker, workspace)
     assert [row["farm"] for row in done["farms"]] == ["farm/edge-1"]
     assert done["farms"][0]["added"] == 169

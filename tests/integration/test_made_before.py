@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import demo.agent
 from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 STATE = Path(__file__).parents[1] / "fixtures" / "before_house" / "state.tar.xz"
 RUN = "20260105-806aac1473dd"
-AWAY = "2026-01-18T06:10Z"
+AWAY = "2026-01-18T06:10+00:00"
 """Within the hour whose messages found no broker, and before the drill among them runs out."""
-NEXT = "2026-01-18T07:02Z"
+NEXT = "2026-01-18T07:02+00:00"
 
 
 @pytest.fixture
@@ -65,6 +66,13 @@ def document(folder: Path, program: str, *arguments: str) -> Any:  # noqa: ANN40
 def agent(device: Path, *arguments: str) -> Any:  # noqa: ANN401 - any JSON
     """JSON that `edge-agent` prints."""
     return document(device, "edge-agent", *arguments, "--config", "config.toml")
+
+
+def agent_at(time: str, device: Path, *arguments: str) -> Any:  # noqa: ANN401 - any JSON
+    """The same on a clock that shows a time."""
+    return document(
+        device, "python", demo.agent.__file__, time, *arguments, "--config", "config.toml"
+    )
 
 
 def connect_to(device: Path, broker: Mosquitto) -> None:
@@ -141,11 +149,11 @@ def test_an_old_queue_is_delivered(device: Path, broker: Mosquitto) -> None:
     waiting = agent(device, "queue", "ls")["messages"]
     connect_to(device, broker)
     with Subscriber(broker.port) as controller:
-        agent(device, "once", "--at", AWAY)
+        agent_at(AWAY, device, "once")
         heard = controller.wait(
             lambda messages: {one["topic"] for one in waiting} <= {one.topic for one in messages}
         )
-        next_hour = agent(device, "once", "--at", NEXT)
+        next_hour = agent_at(NEXT, device, "once")
     came = [json.loads(one.payload) for one in heard if one.topic.endswith("/event")]
     alerts = [one["payload"] for one in waiting if one["kind"] == "alert"]
     assert alerts

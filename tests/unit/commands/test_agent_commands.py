@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,15 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from demo.agent import ShiftedClock
+from edge_agent.commands.common import OwnClock
+from edge_agent.commands.drill import drill
 from edge_agent.commands.history import history
 from edge_agent.commands.once import once
 from edge_agent.commands.self_test import self_test
 from edge_agent.commands.status import release, status
 from edge_agent.commands.water import water
-from edge_agent.contract.errors import FarmError, UsageError
+from edge_agent.contract.errors import FarmError, TryLater, UsageError
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.core.runtime import DATABASE
 from edge_agent.observations.store import Store
@@ -25,11 +29,12 @@ from tests.fakes.forecasts import NOW
 from tests.fakes.mosquitto import free_port
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     import click
 
-AT = NOW.isoformat()
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -49,44 +54,90 @@ def farm(tmp_path: Path) -> Path:
     return tmp_path / "c.toml"
 
 
-def call(command: click.Command, path: Path, *args: str) -> str:
-    """Output of a command that must succeed."""
+def call(command: click.Command, path: Path, *args: str, at: datetime = NOW) -> str:
+    """Output of a command that must succeed, on a clock of its own."""
     result = CliRunner().invoke(
-        command, ["--config", str(path), *args], catch_exceptions=False, standalone_mode=False
+        command,
+        ["--config", str(path), *args],
+        obj=OwnClock(ShiftedClock(at)),
+        catch_exceptions=False,
+        standalone_mode=False,
     )
     assert result.exit_code == 0
     return result.stdout
 
 
-def document(command: click.Command, path: Path, *args: str) -> dict[str, Any]:
+def document(command: click.Command, path: Path, *args: str, at: datetime = NOW) -> dict[str, Any]:
     """JSON that a command prints."""
-    parsed = json.loads(call(command, path, *args, "--json"))
+    parsed = json.loads(call(command, path, *args, "--json", at=at))
     assert isinstance(parsed, dict)
     return parsed
 
 
 def test_once_forecasts_raises_and_queues_once(farm: Path) -> None:
     """The models of the installed release speak, the alert is queued, a second run adds nothing."""
-    said = document(once, farm, "--at", AT)
+    said = document(once, farm)
     assert said["source"] == "model_relayed_station"
     assert said["model_release"] == 3
     assert [a["rule"] for a in said["alerts"]] == ["heat", "vpd-high"]
     assert said["queued"] == said["waiting"] > 5
-    again = document(once, farm, "--at", AT)
+    again = document(once, farm, at=NOW + timedelta(minutes=1))
     assert (again["queued"], again["alerts"]) == (0, [])
 
 
 def test_dry_run_leaves_nothing_behind(farm: Path) -> None:
     """What would be said is printed and forgotten."""
-    said = document(once, farm, "--at", AT, "--dry-run")
+    said = document(once, farm, "--dry-run")
     assert [a["rule"] for a in said["alerts"]] == ["heat", "vpd-high"]
     assert (said["queued"], said["waiting"]) == (0, 0)
     assert document(status, farm)["alerts"] == {}
 
 
+def dump(farm: Path) -> list[str]:
+    """Everything in the device's database."""
+    with closing(connect(farm.parent / "state" / DATABASE)) as db:
+        return list(db.iterdump())
+
+
+def test_a_past_hour_is_a_dry_run(farm: Path) -> None:
+    """`--at` leaves latches, queue, forecasts and the trial of the release as they are (O3)."""
+    call(once, farm)
+    slots = (farm.parent / "state" / "slots.json").read_bytes()
+    before = dump(farm)
+    said = document(once, farm, "--at", (NOW - 6 * HOUR).isoformat(), at=NOW + HOUR)
+    assert (said["at"], said["queued"]) == ("2026-06-30T23:00:00Z", 0)
+    text = call(once, farm, "--at", (NOW - 6 * HOUR).isoformat(), at=NOW + HOUR)
+    assert "dry run: nothing was written or sent" in text
+    assert dump(farm) == before
+    assert (farm.parent / "state" / "slots.json").read_bytes() == slots
+
+
+def test_an_hour_of_the_future_is_refused(farm: Path) -> None:
+    """Exit 64, with the time that the clock shows; some minutes are no future (O5)."""
+    call(once, farm, "--at", (NOW + timedelta(minutes=4)).isoformat())
+    with pytest.raises(UsageError, match="in the future: the clock shows 2026-07-01T05:00Z"):
+        call(once, farm, "--at", (NOW + HOUR).isoformat())
+    with pytest.raises(UsageError, match="in the future"):
+        call(once, farm, "--dry-run", "--at", "2099-01-01T00:00Z")
+
+
+def test_a_drill_is_the_only_thing_that_a_drill_leaves(farm: Path) -> None:
+    """Latches, states and forecasts stay; one event waits (O3)."""
+    call(once, farm)
+    before = dump(farm)
+    with pytest.raises(TryLater):
+        call(drill, farm, "frost", "--wait", "0")
+    new = [line for line in dump(farm) if line not in before]
+    assert {line.split(" VALUES")[0] for line in new} <= {
+        'INSERT INTO "outbox"',
+        'INSERT INTO "sqlite_sequence"',
+    }
+    assert len([line for line in new if "/alert/frost/" in line]) == 1
+
+
 def test_once_for_people(farm: Path) -> None:
     """A table of both targets, the alert's text, what waits."""
-    text = call(once, farm, "--at", AT)
+    text = call(once, farm)
     assert "air temperature" in text
     assert "relative humidity" in text
     assert "alert: [주의] 고온" in text
@@ -101,7 +152,7 @@ def test_once_refuses_a_time_it_cannot_read(farm: Path) -> None:
 
 def test_history_keeps_what_was_said(farm: Path) -> None:
     """The alert of `once`, with its text."""
-    call(once, farm, "--at", AT)
+    call(once, farm)
     line, _ = call(history, farm).splitlines()
     assert line.startswith("2026-07-01 05:00 UTC  heat  raised  [주의] 고온")
     assert json.loads(call(history, farm, "--json"))[0]["edge"] == "raised"
@@ -109,7 +160,7 @@ def test_history_keeps_what_was_said(farm: Path) -> None:
 
 def test_status_names_what_runs(farm: Path) -> None:
     """Release, data, alerts, queue and clock."""
-    call(once, farm, "--at", AT)
+    call(once, farm)
     said = document(status, farm)
     assert said["release"] == 3
     assert said["alerts"]["heat"].keys() == {"level", "since", "held_back"}
@@ -127,8 +178,9 @@ def test_water_that_was_given_is_in_the_status(farm: Path) -> None:
     text = farm.read_text()
     farm.write_text(f'{text}[irrigation]\ncrop = "tomato"\narea_m2 = 100\ncovered = true\n')
     assert call(water, farm, "--mm", "10").startswith("noted: 10 mm at 20")
-    assert document(water, farm, "--litres", "500")["ok"]
-    sums = document(status, farm)["water"]
+    later = NOW + timedelta(minutes=1)
+    assert document(water, farm, "--litres", "500", at=later)["ok"]
+    sums = document(status, farm, at=later)["water"]
     assert (sums["given_mm"], sums["last_given_mm"]) == (15.0, 5.0)
     assert "water.given_mm: 15.0" in call(status, farm)
     for wrong in (["--mm", "nan"], ["--mm", "-1"], ["--mm", "5", "--at", "soon"], []):
@@ -164,11 +216,11 @@ def test_a_farms_own_correction_is_used_and_told(farm: Path) -> None:
     db = connect(state / DATABASE)
     store = Store(db)
     store.put_hourly("sensor:outdoor", store.hourly("station:108", NOW - timedelta(days=8), NOW))
-    call(once, farm, "--at", AT)
+    call(once, farm)
     (plain,) = store.forecasts(NOW, NOW)
     (state / "slots.json").unlink()
     install_release(state, tuned_for="farm/edge-1")
-    call(once, farm, "--at", AT)
+    call(once, farm)
     (tuned,) = store.forecasts(NOW, NOW)
     db.close()
     before, after = (one.targets[AIR_TEMPERATURE].values for one in (plain, tuned))
@@ -182,7 +234,7 @@ def test_a_farms_own_correction_is_used_and_told(farm: Path) -> None:
 
 def test_climatology_claims_no_observation(farm: Path) -> None:
     """A year on nothing is known of the weather, and the line does not say otherwise."""
-    said = call(once, farm, "--dry-run", "--at", (NOW + timedelta(days=365)).isoformat())
+    said = call(once, farm, "--dry-run", at=NOW + timedelta(days=365))
     assert said.startswith("forecast from climatology")
     assert "newest observation" not in said.splitlines()[0]
 
