@@ -22,6 +22,7 @@ def create(
     bucket: str = "",
     single_key: bool = False,
     passphrase: Callable[[], bytes | None] | None = None,
+    first: int = 1,
 ) -> Workspace:
     """Make a workspace: settings, keys, empty lake, depot, runs and release log.
 
@@ -32,6 +33,7 @@ def create(
         bucket: s3:// address below which lake, runs and depot are to lie; empty = in the folder.
         single_key: One root key instead of 2 of 3; for trials.
         passphrase: Encrypts the offline keys with what it answers.
+        first: What versions and releases begin with, see `key_ceremony.create`.
 
     Raises:
         UsageError: `bucket` is no such address.
@@ -51,7 +53,7 @@ def create(
             make_folder(folder)
         if workspace.records.read(release_log.NAME) is None:
             workspace.records.write(release_log.NAME, b"")
-        _make_keys(workspace, single_key=single_key, passphrase=passphrase)
+        _make_keys(workspace, single_key=single_key, passphrase=passphrase, first=first)
         # Last: the file is what marks a workspace as complete.
         write_atomic(path, content)
     except OSError as fault:
@@ -67,14 +69,21 @@ def _template(bucket: str) -> bytes:
 
 
 def _make_keys(
-    workspace: Workspace, *, single_key: bool, passphrase: Callable[[], bytes | None] | None
+    workspace: Workspace,
+    *,
+    single_key: bool,
+    passphrase: Callable[[], bytes | None] | None,
+    first: int,
 ) -> None:
     from trainer.depot import key_ceremony
     from trainer.depot.keyring import no_passphrase
 
     try:
         key_ceremony.create(
-            workspace, single_key=single_key, passphrase=passphrase or no_passphrase
+            workspace,
+            single_key=single_key,
+            passphrase=passphrase or no_passphrase,
+            first=first,
         )
     except CannotCreate:
         # Signed already: by a creation of this workspace that stopped after the ceremony.

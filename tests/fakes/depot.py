@@ -78,10 +78,10 @@ class Yard:
         return (self.root / "root.json").read_bytes()
 
     @classmethod
-    def make(cls, root: Path, *, single_key: bool = False) -> Yard:
+    def make(cls, root: Path, *, single_key: bool = False, first: int = 1) -> Yard:
         """A workspace after its key ceremony."""
         yard = cls(root)
-        key_ceremony.create(yard, yard.clock, single_key=single_key)
+        key_ceremony.create(yard, yard.clock, single_key=single_key, first=first)
         return yard
 
     def open(self) -> Depot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from edge_agent.contract.bundles import station_path
 from edge_agent.contract.errors import (
@@ -16,6 +17,7 @@ from edge_agent.contract.errors import (
     UsageError,
 )
 from tests.fakes.depot import Device, Yard, release
+from trainer.commands.workspace import init
 from trainer.depot import key_ceremony, roles
 from trainer.depot.key_report import report
 from trainer.depot.key_rotation import Rotation
@@ -48,6 +50,50 @@ def device(tmp_path: Path, yard: Yard) -> Device:
 def _trusted(yard: Yard, role: str) -> tuple[str, ...]:
     found = report(FolderStore(yard.depot), KeyRing(yard.keys), yard.clock.now())
     return next(one.keyids for one in found if one.role == role)
+
+
+def test_a_new_workspace_serves_devices_that_were_used_before(
+    yard: Yard, device: Device, tmp_path: Path
+) -> None:
+    """Root keys are lost: with its root file and a first number above theirs, devices go on."""
+    Rotation(yard, yard.clock).rotate("root")
+    for word in ("two", "three"):
+        yard.publish(word)
+    assert device.sync(yard.depot) == 3
+    low = Yard.make(tmp_path / "low")
+    low.publish("four")
+    device.root = low.pinned
+    with pytest.raises(Refused, match="release 1 is not newer than 3"):
+        device.sync(low.depot)
+    new = Yard.make(tmp_path / "new", first=1000)
+    assert new.publish("four") == 1000
+    names = {name.removeprefix("metadata/") for name in new.depot_store.names("metadata")}
+    assert min(int(name.split(".")[0]) for name in names - {"timestamp.json"}) == 1000
+    device.root = new.pinned
+    assert device.sync(new.depot) == 1000
+    assert new.publish("five") == 1001
+    Rotation(new, new.clock).rotate("root")
+    assert device.sync(new.depot) == 1001
+    assert Device(tmp_path / "fresh", new.pinned, new.clock).sync(new.depot) == 1001
+
+
+def test_init_takes_the_first_number(tmp_path: Path) -> None:
+    """The option reaches root, roles and releases."""
+    arguments = [str(tmp_path / "work"), "--single-key", "--first-number", "70"]
+    done = CliRunner().invoke(init, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert (tmp_path / "work" / "depot" / "metadata" / "70.root.json").exists()
+
+
+def test_a_ceremony_goes_on_with_the_number_it_began_with(tmp_path: Path) -> None:
+    """Cut short before its end, it is completed with the same number and refused with another."""
+    yard = Yard.make(tmp_path / "yard", first=50)
+    (yard.depot / "metadata" / "timestamp.json").unlink()
+    (yard.root / "root.json").unlink()
+    with pytest.raises(CannotCreate, match="begun with the number 50"):
+        key_ceremony.create(yard, yard.clock)
+    key_ceremony.create(yard, yard.clock, first=50)
+    assert yard.publish() == 50
 
 
 @pytest.mark.parametrize("role", ROLES)

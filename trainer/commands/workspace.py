@@ -19,8 +19,15 @@ from edge_agent.system.console import verbosity_options
     metavar="s3://BUCKET/PREFIX",
     help="Lake, runs and depot lie there: any machine with this folder's files goes on.",
 )
+@click.option(
+    "--first-number",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Number of the first release; after lost root keys: above that of every device.",
+)
 @verbosity_options
-def init(folder: Path, single_key: bool, encrypt: bool, bucket: str) -> None:
+def init(folder: Path, single_key: bool, encrypt: bool, bucket: str, first_number: int) -> None:
     """Make a workspace: settings, signing keys, empty lake and depot.
 
     Three root keys are made, of which any two can replace every other key: carry them to three
@@ -32,7 +39,13 @@ def init(folder: Path, single_key: bool, encrypt: bool, bucket: str) -> None:
     from trainer.setup import create
 
     secret = choose_passphrase() if encrypt else None
-    workspace = create(folder, bucket=bucket, single_key=single_key, passphrase=lambda: secret)
+    workspace = create(
+        folder,
+        bucket=bucket,
+        single_key=single_key,
+        passphrase=lambda: secret,
+        first=first_number,
+    )
     click.echo(f"{workspace.root}: workspace made")
     click.echo(f"  {workspace.root / 'trainer.toml'}: settings, every key explained")
     if not any(workspace.keys.glob("*.pem")):

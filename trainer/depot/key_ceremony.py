@@ -5,11 +5,12 @@ The first root is what a device is given by hand; everything later is checked ag
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tuf.api.metadata import DelegatedRole, Delegations, Key, Root, Targets
 
-from edge_agent.contract.errors import CannotCreate
+from edge_agent.contract.errors import CannotCreate, InputMissing
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.files import write_atomic
 from trainer.depot import metadata, roles
@@ -54,6 +55,7 @@ def create(
     *,
     single_key: bool = False,
     passphrase: Callable[[], bytes | None] = no_passphrase,
+    first: int = 1,
 ) -> Path:
     """Make the keys, sign the first metadata, and write `root.json` for the devices.
 
@@ -64,12 +66,14 @@ def create(
         clock: Signing time; the system's clock where None.
         single_key: One root key instead of 2 of 3: whoever copies that one file owns the fleet.
         passphrase: Encrypts the offline keys (root, targets) where it answers with bytes.
+        first: What versions and releases begin with. After lost root keys it is above what the
+            devices have: they take no lower release, and mirrors keep files of equal names.
 
     Returns:
         Path of `root.json`, to be carried to every device.
 
     Raises:
-        CannotCreate: This depot has its keys already.
+        CannotCreate: This depot has its keys already, or was begun with another number.
     """
     store, keys = workspace.depot_store, KeyRing(workspace.keys, passphrase)
     now = (clock or SystemClock()).now()
@@ -82,17 +86,21 @@ def create(
                     "use `trainer keys rotate` to replace keys"
                 )
             return _pin(store, pinned)
+        _check_first(store, first)
         count = 1 if single_key else ROOT_KEYS
         signers = {role: _keys_of(keys, role, count) for role in (*roles.TOP_LEVEL, *roles.PATHS)}
-        root = _first_root(signers, now, threshold=1 if single_key else ROOT_THRESHOLD)
+        root = _first_root(signers, now, 1 if single_key else ROOT_THRESHOLD, first)
         metadata.put(store, roles.ROOT, root, signers[roles.ROOT])
         changed = {
             role: metadata.put(
-                store, role, Targets(version=1, expires=metadata.expiry(role, now)), signers[role]
+                store,
+                role,
+                Targets(version=first, expires=metadata.expiry(role, now)),
+                signers[role],
             )
             for role in roles.PATHS
         }
-        targets = _first_targets(signers, now)
+        targets = _first_targets(signers, now, first)
         changed[roles.TARGETS] = metadata.put(store, roles.TARGETS, targets, signers[roles.TARGETS])
         metadata.seal_first(store, keys, root, now, changed)
         return _pin(store, pinned)
@@ -113,8 +121,21 @@ def _keys_of(keys: KeyRing, role: str, root_keys: int) -> list[CryptoSigner]:
     return signers
 
 
-def _first_root(signers: dict[str, list[CryptoSigner]], now: datetime, threshold: int) -> Root:
-    root = Root(version=1, expires=metadata.expiry(roles.ROOT, now), consistent_snapshot=True)
+def _check_first(store: Store, first: int) -> None:
+    if store.read(metadata.file_name(roles.ROOT, first)) is None:
+        with contextlib.suppress(InputMissing):
+            begun = metadata.first_version(store)
+            raise CannotCreate(
+                f"the depot was begun with the number {begun}: give that one, or choose another "
+                "folder"
+            )
+
+
+def _first_root(
+    signers: dict[str, list[CryptoSigner]], now: datetime, threshold: int, first: int
+) -> Root:
+    expires = metadata.expiry(roles.ROOT, now)
+    root = Root(version=first, expires=expires, consistent_snapshot=True)
     for role in roles.TOP_LEVEL:
         for signer in signers[role]:
             root.add_key(signer.public_key, role)
@@ -122,7 +143,7 @@ def _first_root(signers: dict[str, list[CryptoSigner]], now: datetime, threshold
     return root
 
 
-def _first_targets(signers: dict[str, list[CryptoSigner]], now: datetime) -> Targets:
+def _first_targets(signers: dict[str, list[CryptoSigner]], now: datetime, first: int) -> Targets:
     keys: dict[str, Key] = {
         signer.public_key.keyid: signer.public_key
         for role in roles.PATHS
@@ -139,7 +160,7 @@ def _first_targets(signers: dict[str, list[CryptoSigner]], now: datetime) -> Tar
         for role, paths in roles.PATHS.items()
     }
     return Targets(
-        version=1,
+        version=first,
         expires=metadata.expiry(roles.TARGETS, now),
         delegations=Delegations(keys=keys, roles=delegated),
     )

@@ -86,14 +86,27 @@ def newest_root(store: Store) -> Root:
     Raises:
         InputMissing: The depot has none.
     """
-    version = 0
+    version = first_version(store)
     while store.read(file_name(roles.ROOT, version + 1)) is not None:
         version += 1
-    if version == 0:
+    return read(store, roles.ROOT, version, Root)
+
+
+def first_version(store: Store) -> int:
+    """Version of the first root: the number that versions and releases of this depot begin with.
+
+    Raises:
+        InputMissing: The depot has no root.
+    """
+    names = (name.rpartition("/")[2].split(".") for name in store.names("metadata"))
+    versions = [
+        int(parts[0]) for parts in names if parts[1:] == [roles.ROOT, "json"] and parts[0].isdigit()
+    ]
+    if not versions:
         raise InputMissing(
             "depot: no root metadata: make the workspace with `trainer init DIR` first"
         )
-    return read(store, roles.ROOT, version, Root)
+    return min(versions)
 
 
 class Current:
@@ -213,9 +226,10 @@ def seal_first(
         Refused: A key is not here.
     """
     signers = _sealing_signers(keys, root, {})
-    snapshot = Snapshot(version=1, expires=expiry(roles.SNAPSHOT, now), meta=_lines(changed))
+    first = root.version
+    snapshot = Snapshot(version=first, expires=expiry(roles.SNAPSHOT, now), meta=_lines(changed))
     line = put(store, roles.SNAPSHOT, snapshot, signers[roles.SNAPSHOT])
-    timestamp = Timestamp(version=1, expires=expiry(roles.TIMESTAMP, now), snapshot_meta=line)
+    timestamp = Timestamp(version=first, expires=expiry(roles.TIMESTAMP, now), snapshot_meta=line)
     put(store, roles.TIMESTAMP, timestamp, signers[roles.TIMESTAMP])
 
 

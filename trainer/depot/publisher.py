@@ -64,7 +64,8 @@ class Depot:
             files: Content by target path, exactly the files that the manifest names.
 
         Returns:
-            The release number: one more than the highest of all channels.
+            The release number: one more than the highest of all channels; the first is the
+            depot's first number.
 
         Raises:
             NothingNew: The channel holds this release already, whatever its number, time and words.
@@ -83,7 +84,8 @@ class Depot:
                     f"depot: channel {channel} holds these models already as release "
                     f"{live[channel].manifest.release}"
                 )
-            number = 1 + max((known.manifest.release for known in live.values()), default=0)
+            numbers = [known.manifest.release for known in live.values()]
+            number = 1 + max([*numbers, metadata.first_version(self.store) - 1])
             numbered = msgspec.structs.replace(
                 manifest,
                 channel=channel,
