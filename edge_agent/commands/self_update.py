@@ -47,7 +47,7 @@ def self_update(config_path: Path | None) -> None:
     clock = SystemClock()
     now, trust = Timekeeper(folder, clock).judge()
     if trust == "untrusted":
-        raise TryLater("the clock is behind times that have surely passed: set it first")
+        raise TryLater("the clock cannot be right: set it first")
     with open_depot(settings, folder / "tuf", clock) as depot:
         code = update_program(depot, folder, platform.machine(), now, _install)
     raise click.exceptions.Exit(code)

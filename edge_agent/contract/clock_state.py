@@ -5,5 +5,5 @@ from __future__ import annotations
 from typing import Literal
 
 ClockState = Literal["trusted", "holdover", "untrusted"]
-"""`trusted`: set by a time service; `holdover`: it was, but no service confirms it now;
-`untrusted`: neither."""
+"""`trusted`: a time service confirms it; `holdover`: possible, but no service confirms it now;
+`untrusted`: it cannot be right."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.contract.forecast import Forecast
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from edge_agent.messages.payloads import SensorReport
     from edge_agent.mqtt.outbox import Counts
     from edge_agent.updates.slots import RolledBackRelease
+
+
+CLOCK_PROBLEMS: Final[dict[ClockState, str]] = {
+    "holdover": "no time service confirms the clock",
+    "untrusted": "the clock is behind times that have surely passed, or far ahead of them",
+}
 
 
 def health_facts(
@@ -68,8 +74,8 @@ def device_problems(
     clock: ClockState, left: RolledBackRelease | None, sensors: tuple[SensorReport, ...]
 ) -> Iterator[str]:
     """What is wrong with clock, release and sensors, as `health_facts` takes them."""
-    if clock == "untrusted":
-        yield "the clock is behind times that have surely passed"
+    if clock != "trusted":
+        yield CLOCK_PROBLEMS[clock]
     if left is not None:
         yield f"release {left.release} was left: {left.why}"
     yield from sensor_reports.problems(sensors)

@@ -125,6 +125,7 @@ class Runtime:
         self._message_context = MessageContextFactory(settings, clock.now)
         self._loaded: tuple[str, DeviceRelease] | None = None
         self._decision: Decision | None = None
+        self._confirmed = False
         self.listening_since: float | None = None
 
     def take_over(self, before: Runtime) -> None:
@@ -237,7 +238,8 @@ class Runtime:
             forecasts_days=storage.forecasts_days,
         )
         self.verification.prune(passed)
-        if self.time.confirmed():
+        before, self._confirmed = self._confirmed, self.time.confirmed()
+        if self._confirmed and not before:
             end = self.clock.now() + AHEAD
             dropped = retention.drop_after(self.db, end)
             if dropped:

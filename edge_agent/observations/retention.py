@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.observations.sensors import source_of
 from edge_agent.system.database import transaction
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 SAMPLES_MOST: Final = 300_000
 """Seven days of thirty sensors. Older ones are deleted whatever the clock is."""
 _SAMPLES_DAYS: Final = 3
+OWN: Final = source_of("*")
+"""Pattern of the sources that the farm's own sensors form."""
 
 
 def prune(
@@ -54,7 +57,10 @@ def prune(
 
 
 def drop_after(connection: sqlite3.Connection, end: datetime) -> int:
-    """Delete hours, forecasts and samples later than `end`; returns their number.
+    """Delete what this device dated later than `end`; returns the number of rows.
+
+    These are samples, hours of the farm's own sensors and forecasts. Relayed hours bring their own
+    times.
 
     Raises:
         StorageError: The disk refused.
@@ -62,7 +68,7 @@ def drop_after(connection: sqlite3.Connection, end: datetime) -> int:
     last = int(end.timestamp())
     with transaction(connection) as db:
         before = db.total_changes
-        db.execute("DELETE FROM observations WHERE time > ?", (last,))
+        db.execute("DELETE FROM observations WHERE time > ? AND source GLOB ?", (last, OWN))
         db.execute("DELETE FROM forecasts WHERE issued > ?", (last,))
         db.execute("DELETE FROM samples WHERE minute > ?", (last // 60,))
         return db.total_changes - before

@@ -122,8 +122,10 @@ def _clock(subject: Subject) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding(
-            "clock", Outcome.FAIL, f"{seen}: earlier than a time that has surely passed",
-            "set the clock; until then nothing is installed and nothing expires",
+            "clock", Outcome.FAIL,
+            f"{seen}: earlier than a time that has surely passed, or far beyond the last known one",
+            "set the clock; until then nothing is installed, filled or deleted; a right clock that "
+            "was off for long is believed after a day",
         )  # fmt: skip
 
 

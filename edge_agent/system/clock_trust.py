@@ -141,15 +141,6 @@ class Timekeeper:
         moved_s, self._moved_s = self._moved_s, 0.0
         return timedelta(seconds=moved_s)
 
-    def problem(self) -> str:
-        """What is wrong with the clock, for people; empty where somebody vouches for it."""
-        now, state = self.judge()
-        if state != "untrusted":
-            return "" if self.vouched() else "no time service vouches for the clock"
-        if now < self.floor():
-            return "the clock is behind times that have surely passed"
-        return "the clock is far beyond the last known time"
-
     @property
     def _floor_path(self) -> Path:
         return self._state / "clock-floor"

@@ -153,9 +153,9 @@ class Updater:
         now, state = self._timekeeper.judge()
         if state == "untrusted":
             raise TryLater(
-                f"the clock shows {now:%Y-%m-%d %H:%M} UTC, but it is later than "
-                f"{self._timekeeper.floor():%Y-%m-%d %H:%M}: set the clock; until then nothing is "
-                "installed, as old signatures could pass for fresh ones"
+                f"the clock shows {now:%Y-%m-%d %H:%M} UTC, which cannot be right (it is later "
+                f"than {self._timekeeper.floor():%Y-%m-%d %H:%M}): set the clock; until then "
+                "nothing is installed, as old signatures could pass for fresh ones"
             )
         return now
 

@@ -74,10 +74,15 @@ class ShownFarm:
 
     def __init__(self, folder: Path, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock(NOON)
+        self.synchronised = False
+        """A time service speaks once the clock stands at the first hour that is worked."""
         self.models = FakeRelease()
         self.snapshots = SnapshotCache()
         self.runtime = Runtime(
-            config.decode(SETTINGS.encode(), "config.toml"), folder, self.clock, lambda: True
+            config.decode(SETTINGS.encode(), "config.toml"),
+            folder,
+            self.clock,
+            lambda: self.synchronised,
         )
         runtime = self.runtime
         runtime.release = lambda: self.models  # type: ignore[method-assign,assignment,return-value]
@@ -88,14 +93,18 @@ class ShownFarm:
     def work(self, hours: int = 27) -> None:
         """Weather of three weeks, then a cycle for each of the last hours."""
         end = self.clock.now()
-        self._weather(end.replace(minute=0))
+        frame = self._weather(end.replace(minute=0))
+        self.clock.jump(-3600 * hours)
+        self.runtime.known_time()
         for back in range(hours - 1, -1, -1):
             moment = end - back * HOUR
-            self.clock.jump((moment - self.clock.now()).total_seconds())
+            self.clock.advance(3600)
+            self.synchronised = True
             self._foresee(moment)
             if back < 2:
                 self._sensors(moment)
             self.decision = self.runtime.run_cycle()[0]
+        self.runtime.store.put_hourly("sensor:indoor", frame.drop(RAIN).head(40))
         self.snapshots.update(self.runtime, self.decision)
         self.snapshots.set_service(CONNECTED)
 
@@ -128,7 +137,7 @@ class ShownFarm:
         """Close the database."""
         self.runtime.close()
 
-    def _weather(self, end: datetime) -> None:
+    def _weather(self, end: datetime) -> pl.DataFrame:
         times = [end - back * HOUR for back in range(21 * 24)]
         noise = np.random.default_rng(1).normal(0, 0.8, len(times))
         warmth = np.array([_day(at)[0] for at in times]) + noise
@@ -140,7 +149,7 @@ class ShownFarm:
         }
         frame = pl.DataFrame({TIME: times} | values, schema_overrides={TIME: TIME_DTYPE})
         self.runtime.store.put_hourly("station:108", frame)
-        self.runtime.store.put_hourly("sensor:indoor", frame.drop(RAIN).head(40))
+        return frame
 
     def _foresee(self, moment: datetime, warmer: float = 0.0) -> None:
         origin = moment.replace(minute=0)

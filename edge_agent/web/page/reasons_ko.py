@@ -63,7 +63,11 @@ _KOREAN: Final = (
         r"토양수분 \1 %는 이 흙(\2, \3~\4 %)에서 나올 수 없는 값이라 쓰지 않습니다",
     ),
     (r"the first hour is being worked", "첫 예보를 만들고 있습니다"),
-    (r"the clock is behind times that have surely passed", "시계가 이미 지난 시각을 가리킵니다"),
+    (
+        r"the clock is behind times that have surely passed, or far ahead of them",
+        "시계가 이미 지난 시각이나 너무 먼 앞날을 가리킵니다",
+    ),
+    (r"no time service confirms the clock", "시계를 확인해 주는 시각 서비스가 없습니다"),
     (
         r"it gave no forecast where the release before it did: (.*)",
         r"그 전 릴리스는 되는 예보를 내지 못했습니다: \1",

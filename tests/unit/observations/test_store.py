@@ -197,12 +197,15 @@ def test_what_a_wrong_clock_dated_is_no_newest_hour_and_can_be_dropped(
     """Hours, forecasts and samples of the future."""
     later = NOW + 400 * 24 * HOUR
     for at in (NOW, later):
-        store.put_hourly("s", frame(1.0, start=at))
+        store.put_hourly("sensor:indoor", frame(1.0, start=at))
+        store.put_hourly("station:108", frame(1.0, start=at))
         store.put_forecast(forecast([1.0], now=at))
         store.put_samples([("k", Sample(at, 1.0))])
-    assert (store.newest("s"), store.newest("s", NOW + HOUR)) == (later, NOW)
+    assert store.newest("sensor:indoor") == later
+    assert store.newest("sensor:indoor", NOW + HOUR) == NOW
     assert retention.drop_after(db, NOW + HOUR) == 3
-    assert store.newest("s") == NOW
+    assert store.newest("sensor:indoor") == NOW
+    assert store.newest("station:108") == later, "relayed hours bring their own times"
     assert len(store.forecasts(NOW, later)) == len(store.samples("k", NOW, later)) == 1
 
 

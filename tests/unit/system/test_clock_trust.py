@@ -184,17 +184,6 @@ def test_what_was_moved_is_told_once_and_not_of_a_sure_clock(tmp_path: Path) -> 
     assert keeper.moved() == timedelta(0)
 
 
-def test_people_are_told_what_is_wrong_with_the_clock(tmp_path: Path) -> None:
-    """Behind, beyond, or not vouched for; nothing where all is well."""
-    clock = FakeClock(START)
-    assert _keeper(tmp_path, clock).problem() == "no time service vouches for the clock"
-    assert _keeper(tmp_path, clock, service=True).problem() == ""
-    clock.jump(-3600)
-    assert "behind" in _keeper(tmp_path, clock).problem()
-    clock.jump(40 * 365 * 86_400)
-    assert "beyond" in _keeper(tmp_path, clock).problem()
-
-
 @pytest.mark.parametrize("content", ["", "yesterday", "2026-07-01T00:00:00", "\x00"])
 def test_a_damaged_floor_falls_back_to_the_making(tmp_path: Path, content: str) -> None:
     """Rubbish in the file, or a time without a zone, is no floor and no fault."""
