@@ -63,6 +63,12 @@ def lifetime(message: Message) -> timedelta | None:
     return None if envelope is None else envelope.valid_until - envelope.issued_at
 
 
+def is_misdated(message: Message) -> bool:
+    """Whether its payload says that it was made on an untrusted clock."""
+    envelope = _envelope(message)
+    return envelope is not None and envelope.clock == "untrusted"
+
+
 def put_right(message: Message, now: datetime) -> datetime | None:
     """Its deadline from `now` on, where it was dated by a wrong clock; None where that is right."""
     envelope = _envelope(message)

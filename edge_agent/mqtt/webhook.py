@@ -21,8 +21,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from edge_agent.contract.errors import FarmError, Refused, TryLater
-from edge_agent.messages.message import lifetime
-from edge_agent.system.clock_trust import EARLIEST
+from edge_agent.messages.message import is_misdated, lifetime
 from edge_agent.system.database import migrate, storage_errors, transaction
 from edge_agent.system.jitter import backoff, jitter
 
@@ -39,6 +38,8 @@ MOST: Final = 200
 FIRST_PAUSE_S: Final = 10.0
 LONGEST_PAUSE_S: Final = 1800.0
 TIMEOUT_S: Final = 10.0
+_UNKNOWN: Final = -(2**40)
+"""Instead of the deadline of an alert that an untrusted clock dated, until the time is known."""
 _LATER: Final = {408, 425, 429}
 _STEPS: Final = (
     """CREATE TABLE push (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,
@@ -87,12 +88,13 @@ class WebhookQueue:
         body = self._template.format(**values).encode() if self._template else message.payload
         with transaction(self._db) as db:
             valid = lifetime(message)
+            expires = int(message.expires_at.timestamp())
             db.execute(
                 "INSERT OR IGNORE INTO push (id, body, expires, valid) VALUES (?, ?, ?, ?)",
                 (
                     message.id,
                     body,
-                    int(message.expires_at.timestamp()),
+                    _UNKNOWN if valid is not None and is_misdated(message) else expires,
                     None if valid is None else int(valid.total_seconds()),
                 ),
             )
@@ -117,8 +119,8 @@ class WebhookQueue:
         with transaction(self._db) as db:
             db.execute(
                 "UPDATE push SET expires = :now + valid "
-                "WHERE expires > :now + valid OR (expires < :earliest AND valid IS NOT NULL)",
-                {"now": int(now.timestamp()), "earliest": int(EARLIEST.timestamp())},
+                "WHERE expires > :now + valid OR (expires < 0 AND valid IS NOT NULL)",
+                {"now": int(now.timestamp())},
             )
 
     def due(self, now: datetime | None) -> WebhookAlert | None:
