@@ -78,11 +78,13 @@ class LiveReadings:
         if MEASURED[sensor.quantity].hourly is HourMethod.COUNTER:
             return self._last_hour(sensor, now)
         sample = self._intake.newest(sensor)
-        if sample is not None or self._intake.clock_was_set:
+        fresh = sample is not None and sample.at > now - sensors.RECENT
+        if fresh or self._intake.clock_was_set:
             # What was dated before the clock was set is not current.
             return sample
+        # After a start a late reading may be all that has come, and the store knows a newer one.
         stored = self._store.samples(sensors.key_of(sensor), oldest, now)
-        return sensors.settled(sensor.quantity, stored)
+        return sensors.settled(sensor.quantity, [*stored, *self._intake.waiting(sensor)])
 
     def _last_hour(self, sensor: Sensor, now: datetime) -> Sample | None:
         """What a running total rose by in the last hour."""

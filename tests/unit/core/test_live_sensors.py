@@ -198,6 +198,19 @@ def test_a_late_good_reading_does_not_end_the_unknown(open_house: Callable[[str]
     assert house.value("gh-heat") is not None
 
 
+def test_a_late_reading_after_a_start_hides_no_newer_one(
+    open_house: Callable[[str], House],
+) -> None:
+    """The newer one is in the store, and is still the value of now."""
+    house = open_house(HOUSE.replace('topic = "gh/temp"', 'topic = "gh/temp"\nfield = "t"\n'
+                                     'time_field = "at"'))  # fmt: skip
+    at = house.clock.now().timestamp()
+    house.send("gh/temp", f'{{"t": 38.9, "at": {at}}}')
+    house.restart()
+    house.send("gh/temp", f'{{"t": 20.0, "at": {at - 3600}}}')
+    assert house.value("gh-heat") == pytest.approx(38.9)
+
+
 def test_a_minute_of_a_wrong_clock_blinds_no_sensor(house: House) -> None:
     """Readings and refusals dated 2099 do not outlive the clock's return."""
     house.clock.jump(73 * 366 * 86_400)
