@@ -49,6 +49,7 @@ fuzz: $(READY) ## Coverage-guided fuzzing of every parser (SECONDS=30 each), wit
 
 torture: $(READY) system ## The long runs that `make test` leaves out
 	$(BIN)/pytest -q -m slow $(ARGS)
+	PROMISE_EXAMPLES=4000 $(BIN)/pytest -q tests/contract/test_promises_alerts.py tests/contract/test_promises_observations.py
 
 # Program each and the Debian package that brings it.
 SYSTEM := mosquitto:mosquitto nginx:nginx-light systemd-analyze:systemd strip:binutils chromium:chromium npm:npm

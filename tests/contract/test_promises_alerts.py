@@ -147,7 +147,7 @@ class AlertPromises(RuleBasedStateMachine):
         self.written_at = START
         self.foreseen: float | None = None
         self.synchronised = True
-        self.rules: dict[str, Known] = {}
+        self.by_rule: dict[str, Known] = {}
         self.read_to = 0
         self.broker = True
         self.heard: dict[str, dict[str, Any]] = {}
@@ -203,7 +203,7 @@ class AlertPromises(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["warm", "vent", "cold", "tomorrow"]), minutes=st.integers(1, 300))
     def person_snoozes(self, name: str, minutes: int) -> None:
         """A person asks for silence."""
-        known = self.rules.get(name)
+        known = self.by_rule.get(name)
         if known is not None and self._ask("snooze", rule=name, minutes=minutes):
             known.snoozed_until = self.clock.now() + minutes * MINUTE
             self._watch()
@@ -211,7 +211,7 @@ class AlertPromises(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["warm", "vent", "cold", "tomorrow"]))
     def person_acknowledges(self, name: str) -> None:
         """A person has seen the alert that stands."""
-        known = self.rules.get(name)
+        known = self.by_rule.get(name)
         if known is not None and known.holds and known.told and self._ask("ack", rule=name):
             known.seen = True
             self._watch()
@@ -267,8 +267,8 @@ class AlertPromises(RuleBasedStateMachine):
         self.clock.advance(30)
         self.worker.watch(self.clock.now())
         self._read()
-        if snooze and "warm" in self.rules and self._ask("snooze", rule="warm", minutes=30):
-            known = self.rules["warm"]
+        if snooze and "warm" in self.by_rule and self._ask("snooze", rule="warm", minutes=30):
+            known = self.by_rule["warm"]
             known.snoozed_until = (
                 self.clock.now() - timedelta(seconds=years * YEARS_S) + 31 * MINUTE
             )
@@ -323,7 +323,7 @@ class AlertPromises(RuleBasedStateMachine):
     @invariant()
     def events_alternate(self) -> None:
         """A controller never hears two starts, or an end of what did not start."""
-        for name, known in getattr(self, "rules", {}).items():
+        for name, known in getattr(self, "by_rule", {}).items():
             told = False
             for kind, at in known.events:
                 assert (kind == "raised") is not told, (name, at, known.events)
@@ -333,7 +333,7 @@ class AlertPromises(RuleBasedStateMachine):
     def gone_rules_leave_nothing(self) -> None:
         """S4: no state stays retained, and what was told is ended."""
         names = {rule.name for rule in self._configured()} if hasattr(self, "worker") else set()
-        for name, known in getattr(self, "rules", {}).items():
+        for name, known in getattr(self, "by_rule", {}).items():
             if name not in names:
                 assert known.state is None, (name, known)
                 assert not known.told, (name, known)
@@ -343,7 +343,7 @@ class AlertPromises(RuleBasedStateMachine):
         """S6: with a broker, what the controller heard last of a standing action can be done."""
         if not hasattr(self, "worker") or not self.broker:
             return
-        known = self.rules.get("vent")
+        known = self.by_rule.get("vent")
         if known is not None and known.known and known.holds and known.told:
             assert self.heard["vent"]["id"] in self.heard_in_time, self.heard["vent"]
 
@@ -380,7 +380,7 @@ class AlertPromises(RuleBasedStateMachine):
         self.worker.reload()
         self.worker.close_replaced()
         after = {r.name: r for r in self._configured()}
-        for name, known in self.rules.items():
+        for name, known in self.by_rule.items():
             if name not in after or (name in before and _other(before[name], after[name])):
                 known.holds, known.since, known.seen = False, None, False
                 known.snoozed_until = START if name not in after else known.snoozed_until
@@ -401,7 +401,7 @@ class AlertPromises(RuleBasedStateMachine):
             return
         for r in self._configured():
             if r.quantity == "air_temperature_c":
-                yield r.name, self.rules.setdefault(r.name, Known())
+                yield r.name, self.by_rule.setdefault(r.name, Known())
 
     def _publish(self, value: float) -> None:
         self.reading = (self.clock.now(), value)
@@ -460,11 +460,12 @@ class AlertPromises(RuleBasedStateMachine):
             if not message.topic.startswith(root):
                 continue
             name, _, kind = message.topic.removeprefix(root).partition("/")
-            known = self.rules.setdefault(name, Known())
-            payload = msgspec.json.decode(message.payload) if message.payload else None
+            known = self.by_rule.setdefault(name, Known())
             if kind == "state":
-                known.state = payload
-            elif not self._is_anew(name, known, payload):
+                known.state = msgspec.json.decode(message.payload) if message.payload else None
+                continue
+            payload = msgspec.json.decode(message.payload)
+            if not self._is_anew(name, known, payload):
                 known.events.append((payload["event_type"], self.clock.now()))
 
     def _is_anew(self, name: str, known: Known, payload: dict[str, Any]) -> bool:

@@ -104,6 +104,7 @@ class ObservationPromises(RuleBasedStateMachine):
         self.humid: list[tuple[datetime, float]] = []
         self.house_refused_last = False
         self.humid_refused_last = False
+        self.humid_refused_at = START - 80 * HOUR
         self.refused: Counter[str] = Counter()
         self.jumps = 0
         self.unjudged = 0
@@ -175,7 +176,7 @@ class ObservationPromises(RuleBasedStateMachine):
             self.refused["t"] += 1
         self.kept_and_bad += retain and temperature != "21.5"
         self.humid.append((at, min(humidity, 100.0)))
-        if at == max(other for other, _ in self.humid):
+        if at > self.humid_refused_at:
             self.humid_refused_last = False
 
     @rule(ahead_h=st.integers(1, 100), value=st.sampled_from([20.0, 96.0]))
@@ -194,7 +195,7 @@ class ObservationPromises(RuleBasedStateMachine):
         at = self.clock.now()
         self._send("yard/pair", f'{{"at": {_time(at, "utc")}, "t": 21.5, "h": {value}}}'.encode())
         self.refused["h"] += 1
-        self.humid_refused_last = True
+        self.humid_refused_last, self.humid_refused_at = True, at
 
     @rule(amount=st.sampled_from([0.0, 0.2, 1.4, 12.0]))
     def it_rains(self, amount: float) -> None:
