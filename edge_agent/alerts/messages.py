@@ -85,7 +85,7 @@ def event_message(
     assert edge is not None, "no edge, no event"
     ends = edge is Edge.CLEARED
     valid = EVENT_VALID if rule.now or ends else timedelta(hours=rule.within_h)
-    key = f"alert/{rule.name}/{edge}"
+    key = f"alert/{rule.name}/{edge}/{_history(decision.latch)}"
     if drill:
         valid, key = DRILL_VALID, f"alert/{rule.name}/drill"
     text = texts.alert_text(
@@ -138,7 +138,9 @@ def _ended(context: MessageContext, latch: Latch, text: str, reason: str) -> Mes
     assert rule is not None, "an alert that was told remembers its rule"
     payload = fill(
         AlertEvent,
-        envelope.base(context, "alert-event", f"alert/{latch.rule}/cleared", every=_SECOND),
+        envelope.base(
+            context, "alert-event", f"alert/{latch.rule}/cleared/{_history(latch)}", every=_SECOND
+        ),
         rule_facts(rule, latch, Evidence()),
         {
             "event_type": "cleared",
@@ -192,6 +194,11 @@ def balance_of(water: SoilWater) -> WaterBalance:
         for name, value in asdict(water).items()
     }
     return fill(WaterBalance, values)
+
+
+def _history(latch: Latch) -> str:
+    """What tells an edge from one that a wrong clock dated to the same second."""
+    return envelope.digest([latch.raised_at, latch.ended_at, latch.raises])
 
 
 def _action_order(rule: Rule, now: datetime) -> ActionOrder | None:

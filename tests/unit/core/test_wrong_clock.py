@@ -237,6 +237,23 @@ def test_an_alert_of_a_wrong_clock_waits_for_its_own_length(
     assert farm.due() == []
 
 
+def test_an_alert_of_a_wrong_clock_hides_none_of_the_same_second(farm: Farm) -> None:
+    """Raised an hour ahead of time, then raised when that hour has come: both are sent."""
+    farm.runtime.run_cycle()
+    farm.service = False
+    farm.set_to(NOW + HOUR)
+    farm.read(36.0)
+    second = farm.clock.now()
+    farm.read(20.0, 3)
+    farm.set_to(second - timedelta(minutes=21))
+    farm.service = True
+    farm.read(20.0, 20)
+    farm.read(36.0)
+    assert farm.clock.now() == second
+    edges = [json.loads(event.payload)["event_type"] for event in farm.due()]
+    assert edges == ["raised", "cleared", "raised"]
+
+
 def _message(issued: datetime, expires: datetime) -> Message:
     payload = {"issued_at": issued.isoformat(), "valid_until": (issued + 3 * HOUR).isoformat()}
     return Message("a", "t", json.dumps(payload).encode(), Kind.STATE, True, expires)  # noqa: FBT003 - retained
