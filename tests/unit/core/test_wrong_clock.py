@@ -247,8 +247,8 @@ def test_an_alert_of_a_wrong_clock_hides_none_of_the_same_second(farm: Farm) -> 
     farm.read(20.0, 3)
     farm.set_to(second - timedelta(minutes=21))
     farm.service = True
-    farm.read(20.0, 20)
-    farm.read(36.0)
+    farm.read(20.0, 19)
+    farm.read(36.0, 2)
     assert farm.clock.now() == second
     edges = [json.loads(event.payload)["event_type"] for event in farm.due()]
     assert edges == ["raised", "cleared", "raised"]
