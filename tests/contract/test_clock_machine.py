@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -256,5 +257,5 @@ class WrongClockMachine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-TestWrongClock = WrongClockMachine.TestCase
+TestWrongClock = pytest.mark.timeout(600)(WrongClockMachine.TestCase)
 TestWrongClock.settings = settings(max_examples=10, stateful_step_count=12)

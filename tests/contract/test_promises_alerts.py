@@ -48,6 +48,8 @@ ZONE: Final = ZoneInfo("Asia/Seoul")
 TOPIC: Final = "yard/temperature"
 MINUTE: Final = timedelta(minutes=1)
 LIMIT_S: Final = 900
+SETTLED: Final = 20 * MINUTE
+"""After this a clock that was set counts as right."""
 YEARS_S: Final = 73 * 365 * 86_400.0
 VALUES: Final = (-9.0, -2.0, 0.5, 2.5, 15.0, 27.0, 29.0, 31.0, 36.0, 40.0)
 
@@ -145,6 +147,7 @@ class AlertPromises(RuleBasedStateMachine):
         self.reading: tuple[datetime, float] | None = None
         self.written: tuple[datetime, float] | None = None
         self.written_at = START
+        self.set_right_at = START - SETTLED
         self.foreseen: float | None = None
         self.synchronised = True
         self.by_rule: dict[str, Known] = {}
@@ -276,6 +279,7 @@ class AlertPromises(RuleBasedStateMachine):
         self.clock.advance(30)
         self.clock.jump(-years * YEARS_S)
         self.synchronised = True
+        self.set_right_at = self.clock.now()
         if self.reading is not None:
             self.clock.advance(330)
             self._publish(self.reading[1])
@@ -370,6 +374,7 @@ class AlertPromises(RuleBasedStateMachine):
         self.worker = Worker(self._open, lambda _: None, no_update)
         self.worker.delivery()
         self.clock.advance(20)
+        self._measure_again()
         self._cycle()
 
     def _reload(self, farm: Farm) -> None:
@@ -379,6 +384,7 @@ class AlertPromises(RuleBasedStateMachine):
         self.clock.advance(5)
         self.worker.reload()
         self.worker.close_replaced()
+        self._measure_again()
         after = {r.name: r for r in self._configured()}
         for name, known in self.by_rule.items():
             if name not in after or (name in before and _other(before[name], after[name])):
@@ -445,9 +451,16 @@ class AlertPromises(RuleBasedStateMachine):
         self._read()
         self._deliver()
 
+    def _measure_again(self) -> None:
+        """Soon after the clock was set nothing is written, so a start knows no reading."""
+        if self.reading is not None and self.clock.now() - self.set_right_at < SETTLED:
+            self.clock.advance(330)
+            self._publish(self.reading[1])
+
     def _accept_early_ends(self) -> None:
         """By a wrong clock a hold may be over: what no longer holds may end early, no more."""
         for _, known in self._current():
+            known.since = None
             if known.holds and known.state is not None and known.state["level"] == "clear":
                 known.holds, known.since, known.seen = False, None, False
 
