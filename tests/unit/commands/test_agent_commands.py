@@ -16,6 +16,7 @@ from edge_agent.commands.common import OwnClock
 from edge_agent.commands.drill import drill
 from edge_agent.commands.history import history
 from edge_agent.commands.once import once
+from edge_agent.commands.replay import replay
 from edge_agent.commands.self_test import self_test
 from edge_agent.commands.status import release, status
 from edge_agent.commands.water import water
@@ -119,6 +120,17 @@ def test_an_hour_of_the_future_is_refused(farm: Path) -> None:
         call(once, farm, "--at", (NOW + HOUR).isoformat())
     with pytest.raises(UsageError, match="in the future"):
         call(once, farm, "--dry-run", "--at", "2099-01-01T00:00Z")
+
+
+def test_looking_at_what_was_decided_changes_nothing(farm: Path) -> None:
+    """`replay --explain`, `status`, `history` and `release` only read (O3)."""
+    call(once, farm)
+    before = dump(farm)
+    alert = json.loads(call(history, farm, "--json"))[0]["id"]
+    assert document(replay, farm, "--explain", alert)["same"] is True
+    call(status, farm)
+    call(release, farm)
+    assert dump(farm) == before
 
 
 def test_a_drill_is_the_only_thing_that_a_drill_leaves(farm: Path) -> None:
