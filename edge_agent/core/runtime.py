@@ -229,7 +229,7 @@ class Runtime:
         return decision, new
 
     def _clean(self, passed: datetime) -> None:
-        """Delete what is older than its time, and what a clock dated that was wrong."""
+        """Delete what is older than its time."""
         storage = self.config.storage
         retention.prune(
             self.db,
@@ -238,13 +238,6 @@ class Runtime:
             forecasts_days=storage.forecasts_days,
         )
         self.verification.prune(passed)
-        before, self._confirmed = self._confirmed, self.time.confirmed()
-        if self._confirmed and not before:
-            end = self.clock.now() + AHEAD
-            dropped = retention.drop_after(self.db, end)
-            if dropped:
-                _log.warning("%d rows of the future are deleted: the clock was wrong", dropped)
-            self.verification.drop_after(end)
 
     def put_health(self, now: datetime, problems: Sequence[str]) -> None:
         """Queue `/health` between two cycles, with the levels of now; see `run_cycle`.
@@ -297,7 +290,18 @@ class Runtime:
 
     def known_time(self) -> datetime | None:
         """UTC, or None while nobody vouches for the clock: then nothing expires or is late."""
-        return self.clock.now() if self._deadlines.follow() else None
+        vouched = self._deadlines.follow()
+        before, self._confirmed = self._confirmed, vouched and self.time.confirmed()
+        if self._confirmed and not before:
+            self._drop_the_future()
+        return self.clock.now() if vouched else None
+
+    def _drop_the_future(self) -> None:
+        end = self.clock.now() + AHEAD
+        dropped = retention.drop_after(self.db, end)
+        if dropped:
+            _log.warning("%d rows of the future are deleted: the clock was wrong", dropped)
+        self.verification.drop_after(end)
 
     def _status_messages(self, context: CycleContext, now: datetime) -> StatusMessages:
         return StatusMessages(
