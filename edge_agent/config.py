@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import date
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,7 +21,7 @@ from edge_agent.contract import schema
 from edge_agent.contract.errors import ConfigError
 from edge_agent.observations.codecs import CODECS
 from edge_agent.settings import Config
-from edge_agent.system import locations, struct_decoder
+from edge_agent.system import addresses, locations, struct_decoder
 from edge_agent.system.struct_decoder import Problem, line_of
 
 if TYPE_CHECKING:
@@ -117,6 +116,7 @@ PLACEHOLDERS: Final = (
 """Names that a rule's own `message` may use in braces."""
 _CODEC_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
+_TLS_SCHEMES: Final = {"mqtts", "ssl", "tls", "https", "wss"}
 
 
 def check(config: Config, faults: Collection[Problem] = ()) -> Iterator[Problem]:
@@ -190,9 +190,7 @@ def _depot(config: Config, readable: _Readable) -> Iterator[Problem]:
     depot = config.depot
     if depot.url and depot.path and readable(depot, "depot", "url", "path"):
         yield Problem("depot", "has both url and path; keep one")
-    if depot.url and (
-        urlsplit(depot.url).scheme not in {"http", "https"} or not urlsplit(depot.url).hostname
-    ):
+    if depot.url and not addresses.is_web_address(depot.url):
         yield Problem("depot.url", "must start with https:// or http:// and name a host")
 
 
@@ -200,6 +198,8 @@ def _mqtt(config: Config, readable: _Readable) -> Iterator[Problem]:
     mqtt = config.mqtt
     if not mqtt.host:
         yield Problem("mqtt.host", "must name the broker")
+    elif not addresses.is_host(mqtt.host):
+        yield Problem("mqtt.host", _bare_host(mqtt.host, "mqtt"))
     if mqtt.port == 0:
         yield Problem("mqtt.port", "must be 1 to 65535")
     if bool(mqtt.tls.cert) != bool(mqtt.tls.key) and readable(mqtt.tls, "mqtt.tls", "cert", "key"):
@@ -221,10 +221,8 @@ def _quiet_hours(config: Config, readable: _Readable) -> Iterator[Problem]:
 
 def _push(config: Config, _readable: _Readable) -> Iterator[Problem]:
     push = config.push
-    if push.url:
-        parts = urlsplit(push.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            yield Problem("push.url", "is not an http:// or https:// address")
+    if push.url and not addresses.is_web_address(push.url):
+        yield Problem("push.url", "is not an http:// or https:// address")
     try:
         push.template.format(text="", rule="", severity="")
     except (LookupError, ValueError, AttributeError):
@@ -233,6 +231,9 @@ def _push(config: Config, _readable: _Readable) -> Iterator[Problem]:
 
 def _web(config: Config, readable: _Readable) -> Iterator[Problem]:
     web = config.web
+    if web.host and not addresses.is_host(web.host):
+        yield Problem("web.host", _bare_host(web.host, "web"))
+        return
     open_to_others = web.port and web.host not in _LOOPBACK
     if open_to_others and not web.token_file and readable(web, "web", "port", "host", "token_file"):
         yield Problem("web.token_file", "is needed when web.host is not this machine alone")
@@ -303,6 +304,21 @@ def _repeated(
             if before != index:
                 same = ", ".join(map(str, values))
                 yield Problem(f"{at}[{index}]", f"has {what} as {at}[{before}]: {same}")
+
+
+def _bare_host(given: str, section: str) -> str:
+    """What to write instead of a host with something around it, under which keys."""
+    parts, rule = addresses.parts_of(given), "must be a name or an address alone"
+    if not parts.host:
+        return f"{rule}, such as 192.168.0.10; the port has its own key, {section}.port"
+    keys = [f'host = "{parts.host}"']
+    if parts.port:
+        keys.append(f"port = {parts.port}")
+    if section == "mqtt" and parts.scheme in _TLS_SCHEMES:
+        keys.append("[mqtt.tls] enabled = true")
+    if section == "mqtt" and parts.user:
+        keys.append("username and password_file")
+    return f"{rule}: {', '.join(keys)}"
 
 
 def _one_of(given: str, allowed: Sequence[str]) -> str:

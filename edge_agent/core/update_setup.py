@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.contract import features, golden_windows
-from edge_agent.contract.errors import ConfigError
+from edge_agent.contract.errors import ConfigError, UsageError
+from edge_agent.system import addresses
 from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.updates.depot import DepotClient
 from edge_agent.updates.policy import DeviceState
@@ -39,6 +40,7 @@ def open_updater(
 
     Raises:
         ConfigError: Neither a depot nor a place, or no readable root_file.
+        UsageError: The place is no address that a request can be sent to.
     """
     with open_depot(config, state / "tuf", clock, place=place) as depot:
         yield Updater(
@@ -71,6 +73,7 @@ def open_depot(
 
     Raises:
         ConfigError: Neither a depot nor a place, or no readable root_file.
+        UsageError: The place is no address that a request can be sent to.
     """
     root = _root(config.depot.root_file)
     with _source(place or config.depot.url or config.depot.path, clock) as source:
@@ -113,6 +116,8 @@ def _source(place: str, clock: Clock) -> Iterator[DepotSource]:
     if not place.startswith(("http://", "https://")):
         yield FolderSource(Path(place))
         return
+    if not addresses.is_web_address(place):
+        raise UsageError("the depot's address is no web address such as https://depot.example/")
     from edge_agent.updates.http_source import HttpSource
 
     with HttpSource(place, clock) as source:

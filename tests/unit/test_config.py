@@ -113,6 +113,76 @@ def test_keys_that_do_not_fit_together(text: str, path: str) -> None:
     assert list(problems(text)) == [path]
 
 
+BARE = "must be a name or an address alone"
+
+
+@pytest.mark.parametrize(
+    ("host", "keys"),
+    [
+        ("mqtt://127.0.0.1", 'host = "127.0.0.1"'),
+        ("127.0.0.1:1884", 'host = "127.0.0.1", port = 1884'),
+        (" broker.local", 'host = "broker.local"'),
+        ("broker.local\\n", 'host = "broker.local"'),
+        ("[::1]", 'host = "::1"'),
+        ("[fd00::1]:1884", 'host = "fd00::1", port = 1884'),
+        ("http://broker.local/", 'host = "broker.local"'),
+        ("MQTTS://broker:8883/x?y", 'host = "broker", port = 8883, [mqtt.tls] enabled = true'),
+        ("tcp://[::1]:1883", 'host = "::1", port = 1883'),
+        (
+            "mqtts://kim:a/b#c:d@e@broker",
+            'host = "broker", [mqtt.tls] enabled = true, username and password_file',
+        ),
+        ("kim@broker", 'host = "broker", username and password_file'),
+    ],
+)
+def test_a_broker_given_as_an_address_is_told_with_the_right_keys(host: str, keys: str) -> None:
+    """The name alone, and what else stands in the address under its own key; no password."""
+    assert problems(f'[mqtt]\nhost = "{host}"') == {"mqtt.host": f"{BARE}: {keys}"}
+    told = problems("", EDGE_AGENT__MQTT__HOST=host.replace("\\n", "\n"))
+    assert told == {"mqtt.host": f"{BARE}: {keys}"}
+
+
+@pytest.mark.parametrize(
+    "host", [" ", "a b", "a,b", "a..b", "x:port", "x:0", "\u200b", "s3cret:/@"]
+)
+def test_a_broker_that_cannot_be_named_is_told(host: str) -> None:
+    """No machine has such a name; without one to propose, the form and the key of the port."""
+    (text,) = problems(f'[mqtt]\nhost = "{host}"').values()
+    assert text == f"{BARE}, such as 192.168.0.10; the port has its own key, mqtt.port"
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "::1", "fe80::1%eth0", "broker_1.local.", "농장.example", "a-b"]
+)
+def test_names_and_addresses_of_brokers(host: str) -> None:
+    """What a connection can be made to is taken as it is."""
+    assert config.decode(f'[mqtt]\nhost = "{host}"'.encode(), "c.toml").mqtt.host == host
+
+
+@pytest.mark.parametrize("key", ["depot.url", "push.url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1", " https://x", "https://x ", "https://x:99999", "http://x:ab/", "http://a b/",
+        "x", "HTTPS://x", "http://u@/", "http://x/\\n",
+    ],
+)  # fmt: skip
+def test_web_addresses_are_checked_whole(key: str, url: str) -> None:
+    """An address that no connection can be made to is an error of its key."""
+    section, name = key.split(".")
+    assert list(problems(f'[{section}]\n{name} = "{url}"')) == [key]
+
+
+def test_the_page_listens_on_an_address_alone() -> None:
+    """The port of the page has its own key too; what belongs to a broker is not proposed."""
+    for host, keys in (
+        ("https://me@0.0.0.0:8080", 'host = "0.0.0.0", port = 8080'),
+        ("[::]", 'host = "::"'),
+        (" 127.0.0.1", 'host = "127.0.0.1"'),
+    ):
+        assert problems(f'[web]\nhost = "{host}"') == {"web.host": f"{BARE}: {keys}"}
+
+
 @pytest.mark.parametrize(
     ("line", "path"),
     [

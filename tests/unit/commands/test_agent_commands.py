@@ -19,6 +19,7 @@ from edge_agent.commands.once import once
 from edge_agent.commands.replay import replay
 from edge_agent.commands.self_test import self_test
 from edge_agent.commands.status import release, status
+from edge_agent.commands.sync import sync
 from edge_agent.commands.water import water
 from edge_agent.contract.errors import FarmError, TryLater, UsageError
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
@@ -296,3 +297,13 @@ def test_self_test_finds_a_model_that_computes_otherwise(
     assert result.exit_code == 1
     outcome = {c["name"]: c["outcome"] for c in json.loads(result.stdout)["checks"]}
     assert outcome["golden windows"] == "failed"
+
+
+def test_a_place_that_is_no_address_is_told(farm: Path) -> None:
+    """A slip in `--from` is the call's fault, told without what the address may hide."""
+    (farm.parent / "root.json").write_bytes(b"{}")
+    farm.write_text(farm.read_text() + '[depot]\nroot_file = "root.json"\n')
+    for place in ("http://kim:s3cret@[::1", "http://kim:s3cret@depot:80800/", "https://"):
+        with pytest.raises(UsageError, match="no web address") as caught:
+            call(sync, farm, "--from", place)
+        assert "s3cret" not in str(caught.value)

@@ -64,6 +64,18 @@ def test_quiet_says_nothing_of_a_good_file(tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "")
 
 
+def test_a_broker_given_as_an_address_is_one_error(tmp_path: Path) -> None:
+    """It ends here, and not as a name that nobody knows once the service runs."""
+    path = tmp_path / "c.toml"
+    path.write_text('[mqtt]\nhost = "mqtts://kim:s3cret@10.0.0.2:8883"\n')
+    result = CliRunner().invoke(check_config, ["--quiet", "--config", str(path)])
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert result.stderr == (
+        f'{path}:2: mqtt.host: must be a name or an address alone: host = "10.0.0.2", port = 8883, '
+        "[mqtt.tls] enabled = true, username and password_file\n"
+    )
+
+
 OWN_RULES = """[device]
 language = "en"
 [builtin]
