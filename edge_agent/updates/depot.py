@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract import compression
-from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
+from edge_agent.contract.errors import (
+    BadData,
+    ConfigError,
+    FarmError,
+    Refused,
+    StorageError,
+    TryLater,
+)
 from edge_agent.system.files import make_folder, write_atomic
 from edge_agent.updates.source import NoSuchFile
 
@@ -56,6 +63,7 @@ class DepotClient:
         Raises:
             Refused: Some metadata is forged, older than what was seen before, or damaged.
             TryLater: The depot cannot be reached, is incomplete, or was not renewed in time.
+            ConfigError: The root brought by hand is none.
             StorageError: The device's disk failed.
         """
         with self._explained():
@@ -127,11 +135,18 @@ class DepotClient:
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         from tuf.api import exceptions as tuf
+        from tuf.api.serialization import DeserializationError
 
         try:
             yield
         except FarmError:
             raise
+        except DeserializationError as fault:
+            if not self._name:  # nothing has been downloaded yet
+                raise ConfigError(
+                    "[depot] root_file is no root.json of a trainer: copy it again"
+                ) from fault
+            raise Refused(f"{self._source.where()}: {self._name}: {_one_line(fault)}") from fault
         except tuf.ExpiredMetadataError as fault:
             raise TryLater(
                 f"{self._source.where()}: {self._name}: {fault}: nobody renewed it; what is "

@@ -8,6 +8,9 @@ Guards against a server that tries to delay the agent:
 - H3 redirects are not followed: a depot's address is configuration, not the server's choice;
 - H4 no content encoding is accepted, so the bytes counted are the bytes that came.
 
+A network's login page, a page for a missing file and an answer that a proxy has changed say nothing
+about signatures: they are told apart from damage by their content, whatever their headers say.
+
 The length of each file is bounded by the caller, who stops reading.
 """
 
@@ -34,6 +37,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _CACHED: Final = "timestamp.json"
 _CACHED_MAX: Final = 64 * 1024
+_METADATA: Final = "metadata/"
+_BEGIN: Final = 1024
+_GZIP: Final = b"\x1f\x8b"
+_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+_SUCCESS: Final = range(200, 300)
+_NOT_A_DEPOT: Final = "not a depot: a web page came instead (login page of the network? proxy?)"
+_CHANGED: Final = "no metadata of a depot: changed on the way (login page of the network? proxy?)"
+_STATUS: Final = {
+    400: "the server does not take this request: check [depot] url",
+    401: "the depot wants a user and a password in [depot] url",
+    407: "the proxy wants a user and a password",
+    511: _NOT_A_DEPOT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +166,20 @@ class HttpSource:
             raise NoSuchFile(f"{self._at(name)}: HTTP {status}")
         if response.is_redirect:
             raise TryLater(
-                f"{self._at(name)}: HTTP {status}: redirects are not followed: put the final "
-                "address into [depot] url"
+                f"{self._at(name)}: HTTP {status}: redirects are not followed: log in to the "
+                "network where it asks for that, or put the final address into [depot] url"
             )
         if status == httpx.codes.PARTIAL_CONTENT and start:
             if response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 return
             raise TryLater(f"{self._at(name)}: the server sent another part than asked for")
         if status != httpx.codes.OK:
-            raise TryLater(f"{self._at(name)}: HTTP {status}: the depot is out of service")
+            other = _NOT_A_DEPOT if status in _SUCCESS else "the depot is out of service"
+            raise TryLater(f"{self._at(name)}: HTTP {status}: {_STATUS.get(status, other)}")
 
     def _body(self, name: str, response: httpx.Response, *, whole: bool) -> Iterator[bytes]:
-        began, count = self._clock.monotonic(), 0
-        keep = bytearray() if whole and name.endswith(_CACHED) else None
+        began, count, last = self._clock.monotonic(), 0, b""
+        keep = bytearray() if whole else None
         for piece in response.iter_raw():
             count += len(piece)
             spent = self._clock.monotonic() - began
@@ -171,12 +188,38 @@ class HttpSource:
                     f"{self._at(name)}: {count} bytes in {spent:.0f} s, slower than "
                     f"{self._limits.bytes_per_s:.0f} bytes/s: given up"
                 )
+            last = piece
             if keep is not None and count <= _CACHED_MAX:
                 keep += piece
+                self._check_begin(name, response, bytes(keep[:_BEGIN]))
             yield piece
+        if keep is None:
+            return
+        self._check_end(name, bytes(keep) if count <= _CACHED_MAX else None, last)
         tag = response.headers.get("ETag")
-        if keep is not None and tag and count <= _CACHED_MAX:
+        if tag and count <= _CACHED_MAX and name.endswith(_CACHED):
             self._cached[name] = (tag, bytes(keep))
+
+    def _check_begin(self, name: str, response: httpx.Response, content: bytes) -> None:
+        """Refuse markup, of which a depot has none, and what was packed on the way."""
+        encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+        packed = content.startswith(_GZIP) and not name.endswith(".gz")
+        if content.lstrip(_BLANK).startswith(b"<") or (
+            packed and (encoded or name.startswith(_METADATA))
+        ):
+            raise TryLater(f"{self._at(name)}: {_NOT_A_DEPOT}")
+
+    def _check_end(self, name: str, content: bytes | None, last: bytes) -> None:
+        """Refuse metadata that nobody has signed, and a script behind it."""
+        if not name.startswith(_METADATA):
+            return
+        # Either word: one of them may be damaged, and damage is told as such.
+        if content is not None and not any(
+            word in content for word in (b'"signed"', b'"signatures"')
+        ):
+            raise TryLater(f"{self._at(name)}: {_NOT_A_DEPOT}")
+        if last.rstrip(_BLANK).endswith(b">"):
+            raise TryLater(f"{self._at(name)}: {_CHANGED}")
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:

@@ -462,7 +462,7 @@ SERVERS = {
         _slow(_dripping_head), r"timestamp\.json", (_patience,), TryLater
     ),
     "redirect": Attack(_redirect, "redirects are not followed", (_follow,), TryLater),
-    "packed answer": Attack(_packed, r"timestamp\.json", (_unpack,)),
+    "packed answer": Attack(_packed, r"timestamp\.json: not a depot", (_unpack,), TryLater),
     "linked file on a stick": Attack(
         _linked_file, r"windows\.json: a symbolic link", (attack.links,)
     ),
