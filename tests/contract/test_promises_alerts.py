@@ -115,6 +115,7 @@ class Known:
         holds: The condition, with hysteresis and hold.
         since: When it last changed.
         known: Whether there was evidence at the last look.
+        ends: Whether the clear level was no longer met.
         events: Kind and time of every event that was queued.
         snoozed_until: As far as a person asked for it.
         seen: A person acknowledged the alert that stands.
@@ -124,6 +125,7 @@ class Known:
     holds: bool = False
     since: datetime | None = None
     known: bool = False
+    ends: bool = False
     events: list[tuple[str, datetime]] = field(default_factory=list)
     snoozed_until: datetime = START
     seen: bool = False
@@ -275,11 +277,12 @@ class AlertPromises(RuleBasedStateMachine):
             known.snoozed_until = (
                 self.clock.now() - timedelta(seconds=years * YEARS_S) + 31 * MINUTE
             )
-        self._accept_early_ends()
         self.clock.advance(30)
         self.clock.jump(-years * YEARS_S)
         self.synchronised = True
         self.set_right_at = self.clock.now()
+        for _, known in self._current():
+            known.since = None
         if self.reading is not None:
             self.clock.advance(330)
             self._publish(self.reading[1])
@@ -443,12 +446,15 @@ class AlertPromises(RuleBasedStateMachine):
                 continue
             clear = r.threshold if r.clear is None else r.clear
             met, over = _meets(r, value, r.threshold), not _meets(r, value, clear)
-            held = known.since is not None and now - known.since < timedelta(seconds=r.hold_s)
+            known.ends = over
+            begun = known.since or self.set_right_at
+            held = now - begun < timedelta(seconds=r.hold_s)
             if not known.holds and met:
                 known.holds, known.since = True, now
             elif known.holds and over and not held:
                 known.holds, known.since, known.seen = False, now, False
         self._read()
+        self._accept_early_ends()
         self._deliver()
 
     def _measure_again(self) -> None:
@@ -460,9 +466,9 @@ class AlertPromises(RuleBasedStateMachine):
     def _accept_early_ends(self) -> None:
         """By a wrong clock a hold may be over: what no longer holds may end early, no more."""
         for _, known in self._current():
-            known.since = None
-            if known.holds and known.state is not None and known.state["level"] == "clear":
-                known.holds, known.since, known.seen = False, None, False
+            ended = known.state is not None and known.state["level"] == "clear"
+            if known.holds and known.since is None and known.ends and ended:
+                known.holds, known.since, known.seen = False, self.clock.now(), False
 
     def _read(self) -> None:
         """Every message that was queued since the last look."""
