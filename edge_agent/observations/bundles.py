@@ -22,6 +22,8 @@ from edge_agent.contract.dfs_grid import Cell, cell_of
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.quality import KEPT
 from edge_agent.contract.schema import MEASURED, OBSERVED, TIME, TIME_DTYPE, flag_column
+from edge_agent.system import parquet_size
+from edge_agent.system.parquet_size import UnpackedLimits
 
 if TYPE_CHECKING:
     from edge_agent.settings import Device
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 8_000_000
 MAX_ROWS: Final = 24 * 400
 """More than a year of hours; bundles hold the newest ones."""
+
+_BYTES_A_ROW: Final = 2048
+"""Of all columns of a row, unpacked: twice what every quantity with its flag takes."""
 
 
 def cell(device: Device) -> Cell | None:
@@ -131,13 +136,13 @@ def _parquet(content: bytes, name: str, max_bytes: int, max_rows: int) -> pl.Dat
     if len(content) > max_bytes:
         raise BadData(f"{name}: {len(content)} bytes, more than the limit of {max_bytes}")
     try:
-        frame = pl.read_parquet(io.BytesIO(content), n_rows=max_rows + 1)
+        parquet_size.check(content, UnpackedLimits(max_rows, max_rows * _BYTES_A_ROW))
+        return pl.read_parquet(io.BytesIO(content))
+    except BadData as fault:
+        raise BadData(f"{name}: {fault}") from fault
     # A damaged page makes polars panic, which is no `Exception`.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
         raise _bad_format(name, fault) from fault
-    if frame.height > max_rows:
-        raise BadData(f"{name}: more than {max_rows} rows")
-    return frame
 
 
 def _check_hours(frame: pl.DataFrame, times: tuple[str, ...], name: str) -> None:

@@ -13,7 +13,7 @@ from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import TIME
 from trainer.ingest.raw_parts import RawPart
 from trainer.ingest.sources import kma
-from trainer.ingest.tables import content_of, ours, table
+from trainer.ingest.tables import STATION_NAMES, check_csv, content_of, ours, table
 from trainer.workspace.raw import SEVERAL, pack
 from trainer.workspace.stations import station as station_of
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from trainer.workspace.raw import Answer, RawStore
     from trainer.workspace.workspace import Workspace
 
-STATION: Final = "station"
-_STATION_NAMES: Final = (STATION, "stnId")
+MAX_BYTES: Final = 200_000_000
+MAX_ROWS: Final = 5_000_000
+"""Five years of a hundred stations; more comes in several files."""
 JOURNAL: Final = "imports.jsonl"
 IMPORTS: Final = "import"
 """Folder of the raw store with the files that were brought in."""
@@ -59,10 +60,11 @@ class Import:
         Raises:
             InputMissing: No such file.
             UsageError: It does not say the station, and neither did the caller.
-            BadData: It is not what its name says, or rows are not hourly observations.
+            BadData: It is not what its name says, too large, or its rows are not hourly
+                observations.
             TryLater: Another process is writing to the lake.
         """
-        content = content_of(path)
+        content = content_of(path, MAX_BYTES)
         try:
             frames, source = read(path.name, content, station)
         except BadData as fault:
@@ -163,18 +165,19 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
         BadData: Not readable as what the name says.
     """
     if not name.lower().endswith(".csv"):
-        return _tidy(table(name, content), station), "parquet"
+        return _tidy(table(name, content, MAX_ROWS), station), "parquet"
     head = content[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
     columns = {part.strip(b' "\r') for part in head.split(b",")}
     if {TIME.encode(), kma.TIME_FIELD.encode()} & columns:
-        return _tidy(table(name, content), station), "csv"
+        return _tidy(table(name, content, MAX_ROWS), station), "csv"
     from trainer.ingest.sources import portal_csv
 
+    check_csv(content, MAX_ROWS, len(portal_csv.FIELDS))
     return _tidy(portal_csv.parse(content), station), "portal"
 
 
 def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
-    named = next((name for name in _STATION_NAMES if name in frame.columns), None)
+    named = next((name for name in STATION_NAMES if name in frame.columns), None)
     if named is None:
         if station is None:
             raise UsageError("the rows do not say their station: name it with --station")

@@ -10,6 +10,7 @@ import polars as pl
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData, InputMissing, StorageError
 from edge_agent.contract.schema import TIME, Flag, flag_column
+from edge_agent.system.parquet_size import UnpackedLimits
 from trainer.ingest.sources import kma
 from trainer.workspace import parquet
 
@@ -17,17 +18,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+MAX_MEMORY: Final = 1_000_000_000
+"""Most bytes that the columns of a file may take, unpacked."""
+_BYTES_A_CELL: Final = 16
+"""Of a text in memory, besides the text itself where it is longer than 12 bytes."""
 _HEADER: Final = 10_000
-"""Longest first line of a stranger's CSV file, in bytes: a column costs two of them, and 1 kB."""
+"""Longest first line of a CSV file, in bytes: a column costs two of them, and 1 kB."""
 _OURS: Final = frozenset({TIME, *schema.OBSERVED, *map(flag_column, schema.OBSERVED)})
+STATION_NAMES: Final = ("station", "stnId")
+_READ: Final = (
+    _OURS | {kma.TIME_FIELD, *kma.NAMES, *kma.QC_FIELDS.values()} | frozenset(STATION_NAMES)
+)
+"""Columns that are read; what else a file has costs nothing."""
 
 
-def content_of(path: Path, most: int | None = None) -> bytes:
+def content_of(path: Path, most: int) -> bytes:
     """A file's bytes.
 
     Args:
         path: The file.
-        most: Longest that is read; None = any.
+        most: Longest that is read.
 
     Raises:
         InputMissing: No such file.
@@ -36,47 +46,68 @@ def content_of(path: Path, most: int | None = None) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(-1 if most is None else most + 1)
+            content = file.read(most + 1)
     except (FileNotFoundError, IsADirectoryError) as fault:
         raise InputMissing(f"{path}: no such file") from fault
     except OSError as fault:
         raise StorageError(f"{path}: cannot be read: {fault.strerror}") from fault
-    if most is not None and len(content) > most:
+    if len(content) > most:
         raise BadData(f"{path}: more than {most} bytes")
     return content
 
 
-def table(name: str, content: bytes, rows: int | None = None) -> pl.DataFrame:
-    """Rows of a file; every value of a CSV file as text.
+def table(name: str, content: bytes, rows: int) -> pl.DataFrame:
+    """Rows of a file, with its columns in our or KMA's names; every value of a CSV file as text.
+
+    The file is measured before it is read: rows, columns, and the memory that its columns take.
 
     Args:
         name: File name; its ending tells the kind.
         content: The file.
-        rows: Most that it may have; None = any. With a limit the columns are bounded as well:
-            by the first line of CSV, and of Parquet only those in our names are read.
+        rows: Most that it may have.
 
     Raises:
-        BadData: Not readable as what the name says, or more than `rows`.
+        BadData: Not readable as what the name says, more than `rows`, or more than `MAX_MEMORY`.
     """
-    most = None if rows is None else rows + 1
     if name.lower().endswith(".parquet"):
-        frame = parquet.decode(content, most, None if rows is None else _OURS)
-    elif name.lower().endswith(".csv"):
-        frame = _csv(content, most)
-    else:
-        raise BadData("unknown kind of file: give .parquet or .csv")
-    if rows is not None and frame.height > rows:
-        raise BadData(f"more than {rows} rows")
-    return frame
+        return parquet.decode(content, UnpackedLimits(rows, MAX_MEMORY), _READ)
+    if name.lower().endswith(".csv"):
+        return _csv(content, rows)
+    raise BadData("unknown kind of file: give .parquet or .csv")
 
 
-def _csv(content: bytes, most: int | None) -> pl.DataFrame:
-    if most is not None and b"\n" not in content[:_HEADER] and len(content) > _HEADER:
+def check_csv(content: bytes, rows: int, columns: int) -> None:
+    """Refuse a CSV file that is larger than it may be, before it is read.
+
+    Args:
+        content: The file.
+        rows: Most rows below the header.
+        columns: How many are read.
+
+    Raises:
+        BadData: More rows, a first line that is too long, or more memory than `MAX_MEMORY`.
+    """
+    if b"\n" not in content[:_HEADER] and len(content) > _HEADER:
         raise BadData(f"its first line is longer than {_HEADER} bytes")
+    # A quoted line break counts as a row: no measurement has one.
+    lines = content.count(b"\n") + (not content.endswith(b"\n"))
+    if lines - 1 > rows:
+        raise BadData(f"more than {rows} rows")
+    if lines * columns * _BYTES_A_CELL + len(content) > MAX_MEMORY:
+        raise BadData(f"more than {MAX_MEMORY} bytes of memory, unpacked")
+
+
+def _csv(content: bytes, rows: int) -> pl.DataFrame:
+    check_csv(content, rows, 1)
     try:
+        head = pl.read_csv(io.BytesIO(content), infer_schema=False, n_rows=0).columns
+        columns = [name for name in head if name in _READ]
+        check_csv(content, rows, len(columns))
+        if not columns:
+            return pl.DataFrame()
         # Everything as text: the translation decides what a number is, and drops nothing silently.
         return pl.read_csv(
-            io.BytesIO(content), infer_schema=False, empty_string_is_null=False, n_rows=most
+            io.BytesIO(content), infer_schema=False, empty_string_is_null=False, columns=columns
         )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
         raise BadData("not a readable CSV file in UTF-8") from fault

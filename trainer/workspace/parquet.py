@@ -8,31 +8,55 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from edge_agent.contract.errors import BadData
+from edge_agent.system import parquet_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from edge_agent.system.parquet_size import UnpackedLimits
+
 
 def decode(
-    content: bytes, rows: int | None = None, columns: Collection[str] | None = None
+    content: bytes, limits: UnpackedLimits | None = None, columns: Collection[str] | None = None
 ) -> pl.DataFrame:
     """Frame from Parquet bytes.
 
     Args:
         content: The file.
-        rows: So many of the first ones; None = all.
+        limits: A larger file is refused before it is unpacked; None = any, for files of our own.
         columns: Those of these names that it has; None = all.
 
     Raises:
-        BadData: Not Parquet, or damaged.
+        BadData: Not Parquet, damaged, larger than `limits`, or, with limits, a column that is
+            neither numbers, text nor times.
     """
+    if limits is not None:
+        parquet_size.check(content, limits, columns)
     try:
-        present = pl.read_parquet_schema(io.BytesIO(content)) if columns is not None else ()
+        present = pl.read_parquet_schema(io.BytesIO(content)) if columns is not None else {}
         chosen = None if columns is None else [name for name in present if name in columns]
-        return pl.read_parquet(io.BytesIO(content), n_rows=rows, columns=chosen)
+        if limits is not None and chosen is not None:
+            _check_types({name: present[name] for name in chosen})
+        frame = pl.read_parquet(io.BytesIO(content), columns=chosen)
     # A damaged page makes polars panic, and a panic is no `Exception`.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
         raise BadData("not a readable Parquet file") from fault
+    if limits is not None:
+        _check_texts(frame, limits)
+    return frame
+
+
+def _check_types(columns: dict[str, pl.DataType]) -> None:
+    for name, dtype in columns.items():
+        if not (dtype.is_numeric() or dtype.is_temporal() or dtype in {pl.String, pl.Null}):
+            raise BadData(f"column {name} is of {dtype}: numbers are needed")
+
+
+def _check_texts(frame: pl.DataFrame, limits: UnpackedLimits) -> None:
+    # Rows share the one copy of a repeated text until something works on them.
+    texts = frame.select(pl.col(pl.String).str.len_bytes().cast(pl.Int64).sum())
+    if sum(texts.row(0) if texts.width else ()) > limits.memory:
+        raise BadData(f"more than {limits.memory} bytes of text")
 
 
 def encode(frame: pl.DataFrame) -> bytes:

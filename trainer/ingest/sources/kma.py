@@ -69,10 +69,12 @@ COLUMNS: Final = (TIME, *schema.OBSERVED, *(flag_column(name) for name in schema
 YEARS: Final = (1900, 2100)
 """Years that a time may lie in; KMA's records begin in 1904."""
 
+FINE: Final = ("", "0")
+"""QC flags of good values (K2)."""
+
 _METRES_PER_VS: Final = 10.0
 _WINTER: Final = (11, 12, 1, 2, 3)
 _SUM_HOURS: Final = 3
-_FINE: Final = ("", "0")
 _BLANK: Final = "_blank_rain"
 _UNFLAGGED: Final = "_unflagged_rain"
 _GOOD, _MISSING, _SOURCE, _SUM = (
@@ -183,7 +185,7 @@ def _flag(frame: pl.DataFrame, field: str) -> pl.Expr:
     return (
         pl.when(verdict == "9")
         .then(_MISSING)
-        .when(_unreadable(frame, field) | ~verdict.is_in(_FINE))
+        .when(_unreadable(frame, field) | ~verdict.is_in(FINE))
         .then(_SOURCE)
         .when(pl.col(field).is_null())
         .then(_MISSING)
@@ -208,7 +210,7 @@ def _unreadable(frame: pl.DataFrame, field: str) -> pl.Expr:
 def _blank_rain(frame: pl.DataFrame) -> pl.Expr:
     if "rn" not in frame.columns:
         return pl.lit(value=False)
-    fine = _verdict(frame, "rn").is_in(_FINE)
+    fine = _verdict(frame, "rn").is_in(FINE)
     return fine & pl.col("rn").is_null() & ~_unreadable(frame, "rn")
 
 

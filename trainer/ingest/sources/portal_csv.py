@@ -14,12 +14,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from edge_agent.contract.errors import BadData
-from trainer.ingest.sources.kma import QC_FIELDS, TIME_FIELD
+from trainer.ingest.sources.kma import FINE, QC_FIELDS, TIME_FIELD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STATION_FIELD: Final = "stnId"
 _CELSIUS: Final = ("°C", "℃", "C")
@@ -43,6 +47,12 @@ _COLUMNS: Final = {
 }
 """Korean name -> KMA's field and the units that it may stand in."""
 
+FIELDS: Final = (*(field for field, _ in _COLUMNS.values()), *QC_FIELDS.values())
+"""Most columns that a file gives."""
+
+_BATCH: Final = 50_000
+"""Rows that are Python's texts at a time."""
+_PIECE: Final = 1_000_000
 _FLAG: Final = "QC플래그"
 _HEAD: Final = re.compile(r"([^()]*)(?:\(([^()]*)\))?")
 
@@ -60,47 +70,74 @@ def parse(content: bytes) -> pl.DataFrame:
     Raises:
         BadData: Not text, not such a file, a line with too many or too few fields.
     """
-    lines = _lines(_decode(content))
-    if not lines:
+    lines = _lines(content)
+    header = next(lines, None)
+    if header is None:
         raise BadData("an empty file")
-    places, loose = _places([cell.strip() for cell in lines[0]])
-    width = len(lines[0])
-    for number, line in enumerate(lines[1:], 2):
+    places, loose = _places([cell.strip() for cell in header[1]])
+    rows = _rows(lines, len(header[1]), [*places.values(), *loose.values()])
+    # In batches: as Python's texts a file takes ten times its length.
+    frames = [_frame([], places, loose)]
+    while batch := list(islice(rows, _BATCH)):
+        frames.append(_frame(batch, places, loose))
+    return pl.concat(frames)
+
+
+def _frame(
+    rows: list[tuple[str, ...]], places: dict[str, int], loose: dict[str, int]
+) -> pl.DataFrame:
+    """Rows as `_rows` gives them."""
+    frame = pl.DataFrame(
+        rows,
+        schema=[(str(at), pl.String) for at in range(len(places) + len(loose))],
+        orient="row",
+    ).with_columns(pl.all().str.strip_chars())
+    frame.columns = [*places, *(f"flag of {field}" for field in loose)]
+    # Fields whose flag KMA's service does not have: the verdict is applied here.
+    return frame.with_columns(
+        pl.when(~pl.col(f"flag of {field}").is_in(FINE))
+        .then(pl.lit(""))
+        .otherwise(pl.col(field))
+        .alias(field)
+        for field in loose
+    ).select(list(places))
+
+
+def _rows(
+    lines: Iterator[tuple[int, list[str]]], width: int, chosen: list[int]
+) -> Iterator[tuple[str, ...]]:
+    """Chosen cells of each row."""
+    for number, line in lines:
         if len(line) != width:
             raise BadData(
                 f"row {number} has {len(line)} fields, the header has {width}: the file is cut "
                 "off or damaged; download it again"
             )
-    columns = list(zip(*lines[1:], strict=True)) if len(lines) > 1 else [()] * width
-    frame = pl.DataFrame(
-        {field: list(columns[at]) for field, at in places.items()},
-        schema=dict.fromkeys(places, pl.String),
-    ).with_columns(pl.all().str.strip_chars())
-    # Fields whose flag KMA's service does not have: the verdict is applied here.
-    doubtful = {
-        field: pl.Series([cell.strip() not in {"", "0"} for cell in columns[at]], dtype=pl.Boolean)
-        for field, at in loose.items()
-    }
-    return frame.with_columns(
-        pl.when(pl.lit(bad)).then(pl.lit("")).otherwise(pl.col(field)).alias(field)
-        for field, bad in doubtful.items()
-    )
+        yield tuple(line[at] for at in chosen)
 
 
-def _decode(content: bytes) -> str:
-    for encoding in ("utf-8-sig", "cp949"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise BadData("neither UTF-8 nor cp949 text: download the file again as CSV")
-
-
-def _lines(text: str) -> list[list[str]]:
+def _lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line that is not empty."""
+    text = io.TextIOWrapper(io.BytesIO(content), _encoding(content), newline="")
+    reader = csv.reader(text, strict=True)
     try:
-        return [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        for line in reader:
+            if line:
+                yield reader.line_num, line
     except csv.Error as fault:
         raise BadData(f"not a readable CSV file: {fault}") from fault
+
+
+def _encoding(content: bytes) -> str:
+    for encoding in ("utf-8-sig", "cp949"):
+        text = io.TextIOWrapper(io.BytesIO(content), encoding)
+        try:
+            while text.read(_PIECE):
+                pass
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise BadData("neither UTF-8 nor cp949 text: download the file again as CSV")
 
 
 def _places(header: list[str]) -> tuple[dict[str, int], dict[str, int]]:
