@@ -7,7 +7,7 @@ E2  The chance of `for_h` hours in a row is the smallest of their chances: error
 E3  Hours without a number, and normals alone (climatology knows nothing of this day), are no
     evidence. Nothing is raised on them.
 E4  An alert ends only on evidence about every hour of the window that the forecast covers.
-E5  A live rule looks at the newest reading, and for `for_h` > 1 at the hourly values before
+E5  A live rule looks at the value now, and for `for_h` > 1 at the hourly values before
     it as well; one of them missing is no evidence.
 E6  The value beside the chance is the extreme of the window, with its hour. The hour of the largest
     chance would not do: near 0 and 1 the chances of many hours are the same.
@@ -120,7 +120,7 @@ def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:
 
     Args:
         rule: A rule with `now`.
-        readings: The `for_h` newest values, oldest first: hourly values, then the newest reading.
+        readings: The `for_h` newest values, oldest first: hourly values, then the value now.
     """
     newest = readings[-rule.for_h :]
     values = [r.value for r in newest if r.value is not None and np.isfinite(r.value)]

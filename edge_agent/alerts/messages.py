@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_agent.alerts import texts
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge, lasted
-from edge_agent.contract.schema import QUANTITIES
+from edge_agent.contract.schema import QUANTITIES, RAIN, WIND_FROM_DIRECTION
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
 from edge_agent.messages.numbers import fixed, plain, rounded, shown_chance
@@ -215,8 +215,7 @@ def _action_order(rule: Rule, now: datetime) -> ActionOrder | None:
 def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
     event = f"{rule.quantity} {rule.operator} {plain(rule.threshold)}"
     if rule.now:
-        newest = f"hour of {evidence.source}" if evidence.source else f"{rule.role} reading"
-        return f"{event}: newest {newest} is {_shown(evidence.value)}"
+        return f"{event}: {_measured(rule, evidence)} is {_shown(evidence.value)}"
     run = f", {rule.for_h} h in a row" if rule.for_h > 1 else ""
     chance = (
         f"P({event}{run}) within {rule.within_h} h is "
@@ -227,6 +226,17 @@ def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
     if edge is Edge.CLEARED and rule.clear is not None:
         return f"{chance}; chance of the clear level {plain(rule.clear)} fell below the limit too"
     return f"{chance}; first at {evidence.hour:%Y-%m-%dT%H:%MZ}" if evidence.hour else chance
+
+
+def _measured(rule: Rule, evidence: Evidence) -> str:
+    """What the value of a live rule is."""
+    if evidence.source:
+        return f"newest hour of {evidence.source}"
+    if rule.quantity == RAIN:
+        return f"{rule.role} sum of the last 60 min"
+    if rule.quantity == WIND_FROM_DIRECTION:
+        return f"newest {rule.role} reading"
+    return f"{rule.role} reading of now (median of the newest three, else the newest)"
 
 
 def _shown(value: float | None) -> str:

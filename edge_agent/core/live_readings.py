@@ -1,4 +1,4 @@
-"""Readings for live rules: hourly values of a role's sensors, then its newest reading."""
+"""Readings for live rules: hourly values of a role's sensors, then its value now."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class LiveReadings:
             return sample
         # After a start a late reading may be all that has come, and the store knows a newer one.
         stored = self._store.samples(sensors.key_of(sensor), oldest, now)
-        return sensors.settled(sensor.quantity, [*stored, *self._intake.waiting(sensor)])
+        return sensors.settled(sensor, [*stored, *self._intake.waiting(sensor)])
 
     def _last_hour(self, sensor: Sensor, now: datetime) -> Sample | None:
         """What a running total rose by in the last hour."""

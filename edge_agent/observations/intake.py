@@ -150,7 +150,7 @@ class Intake:
         memory = self._memories[sensors.key_of(sensor)]
         if memory.out_since is not None:
             return None
-        return sensors.settled(sensor.quantity, list(memory.recent.values()))
+        return sensors.settled(sensor, list(memory.recent.values()))
 
     def waiting(self, sensor: Sensor) -> list[Sample]:
         """Samples of a sensor that are not yet stored, in no order."""

@@ -14,8 +14,9 @@ S4  As at a KMA station, the value of an hour is the state at the full hour. It 
 S5  Rain and radiation are sums, and need the whole hour: there is a value when no gap within it
     is longer than `max_age_s`. Rain is a running total: see `counters`. Radiation is the mean of
     the hour's power.
-S6  The value now is the median of the newest three readings, as far as they came within five
-    minutes: one outlier raises no alert.
+S6  The value now is the median of the newest three readings, where they came within five minutes
+    and within `max_age_s`: one outlier raises no alert. With fewer it is the newest, so that it was
+    always measured.
     A reading beyond its limits makes it unknown until the next one within them.
 S7  Several sensors of one quantity and role: their median (of directions the first).
 """
@@ -222,14 +223,17 @@ def hour_value(sensor: Sensor, samples: Sequence[Sample], hour: datetime) -> flo
     )
 
 
-def settled(quantity: str, samples: Sequence[Sample]) -> Sample | None:
+def settled(sensor: Sensor, samples: Sequence[Sample]) -> Sample | None:
     """The value now, at the time of the newest sample; None without samples (S6)."""
     if not samples:
         return None
     *others, newest = sorted(samples, key=lambda s: s.at)[-3:]
-    if schema.MEASURED[quantity].hourly is HourMethod.DIRECTION:
+    oldest = newest.at - timedelta(seconds=sensor.max_age_s)
+    recent = [s.value for s in others if s.at > newest.at - RECENT and s.at >= oldest]
+    direction = schema.MEASURED[sensor.quantity].hourly is HourMethod.DIRECTION
+    # The median of two would be their mean, which nobody measured.
+    if direction or len(recent) < 2:
         return newest
-    recent = [sample.value for sample in others if sample.at > newest.at - RECENT]
     return Sample(newest.at, statistics.median([*recent, newest.value]))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import msgspec
 import polars as pl
 import pytest
 
@@ -218,6 +219,29 @@ def test_schema_refuses_a_payload_that_lacks_a_key() -> None:
     del made["valid_until"]
     published = json.loads((DOCS / "alert-event.schema.json").read_bytes())
     assert not jsonschema.Draft202012Validator(published).is_valid(made)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "source", "reading"),
+    [
+        (
+            schema.AIR_TEMPERATURE,
+            "",
+            "indoor reading of now (median of the newest three, else the newest)",
+        ),
+        (schema.RAIN, "", "indoor sum of the last 60 min"),
+        (schema.WIND_FROM_DIRECTION, "", "newest indoor reading"),
+        (schema.AIR_TEMPERATURE, "station:108", "newest hour of station:108"),
+    ],
+)
+def test_reason_of_a_live_rule_says_what_its_value_is(
+    quantity: str, source: str, reading: str
+) -> None:
+    """An operator who looks for the value in a log knows what to look for."""
+    rule = msgspec.structs.replace(RULE, now=True, role="indoor", quantity=quantity)
+    decision = replace(verdict(Edge.RAISED), evidence=replace(MET, source=source))
+    made = body(messages.event_message(CONTEXT, rule, decision))
+    assert made["reason"] == f"{quantity} >= 30: {reading} is 31.23"
 
 
 def test_alert_event_says_what_a_farmer_needs() -> None:

@@ -194,13 +194,30 @@ def test_hour_is_the_state_at_its_end() -> None:
 def test_one_odd_reading_is_not_the_value_now() -> None:
     """The median of three within five minutes, at the time of the newest (S6)."""
     samples = minutes(1.0, 2.0, 20.2, 20.4, 44.0, step=1)
-    settled = sensors.settled(schema.AIR_TEMPERATURE, list(reversed(samples)))
-    assert settled == Sample(NOW, 20.4)
-    assert sensors.settled(schema.AIR_TEMPERATURE, minutes(30.0, 20.0, step=5)) == minutes(20.0)[0]
-    assert sensors.settled(schema.WIND_FROM_DIRECTION, minutes(350.0, 10.0, step=1)) == Sample(
-        NOW, 10.0
-    )
-    assert sensors.settled(schema.AIR_TEMPERATURE, []) is None
+    assert sensors.settled(sensor(), list(reversed(samples))) == Sample(NOW, 20.4)
+    wind = sensor(quantity=schema.WIND_FROM_DIRECTION, unit="deg")
+    assert sensors.settled(wind, minutes(350.0, 10.0, 20.0, step=1)) == Sample(NOW, 20.0)
+    assert sensors.settled(sensor(), []) is None
+
+
+@pytest.mark.parametrize("values", [(60.0,), (47.2, 60.0), (20.0, 47.2, 60.0)])
+def test_the_value_now_was_measured(values: tuple[float, ...]) -> None:
+    """With fewer than three samples the newest counts, and no mean of two (S6)."""
+    settled = sensors.settled(sensor(), minutes(*values, step=1))
+    assert settled == Sample(NOW, 47.2 if len(values) == 3 else 60.0)
+
+
+@pytest.mark.parametrize(("step", "max_age_s"), [(5, 900), (2, 239)])
+def test_old_samples_take_no_part_in_the_value_now(step: int, max_age_s: int) -> None:
+    """Those five minutes older than the newest, or older than the sensor's limit (S6)."""
+    one = sensor(max_age_s=max_age_s)
+    assert sensors.settled(one, minutes(20.0, 21.0, 30.0, step=step)) == Sample(NOW, 30.0)
+
+
+def test_a_sample_as_old_as_the_limit_takes_part() -> None:
+    """The limit itself is not beyond it (S6)."""
+    one = sensor(max_age_s=240)
+    assert sensors.settled(one, minutes(20.0, 21.0, 30.0, step=2)) == Sample(NOW, 21.0)
 
 
 def test_hour_of_a_slow_sensor_is_its_newest_reading() -> None:
