@@ -140,9 +140,7 @@ def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
     if service is not None:
         link = service.link
         yield words("broker"), link.connected, words("connected" if link.connected else "away")
-        at = service.updated_at
-        text = words("synced", words.span(context.now - at)) if at else words("never_synced")
-        yield words("depot"), "update" not in service.faults, text
+        yield words("depot"), "update" not in service.faults, _synced(context, service.updated_at)
     waiting = sum(snapshot.outbox.waiting.values())
     yield words("outbox"), service is None or service.link.connected, str(waiting)
     yield words("clock"), snapshot.clock != "untrusted", words(snapshot.clock)
@@ -151,6 +149,14 @@ def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
         fresh = sum(report.fresh for report in snapshot.sensors)
         total = len(snapshot.sensors)
         yield words("sensors"), fresh == total, words("n_of_m", fresh, total)
+
+
+def _synced(context: PageContext, at: datetime | None) -> str:
+    words, depot = context.words, context.snapshot.config.depot
+    # The poll of a device without a depot succeeds as well.
+    if not (depot.url or depot.path):
+        return words("no_depot")
+    return words("synced", words.span(context.now - at)) if at else words("never_synced")
 
 
 def _sensors(context: PageContext) -> Markup | None:

@@ -130,6 +130,7 @@ _WORDS: Final[dict[str, Pair]] = {
     "depot": ("모델 저장소", "Depot"),
     "synced": ("{0} 전에 맞춤", "synced {0} ago"),
     "never_synced": ("시작한 뒤로 맞춘 적 없음", "not synced since the start"),
+    "no_depot": ("설정 안 됨", "none configured"),
     "disk": ("디스크 여유", "Disk free"),
     "clock": ("시계", "Clock"),
     "trusted": ("맞음", "trusted"),

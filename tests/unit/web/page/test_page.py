@@ -17,6 +17,7 @@ from edge_agent.alerts.state_machine import Level
 from edge_agent.contract.forecast import NoForecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.messages.payloads import RefusedReading
+from edge_agent.settings import Depot
 from edge_agent.system.html import Markup, join, tag
 from edge_agent.updates.slots import RolledBackRelease
 from edge_agent.web.api import serialize
@@ -64,6 +65,16 @@ class _Balance(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_a_depot_is_synced_only_where_there_is_one(view: Snapshot) -> None:
+    """The poll succeeds without one as well, and that is no sync."""
+    assert view.config.depot == Depot()
+    assert "none configured" in _page(view, "en")
+    assert "설정 안 됨" in _page(view)
+    assert "synced" not in _page(view, "en")
+    there = replace(view, config=msgspec.structs.replace(view.config, depot=Depot(path="depot")))
+    assert "synced 9 min ago" in _page(there, "en")
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
