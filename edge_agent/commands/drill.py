@@ -11,7 +11,7 @@ from edge_agent.commands.common import (
     config_option,
     opened,
 )
-from edge_agent.commands.publish import publish
+from edge_agent.commands.publish import publish, service_runs
 from edge_agent.contract.errors import TryLater, UsageError
 from edge_agent.contract.hours import start_of_hour
 from edge_agent.system.console import verbosity_options
@@ -38,12 +38,18 @@ def drill(rule: str, wait_s: float, config_path: Path | None) -> None:
     """Send a test alert of RULE through the whole chain: queue, broker, whoever listens.
 
     It is an edge "raised" marked drill, with a text that says so, and without an action. No state
-    changes. Exit 75: it could not be delivered; it runs out after a quarter of an hour.
+    changes. A running service delivers it. Exit 75: it could not be delivered; it runs out after a
+    quarter of an hour.
 
     Example: edge-agent drill frost
     """
     with opened(config_path) as runtime:
         _queue(runtime, rule)
+        if service_runs(runtime):
+            click.echo(
+                f"drill of {rule}: queued; the running service sends it within about a minute"
+            )
+            return
         problem = publish(runtime, wait_s)
         if problem and runtime.outbox.counts().waiting.get("alert", 0):
             raise TryLater(f"drill of {rule}: it waits in the queue: {problem}")

@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     from edge_agent.core.runtime import Runtime
 
 
+def service_runs(runtime: Runtime) -> bool:
+    """Whether another process publishes for the state folder."""
+    from edge_agent.system.instance_lock import InstanceLock
+
+    with InstanceLock(runtime.state) as lock:
+        return not lock.held()
+
+
 def publish(runtime: Runtime, wait_s: float) -> str:
     """Deliver what waits, unless the service does it; why something still waits.
 

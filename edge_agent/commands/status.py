@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from edge_agent.messages.payloads import SensorReport
 
 
+class _Validity(msgspec.Struct):
+    """The end of a payload of any version."""
+
+    valid_until: datetime
+
+
 @click.command()
 @standard_options
 def status(config_path: Path | None, as_json: bool) -> None:
@@ -159,15 +165,27 @@ def _water(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
 
 
 def _alerts(runtime: Runtime) -> dict[str, Any]:
-    """Every rule that was decided on; unknown where the last decision knew nothing."""
+    """Every rule that was decided on.
+
+    Unknown where the last decision knew nothing, and where its message has run out (T2).
+    """
+    now = runtime.clock.now()
     return {
         name: {
-            "level": latch.level.value if latch.known else "unknown",
+            "level": latch.level.value
+            if latch.known and _state_holds(runtime, name, now)
+            else "unknown",
             "since": latch.since,
             "held_back": msgspec.to_builtins(latch.held_back),
         }
         for name, latch in runtime.latches.all().items()
     }
+
+
+def _state_holds(runtime: Runtime, rule: str, now: datetime) -> bool:
+    topic = runtime.topics.alert_state(rule)
+    payload = runtime.outbox.waiting(topic) or runtime.outbox.last_delivered(topic)
+    return bool(payload) and msgspec.json.decode(payload, type=_Validity).valid_until > now
 
 
 def _sensor_line(report: SensorReport) -> str:

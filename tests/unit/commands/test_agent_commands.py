@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -26,17 +26,18 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME,
 from edge_agent.core.runtime import DATABASE
 from edge_agent.observations.store import Store
 from edge_agent.system.database import connect
+from edge_agent.system.instance_lock import InstanceLock
 from tests.fakes.farm import install_release
 from tests.fakes.forecasts import NOW
 from tests.fakes.mosquitto import free_port
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     import click
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -148,6 +149,15 @@ def test_a_drill_is_the_only_thing_that_a_drill_leaves(farm: Path) -> None:
     assert len([line for line in new if "/alert/frost/" in line]) == 1
 
 
+def test_a_drill_beside_the_service_is_delivered_by_it(farm: Path) -> None:
+    """It is queued, which is all there is to do: exit 0."""
+    with InstanceLock(farm.parent / "state") as lock:
+        assert lock.held()
+        text = call(drill, farm, "heat")
+    assert text == "drill of heat: queued; the running service sends it within about a minute\n"
+    assert document(status, farm)["outbox"]["waiting"] == {"alert": 1}
+
+
 def test_once_for_people(farm: Path) -> None:
     """A table of both targets, the alert's text, what waits."""
     text = call(once, farm)
@@ -181,6 +191,16 @@ def test_status_names_what_runs(farm: Path) -> None:
     assert said["alerts"]["heat"]["level"] == "raised"
     assert said["outbox"]["waiting"]["alert"] == 2
     assert "alerts.heat.level: raised" in call(status, farm)
+
+
+def test_a_state_that_has_run_out_is_unknown_in_the_status(farm: Path) -> None:
+    """Without a service nobody has judged the rule since (T2)."""
+    call(once, farm)
+    (end,) = {state["valid_until"] for state in document(once, farm, "--dry-run")["states"]}
+    before, after = (datetime.fromisoformat(end) + n * MINUTE for n in (-1, 1))
+    assert document(status, farm, at=before)["alerts"]["heat"]["level"] == "raised"
+    alerts = document(status, farm, at=after)["alerts"]
+    assert {alert["level"] for alert in alerts.values()} == {"unknown"}
 
 
 def test_water_that_was_given_is_in_the_status(farm: Path) -> None:
