@@ -111,6 +111,7 @@ def _run(
                 partial(update, config_path),
                 snapshots.update if web.port else _unseen,
                 alone=alone,
+                check=partial(read_config, config_path),
             )
         ) as worker,
         _web(web, state, snapshots=snapshots, clock=clock, put=events.put, work=worker.ask),

@@ -16,14 +16,22 @@ if TYPE_CHECKING:
     from edge_agent.mqtt.commands import Request
 
 
-def command_handler(runtime: Runtime, report: Callable[[Item], None]) -> CommandHandler:
+def command_handler(
+    runtime: Runtime, report: Callable[[Item], None], check: Callable[[], object]
+) -> CommandHandler:
     """Handler of the commands of a runtime.
 
     Args:
         runtime: What the commands act on.
         report: Takes what the service's loop is to do.
+        check: Reads the configuration; raises `ConfigError` where it is wrong.
     """
     outbox = runtime.outbox
+
+    def reload(_: Request) -> str:
+        check()
+        report(Signal.RELOAD)
+        return "the configuration is read anew"
 
     def later(signal: Signal, answer: str) -> Callable[[Request], str]:
         def ask(_: Request) -> str:
@@ -57,7 +65,7 @@ def command_handler(runtime: Runtime, report: Callable[[Item], None]) -> Command
         {
             "predict": later(Signal.CYCLE, "a cycle is worked now"),
             "sync": later(Signal.FETCH, "an update is fetched now"),
-            "reload": later(Signal.RELOAD, "the configuration is read anew"),
+            "reload": reload,
             "ack": lambda request: rule_requests.acknowledge(runtime, request.rule),
             "snooze": lambda request: rule_requests.snooze(runtime, request.rule, request.minutes),
             "republish": lambda _: (

@@ -129,11 +129,15 @@ class Runtime:
         self.listening_since: float | None = None
 
     def take_over(self, before: Runtime) -> None:
-        """Take models in memory and unwritten samples from the runtime that this one replaces."""
-        self.time.take_over(before.time)
+        """Take models in memory and readings from the runtime that this one replaces."""
         # Under another name the corrections of another farm would come along.
         if self.config.device.full_id == before.config.device.full_id:
             self._loaded = self._loaded or before._loaded
+        self.take_over_readings(before)
+
+    def take_over_readings(self, before: Runtime) -> None:
+        """Take readings and the trust in the clock from the runtime that this one replaces."""
+        self.time.take_over(before.time)
         self._samples.take_over(before.intake)
         self.listening_since = before.listening_since
 

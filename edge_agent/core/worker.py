@@ -43,6 +43,7 @@ class Worker:
             `pull_process`.
         show: Takes the state after each cycle and watch.
         alone: Whether no other process runs for this device; see `InstanceLock`.
+        check: Reads the configuration; raises `ConfigError` where it is wrong.
 
     Raises:
         FarmError: As `open_runtime`.
@@ -55,8 +56,11 @@ class Worker:
         update: Callable[[Path], str],
         show: Callable[[Runtime, Decision | None], None] = lambda _, __: None,
         alone: Callable[[], bool] = lambda: True,
+        *,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
         self._open = open_runtime
+        self._check = check
         self._report = report
         self._update = update
         self._show = show
@@ -64,7 +68,7 @@ class Worker:
         self._decision: Decision | None = None
         self._runtime = self._opened()
         self._replaced: Runtime | None = None
-        self._commands = command_handler(self._runtime, report)
+        self._commands = command_handler(self._runtime, report, check)
         self._webhook = open_webhook(self._runtime, report)
         self._republish = False
         self._problems: tuple[str, ...] = ()
@@ -160,7 +164,7 @@ class Worker:
         if self.in_memory:
             raise TryLater("the disk refuses; the configuration is read anew once it takes writes")
         fresh = self._opened()
-        fresh.time.take_over(self._runtime.time)
+        fresh.take_over_readings(self._runtime)
         return self._replace_by(fresh)
 
     @property
@@ -245,7 +249,7 @@ class Worker:
     def _replace_by(self, fresh: Runtime) -> Delivery:
         self.close_replaced()
         self._replaced, self._runtime = self._runtime, fresh
-        self._commands = command_handler(fresh, self._report)
+        self._commands = command_handler(fresh, self._report, self._check)
         if self._webhook is not None:
             self._webhook.close()
         self._webhook = open_webhook(fresh, self._report)

@@ -7,7 +7,8 @@ Rules (tests name the numbers):
 2. A request is an empty payload or a JSON object of the known fields. Anything else does nothing,
    and the answer says what is wrong.
 3. No more than `BURST` at once and one every `PACE_S` seconds; the rest is counted, not answered.
-4. A request id is executed once; a broker may deliver a message twice.
+4. A request id is executed once, and answered each time with the answer of then: a broker may
+   deliver a message twice, and a sender repeats what it got no answer to.
 5. A command that is switched off is answered as such.
 6. An answer goes to `cmd/<name>/result`, or to the request's response topic where that lies below
    it, so that a sender cannot make the agent publish elsewhere.
@@ -16,7 +17,6 @@ Rules (tests name the numbers):
 from __future__ import annotations
 
 import logging
-from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -120,10 +120,10 @@ class CommandHandler:
         self._tokens = float(BURST)
         self._counted_at = clock.monotonic()
         self._answers = 0
-        self._executed_ids: deque[str] = deque(maxlen=_IDS_KEPT)
+        self._executed: dict[str, tuple[bool, str]] = {}
         self._names = {topics.command(name): name for name in NAMES}
         self.ignored = 0
-        """Requests that the broker had kept, repeated or too many."""
+        """Requests that the broker had kept, or too many."""
 
     def take(self, message: Received) -> bool:
         """Execute a request; False when the topic is not a command's.
@@ -140,14 +140,7 @@ class CommandHandler:
         request = Request()
         try:
             request = _read(message.payload)
-            if request.id and f"{name} {request.id}" in self._executed_ids:
-                self.ignored += 1
-                return True
-            self._executed_ids.append(f"{name} {request.id}")
-            if name in self._allowed:
-                ok, text = self._execute(name, request)
-            else:
-                ok, text = False, f"{name} is switched off in mqtt.commands"
+            ok, text = self._execute_once(name, request)
         except BadData as fault:
             ok, text = False, str(fault)
         self._answer(name, message, request, ok=ok, text=text)
@@ -171,6 +164,17 @@ class CommandHandler:
             self.ignored += 1
             return None
         return self._execute(name, request)
+
+    def _execute_once(self, name: str, request: Request) -> tuple[bool, str]:
+        key = f"{name} {request.id}"
+        if request.id and key in self._executed:
+            return self._executed[key]
+        if name not in self._allowed:
+            return False, f"{name} is switched off in mqtt.commands"
+        self._executed[key] = self._execute(name, request)
+        if len(self._executed) > _IDS_KEPT:
+            del self._executed[next(iter(self._executed))]
+        return self._executed[key]
 
     def _execute(self, name: str, request: Request) -> tuple[bool, str]:
         try:

@@ -177,8 +177,15 @@ class Intake:
         }
 
     def take_over(self, before: Intake) -> None:
-        """Refusals of the intake that this one replaces."""
+        """Refusals, and readings of now, of the intake that this one replaces."""
         self._restore(before.records())
+        self._unwritten = self._unwritten or before._unwritten
+        self.clock_was_set = before.clock_was_set
+        for key in before._memories.keys() & self._memories.keys():
+            memory, former = self._memories[key], before._memories[key]
+            # A reading under other settings, such as a scale, may be another value.
+            if memory.sensor == former.sensor:
+                memory.sample, memory.recent = former.sample, dict(former.recent)
 
     def _restore(self, records: dict[str, RefusalRecord]) -> None:
         for key in records.keys() & self._memories.keys():

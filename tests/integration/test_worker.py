@@ -44,7 +44,12 @@ class _Case:
         self.pulled: list[Path] = []
         install_release(folder / "state")
         fill_weather(folder / "state")
-        self.agent = Worker(lambda: self._open(folder), self.wishes.append, self._pull)
+        self.agent = Worker(
+            lambda: self._open(folder),
+            self.wishes.append,
+            self._pull,
+            check=lambda: config.load(self.path, {}),
+        )
 
     def _open(self, folder: Path) -> Runtime:
         return Runtime(config.load(self.path, {}), folder / "state", self.clock, lambda: True)
@@ -188,6 +193,7 @@ def test_water_that_is_reported_is_answered_and_counted(case: _Case) -> None:
     ]
     assert [(answer["request_id"], answer["ok"]) for answer in answers] == [
         ("valve-1", True),
+        ("valve-1", True),
         ("", False),
     ]
     assert answers[0]["text"] == f"noted: 7.5 mm at {NOW:%Y-%m-%d %H:%M} UTC"
@@ -327,3 +333,13 @@ def test_nothing_is_pulled_onto_a_disk_that_refuses(case: _Case) -> None:
         case.agent.fetch()
     assert len(case.pulled) == 1
     assert "forecast from model_relayed_station" in case.agent.cycle(NOW)
+
+
+def test_a_reload_of_a_wrong_configuration_is_refused(case: _Case) -> None:
+    """The answer names what is wrong, and nothing is read anew."""
+    case.path.write_text('[device]\nnam = "x"\n', "utf-8")
+    case.take(f"{ROOT}/cmd/reload")
+    answer = json.loads(case.waiting()[-1].message.payload)
+    assert not answer["ok"]
+    assert "device.nam" in answer["text"]
+    assert case.wishes == []

@@ -456,3 +456,18 @@ def test_an_hour_in_1970_is_no_length_of_an_alert(new_farm: Callable[..., AlertF
     farm.clock.jump(back)
     assert farm.minutes(3, celsius=20.0) == ["cleared"]
     assert farm.events()[-1]["lasted_s"] <= 240
+
+
+def test_a_reload_keeps_the_readings_of_now(new_farm: Callable[..., AlertFarm]) -> None:
+    """A refusal that good readings have ended is not brought back by it (T2)."""
+    farm = new_farm(LIVE)
+    farm.cycle()
+    farm.minutes(1, 200.0)
+    assert farm.state("cold")["level"] == "unknown"
+    farm.minutes(3, 2.0)
+    assert farm.state("cold")["level"] == "raised"
+    farm.hear()
+    farm.celsius = None
+    farm.edit(LIVE.replace("threshold = 5.0", "threshold = 4.0"))
+    assert farm.cycle() == ["cleared", "raised"]
+    assert farm.state("cold")["level"] == "raised"

@@ -84,7 +84,7 @@ def balance(farm: WateredFarm) -> dict[str, Any]:
 def give(farm: WateredFarm, **request: object) -> str:
     """A report as it comes over MQTT."""
     reports: list[Item] = []
-    handler = command_handler(farm.runtime, reports.append)
+    handler = command_handler(farm.runtime, reports.append, lambda: None)
     answer = handler.ask("irrigated", json.dumps(request).encode())
     assert answer is not None
     ok, text = answer
@@ -319,7 +319,7 @@ def test_a_report_that_cannot_be_is_refused(
 def test_what_is_no_report_is_refused(new_farm: Callable[..., WateredFarm], payload: bytes) -> None:
     """No number, no zone of time, an unknown key."""
     farm = new_farm(OPEN)
-    handler = command_handler(farm.runtime, lambda _: None)
+    handler = command_handler(farm.runtime, lambda _: None, lambda: None)
     with pytest.raises(BadData):
         handler.ask("irrigated", payload)
 

@@ -119,7 +119,7 @@ def test_requests_are_paced() -> None:
 
 
 def test_a_repeated_id_is_worked_once() -> None:
-    """Rule 4: the same id of the same command again does nothing."""
+    """Rule 4: the same id of the same command again does nothing, and is answered again."""
     case = _Desk()
     for _ in range(2):
         case.take("sync", b'{"id": "7"}')
@@ -127,6 +127,7 @@ def test_a_repeated_id_is_worked_once() -> None:
     case.take("sync")
     case.take("sync")
     assert [name for name, _ in case.done] == ["sync", "predict", "sync", "sync"]
+    assert len(case.answers) == 5
 
 
 def test_switched_off_commands_say_so() -> None:
