@@ -2,7 +2,8 @@
 
 The logical date D (Korean) stands for what is known when D begins: hours up to 24:00 of the day
 before. Each step uses what an earlier, killed run of the same date left. The date's journal is
-written last, and a date with a journal is not done again.
+written last, and a date with a journal is not done again, unless stations were late: a date stays
+open until its data are in.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from edge_agent.contract.errors import (
     GateRefused,
     InputMissing,
     NothingNew,
+    ProtocolFault,
     Refused,
     TryLater,
     UsageError,
 )
-from edge_agent.contract.hours import KST, korean_date, korean_midnight, time_of
+from edge_agent.contract.hours import KST, korean_date, korean_midnight
 from trainer.depot.publisher import FARMS
 from trainer.depot.releases import publish_run, reconcile
 from trainer.depot.roles import CANARY
 from trainer.evaluation.run_folder import notes
 from trainer.gate import canary, drift, gate
-from trainer.ingest import gap_plan, pipeline
+from trainer.ingest import newest_day, pipeline
 from trainer.ingest.kma_client import KmaClient
 from trainer.relay import relay
 from trainer.site_corrections.all_farms import CorrectionRequest, correct_farms
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
     from edge_agent.system.ports import Clock
     from trainer.gate.canary_rules import Outcome
+    from trainer.ingest.newest_day import LackingStations
     from trainer.workspace.journal import Drift
     from trainer.workspace.workspace import Workspace
 
@@ -83,7 +86,7 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         steps: Progress and ingest.
 
     Returns:
-        What was published.
+        What was published. Where it names stations that are `awaited`, the date is still open.
 
     Raises:
         NothingNew: The date is done; nothing was changed. Or `channel` is the canary's and one is
@@ -91,7 +94,7 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         GateRefused: The candidate did not pass; recorded, and the date is done.
         TryLater: Observations of the day before are not out yet, KMA does not answer, or another
             process does the day's work for this depot. Of several stations one that has the day
-            is enough from noon on.
+            is enough from noon on; once the others have it, the date is worked again.
         FarmError: See `pipeline.run`, `candidate.train`, `releases.publish_run`.
     """
     with workspace.day_lock():
@@ -101,10 +104,13 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
 def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Steps) -> Journal:
     page = Page(workspace.records, when)
     done = page.done()
-    if done is not None:
+    if done is not None and not done.awaited:
         raise NothingNew(f"{when}: done already ({done.outcome()})")
     steps.step("ingest")
-    journal = Journal(str(when), run="", laggards=_fetch(workspace, when, clock, steps))
+    lacking = _fetch(workspace, when, clock, steps)
+    if done is not None:
+        _check_come(done, lacking.all)
+    journal = Journal(str(when), run="", laggards=lacking.all, awaited=lacking.late)
     steps.step("relay")
     _relay(workspace, clock, steps)
     steps.step("canary")
@@ -178,43 +184,52 @@ def _correct(
     return corrected.folder, outcome.text()
 
 
-def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> tuple[int, ...]:
+def _fetch(workspace: Workspace, when: date, clock: Clock, steps: Steps) -> LackingStations:
     """Ingest up to the day before; the stations that lack it, where the others may go on.
 
     Raises:
-        TryLater: Something is incomplete, and it is not noon yet or no station has the day.
+        TryLater, ProtocolFault: Something is incomplete, and it is not noon yet or no station has
+            the day.
     """
     request = pipeline.request(workspace, clock, last=when - timedelta(days=1))
-    late: tuple[int, ...] = ()
-    if len(request.stations) == 1:
-        _ingest(request, steps)
-        return late
-    try:
-        _ingest(request, steps)
-        late = _laggards(workspace, request)
-    except TryLater as fault:
-        late = _laggards(workspace, request)
-        if clock.now() < datetime.combine(when, NOON, KST) or len(late) == len(request.stations):
-            raise
+    fault = _ingest(request, steps)
+    now = clock.now()
+    lacking = newest_day.lacking(workspace.lake, request, now, answered=fault is None)
+    early = now < datetime.combine(when, NOON, KST)
+    if fault is not None and (early or len(request.stations) == 1):
+        raise fault
+    if lacking.all and (early or len(lacking.all) == len(request.stations)):
+        raise fault or TryLater(
+            f"{when}: KMA does not have {request.last} (KST) of {_numbers(lacking.all)} yet: "
+            "nothing is trained, and the date stays open: run it again later"
+        )
+    if fault is not None:
         steps.step(f"ingest: {fault}")
-    if late:
-        steps.step(f"ingest: going on without the newest day of {', '.join(map(str, late))}")
-    return late
+    if lacking.all:
+        steps.step(f"ingest: going on without the newest day of {_numbers(lacking.all)}")
+    return lacking
 
 
-def _ingest(request: pipeline.Request, steps: Steps) -> None:
+def _ingest(request: pipeline.Request, steps: Steps) -> TryLater | ProtocolFault | None:
+    """Fetch; the fault after which the other stations' hours were kept, if any."""
     try:
         steps.ingest(request).check()
     except NothingNew as reason:
         steps.step(f"ingest: {reason}")
+    except (TryLater, ProtocolFault) as fault:
+        return fault
+    return None
 
 
-def _laggards(workspace: Workspace, request: pipeline.Request) -> tuple[int, ...]:
-    """Stations without any hour of the last day."""
-    hours = gap_plan.hours_of(request.last, request.last)
-    first, last = time_of(hours[0]), time_of(hours[-1])
-    newest = {station: workspace.lake.newest(station, last) for station in request.stations}
-    return tuple(station for station, at in newest.items() if at is None or at < first)
+def _check_come(done: Journal, lacking: tuple[int, ...]) -> None:
+    """Raise `TryLater` unless every station has come that the date's work was done without."""
+    still = tuple(station for station in done.awaited if station in lacking)
+    if still:
+        raise TryLater(done.still_open(still))
+
+
+def _numbers(stations: tuple[int, ...]) -> str:
+    return ", ".join(map(str, stations))
 
 
 def _relay(workspace: Workspace, clock: Clock, steps: Steps) -> None:

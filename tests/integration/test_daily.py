@@ -1,4 +1,4 @@
-"""`trainer daily` as a process against the stand-in: killed at any moment, run again, whole."""
+"""`trainer daily` as a process against the stand-in: killed at any moment, and run too early."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,48 @@ def test_killed_at_any_moment_it_completes_and_a_second_run_changes_nothing(
     assert KEY not in said
     device = _device(tmp_path, root)
     assert device.sync(root / "depot") == 1
+
+
+AT = """
+from datetime import datetime
+import edge_agent.system.clock as clock
+clock.SystemClock.now = lambda _self: datetime.fromisoformat({now!r})
+"""
+
+
+def at_hour(root: Path, kma: KmaStandIn, hour: str) -> subprocess.CompletedProcess[str]:
+    """The timer's run at a Korean time of the day, for the command and for KMA."""
+    kma.now = datetime.fromisoformat(f"{DAY}T{hour}+09:00").astimezone(UTC)
+    program = AT.format(now=kma.now.isoformat()) + PROGRAM
+    return subprocess.run(
+        [sys.executable, "-c", program, "daily", "--config", str(root)],
+        cwd=ROOT,
+        env=os.environ | settings(kma),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_timers_two_runs(tmp_path: Path) -> None:
+    """02:00: exit 75, nothing trained; 11:30: one release of the day's data; then exit 11."""
+    root = tmp_path / "farm"
+    setup.create(root, single_key=True)
+    with KmaStandIn(kma_record(), key=KEY) as late:
+        night = at_hour(root, late, "02:00")
+        assert night.returncode == 75, night.stderr
+        assert "KMA does not have 2022-01-05 (KST) of 108 yet: nothing is trained" in night.stderr
+        assert not list((root / "runs").glob("*"))
+        assert not (root / "state" / "daily").exists()
+        asked = len(late.requests)
+        day = at_hour(root, late, "11:30")
+        assert day.returncode == 0, day.stderr
+        assert f"{DAY}: release 1 is live on stable" in day.stdout
+        assert len(late.requests) == asked + 1
+        assert at_hour(root, late, "12:30").returncode == 11
+        assert len(late.requests) == asked + 1
+    (run,) = (root / "runs").glob("2022*/manifest.json")
+    assert json.loads(run.read_bytes())["lineage"]["data_to"] == "2022-01-05T14:00Z"
 
 
 def _device(tmp_path: Path, root: Path) -> Device:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_agent.contract.errors import TryLater
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.options import day_type, json_option, workspace_option
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 def daily(when: date | None, channel: str | None, workspace: Workspace, as_json: bool) -> None:
     """Ingest, relay, train, gate, correct for farms and publish for one date; again exits 11.
 
-    Exit 10: the gate refused. Exit 75: the day before is not out yet, or KMA does not answer; from
-    noon (Korean time) on, one of several stations that has the day is enough.
+    Exit 10: the gate refused. Exit 75: the day before is not out yet, or KMA does not answer:
+    nothing is trained, and the date stays open. From noon (Korean time) on, one of several stations
+    that has the day is enough for a release; it exits 75 as well until the others have come, and
+    is then worked again.
 
     Example: trainer daily --date 2024-05-01
     """
@@ -60,3 +63,5 @@ def daily(when: date | None, channel: str | None, workspace: Workspace, as_json:
             click.echo(f"  {note}")
         if journal.farms:
             click.echo(f"  farms: {journal.farms}")
+    if journal.awaited:
+        raise TryLater(journal.still_open(journal.awaited))

@@ -97,7 +97,8 @@ class Ingest:
         for station in stations:
             state = checkpoint.load(self._workspace.store, ASOS.name, station)
             present = self._workspace.lake.hours(station, settled=True)
-            hours = gap_plan.missing(span, present, state.waiting(today))
+            waiting = gap_plan.held_back(state.waiting(today), present, today)
+            hours = gap_plan.missing(span, present, waiting)
             jobs.append(StationRequests(station, tuple(gap_plan.windows(hours))))
         return jobs
 
@@ -225,23 +226,25 @@ class _StationWriter:
     def recover(self) -> Merge:
         """Merge raw answers above the checkpoint's number, and note the hours they lacked."""
         merge = Merge()
-        asked: set[int] = set()
+        asked: dict[date, set[int]] = {}
         for number, about, body in self._raw.since(
             ASOS.name, self._station, self._checkpoint.merged
         ):
             self._rows.append(asos.parse(body, about.status).rows)
-            asked.update(asos.hours_asked(about.query))
+            day = korean_date(about.received)
+            asked.setdefault(day, set()).update(asos.hours_asked(about.query))
             if len(self._rows) >= BATCH:
                 merge += self._recovered(number - 1, asked)
         if self._rows:
             merge += self._recovered(self._number, asked)
         return merge
 
-    def _recovered(self, merged: int, asked: set[int]) -> Merge:
+    def _recovered(self, merged: int, asked: dict[date, set[int]]) -> Merge:
         merge, got = self._merge()
         # An hour that another source has brought does not count as absent.
         present = set(self._lake.hours(self._station, settled=True).tolist())
-        self._checkpoint.note(asked - present, got, _today(self._clock))
+        for day, hours in asked.items():
+            self._checkpoint.note(hours - present, got, day)
         self._checkpoint.merged = merged
         checkpoint.save(self._store, ASOS.name, self._station, self._checkpoint)
         self._rows = []

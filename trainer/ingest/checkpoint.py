@@ -53,7 +53,9 @@ class Checkpoint:
         return [
             hour
             for hour, (times, last) in self.absent.items()
-            if (due := gap_plan.next_ask(hour, times, last)) is None or due > today
+            # A day ahead of today was noted under a wrong clock: it holds nothing back.
+            if last <= today
+            and ((due := gap_plan.next_ask(hour, times, last)) is None or due > today)
         ]
 
     def note(self, asked: Iterable[int], got: set[int], today: date) -> None:

@@ -4,7 +4,9 @@ Rules, numbered as the tests name them:
     P1  Wanted is every hour from the first day to the last day that is out, Korean days.
     P2  Asked is what is wanted, not in the lake, and not known as absent, or due to be asked again.
     P3  An hour that an answer lacked is asked again after growing waits, then never: KMA fills
-        late hours within days, and hours that are long past rarely.
+        late hours within days, and hours that are long past rarely. Hours at the end of the day
+        before are still to come, not lacking: the next run asks again, on the same day too. Not
+        so of a station that is out of order: it has no record in the three days before.
     P4  A request spans up to `WINDOW_HOURS`, begins and ends at an asked hour, and the requests
         are the fewest that cover all asked hours. Oldest first.
 """
@@ -27,6 +29,9 @@ WINDOW_HOURS: Final = 984
 
 PUBLISHED_AT: Final = time(11)
 """Korean time at which the day before is complete, by the users' experience."""
+
+OUT_OF_ORDER_DAYS: Final = 3
+"""A station without a record for longer is out of order: its newest day is not waited for."""
 
 RECENT_DAYS: Final = 30
 WAITS_RECENT: Final = (1, 2, 4, 8, 16, 32)
@@ -57,6 +62,22 @@ def last_published(now: datetime) -> date:
     """Newest Korean day that is out in full."""
     local = now.astimezone(KST)
     return local.date() - timedelta(days=1 if local.time() >= PUBLISHED_AT else 2)
+
+
+def held_back(waiting: list[int], present: np.ndarray, today: date) -> list[int]:
+    """Absent hours that are not asked for today: all but those still to come (P3).
+
+    Args:
+        waiting: Absent hours whose time to be asked again has not come.
+        present: Hours in the lake, any order.
+        today: Korean day.
+    """
+    yesterday = today - timedelta(days=1)
+    day = hours_of(yesterday, yesterday)
+    newest = int(present.max(initial=0))
+    if newest < day.start - 24 * OUT_OF_ORDER_DAYS:
+        return waiting
+    return [hour for hour in waiting if hour not in day or hour < newest]
 
 
 def hours_of(first: date, last: date) -> range:

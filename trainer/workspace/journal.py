@@ -42,7 +42,8 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         refused: The gate's reasons, or empty.
         canary: What became of the canary, or empty where there is none.
         drift: Verified error of the release that was live, against the gate's; see `drift`.
-        laggards: Stations of several without an hour of the day before; the others went on.
+        laggards: Stations of several that lacked the day before; the others went on.
+        awaited: Those of them whose day is still to come: the date is worked again with it.
         farms: What became of the corrections for single farms, or empty where there are none.
         notes: What the run was trained without: stations left out, inputs without values.
     """
@@ -54,6 +55,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     canary: str = ""
     drift: tuple[Drift, ...] = ()
     laggards: tuple[int, ...] = ()
+    awaited: tuple[int, ...] = ()
     farms: str = ""
     notes: tuple[str, ...] = ()
 
@@ -63,6 +65,14 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.canary
         what = f"release {self.release}" if self.release else "refused by the gate"
         return f"{what}, run {self.run}"
+
+    def still_open(self, stations: tuple[int, ...]) -> str:
+        """Why the date is open: these stations are awaited."""
+        numbers = ", ".join(map(str, stations))
+        return (
+            f"{self.date}: {self.outcome()}; open until KMA has the newest day of {numbers}: "
+            "run it again later"
+        )
 
 
 class Page:

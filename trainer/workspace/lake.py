@@ -101,14 +101,20 @@ class Lake:
             frame = frame.filter(pl.col(TIME) <= end)
         return frame
 
-    def newest(self, place: PlaceId, until: datetime) -> datetime | None:
+    def newest(self, place: PlaceId, until: datetime, *, settled: bool = False) -> datetime | None:
         """Time of the newest row of a place up to `until`, or None; reads no more years than that.
+
+        Args:
+            place: Whose rows.
+            until: Last time that counts.
+            settled: See `hours`.
 
         Raises:
             StorageError: A file cannot be read.
         """
         for year in reversed(self._years(place)):
-            times = self._read(place, year)[TIME]
+            rows = self._read(place, year)
+            times = (_settled(rows) if settled else rows)[TIME]
             past = times.filter(times <= until)
             if len(past):
                 newest: datetime = past[-1]
@@ -126,10 +132,7 @@ class Lake:
         times = []
         for year in self._years(place):
             rows = self._read(place, year)
-            if settled:
-                final = [name for name in rows[SOURCE].unique() if rank_of(name) == Rank.RECORD]
-                rows = rows.filter(pl.col(SOURCE).is_in(final))
-            times.append(rows[TIME])
+            times.append((_settled(rows) if settled else rows)[TIME])
         epoch = pl.concat(times).dt.epoch("s") if times else pl.Series([], dtype=pl.Int64)
         return epoch.to_numpy() // 3600
 
@@ -203,6 +206,11 @@ class Lake:
         ]
         lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in fresh)
         self.store.write(name, before + lines)
+
+
+def _settled(rows: pl.DataFrame) -> pl.DataFrame:
+    final = [name for name in rows[SOURCE].unique() if rank_of(name) == Rank.RECORD]
+    return rows.filter(pl.col(SOURCE).is_in(final))
 
 
 def _by_year(frame: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:

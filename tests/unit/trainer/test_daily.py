@@ -207,7 +207,7 @@ def _two(bench: Bench, now: datetime, newest: datetime | None) -> Bench:
     return Bench(Workspace(bench.workspace.root, config), FakeClock(now))
 
 
-@pytest.mark.parametrize("newest", [None, DAY_BEFORE - timedelta(hours=1)])
+@pytest.mark.parametrize("newest", [None, DAY_BEFORE - timedelta(hours=1), DAY_BEFORE])
 def test_from_noon_on_others_do_not_wait(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, newest: datetime | None
 ) -> None:
@@ -229,7 +229,7 @@ def test_before_noon_all_are_waited_for(bench: Bench, monkeypatch: pytest.Monkey
 def test_without_any_station_there_is_no_day(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every station lacks the day, noon changes nothing."""
     monkeypatch.setattr(
-        "trainer.workspace.lake.Lake.newest", lambda *_: DAY_BEFORE - timedelta(hours=1)
+        "trainer.workspace.lake.Lake.newest", lambda *_, **__: DAY_BEFORE - timedelta(hours=1)
     )
     two = _two(bench, NOON, None)
     with pytest.raises(TryLater, match="1 of 2"):
@@ -240,7 +240,7 @@ def test_a_station_that_has_the_day_is_no_laggard(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An older gap of a station is left to the next run."""
-    two = _two(bench, NOON, DAY_BEFORE)
+    two = _two(bench, NOON, DAY_BEFORE + timedelta(hours=23))
     assert work(two, monkeypatch, two.run("one", GOOD), INCOMPLETE).laggards == ()
 
 
@@ -256,7 +256,9 @@ LATER = date(2022, 8, 6)
 
 
 def _year_later(bench: Bench) -> Bench:
-    """At a time at which a farm of `tests.fakes.own_hours` has a year of hours."""
+    """At a time at which a farm of `tests.fakes.own_hours` has a year of hours; the day is in."""
+    last = record()[-1:].with_columns(time=pl.lit(datetime(2022, 8, 5, 14, tzinfo=UTC)))
+    bench.workspace.lake.merge(STATION, last, "asos", NOW)
     return Bench(bench.workspace, FakeClock(datetime(2022, 8, 6, 4, tzinfo=UTC)))
 
 

@@ -51,6 +51,15 @@ def test_absent_hours_wait_and_arrived_ones_are_forgotten() -> None:
     assert memory.absent == {}
 
 
+def test_what_a_wrong_clock_noted_holds_nothing_back() -> None:
+    """An ask in the far future is none; the next true day asks again."""
+    memory = Checkpoint()
+    memory.note([400_000], set(), date(2099, 1, 1))
+    assert memory.waiting(DAY) == []
+    memory.note([400_000], set(), DAY)
+    assert memory.waiting(DAY) == [400_000]
+
+
 def test_a_day_counts_once() -> None:
     """Two runs on one day are one chance that KMA had."""
     memory = Checkpoint()

@@ -57,6 +57,17 @@ def test_p3_waits_grow_and_end_for_recent_hours() -> None:
     assert waits == [1, 2, 4, 8, 16, 32]
 
 
+def test_p3_the_end_of_the_day_before_is_still_to_come() -> None:
+    """Asked again on the same day; holes and older days wait, and so does a silent station."""
+    today = date(2026, 5, 3)
+    day = gap_plan.hours_of(date(2026, 5, 2), date(2026, 5, 2))
+    waiting = [day[0] - 1, day[1], day[5], day[23]]
+    some = np.arange(day[0] - 30, day[4])
+    assert gap_plan.held_back(waiting, some, today) == [day[0] - 1, day[1]]
+    assert gap_plan.held_back(waiting, some - 96, today) == waiting
+    assert gap_plan.held_back(waiting, np.array([], np.int64), today) == waiting
+
+
 def test_p3_old_hours_are_given_up_sooner() -> None:
     """An hour of years ago is asked for three times in all."""
     hour = hour_of(datetime(2016, 5, 1, 3, tzinfo=UTC))
