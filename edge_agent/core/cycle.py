@@ -82,8 +82,12 @@ class Decision:
 
     @property
     def raised(self) -> tuple[str, ...]:
-        """Names of the rules that stand raised after the cycle."""
-        return tuple(latch.rule for latch in self.latches if latch.level is Level.RAISED)
+        """Names of the rules that stand raised after the cycle, without the unknown ones."""
+        return tuple(
+            latch.rule
+            for latch in self.latches
+            if latch.level is Level.RAISED and latch.rule not in self.unknown
+        )
 
 
 def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:

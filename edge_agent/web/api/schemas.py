@@ -127,7 +127,7 @@ class Alert(Answer, frozen=True, kw_only=True):
     quantity: str
     operator: Operator
     threshold: float
-    text: str
+    text: str | None
     why: Why
     seen: bool
     snoozed_until: Utc | None

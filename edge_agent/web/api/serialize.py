@@ -49,7 +49,9 @@ def latest(snapshot: Snapshot) -> schemas.Latest:
         clock=snapshot.clock,
         forecast=series(forecast) if forecast else {},
         alerts_raised=tuple(
-            status.rule.name for status in snapshot.rules if status.latch.level is Level.RAISED
+            status.rule.name
+            for status in snapshot.rules
+            if status.latch.level is Level.RAISED and status.evidence.met is not None
         ),
         advice=advice(snapshot),
     )
@@ -122,8 +124,8 @@ def _alert(snapshot: Snapshot, status: RuleStatus, locale: Locale) -> schemas.Al
         "source": forecast.source.value if forecast else None,
         "model_release": forecast.release if forecast else None,
     }
-    text = ""
-    if known:
+    text = None
+    if facts["level"] == Level.RAISED:
         text = texts.alert_text(
             locale, rule, Edge.RAISED, evidence, now=snapshot.at, lasted=timedelta(0)
         )

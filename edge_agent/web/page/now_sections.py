@@ -32,9 +32,14 @@ def alert_section(context: PageContext) -> Markup:
     stands = [status.latch.level is Level.RAISED for status in rules]
     raised = [_alert(context, *pair) for pair, stood in zip(pairs, stands, strict=True) if stood]
     others = [pair for pair, stood in zip(pairs, stands, strict=True) if not stood]
-    body = raised or [tag("p", words("no_alerts"), class_="calm")]
+    unknown = sum(not alert.known for alert in alerts)
+    lines = [] if raised else [words("no_alerts")]
+    if unknown:
+        lines.append(words("not_judged", unknown, len(rules)))
+    # Green is for what is known to be well.
+    said = tag("p", " ".join(lines), class_=None if unknown else "calm") if lines else None
     heading = words("other_rules" if raised else "rules_n", len(others))
-    return section("alerts", words("alerts"), *body, _others(context, others, heading))
+    return section("alerts", words("alerts"), said, *raised, _others(context, others, heading))
 
 
 def _alert(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Markup:
@@ -50,7 +55,7 @@ def _alert(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Ma
     return tag(
         "article",
         tag("h3", tag("span", severity, class_="badge"), " ", title),
-        tag("p", _without_head(alert.text) or words("unknown"), class_="said"),
+        tag("p", _without_head(alert.text) if alert.text else words("unknown"), class_="said"),
         tag("p", " · ".join(notes), class_="note") if notes else None,
         _actions(context, rule.name),
         tag(

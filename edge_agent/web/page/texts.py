@@ -20,6 +20,8 @@ _WORDS: Final[dict[str, Pair]] = {
                  "The first forecast is being worked. It will appear here by itself."),
     "alerts": ("알림", "Alerts"),
     "no_alerts": ("지금은 알림이 없습니다.", "No alert now."),
+    "not_judged": ("규칙 {1}개 가운데 {0}개는 지금 판단할 수 없습니다.",
+                   "{0} of {1} rules cannot be judged now."),
     "since": ("{0}부터", "since {0}"),
     "seen": ("확인함", "seen"),
     "held": ("{1}까지 보내지 않음({0})", "not sent until {1} ({0})"),

@@ -355,13 +355,15 @@ def _shown(farm: AlertFarm, rule: str) -> dict[str, tuple[str, object]]:
     metrics = prometheus.text(snapshot, None, farm.clock.now()).decode()
     raised = re.search(rf'alert_raised{{rule="{rule}",.*}} (.)', metrics)
     held = re.search(rf'alert_held_back{{rule="{rule}",why="(.*)"}} 1.0', metrics)
+    by_level = {"raised": serialize.latest(snapshot).alerts_raised, "unknown": health.rules_unknown}
+    listed = [level for level, names in by_level.items() if rule in names]
     state, status = farm.state(rule), _alerts(farm.runtime)[rule]
     return {
         "state": (state["level"], state["held_back"] and state["held_back"]["why"]),
         "status": (status["level"], status["held_back"] and status["held_back"]["why"]),
         "api": (alerts[rule].level, (held_back := alerts[rule].held_back) and held_back.why),
         "health": (
-            "unknown" if rule in health.rules_unknown else alerts[rule].level,
+            " and ".join(listed) or "clear",
             health.held_back[rule].why if rule in health.held_back else None,
         ),
         "metrics": (

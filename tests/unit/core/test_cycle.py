@@ -317,6 +317,9 @@ def test_silent_sensor_raises_and_ends_nothing(new_farm: Callable[..., Farm]) ->
     assert states[-1]["level"] == "unknown"
     assert farm.runtime.run_watch() == 0
     assert farm.runtime.latches.all()["house-hot"].level is Level.RAISED
+    decision, _ = farm.runtime.run_cycle()
+    assert decision.raised == (), "what is not known is not raised"
+    assert "house-hot" in decision.unknown
 
 
 def test_live_rule_after_a_restart_reads_what_was_written(new_farm: Callable[..., Farm]) -> None:

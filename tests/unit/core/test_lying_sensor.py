@@ -245,8 +245,9 @@ def test_every_place_shows_the_gap(tmp_path: Path, by: float) -> None:
     assert health.problems == ((text,) if by else ())
     (frost,) = [a for a in serialize.alerts(shown, "en").alerts if a.rule == "frost"]
     assert frost.why.inputs == (STATION if by else OWN)
-    assert frost.text.endswith("By station 108.") == bool(by)
     assert frost.level == "raised"
+    assert frost.text is not None
+    assert frost.text.endswith("By station 108.") == bool(by)
     for language, words in (("ko", "농장 센서 기온"), ("en", "own air temperature")):
         told = page(shown, None, (), shown.at, language=language, acts=False)
         assert (words in told) == bool(by)

@@ -13,9 +13,11 @@ import jsonschema
 import polars as pl
 import pytest
 
+from edge_agent.alerts.evidence import Evidence
 from edge_agent.contract.errors import ConfigError
 from edge_agent.core.events import LoopBusy
 from edge_agent.core.runtime import DATABASE
+from edge_agent.web.api import serialize
 from edge_agent.web.api.openapi import document
 from edge_agent.web.api.routes import ROUTES
 from edge_agent.web.app import Application
@@ -115,9 +117,21 @@ def test_alerts_say_why(client: WebClient) -> None:
     assert why["inputs"] == "station:108"
     assert why["origin"] == "2026-07-18T03:00:00Z"
     assert why["model_release"] == 7
-    assert alerts["frost"]["level"] == "clear"
+    assert (alerts["frost"]["level"], alerts["frost"]["text"]) == ("clear", None)
+    assert (alerts["house-hot"]["level"], alerts["house-hot"]["text"]) == ("clear", None)
     assert alerts["house-hot"]["why"]["inputs"] == "sensor:indoor"
     assert alerts["house-hot"]["why"]["value"] == 29.4
+
+
+def test_what_is_unknown_is_not_raised(farm: ShownFarm) -> None:
+    """An alert whose data stopped is in one list alone, and has no text."""
+    view = farm.snapshots.newest
+    assert view is not None
+    view = replace(view, rules=tuple(replace(one, evidence=Evidence()) for one in view.rules))
+    health = serialize.health(view, None, NOON)
+    assert "heat" in health.rules_unknown
+    assert serialize.latest(view).alerts_raised == ()
+    assert {alert.text for alert in serialize.alerts(view).alerts} == {None}
 
 
 def test_earlier_forecasts_come_in_pages(client: WebClient) -> None:

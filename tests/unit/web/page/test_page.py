@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_agent.alerts.evidence import from_forecast
+from edge_agent.alerts.evidence import Evidence, from_forecast
 from edge_agent.alerts.messages import rule_facts
 from edge_agent.alerts.state_machine import Level
 from edge_agent.contract.forecast import NoForecast, Source
@@ -261,6 +261,33 @@ def test_rules_are_others_only_beside_an_alert(view: Snapshot) -> None:
     )
     assert f">다른 규칙 {len(view.rules) - 2}개<" in _page(view)
     assert f">규칙 {len(view.rules)}개<" in _page(replace(view, rules=calm))
+
+
+@pytest.mark.parametrize(
+    ("language", "calm", "judged"),
+    [
+        ("ko", "지금은 알림이 없습니다.", "규칙 {1}개 가운데 {0}개는 지금 판단할 수 없습니다."),
+        ("en", "No alert now.", "{0} of {1} rules cannot be judged now."),
+    ],
+)
+def test_no_alert_is_no_all_clear_where_rules_are_unknown(
+    view: Snapshot, language: str, calm: str, judged: str
+) -> None:
+    """The place that says "no alert" also says how many rules cannot be judged."""
+    clear = [
+        replace(one, latch=msgspec.structs.replace(one.latch, level=Level.CLEAR))
+        for one in view.rules
+    ]
+    known = [one for one in clear if one.evidence.met is not None]
+    assert f'<p class="calm">{calm}</p>' in _page(replace(view, rules=tuple(known)), language)
+    unknown = [replace(one, evidence=Evidence()) for one in known[:2]]
+    made = _page(replace(view, rules=(*unknown, *known[2:])), language)
+    assert f"<p>{calm} {judged.format(2, len(known))}</p>" in made
+    stands = msgspec.structs.replace(known[-1].latch, level=Level.RAISED)
+    some = (*unknown, *known[2:-1], replace(known[-1], latch=stands))
+    made = _page(replace(view, rules=some), language)
+    assert calm not in made
+    assert f"<p>{judged.format(2, len(known))}</p>" in made
 
 
 def test_buttons_are_there_only_where_they_work(view: Snapshot) -> None:
