@@ -22,6 +22,7 @@ import msgspec
 
 from edge_agent.contract.errors import FarmError, Refused, TryLater
 from edge_agent.messages.message import is_misdated, lifetime
+from edge_agent.system import proxies
 from edge_agent.system.database import migrate, storage_errors, transaction
 from edge_agent.system.jitter import backoff, jitter
 
@@ -241,13 +242,16 @@ def sender(url: str, token: Callable[[], str | None], *, json: bool) -> Callable
         secret = token()
         if secret is not None:
             headers["Authorization"] = f"Bearer {secret}"
+        proxy = proxies.proxy_for(url)
         try:
-            with httpx.stream(
-                "POST", url, content=body, headers=headers, timeout=TIMEOUT_S
-            ) as answer:
+            with (
+                httpx.Client(transport=proxies.transport(proxy), timeout=TIMEOUT_S) as client,
+                client.stream("POST", url, content=body, headers=headers) as answer,
+            ):
                 status = answer.status_code
         except httpx.HTTPError as fault:
-            raise TryLater(f"push to {host}: {type(fault).__name__}; tried again") from fault
+            how = f"{type(fault).__name__}{proxies.through(proxy)}"
+            raise TryLater(f"push to {host}: {how}; tried again") from fault
         if status in _LATER or status >= 500:
             raise TryLater(f"push to {host}: answered {status}; tried again")
         if not 200 <= status < 300:

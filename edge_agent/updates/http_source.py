@@ -27,6 +27,7 @@ import httpx
 
 from edge_agent import __version__
 from edge_agent.contract.errors import TryLater
+from edge_agent.system import proxies
 from edge_agent.updates.source import NoSuchFile
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class HttpSource:
         clock: Measures speed.
         limits: Time-outs and least speed.
 
+    Raises:
+        ConfigError: The environment names a proxy that cannot be used, such as a SOCKS proxy.
+
     Use as a context manager, or call `close`.
     """
 
@@ -78,12 +82,14 @@ class HttpSource:
         self._url = url.rstrip("/") + "/"
         self._clock = clock
         self._limits = limits
+        self._proxy = proxies.proxy_for(self._url)
+        address = self._proxy.url if self._proxy else ""
+        # Loading all authorities takes a small board a tenth of a second.
+        secure = any(url.startswith("https://") for url in (self._url, address))
         self._client = httpx.Client(
             timeout=httpx.Timeout(limits.head_s, connect=limits.connect_s),
             follow_redirects=False,
-            # Loading all authorities takes a small board a tenth of a second.
-            verify=self._url.startswith("https://"),
-            limits=httpx.Limits(max_connections=1),
+            transport=proxies.transport(self._proxy, verify=secure),
             headers={
                 "User-Agent": f"farm-edge/{__version__}",
                 "Accept-Encoding": "identity",
@@ -131,7 +137,8 @@ class HttpSource:
                 text = f"{self._at(name)}: {_text(fault)}"
                 # Without a strong validator bytes of two files could be joined.
                 if not done or not tag or tag.startswith("W/") or attempt == self._limits.resumes:
-                    raise TryLater(f"{text}: check the link and the depot's address") from fault
+                    advice = f"check the link and {self._whose()} address"
+                    raise TryLater(f"{text}: {advice}") from fault
                 _log.info("%s; resuming at byte %d", text, done)
             else:
                 return
@@ -231,7 +238,10 @@ class HttpSource:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def _at(self, name: str) -> str:
-        return self.where() + name
+        return self.where() + name + proxies.through(self._proxy)
+
+    def _whose(self) -> str:
+        return "the depot's" if self._proxy is None else "the proxy's and the depot's"
 
 
 def _text(fault: httpx.HTTPError) -> str:

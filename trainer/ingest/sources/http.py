@@ -13,6 +13,7 @@ import httpx
 
 from edge_agent import __version__
 from edge_agent.contract.errors import ConfigError, FarmError, ProtocolFault, TryLater
+from edge_agent.system import proxies
 from edge_agent.system.jitter import backoff, jitter
 
 if TYPE_CHECKING:
@@ -120,6 +121,9 @@ class Service:
             `QuotaSpent` when the day's quota is used up.
         sleep: Waits for so many seconds.
         transport: Stand-in for the network (tests).
+
+    Raises:
+        ConfigError: The environment names a proxy that cannot be used, such as a SOCKS proxy.
     """
 
     def __init__(
@@ -137,11 +141,11 @@ class Service:
         self._retries = settings.retries
         self._admit = admit
         self._sleep = sleep
+        self._proxy = None if transport else proxies.proxy_for(endpoint.url)
         self._client = httpx.Client(
             timeout=settings.timeout_s,
             headers={"User-Agent": USER_AGENT},
-            transport=transport,
-            limits=httpx.Limits(max_connections=settings.parallel),
+            transport=transport or proxies.transport(self._proxy, connections=settings.parallel),
         )
 
     def close(self) -> None:
@@ -211,7 +215,8 @@ class Service:
                 raise Truncated(f"{self.url}: the answer broke off") from None
             raise Transient(f"{self.url}: hung up without an answer") from None
         except httpx.TransportError as fault:
-            raise Transient(f"{self.url}: no connection ({type(fault).__name__})") from None
+            how = f"{type(fault).__name__}{proxies.through(self._proxy)}"
+            raise Transient(f"{self.url}: no connection ({how})") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise ConfigError(f"{self.url}: not an address; correct it in trainer.toml") from None
         except httpx.DecodingError:
