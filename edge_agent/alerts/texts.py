@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.alerts.state_machine import Edge
@@ -264,7 +265,8 @@ def renamed_text(locale: Locale, name: str) -> str:
 
 def _words(locale: Locale, rule: Rule, evidence: Evidence, now: datetime) -> dict[str, str]:
     hour, row = evidence.hour, schema.QUANTITIES[rule.quantity]
-    lead = "-" if hour is None else str(max(round((hour - now).total_seconds() / 3600), 0))
+    # `round` would make 0 of half an hour, and 2 of an hour and a half.
+    ahead = None if hour is None else math.floor((hour - now).total_seconds() / 3600 + 0.5)
     return {
         "rule": rule.name,
         "severity": severity_of(locale.language, rule.severity),
@@ -276,7 +278,7 @@ def _words(locale: Locale, rule: Rule, evidence: Evidence, now: datetime) -> dic
         "threshold": numbers.plain(rule.threshold),
         "probability": numbers.percent(evidence.probability).removesuffix("%"),
         "time": "-" if hour is None else locale.time(hour, now),
-        "lead_h": lead,
+        "lead_h": "-" if ahead is None else str(max(ahead, 0)),
     }
 
 

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from edge_agent import config
+from edge_agent.agronomy.derived import needed_for
 from edge_agent.alerts import default_rules, texts
 from edge_agent.commands.common import standard_options
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, masked
@@ -16,7 +17,7 @@ from edge_agent.system import locations
 from edge_agent.system.console import is_quiet, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from edge_agent.settings import Config, Rule
@@ -29,6 +30,7 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
 
     The rules in force come first: the built-in ones and the farm's own, then those that are off.
     Every error is listed with its line, its key and what is allowed; exit 78 when there is any.
+    A live rule without a sensor is a warning.
 
     Example: edge-agent check-config --config /etc/edge-agent/config.toml
     """
@@ -50,11 +52,15 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     in_force = default_rules.in_force(settings)
     effective["rules"] = msgspec.to_builtins(in_force)
     rules = [_facts(rule, settings) for rule in in_force]
-    off = list(settings.builtin.off)
+    names = {rule.name for rule in in_force}
+    off = [name for name in settings.builtin.off if name not in names]
+    warnings = list(_warnings(in_force, settings))
     if as_json:
-        document = {"file": str(path), "ok": True, "errors": [], "rules": rules, "rules_off": off}
-        print_json(document | {"config": effective})
+        document = {"file": str(path), "ok": True, "errors": [], "warnings": warnings}
+        print_json(document | {"rules": rules, "rules_off": off, "config": effective})
         return
+    for warning in warnings:
+        click.echo(f"{path}: warning: {warning}", err=True)
     if is_quiet():
         return
     click.echo(f"{path}: good. Rules in force:\n")
@@ -63,6 +69,17 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     click.echo(f"\nOff: {', '.join(off) or 'none'}. In effect:\n")
     for line in _lines(effective, ""):
         click.echo(line)
+
+
+def _warnings(rules: Iterable[Rule], settings: Config) -> Iterator[str]:
+    """Live rules without a sensor. No error: the sensor may come later."""
+    measured = {(sensor.role, sensor.quantity) for sensor in settings.sensors}
+    for rule in rules:
+        needed = needed_for(rule.quantity) if rule.now else ()
+        lacking = [name for name in needed if (rule.role, name) not in measured]
+        if lacking:
+            what = f"no sensor of role {rule.role} measures {' and '.join(lacking)}"
+            yield f"rule {rule.name}: {what}, so it is always unknown"
 
 
 def _facts(rule: Rule, settings: Config) -> dict[str, str]:
@@ -76,10 +93,12 @@ def _facts(rule: Rule, settings: Config) -> dict[str, str]:
 
 
 def _condition(rule: Rule) -> str:
-    limit = f"{texts.quantity_of('en', rule.quantity)} {texts.limit_of('en', rule)}"
+    quantity = texts.quantity_of("en", rule.quantity)
+    limit = f"{quantity} {texts.limit_of('en', rule)}"
     hours = f"for {rule.for_h} h" if rule.for_h > 1 else ""
     if rule.now:
-        return f"{rule.role} {limit} now" + (f", {hours}" if hours else "")
+        place = "" if quantity.startswith(rule.role) else f"{rule.role} "
+        return f"{place}{limit} now" + (f", {hours}" if hours else "")
     chance = f"from a chance of {100 * rule.probability:g} %"
     return f"{limit}{hours and f' {hours}'} within {rule.within_h} h, {chance}"
 

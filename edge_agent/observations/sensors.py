@@ -174,10 +174,10 @@ def leap(sensor: Sensor, before: Sample, sample: Sample) -> Refusal | None:
         why = f"more than the {row.high:g} {row.unit} of an hour at once"
     else:
         return None
-    minutes = (sample.at - before.at) / timedelta(minutes=1)
+    length = f"{(sample.at - before.at) / timedelta(minutes=1):.3g}"
     reason = (
         f"{sensor.topic}: {sensor.quantity} went from {before.value:g} to {sample.value:g} within "
-        f"{minutes:.3g} minutes, {why}: not counted"
+        f"{length} {'minute' if length == '1' else 'minutes'}, {why}: not counted"
     )
     return Refusal(sample.at, shown(sample.value), reason)
 

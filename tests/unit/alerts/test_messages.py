@@ -442,6 +442,17 @@ def test_own_text_of_a_rule() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ahead_min", "shown"), [(-60, "0"), (29, "0"), (30, "1"), (90, "2"), (150, "3")]
+)
+def test_half_an_hour_ahead_is_an_hour(ahead_min: int, shown: str) -> None:
+    """`{lead_h}` rounds a half up, always."""
+    rule = msgspec.structs.replace(RULE, message="{lead_h}")
+    found = replace(MET, hour=CONTEXT.now + timedelta(minutes=ahead_min))
+    made = messages.event_message(CONTEXT, rule, replace(verdict(Edge.RAISED), evidence=found))
+    assert body(made)["text"] == shown
+
+
+@pytest.mark.parametrize(
     ("quantity", "value", "shown"),
     [
         (schema.AIR_TEMPERATURE, -0.04, "0.0"),

@@ -133,6 +133,67 @@ def test_lists_the_rules_in_force_and_those_that_are_off(tmp_path: Path) -> None
     assert "Off: dryness, house-hot" in text
 
 
+PROBES = """[builtin]
+off = ["frost", "dryness"]
+[[sensors]]
+topic = "s/moisture"
+quantity = "soil_moisture_pct"
+unit = "%"
+role = "soil"
+[[sensors]]
+topic = "s/air"
+quantity = "air_temperature_c"
+unit = "C"
+[[rules]]
+name = "dry"
+quantity = "soil_moisture_pct"
+operator = "<"
+threshold = 20.0
+now = true
+role = "soil"
+[[rules]]
+name = "thirsty"
+quantity = "vapour_pressure_deficit_kpa"
+operator = ">"
+threshold = 2.0
+now = true
+[[rules]]
+name = "frost"
+quantity = "air_temperature_c"
+operator = "<"
+threshold = 1.0
+"""
+
+
+def test_names_each_thing_as_it_is(tmp_path: Path) -> None:
+    """The soil is named once, and an own rule is in force where the built-in one is off."""
+    path = tmp_path / "c.toml"
+    path.write_text(PROBES)
+    text = CliRunner().invoke(check_config, ["--config", str(path)]).stdout
+    assert "dry (own, warning): soil moisture below 20% now\n" in text
+    assert "Off: dryness. In effect" in text
+    document = CliRunner().invoke(check_config, ["--config", str(path), "--json"]).stdout
+    assert json.loads(document)["rules_off"] == ["dryness"]
+
+
+def test_warns_of_a_live_rule_without_a_sensor(tmp_path: Path) -> None:
+    """Such a rule is unknown for ever; the configuration is good."""
+    path = tmp_path / "c.toml"
+    path.write_text(PROBES)
+    warning = (
+        "rule thirsty: no sensor of role outdoor measures relative_humidity_pct, "
+        "so it is always unknown"
+    )
+    result = CliRunner().invoke(check_config, ["--config", str(path)])
+    assert result.exit_code == 0
+    assert result.stderr == f"{path}: warning: {warning}\n"
+    result = CliRunner().invoke(check_config, ["--quiet", "--config", str(path)])
+    assert (result.exit_code, result.output) == (0, f"{path}: warning: {warning}\n")
+    result = CliRunner().invoke(check_config, ["--config", str(path), "--json"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["warnings"] == [warning]
+
+
 def test_an_unknown_built_in_rule_cannot_be_switched_off(tmp_path: Path) -> None:
     """A name with a slip would leave a rule on that a person believes to be off."""
     path = tmp_path / "c.toml"

@@ -220,6 +220,18 @@ def test_a_sample_as_old_as_the_limit_takes_part() -> None:
     assert sensors.settled(one, minutes(20.0, 21.0, 30.0, step=2)) == Sample(NOW, 21.0)
 
 
+@pytest.mark.parametrize(("length", "words"), [(1, "1 minute"), (2, "2 minutes")])
+def test_a_leap_of_the_gauge_names_its_minutes(length: int, words: str) -> None:
+    """One minute is no plural."""
+    gauge = sensor(quantity=schema.RAIN, unit="mm")
+    before, after = minutes(0.0, 150.0, step=length)
+    refused = sensors.leap(gauge, before, after)
+    assert refused is not None
+    assert refused.reason == (
+        f"a/b: rain_mm went from 0 to 150 within {words}, more than 200 mm an hour: not counted"
+    )
+
+
 def test_hour_of_a_slow_sensor_is_its_newest_reading() -> None:
     """Without one in the last ten minutes, as long as it is not too old (S4)."""
     samples = [Sample(NOW - 40 * MINUTE, 1.0), Sample(NOW - 14 * MINUTE, 2.0)]

@@ -31,6 +31,14 @@ COMPOSED = (
     "sensor gh/temp: 1 refused, last unavailable: has no value (unavailable)",
     "sensor gh/temp t: silent for 25 min, last 21.5 °C",
     "sensor gh/temp: not heard since the start 16 min ago",
+    (
+        "sensor st/rain: 1 refused, last 9: rain_mm went from 0 to 9 within 1 minute, "
+        "more than 200 mm an hour: not counted"
+    ),
+    (
+        "sensor st/rain: 1 refused, last 9: rain_mm went from 0 to 9 within 2 minutes, "
+        "more than the 200 mm of an hour at once: not counted"
+    ),
     "sensor gh/temp: never heard",
     "update: took more than 600 s: ended, it is tried again",
     "update: https://depot.example/x: check the link and the depot's address",
