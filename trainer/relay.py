@@ -22,7 +22,7 @@ from edge_agent.contract.bundles import (
     station_path,
 )
 from edge_agent.contract.dfs_grid import Cell
-from edge_agent.contract.errors import FarmError, InputMissing
+from edge_agent.contract.errors import FarmError, InputMissing, StorageError
 from edge_agent.contract.quality import KEPT
 from edge_agent.contract.schema import OBSERVED, TIME, flag_column
 from trainer.depot.releases import open_depot
@@ -115,7 +115,8 @@ def relay(client: KmaClient, stations: Sequence[int] = ()) -> Relay:
     farms = () if stations else config.farms
     places: tuple[int | Cell, ...] = (*chosen, *cells_of(chosen, farms))
     added, faults = _bring_up(client, chosen, farms)
-    observed = _observed(workspace, places, client.clock.now())
+    observed, unread = _observed(workspace, places, client.clock.now())
+    faults += unread
     forecasts = _forecasts(workspace, places)
     if not (observed or forecasts):
         if faults:
@@ -152,17 +153,22 @@ def _bring_up(
 
 def _observed(
     workspace: Workspace, places: Sequence[int | Cell], now: datetime
-) -> dict[int | Cell, tuple[bytes, datetime]]:
-    """Bundle and newest hour of each place that has observations."""
-    bundles = {}
+) -> tuple[dict[int | Cell, tuple[bytes, datetime]], list[FarmError]]:
+    """Bundle and newest hour of each place that has observations; a fault for each unread one."""
+    bundles: dict[int | Cell, tuple[bytes, datetime]] = {}
+    faults: list[FarmError] = []
     span = timedelta(days=workspace.config.depot.relay_days)
     for place in places:
-        last = workspace.lake.newest(place, now)
-        if last is not None:
-            # Counted back from the newest hour, so that an old lake is relayed too.
-            hours = workspace.lake.observations(place, last - span, last)
-            bundles[place] = bundle(hours), last
-    return bundles
+        try:
+            last = workspace.lake.newest(place, now)
+            if last is not None:
+                # Counted back from the newest hour, so that an old lake is relayed too.
+                hours = workspace.lake.observations(place, last - span, last)
+                bundles[place] = bundle(hours), last
+        except StorageError as fault:
+            # A damaged file of one place keeps no other from the farms.
+            faults.append(fault)
+    return bundles, faults
 
 
 def _forecasts(

@@ -103,7 +103,7 @@ def test_through_the_hub(week: pl.DataFrame, server: KmaStandIn) -> None:
     """The same from the hub's fixed columns: sentinels and tens of degrees undone."""
     service = _service(server.hub_url, API_HUB.query_field)
     stations = week["station"].unique().sort().to_list()
-    pages = [reply.value for _, reply in hub.fetch(service, stations, START, END)]
+    pages = [reply.value.rows for _, reply in hub.fetch(service, stations, START, END)]
     service.close()
     _assert_same(_numbers(pl.concat(pages)), week)
 
@@ -124,7 +124,7 @@ def test_hub_and_asos_agree_on_what_is_known(week: pl.DataFrame, server: KmaStan
         assert number in set(week["station"])
         site = station(number).site
         slow = pl.concat([e.reply.value.rows for e in asos.fetch(by_asos, number, START, END)])
-        fast = pl.concat([r.value for _, r in hub.fetch(by_hub, [number], START, END)])
+        fast = pl.concat([r.value.rows for _, r in hub.fetch(by_hub, [number], START, END)])
         one, other = kma.tidy(slow, site), kma.tidy(fast, site)
         assert one[TIME].equals(other[TIME])
         for name in OBSERVED:

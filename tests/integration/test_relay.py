@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import httpx
 import polars as pl
 import pytest
 
@@ -13,8 +14,16 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL, Place
-from edge_agent.contract.errors import InputMissing, Refused
-from edge_agent.contract.schema import AIR_TEMPERATURE, OBSERVED, RAIN, SOLAR, TIME
+from edge_agent.contract.errors import InputMissing, ProtocolFault, Refused
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    OBSERVED,
+    RAIN,
+    SOLAR,
+    TIME,
+    Flag,
+    flag_column,
+)
 from edge_agent.observations.bundles import read
 from tests.fakes.clock import FakeClock
 from trainer.ingest.kma_client import KmaClient
@@ -181,3 +190,73 @@ def test_the_hubs_quota_is_told_in_its_own_words(place: Path, frame: pl.DataFram
         with pytest.raises(QuotaSpent, match=r"quota.*; 0 requests answered and kept, 1 left"):
             relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
         assert len(server.requests) == 1
+
+
+class _Garbled(httpx.BaseTransport):
+    """A stand-in whose answers say NaN for one temperature of a station; 119 gets a web page."""
+
+    def __init__(self, moment: str) -> None:
+        self._moment = moment
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.params["stn"] == "119":
+            return httpx.Response(200, content=b"<html>maintenance</html>")
+        with httpx.HTTPTransport() as inner:
+            lines = inner.handle_request(request).read().decode().split("\n")
+        for at, line in enumerate(lines):
+            fields = line.split()
+            if fields[:2] == [self._moment, "112"]:
+                lines[at] = " ".join([*fields[:11], "NaN", *fields[12:]])
+        return httpx.Response(200, content="\n".join(lines).encode())
+
+
+def test_one_cell_and_one_station_stop_nothing_else(
+    place: Path, frame: pl.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A NaN 13 days back is one null, told once; a station whose answer is a page is told."""
+    bad = datetime(2022, 6, 7, 5, tzinfo=UTC)
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server, "108,112,119")
+        # 119 has newer hours, so it is asked for by itself.
+        rows = kma.tidy(frame.filter(pl.col("station") == 108), station(119).site)
+        workspace.lake.merge(119, rows.filter(pl.col(TIME) < HOUR), "asos", NOW)
+        client = KmaClient(
+            workspace,
+            FakeClock(NOW),
+            ENV,
+            sleep=lambda _s: None,
+            transport=_Garbled("202206071400"),
+        )
+        done = relay(client)
+        again = relay(client)
+    assert isinstance(done.fault, ProtocolFault)
+    assert (done.published, again.published) == (True, False)
+    assert set(done.newest) == {108, 112, 119}
+    for number in (108, 112):
+        wanted = _expected(frame, number)[AIR_TEMPERATURE].tail(330)
+        bundle = _bundle(workspace, number).tail(330)
+        lost = bundle.filter(pl.col(AIR_TEMPERATURE).is_null())[TIME].to_list()
+        assert lost == ([bad] if number == 112 else [])
+        assert (wanted != bundle[AIR_TEMPERATURE]).sum() == 0
+    (row,) = workspace.lake.observations(112, bad, bad).iter_rows(named=True)
+    assert row[flag_column(AIR_TEMPERATURE)] == Flag.SOURCE
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        "API hub: station 112: 1 unreadable, left out: air_temperature_c of 2022-06-07 14:00 (KST)"
+    ]
+
+
+def test_a_damaged_file_of_one_station_keeps_no_other_from_the_farms(
+    place: Path, frame: pl.DataFrame
+) -> None:
+    """The other station's hours go out, and the file is named."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        for number in (108, 112):
+            rows = kma.tidy(frame.filter(pl.col("station") == number), station(number).site)
+            workspace.lake.merge(number, rows, "asos", NOW)
+        path = workspace.root / "lake" / "observations" / "station=108" / "year=2022.parquet"
+        path.write_bytes(b"PAR1")
+        done = relay(KmaClient(workspace, FakeClock(NOW), {}, sleep=lambda _s: None))
+    assert (done.published, set(done.newest)) == (True, {112})
+    assert "station=108/year=2022.parquet is damaged" in str(done.fault)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.contract.errors import ConfigError, UsageError
-from edge_agent.contract.hours import korean_midnight, start_of_hour
-from edge_agent.contract.schema import TIME
+import polars as pl
+
+from edge_agent.contract.errors import (
+    ConfigError,
+    FarmError,
+    Refused,
+    StorageError,
+    UsageError,
+)
+from edge_agent.contract.hours import KST, korean_midnight, start_of_hour
+from edge_agent.contract.schema import OBSERVED, TIME, Flag, flag_column
 from trainer.ingest.source import MergeResult, RequestPlan, silent
 from trainer.ingest.sources import hub, kma
 from trainer.ingest.sources.http import QuotaSpent
@@ -17,17 +26,16 @@ from trainer.workspace.raw import SEVERAL, pack
 from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    import polars as pl
-
-    from edge_agent.contract.errors import FarmError
     from trainer.ingest.kma_client import KmaClient
     from trainer.ingest.source import Selection, ShowProgress
     from trainer.ingest.sources.http import Service
     from trainer.workspace.lake import Lake
     from trainer.workspace.raw import RawStore
     from trainer.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 _OVERLAP: Final = timedelta(hours=6)
 """Asked for again at each run: winter rain is summed over 3 hours, and late values come in."""
@@ -46,8 +54,7 @@ def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) 
         raise ConfigError(
             f"no key for the API hub: set {API_HUB.variable} (free at apihub.kma.go.kr)"
         )
-    merge = catch_up(client, stations, span)
-    return MergeResult(HUB.name, merge, "the hub has nothing that the lake lacks")
+    return catch_up(client, stations, span)
 
 
 def bring_up(
@@ -55,13 +62,16 @@ def bring_up(
 ) -> tuple[int, FarmError | None]:
     """See `source.NearRealTime`; the hub has stations only."""
     del farms
-    return (catch_up(client, stations).added if client.has_key(API_HUB) else 0), None
+    if not client.has_key(API_HUB):
+        return 0, None
+    result = catch_up(client, stations)
+    return result.merge.added, result.fault
 
 
 def rebuild(raw: RawStore, lake: Lake) -> int:
     """See `source.SourceModule`; each answer may hold several stations."""
     for _, answer, body in raw.since(HUB.name, SEVERAL, 0):
-        _merge(lake, hub.parse(body, answer.status), answer.received)
+        _merge(lake, _asked_for(hub.read(body, answer.status), answer.query), answer.received)
     return len(raw.names(HUB.name, SEVERAL))
 
 
@@ -69,8 +79,8 @@ def catch_up(
     client: KmaClient,
     stations: Sequence[int],
     span: tuple[datetime, datetime] | None = None,
-) -> Merge:
-    """Ask the hub for hours and merge them; what was answered before a fault is kept.
+) -> MergeResult:
+    """Ask the hub for hours and merge them; what was answered beside a fault is kept.
 
     Args:
         client: Access to KMA; its workspace has the lake.
@@ -78,25 +88,37 @@ def catch_up(
         span: First and last hour; by default from each station's newest hour in the lake, at most
             `[depot] relay_days` back, to the running hour.
 
+    Returns:
+        What came, and the first fault: of a spent quota or a refused key, which end the run, or
+        of a request, beside which the others went on.
+
     Raises:
         ConfigError: There is no key.
-        Transient, QuotaSpent, Refused, ProtocolFault: See `sources.hub`.
         TryLater: Another process works on the lake.
         StorageError: The lake cannot be read or written.
     """
     workspace, now = client.workspace, client.clock.now()
-    merge = Merge()
+    merge, answered = Merge(), 0
+    first: FarmError | None = None
     with workspace.lake_lock(), client.connect(HUB) as service:
         windows = _windows(client, stations, span)
-        for answered, window in enumerate(windows):
+        for window in windows:
             try:
                 merge += _fetch(workspace, service, window, now)
+                answered += 1
             except QuotaSpent as fault:
-                raise QuotaSpent(
+                first = QuotaSpent(
                     f"{fault}; {answered} requests answered and kept, {len(windows) - answered} "
                     "left: run the same command tomorrow (KST)"
-                ) from fault
-    return merge
+                )
+                break
+            except StorageError:
+                raise
+            except FarmError as fault:
+                first = first or fault
+                if isinstance(fault, (ConfigError, Refused)):
+                    break
+    return MergeResult(HUB.name, merge, "the hub has nothing that the lake lacks", first)
 
 
 def _chosen(
@@ -147,13 +169,49 @@ def _fetch(workspace: Workspace, service: Service, window: hub.Window, now: date
         label = f"{query['tm1']}-{query['tm2']}"
         packed = pack(query, reply.body, now, reply.status)
         raw.keep(HUB.name, SEVERAL, number, label, packed)
-        merge += _merge(workspace.lake, reply.value, now)
+        answer = _asked_for(reply.value, query)
+        if answer.left_out:
+            _log.warning("API hub: %d rows left out: %s", len(answer.left_out), answer.left_out[0])
+        merge += _merge(workspace.lake, answer, now)
     return merge
 
 
-def _merge(lake: Lake, rows: pl.DataFrame, when: datetime) -> Merge:
+def _asked_for(answer: hub.HubAnswer, query: Mapping[str, str]) -> hub.HubAnswer:
+    return hub.of_stations(answer, [int(number) for number in query["stn"].split(":")])
+
+
+def _merge(lake: Lake, answer: hub.HubAnswer, when: datetime) -> Merge:
     merge = Merge()
-    for (number,), part in rows.partition_by(hub.STATION_FIELD, as_dict=True).items():
-        frame = kma.tidy(part, station_of(int(number)).site)
-        merge += lake.merge(int(number), frame, HUB.name, when)
+    for (number,), part in answer.rows.partition_by(hub.STATION_FIELD, as_dict=True).items():
+        station = int(number)
+        frame = kma.tidy(part, station_of(station).site)
+        span = frame[TIME][0], frame[TIME][-1]
+        unreadable = _unreadable(frame)
+        before = _unreadable(lake.observations(station, *span)) if unreadable else set()
+        merge += lake.merge(station, frame, HUB.name, when)
+        if unreadable - before:
+            taken = unreadable & _unreadable(lake.observations(station, *span))
+            _tell(station, sorted(taken - before))
     return merge
+
+
+def _unreadable(frame: pl.DataFrame) -> set[tuple[datetime, str]]:
+    """Time and quantity of the values that are flagged as wrong."""
+    return {
+        (time, name)
+        for name in OBSERVED
+        for time in frame.filter(pl.col(flag_column(name)) == Flag.SOURCE)[TIME]
+    }
+
+
+def _tell(station: int, values: Sequence[tuple[datetime, str]]) -> None:
+    """Warn of values that are no numbers; the lake knows them from now on, so once."""
+    if values:
+        time, name = values[0]
+        _log.warning(
+            "API hub: station %d: %d unreadable, left out: %s of %s",
+            station,
+            len(values),
+            name,
+            f"{time.astimezone(KST):%Y-%m-%d %H:%M} (KST)",
+        )

@@ -82,11 +82,13 @@ class MergeResult:
         name: Of the source.
         merge: What the hours did to the lake.
         nothing_new: What to say where they changed nothing.
+        fault: The first fault, beside which the rest was kept, or None.
     """
 
     name: str
     merge: Merge
     nothing_new: str
+    fault: FarmError | None = None
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
@@ -98,11 +100,14 @@ class MergeResult:
         yield f"{self.name}: {self.merge.added} hours new, {self.merge.changed} changed"
 
     def check(self) -> None:
-        """Return where the lake changed.
+        """Return where everything was answered and the lake changed.
 
         Raises:
-            NothingNew: It did not.
+            NothingNew: It did not change.
+            FarmError: The first fault.
         """
+        if self.fault is not None:
+            raise self.fault
         if not (self.merge.added or self.merge.changed):
             raise NothingNew(self.nothing_new)
 

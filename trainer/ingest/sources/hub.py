@@ -11,11 +11,17 @@ Near real time, so the source of `trainer relay`. Rules, numbered as the tests n
     H4  Wind comes in tens of degrees.
     H5  Rain: -9 with a known daily sum is an hour of a wet day without an amount of its own (the
         ASOS service flags it 9); -9 without one has no verdict (rule K6 of `sources.kma`).
+    H6  A cell that is no finite number is NaN, which `sources.kma` drops with the flag SOURCE (K3).
+        A row whose time or station cannot be read, or whose fields are not as many as in H2,
+        cannot be placed: it is left out and told. Where no row can be placed, the answer is an
+        error.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -79,17 +85,32 @@ Window: TypeAlias = "tuple[Sequence[int], datetime, datetime]"
 """Stations, first and last hour of a request."""
 
 
+@dataclass(frozen=True, slots=True)
+class HubAnswer:
+    """Rows of an answer.
+
+    Attributes:
+        rows: `tm` (naive Datetime, KST), `stnId` (Int64), KMA's fields as the ASOS service names
+            them (Float64, null = missing, NaN = unreadable) and `rnQcflg` ("9" or null), in the
+            order received: what `sources.kma.tidy` reads, station by station.
+        left_out: Rows that cannot be placed (H6), cleaned.
+    """
+
+    rows: pl.DataFrame
+    left_out: tuple[str, ...] = ()
+
+
 def parse(body: bytes, status: int) -> pl.DataFrame:
-    """Rows from an answer.
+    """Rows of an answer; see `read`."""
+    return read(body, status).rows
+
+
+def read(body: bytes, status: int) -> HubAnswer:
+    """Rows from an answer; none where the hub has none.
 
     Args:
         body: As received.
         status: HTTP status.
-
-    Returns:
-        `tm` (naive Datetime, KST), `stnId` (Int64), KMA's fields as the ASOS service names them
-        (Float64, null = missing) and `rnQcflg` ("9" or null), in the order received: what
-        `sources.kma.tidy` reads, station by station. No rows where the hub has none.
 
     Raises:
         Transient, Truncated: Worth a repeat.
@@ -104,7 +125,18 @@ def parse(body: bytes, status: int) -> pl.DataFrame:
         rows or not (_headed(lines) and text.endswith("\n"))
     ):
         raise Truncated(f"{_TITLE}: the answer breaks off after {len(rows)} rows")
-    return _frame([_whole(row) for row in rows])
+    return _read_rows(rows)
+
+
+def of_stations(answer: HubAnswer, stations: Sequence[int]) -> HubAnswer:
+    """The rows of these stations; the others are left out."""
+    own = pl.col(STATION_FIELD).is_in(list(stations))
+    others = answer.rows.filter(~own)
+    if not others.height:
+        return answer
+    numbers = ", ".join(map(str, sorted(others[STATION_FIELD].unique())))
+    told = f"{others.height} rows of stations that were not asked for: {numbers}"
+    return HubAnswer(answer.rows.filter(own), (*answer.left_out, told))
 
 
 def query(stations: Sequence[int], start: datetime, end: datetime) -> dict[str, str]:
@@ -129,20 +161,21 @@ def windows(stations: Sequence[int], start: datetime, end: datetime) -> Iterator
 
 def fetch(
     service: Service, stations: Sequence[int], start: datetime, end: datetime
-) -> Iterator[tuple[dict[str, str], Reply[pl.DataFrame]]]:
+) -> Iterator[tuple[dict[str, str], Reply[HubAnswer]]]:
     """Ask for the hours `start` to `end` of stations, a request for 25 stations and 30 days.
 
     Yields:
-        The query (without the key) and its reply.
+        The query (without the key) and its reply, which may hold other stations as well.
 
     Raises:
-        ProtocolFault: Rows of a station that was not asked for came.
+        ProtocolFault: Rows of stations that were not asked for came, and no others.
     """
     for some, first, last in windows(stations, start, end):
         asked = query(some, first, last)
-        reply = service.ask(asked, parse, path=_PATH)
-        others = set(reply.value[STATION_FIELD].unique()) - set(some)
-        if others:
+        reply = service.ask(asked, read, path=_PATH)
+        came = set(reply.value.rows[STATION_FIELD].unique())
+        others = came - set(some)
+        if others and others == came:
             raise ProtocolFault(f"{_TITLE}: got rows of station {min(others)}, not asked for")
         yield asked, reply
 
@@ -159,18 +192,38 @@ def _headed(lines: list[str]) -> bool:
     return any(re.match(r"#\s+KST\b", line) for line in lines)
 
 
-def _whole(row: list[str]) -> list[str]:
+def _read_rows(rows: list[list[str]]) -> HubAnswer:
+    """Rule H6 for rows of fields.
+
+    Raises:
+        ProtocolFault: No row can be placed.
+    """
+    whole = [_with_rn_jun(row) for row in rows if len(row) in {_COLUMNS - 1, _COLUMNS}]
+    frame, texts = _frame(whole)
+    placed = pl.all_horizontal(
+        pl.col(TIME_FIELD).dt.year().is_between(*YEARS).fill_null(value=False),
+        (pl.col(TIME_FIELD).dt.minute() == 0).fill_null(value=False),
+        pl.col(STATION_FIELD).is_not_null(),
+    )
+    here = frame.select(placed).to_series()
+    left_out = [
+        f"{len(row)} fields instead of {_COLUMNS}: {clean(' '.join(row))}"
+        for row in rows
+        if len(row) not in {_COLUMNS - 1, _COLUMNS}
+    ]
+    left_out += [clean(" ".join(row)) for row in texts.filter(~here).iter_rows()]
+    if left_out and not here.any():
+        raise ProtocolFault(f"{_TITLE}: unreadable row: {left_out[0]}")
+    return HubAnswer(frame.filter(here), tuple(left_out))
+
+
+def _with_rn_jun(row: list[str]) -> list[str]:
     """A row with all 46 fields."""
-    if len(row) == _COLUMNS - 1:
-        return [*row[:_RN_JUN], "-9.0", *row[_RN_JUN:]]
-    if len(row) != _COLUMNS:
-        raise ProtocolFault(
-            f"{_TITLE}: a row of {len(row)} fields instead of {_COLUMNS}: {clean(' '.join(row))}"
-        )
-    return row
+    return row if len(row) == _COLUMNS else [*row[:_RN_JUN], "-9.0", *row[_RN_JUN:]]
 
 
-def _frame(rows: list[list[str]]) -> pl.DataFrame:
+def _frame(rows: list[list[str]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of 46 fields as numbers, and as they came."""
     texts = pl.DataFrame(
         {
             TIME_FIELD: [row[0] for row in rows],
@@ -180,32 +233,25 @@ def _frame(rows: list[list[str]]) -> pl.DataFrame:
         },
         schema=dict.fromkeys((TIME_FIELD, STATION_FIELD, *_FIELDS, "_day"), pl.String),
     )
-    # A field that is no number becomes null here and cannot be told from a missing one later,
-    # so it is looked for first: the row is not what was agreed.
+    numbers = (pl.col(name).cast(pl.Float64, strict=False) for name in (*_FIELDS, "_day"))
     frame = texts.select(
         pl.col(TIME_FIELD).str.to_datetime("%Y%m%d%H%M", time_unit="us", strict=False),
         pl.col(STATION_FIELD).cast(pl.Int64, strict=False),
-        *(pl.col(name).cast(pl.Float64, strict=False) for name in (*_FIELDS, "_day")),
+        # NaN, since a null could not be told from a missing value later.
+        *(pl.when(n.is_finite()).then(n).otherwise(math.nan).name.keep() for n in numbers),
     )
-    readable = pl.all_horizontal(
-        pl.col(TIME_FIELD).dt.year().is_between(*YEARS).fill_null(value=False),
-        (pl.col(TIME_FIELD).dt.minute() == 0).fill_null(value=False),
-        pl.col(STATION_FIELD).is_not_null(),
-        *(pl.col(name).is_finite().fill_null(value=False) for name in (*_FIELDS, "_day")),
-    )
-    wrong = texts.filter(~frame.select(readable).to_series())
-    if wrong.height:
-        raise ProtocolFault(f"{_TITLE}: unreadable row: {clean(' '.join(wrong.row(0)))}")
     given = {
-        name: pl.col(name) > (_MISSING_CELSIUS if name in _CELSIUS else _MISSING)
+        name: pl.col(name).is_nan()
+        | (pl.col(name) > (_MISSING_CELSIUS if name in _CELSIUS else _MISSING))
         for name in (*_FIELDS, "_day")
     }
-    return frame.select(
+    frame = frame.select(
         TIME_FIELD,
         STATION_FIELD,
         *(pl.when(given[name]).then(pl.col(name) * _scale(name)).alias(name) for name in _FIELDS),
         pl.when(~given["rn"] & given["_day"]).then(pl.lit("9")).alias(QC_FIELDS["rn"]),
     )
+    return frame, texts
 
 
 def _scale(name: str) -> float:

@@ -12,7 +12,7 @@ import pytest
 
 from demo.kma_hub import _line, _ruler, refusal
 from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
-from edge_agent.contract.schema import RAIN, TIME, Flag, flag_column
+from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, TIME, Flag, flag_column
 from trainer.ingest.sources import hub, kma
 from trainer.ingest.sources.http import Endpoint, QuotaSpent, Service, Transient, Truncated
 from trainer.workspace.kma_sources import API_HUB, Kma
@@ -163,7 +163,6 @@ def test_real_errors_are_told_apart(
         (_answer({"ta": 1.0}).replace(b" 108 ", b" 1x8 "), 200, ProtocolFault),
         (_answer({"ta": 1.0}).replace(b"202407011300", b"202413011300"), 200, ProtocolFault),
         (_answer({"ta": 1.0}).replace(b"202407011300", b"202407011310"), 200, ProtocolFault),
-        (_answer({"ta": 1.0}).replace(b"   1.0", b"   nan", 1), 200, ProtocolFault),
         (HEAD.encode() + b"202407011300 108 1 2 3\n#7777END\n", 200, ProtocolFault),
     ],
 )
@@ -175,6 +174,53 @@ def test_foreign_answers_get_the_documented_error(
         hub.parse(body, status)
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["NaN", "inf", "-inf", "****", "1,5"])
+def test_a_cell_that_is_no_number_is_flagged(word: str) -> None:
+    """It is null with the flag SOURCE; every other cell of its row and the next row are read."""
+    later = {"ta": 2.0, "hm": 51.0, "tm": HOUR + timedelta(hours=1)}
+    whole = _answer({"ta": 1.5, "hm": 50.0, "ws": 2.5}, later)
+    assert whole.count(b"  1.5 ") == 1
+    rows = hub.parse(whole.replace(b"  1.5 ", f" {word} ".encode()), 200)
+    frame = kma.tidy(rows, station(108).site)
+    assert frame[AIR_TEMPERATURE].to_list() == [None, 2.0]
+    assert frame[flag_column(AIR_TEMPERATURE)].to_list() == [Flag.SOURCE, Flag.GOOD]
+    assert frame["relative_humidity_pct"].to_list() == [50.0, 51.0]
+    assert frame["wind_speed_ms"][0] == 2.5
+
+
+@pytest.mark.parametrize("name", ["rn", "day"])
+def test_rain_that_is_no_number_is_not_dry(name: str) -> None:
+    """Neither an amount nor a sum of the day that cannot be read makes an hour dry."""
+    row: dict[str, float | None] = {"rn": 7.5, "day": 7.5, "ta": 20.0}
+    if name == "day":
+        row["rn"] = None
+    fields = _answer(row).decode().split("\n")[4].split()
+    fields[15 if name == "rn" else 16] = "NaN"
+    text = HEAD + " ".join(fields) + "\n#7777END\n"
+    frame = kma.tidy(hub.parse(text.encode(), 200), station(108).site)
+    flag = Flag.SOURCE if name == "rn" else Flag.MISSING
+    assert (frame[RAIN][0], frame[flag_column(RAIN)][0]) == (None, flag)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b" 112 ", b" 1x2 "),
+        (b"202407011400", b"202413011400"),
+        (b"202407011400", b"202407011410"),
+        (b" 112 ", b" 112 7 7 "),
+    ],
+)
+def test_a_row_that_cannot_be_placed_harms_no_other(good: bytes, bad: bytes) -> None:
+    """Its hour or station cannot be read, or fields are lost: it is left out and counted."""
+    whole = _answer({"ta": 1.0}, {"ta": 2.0, "station": 112, "tm": HOUR + timedelta(hours=1)})
+    assert whole.count(good) == 1
+    answer = hub.read(whole.replace(good, bad), 200)
+    assert answer.rows.equals(hub.parse(_answer({"ta": 1.0}), 200))
+    (told,) = answer.left_out
+    assert bad.decode().split()[0] in told
 
 
 def _service(asked: list[httpx.URL], answer: bytes) -> Service:
@@ -215,3 +261,7 @@ def test_rows_of_another_station_are_refused() -> None:
     start = datetime(2024, 7, 1, tzinfo=UTC)
     with pytest.raises(ProtocolFault, match="station 119"):
         list(hub.fetch(_service([], _answer({"station": 119})), [108], start, start))
+    both = _service([], _answer({"station": 119}, {"ta": 3.0}))
+    ((_, reply),) = hub.fetch(both, [108], start, start)
+    assert hub.of_stations(reply.value, [108]).rows["stnId"].to_list() == [108]
+    assert "119" in hub.of_stations(reply.value, [108]).left_out[0]
