@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.contract.errors import FarmError
+from edge_agent.mqtt import tls_faults
 from edge_agent.mqtt.connection import (
     Acknowledged,
     Down,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edge_agent.mqtt.connection import Broker
+    from edge_agent.mqtt.tls_faults import TlsFault
     from edge_agent.system.ports import Clock
 
     _Report = Callable[[Event], None]
@@ -45,6 +48,12 @@ LARGEST_IN: Final = 65_536
 _CONNECT_TIMEOUT_S: Final = 10.0
 _STOPPED_S: Final = 30.0
 """A network thread that did nothing for so long was stopped, or the machine slept."""
+
+
+class _HandshakeFailed(Exception):  # noqa: N818 - never leaves this module
+    def __init__(self, why: TlsFault) -> None:
+        super().__init__(why.seen)
+        self.why = why
 
 
 class MqttConnection:
@@ -112,7 +121,7 @@ class _Attempt:
         self._number = number
         self._report = report
         self._clock = clock
-        self._reached = self._silent = False
+        self._reached = self._accepted = self._silent = False
         self._turned_at = clock.monotonic()
         self._tls: TlsContext | None = None
         self._end: Down | None = None
@@ -155,12 +164,10 @@ class _Attempt:
         self.drop()
 
     def _run(self) -> None:
-        broker, end, client = self._broker, Down("connection lost"), None
+        end, client = Down("connection lost"), None
         try:
             client = self._make_client()
-            client.connect(
-                broker.host, broker.port, keepalive=broker.keepalive_s, **self._connect_options()
-            )
+            self._open(client)
             self._reached = True
             self._client = client
             self._turned_at = self._clock.monotonic()
@@ -169,6 +176,8 @@ class _Attempt:
                     end = Down("this program was stopped for a while")
                     break
                 self._turned_at = self._clock.monotonic()
+        except _HandshakeFailed as fault:
+            end = Down(fault.why.seen, advice=fault.why.advice)
         except FarmError as fault:
             end = Down(str(fault))
         except Exception as fault:  # noqa: BLE001 - paho raises on malformed packets too; the connection just ends
@@ -178,8 +187,34 @@ class _Attempt:
             sockets: list[Any] = [client and client.socket(), self._tls and self._tls.socket]
             for unclosed in filter(None, sockets):
                 unclosed.close()
-            end = self._end or end
-            self._report_event(Down(end.reason, end.code, self._reached))
+            end = self._explained(self._end or end)
+            self._report_event(replace(end, reached=self._reached))
+
+    def _open(self, client: Client) -> None:
+        """Connect, and shake hands over TLS.
+
+        Raises:
+            _HandshakeFailed: The broker is reached, and TLS to it fails.
+        """
+        broker = self._broker
+        try:
+            client.connect(
+                broker.host, broker.port, keepalive=broker.keepalive_s, **self._connect_options()
+            )
+        except OSError as fault:
+            if broker.tls is None or self._tls is None or self._tls.socket is None:
+                raise
+            own_ca = broker.tls.ca is not None
+            why = tls_faults.of_handshake(fault, broker.host, broker.port, own_ca=own_ca)
+            raise _HandshakeFailed(why) from fault
+
+    def _explained(self, end: Down) -> Down:
+        """The end with its cause, where the broker hung up before it said anything."""
+        silent = self._reached and not self._accepted and end.code is None
+        if not silent or self._silent or self._broker.tls is not None:
+            return end
+        why = tls_faults.of_silent_end(self._broker.host, self._broker.port)
+        return end if why is None else Down(why.seen, advice=why.advice)
 
     def _make_client(self) -> Client:
         broker = self._broker
@@ -254,6 +289,7 @@ class _Attempt:
         if code.is_failure:
             self._end = Down(f"broker refuses: {code.getName()}", code.value)
             return
+        self._accepted = True
         window = getattr(properties, "ReceiveMaximum", WINDOW)
         largest = getattr(properties, "MaximumPacketSize", None)
         self._report_event(Up(self._version, min(WINDOW, window), largest))

@@ -133,11 +133,13 @@ class Down:
         reason: For people.
         code: MQTT 5 reason code of the broker, also where a 3.1.1 code means the same; or None.
         reached: The broker's machine was reached (so a refusal may be about the protocol).
+        advice: What to do, where the cause is known; for people.
     """
 
     reason: str
     code: int | None = None
     reached: bool = False
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,7 +272,7 @@ class Delivery:
             largest = max(self._in_flight.values(), key=lambda message: len(message.payload))
             self._outbox.refused(largest.id, down.reason)
         self._in_flight.clear()
-        advice = self._backoff.duplicate_client(down.code) or hint(down.code)
+        advice = down.advice or self._backoff.duplicate_client(down.code) or hint(down.code)
         problem = f"{down.reason}; {advice}" if advice else down.reason
         if problem != self._problem or was_up is not None:
             _log.warning("mqtt: %s", problem)

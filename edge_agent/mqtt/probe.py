@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.mqtt import tls_faults
 from edge_agent.mqtt.backoff import hint
 from edge_agent.mqtt.client import MqttConnection
 from edge_agent.mqtt.connection import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_agent.mqtt.connection import Event
+    from edge_agent.mqtt.tls import TlsFiles
     from edge_agent.system.ports import Clock
 
 WAIT_S: Final = 8.0
@@ -97,33 +99,45 @@ def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[P
 def _reach(broker: Broker) -> Iterator[ProbeStep]:
     place = f"{broker.host}:{broker.port}"
     try:
-        with socket.create_connection((broker.host, broker.port), WAIT_S) as connection:
-            yield ProbeStep("broker reach", good=True, seen=place)
-            if broker.tls is None:
-                return
-            context = tls_context(broker.tls)
-            with context.wrap_socket(connection, server_hostname=broker.host) as secure:
-                peer = secure.getpeercert() or {}
-                seconds = ssl.cert_time_to_seconds(str(peer["notAfter"]))
-                end = datetime.fromtimestamp(seconds, UTC)
-                seen = f"{secure.version()}, the broker's certificate ends {end:%Y-%m-%d}"
-                yield ProbeStep("broker TLS", good=True, seen=seen, ends=end)
-    except ssl.SSLError as fault:
-        yield ProbeStep(
-            "broker TLS", good=False, seen=f"{fault.reason or fault}: {place}",
-            advice="check mqtt.tls.ca, the name in the broker's certificate and this clock",
-        )  # fmt: skip
+        connection = socket.create_connection((broker.host, broker.port), WAIT_S)
     except OSError as fault:
         yield ProbeStep(
             "broker reach", good=False, seen=f"{place}: {fault.strerror or fault}",
             advice="check mqtt.host, mqtt.port, the network and whether the broker runs",
         )  # fmt: skip
+        return
+    with connection:
+        yield ProbeStep("broker reach", good=True, seen=place)
+        if broker.tls is not None:
+            yield _shake_hands(connection, broker, broker.tls)
+
+
+def _shake_hands(connection: socket.socket, broker: Broker, files: TlsFiles) -> ProbeStep:
+    try:
+        context = tls_context(files)
+    except OSError as fault:
+        return ProbeStep(
+            "broker TLS", good=False, seen=str(fault),
+            advice="check the files of mqtt.tls: ca, cert and key",
+        )  # fmt: skip
+    try:
+        with context.wrap_socket(connection, server_hostname=broker.host) as secure:
+            peer = secure.getpeercert() or {}
+            seconds = ssl.cert_time_to_seconds(str(peer["notAfter"]))
+            end = datetime.fromtimestamp(seconds, UTC)
+            seen = f"{secure.version()}, the broker's certificate ends {end:%Y-%m-%d}"
+            return ProbeStep("broker TLS", good=True, seen=seen, ends=end)
+    except OSError as fault:
+        own_ca = files.ca is not None
+        why = tls_faults.of_handshake(fault, broker.host, broker.port, own_ca=own_ca)
+        seen = f"{broker.host}:{broker.port}: {why.seen}"
+        return ProbeStep("broker TLS", good=False, seen=seen, advice=why.advice)
 
 
 def _refused(answer: Event | None) -> ProbeStep:
-    seen, code = (answer.reason, answer.code) if isinstance(answer, Down) else ("no answer", None)
-    advice = hint(code) or "look into the broker's log"
-    return ProbeStep("broker login", good=False, seen=seen, advice=advice)
+    down = answer if isinstance(answer, Down) else Down("no answer")
+    advice = down.advice or hint(down.code) or "look into the broker's log"
+    return ProbeStep("broker login", good=False, seen=down.reason, advice=advice)
 
 
 def _loop(link: MqttConnection, topic: str, events: queue.Queue[Event]) -> ProbeStep:

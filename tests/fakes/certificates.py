@@ -27,12 +27,14 @@ class Authority:
         own = self._sign(self._name, self._key, authority=True)
         self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key file for a name."""
+    def issue(
+        self, name: str, *, address: str = "127.0.0.1", begins: timedelta = timedelta(hours=-1)
+    ) -> tuple[Path, Path]:
+        """Certificate and key file for a name and an address, valid for a day."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         cert_file, key_file = self._folder / f"{name}.pem", self._folder / f"{name}.key"
-        made = self._sign(subject, key, authority=False)
+        made = self._sign(subject, key, authority=False, address=address, begins=begins)
         cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(
             key.private_bytes(
@@ -44,18 +46,24 @@ class Authority:
         return cert_file, key_file
 
     def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        authority: bool,
+        address: str = "127.0.0.1",
+        begins: timedelta = timedelta(hours=-1),
     ) -> x509.Certificate:
         now = datetime.now(UTC)  # noqa: TID251 - the other end of TLS reads the real clock
-        loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        loopback = x509.IPAddress(ipaddress.ip_address(address))
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_before(now + begins)
+            .not_valid_after(now + begins + timedelta(hours=25))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
             .sign(self._key, hashes.SHA256())
