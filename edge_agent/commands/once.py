@@ -9,7 +9,8 @@ import click
 import msgspec
 
 from edge_agent.commands.common import opened, standard_options, utc_time
-from edge_agent.commands.publish import publish
+from edge_agent.commands.publish import publish, service_runs
+from edge_agent.commands.seen_problems import seen_problems
 from edge_agent.contract.errors import UsageError
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import QUANTITIES
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.core.cycle import Decision
+    from edge_agent.core.runtime import Runtime
     from edge_agent.messages.payloads import ForecastHour
 
 _AHEAD: Final = timedelta(minutes=5)
@@ -49,7 +51,8 @@ def once(
 ) -> None:
     """Work one hour now: print the forecast and the alerts, and publish them.
 
-    Messages go through the same queue as those of the service; where that one runs, it delivers.
+    Messages go through the same queue as those of the service; where that one runs, it delivers,
+    judges the live rules and tells the agent's health.
     A broker that is away is no error: they wait. Working an hour twice says nothing twice.
     With --at nothing is written and nothing is sent: what is past is over. Exit 64: that hour is
     still to come.
@@ -58,20 +61,28 @@ def once(
     """
     hour = utc_time(at, "--at", example="2026-07-01T05:00Z") if at else None
     dry_run = dry_run or hour is not None
+    from edge_agent.core.rules import rules_of
+
     with opened(config_path) as runtime:
         problem, queued = "", 0
+        # A service has heard nothing of a past hour either.
+        alone = hour is not None or not service_runs(runtime)
         if dry_run:
             _refuse_the_future(hour, runtime.clock.now())
-            decision = runtime.decide(hour)
+            decision = runtime.decide(hour, alone=alone)
         else:
-            decision, queued = runtime.run_cycle()
+            decision, queued = runtime.run_cycle(alone=alone)
             problem = publish(runtime, wait_s)
         waiting = sum(runtime.outbox.counts().waiting.values())
-    if as_json:
-        print_json(_document(decision, queued=queued, waiting=waiting))
-        return
+        if as_json:
+            present = {} if hour is not None else _present(runtime, decision, alone=alone)
+            print_json(_document(decision) | present | {"queued": queued, "waiting": waiting})
+            return
+        live = not alone and any(rule.now for rule in rules_of(runtime.config))
     for line in _lines(decision):
         click.echo(line)
+    if live:
+        click.echo("live rules are judged by the running service")
     outcome = "dry run: nothing was written or sent" if dry_run else f"{queued} new messages"
     left = f"; {waiting} wait for the broker" if waiting else ""
     click.echo(f"{outcome}{left}{f' ({problem})' if problem else ''}")
@@ -85,8 +96,32 @@ def _refuse_the_future(hour: datetime | None, now: datetime) -> None:
         )
 
 
-def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any]:
-    """Everything a program may want; payloads as they go out."""
+def _present(runtime: Runtime, decision: Decision, *, alone: bool) -> dict[str, Any]:
+    """What holds now alone: problems, and the live rules of a service that runs beside."""
+    from edge_agent.core import service_answer
+
+    answer = None if alone else service_answer.ask(runtime.state)
+    if answer is None:
+        sensors = runtime.sensor_reports(runtime.clock.now()) if alone else ()
+        return {"problems": seen_problems(runtime, sensors)}
+    unknown = [state.rule for state in answer.live_states if state.level == "unknown"]
+    return {
+        "states": [*_states(decision), *map(msgspec.to_builtins, answer.live_states)],
+        "rules_unknown": [*decision.unknown, *unknown],
+        "problems": answer.problems,
+    }
+
+
+def _states(decision: Decision) -> list[Any]:
+    return [
+        msgspec.json.decode(message.payload)
+        for message in decision.messages
+        if message.topic.endswith("/state") and message.payload
+    ]
+
+
+def _document(decision: Decision) -> dict[str, Any]:
+    """What the hour gave; payloads as they go out."""
     forecast = decision.forecast
     return {
         "at": decision.at,
@@ -100,15 +135,8 @@ def _document(decision: Decision, *, queued: int, waiting: int) -> dict[str, Any
             if isinstance(forecast, Forecast) and "/forecast/" in message.topic
         ],
         "alerts": [msgspec.json.decode(event.payload) for _, _, event in decision.edges],
-        "states": [
-            msgspec.json.decode(message.payload)
-            for message in decision.messages
-            if message.topic.endswith("/state") and message.payload
-        ],
+        "states": _states(decision),
         "rules_unknown": decision.unknown,
-        "problems": [gap.text for gap in decision.check.gaps],
-        "queued": queued,
-        "waiting": waiting,
     }
 
 

@@ -10,10 +10,8 @@ import click
 import msgspec
 
 from edge_agent import __version__
-from edge_agent.commands.common import (
-    opened,
-    standard_options,
-)
+from edge_agent.commands.common import opened, standard_options
+from edge_agent.commands.seen_problems import seen_problems
 from edge_agent.contract.errors import InputMissing
 from edge_agent.system.console import print_json
 
@@ -85,7 +83,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
     now, clock = runtime.time.judge()
     answer = service_answer.ask(runtime.state)
     sensors = runtime.sensor_reports(now) if answer is None else answer.sensors
-    problems = _problems(runtime, sensors) if answer is None else answer.problems
+    problems = seen_problems(runtime, sensors) if answer is None else answer.problems
     forecasts = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
     last = forecasts[-1] if forecasts else None
     installed = runtime.slots.load()
@@ -130,27 +128,6 @@ def _status(runtime: Runtime) -> dict[str, Any]:
             "refused": counts.refused,
         },
     }
-
-
-def _problems(runtime: Runtime, sensors: tuple[SensorReport, ...]) -> list[str]:
-    """What the device shows without a running service."""
-    from edge_agent.core import certificates, cross_check
-    from edge_agent.core.agent_facts import device_problems
-
-    config, (now, clock) = runtime.config, runtime.time.judge()
-    gaps = cross_check.stored_gaps(runtime.store, config.device, runtime.slots, now)
-    newest = [at for name in runtime.store.sources() if (at := runtime.store.newest(name))]
-    age_h = (now - max(newest)) / timedelta(hours=1) if newest else None
-    aged = [] if newest else ["there is no observation"]
-    if age_h is not None and age_h > config.limits.advice_max_age_h:
-        aged = [f"newest observation is {age_h:.0f} h old"]
-    return [
-        *([] if runtime.slots.load() else ["no release is installed: run `edge-agent sync`"]),
-        *aged,
-        *(gap.text for gap in gaps),
-        *device_problems(clock, runtime.slots.pointer().left, sensors),
-        *certificates.warnings(config.mqtt.tls, now),
-    ]
 
 
 def _water(runtime: Runtime, now: datetime) -> dict[str, Any] | None:

@@ -90,8 +90,12 @@ class Decision:
         )
 
 
-def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
+def decide(
+    context: CycleContext, now: datetime, clock: ClockState, *, live: bool = True
+) -> Decision:
     """Work out one hour; nothing is written.
+
+    Without `live` it leaves live rules to the process that hears the sensors.
 
     Raises:
         StorageError: The disk refused.
@@ -101,14 +105,14 @@ def decide(context: CycleContext, now: datetime, clock: ClockState) -> Decision:
     inputs = _inputs(forecast, guidance, source, now)
     message_context = context.message_context(now, clock, forecast, inputs)
     check = cross_check.of_cycle(context, rules.rules_of(context.config), source, now)
-    results = rules.evaluate(context, message_context, forecast, check)
+    kind: rules.Kind | None = None if live else "forecast"
+    results = rules.evaluate(context, message_context, forecast, check, only=kind)
     states = list(results.states)
     if isinstance(forecast, Forecast):
         states.extend(status.forecast_messages(message_context, forecast))
     water = None
     if context.config.irrigation.crop:
-        historical = message_context.historical
-        dated = clock != "untrusted"
+        dated, historical = clock != "untrusted", message_context.historical
         water = soil_water.reckon(context, now, dated=dated, historical=historical)
     advice = _advice(context, forecast, now, water)
     if isinstance(advice, irrigation.Advice):
@@ -164,7 +168,7 @@ def watch(
         forecast,
         check,
         forecast_at=newest.at if newest else None,
-        live_only=newest is None,
+        only="live" if newest is None else None,
     )
     topics = {message_context.topics.alert_state(name) for name in results.moved}
     return Decision(
@@ -247,9 +251,7 @@ def _published(
 def _inputs(
     forecast: Forecast | NoForecast, guidance: Guidance | None, source: str, now: datetime
 ) -> tuple[Input, ...]:
-    if not isinstance(forecast, Forecast):
-        return ()
-    if forecast.observed_at is None:
+    if not isinstance(forecast, Forecast) or forecast.observed_at is None:
         return ()
     inputs: tuple[Input, ...] = (rules.input_of(source, forecast.observed_at, now),)
     if guidance is not None and guidance.issued is not None and "guidance" in forecast.adjusted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
     from edge_agent.settings import Config, Rule
+
+
+Kind = Literal["live", "forecast"]
 
 
 def rules_of(config: Config) -> tuple[Rule, ...]:
@@ -136,7 +139,7 @@ def evaluate(
     check: CrossCheck,
     *,
     forecast_at: datetime | None = None,
-    live_only: bool = False,
+    only: Kind | None = None,
 ) -> RuleResults:
     """Evaluate the rules; nothing is written.
 
@@ -146,12 +149,12 @@ def evaluate(
         forecast: What forecast rules look at.
         check: What critical rules look at besides.
         forecast_at: Time of the cycle that made it the newest one; None: now.
-        live_only: Leave the forecast rules out.
+        only: Leave the rules of the other kind out.
     """
     latches = context.latches.all()
     results = RuleResults()
     for rule in rules_of(context.config):
-        if live_only and not rule.now:
+        if only is not None and rule.now != (only == "live"):
             continue
         before = latches.get(rule.name, Latch(rule=rule.name))
         changed = meaning_changed(rule, before)

@@ -190,25 +190,31 @@ class Runtime:
         context, moment = self._context(None), self.clock.now()
         withdrawals.settle(context, self.outbox, self.own_name, moment, self.time.judge()[1])
 
-    def decide(self, now: datetime | None = None) -> Decision:
+    def decide(self, now: datetime | None = None, *, alone: bool = True) -> Decision:
         """Work out the hour of `now` (the clock's by default); nothing is written or sent.
+
+        Args:
+            now: UTC.
+            alone: As for `run_cycle`.
 
         Raises:
             StorageError: The disk refused.
         """
-        return self._decide(now or self.clock.now(), self.release())
+        return self._decide(now or self.clock.now(), self.release(), alone=alone)
 
-    def _decide(self, now: datetime, release: LoadedRelease | None) -> Decision:
-        return cycle.decide(self._context(release), now, self.time.judge()[1])
+    def _decide(self, now: datetime, release: LoadedRelease | None, *, alone: bool) -> Decision:
+        return cycle.decide(self._context(release), now, self.time.judge()[1], live=alone)
 
     def run_cycle(
-        self, now: datetime | None = None, problems: Sequence[str] = ()
+        self, now: datetime | None = None, problems: Sequence[str] = (), *, alone: bool = True
     ) -> tuple[Decision, int]:
         """Work one hour and write it; the decision and the number of new messages.
 
         Args:
             now: The clock's time by default.
             problems: More problems for `/health`.
+            alone: Whether no service runs for this state folder. Beside one, which hears the
+                sensors, its live rules and messages about the agent are left to it.
 
         Raises:
             StorageError: The disk refused.
@@ -219,12 +225,17 @@ class Runtime:
         self.known_time()
         self._samples.aggregate(moment)
         if self.on_disk:
-            decision = self._auto_rollback.decide(lambda release: self._decide(moment, release))
+            decision = self._auto_rollback.decide(
+                lambda release: self._decide(moment, release, alone=alone)
+            )
         else:  # A trial is written before each of its cycles, which this disk refuses.
-            decision = self._decide(moment, self.release())
+            decision = self._decide(moment, self.release(), alone=alone)
         context = self.context()
-        extra = self._status_messages(context, moment).make(
-            decision, self.time.judge()[1], problems
+        messages, trust = self._status_messages(context, moment), self.time.judge()[1]
+        extra = (
+            messages.make(decision, trust, problems)
+            if alone
+            else messages.of_hours(decision, trust)
         )
         new = cycle.commit(context, decision, *extra, remember=self.time.dates())
         self._decision = decision

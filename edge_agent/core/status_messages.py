@@ -78,11 +78,14 @@ class StatusMessages:
             return (model, health)
         oldest = timedelta(hours=self.context.config.limits.advice_max_age_h)
         fresh = status.fresh_message(agent_context, observed_at, oldest)
-        if clock == "untrusted":
-            # Hours dated by a clock that may be wrong are no history.
-            return (model, health, fresh)
-        history, missed = self._history(message_context), self._missed_hours(message_context)
-        return (model, health, fresh, *history, *missed)
+        return (model, health, fresh, *self.of_hours(decision, clock))
+
+    def of_hours(self, decision: Decision, clock: ClockState) -> tuple[Message, ...]:
+        """The farm's history and the missed hours: none after a past hour or by a wrong clock."""
+        message_context = self.context.message_context(decision.at, clock, decision.forecast, ())
+        if message_context.historical or clock == "untrusted":
+            return ()
+        return (*self._history(message_context), *self._missed_hours(message_context))
 
     def health(
         self, decision: Decision, now: datetime, clock: ClockState, problems: Sequence[str]

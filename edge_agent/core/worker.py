@@ -218,7 +218,8 @@ class Worker:
             *(service_problems(service) if service else ()),
             *certificates.warnings(runtime.config.mqtt.tls, now),
         ]
-        return service_answer.encoded(problems, sensors)
+        live_states = service_answer.live_states(runtime.context(), now, clock)
+        return service_answer.encoded(problems, sensors, live_states)
 
     def close_replaced(self) -> None:
         """See `interfaces.Work`."""

@@ -193,6 +193,16 @@ def test_status_names_what_runs(farm: Path) -> None:
     assert "alerts.heat.level: raised" in call(status, farm)
 
 
+def test_once_lists_the_problems_of_the_status(farm: Path) -> None:
+    """A past hour has no problems of now, so the key is left out there."""
+    later = NOW + 48 * HOUR
+    for args in ((), ("--dry-run",)):
+        problems = document(once, farm, *args, at=later)["problems"]
+        assert "newest observation is 48 h old" in problems
+        assert problems == document(status, farm, at=later)["problems"]
+    assert "problems" not in document(once, farm, "--at", (NOW - HOUR).isoformat())
+
+
 def test_a_state_that_has_run_out_is_unknown_in_the_status(farm: Path) -> None:
     """Without a service nobody has judged the rule since (T2)."""
     call(once, farm)
