@@ -37,6 +37,8 @@ def water(  # noqa: PLR0917 - click passes them by name
     """
     from edge_agent.core import soil_water
 
+    if (mm is None) == (volume_l is None):
+        raise UsageError("give --mm or --litres, one of them")
     moment = utc_time(at, "--at", example="2026-07-01T21:00+09:00") if at else None
     with opened(config_path) as runtime:
         try:

@@ -232,6 +232,13 @@ def test_water_that_was_given_is_in_the_status(farm: Path) -> None:
     assert document(status, farm)["water"]["given_mm"] == 15.0
 
 
+def test_water_names_its_own_options(farm: Path) -> None:
+    """One amount, by the options of the command and not by the keys of MQTT."""
+    for amounts in ((), ("--litres", "6000", "--mm", "2")):
+        with pytest.raises(UsageError, match="give --mm or --litres, one of them"):
+            call(water, farm, *amounts)
+
+
 def test_status_tells_how_far_a_crop_is(farm: Path) -> None:
     """Degree days since planting over the whole days known; chill hours of fruit trees alone."""
     assert document(status, farm)["growth"] is None
