@@ -423,20 +423,18 @@ class AlertPromises(RuleBasedStateMachine):
     def _cycle(self) -> None:
         self.worker.cycle(self.clock.now())
         self.written, self.written_at = self.reading, self.clock.now()
-        self._look(forecasts=True)
+        self._look()
 
     def _watch(self) -> None:
         self.worker.watch(self.clock.now())
         if self.clock.now() - self.written_at >= 30 * MINUTE:
             self.written, self.written_at = self.reading, self.clock.now()
-        self._look(forecasts=False)
+        self._look()
 
-    def _look(self, *, forecasts: bool) -> None:
+    def _look(self) -> None:
         now = self.clock.now()
         for name, known in self._current():
             r = self._rule(name)
-            if not r.now and not forecasts:
-                continue
             value = self.foreseen
             if r.now:
                 at, value = self.reading or (START - 24 * 60 * MINUTE, None)
