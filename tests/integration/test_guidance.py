@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import httpx
 import polars as pl
 import pytest
 
@@ -13,7 +15,7 @@ from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL, Place
 from edge_agent.contract.dfs_grid import Cell
-from edge_agent.contract.errors import ConfigError, Refused
+from edge_agent.contract.errors import ConfigError, ProtocolFault, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from tests.fakes.clock import FakeClock
 from trainer.ingest.guidance import Archive
@@ -202,3 +204,40 @@ def test_nowcasts_that_kma_has_not_are_asked_for_again(place: Path, frame: pl.Da
         workspace = _workspace(place, server)
         late = collect(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), [CELL])
     assert late.cells[CELL].hours == 1
+
+
+class _Garbled(httpx.BaseTransport):
+    """A stand-in with one temperature that is no number, and a page in place of one issue."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        asked = request.url.params
+        if asked["base_date"] + asked["base_time"] == "202206190500":
+            return httpx.Response(200, content=b"<html>maintenance</html>")
+        with httpx.HTTPTransport() as inner:
+            body = inner.handle_request(request).read().decode()
+        if asked["base_date"] + asked["base_time"] == "202206190200":
+            body = re.sub(r'("category":"TMP".*?"fcstValue":)"[^"]*"', r'\1"NaN"', body, count=1)
+        return httpx.Response(200, content=body.encode())
+
+
+def test_one_value_and_one_answer_stop_nothing_else(
+    place: Path, frame: pl.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The oldest issue has one null, told once; the next is told and asked for again; all come."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        client = KmaClient(
+            workspace, FakeClock(NOW), ENV, sleep=lambda _s: None, transport=_Garbled()
+        )
+        first = collect(client, [CELL])
+        again = collect(client, [CELL])
+    assert (first.cells[CELL].issues, first.left) == (11, 1)
+    assert isinstance(first.fault, ProtocolFault)
+    assert (again.cells[CELL].issues, again.left) == (0, 1)
+    rows = Archive(workspace.store).read(CELL)
+    assert rows[AIR_TEMPERATURE].null_count() == 1
+    assert rows["relative_humidity_pct"].null_count() == 0
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        "village: cell 60-127, village of 2022-06-19 02:00 (KST): 1 unreadable, left out: TMP 'NaN'"
+    ]

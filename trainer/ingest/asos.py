@@ -7,6 +7,7 @@ then plans its requests.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from trainer.ingest.sources.asos import HourPage
     from trainer.ingest.sources.http import Service
     from trainer.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 FAULTS_IN_A_ROW: Final = 5
 """So many requests that fail in a row, repeats included, say that KMA's service is down."""
@@ -186,6 +189,12 @@ class _StationWriter:
             label = f"{span}_p{query['pageNo']}"
             self._raw.keep(ASOS.name, self._station, number, label, packed)
             pages.append(reply.value)
+            left_out = reply.value.left_out
+            if left_out:
+                _log.warning(
+                    "station %d: %d rows left out, tm is no full hour: %r",
+                    *(self._station, len(left_out), left_out[0]),
+                )
         return pages
 
     def take(

@@ -6,28 +6,35 @@ of the cell. KMA forgets an issue after two days and a nowcast after one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count, groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from edge_agent.contract.dfs_grid import Cell, cell_of
-from edge_agent.contract.errors import FarmError, NothingNew, StorageError, UsageError
+from edge_agent.contract.errors import (
+    FarmError,
+    ProtocolFault,
+    StorageError,
+    UsageError,
+)
 from edge_agent.contract.hours import KST, hour_of, korean_date, korean_midnight, time_of
 from edge_agent.contract.schema import TIME
 from trainer.ingest.guidance import Archive
 from trainer.ingest.raw_parts import answers_of, merge_parts
 from trainer.ingest.source import RequestPlan, silent
 from trainer.ingest.sources import village, village_table
-from trainer.ingest.sources.http import QuotaSpent
+from trainer.ingest.sources.http import QuotaSpent, Truncated
+from trainer.ingest.village_result import CellOutcome, VillageResult
 from trainer.workspace.kma_sources import VILLAGE
 from trainer.workspace.raw import pack
 from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from trainer.ingest.kma_client import KmaClient
     from trainer.ingest.source import Selection, ShowProgress
@@ -35,91 +42,20 @@ if TYPE_CHECKING:
     from trainer.workspace.lake import Lake
     from trainer.workspace.raw import Answer, RawStore
 
+_log = logging.getLogger(__name__)
+
 FORECASTS: Final = VILLAGE.name
 NOWCASTS: Final = VILLAGE.lake_name
 """Folders of the raw answers; the second is also the source's name in the lake."""
 
 _OPERATIONS: Final = {FORECASTS: "getVilageFcst", NOWCASTS: "getUltraSrtNcst"}
+_TABLES: Final = {FORECASTS: village_table.forecasts, NOWCASTS: village_table.nowcast}
 _ISSUE_HOURS: Final = (2, 5, 8, 11, 14, 17, 20, 23)
 _FORECAST_OUT: Final = timedelta(minutes=15)
 """An issue is out 10 minutes after its base time."""
 _NOWCAST_OUT: Final = timedelta(minutes=40)
 """By KMA's guide. It appears earlier, and values are filled in for half an hour."""
 _NOWCAST_KEPT: Final = timedelta(days=1)
-
-
-@dataclass(slots=True)
-class CellOutcome:
-    """What came of one cell.
-
-    Attributes:
-        issues: Issues answered.
-        rows: Rows added to the archive of forecasts.
-        hours: Hours added to the lake.
-    """
-
-    issues: int = 0
-    rows: int = 0
-    hours: int = 0
-
-
-@dataclass(slots=True)
-class VillageResult:
-    """What a collection did, by cell.
-
-    Attributes:
-        cells: What came of each.
-        left: Base times that were to be asked for and were not answered.
-        fault: The first fault, or None.
-    """
-
-    cells: dict[Cell, CellOutcome] = field(default_factory=dict)
-    left: int = 0
-    fault: FarmError | None = None
-
-    def __bool__(self) -> bool:
-        """Whether anything is new."""
-        return any(outcome.rows or outcome.hours for outcome in self.cells.values())
-
-    def document(self) -> dict[str, Any]:
-        """For `--json`."""
-        cells = [
-            {
-                "nx": cell.nx,
-                "ny": cell.ny,
-                "issues": outcome.issues,
-                "rows": outcome.rows,
-                "hours": outcome.hours,
-            }
-            for cell, outcome in self.cells.items()
-        ]
-        fault = str(self.fault) if self.fault else None
-        return {"cells": cells, "left": self.left, "fault": fault}
-
-    def lines(self) -> Iterator[str]:
-        """For people."""
-        for cell, outcome in self.cells.items():
-            yield (
-                f"cell {cell}: {outcome.issues} issues, {outcome.rows} rows new; "
-                f"{outcome.hours} hours new"
-            )
-
-    def check(self) -> None:
-        """Return where everything was answered and something is new.
-
-        Raises:
-            NothingNew: Nothing is new.
-            FarmError: The first fault.
-        """
-        if isinstance(self.fault, QuotaSpent):
-            raise QuotaSpent(
-                f"{self.fault}; {self.left} requests left: run the same command after midnight "
-                "KST, KMA keeps forecasts until the next day ends and nowcasts for a day"
-            )
-        if self.fault is not None:
-            raise self.fault
-        if not self:
-            raise NothingNew("the lake has every forecast and nowcast that KMA still has")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +133,8 @@ def hours_out(now: datetime) -> list[datetime]:
 def collect(client: KmaClient, cells: Sequence[Cell]) -> VillageResult:
     """Fetch every forecast and nowcast that KMA still has and the lake lacks; oldest first.
 
-    A fault of one cell's forecasts or nowcasts does not stop the others, a spent quota does.
+    An answer that cannot be read stops nothing else. Another fault of one cell's forecasts or
+    nowcasts does not stop the others, a spent quota does.
 
     Raises:
         ConfigError: There is no key.
@@ -255,21 +192,27 @@ def _work(
     archive, lake = Archive(workspace.store), workspace.lake
     ask = _asker(client, service, requests)
     for base in requests.bases:
-        rows = ask(base)
+        try:
+            table = ask(base)
+        except Truncated:
+            raise
+        except ProtocolFault as fault:
+            # It is asked for again at the next run; the bases behind it do not wait for it.
+            result.fault = result.fault or fault
+            continue
         result.left -= 1
         if requests.kind == FORECASTS:
-            outcome.rows += archive.append(requests.cell, village_table.forecasts(rows))
+            outcome.rows += archive.append(requests.cell, table)
             outcome.issues += 1
-        elif rows.height:
-            frame = village_table.nowcast(rows)
-            merge = lake.merge(requests.cell, frame, NOWCASTS, client.clock.now())
+        elif table.height:
+            merge = lake.merge(requests.cell, table, NOWCASTS, client.clock.now())
             outcome.hours += merge.added
 
 
 def _asker(
     client: KmaClient, service: Service, requests: CellRequests
 ) -> Callable[[datetime], pl.DataFrame]:
-    """A function that asks for one base time, keeps an answer that has rows, and returns them."""
+    """A function that asks for one base time, keeps an answer that has rows, and reads it."""
     raw, cell, kind = client.workspace.raw, requests.cell, requests.kind
     number = cell.nx * 1000 + cell.ny
     numbers = count(raw.next_number(kind, number))
@@ -277,12 +220,21 @@ def _asker(
     def ask(base: datetime) -> pl.DataFrame:
         replies = village.fetch(service, _OPERATIONS[kind], cell, base)
         rows = pl.concat([reply.value.rows for reply in replies])
+        # Read before it is kept: a rebuild must be able to read what is kept.
+        table = _TABLES[kind](rows)
+        unread = village_table.unreadable(rows)
+        if unread:
+            moment = f"{base.astimezone(KST):%Y-%m-%d %H:%M} (KST)"
+            _log.warning(
+                "village: cell %s, %s of %s: %d unreadable, left out: %s",
+                *(cell, kind, moment, len(unread), unread[0]),
+            )
         for page, reply in enumerate(replies if rows.height else (), 1):
             label = f"{base.astimezone(KST):%Y%m%d%H%M}_p{page}"
             query = village.query(cell, base, page)
             packed = pack(query, reply.body, client.clock.now(), reply.status)
             raw.keep(kind, number, next(numbers), label, packed)
-        return rows
+        return table
 
     return ask
 

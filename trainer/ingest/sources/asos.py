@@ -13,7 +13,7 @@ import polars as pl
 from edge_agent.contract.errors import BadData, ProtocolFault
 from edge_agent.contract.hours import KST
 from trainer.ingest.sources import envelope
-from trainer.ingest.sources.kma import NAMES, QC_FIELDS, TIME_FIELD, read_time
+from trainer.ingest.sources.kma import NAMES, QC_FIELDS, TIME_FIELD, is_full_hour, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,10 +40,17 @@ class HourPage:
     Attributes:
         rows: KMA's fields as text (`sources.kma` names them), in the order received.
         total: Rows of the whole answer, over all pages.
+        left_out: `tm` of each row whose time cannot be read, beside others that can.
     """
 
     rows: pl.DataFrame
     total: int
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def received(self) -> int:
+        """Rows of the page as they came."""
+        return self.rows.height + len(self.left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +119,10 @@ def fetch(service: Service, station: int, start: datetime, end: datetime) -> Ite
         page = reply.value
         _check_station(page, station)
         yield Exchange(asked, reply)
-        seen += page.rows.height
+        seen += page.received
         if seen >= page.total:
             return
-        if page.rows.height == 0:
+        if page.received == 0:
             raise ProtocolFault(f"{_TITLE}: page {number} is empty, {page.total - seen} rows lack")
         number += 1
 
@@ -133,7 +140,7 @@ def _from_json(content: bytes) -> HourPage:
     if response.body is None:
         raise ProtocolFault(f"{_TITLE}: code 00 without a body")
     rows = response.body.rows(_TITLE)
-    return HourPage(_frame(rows), max(_count(response.body.totalCount), len(rows)))
+    return _page(rows, max(_count(response.body.totalCount), len(rows)))
 
 
 def _from_xml(content: bytes) -> HourPage:
@@ -150,13 +157,31 @@ def _from_xml(content: bytes) -> HourPage:
         for item in root.iter("item")
     ]
     totals = [(node.text or "").strip() for node in root.iter("totalCount")]
-    return HourPage(_frame(rows), max(_count(totals[0] if totals else 0), len(rows)))
+    return _page(rows, max(_count(totals[0] if totals else 0), len(rows)))
 
 
 def _count(value: int | str) -> int:
     """Rows announced; 0 where that cannot be read, so that only the rows at hand count."""
     text = str(value).strip()
     return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _page(rows: list[Any], total: int) -> HourPage:
+    """A page without the rows that cannot be placed.
+
+    Raises:
+        ProtocolFault: None can be placed.
+    """
+    frame = _frame(rows)
+    try:
+        read_time(frame[TIME_FIELD])
+    except BadData as fault:
+        placed = is_full_hour(frame[TIME_FIELD])
+        if not placed.any():
+            raise ProtocolFault(f"{_TITLE}: {fault}") from None
+        left_out = tuple(map(envelope.clean, frame.filter(~placed)[TIME_FIELD]))
+        return HourPage(frame.filter(placed), total, left_out)
+    return HourPage(frame, total)
 
 
 def _frame(rows: list[Any]) -> pl.DataFrame:
@@ -167,12 +192,7 @@ def _frame(rows: list[Any]) -> pl.DataFrame:
     except TypeError:
         texts = {name: list(map(_text, values)) for name, values in columns.items()}
         frame = pl.DataFrame(texts, schema=types)
-    frame = frame.fill_null("")
-    try:
-        read_time(frame[TIME_FIELD])
-    except BadData as fault:
-        raise ProtocolFault(f"{_TITLE}: {fault}") from None
-    return frame
+    return frame.fill_null("")
 
 
 def _text(value: str | float | None) -> str:

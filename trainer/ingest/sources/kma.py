@@ -124,6 +124,20 @@ def read_time(column: pl.Series) -> pl.Series:
     Raises:
         BadData: One of them is unreadable or not a full hour.
     """
+    times, full = _times(column)
+    if not full.all():
+        sample = str(column.filter(~full).cast(pl.String)[0])[:30]
+        raise BadData(f"observations: tm {sample!r} is not a full hour like 2024-01-31 13:00")
+    return times
+
+
+def is_full_hour(column: pl.Series) -> pl.Series:
+    """Which of KMA's `tm` `read_time` can read, as Boolean."""
+    return _times(column)[1]
+
+
+def _times(column: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Naive Korean times, and which of them are full hours."""
     given = pl.lit(column)
     if column.dtype == pl.String:
         text = given.str.strip_chars()
@@ -134,12 +148,8 @@ def read_time(column: pl.Series) -> pl.Series:
     else:
         raise BadData(f"observations: tm is {column.dtype}; give KST text or naive times")
     full = (read.dt.truncate("1h") == read) & read.dt.year().is_between(*YEARS)
-    full = full.fill_null(value=False)
-    times, wrong = pl.select(times=read, wrong=~full).get_columns()
-    if wrong.any():
-        sample = str(column.filter(wrong).cast(pl.String)[0])[:30]
-        raise BadData(f"observations: tm {sample!r} is not a full hour like 2024-01-31 13:00")
-    return times
+    times, whole = pl.select(times=read, full=full.fill_null(value=False)).get_columns()
+    return times, whole
 
 
 def _read_fields(frame: pl.DataFrame) -> pl.DataFrame:

@@ -6,11 +6,13 @@ Rules, numbered as the tests name them:
     V2  Values of 900 and more, or -900 and less, mean none; so does an empty one.
     V3  Amounts come as text: 강수없음 = 0, "1mm 미만" = 0.5, "30.0~50.0mm" = the middle,
         "50.0mm 이상" = its lower end.
-    V4  Categories that are not known here are left out; a value that cannot be read is an error.
+    V4  Categories that are not known here are left out. A value that cannot be read is null, with
+        the flag SOURCE in a nowcast; where none of an answer can be read, that is an error.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -69,7 +71,7 @@ def forecasts(rows: pl.DataFrame) -> pl.DataFrame:
         `COLUMNS`: issue and valid time (UTC) and a column for each category (Float64, null = not
         given), ascending; one row for each issue and valid hour (V1).
     """
-    return _wide(rows, CATEGORIES).select(COLUMNS)
+    return _wide(rows, CATEGORIES).select(COLUMNS).fill_nan(None)
 
 
 def nowcast(rows: pl.DataFrame) -> pl.DataFrame:
@@ -91,10 +93,22 @@ def nowcast(rows: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.when(pl.col(name).is_null())
         .then(pl.lit(Flag.MISSING, pl.UInt8))
+        .when(pl.col(name).is_nan())
+        .then(pl.lit(Flag.SOURCE, pl.UInt8))
         .otherwise(pl.lit(Flag.GOOD, pl.UInt8))
         .alias(flag_column(name))
         for name in schema.OBSERVED
-    )
+    ).fill_nan(None)
+
+
+def unreadable(rows: pl.DataFrame) -> list[str]:
+    """Category and text of each value of a known category that cannot be read."""
+    known = rows.filter(pl.col("category").is_in([*CATEGORIES, *NOWCAST]))
+    return [
+        f"{category} {clean(text)!r}"
+        for category, text in known.select("category", "value").iter_rows()
+        if _is_nan(_amount_or_nan(text))
+    ]
 
 
 def amount(text: str) -> float | None:
@@ -121,7 +135,10 @@ def amount(text: str) -> float | None:
 def _wide(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
     """One row for each issue and valid time (UTC), a Float64 column for each name."""
     chosen = rows.filter(pl.col("category").is_in(list(names)))
-    values = pl.Series("number", [amount(text) for text in chosen["value"]], dtype=pl.Float64)
+    numbers = [_amount_or_nan(text) for text in chosen["value"]]
+    if numbers and all(map(_is_nan, numbers)):
+        amount(chosen["value"][0])
+    values = pl.Series("number", numbers, dtype=pl.Float64)
     return (
         chosen.with_columns(values, *(_utc(name) for name in ("issue", "valid")))
         .group_by("issue", "valid")
@@ -132,6 +149,17 @@ def _wide(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
         .sort("issue", "valid")
         .rename({"issue": ISSUED, "valid": VALID})
     )
+
+
+def _amount_or_nan(text: str) -> float | None:
+    try:
+        return amount(text)
+    except ProtocolFault:
+        return math.nan
+
+
+def _is_nan(number: float | None) -> bool:
+    return number is not None and math.isnan(number)
 
 
 def _utc(name: str) -> pl.Expr:

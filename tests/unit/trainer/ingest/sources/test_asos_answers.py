@@ -210,3 +210,11 @@ def test_every_answer_is_decoded_by_one_decoder() -> None:
     asos.parse(header_only("03"), 200)
     assert made
     assert all(envelope._decoders[kind] is decoder for kind, decoder in made.items())
+
+
+@pytest.mark.parametrize("tm", ["", "2023-03-13 8h", "2023-03-13 08:30", "1823-03-13 08:00"])
+def test_a_row_without_a_time_harms_no_other(tm: str) -> None:
+    """It is left out and counted, so that no page is waited for in its place."""
+    page = asos.parse(answer({"item": [ITEM, {**ITEM, "tm": tm}]}), 200)
+    assert page.rows["tm"].to_list() == [ITEM["tm"]]
+    assert (page.left_out, page.received, page.total) == ((tm,), 2, 2)

@@ -124,6 +124,20 @@ def test_unreadable_values_are_an_error(text: str) -> None:
         _value("PCP", text)
 
 
+def test_one_unreadable_value_is_null_beside_the_others() -> None:
+    """V4: null in a forecast, null with the flag SOURCE in a nowcast; the rest is read."""
+    good = ITEM | {"category": "REH", "fcstValue": "55"}
+    rows = village.parse(_body(ITEM | {"fcstValue": "NaN"}, good), 200).rows
+    (row,) = village_table.forecasts(rows).rows(named=True)
+    assert (row["air_temperature_c"], row[RELATIVE_HUMIDITY]) == (None, 55.0)
+    assert village_table.unreadable(rows) == ["TMP 'NaN'"]
+    now = rows.with_columns(pl.col("category").replace("TMP", "T1H"))
+    (row,) = village_table.nowcast(now).rows(named=True)
+    assert (row["air_temperature_c"], row[RELATIVE_HUMIDITY]) == (None, 55.0)
+    flags = [row[flag_column(name)] for name in ("air_temperature_c", RELATIVE_HUMIDITY, RAIN)]
+    assert flags == [Flag.SOURCE, Flag.GOOD, Flag.MISSING]
+
+
 def test_snow_and_extremes_have_their_columns() -> None:
     """SNO in words, TMN and TMX with decimals."""
     assert _value("SNO", "적설없음") == 0.0
