@@ -19,11 +19,16 @@ from typing import TYPE_CHECKING, Final
 import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["edge_agent", "trainer"]):
-    from edge_agent.contract import compression, forecast_json, manifest, site_correction
+    from edge_agent.contract import (
+        compression,
+        forecast_json,
+        manifest,
+        onnx_guard,
+        site_correction,
+    )
     from edge_agent.contract.errors import FarmError
     from edge_agent.observations import bundles, sensors
     from edge_agent.settings import Sensor
-    from edge_agent.updates import onnx_guard
     from tests.fakes import loaded
     from trainer.fleet import farm_histories
     from trainer.ingest import farm_files, importer

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ NICENESS: Final = 10
 _PR_SET_PDEATHSIG: Final = 1
 _FIRST_TO_GO: Final = "500"
 """When memory runs out, this process is killed and not the service."""
+_MOST_MEMORY: Final = 1_000_000_000
+"""Bytes. An update takes a fifth of it; what a release makes of more is no forecast."""
 _ERROR_PREFIX: Final = "\nedge-agent: "
 
 
@@ -84,9 +87,12 @@ def update(
 
 
 def work_for_the_service() -> None:
-    """Let this process end with its parent, and run at low priority."""
+    """Let this process end with its parent, at low priority and within a limit of memory."""
     # The setting lasts, since no account is changed after it and the starting thread waits for us.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A limit that is lower already stays.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
     with suppress(OSError):  # The service's sandbox allows none but its own niceness.
         os.nice(NICENESS)
     with suppress(OSError):

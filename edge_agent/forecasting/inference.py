@@ -11,7 +11,8 @@ import numpy as np
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
-from edge_agent.contract.errors import BadData
+from edge_agent.contract import onnx_guard
+from edge_agent.contract.errors import BadData, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,10 +29,14 @@ class OnnxPredictor:
         name: Name of the model in errors.
 
     Raises:
-        BadData: Not a model, or one of another shape.
+        BadData: Not a model, one that `onnx_guard` refuses, or one of another shape.
     """
 
     def __init__(self, model: bytes, features: int, name: str) -> None:
+        try:
+            onnx_guard.check(model, f"model of {name}")
+        except Refused as fault:
+            raise BadData(str(fault)) from fault
         options = onnxruntime.SessionOptions()
         # One thread: the call takes less than a millisecond, and the device has other work.
         options.intra_op_num_threads = 1

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.contract import site_correction
+from edge_agent.contract import onnx_guard, site_correction
 from edge_agent.contract.errors import BadData, FarmError, Refused, StorageError, TryLater
 from edge_agent.contract.manifest import MAX_BYTES
 from edge_agent.system.file_lock import locked
 from edge_agent.system.files import make_folder, write_atomic
-from edge_agent.updates import installed_release, onnx_guard
+from edge_agent.updates import installed_release
 from edge_agent.updates.policy import admit
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from tuf.ngclient import FetcherInterface
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 
 from edge_agent.contract import manifest as contract
-from edge_agent.contract import site_correction
+from edge_agent.contract import onnx_guard, site_correction
 from edge_agent.contract.errors import FarmError, Refused
 from edge_agent.system import clock_trust
-from edge_agent.updates import depot, installed_release, onnx_guard, policy, updater
+from edge_agent.updates import depot, installed_release, policy, updater
 from tests.fakes.depot import Yard, release
 from tests.fakes.forger import Forger
 

@@ -89,3 +89,15 @@ def test_news_come_back_and_the_service_names_its_places() -> None:
         "release 2 is live sync --for-service state --config a b.toml"
     )
     assert update(None, STATE, program=program) == "release 2 is live sync --for-service state"
+
+
+def test_the_process_has_a_limit_of_memory() -> None:
+    """What a release makes of its golden windows ends there, not in the service's memory."""
+    body = (
+        "from edge_agent.core.pull_process import work_for_the_service\n"
+        "work_for_the_service()\n"
+        "try:\n    bytearray(1_200_000_000)\n"
+        "except MemoryError:\n    sys.exit(77)"
+    )
+    with pytest.raises(errors.Refused):
+        update(None, STATE, program=(sys.executable, "-c", f"import sys\n{body}"))

@@ -56,15 +56,24 @@ def test_predict_gives_one_float32_a_row() -> None:
 def test_load_names_each_model() -> None:
     """One session a target; the error says whose model is broken."""
     assert set(load_predictors({"a": ROW_SUM, "b": ROW_SUM}, WIDTH)) == {"a", "b"}
-    with pytest.raises(BadData, match=r"^model of b: onnxruntime refuses it"):
+    with pytest.raises(BadData, match=r"^model of b: not an ONNX model"):
         load_predictors({"a": ROW_SUM, "b": b"\x00broken"}, WIDTH)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", ROW_SUM[: len(ROW_SUM) // 2]])
 def test_broken_bytes_are_refused_in_one_line(content: bytes) -> None:
-    """Whatever onnxruntime raises becomes bad data, in one line."""
-    with pytest.raises(BadData, match=r"^model of test: onnxruntime refuses it: ") as refusal:
+    """By the guard, before onnxruntime sees them."""
+    with pytest.raises(BadData, match=r"^model of test: not an ONNX model: ") as refusal:
         OnnxPredictor(content, WIDTH, "test")
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_onnxruntime_refuses_is_bad_data() -> None:
+    """Whatever it raises, in one line."""
+    made = onnx.load_from_string(ROW_SUM)
+    made.opset_import[0].version = 9999
+    with pytest.raises(BadData, match=r"^model of test: onnxruntime refuses it: ") as refusal:
+        OnnxPredictor(made.SerializeToString(), WIDTH, "test")
     assert "\n" not in str(refusal.value)
 
 

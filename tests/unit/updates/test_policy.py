@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.contract import manifest as contract
+from edge_agent.contract import onnx_guard
 from edge_agent.contract.errors import NothingNew, Refused
 from edge_agent.contract.manifest import FileRef, Rollout
-from edge_agent.updates import onnx_guard
 from edge_agent.updates.policy import MAX_FILE_BYTES, DeviceState, admit, included
 from tests.fakes.depot import DIGEST, onnx_bytes, release
 
