@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     _Report = Callable[[Event], None]
 
 WINDOW: Final = 10
+FILTERS: Final = 8
+"""Most filters of one SUBSCRIBE; AWS IoT Core hangs up on more."""
 LARGEST_IN: Final = 65_536
 """Longer messages are dropped; under MQTT 5 the broker does not even send them."""
 _CONNECT_TIMEOUT_S: Final = 10.0
@@ -122,6 +124,9 @@ class _Attempt:
         self._report = report
         self._clock = clock
         self._reached = self._accepted = self._silent = False
+        self._subscribing = threading.Lock()
+        self._unanswered: dict[int, int] = {}
+        self._refused: list[int] = []
         self._turned_at = clock.monotonic()
         self._tls: TlsContext | None = None
         self._end: Down | None = None
@@ -142,9 +147,16 @@ class _Attempt:
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         client = self._client
-        if client is not None and subscriptions:
-            filters: list[Any] = [(s.topic, self._subscribe_options(s)) for s in subscriptions]
-            client.subscribe(filters)
+        if client is None or not subscriptions:
+            return
+        filters: list[Any] = [(s.topic, self._subscribe_options(s)) for s in subscriptions]
+        # A SUBACK may come before `subscribe` returns.
+        with self._subscribing:
+            self._unanswered, self._refused = {}, []
+            for start in range(0, len(filters), FILTERS):
+                _, number = client.subscribe(filters[start : start + FILTERS])
+                if number is not None:
+                    self._unanswered[number] = start
 
     def drop(self) -> None:
         # Wakes the network thread, which closes the socket.
@@ -308,9 +320,15 @@ class _Attempt:
         self._report_event(Acknowledged(self._token(mid), code.value, code.getName()))
 
     def _on_subscribe(
-        self, _c: Client, _d: object, _mid: int, codes: list[ReasonCode], *_: object
+        self, _c: Client, _d: object, mid: int, codes: list[ReasonCode], *_: object
     ) -> None:
-        self._report_event(Subscribed(tuple(n for n, code in enumerate(codes) if code.is_failure)))
+        with self._subscribing:
+            start = self._unanswered.pop(mid, None)
+            if start is None:  # of filters that others have taken the place of
+                return
+            self._refused += [n for n, code in enumerate(codes, start) if code.is_failure]
+            if not self._unanswered:
+                self._report_event(Subscribed(tuple(sorted(self._refused))))
 
     def _was_stopped(self) -> bool:
         return self._clock.monotonic() - self._turned_at > _STOPPED_S

@@ -153,7 +153,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """SUBACK; `refused` holds the places in the request of filters the broker does not allow."""
+    """All of a request is answered; `refused` has the places of filters that are not allowed."""
 
     refused: tuple[int, ...]
 
