@@ -176,7 +176,7 @@ class ObservationPromises(RuleBasedStateMachine):
             self.refused["t"] += 1
         self.kept_and_bad += retain and temperature != "21.5"
         self.humid.append((at, min(humidity, 100.0)))
-        if at > self.humid_refused_at:
+        if at >= self.humid_refused_at:
             self.humid_refused_last = False
 
     @rule(ahead_h=st.integers(1, 100), value=st.sampled_from([20.0, 96.0]))
