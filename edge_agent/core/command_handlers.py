@@ -28,37 +28,12 @@ def command_handler(
     """
     outbox = runtime.outbox
 
+    def later(signal: Signal, answer: str) -> Callable[[Request], str]:
+        return lambda _: _after(answer, report, signal)
+
     def reload(_: Request) -> str:
         check()
-        report(Signal.RELOAD)
-        return "the configuration is read anew"
-
-    def later(signal: Signal, answer: str) -> Callable[[Request], str]:
-        def ask(_: Request) -> str:
-            report(signal)
-            return answer
-
-        return ask
-
-    def rollback(_: Request) -> str:
-        release = runtime.slots.go_back("asked for over the local API").manifest.release
-        report(Signal.CYCLE)
-        return f"release {release}, the one before, is live again"
-
-    def irrigated(request: Request) -> str:
-        noted = soil_water.report(
-            runtime.config.irrigation,
-            runtime.soil_water,
-            runtime.clock.now(),
-            mm=request.mm,
-            volume_l=request.volume_l,
-            at=request.at,
-            zone=request.zone,
-            request=request.id,
-        )
-        # The advice changes at once.
-        report(Signal.CYCLE)
-        return noted
+        return _after("the configuration is read anew", report, Signal.RELOAD)
 
     return CommandHandler(
         runtime.topics,
@@ -71,11 +46,36 @@ def command_handler(
             "republish": lambda _: (
                 f"{outbox.republish_retained(runtime.known_time())} messages are said again"
             ),
-            "irrigated": irrigated,
+            # The advice changes at once.
+            "irrigated": lambda request: _after(_irrigated(runtime, request), report, Signal.CYCLE),
             # Has no topic, so it comes over the local API only.
-            "rollback": rollback,
+            "rollback": lambda _: _after(_rollback(runtime), report, Signal.CYCLE),
         },
         runtime.config.mqtt.commands,
         outbox.put,
         runtime.clock,
     )
+
+
+def _after(answer: str, report: Callable[[Item], None], signal: Signal) -> str:
+    """The answer of what was done, once the loop is asked for what follows."""
+    report(signal)
+    return answer
+
+
+def _irrigated(runtime: Runtime, request: Request) -> str:
+    return soil_water.report(
+        runtime.config.irrigation,
+        runtime.soil_water,
+        runtime.clock.now(),
+        mm=request.mm,
+        volume_l=request.volume_l,
+        at=request.at,
+        zone=request.zone,
+        request=request.id,
+    )
+
+
+def _rollback(runtime: Runtime) -> str:
+    release = runtime.slots.go_back("asked for over the local API").manifest.release
+    return f"release {release}, the one before, is live again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -14,7 +15,7 @@ from edge_agent import config
 from edge_agent.core.events import EventQueue, Signal
 from edge_agent.core.interfaces import Host, ServiceStatus
 from edge_agent.core.loop import ServiceLoop
-from edge_agent.core.runtime import Runtime
+from edge_agent.core.runtime import DATABASE, Runtime
 from edge_agent.core.worker import Worker
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.sd_notify import Notifier
@@ -97,6 +98,15 @@ class _Service:
         self.clock.moved_s += seconds
         self.events.put(Signal.CYCLE)
 
+    def wait_until_sent(self) -> None:
+        """Wait until the broker has answered for every alert, and the service has noted it."""
+        end = time.monotonic() + 40
+        with closing(sqlite3.connect(self.path.parent / "state" / DATABASE)) as db:
+            query = "SELECT count(*) FROM outbox WHERE topic = ?"
+            while db.execute(query, (EVENT,)).fetchone() != (0,):
+                assert time.monotonic() < end, "an alert still waits"
+                time.sleep(0.05)
+
     def wait_for_alert(self, *, connected: bool) -> None:
         """Wait until the hour was worked with an alert, and the connection is as it should be."""
         end = time.monotonic() + 30
@@ -139,7 +149,7 @@ def test_a_controller_that_was_away_gets_an_order(tmp_path: Path, broker: Mosqui
     service = _Service(tmp_path, broker.port)
     with service.running():
         service.wait_for_alert(connected=True)
-        time.sleep(6)  # long enough for everything to be sent
+        service.wait_until_sent()
         with Subscriber(broker.port, EVENT) as controller:
             service.pass_time(EXPIRES_S / 2)
             time.sleep(2)
@@ -148,7 +158,7 @@ def test_a_controller_that_was_away_gets_an_order(tmp_path: Path, broker: Mosqui
             controller.wait(lambda heard: len(heard) == 1, 40)
             (event,) = orders(controller)
             assert is_valid(event, service.clock.now())
-            time.sleep(1)  # the broker's answer is on its way
+            service.wait_until_sent()
             service.pass_time(3600)
             time.sleep(3)
             # The broken connection may bring it twice (QoS 1), but no second one is made.
