@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,15 @@ from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import TIME
 from trainer.ingest.raw_parts import RawPart
 from trainer.ingest.sources import kma
-from trainer.ingest.tables import STATION_NAMES, check_csv, content_of, ours, table
+from trainer.ingest.tables import (
+    STATION_NAMES,
+    check_csv,
+    content_of,
+    in_utf8,
+    ours,
+    separator,
+    table,
+)
 from trainer.workspace.raw import SEVERAL, pack
 from trainer.workspace.stations import station as station_of
 
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 200_000_000
 MAX_ROWS: Final = 5_000_000
 """Five years of a hundred stations; more comes in several files."""
+_log = logging.getLogger(__name__)
 JOURNAL: Final = "imports.jsonl"
 IMPORTS: Final = "import"
 """Folder of the raw store with the files that were brought in."""
@@ -165,15 +175,23 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
         BadData: Not readable as what the name says.
     """
     if not name.lower().endswith(".csv"):
-        return _tidy(table(name, content, MAX_ROWS), station), "parquet"
+        return _tidy(_with_hours(table(name, content, MAX_ROWS), 1), station), "parquet"
+    content = in_utf8(content)
     head = content[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
-    columns = {part.strip(b' "\r') for part in head.split(b",")}
+    columns = {part.strip(b' "\r') for part in head.replace(b"\t", b",").split(b",")}
     if {TIME.encode(), kma.TIME_FIELD.encode()} & columns:
-        return _tidy(table(name, content, MAX_ROWS), station), "csv"
+        return _tidy(_with_hours(table(name, content, MAX_ROWS), 2), station), "csv"
     from trainer.ingest.sources import portal_csv
 
     check_csv(content, MAX_ROWS, len(portal_csv.FIELDS))
-    return _tidy(portal_csv.parse(content), station), "portal"
+    return _tidy(portal_csv.parse(content, separator(content)), station), "portal"
+
+
+def _with_hours(frame: pl.DataFrame, first: int) -> pl.DataFrame:
+    """Rows in KMA's names whose times can be read; `first` is the number of the first row."""
+    if kma.TIME_FIELD in frame.columns:
+        kma.check_times(frame[kma.TIME_FIELD], range(first, first + frame.height))
+    return frame
 
 
 def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
@@ -184,7 +202,8 @@ def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
         return {station: _one(frame, station)}
     numbers = frame[named].cast(pl.Int64, strict=False)
     if numbers.null_count():
-        raise BadData(f"column {named} holds something that is no station number")
+        wrong = str(frame[named].filter(numbers.is_null())[0])[:30]
+        raise BadData(f"column {named} holds {wrong!r}, which is no station number")
     stations = sorted(numbers.unique().to_list())
     if station is not None:
         if station not in stations:
@@ -195,8 +214,27 @@ def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
 
 def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:
     site = station_of(station).site
+    _warn_of_doubled(frame, station)
     if kma.TIME_FIELD in frame.columns:
         return kma.tidy(frame, site)
     if TIME not in frame.columns:
         raise BadData(f"no column {kma.TIME_FIELD} (KMA's names) or {TIME} (ours)")
     return ours(frame)
+
+
+def _warn_of_doubled(frame: pl.DataFrame, station: int) -> None:
+    """Tell of hours that stand twice with other values: the last row of each counts."""
+    time = next((name for name in (kma.TIME_FIELD, TIME) if name in frame.columns), None)
+    if time is None:
+        return
+    if time == kma.TIME_FIELD:
+        frame = frame.with_columns(kma.read_time(frame[time]).alias(time))
+    rows = frame.filter(pl.col(time).is_duplicated()).unique(maintain_order=True)
+    hours = rows.filter(pl.col(time).is_duplicated())[time].unique(maintain_order=True)
+    if hours.len():
+        _log.warning(
+            "station %d: %d hours stand twice with other values, of which the last counts: %s",
+            station,
+            hours.len(),
+            ", ".join(str(hour)[:30] for hour in hours[:3]),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from typing import TYPE_CHECKING, Final
 
@@ -97,18 +98,49 @@ def check_csv(content: bytes, rows: int, columns: int) -> None:
         raise BadData(f"more than {MAX_MEMORY} bytes of memory, unpacked")
 
 
+def in_utf8(content: bytes) -> bytes:
+    """Text in UTF-16, as Excel saves it ("Unicode text"), in UTF-8; any other as it is.
+
+    Raises:
+        BadData: The mark at its beginning says UTF-16, and it is not.
+    """
+    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content
+    try:
+        return content.decode("utf-16").encode()
+    except UnicodeDecodeError as fault:
+        raise BadData("not a readable CSV file in UTF-16") from fault
+
+
+def separator(content: bytes) -> str:
+    """What separates the cells of a CSV file: a tab where its first lines have no comma."""
+    head = content[:4096]
+    return "\t" if b"\t" in head and b"," not in head else ","
+
+
 def _csv(content: bytes, rows: int) -> pl.DataFrame:
     check_csv(content, rows, 1)
     try:
-        head = pl.read_csv(io.BytesIO(content), infer_schema=False, n_rows=0).columns
+        parted = separator(content)
+        head = pl.read_csv(
+            io.BytesIO(content), infer_schema=False, n_rows=0, separator=parted
+        ).columns
         columns = [name for name in head if name in _READ]
         check_csv(content, rows, len(columns))
         if not columns:
             return pl.DataFrame()
         # Everything as text: the translation decides what a number is, and drops nothing silently.
-        return pl.read_csv(
-            io.BytesIO(content), infer_schema=False, empty_string_is_null=False, columns=columns
+        frame = pl.read_csv(
+            io.BytesIO(content),
+            infer_schema=False,
+            empty_string_is_null=False,
+            columns=columns,
+            separator=parted,
         )
+        blank = pl.all_horizontal(pl.all().fill_null("").str.strip_chars() == "")
+        # Spreadsheets close a file with rows of commas.
+        filled = frame.select(~blank).to_series().arg_true()
+        return frame.head(filled[-1] + 1 if filled.len() else 0)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
         raise BadData("not a readable CSV file in UTF-8") from fault
 

@@ -2,17 +2,20 @@
 
 Rules, numbered as the tests name them:
     C1  The text is UTF-8, with or without a byte order mark, or else cp949.
-    C2  Columns go by their Korean names, in any order and choice; a unit that the portal does not
-        use for hourly data makes the file unusable. `... QC플래그` belongs to the column it names,
-        and without a name to the one before it.
+    C2  Columns go by their Korean names, in any order and choice. A column in another unit than the
+        portal's for hourly data is left out with a warning; temperature makes the file unusable.
+        `... QC플래그` belongs to the column it names, and without a name to the one before it.
     C3  Every line after the header is a row with as many fields as the header; a file that breaks
-        this was cut off or damaged and none of it is used.
+        this was cut off or damaged and none of it is used. Blank cells beyond the header do not
+        count, and rows of blank cells are none.
+    C4  The header is among the first ten lines that are not blank; titles may stand above it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -20,11 +23,12 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.errors import BadData
-from trainer.ingest.sources.kma import FINE, QC_FIELDS, TIME_FIELD
+from trainer.ingest.sources.kma import FINE, QC_FIELDS, TIME_FIELD, check_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_log = logging.getLogger(__name__)
 STATION_FIELD: Final = "stnId"
 _CELSIUS: Final = ("°C", "℃", "C")
 _COLUMNS: Final = {
@@ -32,7 +36,7 @@ _COLUMNS: Final = {
     "일시": (TIME_FIELD, ()),
     "기온": ("ta", _CELSIUS),
     "강수량": ("rn", ("mm",)),
-    "풍속": ("ws", ("m/s",)),
+    "풍속": ("ws", ("m/s", "ms-1", "㎧")),
     "풍향": ("wd", ("16방위", "deg")),
     "습도": ("hm", ("%",)),
     "증기압": ("pv", ("hPa",)),
@@ -53,15 +57,20 @@ FIELDS: Final = (*(field for field, _ in _COLUMNS.values()), *QC_FIELDS.values()
 _BATCH: Final = 50_000
 """Rows that are Python's texts at a time."""
 _PIECE: Final = 1_000_000
+_NEEDED: Final = (STATION_FIELD, TIME_FIELD, "ta")
+_MARKS: Final = str.maketrans("", "", " ·⋅∙•・^")
+"""Marks within a unit that mean nothing: m·s^-1."""
+_TITLES: Final = 10
 _FLAG: Final = "QC플래그"
 _HEAD: Final = re.compile(r"([^()]*)(?:\(([^()]*)\))?")
 
 
-def parse(content: bytes) -> pl.DataFrame:
+def parse(content: bytes, separator: str = ",") -> pl.DataFrame:
     """Rows of a download.
 
     Args:
         content: The file.
+        separator: Of its cells.
 
     Returns:
         `tm` ("YYYY-MM-DD HH:MM", KST) and, as far as the file has them, `stnId` and KMA's fields
@@ -70,16 +79,17 @@ def parse(content: bytes) -> pl.DataFrame:
     Raises:
         BadData: Not text, not such a file, a line with too many or too few fields.
     """
-    lines = _lines(content)
-    header = next(lines, None)
-    if header is None:
-        raise BadData("an empty file")
-    places, loose = _places([cell.strip() for cell in header[1]])
-    rows = _rows(lines, len(header[1]), [*places.values(), *loose.values()])
+    lines = _lines(content, separator)
+    header = _header(lines)
+    places, loose = _places(header)
+    numbers: list[int] = []
+    rows = _rows(lines, len(header), [*places.values(), *loose.values()], numbers)
     # In batches: as Python's texts a file takes ten times its length.
     frames = [_frame([], places, loose)]
     while batch := list(islice(rows, _BATCH)):
         frames.append(_frame(batch, places, loose))
+        check_times(frames[-1][TIME_FIELD], numbers)
+        numbers.clear()
     return pl.concat(frames)
 
 
@@ -104,25 +114,43 @@ def _frame(
 
 
 def _rows(
-    lines: Iterator[tuple[int, list[str]]], width: int, chosen: list[int]
+    lines: Iterator[tuple[int, list[str]]], width: int, chosen: list[int], numbers: list[int]
 ) -> Iterator[tuple[str, ...]]:
-    """Chosen cells of each row."""
+    """Chosen cells of each row; its number in the file joins `numbers`."""
     for number, line in lines:
-        if len(line) != width:
+        if len(line) != width and (len(line) < width or "".join(line[width:]).strip()):
             raise BadData(
                 f"row {number} has {len(line)} fields, the header has {width}: the file is cut "
                 "off or damaged; download it again"
             )
+        numbers.append(number)
         yield tuple(line[at] for at in chosen)
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Number and cells of each line that is not empty."""
+def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
+    first: list[str] | None = None
+    for _, line in islice(lines, _TITLES):
+        cells = [cell.strip() for cell in line]
+        first = first or cells
+        if any(_named(cell) == "일시" for cell in cells):
+            return cells
+    if first is None:
+        raise BadData("an empty file")
+    return first
+
+
+def _named(cell: str) -> str:
+    match = _HEAD.fullmatch(cell)
+    return match.group(1).strip() if match else cell
+
+
+def _lines(content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line that is not blank."""
     text = io.TextIOWrapper(io.BytesIO(content), _encoding(content), newline="")
-    reader = csv.reader(text, strict=True)
+    reader = csv.reader(text, strict=True, delimiter=separator)
     try:
         for line in reader:
-            if line:
+            if any(map(str.strip, line)):
                 yield reader.line_num, line
     except csv.Error as fault:
         raise BadData(f"not a readable CSV file: {fault}") from fault
@@ -155,13 +183,17 @@ def _places(header: list[str]) -> tuple[dict[str, int], dict[str, int]]:
                 loose.setdefault(field, at)
             continue
         match = _HEAD.fullmatch(cell)
-        before = match.group(1).strip() if match else cell
+        before = _named(cell)
         if before not in _COLUMNS:
             continue
         field, units = _COLUMNS[before]
         unit = (match.group(2) if match else None) or ""
-        if unit and unit.replace(" ", "") not in units:
-            raise BadData(f"column {cell}: unit {unit!r}, expected {' or '.join(units) or 'none'}")
+        if unit and unit.translate(_MARKS) not in units and unit.replace(" ", "") not in units:
+            text = f"column {cell}: unit {unit!r}, expected {' or '.join(units) or 'none'}"
+            if field in _NEEDED:
+                raise BadData(text)
+            _log.warning("%s: the column is left out", text)
+            continue
         if field in places:
             raise BadData(f"column {cell} stands twice")
         places[field] = at

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -15,6 +17,9 @@ from tests.fakes.portal_file import COLUMNS, download
 from trainer.ingest import importer
 from trainer.ingest.sources import kma, portal_csv
 from trainer.workspace.stations import station
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FLAGS = tuple(header for header in COLUMNS if header.endswith("QC플래그"))
 
@@ -101,14 +106,13 @@ def test_the_station_is_taken_from_the_file_or_from_the_caller(frame: pl.DataFra
     [
         (lambda _text: "", "an empty file"),
         (lambda text: text.replace("기온(°C)", "기온(°F)"), "unit '°F', expected °C"),
-        (lambda text: text.replace("시정(10m)", "시정(km)"), "unit 'km', expected 10m"),
         (lambda text: text.replace("일시", "날짜"), "no columns 일시 and 기온"),
         (lambda text: text.replace("기온(°C)", "평균기온(°C)"), "no columns 일시 and 기온"),
         (lambda text: text.replace("습도(%)", "기온(°C)"), "stands twice"),
         (lambda text: text[:-9], "row 4 has"),
         (lambda text: text + "1,2\r\n", "row 5 has 2 fields"),
         (lambda text: text.replace("서울", '"서울', 1), "not a readable CSV"),
-        (lambda text: text.replace(" 01:00", " 01:10"), "not a full hour"),
+        (lambda text: text.replace(" 01:00", " 01:10"), "row 2: .*not a full hour"),
         (lambda text: text.replace(" 01:00", ""), "not a full hour"),
     ],
 )
@@ -132,3 +136,80 @@ def test_a_download_is_known_as_the_portals(frame: pl.DataFrame) -> None:
     """The lake is told where the rows come from."""
     assert importer.read("x.csv", download(frame.head(2)), None)[1] == "portal"
     assert importer.read("x.csv", download(frame.head(2)), None)[0][108][TIME].len() == 2
+
+
+VARIANTS: dict[str, Callable[[str], str | bytes]] = {
+    "tabs": lambda text: text.replace(",", "\t"),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "UTF-16 and tabs": lambda text: text.replace(",", "\t").encode("utf-16"),
+    "slashes": lambda text: re.sub(r"(\d{4})-(\d\d)-(\d\d)", r"\1/\2/\3", text),
+    "points": lambda text: re.sub(r"(\d{4})-0?(\d+)-0?(\d+)", r"\1. \2. \3.", text),
+    "digits": lambda text: re.sub(r"(\d{4})-(\d\d)-(\d\d) (\d\d):00", r"\1\2\3\4", text),
+    "halves": lambda text: re.sub(r" (\d\d):00", _in_halves, text),
+    "24:00": lambda text: text.replace("2023-03-02 00:00", "2023-03-01 24:00"),
+    "a title": lambda text: "종관기상관측 시간자료\n\n" + text,
+    "closing commas": lambda text: re.sub(r"(?<=,)(?=\r\n)", ",,", text),
+    "rows of commas": lambda text: text + ",,,\r\n,,,\r\n",
+    "units": lambda text: text.replace("(m/s)", "(m·s^-1)"),
+}
+
+
+def _in_halves(match: re.Match[str]) -> str:
+    hour = int(match[1])
+    return f" {'오후' if hour >= 12 else '오전'} {hour % 12 or 12}:00"
+
+
+def hourly() -> str:
+    """Thirty hours over a midnight, as the portal writes them."""
+    start = datetime(2023, 3, 1)  # noqa: DTZ001 - KST
+    rows = pl.DataFrame(
+        {
+            "station": [108] * 30,
+            "tm": [start + timedelta(hours=hour) for hour in range(30)],
+            "ta": [hour / 10 for hour in range(30)],
+            "ws": [1.5] * 30,
+        }
+    )
+    return download(rows, encoding="utf-8").decode()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_file_as_people_have_it_says_the_same(name: str) -> None:
+    """Excel, pandas and text editors change the form and not the hours."""
+    text = hourly()
+    expected = importer.read("x.csv", text.encode(), None)[0][108]
+    changed = VARIANTS[name](text)
+    assert changed != text
+    content = changed if isinstance(changed, bytes) else changed.encode()
+    assert importer.read("x.csv", content, None)[0][108].equals(expected)
+
+
+def test_another_unit_leaves_its_column_out(caplog: pytest.LogCaptureFixture) -> None:
+    """Temperature is needed; a column besides is named and not read (C2)."""
+    text = hourly()
+    found = importer.read("x.csv", text.replace("풍속(m/s)", "풍속(knot)").encode(), None)[0][108]
+    assert found["wind_speed_ms"].null_count() == 30
+    assert found["air_temperature_c"].null_count() == 0
+    assert "unit 'knot', expected m/s or ms-1 or ㎧: the column is left out" in caplog.text
+
+
+def test_an_hour_that_stands_twice_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """With other values, also where it is written otherwise; the same row again says nothing."""
+    text = hourly()
+    last = text.splitlines()[-1]
+    importer.read("x.csv", f"{text}{last}\r\n".encode(), None)
+    assert caplog.text == ""
+    other = last.replace(",2.9,", ",99.9,").replace("2023-03-02 05", "2023/3/2 5")
+    assert other != last
+    importer.read("x.csv", f"{text}{other}\r\n".encode(), None)
+    assert "station 108: 1 hours stand twice with other values" in caplog.text
+    assert "2023-03-02 05:00" in caplog.text
+
+
+def test_the_row_of_a_fault_is_the_line_in_the_file() -> None:
+    """Also below titles and blank rows, and in KMA's names."""
+    text = "title\n\n" + hourly().replace("2023-03-01 02:00", "yesterday")
+    with pytest.raises(BadData, match=r"^row 6: .*'yesterday' is not a full hour"):
+        importer.read("x.csv", text.encode(), None)
+    with pytest.raises(BadData, match=r"^row 3: .*'never' is not a full hour"):
+        importer.read("x.csv", b"tm,ta\n2023-07-01 12:00,1\nnever,1\n,\n", 108)
