@@ -40,7 +40,7 @@ _WITH = "-with-"
 TRAINED_TO = "trained_to"
 """Key of the lineage: end of the training targets, UTC."""
 
-RECIPE = ("parameters", "features_digest", "code_version")
+RECIPE = ("parameters", "features_digest", "code_sha256")
 """Keys of the lineage that are equal where only data and seeds differ."""
 
 SEED = 1

@@ -16,6 +16,7 @@ from edge_agent.contract import features
 from edge_agent.contract.schema import OBSERVED, TIME
 from trainer.evaluation.run_folder import LEFT_OUT
 from trainer.training import fit, onnx_export
+from trainer.workspace.code_identity import training_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ def lineage_of(options: Training, data: TrainingData) -> dict[str, str]:
         "trained_to": f"{data.borders.train_end:%Y-%m-%dT%H:%M}Z",
         "normals_sha256": digest(normals),
         "code_version": __version__,
+        "code_sha256": training_code(),
         "features_digest": features.digest(),
         "seed": str(options.seed),
         "holdout_share": str(options.holdout_share),

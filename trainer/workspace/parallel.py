@@ -21,6 +21,7 @@ import polars as pl
 from edge_agent import __version__
 from edge_agent.contract import features
 from edge_agent.contract.errors import ConfigError, TryLater
+from trainer.workspace.code_identity import training_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -127,4 +128,4 @@ def _checked(code: tuple[str, ...], work: Callable[[T], R], item: T) -> R:
 def _code() -> tuple[str, ...]:
     """Everything that decides whether two machines come to the same numbers."""
     versions = (platform.machine(), platform.python_version(), pl.__version__, np.__version__)
-    return (__version__, features.digest()[:12], *versions)
+    return (__version__, features.digest()[:12], training_code()[:12], *versions)
