@@ -25,7 +25,7 @@ import numpy as np
 from edge_agent.agronomy.derived import target_of
 from edge_agent.contract import events
 from edge_agent.contract.forecast import Source
-from edge_agent.messages.numbers import rounded
+from edge_agent.contract.numbers import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

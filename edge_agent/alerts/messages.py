@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_agent.alerts import texts
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge, lasted
+from edge_agent.contract.numbers import fixed, plain, rounded, shown_chance
 from edge_agent.contract.schema import QUANTITIES, RAIN, WIND_FROM_DIRECTION
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
-from edge_agent.messages.numbers import fixed, plain, rounded, shown_chance
 from edge_agent.messages.payloads import (
     ActionOrder,
     AdvicePayload,

@@ -6,8 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.alerts.state_machine import Edge
-from edge_agent.contract import events, schema
-from edge_agent.messages import numbers
+from edge_agent.contract import events, numbers, schema
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

@@ -8,8 +8,8 @@ import click
 import msgspec
 
 from edge_agent.commands.common import opened
+from edge_agent.contract.numbers import fixed, percent
 from edge_agent.contract.schema import QUANTITIES
-from edge_agent.messages.numbers import fixed, percent
 from edge_agent.system.console import print_json
 
 if TYPE_CHECKING:

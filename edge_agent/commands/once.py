@@ -13,8 +13,8 @@ from edge_agent.commands.publish import publish, service_runs
 from edge_agent.commands.seen_problems import seen_problems
 from edge_agent.contract.errors import UsageError
 from edge_agent.contract.forecast import Forecast
+from edge_agent.contract.numbers import fixed
 from edge_agent.contract.schema import QUANTITIES
-from edge_agent.messages.numbers import fixed
 from edge_agent.messages.status import hours_of
 from edge_agent.system.console import print_json
 

@@ -6,8 +6,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.contract.numbers import fixed, rounded
 from edge_agent.contract.schema import QUANTITIES
-from edge_agent.messages.numbers import fixed, rounded
 from edge_agent.messages.payloads import RefusedReading, SensorReport
 from edge_agent.observations import sensors
 

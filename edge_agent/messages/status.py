@@ -11,9 +11,9 @@ import polars as pl
 
 from edge_agent.contract import schema
 from edge_agent.contract.forecast import P10, P90
+from edge_agent.contract.numbers import rounded
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
-from edge_agent.messages.numbers import rounded
 from edge_agent.messages.payloads import (
     ForecastHour,
     ForecastPayload,

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge_agent.contract.climatology import LAPSE_C_PER_M
+from edge_agent.contract.numbers import fixed
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, TARGETS, TIME
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ class Gap:
         """One line for people and logs."""
         quantity = QUANTITIES[self.quantity]
         own, other, apart = (
-            # + 0.0: a zero has no sign.
-            f"{round(value, quantity.digits) + 0.0:.{quantity.digits}f}{quantity.unit}"
+            f"{fixed(value, quantity.digits)}{quantity.unit}"
             for value in (self.own, self.other, abs(self.median or 0.0))
         )
         since = f"since {self.since:%Y-%m-%d %H:%M} UTC{' or earlier' if self.whole else ''}"

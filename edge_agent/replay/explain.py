@@ -11,7 +11,7 @@ from edge_agent.alerts.evaluation import evaluate_rule
 from edge_agent.alerts.messages import rule_facts
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.forecast import P10, P90
-from edge_agent.messages.numbers import rounded, shown_chance
+from edge_agent.contract.numbers import rounded, shown_chance
 
 if TYPE_CHECKING:
     from datetime import datetime

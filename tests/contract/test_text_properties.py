@@ -22,9 +22,9 @@ from edge_agent.alerts.evaluation import RuleDecision
 from edge_agent.alerts.evidence import Evidence, Measured, from_forecast, from_readings
 from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract import schema
+from edge_agent.contract.numbers import rounded
 from edge_agent.messages import status
 from edge_agent.messages.locale import Locale
-from edge_agent.messages.numbers import rounded
 from edge_agent.settings import Rule
 from tests.fakes.forecasts import LEVELS, NOW, forecast
 from tests.fakes.message_context import CONTEXT

@@ -11,6 +11,7 @@ from edge_agent.agronomy import irrigation
 from edge_agent.alerts import texts
 from edge_agent.alerts.messages import advice_facts, rule_facts
 from edge_agent.alerts.state_machine import Edge, Level
+from edge_agent.contract.numbers import rounded
 from edge_agent.core.agent_facts import (
     forecast_reason,
     health_facts,
@@ -19,7 +20,6 @@ from edge_agent.core.agent_facts import (
     service_problems,
 )
 from edge_agent.messages.locale import Locale
-from edge_agent.messages.numbers import rounded
 from edge_agent.messages.payloads import fill
 from edge_agent.messages.status import TARGET_TOPICS, hours_of
 from edge_agent.web.api import schemas

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.radiation import elevation_deg
-from edge_agent.messages.numbers import fixed
+from edge_agent.contract.numbers import fixed
 from edge_agent.system.html import Markup, join, tag
 
 if TYPE_CHECKING:

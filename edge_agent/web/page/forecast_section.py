@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.alerts import texts
 from edge_agent.alerts.evidence import extreme
+from edge_agent.contract.numbers import fixed
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, TARGETS
 from edge_agent.core.agent_facts import forecast_reason
-from edge_agent.messages.numbers import fixed
 from edge_agent.messages.status import hours_of
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.page.chart import Chart, Hour, Limit, draw

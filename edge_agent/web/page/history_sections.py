@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.alerts import texts
+from edge_agent.contract.numbers import fixed, signed
 from edge_agent.contract.schema import QUANTITIES, TARGETS
-from edge_agent.messages.numbers import fixed, signed
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table

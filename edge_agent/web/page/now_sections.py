@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from edge_agent.agronomy.derived import needed_for, values_of
 from edge_agent.alerts import texts
 from edge_agent.alerts.state_machine import Level
+from edge_agent.contract.numbers import fixed, percent, plain
 from edge_agent.contract.schema import AIR_TEMPERATURE, DERIVED, QUANTITIES, RELATIVE_HUMIDITY
-from edge_agent.messages.numbers import fixed, percent, plain
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table

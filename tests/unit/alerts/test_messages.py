@@ -21,12 +21,12 @@ from edge_agent.alerts.evaluation import RuleDecision
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract import schema
+from edge_agent.contract.numbers import plain, rounded
 from edge_agent.core.agent_facts import release_facts
 from edge_agent.messages import backfill, payloads, status
 from edge_agent.messages.json_schemas import json_schema
 from edge_agent.messages.locale import Locale
 from edge_agent.messages.message import Kind, Message
-from edge_agent.messages.numbers import plain, rounded
 from edge_agent.messages.payloads import HeldBack
 from edge_agent.observations import export
 from edge_agent.settings import Action, Device, Rule
