@@ -67,10 +67,9 @@ def settle(
         for topic in gone:
             outbox.take_back(topic)
         if gone:
-            # Back under a name that was given up before, these stay, and everything is told anew.
+            # Back under a name that was given up before, these stay.
             outbox.keep(sender.topics.availability)
             outbox.keep(description)
-            own_name.forget_ids()
         if former != root:
             own_name.change(root, now)
         names = {rule.name for rule in rules_of(context.config)}

@@ -70,8 +70,3 @@ class OwnName:
                 "SELECT topic FROM outbox WHERE retain AND length(payload) > 0 ORDER BY topic"
             ).fetchall()
         return [topic for (topic,) in rows]
-
-    def forget_ids(self) -> None:
-        """Accept ids that were delivered once more: what was said is to be said again."""
-        with transaction(self._db) as db:
-            db.execute("DELETE FROM outbox_delivered")
