@@ -93,10 +93,10 @@ def begin(at: datetime, depletion_mm: float = 0.0, *, assumed: bool = True) -> S
 
 def first_start(field: Field, hours: Sequence[FieldHour], now: datetime) -> SoilWater:
     """State of a field that has none, with the soil taken as full (rule S4)."""
-    known = [hour.at for hour in hours if hour.observed]
-    if field.covered or not known:
+    observed = [hour.at for hour in hours if hour.observed]
+    if field.covered or not observed:
         return begin(now)
-    return begin(known[0] - _HOUR)
+    return begin(observed[0] - _HOUR)
 
 
 def advance(
@@ -154,23 +154,21 @@ def _bounded(state: SoilWater, total: float) -> SoilWater:
 
 
 def _counted(state: SoilWater, field: Field, hour: FieldHour) -> SoilWater:
-    total = total_mm(field)
     rain = 0.0 if math.isnan(hour.rain_mm) else hour.rain_mm
-    left = water_balance.flows(
+    flows = water_balance.flows(
         state.depletion_mm,
-        total_mm=total,
+        total_mm=total_mm(field),
         fraction=hour.fraction,
         demand_mm=hour.demand_mm,
         supply_mm=rain,
     )
-    depletion = state.depletion_mm - rain + left.used_mm + left.drained_mm
     return replace(
         state,
         through=hour.at,
-        depletion_mm=min(max(depletion, 0.0), total),
-        demand_mm=state.demand_mm + left.used_mm,
+        depletion_mm=flows.depletion_mm,
+        demand_mm=state.demand_mm + flows.used_mm,
         rain_mm=state.rain_mm + rain,
-        drained_mm=state.drained_mm + left.drained_mm,
+        drained_mm=state.drained_mm + flows.drained_mm,
         filled_hours=state.filled_hours + (not hour.observed),
         rainless_hours=state.rainless_hours + math.isnan(hour.rain_mm),
     )

@@ -58,10 +58,17 @@ def stress(depletion_mm: float, total_mm: float, fraction: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """Water of a period in mm: taken up by the crop, and drained below the roots."""
+    """Water of a period in mm.
+
+    Attributes:
+        used_mm: Taken up by the crop.
+        drained_mm: Drained below the roots.
+        depletion_mm: Missing at its end.
+    """
 
     used_mm: float
     drained_mm: float
+    depletion_mm: float
 
 
 def flows(
@@ -84,9 +91,11 @@ def flows(
         demand_mm: Crop evapotranspiration without stress over the period.
         supply_mm: Rain and irrigation that reach the soil.
     """
-    wanted = stress(depletion_mm, total_mm, fraction) * demand_mm
-    used = min(wanted, max(total_mm - depletion_mm + supply_mm, 0.0))
-    return Flows(used, max(supply_mm - depletion_mm - used, 0.0))
+    stressed_mm = stress(depletion_mm, total_mm, fraction) * demand_mm
+    used = min(stressed_mm, max(total_mm - depletion_mm + supply_mm, 0.0))
+    drained = max(supply_mm - depletion_mm - used, 0.0)
+    depletion = min(max(depletion_mm - supply_mm + used + drained, 0.0), total_mm)
+    return Flows(used, drained, depletion)
 
 
 def step(
@@ -98,11 +107,10 @@ def step(
     rain_mm: float,
 ) -> float:
     """Depletion at the end of a period; arguments as of `flows`."""
-    left = flows(
+    return flows(
         depletion_mm,
         total_mm=total_mm,
         fraction=fraction,
         demand_mm=demand_mm,
         supply_mm=rain_mm,
-    )
-    return min(max(depletion_mm - rain_mm + left.used_mm + left.drained_mm, 0.0), total_mm)
+    ).depletion_mm
