@@ -104,6 +104,11 @@ class NoForecast:
     issued_at: datetime
     reason: str
 
+    @property
+    def observed_at(self) -> None:
+        """See `Forecast`: nothing rests on an observation."""
+        return
+
 
 def _cdf(x: float, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """Distribution functions of rows of quantiles at `x`, shape (N,); NaN where a row has NaN."""

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent import __version__
-from edge_agent.contract.forecast import Forecast
 from edge_agent.core.agent_facts import health_facts, release_facts
 from edge_agent.forecasting import online_correction
 from edge_agent.messages import backfill, status
@@ -63,8 +62,6 @@ class StatusMessages:
             clock: How far the time can be trusted.
             problems: More problems for `/health`.
         """
-        forecast = decision.forecast
-        observed_at = forecast.observed_at if isinstance(forecast, Forecast) else None
         message_context = self.context.message_context(decision.at, clock, decision.forecast, ())
         left = self.slots.pointer().left
         health = self.health(decision, decision.at, clock, problems)
@@ -77,7 +74,7 @@ class StatusMessages:
         if message_context.historical:
             return (model, health)
         oldest = timedelta(hours=self.context.config.limits.advice_max_age_h)
-        fresh = status.fresh_message(agent_context, observed_at, oldest)
+        fresh = status.fresh_message(agent_context, decision.forecast.observed_at, oldest)
         return (model, health, fresh, *self.of_hours(decision, clock))
 
     def of_hours(self, decision: Decision, clock: ClockState) -> tuple[Message, ...]:
@@ -98,8 +95,7 @@ class StatusMessages:
             clock: How far the time can be trusted.
             problems: More problems.
         """
-        forecast = decision.forecast
-        observed_at = forecast.observed_at if isinstance(forecast, Forecast) else None
+        observed_at = decision.forecast.observed_at
         left, counts = self.slots.pointer().left, self.outbox.counts()
         facts = health_facts(decision, clock, left, counts, self.sensors)
         facts["problems"] = tuple(dict.fromkeys((*facts["problems"], *problems)))
