@@ -127,14 +127,14 @@ def told(own: pl.DataFrame, other: pl.DataFrame, height: float) -> None:
     """Print how often a gap would be told at every third hour."""
     for about, digits in (("as it is", 1), ("whole degrees", 0)):
         coarse = own.with_columns(pl.col(AIR_TEMPERATURE).round(digits))
-        gaps, stuck, count = 0, 0, 0
+        apart, stuck, count = 0, 0, 0
         for now in moments(own):
             mine, theirs = (recent(frame, now) for frame in (coarse, other))
-            found = source_gap.find(mine, {"station": theirs}, {"station": height}, now)
-            gaps += any(gap.median is not None for gap in found)
-            stuck += any(gap.median is None for gap in found)
+            gaps = source_gap.find(mine, {"station": theirs}, {"station": height}, now)
+            apart += any(gap.median is not None for gap in gaps)
+            stuck += any(gap.median is None for gap in gaps)
             count += 1
-        print(f"  {about}: gap {gaps / count:.2%}, stuck {stuck / count:.2%} of {count} hours")
+        print(f"  {about}: gap {apart / count:.2%}, stuck {stuck / count:.2%} of {count} hours")
 
 
 def moments(frame: pl.DataFrame) -> list[datetime]:
@@ -164,10 +164,10 @@ def frost(own: pl.DataFrame, other: pl.DataFrame, where: Device, release: Loaded
         for step in range(0, 24 * 192, 3):
             now = start + step * HOUR + timedelta(minutes=2)
             after = [seen.get(start + (step + k) * HOUR) for k in range(1, 25)]
-            known = [value for value in after if value is not None]
+            observed = [value for value in after if value is not None]
             mine, source = weather.forecast(release, now)
             theirs, _ = weather.relayed(release, now)
-            if source != name or len(known) < 20:
+            if source != name or len(observed) < 20:
                 continue
             assert isinstance(mine, Forecast)
             assert isinstance(theirs, Forecast)
@@ -178,7 +178,7 @@ def frost(own: pl.DataFrame, other: pl.DataFrame, where: Device, release: Loaded
             first, second = (from_forecast(rule, each, now) for each in (mine, theirs))
             both = worse(first, second)
             warned = (first.met, second.met, first.met if agreed else both.met, both.met)
-            rows.append((*map(bool, warned), min(known) <= 0, agreed))
+            rows.append((*map(bool, warned), min(observed) <= 0, agreed))
     table = np.array(rows)
     came = table[:, 4]
     print(

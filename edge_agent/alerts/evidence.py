@@ -110,9 +110,9 @@ def extreme(
         lowest: Look for the lowest.
     """
     published = ((rounded(value), at) for value, at in zip(values, times, strict=True))
-    known = [(value, at) for value, at in published if value is not None]
+    finite = [(value, at) for value, at in published if value is not None]
     pick = min if lowest else max
-    return pick(known, key=lambda pair: pair[0], default=(None, None))
+    return pick(finite, key=lambda pair: pair[0], default=(None, None))
 
 
 def from_readings(rule: Rule, readings: Sequence[Measured]) -> Evidence:

@@ -98,17 +98,17 @@ def gaps(
     Raises:
         StorageError: The disk refused.
     """
-    found: tuple[Gap, ...] = ()
+    lasting: tuple[Gap, ...] = ()
     for hours in (source_gap.RECENT_H, REACH_H):
         own, *relayed = weather.raw(now, hours).items()
         if not own[1].height:
             return ()
         others = {**dict(relayed), **_guided(store, now, hours)}
-        found = source_gap.find(own[1], others, source_gap.heights(device, sites), now)
+        lasting = source_gap.find(own[1], others, source_gap.heights(device, sites), now)
         # The beginning is looked for only where there is a gap.
-        if not found:
+        if not lasting:
             return ()
-    return found
+    return lasting
 
 
 def stored_gaps(store: Store, device: Device, slots: Slots, now: datetime) -> tuple[Gap, ...]:

@@ -28,7 +28,7 @@ import statistics
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
@@ -98,8 +98,24 @@ class RefusalRecord:
     out_since: datetime | None
 
 
-def key_of(sensor: Sensor) -> str:
-    """Name of a sensor in the store."""
+class SensorName(Protocol):
+    """What a sensor is named by: in the configuration and in reports."""
+
+    @property
+    def topic(self) -> str:
+        """Its topic."""
+
+    @property
+    def field(self) -> str:
+        """Its field; empty: the payload is the value."""
+
+    @property
+    def quantity(self) -> str:
+        """What it measures."""
+
+
+def key_of(sensor: SensorName) -> str:
+    """Name of a sensor in the store and in metrics."""
     return f"{sensor.topic}|{sensor.field}|{sensor.quantity}"
 
 

@@ -16,6 +16,7 @@ from edge_agent import __version__
 from edge_agent.alerts.messages import rule_facts
 from edge_agent.alerts.state_machine import Level
 from edge_agent.messages.status import TARGET_TOPICS
+from edge_agent.observations.sensors import key_of
 from edge_agent.web.api import serialize
 
 if TYPE_CHECKING:
@@ -164,9 +165,7 @@ def _storage(snapshot: Snapshot) -> Iterator[Metric]:
             "release", "Number of the live release.", {(): float(snapshot.manifest.release)}
         )
     refused = {
-        (f"{s.topic}|{s.field}|{s.quantity}",): float(s.refused)
-        for s in snapshot.sensors
-        if s.refused
+        (key_of(report),): float(report.refused) for report in snapshot.sensors if report.refused
     }
     yield _counter("sensor_refused", "Sensor messages that were refused.", refused, "sensor")
 
