@@ -12,6 +12,7 @@ import msgspec
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.manifest import FeatureContract, FileRef, Manifest, ModelRef
+from edge_agent.system.clock import SystemClock
 from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.updates.depot import DepotClient
 from edge_agent.updates.http_source import HttpLimits, HttpSource
@@ -82,6 +83,18 @@ class Yard:
         """A workspace after its key ceremony."""
         yard = cls(root)
         key_ceremony.create(yard, yard.clock, single_key=single_key, first=first)
+        return yard
+
+    @classmethod
+    def of_now(cls, folder: Path) -> Yard:
+        """A workspace in a folder with a release, its key's root metadata beside it.
+
+        Its clock stands at the machine's time, for commands that read that one.
+        """
+        yard = cls(folder / "yard", FakeClock(SystemClock().now()))
+        key_ceremony.create(yard, yard.clock, single_key=True)
+        yard.publish("one")
+        (folder / "root.json").write_bytes(yard.pinned)
         return yard
 
     def open(self) -> Depot:

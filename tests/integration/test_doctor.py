@@ -21,11 +21,9 @@ from edge_agent.settings import Tls
 from edge_agent.system.clock import SystemClock
 from edge_agent.updates.slots import Slots
 from tests.fakes.certificates import Authority
-from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Yard
 from tests.fakes.farm import ROOT, fill_weather, install_release, whole_release, write_config
 from tests.fakes.mosquitto import Mosquitto, free_port
-from trainer.depot import key_ceremony
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,10 +70,7 @@ def test_a_device_in_good_health(tmp_path: Path, broker: Mosquitto) -> None:
     """Every check is OK or a mere warning; the running service's session is left alone."""
     install_release(tmp_path / "state")
     fill_weather(tmp_path / "state")
-    yard = Yard(tmp_path / "yard", FakeClock(SystemClock().now()))
-    key_ceremony.create(yard, yard.clock, single_key=True)
-    yard.publish("one")
-    (tmp_path / "root.json").write_bytes(yard.pinned)
+    yard = Yard.of_now(tmp_path)
     depot = f'[depot]\npath = "{yard.depot}"\nroot_file = "root.json"\n'
     path = _config(tmp_path, broker.port, depot=depot)
     Runtime(config.load(path, {}), tmp_path / "state", SystemClock()).close()

@@ -11,14 +11,11 @@ from click.testing import CliRunner
 
 from edge_agent import cli
 from edge_agent.commands.doctor import doctor
-from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import run
-from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Yard
 from tests.fakes.farm import write_config
 from tests.fakes.hostile_web import Handler, HostileWeb
 from tests.fakes.mosquitto import free_port
-from trainer.depot import key_ceremony
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +31,7 @@ CHANGED = "no metadata of a depot: changed on the way (login page of the network
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[HostileWeb]:
     """A web server over a real depot with a release."""
-    yard = Yard(tmp_path / "yard", FakeClock(SystemClock().now()))
-    key_ceremony.create(yard, yard.clock, single_key=True)
-    yard.publish("one")
-    (tmp_path / "root.json").write_bytes(yard.pinned)
+    yard = Yard.of_now(tmp_path)
     with HostileWeb(yard.depot) as server:
         yield server
 

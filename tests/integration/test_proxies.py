@@ -13,16 +13,13 @@ from edge_agent import cli
 from edge_agent.commands.doctor import doctor
 from edge_agent.contract.errors import ConfigError, TryLater
 from edge_agent.mqtt.webhook import sender
-from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import run
-from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Yard
 from tests.fakes.farm import ServiceProcess, install_release, write_config
 from tests.fakes.hostile_web import Handler, HostileWeb
 from tests.fakes.kma_workspace import KEY
 from tests.fakes.mosquitto import Mosquitto, free_port
 from trainer.cli import entry
-from trainer.depot import key_ceremony
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,10 +41,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[HostileWeb]:
     """A real depot behind a web server, which is a forward proxy to `DEPOT` too."""
-    yard = Yard(tmp_path / "yard", FakeClock(SystemClock().now()))
-    key_ceremony.create(yard, yard.clock, single_key=True)
-    yard.publish("one")
-    (tmp_path / "root.json").write_bytes(yard.pinned)
+    yard = Yard.of_now(tmp_path)
 
     def forward(handler: Handler, _: bytes) -> None:
         path = yard.depot / handler.path.removeprefix(DEPOT)
