@@ -8,12 +8,11 @@ is read as a controller reads it.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -34,6 +33,16 @@ from edge_agent.mqtt.connection import Received
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import no_update
 from tests.fakes.forecasts import forecast as forecast_of
+from tests.fakes.promised_farm import (
+    START,
+    TOPIC,
+    ZONE,
+    Farm,
+    RuleNotes,
+    is_quiet,
+    means_another,
+    meets,
+)
 from tests.fakes.promises import EXAMPLES, STEPS, TIMEOUT_S, PromisedDevice
 
 if TYPE_CHECKING:
@@ -42,99 +51,12 @@ if TYPE_CHECKING:
     from edge_agent.core.runtime import Runtime
     from edge_agent.settings import Config, Rule
 
-START: Final = datetime(2026, 7, 1, 3, 10, tzinfo=UTC)
-"""Noon in Korea: no quiet hours for ten hours."""
-ZONE: Final = ZoneInfo("Asia/Seoul")
-TOPIC: Final = "yard/temperature"
 MINUTE: Final = timedelta(minutes=1)
 LIMIT_S: Final = 900
 SETTLED: Final = 20 * MINUTE
 """After this a clock that was set counts as right."""
 YEARS_S: Final = 73 * 365 * 86_400.0
 VALUES: Final = (-9.0, -2.0, 0.5, 2.5, 15.0, 27.0, 29.0, 31.0, 36.0, 40.0)
-
-
-@dataclass(frozen=True)
-class Farm:
-    """What the configuration says: each field is changed by a step."""
-
-    warm: float = 30.0
-    warm_name: str = "warm"
-    warm_severity: str = "warning"
-    cold: bool = True
-    vent_command: str = "open"
-    quiet: bool = False
-    cap: int = 24
-
-    def text(self) -> str:
-        """The file."""
-        own = [
-            _rule(
-                self.warm_name,
-                ">=",
-                self.warm,
-                self.warm - 2,
-                "now = true\ncooldown_s = 3600",
-                self.warm_severity,
-            ),
-            _rule(
-                "vent",
-                ">=",
-                35,
-                33,
-                "now = true\ncooldown_s = 1800\naction = "
-                f'{{ command = "{self.vent_command}", expires_s = 600, max_run_s = 300 }}',
-            ),
-            _rule("tomorrow", ">=", 34, 32, "cooldown_s = 7200"),
-        ]
-        if self.cold:
-            own.append(_rule("cold", "<=", 0, 1, "now = true", "critical"))
-        quiet = '[quiet_hours]\nstart = "22:00"\nend = "06:00"\n' if self.quiet else ""
-        return (
-            '[storage]\npath = "state"\nreserve_bytes = 0\n[web]\nport = 0\n'
-            f"[limits]\nalerts_per_day = {self.cap}\n{quiet}"
-            f'[[sensors]]\ntopic = "{TOPIC}"\nquantity = "air_temperature_c"\nunit = "C"\n'
-            + "".join(own)
-        )
-
-
-def _rule(
-    name: str, sign: str, threshold: float, clear: float, more: str, severity: str = "warning"
-) -> str:
-    return (
-        f'[[rules]]\nname = "{name}"\nquantity = "air_temperature_c"\noperator = "{sign}"\n'
-        f'threshold = {threshold}\nclear = {clear}\nseverity = "{severity}"\n{more}\n'
-    )
-
-
-@dataclass
-class Known:
-    """What the model holds of one rule.
-
-    Attributes:
-        holds: The condition, with hysteresis and hold.
-        since: When it last changed.
-        known: Whether there was evidence at the last look.
-        ends: Whether the clear level was no longer met.
-        events: Kind and time of every event that was queued.
-        snoozed_until: As far as a person asked for it.
-        seen: A person acknowledged the alert that stands.
-        state: The last state message; None after it was deleted.
-    """
-
-    holds: bool = False
-    since: datetime | None = None
-    known: bool = False
-    ends: bool = False
-    events: list[tuple[str, datetime]] = field(default_factory=list)
-    snoozed_until: datetime = START
-    seen: bool = False
-    state: dict[str, Any] | None = None
-
-    @property
-    def told(self) -> bool:
-        """Whether people believe that it holds."""
-        return bool(self.events) and self.events[-1][0] != "cleared"
 
 
 class AlertPromises(RuleBasedStateMachine):
@@ -152,7 +74,7 @@ class AlertPromises(RuleBasedStateMachine):
         self.set_right_at = START - SETTLED
         self.foreseen: float | None = None
         self.synchronised = True
-        self.by_rule: dict[str, Known] = {}
+        self.by_rule: dict[str, RuleNotes] = {}
         self.read_to = 0
         self.broker = True
         self.heard: dict[str, dict[str, Any]] = {}
@@ -390,7 +312,7 @@ class AlertPromises(RuleBasedStateMachine):
         self._measure_again()
         after = {r.name: r for r in self._configured()}
         for name, known in self.by_rule.items():
-            if name not in after or (name in before and _other(before[name], after[name])):
+            if name not in after or (name in before and means_another(before[name], after[name])):
                 known.holds, known.since, known.seen = False, None, False
                 known.snoozed_until = START if name not in after else known.snoozed_until
         self._cycle()
@@ -404,13 +326,13 @@ class AlertPromises(RuleBasedStateMachine):
     def _rule(self, name: str) -> Rule:
         return next(r for r in self._configured() if r.name == name)
 
-    def _current(self) -> Iterator[tuple[str, Known]]:
+    def _current(self) -> Iterator[tuple[str, RuleNotes]]:
         """Rules in force on air temperature: others have no value here."""
         if not hasattr(self, "worker"):
             return
         for r in self._configured():
             if r.quantity == "air_temperature_c":
-                yield r.name, self.by_rule.setdefault(r.name, Known())
+                yield r.name, self.by_rule.setdefault(r.name, RuleNotes())
 
     def _publish(self, value: float) -> None:
         self.reading = (self.clock.now(), value)
@@ -443,7 +365,7 @@ class AlertPromises(RuleBasedStateMachine):
             if value is None:
                 continue
             clear = r.threshold if r.clear is None else r.clear
-            met, over = _meets(r, value, r.threshold), not _meets(r, value, clear)
+            met, over = meets(r, value, r.threshold), not meets(r, value, clear)
             known.ends = over
             begun = known.since or self.set_right_at
             held = now - begun < timedelta(seconds=r.hold_s)
@@ -477,7 +399,7 @@ class AlertPromises(RuleBasedStateMachine):
             if not message.topic.startswith(root):
                 continue
             name, _, kind = message.topic.removeprefix(root).partition("/")
-            known = self.by_rule.setdefault(name, Known())
+            known = self.by_rule.setdefault(name, RuleNotes())
             if kind == "state":
                 known.state = msgspec.json.decode(message.payload) if message.payload else None
                 continue
@@ -485,7 +407,7 @@ class AlertPromises(RuleBasedStateMachine):
             if not self._is_anew(name, known, payload):
                 known.events.append((payload["event_type"], self.clock.now()))
 
-    def _is_anew(self, name: str, known: Known, payload: dict[str, Any]) -> bool:
+    def _is_anew(self, name: str, known: RuleNotes, payload: dict[str, Any]) -> bool:
         """S6: an action that was not heard may be told once more; the alert is the same."""
         return (
             payload["action"] is not None
@@ -515,16 +437,16 @@ class AlertPromises(RuleBasedStateMachine):
             if self.clock.now() < datetime.fromisoformat(event["action"]["expires_at"]):
                 self.heard_in_time.add(event["id"])
 
-    def _updates_held(self, known: Known) -> bool:
+    def _updates_held(self, known: RuleNotes) -> bool:
         now = self.clock.now()
-        return known.seen or now < known.snoozed_until or _quiet(self.farm, now)
+        return known.seen or now < known.snoozed_until or is_quiet(self.farm, now)
 
-    def _forbidding(self, r: Rule, known: Known) -> Iterator[str]:
+    def _forbidding(self, r: Rule, known: RuleNotes) -> Iterator[str]:
         """Reasons for which telling may wait."""
         if r.severity == "critical" or r.action is not None:
             return
         now = self.clock.now()
-        if _quiet(self.farm, now):
+        if is_quiet(self.farm, now):
             yield "quiet_hours"
         if not known.holds:
             return
@@ -537,23 +459,6 @@ class AlertPromises(RuleBasedStateMachine):
         raises = [at for kind, at in known.events if kind == "raised"]
         if sum(at.astimezone(ZONE).date() == day for at in raises) >= self.farm.cap:
             yield "daily_cap"
-
-
-def _meets(r: Rule, value: float, limit: float) -> bool:
-    return value >= limit if r.operator == ">=" else value <= limit
-
-
-def _other(before: Rule, after: Rule) -> bool:
-    """Whether the meaning changed."""
-    return any(
-        getattr(before, name) != getattr(after, name)
-        for name in ("operator", "threshold", "severity", "action")
-    )
-
-
-def _quiet(farm: Farm, now: datetime) -> bool:
-    local = now.astimezone(ZONE).time()
-    return farm.quiet and (local >= time(22) or local < time(6))
 
 
 TestAlertPromises = pytest.mark.timeout(TIMEOUT_S)(AlertPromises.TestCase)
