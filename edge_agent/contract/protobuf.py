@@ -84,6 +84,9 @@ def _signed(number: int) -> int:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    # Most numbers of a tree model take one byte, and it has hundreds of thousands.
+    if at < len(data) and data[at] < 0x80:
+        return data[at], at + 1
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
