@@ -11,7 +11,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class MalformedError(Exception):
-    """Not protobuf, or a field of another kind than its number says."""
+    """Not the format that is read, or a field of another kind than its number says."""
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
@@ -22,14 +22,14 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """
     at = 0
     while at < len(data):
-        key, at = _varint(data, at)
+        key, at = varint(data, at)
         kind = key & 7
         if kind == _VARINT:
-            number, at = _varint(data, at)
+            number, at = varint(data, at)
             yield key >> 3, number
             continue
         if kind == _BYTES:
-            size, at = _varint(data, at)
+            size, at = varint(data, at)
         elif kind in {_FIXED64, _FIXED32}:
             size = 8 if kind == _FIXED64 else 4
         else:
@@ -73,7 +73,7 @@ def integers(value: int | memoryview) -> list[int]:
         return [_signed(value)]
     values, at = [], 0
     while at < len(value):
-        number, at = _varint(value, at)
+        number, at = varint(value, at)
         values.append(_signed(number))
     return values
 
@@ -83,7 +83,12 @@ def _signed(number: int) -> int:
     return number - 2**64 if number >= 2**63 else number
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
+def varint(data: memoryview | bytes, at: int) -> tuple[int, int]:
+    """The number that begins at `at`, and where it ends; Thrift writes them alike.
+
+    Raises:
+        MalformedError: The bytes end before it, or it has more than ten.
+    """
     # Most numbers of a tree model take one byte, and it has hundreds of thousands.
     if at < len(data) and data[at] < 0x80:
         return data[at], at + 1

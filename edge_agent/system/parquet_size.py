@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.protobuf import MalformedError, varint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -45,10 +46,6 @@ class UnpackedLimits:
     memory: int
 
 
-class _NotParquetError(Exception):
-    pass
-
-
 def check(content: bytes, limits: UnpackedLimits, columns: Collection[str] | None = None) -> None:
     """Refuse a file that would unpack to more than the limits. Pure; unpacks nothing.
 
@@ -72,7 +69,7 @@ def check(content: bytes, limits: UnpackedLimits, columns: Collection[str] | Non
             memory += page.size + _BYTES_A_VALUE * page.values
             if memory > limits.memory:
                 raise BadData(f"more than {limits.memory} bytes of memory, unpacked")
-    except (_NotParquetError, AttributeError, KeyError, TypeError, IndexError) as fault:
+    except (MalformedError, AttributeError, KeyError, TypeError, IndexError) as fault:
         # A field of another type than the format's surfaces where it is used.
         raise BadData("not a readable Parquet file") from fault
 
@@ -86,7 +83,7 @@ class _Page(NamedTuple):
 def _footer(content: bytes) -> _Struct:
     length = int.from_bytes(content[-8:-4], "little")
     if content[-4:] != _MAGIC or content[:4] != _MAGIC or length > len(content) - 12:
-        raise _NotParquetError("no footer")
+        raise MalformedError("no footer")
     if length > _LONGEST_FOOTER:
         raise BadData(f"a footer of more than {_LONGEST_FOOTER} bytes: too many columns or parts")
     return _CompactReader(content[-8 - length : -8]).struct()
@@ -105,14 +102,14 @@ def _pages(
             at = about.get(11) or about[9]
             end = at + about[7]
             if at < 0 or end > len(content):
-                raise _NotParquetError("a column outside of the file")
+                raise MalformedError("a column outside of the file")
             while at < end:
                 reader = _CompactReader(content[at : min(end, at + _HEADER)])
                 header = reader.struct()
                 at += reader.at + header[3]
                 pages += 1
                 if header[2] < 0 or header[3] < 0:
-                    raise _NotParquetError("a page of negative size")
+                    raise MalformedError("a page of negative size")
                 if pages > _MOST_PAGES:
                     raise BadData(f"more than {_MOST_PAGES} pages")
                 yield _page(header, name)
@@ -128,7 +125,7 @@ def _page(header: _Struct, name: str) -> _Page:
                     "before it is unpacked: write the file with another encoding"
                 )
             if about[1] < 0:
-                raise _NotParquetError("a negative count")
+                raise MalformedError("a negative count")
             return _Page(header[2], about[1])
     return _Page(header[2], 0)
 
@@ -144,7 +141,7 @@ class _CompactReader:
     def struct(self) -> _Struct:
         self._deep += 1
         if self._deep > _DEEPEST:
-            raise _NotParquetError("nested too deep")
+            raise MalformedError("nested too deep")
         fields: _Struct = {}
         number = 0
         while (head := self._byte()) != 0:
@@ -169,12 +166,12 @@ class _CompactReader:
             return self._list()
         if kind == 12:
             return self.struct()
-        raise _NotParquetError(f"type {kind}")
+        raise MalformedError(f"type {kind}")
 
     def _list(self) -> list[object]:
         self._deep += 1
         if self._deep > _DEEPEST:
-            raise _NotParquetError("nested too deep")
+            raise MalformedError("nested too deep")
         head = self._byte()
         size = head >> 4
         if size == 15:
@@ -189,22 +186,17 @@ class _CompactReader:
         return (value >> 1) ^ -(value & 1)
 
     def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self._byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise _NotParquetError("a number without an end")
+        value, self.at = varint(self._data, self.at)
+        return value
 
     def _byte(self) -> int:
         if self.at >= len(self._data):
-            raise _NotParquetError("cut short")
+            raise MalformedError("cut short")
         self.at += 1
         return self._data[self.at - 1]
 
     def _take(self, size: int) -> bytes:
         if self.at + size > len(self._data):
-            raise _NotParquetError("cut short")
+            raise MalformedError("cut short")
         self.at += size
         return self._data[self.at - size : self.at]
