@@ -188,10 +188,11 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
 
 
 def _with_hours(frame: pl.DataFrame, first: int) -> pl.DataFrame:
-    """Rows in KMA's names whose times can be read; `first` is the number of the first row."""
-    if kma.TIME_FIELD in frame.columns:
-        kma.check_times(frame[kma.TIME_FIELD], range(first, first + frame.height))
-    return frame
+    """Rows in KMA's names with their times read; `first` is the number of the first row."""
+    if kma.TIME_FIELD not in frame.columns:
+        return frame
+    times = kma.read_times(frame[kma.TIME_FIELD], range(first, first + frame.height))
+    return frame.with_columns(times.alias(kma.TIME_FIELD))
 
 
 def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
@@ -214,21 +215,19 @@ def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
 
 def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:
     site = station_of(station).site
-    _warn_of_doubled(frame, station)
     if kma.TIME_FIELD in frame.columns:
+        times = kma.read_time(frame[kma.TIME_FIELD]).alias(kma.TIME_FIELD)
+        frame = frame.with_columns(times)
+        _warn_of_doubled(frame, kma.TIME_FIELD, station)
         return kma.tidy(frame, site)
     if TIME not in frame.columns:
         raise BadData(f"no column {kma.TIME_FIELD} (KMA's names) or {TIME} (ours)")
+    _warn_of_doubled(frame, TIME, station)
     return ours(frame)
 
 
-def _warn_of_doubled(frame: pl.DataFrame, station: int) -> None:
+def _warn_of_doubled(frame: pl.DataFrame, time: str, station: int) -> None:
     """Tell of hours that stand twice with other values: the last row of each counts."""
-    time = next((name for name in (kma.TIME_FIELD, TIME) if name in frame.columns), None)
-    if time is None:
-        return
-    if time == kma.TIME_FIELD:
-        frame = frame.with_columns(kma.read_time(frame[time]).alias(time))
     rows = frame.filter(pl.col(time).is_duplicated()).unique(maintain_order=True)
     hours = rows.filter(pl.col(time).is_duplicated())[time].unique(maintain_order=True)
     if hours.len():

@@ -143,13 +143,15 @@ def read_time(column: pl.Series) -> pl.Series:
     return times
 
 
-def check_times(column: pl.Series, lines: Sequence[int]) -> None:
+def read_times(column: pl.Series, lines: Sequence[int] | pl.Series) -> pl.Series:
     """As `read_time`; `lines` has each one's line in its file, which the error names."""
-    for at in (~is_full_hour(column)).arg_true()[:1]:
+    times, full = _times(column)
+    for at in (~full).arg_true()[:1]:
         try:
             read_time(column[at : at + 1])
         except BadData as fault:
             raise BadData(f"row {lines[at]}: {fault}") from fault
+    return times
 
 
 def is_full_hour(column: pl.Series) -> pl.Series:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.errors import BadData
-from trainer.ingest.sources.kma import FINE, QC_FIELDS, TIME_FIELD, check_times
+from trainer.ingest.sources.kma import FINE, QC_FIELDS, TIME_FIELD, read_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,27 +82,25 @@ def parse(content: bytes, separator: str = ",") -> pl.DataFrame:
     lines = _lines(content, separator)
     header = _header(lines)
     places, loose = _places(header)
-    numbers: list[int] = []
-    rows = _rows(lines, len(header), [*places.values(), *loose.values()], numbers)
+    rows = _rows(lines, len(header), [*places.values(), *loose.values()])
     # In batches: as Python's texts a file takes ten times its length.
     frames = [_frame([], places, loose)]
     while batch := list(islice(rows, _BATCH)):
         frames.append(_frame(batch, places, loose))
-        check_times(frames[-1][TIME_FIELD], numbers)
-        numbers.clear()
     return pl.concat(frames)
 
 
 def _frame(
-    rows: list[tuple[str, ...]], places: dict[str, int], loose: dict[str, int]
+    rows: list[tuple[int | str, ...]], places: dict[str, int], loose: dict[str, int]
 ) -> pl.DataFrame:
     """Rows as `_rows` gives them."""
+    cells = [*places, *(f"flag of {field}" for field in loose)]
     frame = pl.DataFrame(
         rows,
-        schema=[(str(at), pl.String) for at in range(len(places) + len(loose))],
+        schema=[("line", pl.Int64), *((name, pl.String) for name in cells)],
         orient="row",
-    ).with_columns(pl.all().str.strip_chars())
-    frame.columns = [*places, *(f"flag of {field}" for field in loose)]
+    ).with_columns(pl.col(pl.String).str.strip_chars())
+    read_times(frame[TIME_FIELD], frame["line"])
     # Fields whose flag KMA's service does not have: the verdict is applied here.
     return frame.with_columns(
         pl.when(~pl.col(f"flag of {field}").is_in(FINE))
@@ -114,17 +112,16 @@ def _frame(
 
 
 def _rows(
-    lines: Iterator[tuple[int, list[str]]], width: int, chosen: list[int], numbers: list[int]
-) -> Iterator[tuple[str, ...]]:
-    """Chosen cells of each row; its number in the file joins `numbers`."""
+    lines: Iterator[tuple[int, list[str]]], width: int, chosen: list[int]
+) -> Iterator[tuple[int | str, ...]]:
+    """Line in the file and chosen cells of each row."""
     for number, line in lines:
         if len(line) != width and (len(line) < width or "".join(line[width:]).strip()):
             raise BadData(
                 f"row {number} has {len(line)} fields, the header has {width}: the file is cut "
                 "off or damaged; download it again"
             )
-        numbers.append(number)
-        yield tuple(line[at] for at in chosen)
+        yield (number, *(line[at] for at in chosen))
 
 
 def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
