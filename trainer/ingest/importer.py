@@ -13,7 +13,7 @@ import polars as pl
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import TIME
 from trainer.ingest.raw_parts import RawPart
-from trainer.ingest.sources import kma
+from trainer.ingest.sources import kma, kma_time
 from trainer.ingest.tables import (
     STATION_NAMES,
     check_csv,
@@ -191,7 +191,7 @@ def _with_hours(frame: pl.DataFrame, first: int) -> pl.DataFrame:
     """Rows in KMA's names with their times read; `first` is the number of the first row."""
     if kma.TIME_FIELD not in frame.columns:
         return frame
-    times = kma.read_times(frame[kma.TIME_FIELD], range(first, first + frame.height))
+    times = kma_time.read_times(frame[kma.TIME_FIELD], range(first, first + frame.height))
     return frame.with_columns(times.alias(kma.TIME_FIELD))
 
 
@@ -216,7 +216,7 @@ def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
 def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:
     site = station_of(station).site
     if kma.TIME_FIELD in frame.columns:
-        times = kma.read_time(frame[kma.TIME_FIELD]).alias(kma.TIME_FIELD)
+        times = kma_time.read_time(frame[kma.TIME_FIELD]).alias(kma.TIME_FIELD)
         frame = frame.with_columns(times)
         _warn_of_doubled(frame, kma.TIME_FIELD, station)
         return kma.tidy(frame, site)

@@ -12,7 +12,7 @@ from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData, InputMissing, StorageError
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.system.parquet_size import UnpackedLimits
-from trainer.ingest.sources import kma
+from trainer.ingest.sources import kma, kma_time
 from trainer.workspace import parquet
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _times(given: pl.Series, lines: int | None) -> pl.Series:
     if not isinstance(time.dtype, pl.Datetime) or time.dtype.time_zone is None:
         raise BadData(f"{TIME} must be UTC: ISO 8601 with Z, or a type with a time zone")
     time = time.dt.convert_time_zone("UTC").cast(schema.TIME_DTYPE)
-    early, late = kma.YEARS
+    early, late = kma_time.YEARS
     good = time.dt.year().is_between(early, late) & (time.dt.truncate("1h") == time)
     wrong = (~good.fill_null(value=False)).arg_max() if len(good) else None
     if wrong is not None and not good[wrong]:

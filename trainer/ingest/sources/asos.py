@@ -13,7 +13,8 @@ import polars as pl
 from edge_agent.contract.errors import BadData, ProtocolFault
 from edge_agent.contract.hours import KST
 from trainer.ingest.sources import envelope
-from trainer.ingest.sources.kma import NAMES, QC_FIELDS, TIME_FIELD, is_full_hour, read_time
+from trainer.ingest.sources.kma import NAMES, QC_FIELDS, TIME_FIELD
+from trainer.ingest.sources.kma_time import is_full_hour, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -32,7 +32,8 @@ from edge_agent.contract.errors import ProtocolFault, Refused
 from edge_agent.contract.hours import KST
 from trainer.ingest.sources.envelope import clean
 from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
-from trainer.ingest.sources.kma import QC_FIELDS, TIME_FIELD, YEARS
+from trainer.ingest.sources.kma import QC_FIELDS, TIME_FIELD
+from trainer.ingest.sources.kma_time import YEARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

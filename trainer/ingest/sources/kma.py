@@ -35,10 +35,9 @@ from edge_agent.contract.errors import BadData
 from edge_agent.contract.hours import KOREA_OFFSET_H
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.contract.solar import cos_zenith_table
+from trainer.ingest.sources.kma_time import read_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edge_agent.contract.schema import Site
 
 TIME_FIELD: Final = "tm"
@@ -68,17 +67,9 @@ QC_FIELDS: Final = {
 COLUMNS: Final = (TIME, *schema.OBSERVED, *(flag_column(name) for name in schema.OBSERVED))
 """Columns of a tidy frame, in order."""
 
-YEARS: Final = (1900, 2100)
-"""Years that a time may lie in; KMA's records begin in 1904."""
-
 FINE: Final = ("", "0")
 """QC flags of good values (K2)."""
 
-_DIGITS: Final = r"^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})?$"
-_TEXT: Final = (
-    r"^(?<year>\d{4})[-/.] ?(?<month>\d{1,2})[-/.] ?(?<day>\d{1,2})\.?[ T]+"
-    r"(?:(?<half>오전|오후) ?)?(?<hour>\d{1,2})(?::(?<minute>\d{0,2})(?::\d{2}(?:\.\d+)?)?)?$"
-)
 _METRES_PER_VS: Final = 10.0
 _WINTER: Final = (11, 12, 1, 2, 3)
 _SUM_HOURS: Final = 3
@@ -93,7 +84,7 @@ def tidy(rows: pl.DataFrame, site: Site) -> pl.DataFrame:
     """Translate hourly rows of one station.
 
     Args:
-        rows: `tm` (text as `read_time` takes it, or naive Datetime; KST) and any of
+        rows: `tm` (text as `kma_time.read_time` takes it, or naive Datetime; KST) and any of
             the fields in `NAMES` and `QC_FIELDS`, as text or numbers, in KMA's units; blank text
             and null both mean "no value". Other columns are ignored.
         site: Where the station is, for K7.
@@ -123,67 +114,6 @@ def tidy(rows: pl.DataFrame, site: Site) -> pl.DataFrame:
         *(pl.col(name) for name in schema.OBSERVED),
         *(pl.col(flag_column(name)) for name in schema.OBSERVED),
     )
-
-
-def read_time(column: pl.Series) -> pl.Series:
-    """Naive Korean times of KMA's `tm`.
-
-    Args:
-        column: Naive Datetime, or text: "2024-01-31 13:00", also with slashes or points, with
-            seconds, without minutes, as digits alone ("2024013113"), with 24:00 as the end of a
-            day, or in Excel's Korean form ("2024-01-31 오후 1:00").
-
-    Raises:
-        BadData: One of them is unreadable or not a full hour.
-    """
-    times, full = _times(column)
-    if not full.all():
-        sample = str(column.filter(~full).cast(pl.String)[0])[:30]
-        raise BadData(f"observations: tm {sample!r} is not a full hour like 2024-01-31 13:00")
-    return times
-
-
-def read_times(column: pl.Series, lines: Sequence[int] | pl.Series) -> pl.Series:
-    """As `read_time`; `lines` has each one's line in its file, which the error names."""
-    times, full = _times(column)
-    for at in (~full).arg_true()[:1]:
-        try:
-            read_time(column[at : at + 1])
-        except BadData as fault:
-            raise BadData(f"row {lines[at]}: {fault}") from fault
-    return times
-
-
-def is_full_hour(column: pl.Series) -> pl.Series:
-    """Which of KMA's `tm` `read_time` can read, as Boolean."""
-    return _times(column)[1]
-
-
-def _times(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Naive Korean times, and which of them are full hours."""
-    given = pl.lit(column)
-    if column.dtype == pl.String:
-        read = _read_texts(given.str.strip_chars().str.replace(_DIGITS, "$1-$2-$3 $4:$5"))
-    elif isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is None:
-        read = given.cast(pl.Datetime("us"))
-    else:
-        raise BadData(f"observations: tm is {column.dtype}; give KST text or naive times")
-    full = (read.dt.truncate("1h") == read) & read.dt.year().is_between(*YEARS)
-    times, whole = pl.select(times=read, full=full.fill_null(value=False)).get_columns()
-    return times, whole
-
-
-def _read_texts(text: pl.Expr) -> pl.Expr:
-    parts = text.str.extract_groups(_TEXT)
-    year, month, day, half, hour, minute = (
-        parts.struct.field(name) for name in ("year", "month", "day", "half", "hour", "minute")
-    )
-    date = pl.concat_str([year, month, day], separator="-")
-    midnight = date.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
-    hours, minutes = hour.cast(pl.Int64), minute.cast(pl.Int64, strict=False).fill_null(0)
-    of_half = pl.when(hours.is_between(1, 12)).then(hours % 12 + 12 * (half == "오후"))
-    hours = pl.when(half.is_null()).then(hours).otherwise(of_half)
-    return pl.when(hours <= 24, minutes == 0).then(midnight + pl.duration(hours=hours))
 
 
 def _read_fields(frame: pl.DataFrame) -> pl.DataFrame:

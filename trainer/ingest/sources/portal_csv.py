@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.errors import BadData
-from trainer.ingest.sources.kma import FINE, QC_FIELDS, TIME_FIELD, read_times
+from trainer.ingest.sources.kma import FINE, QC_FIELDS, TIME_FIELD
+from trainer.ingest.sources.kma_time import read_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
