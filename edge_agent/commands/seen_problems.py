@@ -25,7 +25,7 @@ def seen_problems(runtime: Runtime, sensors: tuple[SensorReport, ...]) -> tuple[
 
     config, (now, clock) = runtime.config, runtime.time.judge()
     gaps = cross_check.stored_gaps(runtime.store, config.device, runtime.slots, now)
-    newest = [at for name in runtime.store.sources() if (at := runtime.store.newest(name))]
+    newest = [at for name in runtime.store.sources() if (at := runtime.store.newest(name, now))]
     age_h = (now - max(newest)) / timedelta(hours=1) if newest else None
     aged = [] if newest else ["there is no observation"]
     if age_h is not None and age_h > config.limits.advice_max_age_h:

@@ -201,6 +201,11 @@ def test_once_lists_the_problems_of_the_status(farm: Path) -> None:
         assert "newest observation is 48 h old" in problems
         assert problems == document(status, farm, at=later)["problems"]
     assert "problems" not in document(once, farm, "--at", (NOW - HOUR).isoformat())
+    ahead = pl.DataFrame({TIME: [later + HOUR], AIR_TEMPERATURE: [20.0]})
+    with closing(connect(farm.parent / "state" / DATABASE)) as db:
+        Store(db).put_hourly("station:108", ahead)
+    # An hour that a clock was ahead by hides nothing.
+    assert "newest observation is 48 h old" in document(status, farm, at=later)["problems"]
 
 
 def test_a_state_that_has_run_out_is_unknown_in_the_status(farm: Path) -> None:
