@@ -111,12 +111,12 @@ def _findings(subject: Subject, sensors: list[SensorReport], *, offline: bool) -
         yield from service.examine(view)
 
     yield device.Finding("configuration", device.Outcome.OK, "good")
-    found: set[str] = set()
+    seen: set[str] = set()
     for finding in chain(device.examine(subject), device.guarded("service", of_service)):
         # The service reports some of what was found on the device just before.
-        if finding.check != "service" or finding.seen not in found:
+        if finding.check != "service" or finding.seen not in seen:
             yield finding
-        found.add(finding.seen)
+        seen.add(finding.seen)
     if not offline:
         yield from links.examine(subject)
 

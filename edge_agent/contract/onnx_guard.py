@@ -40,7 +40,7 @@ OPERATORS: Final = frozenset(
 
 _EXTERNAL: Final = 1
 _INT64: Final = 7
-_HELD: Final = frozenset(
+_CONSTANT_VALUES: Final = frozenset(
     {
         "value",
         *(f"value_{kind}" for kind in ("int", "ints", "float", "floats", "string", "strings")),
@@ -121,8 +121,8 @@ def _input(value_info: memoryview) -> tuple[str, Shape]:
             for dimension in _inner(message(value), (1, 2, 1)):
                 if len(lengths) > _MOST_AXES:
                     raise MalformedError("an input of too many axes")
-                known = [length for at, length in fields(dimension) if at == 1]
-                lengths.append(known[-1] if known and isinstance(known[-1], int) else None)
+                given = [length for at, length in fields(dimension) if at == 1]
+                lengths.append(given[-1] if given and isinstance(given[-1], int) else None)
     return title, tuple(
         (length, 0) if length is not None else ROWS if at == 0 else (_WIDEST, 0)
         for at, length in enumerate(lengths)
@@ -167,8 +167,8 @@ def _attribute(attribute: memoryview, name: str, node: Node) -> None:
     counts: defaultdict[int, int] = defaultdict(int)
     for number, value in fields(attribute):
         counts[number] += 1 if isinstance(value, int) else _length(number, value)
-        if len(kept := parts[number]) <= _FEW:
-            kept.append(value)
+        if len(first := parts[number]) <= _FEW:
+            first.append(value)
     if parts.keys() & {6, 11}:
         raise Refused(f"{name}: a nested graph, which no model of this project has")
     if parts.keys() & {22, 23}:
@@ -182,7 +182,7 @@ def _attribute(attribute: memoryview, name: str, node: Node) -> None:
     if integer:
         few = (parts[3] + parts[8]) if integer <= _FEW else []
         node.integers[title] = [each for value in few for each in integers(value)]
-    if title not in _HELD:
+    if title not in _CONSTANT_VALUES:
         return
     if len(tensors) + (title != "value") != 1 or node.shape is not None:
         raise MalformedError("a Constant of several values")
@@ -227,8 +227,8 @@ def _tensor(tensor: memoryview, name: str) -> tuple[str, Shape, list[int] | None
     if min(lengths, default=0) < 0 or count > len(tensor):
         raise Refused(f"{name}: a constant whose shape {lengths} is not that of its bytes")
     values += [each for (each,) in struct.iter_unpack("<q", raw[: len(raw) // 8 * 8])]
-    known = kind == _INT64 and len(values) == count <= _FEW
-    return title, tuple((length, 0) for length in lengths), values if known else None
+    readable = kind == _INT64 and len(values) == count <= _FEW
+    return title, tuple((length, 0) for length in lengths), values if readable else None
 
 
 def _few(value: int | memoryview) -> list[int]:

@@ -182,11 +182,11 @@ def _matmul(_node: Node, shapes: list[Shape], _tensors: Tensors) -> Shape:
     left, right = shapes
     if not left or not right:
         raise ValueError(shapes)
-    whole = _multiplied(
+    product = _multiplied(
         (ONE, *left) if len(left) == 1 else left, (*right, ONE) if len(right) == 1 else right
     )
-    rows = whole[:-2] if len(left) == 1 else whole[:-1]
-    return rows if len(right) == 1 else (*rows, whole[-1])
+    rows = product[:-2] if len(left) == 1 else product[:-1]
+    return rows if len(right) == 1 else (*rows, product[-1])
 
 
 def _multiplied(left: Shape, right: Shape) -> Shape:
@@ -201,25 +201,25 @@ def _reduce(node: Node, shapes: list[Shape], tensors: Tensors) -> Shape:
     if not given and node.integers.get("noop_with_empty_axes", [0])[0]:
         return shape
     axes = {_axis(axis, len(shape)) for axis in given or range(len(shape))}
-    kept = node.integers.get("keepdims", [1])[0]
+    keepdims = node.integers.get("keepdims", [1])[0]
     lengths = (None if at in axes else length for at, length in enumerate(shape))
-    return tuple(length or ONE for length in lengths if length is not None or kept)
+    return tuple(length or ONE for length in lengths if length is not None or keepdims)
 
 
 def _reshape(node: Node, shapes: list[Shape], tensors: Tensors) -> Shape:
-    wanted = tensors.constant(node, 1, "shape")
-    if not wanted or node.integers.get("allowzero", [0])[0] or min(wanted) < -1:
-        raise ValueError(wanted)
-    result = [shapes[0][at] if length == 0 else (length, 0) for at, length in enumerate(wanted)]
+    target = tensors.constant(node, 1, "shape")
+    if not target or node.integers.get("allowzero", [0])[0] or min(target) < -1:
+        raise ValueError(target)
+    result = [shapes[0][at] if length == 0 else (length, 0) for at, length in enumerate(target)]
     factor, power = _product(shapes[0])
-    if -1 in wanted:
-        at = wanted.index(-1)
-        known, known_power = _product(tuple(result[:at] + result[at + 1 :]))
-        if known < 1 or factor % known:
-            raise ValueError(wanted)
-        result[at] = (factor // known, power - known_power)
+    if -1 in target:
+        at = target.index(-1)
+        others, others_power = _product(tuple(result[:at] + result[at + 1 :]))
+        if others < 1 or factor % others:
+            raise ValueError(target)
+        result[at] = (factor // others, power - others_power)
     if _product(tuple(result)) != (factor, power) or any(p not in {0, 1} for _, p in result):
-        raise ValueError(wanted)
+        raise ValueError(target)
     return tuple(result)
 
 

@@ -41,8 +41,7 @@ def answering(folder: Path, answer: Callable[[], bytes]) -> Iterator[None]:
         except OSError as fault:
             _log.warning("%s: %s: status and doctor see the disk only", folder, fault.strerror)
         else:
-            run = threading.Thread(target=_serve, args=(listening, answer), daemon=True)
-            run.start()
+            threading.Thread(target=_serve, args=(listening, answer), daemon=True).start()
         try:
             yield
         finally:

@@ -186,7 +186,7 @@ class HttpSource:
 
     def _body(self, name: str, response: httpx.Response, *, whole: bool) -> Iterator[bytes]:
         began, count, last = self._clock.monotonic(), 0, b""
-        keep = bytearray() if whole else None
+        content = bytearray() if whole else None
         for piece in response.iter_raw():
             count += len(piece)
             spent = self._clock.monotonic() - began
@@ -196,16 +196,16 @@ class HttpSource:
                     f"{self._limits.bytes_per_s:.0f} bytes/s: given up"
                 )
             last = piece
-            if keep is not None and count <= _CACHED_MAX:
-                keep += piece
-                self._check_begin(name, response, bytes(keep[:_BEGIN]))
+            if content is not None and count <= _CACHED_MAX:
+                content += piece
+                self._check_begin(name, response, bytes(content[:_BEGIN]))
             yield piece
-        if keep is None:
+        if content is None:
             return
-        self._check_end(name, bytes(keep) if count <= _CACHED_MAX else None, last)
+        self._check_end(name, bytes(content) if count <= _CACHED_MAX else None, last)
         tag = response.headers.get("ETag")
         if tag and count <= _CACHED_MAX and name.endswith(_CACHED):
-            self._cached[name] = (tag, bytes(keep))
+            self._cached[name] = (tag, bytes(content))
 
     def _check_begin(self, name: str, response: httpx.Response, content: bytes) -> None:
         """Refuse markup, of which a depot has none, and what was packed on the way."""

@@ -34,7 +34,7 @@ def training_code() -> str:
 
 def digest_of(sources: dict[str, bytes]) -> str:
     """SHA-256 (hex) of files by name, whatever their order."""
-    whole = sha256()
+    digest = sha256()
     for name, content in sorted(sources.items()):
-        whole.update(f"{name} {sha256(content).hexdigest()}\n".encode())
-    return whole.hexdigest()
+        digest.update(f"{name} {sha256(content).hexdigest()}\n".encode())
+    return digest.hexdigest()

@@ -137,6 +137,7 @@ def _wide(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
     chosen = rows.filter(pl.col("category").is_in(list(names)))
     numbers = [_amount_or_nan(text) for text in chosen["value"]]
     if numbers and all(map(_is_nan, numbers)):
+        # Raises what is wrong with it (V4).
         amount(chosen["value"][0])
     values = pl.Series("number", numbers, dtype=pl.Float64)
     return (
