@@ -175,6 +175,14 @@ def test_a_table_without_a_name_is_named_by_options(workspace: Path, tmp_path: P
     assert shown.splitlines()[1].split() == [
         *("hill/a", "1", "2024-01-31", "2024-01-31", "04:00", "0.0%", "100.0%")
     ]
+    there = ["--latitude", "35.2", "--longitude", "128.6", "--elevation", "20"]
+    moved = CliRunner().invoke(farm, ["move", "hill/a", *there, "--since", "2024-02-01", *where])
+    assert moved.stdout == (
+        "farm hill/a: enrolled at another place; hours from 2024-02-01 (KST) on count\n"
+    )
+    done = CliRunner().invoke(farm, ["import", str(table), *where, *named])
+    assert done.exit_code == BadData.exit_code
+    assert "old.csv: farm hill/a: it lies elsewhere than where it was enrolled" in done.stderr
 
 
 def test_another_writer_holds_the_lake(broker: Mosquitto, device: Path, workspace: Path) -> None:

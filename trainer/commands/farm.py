@@ -10,15 +10,17 @@ import click
 import msgspec
 
 from edge_agent.contract.errors import BadData, NothingNew, UsageError
-from edge_agent.contract.schema import TARGETS
+from edge_agent.contract.hours import korean_midnight
+from edge_agent.contract.schema import TARGETS, Site
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.broker import broker_options
 from trainer.commands.faults import Faults
-from trainer.commands.options import json_option, workspace_option
+from trainer.commands.options import day_type, json_option, workspace_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
 
     from edge_agent.contract.farm_identity import Identity
     from trainer.commands.broker import Broker
@@ -63,7 +65,7 @@ def _identity(fields: dict[str, Any]) -> Identity | None:
 
 @click.group()
 def farm() -> None:
-    """Hours that farms measured themselves: bring them in, list them.
+    """Hours that farms measured themselves: bring them in, list them, say where a farm is.
 
     Example: trainer farm import hill.parquet && trainer farm ls
     """
@@ -144,6 +146,37 @@ def collect(*, broker: Broker, workspace: Workspace, as_json: bool) -> None:
 
 
 @farm.command()
+@click.argument("name", metavar="SITE/DEVICE")
+@click.option("--latitude", type=float, required=True, help="Degrees north.")
+@click.option("--longitude", type=float, required=True, help="Degrees east.")
+@click.option("--elevation", "elevation_m", type=float, required=True, help="Metres above the sea.")
+@click.option(
+    "--since",
+    type=day_type,
+    help="First Korean day there: no hour before counts. Default: it was there all along.",
+)
+@workspace_option
+@verbosity_options
+def move(*, workspace: Workspace, name: str, since: date | None, **place: float) -> None:
+    """Enrol a farm at another place; hours are taken from devices within 1 km and 30 m of it.
+
+    Without --since the former place was a mistake, and all hours stay the farm's. No hour is
+    removed.
+
+    Example: trainer farm move hill/edge-1 --latitude 37.6 --longitude 127.1 --elevation 120 --since
+    2026-05-01
+    """
+    from trainer.workspace import farms
+    from trainer.workspace.places import FarmId
+
+    begin = None if since is None else korean_midnight(since)
+    with workspace.lake_lock():
+        moved = farms.move(workspace.lake, FarmId.of(name), Site(**place), begin)
+    counted = "all its hours count" if since is None else f"hours from {since} (KST) on count"
+    click.echo(f"farm {moved.id}: enrolled at another place; {counted}")
+
+
+@farm.command()
 @workspace_option
 @json_option
 @verbosity_options
@@ -159,7 +192,7 @@ def ls(workspace: Workspace, as_json: bool) -> None:
     faults = Faults()
     for farm_id in farms.farm_ids(lake):
         with faults.collected():
-            extents[farm_id] = farms.extent(lake, farms.farm(lake, farm_id).id)
+            extents[farm_id] = farms.extent(lake, farms.farm(lake, farm_id))
     if as_json:
         print_json(
             [

@@ -22,6 +22,7 @@ from trainer.evaluation.hindcast import Hindcast, ReleaseModels, hindcast
 from trainer.gate.rules_floor import LEAST_DAYS
 from trainer.site_corrections import regression
 from trainer.site_corrections.regression import FIRST_DAYS, ForwardChain, ModelErrors
+from trainer.workspace.farms import observations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,9 +136,8 @@ class FarmHistory:
         begin = datetime.fromisoformat(shared.terms.trained_to) + timedelta(
             hours=shared.terms.embargo_hours
         )
-        frame = shared.workspace.lake.observations(
-            farm.id, begin - timedelta(hours=WARM_UP_HOURS), shared.until
-        )
+        first = begin - timedelta(hours=WARM_UP_HOURS)
+        frame = observations(shared.workspace.lake, farm, first, shared.until)
         if frame.is_empty():
             raise too_few(0)
         normals = place_of(farm.site, shared.manifest.sites).normals

@@ -16,7 +16,7 @@ from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.forecasting.forecaster import place_of
 from trainer.evaluation.dataset import HOURS_OF_YEAR, fit_normals, prepare, split
-from trainer.workspace.farms import farms
+from trainer.workspace.farms import farms, observations
 from trainer.workspace.places import FarmId
 from trainer.workspace.stations import station as station_of
 
@@ -258,7 +258,7 @@ def ready_farms(
     """
     sources = []
     for farm in farms(workspace.lake):
-        rows = workspace.lake.observations(farm.id, borders.first, until)
+        rows = observations(workspace.lake, farm, borders.first, until)
         lacking = _lacking(rows, borders)
         if lacking:
             progress(f"farm {farm.id}: left out, {lacking}")

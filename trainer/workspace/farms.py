@@ -1,28 +1,29 @@
 """The farms that a lake keeps hours of, and where they are.
 
-    farms/<site>/<device>.json   contract.farm_identity.Identity
+    farms/<site>/<device>.json   contract.farm_identity.Identity, and where it was enrolled
 
+A farm is compared with the place of its enrolment, never with the one it told last: many small
+steps lead no further than one. Only `move`, which an operator calls, enrols it elsewhere.
 Coordinates stay in the lake: no release says where a farm is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import cos, hypot, radians
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from edge_agent.contract.errors import BadData, InputMissing, StorageError
-from edge_agent.contract.farm_identity import decode, encode
+from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import TARGETS, TIME, Site
 from trainer.workspace.places import FarmId
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import polars as pl
 
-    from edge_agent.contract.farm_identity import Identity
     from trainer.workspace.lake import Lake, Merge
 
 _FOLDER: Final = "farms"
@@ -36,10 +37,39 @@ _AHEAD: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Farm:
-    """A farm and where it is."""
+    """A farm and where it is.
+
+    Attributes:
+        id: Its name.
+        site: Its place as told last, near the one it was enrolled at.
+        since: Hours before are of another place and do not count, UTC; None = all count.
+    """
 
     id: FarmId
     site: Site
+    since: datetime | None = None
+
+
+class _Enrolment(Identity, frozen=True, kw_only=True):
+    """What is kept of a farm: the identity it told last, and where it was enrolled.
+
+    Attributes:
+        enrolled: The place that others are compared with; None = the identity's own.
+        since: See `Farm`.
+    """
+
+    enrolled: Site | None = None
+    since: datetime | None = None
+
+    @property
+    def place(self) -> Site:
+        """Place of the identity."""
+        return Site(self.latitude, self.longitude, self.elevation_m)
+
+    @property
+    def farm(self) -> Farm:
+        """Name, place and since when."""
+        return Farm(FarmId(self.site, self.device), self.place, self.since)
 
 
 def farms(lake: Lake) -> tuple[Farm, ...]:
@@ -49,7 +79,7 @@ def farms(lake: Lake) -> tuple[Farm, ...]:
         StorageError: What is kept of one cannot be read.
     """
     names = lake.store.names(_FOLDER)
-    return tuple(sorted(_farm(_read(lake, name)) for name in names if name.endswith(".json")))
+    return tuple(sorted(_read(lake, name).farm for name in names if name.endswith(".json")))
 
 
 def farm_ids(lake: Lake) -> tuple[FarmId, ...]:
@@ -70,18 +100,21 @@ def farm(lake: Lake, farm_id: FarmId) -> Farm:
         InputMissing: The lake knows no such farm.
         StorageError: What is kept of it cannot be read.
     """
-    name = _name(farm_id)
-    if lake.store.read(name) is None:
-        raise InputMissing(
-            f"farm {farm_id}: the lake has nothing of it: bring its hours in with "
-            "`trainer farm import` or `trainer farm collect`"
-        )
-    return _farm(_read(lake, name))
+    return _known(lake, farm_id).farm
+
+
+def observations(
+    lake: Lake, place: Farm, start: datetime | None = None, end: datetime | None = None
+) -> pl.DataFrame:
+    """Hours of a farm at its present place; otherwise see `Lake.observations`."""
+    if place.since is not None and (start is None or start < place.since):
+        start = place.since
+    return lake.observations(place.id, start, end)
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What the lake has of a farm.
+    """What the lake has of a farm at its present place.
 
     Attributes:
         hours: Rows.
@@ -96,13 +129,13 @@ class Extent:
     missing: dict[str, float]
 
 
-def extent(lake: Lake, farm_id: FarmId) -> Extent:
-    """What the lake has of a farm.
+def extent(lake: Lake, place: Farm) -> Extent:
+    """What the lake has of a farm at its present place.
 
     Raises:
         StorageError: A file cannot be read.
     """
-    rows = lake.observations(farm_id)
+    rows = observations(lake, place)
     if rows.is_empty():
         return Extent(0, None, None, dict.fromkeys(TARGETS, 1.0))
     first, last = rows[TIME][0], rows[TIME][-1]
@@ -112,18 +145,47 @@ def extent(lake: Lake, farm_id: FarmId) -> Extent:
 
 
 def enrol(lake: Lake, identity: Identity) -> Farm:
-    """Keep the identity of a farm; the newest one counts.
+    """Keep the identity of a farm; the newest one counts, near the place of its enrolment.
 
     Raises:
-        BadData: It was elsewhere so far: hours of two places are no history of one.
+        BadData: It is elsewhere: hours of two places are no history of one.
         StorageError: The lake cannot be read or written.
     """
-    enrolled = _farm(identity)
-    name = _name(enrolled.id)
-    if lake.store.read(name) is not None:
-        _check_place(_farm(_read(lake, name)), enrolled)
-    lake.store.write(name, f"{encode(identity)}\n".encode())
-    return enrolled
+    new = msgspec.convert(identity, _Enrolment, from_attributes=True)
+    name = _name(new.farm.id)
+    if lake.store.read(name) is None:
+        new = msgspec.structs.replace(new, enrolled=new.place)
+    else:
+        before = _read(lake, name)
+        enrolled = before.enrolled or before.place
+        _check_place(new.farm, enrolled)
+        new = msgspec.structs.replace(new, enrolled=enrolled, since=before.since)
+    _write(lake, new)
+    return new.farm
+
+
+def move(lake: Lake, farm_id: FarmId, place: Site, since: datetime | None) -> Farm:
+    """Enrol a farm at another place; the caller holds the lake's lock.
+
+    Args:
+        lake: Where its hours are; none is removed.
+        farm_id: Which farm.
+        place: Where it is.
+        since: Hours before are of the place where it was, UTC; None = it was here all along.
+
+    Raises:
+        BadData: The place is none.
+        InputMissing, StorageError: See `farm`.
+    """
+    before = _known(lake, farm_id)
+    fields = msgspec.to_builtins(before) | msgspec.to_builtins(place)
+    told = msgspec.json.encode(fields | {"enrolled": place, "since": since})
+    try:
+        moved = msgspec.json.decode(told, type=_Enrolment)
+    except msgspec.ValidationError as fault:
+        raise BadData(f"farm {farm_id}: {fault}") from fault
+    _write(lake, moved)
+    return moved.farm
 
 
 def admit(
@@ -154,15 +216,17 @@ def admit(
     return enrolled.id, lake.merge(enrolled.id, frame, source, now)
 
 
-def _check_place(before: Farm, now: Farm) -> None:
-    was, here = before.site, now.site
-    north = here.latitude - was.latitude
-    east = (here.longitude - was.longitude) * cos(radians(was.latitude))
-    far = hypot(north, east) * _KM_PER_DEGREE > MOVED_KM
-    if far or abs(here.elevation_m - was.elevation_m) > MOVED_M:
+def _check_place(told: Farm, enrolled: Site) -> None:
+    here = told.site
+    north = here.latitude - enrolled.latitude
+    east = (here.longitude - enrolled.longitude) * cos(radians(enrolled.latitude))
+    far_km = hypot(north, east) * _KM_PER_DEGREE
+    up_m = here.elevation_m - enrolled.elevation_m
+    if far_km > MOVED_KM or abs(up_m) > MOVED_M:
         raise BadData(
-            f"farm {now.id}: it lies elsewhere than before: give a device that moved another id, "
-            f"or correct its place and remove {_name(now.id)} from the lake"
+            f"farm {told.id}: it lies elsewhere than where it was enrolled, {far_km:.1f} km away "
+            f"and {up_m:+.0f} m in height: give a device that moved another id, or enrol it at its "
+            f"place: `trainer farm move {told.id} --help`"
         )
 
 
@@ -170,15 +234,24 @@ def _name(farm_id: FarmId) -> str:
     return f"{_FOLDER}/{farm_id}.json"
 
 
-def _farm(identity: Identity) -> Farm:
-    site = Site(identity.latitude, identity.longitude, identity.elevation_m)
-    return Farm(FarmId(identity.site, identity.device), site)
+def _known(lake: Lake, farm_id: FarmId) -> _Enrolment:
+    name = _name(farm_id)
+    if lake.store.read(name) is None:
+        raise InputMissing(
+            f"farm {farm_id}: the lake has nothing of it: bring its hours in with "
+            "`trainer farm import` or `trainer farm collect`"
+        )
+    return _read(lake, name)
 
 
-def _read(lake: Lake, name: str) -> Identity:
+def _read(lake: Lake, name: str) -> _Enrolment:
     try:
-        return decode(lake.store.read(name) or b"")
-    except BadData as fault:
+        return msgspec.json.decode(lake.store.read(name) or b"", type=_Enrolment)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise StorageError(
             f"lake: {name} is damaged: remove it and bring the farm's hours in anew"
         ) from fault
+
+
+def _write(lake: Lake, enrolment: _Enrolment) -> None:
+    lake.store.write(_name(enrolment.farm.id), msgspec.json.encode(enrolment) + b"\n")

@@ -18,7 +18,7 @@ from edge_agent.messages.topics import Topics
 from edge_agent.observations import export
 from edge_agent.settings import Device
 from trainer.fleet.farm_histories import collect
-from trainer.workspace.farms import Extent, extent, farm
+from trainer.workspace.farms import Extent, Farm, extent, farm
 from trainer.workspace.lake import Lake, Merge
 from trainer.workspace.places import FarmId
 from trainer.workspace.store import FolderStore
@@ -119,17 +119,30 @@ def test_a_farm_that_moved_is_passed_over(lake: Lake) -> None:
     """Its hours of before stay what they are."""
     collect(lake, dict([told()]), "farm/v1", NOW)
     done = collect(lake, dict([told(latitude=35.0)]), "farm/v1", NOW)
-    assert "lies elsewhere than before" in done.passed_over[0]
+    assert "lies elsewhere than where it was enrolled" in done.passed_over[0]
     assert farm(lake, HILL).site.latitude == pytest.approx(37.5714)
+
+
+def test_a_farm_that_walks_is_stopped_where_it_was_enrolled(lake: Lake) -> None:
+    """Six steps of 0.95 km, each with other values: one is near enough, the rest change nothing."""
+    collect(lake, dict([told()]), "farm/v1", NOW)
+    for step in range(1, 7):
+        values = {schema.AIR_TEMPERATURE: [float(step)] * 5}
+        message = told(latitude=37.5714 + 0.00854 * step, values=values)
+        done = collect(lake, dict([message]), "farm/v1", NOW)
+        assert len(done.passed_over) == (step > 1)
+    assert set(lake.observations(HILL)[schema.AIR_TEMPERATURE]) == {1.0}
+    assert farm(lake, HILL).site.latitude == pytest.approx(37.5714 + 0.00854)
 
 
 def test_extent_counts_what_is_missing(lake: Lake) -> None:
     """Hours from the first to the last, and the share of them without a value, per target."""
-    assert extent(lake, HILL) == Extent(
+    place = Farm(HILL, schema.Site(37.5714, 126.9658, 86.0))
+    assert extent(lake, place) == Extent(
         0, None, None, {schema.AIR_TEMPERATURE: 1.0, schema.RELATIVE_HUMIDITY: 1.0}
     )
     collect(lake, dict([told()]), "farm/v1", NOW)
-    found = extent(lake, HILL)
+    found = extent(lake, place)
     assert (found.hours, found.first, found.last) == (5, HOURS["time"][0], HOURS["time"][-1])
     assert found.missing[schema.AIR_TEMPERATURE] == pytest.approx(0.4)
     assert found.missing[schema.RELATIVE_HUMIDITY] == pytest.approx(0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ import pytest
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData, InputMissing, StorageError, UsageError
-from edge_agent.contract.farm_identity import Identity
+from edge_agent.contract.farm_identity import Identity, encode
 from edge_agent.contract.schema import Flag, Site, flag_column
-from trainer.workspace.farms import Farm, enrol, farm, farms
+from trainer.workspace.farms import Farm, enrol, extent, farm, farms, move, observations
 from trainer.workspace.lake import Lake, Merge
 from trainer.workspace.places import FarmId
 from trainer.workspace.store import FolderStore
@@ -94,10 +95,60 @@ def test_what_a_farm_is_comes_back(lake: Lake) -> None:
 def test_a_farm_that_moved_is_another_one(lake: Lake, move: dict[str, float]) -> None:
     """More than a kilometre, or 30 m up, is refused; a place told more finely is not."""
     enrol(lake, IDENTITY)
-    with pytest.raises(BadData, match="farm hill/edge-1: it lies elsewhere than before"):
+    with pytest.raises(BadData, match=r"elsewhere than where it was enrolled.*trainer farm move"):
         enrol(lake, msgspec.structs.replace(IDENTITY, **move))
     enrol(lake, msgspec.structs.replace(IDENTITY, latitude=37.501, longitude=127.001))
     assert farm(lake, HILL).site == Site(37.501, 127.001, 86.0)
+
+
+def test_many_small_steps_lead_no_further_than_one(lake: Lake) -> None:
+    """A farm is compared with the place of its enrolment, not with the one it told last."""
+    enrol(lake, IDENTITY)
+    for step in range(1, 8):
+        there = msgspec.structs.replace(IDENTITY, latitude=37.5 + 0.0085 * step)
+        if step == 1:
+            enrol(lake, there)
+            continue
+        with pytest.raises(BadData, match=f"enrolled, {0.9452 * step:.1f} km away and \\+0 m"):
+            enrol(lake, there)
+    assert farm(lake, HILL).site == Site(37.5085, 127.0, 86.0)
+    for step in range(1, 4):
+        higher = msgspec.structs.replace(IDENTITY, elevation_m=86.0 + 29 * step)
+        with contextlib.suppress(BadData):
+            enrol(lake, higher)
+    assert farm(lake, HILL).site == Site(37.5, 127.0, 115.0)
+
+
+def test_what_an_earlier_version_kept_is_the_enrolment(lake: Lake) -> None:
+    """A file with the identity alone: its place is the one that counts from now on."""
+    lake.store.write("farms/hill/edge-1.json", encode(IDENTITY).encode())
+    enrol(lake, msgspec.structs.replace(IDENTITY, latitude=37.5085))
+    with pytest.raises(BadData, match="elsewhere"):
+        enrol(lake, msgspec.structs.replace(IDENTITY, latitude=37.517))
+
+
+def test_an_operator_enrols_a_farm_elsewhere(lake: Lake) -> None:
+    """Its hours of before stay in the lake; from `since` on the others count, here and later."""
+    enrol(lake, IDENTITY)
+    lake.merge(HILL, hours([1.0, 2.0, 3.0, 4.0]), "mqtt", NOW)
+    there = Site(35.2, 128.6, 20.0)
+    since = T0 + timedelta(hours=2)
+    moved = move(lake, HILL, there, since)
+    assert moved == farm(lake, HILL) == Farm(HILL, there, since)
+    assert observations(lake, moved)[schema.AIR_TEMPERATURE].to_list() == [3.0, 4.0]
+    assert observations(lake, moved, since + timedelta(hours=1)).height == 1
+    assert (extent(lake, moved).hours, lake.observations(HILL).height) == (2, 4)
+    with pytest.raises(BadData, match="elsewhere"):
+        enrol(lake, IDENTITY)
+    told = msgspec.structs.replace(IDENTITY, latitude=35.2001, longitude=128.6, elevation_m=20.0)
+    assert enrol(lake, told).since == since
+    assert farms(lake)[0].site.latitude == 35.2001
+    assert move(lake, HILL, there, None).since is None
+    for bad in (Site(91.0, 127.0, 1.0), Site(float("nan"), 127.0, 1.0)):
+        with pytest.raises(BadData, match="latitude"):
+            move(lake, HILL, bad, None)
+    with pytest.raises(InputMissing, match="hill/edge-9"):
+        move(lake, FarmId.of("hill/edge-9"), there, None)
 
 
 def test_a_damaged_record_is_named(lake: Lake, tmp_path: Path) -> None:
