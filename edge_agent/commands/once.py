@@ -52,7 +52,7 @@ def once(
     """Work one hour now: print the forecast and the alerts, and publish them.
 
     Messages go through the same queue as those of the service; where that one runs, it delivers,
-    judges the live rules and tells the agent's health.
+    judges the live rules, counts the soil water, keeps the forecasts and tells the agent's health.
     A broker that is away is no error: they wait. Working an hour twice says nothing twice.
     With --at nothing is written and nothing is sent: what is past is over. Exit 64: that hour is
     still to come.

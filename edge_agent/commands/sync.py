@@ -45,7 +45,7 @@ def sync(place: str | None, state: Path | None, config_path: Path | None, as_jso
         pulled = runtime.fetch(place)()
         live = pulled.release or runtime.slots.load()
     if not pulled or live is None:
-        raise NothingNew("nothing new: this release and these observations are here already")
+        raise NothingNew(f"nothing new: {pulled.none_because}; no new observations")
     manifest = live.manifest
     if as_json:
         print_json(

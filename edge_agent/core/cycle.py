@@ -95,7 +95,7 @@ def decide(
 ) -> Decision:
     """Work out one hour; nothing is written.
 
-    Without `live` it leaves live rules to the process that hears the sensors.
+    Without `live` it leaves live rules and soil water to the process that hears the sensors.
 
     Raises:
         StorageError: The disk refused.
@@ -111,7 +111,7 @@ def decide(
     if isinstance(forecast, Forecast):
         states.extend(status.forecast_messages(message_context, forecast))
     water = None
-    if context.config.irrigation.crop:
+    if live and context.config.irrigation.crop:
         dated, historical = clock != "untrusted", message_context.historical
         water = soil_water.reckon(context, now, dated=dated, historical=historical)
     advice = _advice(context, forecast, now, water)

@@ -36,11 +36,13 @@ class PullResult:
         release: The release that went live, or None.
         hours: New hours of observations.
         guidance: New rows of KMA's forecasts.
+        none_because: Why no release went live, for people; empty where one did.
     """
 
     release: InstalledRelease | None
     hours: int
     guidance: int
+    none_because: str = ""
 
     def __bool__(self) -> bool:
         return self.release is not None or self.hours > 0 or self.guidance > 0
@@ -72,7 +74,7 @@ def pull(
     """
     faults: list[FarmError] = []
     with open_updater(config, state, clock, place=place) as updater:
-        installed = _sync(updater, faults)
+        installed, none_because = _sync(updater, faults)
         contents = _bundles(updater, config, installed, faults)
     reader = _Reader(state, contents, faults)
     observed = {
@@ -90,20 +92,20 @@ def pull(
             raise faults[0]
         for fault in faults:
             _log.warning("%s", fault)
-        return PullResult(installed, hours, guidance)
+        return PullResult(installed, hours, guidance, none_because)
 
     return finish
 
 
-def _sync(updater: Updater, faults: list[FarmError]) -> InstalledRelease | None:
-    """The release that has just gone live, if any; an error is added to `faults`."""
+def _sync(updater: Updater, faults: list[FarmError]) -> tuple[InstalledRelease | None, str]:
+    """The release that has just gone live, or None and why; an error is added to `faults`."""
     try:
-        return updater.sync()
-    except NothingNew:
-        return None
+        return updater.sync(), ""
+    except NothingNew as nothing:
+        return None, str(nothing)
     except (Refused, TryLater) as fault:
         faults.append(fault)
-        return None
+        return None, str(fault)
 
 
 def _bundles(

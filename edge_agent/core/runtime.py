@@ -214,12 +214,13 @@ class Runtime:
             now: The clock's time by default.
             problems: More problems for `/health`.
             alone: Whether no service runs for this state folder. Beside one, which hears the
-                sensors, its live rules and messages about the agent are left to it.
+                sensors, it keeps no forecast, score or soil water of its own, and leaves live
+                rules, advice and messages about the agent to it.
 
         Raises:
             StorageError: The disk refused.
         """
-        if now is None:
+        if now is None and alone:
             self.settle()
         moment = now or self.clock.now()
         self.known_time()
@@ -237,7 +238,7 @@ class Runtime:
             if alone
             else messages.of_hours(decision, trust)
         )
-        new = cycle.commit(context, decision, *extra, remember=self.time.dates())
+        new = cycle.commit(context, decision, *extra, remember=alone and self.time.dates())
         self._decision = decision
         self._clean(min(decision.at, self.time.surely_passed()))
         self.time.see()

@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from edge_agent.contract.numbers import fixed, rounded
 from edge_agent.contract.schema import QUANTITIES
 from edge_agent.messages.payloads import RefusedReading, SensorReport
@@ -50,6 +52,20 @@ def reports(
         )
         for state in states
     )
+
+
+def aged(report: SensorReport, now: datetime, limit_s: float) -> SensorReport:
+    """The report with its age at a later time.
+
+    Args:
+        report: Of an earlier time.
+        now: UTC.
+        limit_s: The sensor's `max_age_s`.
+    """
+    if report.at is None:
+        return report
+    age_s = int(max(now - report.at, timedelta(0)).total_seconds())
+    return replace(report, age_s=age_s, fresh=report.fresh and age_s <= limit_s)
 
 
 def problems(told: Iterable[SensorReport]) -> tuple[str, ...]:

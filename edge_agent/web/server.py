@@ -4,6 +4,7 @@ S1  A request must be complete `REQUEST_S` after its first byte.
 S2  A request's head is at most `HEAD_BYTES`, its body `BODY_BYTES`.
 S3  One address holds at most `PER_ADDRESS` connections, all together at most `CONNECTIONS`.
 S4  A command waits at most `ANSWER_S` for the loop, and only one at a time.
+S5  What is refused before the application sees it is answered in the application's form.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
 
 from edge_agent.core.events import on_loop
+from edge_agent.web.api.routes import JSON
+from edge_agent.web.api.schemas import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,9 +46,23 @@ _THREADS: Final = 3
 _SWEEP_S: Final = 2
 
 
+class _RefusedRequest(ErrorTask):  # type: ignore[misc] # waitress ships no types
+    """Answers a request that waitress itself refuses, as JSON like every other fault (S5)."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        body = msgspec.json.encode(Fault(error=f"{error.reason}: {error.body}"))
+        self.content_length = len(body)
+        self.response_headers.append(("Content-Type", JSON))
+        self.set_close_on_finish()
+        self.write(body)
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc] # waitress ships no types
     """A connection that remembers when its request began (S1)."""
 
+    error_task_class = _RefusedRequest
     since: float | None = None
 
     def received(self, data: bytes) -> bool:

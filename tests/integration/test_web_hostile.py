@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -124,11 +125,14 @@ def test_s1_a_client_that_waits_between_requests_is_not_cut(port: int) -> None:
     ],
 )  # fmt: skip
 def test_s2_what_is_too_long_or_malformed_is_refused(port: int, sent: bytes, status: bytes) -> None:
-    """Refused with the right word, no traceback, and the server goes on."""
+    """Refused with the right word, as JSON, no traceback, and the server goes on."""
     with _opened(port) as connection:
         connection.sendall(sent)
         heard = _answer(connection)
     assert heard.split(b" ")[1] == status
+    head, _, body = heard.partition(b"\r\n\r\n")
+    assert b"Content-Type: application/json" in head
+    assert list(json.loads(body)) == ["error"]
     assert b"Traceback" not in heard
     assert b"root:" not in heard
     assert _alive(port)

@@ -84,7 +84,7 @@ def _command(name: str) -> dict[str, Any]:
             "200": {"description": "Done", "content": done},
             "202": {"description": "Taken; the device is busy and does it next", "content": done},
             "409": {"description": "It cannot be done; `text` says why", "content": done},
-            "413": {"description": "The body is too long"},
+            "413": _fault("The body is too long"),
             "415": _fault("The body is not JSON"),
             **_faults(),
         },

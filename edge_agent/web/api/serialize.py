@@ -12,6 +12,7 @@ from edge_agent.alerts import texts
 from edge_agent.alerts.messages import advice_facts, rule_facts
 from edge_agent.alerts.state_machine import Edge, Level
 from edge_agent.contract.numbers import rounded
+from edge_agent.core import sensor_reports
 from edge_agent.core.agent_facts import (
     forecast_reason,
     health_facts,
@@ -188,6 +189,10 @@ def health(
             ),
             "outbox": outbox_figures(snapshot.outbox, delivered=True),
             "disk_free_bytes": snapshot.disk_free,
+            "sensors": tuple(
+                sensor_reports.aged(report, now, sensor.max_age_s)
+                for report, sensor in zip(snapshot.sensors, snapshot.config.sensors, strict=True)
+            ),
             "held_back": {
                 status.rule.name: status.latch.held_back
                 for status in snapshot.rules

@@ -158,6 +158,25 @@ def test_a_drill_beside_the_service_is_delivered_by_it(farm: Path) -> None:
     assert document(status, farm)["outbox"]["waiting"] == {"alert": 1}
 
 
+def test_once_beside_the_service_keeps_nothing_that_the_service_keeps(farm: Path) -> None:
+    """Soil water, forecasts and scores, which the service makes of what it hears, stay (O3)."""
+    text = farm.read_text("utf-8")
+    farm.write_text(f'{text}[irrigation]\ncrop = "tomato"\n', "utf-8")
+    call(once, farm)
+    before = dump(farm)
+    with InstanceLock(farm.parent / "state") as lock:
+        assert lock.held()
+        # Edited, and not read by the service yet.
+        farm.write_text(text.replace("[mqtt]", '[mqtt]\nbase_topic = "elsewhere"'), "utf-8")
+        call(once, farm, "--wait", "0", at=NOW + HOUR)
+        farm.write_text(f'{text}[irrigation]\ncrop = "tomato"\n', "utf-8")
+        call(once, farm, "--wait", "0", at=NOW + HOUR)
+    changed = {line.split('"')[1] for line in set(dump(farm)) ^ set(before)}
+    assert changed <= {"outbox", "outbox_counts", "latches", "sqlite_sequence", "alert_log"}
+    new = [line for line in dump(farm) if line not in before]
+    assert not [line for line in new if "/advice/" in line or "/availability" in line]
+
+
 def test_once_for_people(farm: Path) -> None:
     """A table of both targets, the alert's text, what waits."""
     text = call(once, farm)

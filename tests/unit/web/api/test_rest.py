@@ -324,3 +324,14 @@ def test_times_are_utc(client: WebClient) -> None:
     """Times of an answer parse as UTC."""
     at = datetime.fromisoformat(client.get("/api/health").json["at"])
     assert at.utcoffset() == timedelta(0)
+
+
+def test_health_tells_the_age_of_a_reading_now(farm: ShownFarm) -> None:
+    """Between two snapshots, and where no new one comes, a reading grows older (O1)."""
+    view = farm.snapshots.newest
+    assert view is not None
+    soon, late = (
+        serialize.health(view, None, NOON + timedelta(seconds=s)).sensors[0] for s in (30, 901)
+    )
+    assert (soon.age_s, soon.fresh) == (30, True)
+    assert (late.age_s, late.fresh) == (901, False)
