@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from trainer.workspace.stations import stations
+from edge_agent.contract.stations import stations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

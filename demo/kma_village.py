@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demo.kma_answer import Answer, envelope, header_only, kst, page_of
 from edge_agent.contract.dfs_grid import Cell, cell_of
-from trainer.workspace.stations import stations
+from edge_agent.contract.stations import stations
 
 if TYPE_CHECKING:
     from demo.kma_faults import Faults

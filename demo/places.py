@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from trainer.workspace.stations import station
+from edge_agent.contract.stations import station
 
 
 @dataclass(frozen=True, slots=True)

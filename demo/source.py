@@ -12,7 +12,7 @@ from demo.climate import generate
 from demo.places import SEOUL
 from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.hours import KST
-from trainer.workspace.stations import Station, station
+from edge_agent.contract.stations import Station, station
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import tomllib
 from dataclasses import replace
@@ -114,6 +113,8 @@ PLACEHOLDERS: Final = (
     "lead_h",
 )
 """Names that a rule's own `message` may use in braces."""
+PUSH_PLACEHOLDERS: Final = ("text", "rule", "severity")
+"""Names that `push.template` may use in braces."""
 _CODEC_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _TLS_SCHEMES: Final = {"mqtts", "ssl", "tls", "https", "wss"}
@@ -223,10 +224,7 @@ def _push(config: Config, _readable: _Readable) -> Iterator[Problem]:
     push = config.push
     if push.url and not addresses.is_web_address(push.url):
         yield Problem("push.url", "is not an http:// or https:// address")
-    try:
-        push.template.format(text="", rule="", severity="")
-    except (LookupError, ValueError, AttributeError):
-        yield Problem("push.template", "may use {text}, {rule} and {severity} alone")
+    yield from _template(push.template, "push.template", PUSH_PLACEHOLDERS)
 
 
 def _web(config: Config, readable: _Readable) -> Iterator[Problem]:
@@ -247,10 +245,8 @@ def _sensor(sensor: Sensor, at: str, readable: _Readable) -> Iterator[Problem]:
             units = tuple(schema.QUANTITIES[sensor.quantity].sensor_units)
             if sensor.unit not in units:
                 yield Problem(f"{at}.unit", _one_of(sensor.unit, units))
-    if sensor.scale == 0 or not math.isfinite(sensor.scale):
+    if sensor.scale == 0:
         yield Problem(f"{at}.scale", "must be a number other than 0")
-    if not math.isfinite(sensor.offset):
-        yield Problem(f"{at}.offset", "must be a number")
     name, colon, _ = sensor.field.partition(":")
     # A capital letter, a dot or a bracket belongs to a path into JSON.
     if colon and _CODEC_NAME.fullmatch(name) and name not in CODECS:
@@ -273,11 +269,11 @@ def _rule(rule: Rule, at: str, readable: _Readable) -> Iterator[Problem]:
         if rule.clear > rule.threshold if upwards else rule.clear < rule.threshold:
             side = "below" if upwards else "above"
             yield Problem(f"{at}.clear", f"must lie {side} threshold = {rule.threshold:g}")
-    if rule.message:
-        yield from _template(rule.message, f"{at}.message")
+    yield from _template(rule.message, f"{at}.message", PLACEHOLDERS)
 
 
-def _template(text: str, at: str) -> Iterator[Problem]:
+def _template(text: str, at: str, allowed: Sequence[str]) -> Iterator[Problem]:
+    """What a text may not hold: other names, attributes, widths and conversions."""
     try:
         fields = [field for _, *field in Formatter().parse(text)]
     except ValueError as fault:
@@ -286,8 +282,8 @@ def _template(text: str, at: str) -> Iterator[Problem]:
     for name, form, conversion in fields:
         if name is None:
             continue
-        if name not in PLACEHOLDERS:
-            yield Problem(at, f"{{{name}}}: {_one_of(name, PLACEHOLDERS)}")
+        if name not in allowed:
+            yield Problem(at, f"{{{name}}}: {_one_of(name, allowed)}")
         if form or conversion:
             yield Problem(at, f"{{{name}}}: its form is fixed: write no more than the name")
 

@@ -11,11 +11,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-from edge_agent.contract.farm_identity import Elevation, Latitude, Longitude, Slug
+from edge_agent.contract.farm_identity import WORDS, Elevation, Latitude, Longitude, Slug
 from edge_agent.contract.forecast import Operator
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-ClockTime = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$", examples=["22:00"])]
+ClockTime = Annotated[
+    str,
+    Meta(
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
+        examples=["22:00"],
+        extra={WORDS: "hours and minutes from 00:00 to 23:59"},
+    ),
+]
 Severity = Literal["info", "warning", "critical"]
 Seconds = Annotated[int, Meta(ge=0, le=31_622_400)]
 Bytes = Annotated[int, Meta(ge=10_000)]
@@ -74,7 +81,12 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     password_file: str = ""
     client_id: str = ""
     base_topic: Annotated[
-        str, Meta(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", examples=["farm/v1"])
+        str,
+        Meta(
+            pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$",
+            examples=["farm/v1"],
+            extra={WORDS: "small letters, digits, _ and -, with / between the levels"},
+        ),
     ] = "farm/v1"
     commands: tuple[
         Literal["predict", "sync", "reload", "ack", "snooze", "republish", "irrigated"], ...
@@ -89,7 +101,12 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     )
     discovery: bool = True
     discovery_prefix: Annotated[
-        str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", examples=["homeassistant"])
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+            examples=["homeassistant"],
+            extra={WORDS: "letters, digits, _ and -, with / between the levels"},
+        ),
     ] = "homeassistant"
     share_history: bool = False
     """Publish the last week's hours of the farm's own sensors, and their location, retained."""
@@ -109,7 +126,13 @@ class Sensor(_Section, frozen=True, kw_only=True):
     """
 
     topic: Annotated[
-        str, Meta(pattern=r"^[^#+\x00]+$", max_length=500, examples=["zigbee2mqtt/outdoor"])
+        str,
+        Meta(
+            pattern=r"^[^#+\x00]+$",
+            max_length=500,
+            examples=["zigbee2mqtt/outdoor"],
+            extra={WORDS: "one topic, without the wildcards # and +"},
+        ),
     ]
     field: str = ""
     time_field: str = ""

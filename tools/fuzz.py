@@ -27,13 +27,13 @@ with atheris.instrument_imports(include=["edge_agent", "trainer"]):
         site_correction,
     )
     from edge_agent.contract.errors import FarmError
+    from edge_agent.contract.stations import station
     from edge_agent.observations import bundles, sensors
     from edge_agent.settings import Sensor
     from tests.fakes import loaded
     from trainer.fleet import farm_histories
     from trainer.ingest import farm_files, importer
     from trainer.ingest.sources import asos, hub, kma, village, village_table
-    from trainer.workspace.stations import station
 
 import polars as pl
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from edge_agent.contract.schema import OBSERVED, TARGETS, TIME
+from edge_agent.contract.stations import station
 from edge_agent.core.loaded_release import DeviceRelease
 from edge_agent.core.rules import rules_of
 from edge_agent.forecasting.inference import release_predictors
@@ -30,7 +31,6 @@ from trainer.evaluation import run_folder
 from trainer.evaluation.dataset import gather, prepare, scoring_pairs, split, times, truth
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD
 from trainer.training import seed_recipe
-from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

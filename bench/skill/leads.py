@@ -24,6 +24,7 @@ import polars as pl
 
 from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS, TIME
+from edge_agent.contract.stations import station
 from edge_agent.forecasting.inference import OnnxPredictor, release_predictors
 from trainer.evaluation import baselines, run_folder
 from trainer.evaluation.dataset import (
@@ -39,7 +40,6 @@ from trainer.evaluation.dataset import (
 )
 from trainer.evaluation.holdout_scores import ALL_BUT_HUMIDITY
 from trainer.ingest.sources import kma
-from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

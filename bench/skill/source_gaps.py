@@ -28,13 +28,13 @@ from edge_agent.alerts.evidence import from_forecast, worse
 from edge_agent.contract import climatology
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import AIR_TEMPERATURE, OBSERVED, TARGETS, TIME
+from edge_agent.contract.stations import station
 from edge_agent.core.loaded_release import load_release
 from edge_agent.observations import source_choice, source_gap
 from edge_agent.replay.recorded_weather import RecordedWeather
 from edge_agent.settings import Config, Device
 from edge_agent.updates.slots import Slots
 from trainer.ingest.sources import kma
-from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from edge_agent.forecasting.forecaster import LoadedRelease

@@ -24,6 +24,7 @@ import polars as pl
 
 from edge_agent.contract import residuals
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
+from edge_agent.contract.stations import station
 from edge_agent.forecasting.inference import release_predictors
 from trainer.evaluation import baselines, run_folder
 from trainer.evaluation.dataset import (
@@ -41,7 +42,6 @@ from trainer.evaluation.events import Event
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD
 from trainer.training import seed_recipe
 from trainer.training.fit import fit_candidate
-from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

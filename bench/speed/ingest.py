@@ -60,12 +60,12 @@ def serve(pipe: Connection, years: int) -> None:
 
 def ingest(url: str, stations: int, years: int, folder: str) -> dict[str, float]:
     """One run; figures of this process."""
+    from edge_agent.contract.stations import stations as all_of_them
     from edge_agent.system.clock import SystemClock
     from trainer.ingest import pipeline
     from trainer.ingest.kma_client import KmaClient
     from trainer.workspace.config import Config
     from trainer.workspace.kma_sources import Kma
-    from trainer.workspace.stations import stations as all_of_them
     from trainer.workspace.workspace import Workspace
 
     settings = Kma(asos_url=url, requests_per_second=1e9, requests_per_day=10**9)

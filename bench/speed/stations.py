@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from demo.climate import generate
 from demo.places import place_of
+from edge_agent.contract.stations import stations
 from edge_agent.system.clock import SystemClock
 from trainer import setup
 from trainer.ingest.importer import Import
-from trainer.workspace.stations import stations
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

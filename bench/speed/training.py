@@ -53,10 +53,10 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
         root: Its folder.
         data: Parquet in KMA's names; None = six years of generated climate.
     """
+    from edge_agent.contract.stations import station
     from trainer import setup
     from trainer.ingest.sources import kma
     from trainer.workspace import workspace
-    from trainer.workspace.stations import station
 
     if (root / SETTINGS).exists():
         return workspace.Workspace.open(root, {})
@@ -128,8 +128,8 @@ def _forecasts(workspace: Workspace, manifest: Manifest, models: dict[str, bytes
     from edge_agent.contract import features
     from edge_agent.contract.quality import clean
     from edge_agent.contract.schema import LEADS
+    from edge_agent.contract.stations import station
     from edge_agent.forecasting.inference import load_predictors
-    from trainer.workspace.stations import station
 
     predictors = load_predictors(models, len(manifest.features.names))
     ((number, normals),) = manifest.sites.items()

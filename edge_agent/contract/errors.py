@@ -20,7 +20,10 @@ Errors of libraries are wrapped where the bytes are read, not only where the cal
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Final
+
+_PATTERN: Final = re.compile(r"Expected `str` matching regex .*?(?=(?: - at `[^`]*`)?$)", re.DOTALL)
 
 
 class FarmError(Exception):
@@ -107,3 +110,8 @@ _BY_EXIT_CODE: Final = {kind.exit_code: kind for kind in FarmError.__subclasses_
 def of_exit_code(code: int, text: str) -> FarmError:
     """The fault that a child process ended with; a plain `FarmError` for any other code."""
     return _BY_EXIT_CODE.get(code, FarmError)(text)
+
+
+def without_pattern(fault: Exception, example: str) -> str:
+    """Text of an error of msgspec for people: an example instead of a regular expression."""
+    return _PATTERN.sub(f"text such as {example!r} is needed", str(fault))

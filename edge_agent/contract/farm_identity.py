@@ -10,14 +10,24 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from edge_agent.contract.errors import BadData
+from edge_agent.contract.errors import BadData, without_pattern
 
 EXPORT: Final = "farm-edge/history/1"
 """Format of exported hours. In a Parquet file it is the metadata key of the identity (JSON); in a
 CSV file the first line is `# `, this format and the identity."""
 
+WORDS: Final = "words"
+"""Key of `msgspec.Meta.extra`: what a pattern takes, in words for people. Each pattern has them."""
 SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-Slug = Annotated[str, Meta(pattern=SLUG, examples=["greenhouse-1"])]
+SLUG_EXAMPLE: Final = "greenhouse-1"
+Slug = Annotated[
+    str,
+    Meta(
+        pattern=SLUG,
+        examples=[SLUG_EXAMPLE],
+        extra={WORDS: "small letters a-z, digits, _ and -, at most 63, not _ or - first"},
+    ),
+]
 """Names of sites and devices: they are parts of topics, folders and file names."""
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
@@ -58,4 +68,4 @@ def decode(text: str | bytes) -> Identity:
     try:
         return msgspec.json.decode(text, type=Identity)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadData(f"who the hours are of: {fault}") from fault
+        raise BadData(f"who the hours are of: {without_pattern(fault, SLUG_EXAMPLE)}") from fault

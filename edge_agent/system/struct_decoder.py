@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 import types
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
+
+from edge_agent.system import value_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,26 +87,53 @@ def _value(value: Any, annotation: Any, problems: list[Problem], path: str) -> A
 
 
 def _leaf(value: Any, annotation: Any, problems: list[Problem], path: str) -> Any:  # noqa: ANN401 - as _value
+    item = _item_of(annotation)
+    given = _parsed(value) if isinstance(value, Text) and item is not None else value
+    if item is not None and isinstance(given, list):
+        before = len(problems)
+        items = [_leaf(part, item, problems, f"{path}[{n}]") for n, part in enumerate(given)]
+        if len(problems) > before:
+            return msgspec.UNSET
+        value = items
     try:
-        if not isinstance(value, Text):
-            return msgspec.convert(value, annotation)
-        try:
-            return msgspec.convert(str(value), annotation, strict=False)
-        except msgspec.ValidationError:
-            return msgspec.convert(_parsed(value), annotation)
-    except msgspec.ValidationError as fault:
-        problems.append(Problem(path, _wrong(value, annotation, str(fault))))
+        found = _converted(value, annotation)
+    except msgspec.ValidationError:
+        problems.append(Problem(path, value_words.wrong(value, annotation)))
         return msgspec.UNSET
+    if not _has_its_form(found, annotation):
+        problems.append(Problem(path, value_words.wrong(found, annotation)))
+        return msgspec.UNSET
+    return found
 
 
-def _wrong(value: Any, annotation: Any, fault: str) -> str:  # noqa: ANN401 - as _value
-    """What is wrong with a value: what is allowed, or an example of its form."""
-    allowed, example = _literals(annotation), _example(annotation)
-    if allowed:
-        return f"{value!r} is not allowed: use one of {', '.join(map(str, allowed))}"
-    if example is not None and isinstance(value, str) and "matching regex" in fault:
-        return f"{str(value)!r} cannot be used: write it like {example!r}"
-    return fault
+def _converted(value: Any, annotation: Any) -> Any:  # noqa: ANN401 - as _value
+    if not isinstance(value, Text):
+        return msgspec.convert(value, annotation)
+    try:
+        return msgspec.convert(str(value), annotation, strict=False)
+    except msgspec.ValidationError:
+        return msgspec.convert(_parsed(value), annotation)
+
+
+def _has_its_form(value: Any, annotation: Any) -> bool:  # noqa: ANN401 - as _value
+    """Whether a number is finite, and a text of a form is that from its first to its last letter.
+
+    msgspec lets NaN pass where there is no limit, and a line break behind a text.
+    """
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, tuple):
+        return not any(isinstance(part, float) and not math.isfinite(part) for part in value)
+    patterns = [meta.pattern for meta in value_words.metas(annotation) if meta.pattern]
+    return all(re.fullmatch(pattern, value, re.ASCII) is not None for pattern in patterns)
+
+
+def _item_of(annotation: Any) -> Any:  # noqa: ANN401 - an annotation
+    """Type of the items of a list of any length; None for other types."""
+    if get_origin(annotation) is Annotated:
+        return _item_of(get_args(annotation)[0])
+    parts = get_args(annotation)
+    return parts[0] if get_origin(annotation) is tuple and parts[-1] is ... else None
 
 
 def _struct_in(annotation: Any) -> tuple[type[msgspec.Struct] | None, bool]:  # noqa: ANN401 - an annotation
@@ -119,22 +149,6 @@ def _struct_in(annotation: Any) -> tuple[type[msgspec.Struct] | None, bool]:  # 
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
         return annotation, False
     return None, False
-
-
-def _literals(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotation
-    origin = get_origin(annotation)
-    if origin is Literal:
-        return get_args(annotation)
-    if origin is Annotated:
-        return _literals(get_args(annotation)[0])
-    return ()
-
-
-def _example(annotation: Any) -> Any:  # noqa: ANN401 - an annotation
-    for part in get_args(annotation) if get_origin(annotation) is Annotated else ():
-        if isinstance(part, msgspec.Meta) and part.examples:
-            return part.examples[0]
-    return None
 
 
 def _parsed(value: str) -> Any:  # noqa: ANN401 - any TOML value
@@ -183,7 +197,7 @@ def line_of(text: str, path: str) -> int | None:
     while path:
         if path in lines:
             return lines[path]
-        path = path.rpartition(".")[0]
+        path = path[: path.rindex("[")] if path.endswith("]") else path.rpartition(".")[0]
     return None
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from edge_agent.contract.errors import BadData, FarmError, StorageError
+from edge_agent.contract.errors import BadData, FarmError, StorageError, without_pattern
 from edge_agent.core.events import LoopBusy
 from edge_agent.web import auth
 from edge_agent.web.api import schemas
@@ -271,7 +271,7 @@ def _query(text: str, struct: type[msgspec.Struct]) -> msgspec.Struct:
         given = {name: int(text) if _DIGITS.fullmatch(text) else text for name, text in pairs}
         return msgspec.convert(given, struct)
     except (msgspec.ValidationError, ValueError) as fault:
-        raise BadData(f"query: {fault}") from fault
+        raise BadData(f"query: {without_pattern(fault, schemas.SOURCE_EXAMPLE)}") from fault
 
 
 def _language(request: _WebRequest) -> str:

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from edge_agent.contract.errors import FarmError
 from edge_agent.contract.schema import RAIN, SOLAR, SUNSHINE, Flag, flag_column
+from edge_agent.contract.stations import station
 from tests.fakes.mutation import mutated
 from trainer.ingest import importer
 from trainer.ingest.sources import asos, kma
 from trainer.workspace import parquet
-from trainer.workspace.stations import station
 
 SEOUL = station(108).site
 START = datetime(2023, 1, 1)  # noqa: DTZ001 - KST

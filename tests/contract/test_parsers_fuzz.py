@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from demo.kma_hub import _line, _ruler
 from edge_agent.contract.errors import FarmError
+from edge_agent.contract.stations import station
 from tests.fakes.mutation import mutated
 from tests.fakes.portal_file import COLUMNS, download
 from trainer.ingest import importer
 from trainer.ingest.sources import hub, kma, portal_csv, village, village_table
-from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,6 +23,7 @@ from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import ConfigError, TryLater
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
+from edge_agent.contract.stations import station
 from edge_agent.core.pull import pull
 from edge_agent.observations.source_choice import observe
 from edge_agent.observations.store import Store
@@ -36,7 +37,6 @@ from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.relay import GUIDANCE_SPAN, relay
 from trainer.setup import create
-from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from demo.places import SEOUL, Place
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import ConfigError, ProtocolFault, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
+from edge_agent.contract.stations import station
 from tests.fakes.clock import FakeClock
 from trainer.ingest.guidance import Archive
 from trainer.ingest.kma_client import KmaClient
@@ -24,7 +25,6 @@ from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient
 from trainer.ingest.village import collect, hours_out, issues_out
 from trainer.setup import create
-from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL
 from edge_agent.contract.errors import FarmError, NothingNew, ProtocolFault, Refused, TryLater
+from edge_agent.contract.stations import station
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
 from tests.fakes.observed import assert_equals_source
@@ -24,7 +25,6 @@ from trainer.ingest.sources.http import NotPublished, QuotaSpent, Transient
 from trainer.ingest.sources.kma import tidy
 from trainer.workspace.lake import Lake
 from trainer.workspace.raw import RawStore
-from trainer.workspace.stations import station
 from trainer.workspace.store import FolderStore
 
 if TYPE_CHECKING:

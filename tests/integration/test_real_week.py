@@ -11,11 +11,11 @@ import pytest
 
 from demo.kma import KmaStandIn
 from edge_agent.contract.schema import OBSERVED, RAIN, TIME, flag_column
+from edge_agent.contract.stations import station
 from tests.fakes.portal_file import download
 from trainer.ingest.sources import asos, hub, kma, portal_csv
 from trainer.ingest.sources.http import Endpoint, Service
 from trainer.workspace.kma_sources import API_HUB, DATA_PORTAL, Kma
-from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,6 +24,7 @@ from edge_agent.contract.schema import (
     Flag,
     flag_column,
 )
+from edge_agent.contract.stations import station
 from edge_agent.observations.bundles import read
 from tests.fakes.clock import FakeClock
 from trainer.ingest.kma_client import KmaClient
@@ -31,7 +32,6 @@ from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
 from trainer.relay import relay
 from trainer.setup import create
-from trainer.workspace.stations import station
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

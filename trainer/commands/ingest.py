@@ -62,11 +62,11 @@ def ingest(
 
     Example: trainer ingest --station 108 --from 2024-01-01 --to 2024-12-31
     """
+    from edge_agent.contract.stations import stations as known_stations
     from trainer.commands.progress import progress
     from trainer.ingest.kma_client import KmaClient
     from trainer.ingest.registry import MODULES
     from trainer.ingest.source import Selection
-    from trainer.workspace.stations import stations as known_stations
 
     if not logging.getLogger().handlers:
         set_up_logging(0)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 import polars as pl
 
+from edge_agent.contract.stations import stations
 from edge_agent.system.console import print_json
 from trainer.ingest.quality_report import report
-from trainer.workspace.stations import stations
 
 if TYPE_CHECKING:
     from trainer.workspace.workspace import Workspace

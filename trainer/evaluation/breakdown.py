@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract import residuals
+from edge_agent.contract.stations import by_terrain
 from trainer.evaluation.daily_sums import SEASONS
 from trainer.evaluation.event_scores import brier, contingency, reliability, slope
 from trainer.evaluation.events import EVENTS, normal_probability
 from trainer.evaluation.point_scores import common
 from trainer.evaluation.quantile_scores import crps_quantiles, interval_score, pit_histogram
-from trainer.workspace.stations import by_terrain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,9 +14,9 @@ import numpy as np
 from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
+from edge_agent.contract.stations import station
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation.dataset import prepare
-from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
+from edge_agent.contract.stations import by_terrain
 from trainer.evaluation.daily_sums import CHALLENGER, DailySums
 from trainer.evaluation.dataset import gather, scoring_pairs
 from trainer.evaluation.hindcast import hindcast, normals_of, station_series
 from trainer.evaluation.holdout import origin_step
 from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.evaluation.paired_scores import PairedScores
-from trainer.workspace.stations import by_terrain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

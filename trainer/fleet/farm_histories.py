@@ -15,8 +15,8 @@ import polars as pl
 from msgspec import Meta
 
 from edge_agent.contract import schema
-from edge_agent.contract.errors import BadData
-from edge_agent.contract.farm_identity import Identity
+from edge_agent.contract.errors import BadData, without_pattern
+from edge_agent.contract.farm_identity import SLUG_EXAMPLE, Identity
 from trainer.ingest.sources.kma_time import YEARS
 from trainer.ingest.tables import ours
 from trainer.workspace.farms import admit
@@ -83,7 +83,7 @@ def read(topic: str, payload: bytes, base: str) -> tuple[Identity, pl.DataFrame]
     try:
         message = msgspec.json.decode(payload, type=_History)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadData(str(fault)) from fault
+        raise BadData(without_pattern(fault, SLUG_EXAMPLE)) from fault
     if message.schema != _FORM or message.step_s != _STEP_S:
         raise BadData(
             f"form {message.schema!r} in steps of {message.step_s} s, not {_FORM!r} of an hour"

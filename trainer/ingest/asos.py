@@ -18,13 +18,13 @@ import polars as pl
 from edge_agent.contract.errors import ConfigError, FarmError, Refused, StorageError
 from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import TIME
+from edge_agent.contract.stations import station as station_of
 from trainer.ingest import checkpoint, gap_plan
 from trainer.ingest.sources import asos, kma
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.workspace.kma_sources import ASOS
 from trainer.workspace.lake import Merge
 from trainer.workspace.raw import pack
-from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -17,13 +17,13 @@ from edge_agent.contract.errors import (
 )
 from edge_agent.contract.hours import KST, korean_midnight, start_of_hour
 from edge_agent.contract.schema import OBSERVED, TIME, Flag, flag_column
+from edge_agent.contract.stations import station as station_of
 from trainer.ingest.source import MergeResult, RequestPlan, silent
 from trainer.ingest.sources import hub, kma
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.workspace.kma_sources import API_HUB, HUB
 from trainer.workspace.lake import Merge
 from trainer.workspace.raw import SEVERAL, pack
-from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,6 +12,7 @@ import polars as pl
 
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import TIME
+from edge_agent.contract.stations import station as station_of
 from trainer.ingest.raw_parts import RawPart
 from trainer.ingest.sources import kma, kma_time
 from trainer.ingest.tables import (
@@ -24,7 +25,6 @@ from trainer.ingest.tables import (
     table,
 )
 from trainer.workspace.raw import SEVERAL, pack
-from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

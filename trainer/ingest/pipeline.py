@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.contract.errors import NothingNew, TryLater, UsageError
 from edge_agent.contract.hours import korean_date
+from edge_agent.contract.stations import station
 from trainer.ingest import gap_plan, importer
 from trainer.ingest.asos import Ingest, StationOutcome
 from trainer.ingest.raw_parts import answers_of, merge_parts
@@ -19,7 +20,6 @@ from trainer.ingest.source import RequestPlan, silent
 from trainer.ingest.sources import asos, kma
 from trainer.ingest.sources.http import NotPublished, QuotaSpent
 from trainer.workspace.kma_sources import ASOS
-from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

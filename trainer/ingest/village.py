@@ -23,6 +23,7 @@ from edge_agent.contract.errors import (
 )
 from edge_agent.contract.hours import KST, hour_of, korean_date, korean_midnight, time_of
 from edge_agent.contract.schema import TIME
+from edge_agent.contract.stations import station as station_of
 from trainer.ingest.guidance import Archive
 from trainer.ingest.raw_parts import answers_of, merge_parts
 from trainer.ingest.source import RequestPlan, silent
@@ -31,7 +32,6 @@ from trainer.ingest.sources.http import QuotaSpent, Truncated
 from trainer.ingest.village_result import CellOutcome, VillageResult
 from trainer.workspace.kma_sources import VILLAGE
 from trainer.workspace.raw import pack
-from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -14,11 +14,11 @@ from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.manifest import SiteNormals
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.contract.stations import station as station_of
 from edge_agent.forecasting.forecaster import place_of
 from trainer.evaluation.dataset import HOURS_OF_YEAR, fit_normals, prepare, split
 from trainer.workspace.farms import farms, observations
 from trainer.workspace.places import FarmId
-from trainer.workspace.stations import station as station_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -12,12 +11,14 @@ from msgspec import Meta
 
 from edge_agent.contract.dfs_grid import cell_of
 from edge_agent.contract.errors import ConfigError, UsageError
-from edge_agent.contract.farm_identity import Latitude, Longitude
+from edge_agent.contract.farm_identity import WORDS, Latitude, Longitude
+from edge_agent.contract.stations import station_list, stations
 from edge_agent.system import struct_decoder
+from edge_agent.system.struct_decoder import Problem
 from trainer.workspace.kma_sources import Kma
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FILE_NAME: Final = "trainer.toml"
 PREFIX: Final = "TRAINER__"
@@ -53,6 +54,7 @@ class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Meta(
             pattern=r"^(|https?://[^\s?#@]+|sqlite:///[^\s?#]+)$",
             examples=["https://mlflow.example"],
+            extra={WORDS: "a web address or sqlite:///file, without password, ? and #"},
         ),
     ] = ""
     """MLflow server, or its SQLite file; empty = none. A password stands in the environment, as
@@ -64,7 +66,12 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     backend: Literal["local", "dask"] = "local"
     scheduler: Annotated[
-        str, Meta(pattern=r"^(|(tcp|tls)://[^\s/]+:\d+)$", examples=["tcp://dask.example:8786"])
+        str,
+        Meta(
+            pattern=r"^(|(tcp|tls)://[^\s/]+:\d+)$",
+            examples=["tcp://dask.example:8786"],
+            extra={WORDS: "the address of a scheduler: tcp:// or tls://, host, : and port"},
+        ),
     ] = ""
     """Of the Dask cluster, as tcp://host:8786."""
 
@@ -75,9 +82,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     stations: Annotated[tuple[int, ...], Meta(min_length=1)] = (108,)
     farms: tuple[tuple[Latitude, Longitude], ...] = ()
     """Places whose grid cells are collected and relayed, degrees north and east."""
-    start: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", examples=["2014-01-01"])] = (
-        "2014-01-01"
-    )
+    start: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d{4}-\d{2}-\d{2}$",
+            examples=["2014-01-01"],
+            extra={WORDS: "year, month and day with - between them"},
+        ),
+    ] = "2014-01-01"
     """First day wanted in the lake, KST."""
     lake_path: Annotated[str, Meta(min_length=1)] = "lake"
     runs_path: Annotated[str, Meta(min_length=1)] = "runs"
@@ -100,39 +112,46 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise ConfigError(f"{where}: not TOML: {fault}") from fault
-    problems: list[struct_decoder.Problem] = []
+    problems: list[Problem] = []
     struct_decoder.override(document, env or {}, PREFIX, problems)
     config = struct_decoder.build(document, Config, problems)
-    if not problems and not _is_day(config.start):
-        problems.append(
-            struct_decoder.Problem("start", f"{config.start!r} is not a day like 2014-01-01")
-        )
-    if not problems and 0 < config.depot.canary_days < LEAST_CANARY_DAYS:
-        reason = (
-            f"{config.depot.canary_days} days decide nothing: 0 (off) or {LEAST_CANARY_DAYS} to 365"
-        )
-        problems.append(struct_decoder.Problem("depot.canary_days", reason))
-    if not problems and config.compute.backend == "dask" and not config.compute.scheduler:
-        reason = 'backend = "dask" needs the address of a scheduler, like tcp://host:8786'
-        problems.append(struct_decoder.Problem("compute.scheduler", reason))
-    problems += [] if problems else _places(config)
+    faulty = {fault.path.partition("[")[0] for fault in problems}
+    problems += [fault for fault in _check(config) if fault.path.partition("[")[0] not in faulty]
     if problems:
-        lined = (
-            replace(problem, line=struct_decoder.line_of(text, problem.path))
-            for problem in problems
-        )
-        raise ConfigError(f"{where}: {'; '.join(map(str, lined))}")
+        raise ConfigError(f"{where}: {'; '.join(_lined(text, fault) for fault in problems)}")
     return config
 
 
-def _places(config: Config) -> list[struct_decoder.Problem]:
-    problems = []
+def _check(config: Config) -> Iterator[Problem]:
+    """Errors that no type holds; a key with a fault of its own has its default here."""
+    if not _is_day(config.start):
+        yield Problem("start", f"{config.start!r} is not a day like 2014-01-01")
+    for index, number in enumerate(config.stations):
+        if number not in stations():
+            yield Problem(f"stations[{index}]", f"{number} is not one of {station_list()}")
+        elif number in config.stations[:index]:
+            yield Problem(f"stations[{index}]", f"{number} stands there twice")
+    if 0 < config.depot.canary_days < LEAST_CANARY_DAYS:
+        yield Problem(
+            "depot.canary_days",
+            f"{config.depot.canary_days} days decide nothing: 0 (off) or {LEAST_CANARY_DAYS} to "
+            "365",
+        )
+    if config.compute.backend == "dask" and not config.compute.scheduler:
+        yield Problem(
+            "compute.scheduler",
+            'backend = "dask" needs the address of a scheduler, like tcp://host:8786',
+        )
     for number, place in enumerate(config.farms):
         try:
             cell_of(*place)
         except UsageError as fault:
-            problems.append(struct_decoder.Problem(f"farms[{number}]", str(fault)))
-    return problems
+            yield Problem(f"farms[{number}]", str(fault))
+
+
+def _lined(text: str, problem: Problem) -> str:
+    line = struct_decoder.line_of(text, problem.path)
+    return f"line {line}: {problem}" if line else str(problem)
 
 
 def _is_day(text: str) -> bool:

@@ -13,8 +13,15 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from edge_agent.contract.farm_identity import WORDS
+
 Address = Annotated[
-    str, Meta(pattern=r"^https?://[^\s?#]+$", examples=["https://api.example/path"])
+    str,
+    Meta(
+        pattern=r"^https?://[^\s?#]+$",
+        examples=["https://api.example/path"],
+        extra={WORDS: "a web address without blanks, ? and #"},
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ something else end with `Answer`; the document leaves this ending off.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -269,6 +269,9 @@ class EdgeQuery(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=2**53, description="Those with a smaller number")] | None
     ) = None
     limit: Annotated[int, Meta(ge=1, le=500, description="At most so many")] = 50
+
+
+SOURCE_EXAMPLE: Final = "sensor:outdoor"
 
 
 class ObservedQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from"}):

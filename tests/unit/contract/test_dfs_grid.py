@@ -6,7 +6,7 @@ import pytest
 
 from edge_agent.contract.dfs_grid import Cell, cell_of
 from edge_agent.contract.errors import UsageError
-from trainer.workspace.stations import station, stations
+from edge_agent.contract.stations import station, stations
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "form": ({"schema": "farm-edge/history/2"}, "form 'farm-edge/history/2'"),
     "step": ({"step_s": 600}, "in steps of 600 s"),
     "other farm": ({"device": "edge-2"}, "speaks for hill/edge-2, which is not its topic's"),
-    "name": ({"site": "../../x"}, "matching regex"),
+    "name": ({"site": "../../x"}, "text such as 'greenhouse-1' is needed - at `$.site`"),
     "place": ({"latitude": 91.0}, "latitude"),
     "lengths": ({"values": SERIES | {"rain_mm": [1.0, 2.0]}}, "of different lengths"),
     "too many": ({"values": {"rain_mm": [1.0] * 745}}, "744"),

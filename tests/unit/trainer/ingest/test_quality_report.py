@@ -10,10 +10,10 @@ import pytest
 
 from edge_agent.contract import quality, schema
 from edge_agent.contract.schema import Flag, Site, flag_column
+from edge_agent.contract.stations import stations
 from trainer.ingest.quality_report import COLUMNS, report
 from trainer.ingest.sources import kma
 from trainer.ingest.spatial_check import disagreeing
-from trainer.workspace.stations import stations
 
 WEEK = Path(__file__).parents[5] / "shared/data/asos/asos_hourly_all_stations_2022w32.parquet"
 START = datetime(2023, 6, 30, 12, tzinfo=UTC)

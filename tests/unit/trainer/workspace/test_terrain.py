@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS, TIME
+from edge_agent.contract.stations import by_terrain, station
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import GOOD, Bench, lower_floor
 from tests.fakes.trained import AS_OF, WHEN, make_workspace
@@ -17,7 +18,6 @@ from tests.fakes.weather import FIRST, STATION, record
 from trainer.evaluation import breakdown, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, from_bytes
 from trainer.gate import gate
-from trainer.workspace.stations import by_terrain, station
 
 if TYPE_CHECKING:
     from pathlib import Path

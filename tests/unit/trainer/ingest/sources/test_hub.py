@@ -13,10 +13,10 @@ import pytest
 from demo.kma_hub import _line, _ruler, refusal
 from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, TIME, Flag, flag_column
+from edge_agent.contract.stations import station
 from trainer.ingest.sources import hub, kma
 from trainer.ingest.sources.http import Endpoint, QuotaSpent, Service, Transient, Truncated
 from trainer.workspace.kma_sources import API_HUB, Kma
-from trainer.workspace.stations import station
 
 SAMPLES = Path(__file__).parents[6] / "shared" / "data" / "kma_samples"
 needs_samples = pytest.mark.skipif(

@@ -11,8 +11,8 @@ import pytest
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import Flag, flag_column
+from edge_agent.contract.stations import station
 from trainer.ingest.sources import kma
-from trainer.workspace.stations import station
 
 SEOUL = station(108).site
 

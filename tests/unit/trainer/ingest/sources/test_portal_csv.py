@@ -13,10 +13,10 @@ from demo.climate import generate
 from demo.places import SEOUL
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import RAIN, SOLAR, TIME, Flag, flag_column
+from edge_agent.contract.stations import station
 from tests.fakes.portal_file import COLUMNS, download
 from trainer.ingest import importer
 from trainer.ingest.sources import kma, portal_csv
-from trainer.workspace.stations import station
 
 if TYPE_CHECKING:
     from collections.abc import Callable

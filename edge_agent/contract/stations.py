@@ -52,7 +52,7 @@ class Station:
 @cache
 def stations() -> Mapping[int, Station]:
     """Every station by number, ascending; the packaged list of 97."""
-    text = files("trainer.workspace").joinpath("stations.csv").read_text("utf-8")
+    text = files("edge_agent.contract").joinpath("stations.csv").read_text("utf-8")
     return MappingProxyType(
         {
             int(row["station"]): Station(
@@ -75,11 +75,16 @@ def station(number: int) -> Station:
     """
     known_station = stations().get(number)
     if known_station is None:
-        raise UsageError(
-            f"station {number} is not one of KMA's {len(stations())} ASOS stations "
-            "(Seoul is 108); see trainer/workspace/stations.csv for the list"
-        )
+        raise UsageError(f"station {number} is not one of {station_list()}")
     return known_station
+
+
+def station_list() -> str:
+    """Where the numbers of all stations stand, for texts about another number."""
+    return (
+        f"KMA's {len(stations())} ASOS stations (Seoul is 108); see "
+        "edge_agent/contract/stations.csv for the list"
+    )
 
 
 def by_terrain(numbers: Iterable[int]) -> dict[str, list[int]]:
