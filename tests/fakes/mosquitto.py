@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -48,9 +49,15 @@ class Mosquitto:
         self.port = free_port()
         self._log = folder / "mosquitto.log"
         self._config = folder / "mosquitto.conf"
+        self._anonymous = anonymous
+        self._process: subprocess.Popen[bytes] | None = None
+        self.set_options(options)
+
+    def set_options(self, options: Iterable[str]) -> None:
+        """Other lines of mosquitto.conf; a running broker takes those that it can."""
         lines = [
             f"listener {self.port} 127.0.0.1",
-            f"allow_anonymous {'true' if anonymous else 'false'}",
+            f"allow_anonymous {'true' if self._anonymous else 'false'}",
             "persistence false",
             # Started by root it would become another user, who cannot read the test's files.
             f"user {getpass.getuser()}",
@@ -58,7 +65,8 @@ class Mosquitto:
             *options,
         ]
         self._config.write_text("\n".join(lines) + "\n", "utf-8")
-        self._process: subprocess.Popen[bytes] | None = None
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     @property
     def pid(self) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from paho.mqtt.client import Client, MQTTv5
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +26,12 @@ class Heard:
     payload: bytes
     retain: bool
     properties: Properties | None
+    at: float = 0.0
+    """Seconds since 1970."""
 
 
 class Subscriber:
-    """Connects with MQTT 5, reconnects by itself, keeps all it hears, in order.
+    """Connects, reconnects by itself, keeps all it hears, in order.
 
     Args:
         port: Of the broker.
@@ -36,6 +39,7 @@ class Subscriber:
         name: Client id.
         login: Name and password.
         ca: Who signed the broker's certificate; without it there is no TLS.
+        protocol: MQTT 5, or 3.1.1 for a broker that speaks no other.
     """
 
     def __init__(
@@ -46,11 +50,12 @@ class Subscriber:
         *,
         login: tuple[str, str] | None = None,
         ca: Path | None = None,
+        protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
     ) -> None:
         self.heard: list[Heard] = []
         self._news = threading.Condition()
         self._subscribed = threading.Event()
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTv5)
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=protocol)
         self._client.reconnect_delay_set(1, 1)
         if login:
             self._client.username_pw_set(*login)
@@ -65,7 +70,13 @@ class Subscriber:
     def _take(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         with self._news:
             self.heard.append(
-                Heard(message.topic, bytes(message.payload), message.retain, message.properties)
+                Heard(
+                    message.topic,
+                    bytes(message.payload),
+                    message.retain,
+                    message.properties,
+                    time.time(),  # noqa: TID251 - beside the times of a real service
+                )
             )
             self._news.notify_all()
 
