@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ from edge_agent.contract.errors import (
 )
 from edge_agent.contract.hours import KST, korean_date, korean_midnight
 from trainer.depot.publisher import FARMS
-from trainer.depot.releases import publish_run, reconcile
+from trainer.depot.releases import check_publishable, publish_run, reconcile
 from trainer.depot.roles import CANARY
 from trainer.evaluation.run_folder import notes
 from trainer.gate import canary, drift, gate
@@ -95,7 +96,8 @@ def run(workspace: Workspace, when: date, channel: str, clock: Clock, steps: Ste
         TryLater: Observations of the day before are not out yet, KMA does not answer, or another
             process does the day's work for this depot. Of several stations one that has the day
             is enough from noon on; once the others have it, the date is worked again.
-        FarmError: See `pipeline.run`, `candidate.train`, `releases.publish_run`.
+        FarmError: See `pipeline.run`, `candidate.train`, `releases.publish_run`. What can be known
+            before (too short a record, no key, no room) is raised before the training.
     """
     with workspace.day_lock():
         return _work(workspace, when, channel, clock, steps)
@@ -123,8 +125,13 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     steps.step("drift")
     journal = replace(journal, drift=_drift(workspace, channel, when, clock, steps))
     champion = gate.champion_of(workspace, channel, clock)
+    check_publishable(workspace, clock)
     folder = candidate.train(
-        workspace, korean_midnight(when), champion=champion, progress=steps.step
+        workspace,
+        korean_midnight(when),
+        champion=champion,
+        progress=steps.step,
+        judge=partial(gate.check_length, champion),
     )
     journal = replace(journal, run=folder.name, notes=notes(content_of(folder)[0].lineage))
     if champion is not None and gate.stems_from(champion, folder):

@@ -102,6 +102,16 @@ class Depot:
             self._replace(current, roles.MODELS, models, targets)
         return number
 
+    def check_keys(self, role: str) -> None:
+        """See that this machine can publish what a role signs.
+
+        Raises:
+            Refused, InputMissing, BadData: See `KeyRing.signers`.
+        """
+        current = metadata.Current(self.store)
+        for name in (role, roles.SNAPSHOT, roles.TIMESTAMP):
+            self.keys.signers(name, *metadata.trusted(name, current.root, current.targets))
+
     def publish_bundles(self, contents: Mapping[str, bytes]) -> bool:
         """Publish what is relayed to farms, in one step.
 

@@ -13,10 +13,12 @@ import msgspec
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.errors import BadData, InputMissing, NothingNew, UsageError
+from trainer.depot import roles
 from trainer.depot.keyring import KeyRing, no_passphrase
 from trainer.depot.publisher import ROLLBACK, RUN, Depot
 from trainer.depot.release_log import NAME, Entry, ReleaseLog
-from trainer.workspace import runs
+from trainer.workspace import free_space, runs
+from trainer.workspace.store import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +55,19 @@ def open_depot(
 ) -> Depot:
     """The depot of a workspace, for publishing."""
     return Depot(workspace.depot_store, KeyRing(workspace.keys, passphrase), clock)
+
+
+def check_publishable(workspace: ReleasePlaces, clock: Clock) -> None:
+    """Refuse before long work what `publish_run` would refuse after it.
+
+    Raises:
+        Refused, InputMissing, BadData: A signing key is not on this machine, or cannot be used.
+        StorageError: The depot has no room.
+    """
+    store = workspace.depot_store
+    if isinstance(store, FolderStore):
+        free_space.check(store.root, "a release")
+    open_depot(workspace, clock).check_keys(roles.MODELS)
 
 
 def publish_run(

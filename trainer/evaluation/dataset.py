@@ -131,8 +131,8 @@ def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: 
     hours = int((last - first) / timedelta(hours=1)) + 1
     if hours < LEAST_HOURS:
         raise BadData(
-            f"{hours / 24 / 365:.1f} years of observations are too few to train on; "
-            f"{LEAST_HOURS / 24 / 365:.0f} are needed: ingest or import more"
+            f"observations of {hours // 24} days are too few to train on; {LEAST_HOURS // 24} are "
+            "needed: ingest or import more"
         )
     year = min(HOURS_OF_YEAR, hours - LEAST_HOURS - embargo_hours)
     holdout = first + timedelta(hours=min(int(hours * (1.0 - holdout_share)), hours - year))

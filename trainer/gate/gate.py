@@ -16,6 +16,7 @@ import msgspec
 
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract.errors import BadData, GateRefused, InputMissing, NothingNew
+from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import TARGETS
 from trainer.depot.publisher import FARMS, RUN
 from trainer.depot.releases import open_depot
@@ -23,11 +24,13 @@ from trainer.evaluation import daily_sums, run_folder
 from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION
 from trainer.evaluation.hindcast import ReleaseModels
 from trainer.evaluation.period_sums import Period, collect
+from trainer.gate import rules_floor
 from trainer.gate.attempts import Attempt, alpha_of, count, quarter_of
 from trainer.gate.decision import Decision, Terms, conclude
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+    from datetime import date
     from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
@@ -68,6 +71,24 @@ def champion_of(workspace: Workspace, channel: str, clock: Clock) -> Manifest | 
     """The live release of a channel, or None."""
     live = open_depot(workspace, clock).live().get(channel)
     return live.manifest if live else None
+
+
+def check_length(champion: Manifest | None, days: Collection[date]) -> None:
+    """Refuse before a training what G11 would refuse after it.
+
+    Args:
+        champion: What is live, or None; hours that it was trained on do not count.
+        days: Korean days of the candidate's holdout with observations.
+
+    Raises:
+        BadData: There are too few; the text says how many are needed.
+    """
+    if champion is not None and _comparable(champion):
+        seen = korean_date(datetime.fromisoformat(champion.lineage[TRAINED_TO]))
+        days = [day for day in days if day >= seen]
+    finding = rules_floor.length(days)
+    if not finding.passed:
+        raise BadData(f"nothing is trained, as the gate would refuse it: {finding.text}")
 
 
 def stems_from(release: Manifest, folder: Path) -> bool:
@@ -187,13 +208,13 @@ def _champion(workspace: Workspace, channel: str, clock: Clock) -> _Champion | N
     """What is live; None where this code cannot run it or its training range is unknown."""
     depot = open_depot(workspace, clock)
     live = depot.live().get(channel)
-    if (
-        live is None
-        or live.manifest.features.digest != features.digest()
-        or TRAINED_TO not in live.manifest.lineage
-    ):
+    if live is None or not _comparable(live.manifest):
         return None
     return _Champion(live.manifest, depot.content(live.manifest))
+
+
+def _comparable(release: Manifest) -> bool:
+    return release.features.digest == features.digest() and TRAINED_TO in release.lineage
 
 
 def _hashes(manifest: Manifest) -> dict[str, str]:

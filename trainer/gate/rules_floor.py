@@ -9,6 +9,9 @@ from trainer.evaluation.daily_sums import CHALLENGER, CLIMATOLOGY, PERSISTENCE, 
 from trainer.gate.resampled_sums import Finding, lower, ratio
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date
+
     import numpy as np
 
     from trainer.gate.resampled_sums import ResampledSums
@@ -30,14 +33,18 @@ def too_short(days: int) -> Finding:
     return _length(days >= LEAST_DAYS, f"{days} days")
 
 
+def length(days: Collection[date]) -> Finding:
+    """G11 for the Korean days on which a candidate could be judged at most."""
+    winter = sum(day.month >= 10 or day.month <= 3 for day in days)
+    return _halves(winter, len(days) - winter)
+
+
 def holdout(sums: ResampledSums) -> list[Finding]:
     """G11: long enough, with a winter and a summer half."""
     rows = sums.daily_sums.losses[AIR_TEMPERATURE, lead_slice(24), CHALLENGER][:, 0] > 0
     cold = sums.daily_sums.winter_half()
     winter, summer = int((rows & cold).sum()), int((rows & ~cold).sum())
-    enough = winter + summer >= LEAST_DAYS and min(winter, summer) >= LEAST_HALF
-    days = f"{winter + summer} days, {winter} of them from October to March"
-    return [_length(enough, days)]
+    return [_halves(winter, summer)]
 
 
 def floor(sums: ResampledSums, target: str, *, counted: bool) -> list[Finding]:
@@ -120,6 +127,11 @@ def skill(sums: ResampledSums, target: str, lead: int, reference: str) -> tuple[
         sums.losses(target, part, CHALLENGER), sums.losses(target, part, reference), "squared"
     )
     return 1.0 - value, 1.0 - draws
+
+
+def _halves(winter: int, summer: int) -> Finding:
+    enough = winter + summer >= LEAST_DAYS and min(winter, summer) >= LEAST_HALF
+    return _length(enough, f"{winter + summer} days, {winter} of them from October to March")
 
 
 def _length(enough: bool, days: str) -> Finding:

@@ -11,31 +11,30 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract import manifest as contract
-from edge_agent.contract.errors import BadData
 from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
 from trainer.evaluation.holdout import Holdout
 from trainer.evaluation.holdout_scores import SCORED_LEADS, score_holdout
-from trainer.training import fit, onnx_export, onnx_parity, seed_recipe
+from trainer.training import fit, onnx_export, onnx_parity, readiness, seed_recipe
 from trainer.training.lake_source import TrainingData
 from trainer.training.lineage import digest, lineage_of
+from trainer.workspace import free_space
 from trainer.workspace.parallel import each_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Collection, Mapping
+    from datetime import date, datetime
     from pathlib import Path
 
     from edge_agent.contract.manifest import FileRef, Manifest
     from edge_agent.forecasting.inference import OnnxPredictor
-    from trainer.evaluation.dataset import Split, StationSeries
+    from trainer.evaluation.dataset import StationSeries
     from trainer.evaluation.holdout_scores import Metrics
     from trainer.training.forecast_model import Fitted
     from trainer.workspace.workspace import Workspace
@@ -50,6 +49,7 @@ def train(
     *,
     champion: Manifest | None,
     progress: Callable[[str], None],
+    judge: Callable[[Collection[date]], None] = lambda _: None,
 ) -> Path:
     """Train a candidate on observations up to `as_of`.
 
@@ -59,14 +59,16 @@ def train(
         champion: What is live; its normals are kept, so that today's model of one target and
             last month's of the other can stand in one release.
         progress: Told each step before it begins.
+        judge: See `readiness.check`.
 
     Returns:
         Folder of the run; an existing one is returned as it is.
 
     Raises:
         InputMissing: No observations of any configured station.
-        BadData: Too few observations, no station measures every target, or the export does not
-            match the model.
+        BadData: Too few observations, no station measures every target (both before any fit), or
+            the export does not match the model.
+        StorageError: The disk has no room for the run; also before any fit.
         TryLater: See `parallel.each_of`.
     """
     options = workspace.config.training
@@ -76,6 +78,9 @@ def train(
     folder = workspace.run_store.folder(name)
     if (folder / run_folder.MANIFEST).exists():
         return folder
+    free_space.check(folder, "the run")
+    with each_of(workspace.config.compute) as each:
+        readiness.check(data, each, judge=judge)
     fitted, holdout = _fitted(workspace, data, progress)
     progress("export and parity")
     models, parity = _exported(fitted, holdout, options.seed)
@@ -111,7 +116,6 @@ def _fitted(
         )
         progress("holdout")
         holdout = Holdout.of(data.stations, data.borders, SCORED_LEADS, each)
-    _check_truth(holdout, data.borders)
     return fitted, holdout
 
 
@@ -125,16 +129,6 @@ def _exported(
         for target, model in models.items()
     }
     return models, parity
-
-
-def _check_truth(holdout: Holdout, borders: Split) -> None:
-    for target, truth in holdout.truth.items():
-        if not np.isfinite(truth).any():
-            raise BadData(
-                f"{target}: no station observed it from {borders.holdout:%Y-%m-%d} to "
-                f"{borders.last:%Y-%m-%d}, the hours that candidates are judged on; ingest or "
-                "import more, or train with --as-of a day on which it was still observed"
-            )
 
 
 def _manifest(

@@ -12,7 +12,15 @@ import msgspec
 import polars as pl
 import pytest
 
-from edge_agent.contract.errors import GateRefused, NothingNew, TryLater, UsageError
+from edge_agent.contract.errors import (
+    BadData,
+    GateRefused,
+    NothingNew,
+    Refused,
+    StorageError,
+    TryLater,
+    UsageError,
+)
 from tests.fakes.clock import FakeClock
 from tests.fakes.own_hours import Character, hours, settle, shared_run
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
@@ -181,6 +189,36 @@ def test_nothing_to_fetch_is_no_reason_to_stop(
         work(bench, monkeypatch, folder, TryLater("KMA does not answer"))
     assert not (bench.workspace.state / "daily").exists()
     assert work(bench, monkeypatch, folder, NothingNew("nothing is missing")).release == 1
+
+
+def test_what_could_not_be_published_is_not_trained(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No key, no room, a record too short for the gate: told before, and the date stays open."""
+    fetched: Any = _Fetched(NothingNew("all is there"))
+    trained: list[str] = []
+    monkeypatch.setattr("trainer.training.fit.fit_candidate", lambda *_, **__: trained.append("x"))
+
+    def fault() -> str:
+        with pytest.raises((BadData, Refused, StorageError)) as caught:
+            daily.run(
+                bench.workspace,
+                WHEN,
+                "stable",
+                bench.clock,
+                daily.Steps(lambda _: None, lambda _: fetched),
+            )
+        return f"{caught.value.exit_code} {caught.value}"
+
+    assert "65 nothing is trained, as the gate would refuse it: the holdout has 149" in fault()
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.workspace.free_space.LEAST", 10**18)
+        assert "are needed for a release: make room" in fault()
+    for key in bench.workspace.keys.glob("models-*.pem"):
+        key.unlink()
+    assert "77 " in (said := fault())
+    assert "0 trusted key(s) of the role 'models' here" in said
+    assert (trained, (bench.workspace.state / "daily").exists()) == ([], False)
 
 
 def test_logical_date_is_korean() -> None:

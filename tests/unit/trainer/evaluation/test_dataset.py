@@ -61,7 +61,9 @@ def _held(found: dataset.Split) -> float:
 def test_a_short_record_is_refused() -> None:
     """Less than two years: refused with what is there and what to do."""
     last = FIRST + (dataset.LEAST_HOURS - 2) * HOUR
-    with pytest.raises(BadData, match=r"2.0 years of observations are too few.*ingest or import"):
+    with pytest.raises(
+        BadData, match=r"of 729 days are too few to train on; 730 are needed: ingest or imp"
+    ):
         dataset.split(FIRST, last, 0.2, 168)
     dataset.split(FIRST, last + HOUR, 0.2, 168)
 
