@@ -155,6 +155,17 @@ def shard_number(device: str, shards: int) -> int:
     return int.from_bytes(digest[:8], "big") % shards
 
 
+def strangers(shard: Shard, number: int, shards: int) -> tuple[str, ...]:
+    """Devices of a shard that fall into another one.
+
+    Args:
+        shard: The shard.
+        number: Its place in the manifest, from 0.
+        shards: How many the manifest has.
+    """
+    return tuple(name for name in shard.tunings if shard_number(name, shards) != number)
+
+
 def files_of(manifest: Manifest, device: str) -> tuple[FileRef, ...]:
     """Files that one device fetches of a release: those that every device needs, and its shard.
 

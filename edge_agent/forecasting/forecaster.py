@@ -195,18 +195,28 @@ def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:
     Raises:
         ValueError: The release names no station.
     """
-    if not stations:
-        raise ValueError("forecast: the release names no station")
-    nearest = min(
-        stations.values(),
-        key=lambda s: (
-            (s.latitude - site.latitude) ** 2
-            + ((s.longitude - site.longitude) * np.cos(np.radians(site.latitude))) ** 2
-        ),
-    )
+    nearest = stations[nearest_station(site, stations)]
     temperature = list(nearest.coefficients[AIR_TEMPERATURE])
     temperature[0] -= climatology.LAPSE_C_PER_M * (site.elevation_m - nearest.elevation_m)
     return features.Place(site, {**nearest.coefficients, AIR_TEMPERATURE: tuple(temperature)})
+
+
+def nearest_station(site: Site, stations: Mapping[str, SiteNormals]) -> str:
+    """Number of the station nearest to a site.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if not stations:
+        raise ValueError("forecast: the release names no station")
+    return min(
+        stations,
+        key=lambda number: (
+            (stations[number].latitude - site.latitude) ** 2
+            + ((stations[number].longitude - site.longitude) * np.cos(np.radians(site.latitude)))
+            ** 2
+        ),
+    )
 
 
 def _recent(observations: pl.DataFrame, now: datetime) -> pl.DataFrame:

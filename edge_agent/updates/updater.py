@@ -182,8 +182,22 @@ class Updater:
             onnx_guard.check(files[model.file.path], model.file.path)
         shard = site_correction.shard_of(manifest, self._device.id)
         if shard is not None:
-            _check_shard(files[shard.path], shard.path, manifest)
+            self._check_shard(files[shard.path], shard.path, manifest)
         return files
+
+    def _check_shard(self, content: bytes, path: str, manifest: Manifest) -> None:
+        try:
+            shard = site_correction.decode(content, manifest)
+        except BadData as fault:
+            raise Refused(f"{path}: {fault}") from fault
+        shards = len(manifest.tuned)
+        number = site_correction.shard_number(self._device.id, shards)
+        strangers = site_correction.strangers(shard, number, shards)
+        if strangers:
+            raise Refused(
+                f"{path}: holds the correction of {strangers[0]}, which belongs into another file "
+                f"than that of {self._device.id}"
+            )
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -209,13 +223,6 @@ def _store(path: Path, content: bytes) -> None:
     except OSError as fault:
         # The file only saves a download; the content itself is here.
         _log.warning("%s: cannot be written: %s", path, fault.strerror)
-
-
-def _check_shard(content: bytes, path: str, manifest: Manifest) -> None:
-    try:
-        site_correction.decode(content, manifest)
-    except BadData as fault:
-        raise Refused(f"{path}: {fault}") from fault
 
 
 def _signing_time(manifest: Manifest, now: datetime) -> datetime:

@@ -216,7 +216,14 @@ def operators(_: Scene, patch: pytest.MonkeyPatch) -> None:
 
 def shards(_: Scene, patch: pytest.MonkeyPatch) -> None:
     """Corrections of farms are not looked through."""
-    patch.setattr(site_correction, "decode", lambda *_: None)
+    patch.setattr(
+        site_correction, "decode", lambda *_: site_correction.Shard(site_correction.FORMAT, {})
+    )
+
+
+def addresses(_: Scene, patch: pytest.MonkeyPatch) -> None:
+    """Corrections of farms may lie in any file."""
+    patch.setattr(site_correction, "strangers", lambda *_: ())
 
 
 def links(_: Scene, patch: pytest.MonkeyPatch) -> None:

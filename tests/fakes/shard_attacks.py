@@ -50,6 +50,22 @@ def _relayed(scene: Scene) -> None:
     scene.forger.list_target("observations", path, content)
 
 
+def _swapped(scene: Scene) -> None:
+    """Two shards, each at the other's place."""
+    planted: dict[str, bytes] = {}
+    own, names = scene.device.id, (f"farm/edge-{number}" for number in range(2, 50))
+    number = site_correction.shard_number(own, 2)
+    other = next(name for name in names if site_correction.shard_number(name, 2) != number)
+
+    def mutate(manifest: Manifest) -> Manifest:
+        made = tuning_of(manifest, offset=0.5)
+        tuned, files = with_tunings(manifest, {own: made, other: made}, 2)
+        planted.update(files)
+        return msgspec.structs.replace(tuned, tuned=tuned.tuned[::-1])
+
+    scene.plant(mutate=mutate, swap=lambda files: files.update(planted))
+
+
 def _plant(content: Callable[[Manifest], bytes], path: str = "") -> Callable[[Scene], None]:
     """Release 99 with such a shard, at its honest place unless a path is given."""
 
@@ -121,6 +137,11 @@ SHARDS = {
     "shard of the same name": Attack(_mixed, r"farms\.json.*mixed", (attack.manifest_hashes,)),
     "shard of another release": Attack(
         _plant(_elsewhere), f"{DECODED}made for another model", (attack.shards,)
+    ),
+    "shard of another device": Attack(
+        _swapped,
+        r"farms\.json: holds the correction of farm/edge-\d+, which belongs into another file",
+        (attack.addresses,),
     ),
     "shard signed by the relay": Attack(
         _relayed, r"manifest\.json: 'observations/evil/farms\.json'", (attack.paths,)

@@ -19,6 +19,7 @@ from edge_agent.contract import features
 from edge_agent.contract.errors import GateRefused
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS
 from tests.fakes.clock import FakeClock
+from tests.fakes.hostile_farms import add_hostile_farm
 from tests.fakes.runs import lower_floor
 from tests.fakes.trained import AS_OF, make_workspace, shrink, train
 from trainer.cli import cli
@@ -29,7 +30,7 @@ from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.gate import gate
 from trainer.gate.decision import Decision
 from trainer.gate.rules_champion import Route
-from trainer.training import lake_source
+from trainer.training import farm_check, lake_source
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -141,6 +142,25 @@ def test_a_challenger_trained_on_the_holdout_is_caught(
     monkeypatch.setattr(lake_source, "split", cheat)
     folder = train(made)
     with pytest.raises(GateRefused, match="G13 trained on hours up to 2021-08-27"):
+        gate.decide(made, folder, "canary", FakeClock(AS_OF))
+
+
+def test_what_hostile_farms_cost_the_stations_is_seen(
+    farm: tuple[Workspace, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were they trained on, the release would be refused: it is judged by stations alone (I2)."""
+    shrink(monkeypatch)
+    lower_floor(monkeypatch)
+    monkeypatch.setattr(farm_check, "fault_of", lambda *_: "")
+    made = Workspace.open(shutil.copytree(farm[0].root, tmp_path / "farm"), {})
+    for device in "abc":
+        add_hostile_farm(made, "mirrored", device)
+    publish_run(made, made.runs / farm[1][0].name, "canary", "test", FakeClock(AS_OF))
+    training = msgspec.structs.replace(made.config.training, farms=True)
+    made = Workspace(made.root, msgspec.structs.replace(made.config, training=training))
+    folder = train(made)
+    assert run_folder.load(folder)[0].lineage["trained_farms"] == "3"
+    with pytest.raises(GateRefused, match="G2 air_temperature_c"):
         gate.decide(made, folder, "canary", FakeClock(AS_OF))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from edge_agent.contract import features
@@ -15,8 +16,9 @@ from edge_agent.contract.manifest import SiteNormals
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.contract.stations import station as station_of
-from edge_agent.forecasting.forecaster import place_of
+from edge_agent.forecasting.forecaster import nearest_station, place_of
 from trainer.evaluation.dataset import HOURS_OF_YEAR, fit_normals, prepare, split
+from trainer.training import farm_check
 from trainer.workspace.farms import farms, observations
 from trainer.workspace.places import FarmId
 
@@ -244,7 +246,7 @@ def ready_farms(
     A farm is new as a station is; one that lacks temperature or humidity in more than half of its
     hours is left out too, as what is drawn of it would teach little. Its normals are those of the
     nearest station, as its device takes them: with normals of its own it would be trained on other
-    inputs than it forecasts from.
+    inputs than it forecasts from. `farm_check` leaves out farms whose hours are of no such place.
 
     Args:
         workspace: Its lake has the farms.
@@ -257,11 +259,20 @@ def ready_farms(
         StorageError: What the lake has of a farm cannot be read.
     """
     sources = []
+
+    @cache
+    def station_rows(number: str) -> pl.DataFrame:
+        return clean(workspace.lake.observations(int(number), borders.first, until))
+
     for farm in farms(workspace.lake):
         rows = observations(workspace.lake, farm, borders.first, until)
-        lacking = _lacking(rows, borders)
-        if lacking:
-            progress(f"farm {farm.id}: left out, {lacking}")
+        fault = _lacking(rows, borders)
+        if not fault:
+            near = nearest_station(farm.site, stations)
+            up_m = farm.site.elevation_m - stations[near].elevation_m
+            fault = farm_check.fault_of(clean(rows), station_rows(near), up_m)
+        if fault:
+            progress(f"farm {farm.id}: left out, {fault}")
             continue
         record = LakeRecord(workspace, farm.id, farm.site, until, rows[TIME][0], rows[TIME][-1])
         sources.append(LakeSource(record, place_of(farm.site, stations)))

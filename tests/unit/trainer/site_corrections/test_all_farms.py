@@ -17,6 +17,7 @@ from edge_agent.contract.errors import BadData, InputMissing, NothingNew
 from edge_agent.contract.manifest import Rollout
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME
 from tests.fakes.clock import FakeClock
+from tests.fakes.hostile_farms import POISONS
 from tests.fakes.loaded import manifest as loaded
 from tests.fakes.own_hours import FIRST, Character, hours, settle, shared_run
 from tests.fakes.runs import POOR, Bench
@@ -109,6 +110,29 @@ def test_a_run_gets_the_corrections_that_are_better(bench: Bench) -> None:
     publish(bench, made.folder)
     assert gate.stems_from(live(bench), own.folder)
     assert gate.run_of(bench.workspace, live(bench)) == own.folder
+
+
+def test_hostile_farms_change_no_other_farms_correction(bench: Bench) -> None:
+    """Whatever a farm tells is in its own correction, which the gate judges, or in none (I2)."""
+    shared = gate.load(bench.workspace.runs / "shared")
+    before = gate.load(tune(bench).folder)
+    honest = hours(OTHER, shared.manifest)
+    told_by = ("huge", "infinite", "switched", "steered lately")
+    for poison in told_by:
+        temperature, humidity = POISONS[poison]
+        told = honest.with_columns(
+            temperature.alias(AIR_TEMPERATURE), humidity.alias(RELATIVE_HUMIDITY)
+        )
+        settle(bench.workspace.lake, poison.replace(" ", "-"), told)
+    made = tune(bench)
+    after = gate.load(made.folder)
+    assert made.outcome.tried == 3 + len(told_by)
+    corrections = shard_files.unpack(after.manifest, after.files)
+    assert corrections[HILL] == shard_files.unpack(before.manifest, before.files)[HILL]
+    assert not {FLAT, YOUNG} & set(corrections)
+    assert after.manifest.models == before.manifest.models
+    publish(bench, made.folder)
+    assert HILL in corrected(bench)
 
 
 def test_the_same_hours_give_the_same_bytes_and_one_attempt(
