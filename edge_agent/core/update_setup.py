@@ -11,6 +11,7 @@ from edge_agent.contract import features, golden_windows
 from edge_agent.contract.errors import ConfigError, UsageError
 from edge_agent.system import addresses
 from edge_agent.system.clock_trust import Timekeeper
+from edge_agent.system.memory_limit import FOR_MODELS, limited_memory
 from edge_agent.updates.depot import DepotClient
 from edge_agent.updates.policy import DeviceState
 from edge_agent.updates.slots import Slots
@@ -81,18 +82,20 @@ def open_depot(
 
 
 def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Load the models and replay the golden windows on this processor.
+    """Load the models and replay the golden windows on this processor, within a limit of memory.
 
     Raises:
-        BadData: A model does not load, or computes other values than where it was trained.
+        BadData: A model does not load, takes too much memory, or computes other values than where
+            it was trained.
     """
     from edge_agent.forecasting.inference import release_predictors
 
-    predictors = release_predictors(manifest, lambda file: files[file.path])
-    golden_windows.replay(
-        files[manifest.golden.path],
-        {target: predictor.predict for target, predictor in predictors.items()},
-    )
+    with limited_memory(FOR_MODELS, "golden windows"):
+        predictors = release_predictors(manifest, lambda file: files[file.path])
+        golden_windows.replay(
+            files[manifest.golden.path],
+            {target: predictor.predict for target, predictor in predictors.items()},
+        )
 
 
 def _root(root_file: str) -> bytes:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from edge_agent.contract import golden_windows
 from edge_agent.contract.errors import BadData, FarmError
 from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE, Site
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from edge_agent.forecasting.inference import OnnxPredictor
     from edge_agent.updates.installed_release import InstalledRelease
 
 LIBRARIES: Final = (
@@ -109,9 +107,10 @@ def _database() -> str:
 
 
 def _golden(installed: InstalledRelease) -> str:
-    predictors = _predictors(installed)
-    content = installed.read(installed.manifest.golden)
-    golden_windows.replay(content, {name: model.predict for name, model in predictors.items()})
+    from edge_agent.core.update_setup import golden_check
+
+    manifest = installed.manifest
+    golden_check(manifest, {ref.path: installed.read(ref) for ref in manifest.files()})
     return f"release {installed.manifest.release} computes here what it computed where it was made"
 
 
@@ -127,12 +126,6 @@ def _forecast(installed: InstalledRelease, device: str) -> str:
         raise BadData("the models gave no forecast on plain weather")
     tuned = f", corrected for {device}: {', '.join(sorted(loaded.tuning))}"
     return f"{len(forecast.valid_at)} hours{tuned if loaded.tuning else ''}"
-
-
-def _predictors(installed: InstalledRelease) -> dict[str, OnnxPredictor]:
-    from edge_agent.forecasting.inference import release_predictors
-
-    return release_predictors(installed.manifest, installed.read)
 
 
 def _weather(hours: int) -> pl.DataFrame:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_agent.contract import missing_inputs, residuals
+from edge_agent.contract import golden_windows, missing_inputs, residuals
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
 from edge_agent.contract.stations import station
 from edge_agent.forecasting.inference import load_predictors
+from edge_agent.system.memory_limit import FOR_MODELS, limited_memory
 from trainer.evaluation.dataset import prepare
 
 if TYPE_CHECKING:
@@ -50,6 +51,22 @@ class ReleaseModels:
         """
         models = {target: files[ref.file.path] for target, ref in manifest.models.items()}
         return cls(manifest, load_predictors(models, len(manifest.features.names)))
+
+    @classmethod
+    def tried(cls, manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
+        """The same, after they forecast their golden windows within a limit of memory.
+
+        A run or a release may come from another machine, by a bucket.
+
+        Raises:
+            BadData: A model cannot be loaded or run, or takes too much memory.
+        """
+        with limited_memory(FOR_MODELS, "golden windows"):
+            models = cls.of(manifest, files)
+            golden_windows.with_predictions(
+                files[manifest.golden.path], {t: p.predict for t, p in models.predictors.items()}
+            )
+        return models
 
 
 @dataclass(frozen=True, slots=True)

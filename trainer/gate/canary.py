@@ -150,7 +150,7 @@ def _models(manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
             f"canary: release {manifest.release} ({manifest.channel}) has other features than "
             "this code and cannot be scored: publish one of this version"
         )
-    return ReleaseModels.of(manifest, files)
+    return ReleaseModels.tried(manifest, files)
 
 
 def _since(workspace: Workspace, canary: Manifest) -> datetime:

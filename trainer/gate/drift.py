@@ -71,7 +71,7 @@ def verify(workspace: Workspace, channel: str, until: datetime, clock: Clock) ->
     recorded = gate.daily_sums_of(folder, channel)
     metrics = run_folder.load(folder)[2]
     longest = timedelta(days=max(LIMITS) + 1, hours=max(LEADS))
-    models = ReleaseModels.of(live, open_depot(workspace, clock).content(live))
+    models = ReleaseModels.tried(live, open_depot(workspace, clock).content(live))
     period = Period(
         stations=tuple(map(int, live.lineage["stations"].split(","))),
         start=until - longest,

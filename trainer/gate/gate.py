@@ -249,9 +249,9 @@ def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
 
 
 def _daily_sums(workspace: Workspace, run: Run, champion: _Champion | None, terms: Terms) -> bytes:
-    models = {CHALLENGER: ReleaseModels.of(run.manifest, run.files)}
+    models = {CHALLENGER: ReleaseModels.tried(run.manifest, run.files)}
     if champion:
-        models[CHAMPION] = ReleaseModels.of(champion.manifest, champion.files)
+        models[CHAMPION] = ReleaseModels.tried(champion.manifest, champion.files)
     period = Period(
         stations=tuple(map(int, run.manifest.lineage["stations"].split(","))),
         start=datetime.fromisoformat(terms.holdout_from),
