@@ -6,7 +6,7 @@ them all. An empty string means "not set". Relative paths are relative to the fi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -26,6 +26,9 @@ ClockTime = Annotated[
 Severity = Literal["info", "warning", "critical"]
 Seconds = Annotated[int, Meta(ge=0, le=31_622_400)]
 Bytes = Annotated[int, Meta(ge=10_000)]
+
+
+SENSOR_TOPIC_EXAMPLE: Final = "zigbee2mqtt/outdoor"
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,7 +133,7 @@ class Sensor(_Section, frozen=True, kw_only=True):
         Meta(
             pattern=r"^[^#+\x00]+$",
             max_length=500,
-            examples=["zigbee2mqtt/outdoor"],
+            examples=[SENSOR_TOPIC_EXAMPLE],
             extra={WORDS: "one topic, without the wildcards # and +"},
         ),
     ]

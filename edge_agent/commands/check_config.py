@@ -9,15 +9,16 @@ import click
 import msgspec
 
 from edge_agent import config
-from edge_agent.agronomy.derived import needed_for
 from edge_agent.alerts import default_rules, texts
 from edge_agent.commands.common import standard_options
+from edge_agent.core import config_warnings
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, masked
 from edge_agent.system import locations
 from edge_agent.system.console import is_quiet, print_json
+from edge_agent.system.struct_decoder import line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edge_agent.settings import Config, Rule
@@ -30,7 +31,8 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
 
     The rules in force come first: the built-in ones and the farm's own, then those that are off.
     Every error is listed with its line, its key and what is allowed; exit 78 when there is any.
-    A live rule without a sensor is a warning.
+    Warned of is what is right by itself and most likely not meant: values of the example file, a
+    place outside Korea, no depot or trust root, a rule that can never be raised.
 
     Example: edge-agent check-config --config /etc/edge-agent/config.toml
     """
@@ -54,13 +56,21 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     rules = [_facts(rule, settings) for rule in in_force]
     names = {rule.name for rule in in_force}
     off = [name for name in settings.builtin.off if name not in names]
-    warnings = list(_warnings(in_force, settings))
+    warnings = list(config_warnings.warnings(settings))
     if as_json:
-        document = {"file": str(path), "ok": True, "errors": [], "warnings": warnings}
+        document = {
+            "file": str(path),
+            "ok": True,
+            "errors": [],
+            "warnings": [w.text for w in warnings],
+        }
         print_json(document | {"rules": rules, "rules_off": off, "config": effective})
         return
+    content = path.read_text("utf-8-sig") if warnings else ""
     for warning in warnings:
-        click.echo(f"{path}: warning: {warning}", err=True)
+        number = line_of(content, warning.path)
+        line = f":{number}" if number else ""
+        click.echo(f"{path}{line}: warning: {warning.text}", err=True)
     if is_quiet():
         return
     click.echo(f"{path}: good. Rules in force:\n")
@@ -69,17 +79,6 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     click.echo(f"\nOff: {', '.join(off) or 'none'}. In effect:\n")
     for line in _lines(effective, ""):
         click.echo(line)
-
-
-def _warnings(rules: Iterable[Rule], settings: Config) -> Iterator[str]:
-    """Live rules without a sensor. No error: the sensor may come later."""
-    measured = {(sensor.role, sensor.quantity) for sensor in settings.sensors}
-    for rule in rules:
-        needed = needed_for(rule.quantity) if rule.now else ()
-        lacking = [name for name in needed if (rule.role, name) not in measured]
-        if lacking:
-            what = f"no sensor of role {rule.role} measures {' and '.join(lacking)}"
-            yield f"rule {rule.name}: {what}, so it is always unknown"
 
 
 def _facts(rule: Rule, settings: Config) -> dict[str, str]:

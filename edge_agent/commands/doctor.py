@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from edge_agent.messages.payloads import SensorReport
     from edge_agent.ops.doctor import Finding, Subject
+    from edge_agent.settings import Config
 
 EXIT_FOUND_ERRORS = 1
 
@@ -110,15 +111,29 @@ def _findings(subject: Subject, sensors: list[SensorReport], *, offline: bool) -
         sensors.extend(view.sensors)
         yield from service.examine(view)
 
-    yield device.Finding("configuration", device.Outcome.OK, "good")
     seen: set[str] = set()
-    for finding in chain(device.examine(subject), device.guarded("service", of_service)):
+    of_device = chain(_of_settings(subject.config, offline=offline), device.examine(subject))
+    for finding in chain(of_device, device.guarded("service", of_service)):
         # The service reports some of what was found on the device just before.
         if finding.check != "service" or finding.seen not in seen:
             yield finding
         seen.add(finding.seen)
     if not offline:
         yield from links.examine(subject)
+
+
+def _of_settings(settings: Config, *, offline: bool) -> Iterator[Finding]:
+    from edge_agent.core import config_warnings
+    from edge_agent.ops.doctor import Finding, Outcome
+
+    found = False
+    for warning in config_warnings.warnings(settings):
+        # The depot has a check of its own, unless it is to be left alone.
+        if offline or not warning.path.startswith("depot"):
+            found = True
+            yield Finding("configuration", Outcome.WARN, warning.text)
+    if not found:
+        yield Finding("configuration", Outcome.OK, "good")
 
 
 def _say(finding: Finding) -> None:

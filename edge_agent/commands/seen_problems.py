@@ -20,7 +20,7 @@ def seen_problems(runtime: Runtime, sensors: tuple[SensorReport, ...]) -> tuple[
     Raises:
         StorageError: The disk refused.
     """
-    from edge_agent.core import certificates, cross_check
+    from edge_agent.core import cross_check
     from edge_agent.core.agent_facts import device_problems
 
     config, (now, clock) = runtime.config, runtime.time.judge()
@@ -35,5 +35,5 @@ def seen_problems(runtime: Runtime, sensors: tuple[SensorReport, ...]) -> tuple[
         *aged,
         *(gap.text for gap in gaps),
         *device_problems(clock, runtime.slots.pointer().left, sensors),
-        *certificates.warnings(config.mqtt.tls, now),
+        *runtime.settings_problems(now),
     )

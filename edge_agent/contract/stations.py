@@ -10,6 +10,7 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from math import asin, cos, radians, sin, sqrt
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 COAST_KM: Final = 10.0
 MOUNTAIN_M: Final = 200.0
+_EARTH_KM: Final = 6371.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,22 @@ def station(number: int) -> Station:
     if known_station is None:
         raise UsageError(f"station {number} is not one of {station_list()}")
     return known_station
+
+
+def nearest(place: Site) -> tuple[Station, float]:
+    """The station nearest to a place, and its distance in km."""
+    by_distance = {distance_km(place, known.site): known for known in stations().values()}
+    least = min(by_distance)
+    return by_distance[least], least
+
+
+def distance_km(a: Site, b: Site) -> float:
+    """Great-circle distance in km (haversine)."""
+    lat_a, lat_b = radians(a.latitude), radians(b.latitude)
+    half_lat = (lat_b - lat_a) / 2.0
+    half_lon = radians(b.longitude - a.longitude) / 2.0
+    h = sin(half_lat) ** 2 + cos(lat_a) * cos(lat_b) * sin(half_lon) ** 2
+    return 2.0 * _EARTH_KM * asin(sqrt(h))
 
 
 def station_list() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_agent.core import rule_requests, soil_water
+from edge_agent.core import restart_keys, rule_requests, soil_water
 from edge_agent.core.events import Signal
 from edge_agent.mqtt.commands import CommandHandler
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from edge_agent.core.events import Item
     from edge_agent.core.runtime import Runtime
     from edge_agent.mqtt.commands import Request
+    from edge_agent.settings import Config
 
 
 def command_handler(
-    runtime: Runtime, report: Callable[[Item], None], check: Callable[[], object]
+    runtime: Runtime, report: Callable[[Item], None], check: Callable[[], Config | None]
 ) -> CommandHandler:
     """Handler of the commands of a runtime.
 
@@ -32,8 +33,10 @@ def command_handler(
         return lambda _: _after(answer, report, signal)
 
     def reload(_: Request) -> str:
-        check()
-        return _after("the configuration is read anew", report, Signal.RELOAD)
+        read = check()
+        changed = restart_keys.changes(runtime.started_with, read) if read else ()
+        answer = "; ".join(("the configuration is read anew", *changed))
+        return _after(answer, report, Signal.RELOAD)
 
     return CommandHandler(
         runtime.topics,

@@ -9,7 +9,14 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
-from edge_agent.core import cycle, sensor_reports, withdrawals
+from edge_agent.core import (
+    certificates,
+    config_warnings,
+    cycle,
+    restart_keys,
+    sensor_reports,
+    withdrawals,
+)
 from edge_agent.core.auto_rollback import AutoRollback
 from edge_agent.core.cycle_context import CycleContext
 from edge_agent.core.deadlines import Deadlines
@@ -81,6 +88,7 @@ class Runtime:
         intake: Sensor messages.
         topics: Topics of this device.
         slots: Installed releases.
+        started_with: The configuration of the service's start, over reloads.
         listening_since: On the monotonic clock, when it began to take sensors' messages; None where
             it takes none.
     """
@@ -94,6 +102,7 @@ class Runtime:
         db: sqlite3.Connection | None = None,
     ) -> None:
         self.config = settings
+        self.started_with = settings
         self.state = state
         self.clock = clock
         self.time = Timekeeper(state, clock, synchronised)
@@ -137,6 +146,7 @@ class Runtime:
 
     def take_over_readings(self, before: Runtime) -> None:
         """Take readings and the trust in the clock from the runtime that this one replaces."""
+        self.started_with = before.started_with
         self.time.take_over(before.time)
         self._samples.take_over(before.intake)
         self.listening_since = before.listening_since
@@ -278,6 +288,14 @@ class Runtime:
         since = self.listening_since
         listening_s = None if since is None else self.clock.monotonic() - since
         return sensor_reports.reports(self.intake, self.store, now, listening_s)
+
+    def settings_problems(self, now: datetime) -> tuple[str, ...]:
+        """What the configuration asks for and the service does not do; certificates that end."""
+        return (
+            *certificates.warnings(self.config.mqtt.tls, now),
+            *config_warnings.problems(self.config),
+            *restart_keys.changes(self.started_with, self.config),
+        )
 
     def run_watch(self, now: datetime | None = None) -> int:
         """Evaluate the rules between two hours; number of new messages.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.contract.errors import StorageError, TryLater, Unavailable
 from edge_agent.contract.forecast import Forecast
-from edge_agent.core import announcements, certificates, service_answer
+from edge_agent.core import announcements, service_answer
 from edge_agent.core.agent_facts import health_facts, service_problems
 from edge_agent.core.command_handlers import command_handler
 from edge_agent.core.delivery_setup import open_delivery
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.mqtt.connection import Received
     from edge_agent.mqtt.delivery import Delivery
+    from edge_agent.settings import Config
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Worker:
         show: Callable[[Runtime, Decision | None], None] = lambda _, __: None,
         alone: Callable[[], bool] = lambda: True,
         *,
-        check: Callable[[], object] = lambda: None,
+        check: Callable[[], Config | None] = lambda: None,
     ) -> None:
         self._open = open_runtime
         self._check = check
@@ -104,10 +105,10 @@ class Worker:
         """See `interfaces.Work`."""
         self._check_database()
         runtime = self._runtime
-        expiring = certificates.warnings(runtime.config.mqtt.tls, now)
-        for warning in expiring:
-            _log.warning("%s", warning)
-        self._problems = (*problems, *expiring)
+        of_settings = runtime.settings_problems(now)
+        for problem in of_settings:
+            _log.warning("%s", problem)
+        self._problems = (*problems, *of_settings)
         decision, new = runtime.run_cycle(now, self._problems)
         self._broken_sensors = self._broken(now)
         if runtime.on_disk:
@@ -216,7 +217,7 @@ class Worker:
         problems = [
             *health_facts(self._decision, clock, left, counts, sensors)["problems"],
             *(service_problems(service) if service else ()),
-            *certificates.warnings(runtime.config.mqtt.tls, now),
+            *runtime.settings_problems(now),
         ]
         live_states = service_answer.live_states(runtime.context(), now, clock)
         return service_answer.encoded(problems, sensors, live_states)

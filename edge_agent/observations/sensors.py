@@ -18,7 +18,8 @@ S6  The value now is the median of the newest three readings, where they came wi
     and within `max_age_s`: one outlier raises no alert. With fewer it is the newest, so that it was
     always measured.
     A reading beyond its limits makes it unknown until the next one within them.
-S7  Several sensors of one quantity and role: their median (of directions the first).
+S7  Several sensors of one quantity and role: their median, which of an even number is the mean of
+    the two in the middle (of directions the first).
 """
 
 from __future__ import annotations

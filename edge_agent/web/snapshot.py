@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import MEASURED, TARGETS, TIME
-from edge_agent.core import certificates
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.rules import inputs_of, rules_of
 from edge_agent.forecasting import online_correction
@@ -85,7 +84,7 @@ class Snapshot:
         tuning: Its corrections for this farm, or None.
         slots: Live, previous and left release.
         outbox: Counts of the queue.
-        expiring: Warnings of certificates that end.
+        settings_problems: See `Runtime.settings_problems`.
         disk_free: Bytes.
         skill: Errors of the forecasts of the last 30 days, by quantity and lead.
     """
@@ -102,7 +101,7 @@ class Snapshot:
     tuning: Tuning | None
     slots: Pointer
     outbox: Counts
-    expiring: tuple[str, ...]
+    settings_problems: tuple[str, ...]
     disk_free: int
     skill: tuple[Skill, ...]
 
@@ -202,7 +201,7 @@ def take_snapshot(
         tuning=release.tuned if release else None,
         slots=runtime.slots.pointer(),
         outbox=runtime.outbox.counts(),
-        expiring=tuple(certificates.warnings(runtime.config.mqtt.tls, at)),
+        settings_problems=runtime.settings_problems(at),
         disk_free=shutil.disk_usage(runtime.state).free,
         skill=online_correction.skill(runtime.verification, at) if skill is None else skill,
     )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import types
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,35 +15,15 @@ from edge_agent.contract.errors import BadData, ConfigError
 from edge_agent.contract.farm_identity import WORDS
 from edge_agent.settings import Config
 from edge_agent.system import value_words
+from tests.fakes.config_keys import keys_of
 from trainer.workspace import config as trainer_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
-def leaves(kind: type[msgspec.Struct], at: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Path and annotation of every key that is no table."""
-    for field in msgspec.structs.fields(kind):
-        struct, many = _struct(field.type)
-        path = (*at, field.encode_name)
-        if struct is None:
-            yield path, field.type
-        else:
-            yield from leaves(struct, (*path, "0") if many else path)
-
-
-def _struct(annotation: Any) -> tuple[type[msgspec.Struct] | None, bool]:  # noqa: ANN401 - any
-    if get_origin(annotation) is tuple:
-        return _struct(get_args(annotation)[0])[0], True
-    for part in get_args(annotation) if get_origin(annotation) is types.UnionType else ():
-        if _struct(part)[0] is not None:
-            return _struct(part)
-    is_struct = isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
-    return (annotation if is_struct else None), False
-
-
-KEYS = tuple(leaves(Config))
-TRAINER_KEYS = tuple(leaves(trainer_config.Config))
+KEYS = tuple(keys_of(Config))
+TRAINER_KEYS = tuple(keys_of(trainer_config.Config))
 STRANGE = st.one_of(
     st.sampled_from(
         ["nan", "inf", "-inf", "1e400", "true", '"30"', '"٣٠"', '"３０"', '"a\\n"', '""', "[1]"]

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import polars as pl
 
 from edge_agent.contract.schema import MEASURED, TIME
+from edge_agent.contract.stations import distance_km
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,6 @@ RADIUS_KM: Final = 120.0
 RISE_M: Final = 300.0
 MOST: Final = 8
 FEWEST: Final = 3
-_EARTH_KM: Final = 6371.0
 
 
 def disagreeing(
@@ -83,15 +82,6 @@ def _near(number: int, frames: Mapping[int, pl.DataFrame], sites: Mapping[int, S
         for other in frames
         if other != number
         and abs(sites[other].elevation_m - here.elevation_m) <= RISE_M
-        and (distance := _distance_km(here, sites[other])) <= RADIUS_KM
+        and (distance := distance_km(here, sites[other])) <= RADIUS_KM
     ]
     return [other for _, other in sorted(neighbours)[:MOST]]
-
-
-def _distance_km(a: Site, b: Site) -> float:
-    """Great-circle distance (haversine)."""
-    lat_a, lat_b = np.radians(a.latitude), np.radians(b.latitude)
-    half_lat = (lat_b - lat_a) / 2.0
-    half_lon = np.radians(b.longitude - a.longitude) / 2.0
-    h = np.sin(half_lat) ** 2 + np.cos(lat_a) * np.cos(lat_b) * np.sin(half_lon) ** 2
-    return float(2.0 * _EARTH_KM * np.arcsin(np.sqrt(h)))

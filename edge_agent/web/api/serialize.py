@@ -170,7 +170,7 @@ def health(
         snapshot.sensors,
     )
     told = service_problems(service) if service else ()
-    problems = dict.fromkeys((*facts["problems"], *told, *snapshot.expiring))
+    problems = dict.fromkeys((*facts["problems"], *told, *snapshot.settings_problems))
     return fill(
         schemas.HealthAnswer,
         facts,

@@ -38,6 +38,53 @@ def _silences() -> Iterator[tuple[str, str]]:
         )
 
 
+def _settings() -> Iterator[tuple[str, str]]:
+    """Patterns of `core.config_warnings`, `core.restart_keys` and `core.certificates`."""
+    near = r"the nearest is (?P<station>\d+) \((?P<name>[^)]*)\), (?P<km>\d+) km away"
+    nearest = r"가장 가까운 곳은 \g<km> km 떨어진 \g<station>(\g<name>)입니다"
+    values = r"values are (?P<low>\S+) to (?P<high>\S+) (?P<unit>.*), threshold is (?P<limit>.*)"
+    range_of = r"값은 \g<low>–\g<high> \g<unit>, 기준은 \g<limit>"
+    yield (
+        f"device.latitude, device.longitude: lie outside Korea: of KMA's stations {near}",
+        f"device.latitude, device.longitude: 한국 밖입니다. 기상청 관측소 가운데 {nearest}",
+    )
+    yield (
+        rf"device.station: (?P<given>\d+) is no ASOS station of KMA: {near}",
+        rf"device.station: \g<given>번 ASOS 관측소는 없습니다. {nearest}",
+    )
+    yield (
+        r"push.severities: is empty, so no alert is pushed",
+        "push.severities: 비어 있어 어떤 경보도 보내지 않습니다",
+    )
+    yield (
+        rf"rule (?P<rule>\S+): can never be raised: {values}",
+        rf"규칙 \g<rule>: 경보가 나올 수 없습니다({range_of})",
+    )
+    yield (
+        rf"rule (?P<rule>\S+): is always raised: {values}",
+        rf"규칙 \g<rule>: 늘 경보 상태입니다({range_of})",
+    )
+    yield (
+        r"rule (\S+): never ends once it is raised: values are (\S+) to (\S+) (.*), clear is (.*)",
+        r"규칙 \1: 한번 나온 경보가 끝날 수 없습니다(값은 \2–\3 \4, clear는 \5)",
+    )
+    yield (
+        r"rule (\S+): no sensor of role (\S+) measures (.*), so it is always unknown",
+        r"규칙 \1: \2 센서 가운데 \3 값을 재는 것이 없어 늘 알 수 없습니다",
+    )
+    yield r"(\S+) changed: it is taken at the next restart", r"\1: 다음에 다시 시작할 때 바뀝니다"
+    yield (
+        r"(\S+): ended on (\S+): replace the file, no restart is needed",
+        r"\1: 인증서가 \2에 끝났습니다. 파일을 바꾸세요(다시 시작하지 않아도 됩니다)",
+    )
+    yield (
+        r"(\S+): (?:URGENT, )?ends in (\d+) days, on (\S+): renew it",
+        r"\1: 인증서가 \2일 뒤 \3에 끝납니다. 새로 받으세요",
+    )
+    yield r"(mqtt\.tls\.\w+): (.*): (.*): check the path", r"\1: \2을(를) 열 수 없습니다(\3)"
+    yield r"(mqtt\.tls\.\w+): (.*): holds no PEM certificate", r"\1: \2에 PEM 인증서가 없습니다"
+
+
 _KOREAN: Final = (
     (r"no approved release is installed.*", "설치된 모델이 없습니다(edge-agent sync 실행)"),
     (r"no usable observation at hand", "쓸 수 있는 관측값이 없습니다"),
@@ -122,6 +169,7 @@ _KOREAN: Final = (
     (r"sensor (.*): never heard", r"센서 \1: 소식이 온 적 없음"),
     (r"(\S+) = (\S+) is outside (\S+) to (\S+)", r"\2은(는) \3–\4 범위 밖"),
     *_gaps(),
+    *_settings(),
 )  # fmt: skip
 _JOBS: Final = {
     "mqtt": "MQTT 브로커",

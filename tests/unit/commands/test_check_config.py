@@ -59,7 +59,11 @@ def test_errors_as_json(tmp_path: Path) -> None:
 def test_quiet_says_nothing_of_a_good_file(tmp_path: Path) -> None:
     """The unit checks before each start: its journal is no place for the whole configuration."""
     path = tmp_path / "c.toml"
-    path.write_text("")
+    (tmp_path / "root.json").write_text("{}")
+    path.write_text(
+        '[device]\nsite = "hill"\nlatitude = 37.27\n[depot]\npath = "depot"\n'
+        'root_file = "root.json"\n'
+    )
     result = CliRunner().invoke(check_config, ["--quiet", "--config", str(path)])
     assert (result.exit_code, result.output) == (0, "")
 
@@ -179,16 +183,18 @@ def test_names_each_thing_as_it_is(tmp_path: Path) -> None:
 def test_warns_of_a_live_rule_without_a_sensor(tmp_path: Path) -> None:
     """Such a rule is unknown for ever; the configuration is good."""
     path = tmp_path / "c.toml"
-    path.write_text(PROBES)
+    (tmp_path / "root.json").write_text("{}")
+    written = '[device]\nsite = "hill"\nlatitude = 37.27\n[depot]\npath = "depot"\n'
+    path.write_text(f'{written}root_file = "root.json"\n{PROBES}')
     warning = (
         "rule thirsty: no sensor of role outdoor measures relative_humidity_pct, "
         "so it is always unknown"
     )
     result = CliRunner().invoke(check_config, ["--config", str(path)])
     assert result.exit_code == 0
-    assert result.stderr == f"{path}: warning: {warning}\n"
+    assert result.stderr == f"{path}:27: warning: {warning}\n"
     result = CliRunner().invoke(check_config, ["--quiet", "--config", str(path)])
-    assert (result.exit_code, result.output) == (0, f"{path}: warning: {warning}\n")
+    assert (result.exit_code, result.output) == (0, f"{path}:27: warning: {warning}\n")
     result = CliRunner().invoke(check_config, ["--config", str(path), "--json"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert json.loads(result.stdout)["warnings"] == [warning]
