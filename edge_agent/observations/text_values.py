@@ -11,6 +11,7 @@ F5  A time without a zone is local time of the farm. In the hour that a change o
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import UTC, datetime
@@ -47,8 +48,16 @@ class BadValue(BadData):
 
 
 def shown(value: object) -> str:
-    """Outside text as people may see it: at most 80 characters, each of them printable."""
-    text = format(value, ".10g") if isinstance(value, float) else str(value)
+    """A value from outside as people may see it: at most 80 characters, each of them printable.
+
+    What is no text is written as in JSON: `null`, `true`.
+    """
+    if isinstance(value, float):
+        text = format(value, ".10g")
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value, ensure_ascii=False, default=str)
     return "".join(c if c.isprintable() else "\ufffd" for c in text[:_MOST_CHARACTERS])
 
 
@@ -60,11 +69,11 @@ def number(raw: object, sensor: Sensor) -> float:
     """
     where = f"{sensor.topic} {sensor.field}".rstrip()
     if raw is None:
-        raise BadValue(f"{where}: has no value", "null")
+        raise BadValue(f"{where}: has no value", raw)
     if isinstance(raw, str):
         return _from_text(raw.strip(" \t\r\n\x00"), sensor, where)
     if isinstance(raw, bool):
-        raise BadValue(f"{where}: is a boolean", str(raw).lower())
+        raise BadValue(f"{where}: is a boolean", raw)
     if not isinstance(raw, int | float):
         raise BadValue(f"{where}: is no number", raw)
     return _finite(raw, where)

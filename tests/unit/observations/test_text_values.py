@@ -124,6 +124,16 @@ def test_missing_values_are_named_so(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "word"), [(None, "null"), (True, "true"), ({"a": [1]}, '{"a": [1]}'), ("None", "None")]
+)
+def test_what_was_sent_is_shown_as_json(raw: object, word: str) -> None:
+    """People see what the sensor sent, not how this program writes it."""
+    with pytest.raises(BadValue) as fault:
+        time(raw, sensor())
+    assert fault.value.value == word
+
+
+@pytest.mark.parametrize(
     "payload",
     [
         b'{"x": nan, "t": 21.5}',
