@@ -35,9 +35,10 @@ def doctor(offline: bool, config_path: Path | None, as_json: bool) -> None:
     """Look at everything this device needs, and say what to do about what is wrong.
 
     Configuration, secrets, clock, disk, database, model, age of the data, certificates, what the
-    running service reports of itself and its sensors, then the broker (reach, TLS, login, publish
-    and hear) and the depot. Changes nothing; works beside a running service. Exit 1 where a line
-    says FAIL.
+    running service reports of itself and its sensors, then the depot and the broker: reach, TLS,
+    login with the last will, a message to oneself, a retained one, the longest one, and each kind
+    of topic that the service writes or reads. Changes nothing; works beside a running service.
+    Exit 1 where a line says FAIL.
 
     Example: edge-agent doctor --config /etc/edge-agent/config.toml
     """

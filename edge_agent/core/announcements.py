@@ -12,22 +12,30 @@ from edge_agent.mqtt.commands import NAMES
 from edge_agent.mqtt.connection import Subscription
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from edge_agent.core.runtime import Runtime
     from edge_agent.mqtt.connection import Received
+    from edge_agent.settings import Config
 
 
 def subscriptions(runtime: Runtime) -> list[Subscription]:
-    """Topics of the sensors, of Home Assistant's birth message and of the commands."""
-    mqtt = runtime.config.mqtt
-    topics = [Subscription(topic) for topic in runtime.intake.topics]
+    """What the service listens to."""
+    topics = wanted(runtime.config, runtime.topics, runtime.intake.topics)
     if former := runtime.own_name.former(runtime.clock.now()):
         topics.append(Subscription(Topics(former).availability))
-    if mqtt.discovery:
-        topics.append(Subscription(discovery.birth_topic(runtime.config)))
-    if mqtt.commands:
-        commands = (runtime.topics.command(name) for name in NAMES)
-        topics.extend(Subscription(topic, commands=True) for topic in commands)
     return topics
+
+
+def wanted(config: Config, topics: Topics, sensors: Iterable[str]) -> list[Subscription]:
+    """Topics of the sensors, of Home Assistant's birth message and of the commands."""
+    filters = [Subscription(topic) for topic in sensors]
+    if config.mqtt.discovery:
+        filters.append(Subscription(discovery.birth_topic(config)))
+    if config.mqtt.commands:
+        commands = (topics.command(name) for name in NAMES)
+        filters.extend(Subscription(topic, commands=True) for topic in commands)
+    return filters
 
 
 def is_late_will(runtime: Runtime, message: Received) -> bool:

@@ -58,6 +58,16 @@ def rows(db: sqlite3.Connection) -> Iterator[Row]:
             yield Row(message_of(row[:-1]), row[-1])
 
 
+def retained(db: sqlite3.Connection) -> dict[str, bytes]:
+    """Last delivered retained message of each topic.
+
+    Raises:
+        StorageError: The file is damaged.
+    """
+    with storage_errors(db):
+        return dict(db.execute("SELECT topic, payload FROM outbox_retained ORDER BY seq"))
+
+
 def problems(db: sqlite3.Connection) -> list[str]:
     """Everything wrong with the file and its messages; empty is good."""
     try:

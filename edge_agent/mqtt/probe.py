@@ -1,45 +1,55 @@
 """Tests the broker step by step as the service uses it, with a client id of its own.
 
-reach     a TCP connection
-TLS       the broker's certificate is valid, and until when
-login     CONNECT with the configured user and protocol
-loop      subscribe to the ping's topic, publish to it, receive it
+reach      a TCP connection
+TLS        the broker's certificate is valid, and until when
+login      CONNECT with the configured user and protocol, and the service's last will
+loop       subscribe to the ping's topic, publish to it, receive it
+retain     the broker keeps a message for a later subscription, and deletes it
+size       the longest message of this device
+publish    one message on each kind of topic that the service publishes to
+subscribe  each filter that the service listens to
+
+Nothing of it disturbs a running service or those who listen: the last will is what holds anyway,
+retain and size are tried on the ping's topic, and the rest is not retained.
 """
 
 from __future__ import annotations
 
-import queue
 import socket
 import ssl
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.mqtt import tls_faults
 from edge_agent.mqtt.backoff import hint
-from edge_agent.mqtt.client import MqttConnection
-from edge_agent.mqtt.connection import (
-    Acknowledged,
-    Broker,
-    Down,
-    Outgoing,
-    Received,
-    Subscribed,
-    Subscription,
-    Up,
-    Version,
-)
+from edge_agent.mqtt.connection import Broker, Down, Outgoing, Subscription, Version
+from edge_agent.mqtt.probe_line import WAIT_S, ProbeLine
 from edge_agent.mqtt.tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from edge_agent.mqtt.connection import Event
     from edge_agent.mqtt.tls import TlsFiles
     from edge_agent.system.ports import Clock
 
-WAIT_S: Final = 8.0
-_REFUSAL: Final = 0x80
+_QUIET_S: Final = 3.0
+"""After a PUBACK or SUBACK, when the broker would have sent a message."""
+_PING: Final = b'{"ping": "doctor"}'
+_KEPT: Final = b'{"ping": "doctor, retained"}'
+_RETAIN_ADVICE: Final = (
+    "let the broker keep retained messages (Mosquitto: retain_available true): without them nobody "
+    "knows a state after a restart of theirs"
+)
+_SIZE_ADVICE: Final = (
+    "raise the broker's limit (Mosquitto: message_size_limit and max_packet_size) above {} bytes"
+)
+_QOS_ADVICE: Final = "let the broker take QoS 1 (Mosquitto: max_qos 1 or 2)"
+_RETAIN_REFUSED: Final = 0x9A
+_QOS_REFUSED: Final = 0x9B
+_LOGIN: Final = {0x84, 0x85, 0x86}
+_ADVICE: Final = {_RETAIN_REFUSED: _RETAIN_ADVICE, _QOS_REFUSED: _QOS_ADVICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +67,35 @@ class ProbeStep:
     ends: datetime | None = None
 
 
-def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[ProbeStep]:
-    """The steps, up to and including the first that fails.
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the service sends and asks for.
+
+    Attributes:
+        ping: The ping's topic.
+        publications: One message on each kind of topic; sent without the retain flag.
+        taken_back: Topics of `publications` that get an empty message at once.
+        subscriptions: What it listens to.
+        longest: What is in the longest message, for people.
+        longest_bytes: How long that one is.
+    """
+
+    ping: str
+    publications: Sequence[Outgoing] = ()
+    taken_back: frozenset[str] = frozenset()
+    subscriptions: Sequence[Subscription] = ()
+    longest: str = "ping"
+    longest_bytes: int = 0
+
+
+def probe(broker: Broker, traffic: Traffic, protocol: str, clock: Clock) -> Iterator[ProbeStep]:
+    """The steps. Reach, TLS and login end them where they fail; the others do not.
 
     Args:
         broker: As the service connects. The client id gets a suffix, so that a running service
-            keeps its connection.
-        topic: The ping's topic.
+            keeps its connection. The last will must be true now: it comes where the broker hangs
+            up.
+        traffic: What the service sends and asks for.
         protocol: `auto`, `5` or `3.1.1`.
         clock: Stamps what comes in.
     """
@@ -71,29 +103,48 @@ def probe(broker: Broker, topic: str, protocol: str, clock: Clock) -> Iterator[P
         yield step
         if not step.good:
             return
-    guest = replace(
-        broker,
-        client_id=f"{broker.client_id}-doctor",
-        will=Outgoing(topic, b"doctor", json=False),
-    )
-    events: queue.Queue[Event] = queue.Queue()
-    link = MqttConnection(guest, events.put, clock)
+    guest = replace(broker, client_id=f"{broker.client_id}-doctor")
     versions: tuple[Version, ...] = ("5", "3.1.1") if protocol == "auto" else (_version(protocol),)
-    answer: Event | None = None
-    for version in versions:
-        link.connect(version)
-        answer = _next(events, Up, Down)
-        if isinstance(answer, Up):
+    down = Down("no answer")
+    for attempt, fault in _attempts(guest):
+        with closing(ProbeLine(attempt, traffic.ping, clock)) as line:
+            if line.connect(*versions):
+                yield fault or _logged_in(line, guest)
+                yield from _as_the_service(line, traffic)
+                return
+        down = line.down if attempt is guest else down
+        if down.code in _LOGIN or not down.reached:
             break
-    if not isinstance(answer, Up):
-        link.disconnect(None, 1.0)
-        yield _refused(answer)
-        return
-    yield ProbeStep("broker login", good=True, seen=f"MQTT {answer.version} as {guest.client_id}")
-    try:
-        yield _loop(link, topic, events)
-    finally:
-        link.disconnect(Outgoing(topic, b"doctor", expiry_s=1, json=False), 4.0)
+    advice = down.advice or _ADVICE.get(down.code or 0) or hint(down.code)
+    advice = advice or "look into the broker's log"
+    yield ProbeStep("broker login", good=False, seen=down.reason, advice=advice)
+
+
+def _attempts(guest: Broker) -> Iterator[tuple[Broker, ProbeStep | None]]:
+    """As the service connects, then with a will that is not kept, and the fault that this shows."""
+    yield guest, None
+    seen = "the broker refuses a last will that it is to keep (retain)"
+    yield (
+        replace(guest, will=replace(guest.will, retain=False)),
+        ProbeStep("broker login", good=False, seen=seen, advice=_RETAIN_ADVICE),
+    )
+
+
+def _logged_in(line: ProbeLine, guest: Broker) -> ProbeStep:
+    seen = f"MQTT {line.version} as {guest.client_id}"
+    return ProbeStep("broker login", good=True, seen=seen)
+
+
+def _as_the_service(line: ProbeLine, traffic: Traffic) -> Iterator[ProbeStep]:
+    loop = _loop(line, traffic.ping)
+    yield loop
+    if loop.good:
+        yield _retain(line, traffic.ping)
+        yield _size(line, traffic)
+    if line.version == "3.1.1" and not line.connect("5"):
+        line.connect("3.1.1")
+    yield from _publish(line, traffic)
+    yield from _subscribe(line, traffic)
 
 
 def _reach(broker: Broker) -> Iterator[ProbeStep]:
@@ -134,49 +185,79 @@ def _shake_hands(connection: socket.socket, broker: Broker, files: TlsFiles) -> 
         return ProbeStep("broker TLS", good=False, seen=seen, advice=why.advice)
 
 
-def _refused(answer: Event | None) -> ProbeStep:
-    down = answer if isinstance(answer, Down) else Down("no answer")
-    advice = down.advice or hint(down.code) or "look into the broker's log"
-    return ProbeStep("broker login", good=False, seen=down.reason, advice=advice)
+def _loop(line: ProbeLine, topic: str) -> ProbeStep:
+    def refused(seen: str) -> ProbeStep:
+        advice = f"let this client write and read {topic} (docs/mqtt.md has an access list)"
+        return ProbeStep("broker loop", good=False, seen=seen, advice=advice)
 
-
-def _loop(link: MqttConnection, topic: str, events: queue.Queue[Event]) -> ProbeStep:
-    link.subscribe([Subscription(topic, own=True)])
-    subscribed = _next(events, Subscribed)
-    if not isinstance(subscribed, Subscribed) or subscribed.refused:
-        return _not_allowed(topic, "the broker does not let this client read")
-    payload = b'{"ping": "doctor"}'
-    link.publish(Outgoing(topic, payload, expiry_s=int(WAIT_S)))
-    acknowledged = heard = False
-    while not (acknowledged and heard):
-        event = _next(events, Acknowledged, Received)
-        if event is None:
-            return _not_allowed(
-                topic, "published, and nothing came back" if acknowledged else "no PUBACK"
-            )
-        if isinstance(event, Acknowledged):
-            if event.code >= _REFUSAL:
-                return _not_allowed(topic, f"the broker refuses to take: {event.reason}")
-            acknowledged = True
-        elif isinstance(event, Received):
-            heard = heard or event.payload == payload
+    if why := line.subscribe(Subscription(topic, own=True)):
+        return refused(why)
+    if why := line.publish(Outgoing(topic, _PING, expiry_s=int(WAIT_S))):
+        return refused(why)
+    if not line.hear(_PING):
+        return refused("published, and nothing came back")
     return ProbeStep("broker loop", good=True, seen=f"published and heard on {topic}")
 
 
-def _not_allowed(topic: str, seen: str) -> ProbeStep:
-    advice = f"let this client write and read {topic} (docs/mqtt.md has an access list)"
-    return ProbeStep("broker loop", good=False, seen=seen, advice=advice)
+def _retain(line: ProbeLine, topic: str) -> ProbeStep:
+    """Keep a message on the ping's topic, ask for it, and delete it."""
+    kept = Outgoing(topic, _KEPT, retain=True, expiry_s=int(WAIT_S))
+    why = line.publish(kept)
+    if not why:
+        why = line.subscribe(Subscription(topic, own=True))
+        if not why and not line.hear(_KEPT, retained=True, wait_s=_QUIET_S):
+            why = "the broker did not send it to a later subscription"
+        line.publish(replace(kept, payload=b"", expiry_s=None))
+    if why:
+        seen = f"a retained message on {topic}: {why}"
+        return ProbeStep("broker retain", good=False, seen=seen, advice=_RETAIN_ADVICE)
+    return ProbeStep("broker retain", good=True, seen="the broker keeps messages")
 
 
-def _next(events: queue.Queue[Event], *kinds: type[Event]) -> Event | None:
-    """The next event of these kinds within the time; the end of the connection counts as none."""
-    try:
-        while not isinstance(event := events.get(timeout=WAIT_S), kinds):
-            if isinstance(event, Down):
-                return None
-    except queue.Empty:
-        return None
-    return event
+def _size(line: ProbeLine, traffic: Traffic) -> ProbeStep:
+    payload = _PING.ljust(traffic.longest_bytes)
+    seen = f"{len(payload)} bytes, as long as the longest message ({traffic.longest})"
+    # The broker may have hung up before, and forgotten the subscription.
+    why = line.subscribe(Subscription(traffic.ping, own=True))
+    why = why or line.publish(Outgoing(traffic.ping, payload, expiry_s=int(WAIT_S)))
+    # Without MQTT 5 a broker may drop it and say nothing.
+    if not why and not line.hear(payload, wait_s=_QUIET_S):
+        why = "published, and nothing came back"
+    if why:
+        advice = _SIZE_ADVICE.format(len(payload) + 256)
+        return ProbeStep("broker size", good=False, seen=f"{seen}: {why}", advice=advice)
+    return ProbeStep("broker size", good=True, seen=seen)
+
+
+def _publish(line: ProbeLine, traffic: Traffic) -> Iterator[ProbeStep]:
+    taken = 0
+    for message in traffic.publications:
+        why = line.publish(message)
+        if not why and message.topic in traffic.taken_back:
+            why = line.publish(replace(message, payload=b""))
+        if why:
+            advice = _access("write", message.topic)
+            seen = f"{message.topic}: {why}"
+            yield ProbeStep("broker publish", good=False, seen=seen, advice=advice)
+        taken += not why
+    if taken == len(traffic.publications):
+        yield ProbeStep("broker publish", good=True, seen=f"{taken} kinds of topic")
+
+
+def _subscribe(line: ProbeLine, traffic: Traffic) -> Iterator[ProbeStep]:
+    granted = 0
+    for wanted in traffic.subscriptions:
+        if why := line.subscribe(wanted):
+            advice = _access("read", wanted.topic)
+            seen = f"{wanted.topic}: {why}"
+            yield ProbeStep("broker subscribe", good=False, seen=seen, advice=advice)
+        granted += not why
+    if granted == len(traffic.subscriptions):
+        yield ProbeStep("broker subscribe", good=True, seen=f"{granted} topics")
+
+
+def _access(right: str, topic: str) -> str:
+    return f"let this client {right} {topic} (docs/mqtt.md has an access list)"
 
 
 def _version(protocol: str) -> Version:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract.errors import Refused, TryLater
-from edge_agent.core import certificates, delivery_setup
+from edge_agent.core import certificates, delivery_setup, service_answer
 from edge_agent.core.update_setup import open_depot
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.probe import ProbeStep, probe
+from edge_agent.ops import broker_traffic
 from edge_agent.ops.doctor import Finding, Outcome, guarded
 
 if TYPE_CHECKING:
@@ -43,8 +45,12 @@ def examine(subject: Subject) -> Iterator[Finding]:
 def _broker(subject: Subject) -> Iterator[Finding]:
     config = subject.config
     topics = Topics.of(config.device.site, config.device.id, config.mqtt.base_topic)
+    running = service_answer.ask(subject.state) is not None
+    presence = b"online" if running else b"offline"
     broker = delivery_setup.broker_of(config, topics, subject.env)
-    for step in probe(broker, topics.ping, config.mqtt.protocol, subject.clock):
+    broker = replace(broker, will=replace(broker.will, payload=presence))
+    traffic = broker_traffic.of(config, topics, subject.state, presence)
+    for step in probe(broker, traffic, config.mqtt.protocol, subject.clock):
         yield _finding(step, subject.clock.now())
 
 
