@@ -229,11 +229,21 @@ def _push(config: Config, _readable: _Readable) -> Iterator[Problem]:
 
 def _web(config: Config, readable: _Readable) -> Iterator[Problem]:
     web = config.web
-    if web.host and not addresses.is_host(web.host):
-        yield Problem("web.host", _bare_host(web.host, "web"))
-        return
-    open_to_others = web.port and web.host not in _LOOPBACK
-    if open_to_others and not web.token_file and readable(web, "web", "port", "host", "token_file"):
+    for index, text in enumerate(web.trusted_proxies):
+        if not addresses.is_network(text):
+            yield Problem(
+                f"web.trusted_proxies[{index}]",
+                "is no address or network, such as 192.168.0.2 or 10.0.0.0/8",
+            )
+    if not addresses.is_host(web.host):
+        empty = "must be an address; port = 0 switches the page off"
+        yield Problem("web.host", _bare_host(web.host, "web") if web.host else empty)
+    elif (
+        web.port
+        and web.host not in _LOOPBACK
+        and not web.token_file
+        and readable(web, "web", "port", "host", "token_file")
+    ):
         yield Problem("web.token_file", "is needed when web.host is not this machine alone")
 
 

@@ -225,11 +225,16 @@ class Storage(_Section, frozen=True, kw_only=True):
 
 
 class Web(_Section, frozen=True, kw_only=True):
-    """Local status page; port 0 switches it off."""
+    """Local status page; port 0 switches it off.
+
+    `trusted_proxies` are addresses or networks of reverse proxies on other machines, whose word on
+    a request's client is taken.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     token_file: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class Push(_Section, frozen=True, kw_only=True):

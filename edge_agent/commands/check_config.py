@@ -11,11 +11,12 @@ import msgspec
 from edge_agent import config
 from edge_agent.alerts import default_rules, texts
 from edge_agent.commands.common import standard_options
-from edge_agent.core import config_warnings
+from edge_agent.core import config_warnings, page_token
+from edge_agent.core.config_warnings import ConfigWarning
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, masked
 from edge_agent.system import locations
 from edge_agent.system.console import is_quiet, print_json
-from edge_agent.system.struct_decoder import line_of
+from edge_agent.system.struct_decoder import Problem, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,9 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     The rules in force come first: the built-in ones and the farm's own, then those that are off.
     Every error is listed with its line, its key and what is allowed; exit 78 when there is any.
     Warned of is what is right by itself and most likely not meant: values of the example file, a
-    place outside Korea, no depot or trust root, a rule that can never be raised.
+    place outside Korea, no depot or trust root, a rule that can never be raised. So is, with
+    --quiet, a token of the page that cannot be used: the unit calls it so before each start, and
+    alerts need no page.
 
     Example: edge-agent check-config --config /etc/edge-agent/config.toml
     """
@@ -41,14 +44,15 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
         settings = config.load(path, os.environ)
         # Read here, so that an error shows now and not at the first connection.
         password = locations.secret(settings.mqtt.password_file, PASSWORD_CREDENTIAL, os.environ)
-    except config.InvalidConfig as fault:
-        if as_json:
-            errors = [{"path": p.path, "line": p.line, "error": p.text} for p in fault.problems]
-            print_json({"file": str(path), "ok": False, "errors": errors})
-        for problem in fault.problems:
-            line = f":{problem.line}" if problem.line else ""
-            click.echo(f"{path}{line}: {problem}", err=True)
-        raise click.exceptions.Exit(fault.exit_code) from fault
+    except config.InvalidConfig as invalid:
+        raise _refused(path, invalid, as_json=as_json) from invalid
+    warnings = list(config_warnings.warnings(settings))
+    if token := page_token.problem(settings.web, os.environ):
+        key = "web.token_file"
+        if not is_quiet():
+            problem = Problem(key, token, line_of(path.read_text("utf-8-sig"), key))
+            raise _refused(path, config.InvalidConfig(str(path), (problem,)), as_json=as_json)
+        warnings.append(ConfigWarning(key, f"{key}: {token}"))
     effective = masked(settings)
     effective["mqtt"]["password"] = "***" if password else ""
     in_force = default_rules.in_force(settings)
@@ -56,7 +60,6 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     rules = [_facts(rule, settings) for rule in in_force]
     names = {rule.name for rule in in_force}
     off = [name for name in settings.builtin.off if name not in names]
-    warnings = list(config_warnings.warnings(settings))
     if as_json:
         document = {
             "file": str(path),
@@ -79,6 +82,17 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
     click.echo(f"\nOff: {', '.join(off) or 'none'}. In effect:\n")
     for line in _lines(effective, ""):
         click.echo(line)
+
+
+def _refused(path: Path, fault: config.InvalidConfig, *, as_json: bool) -> click.exceptions.Exit:
+    """Prints the errors; the exit to be raised."""
+    if as_json:
+        errors = [{"path": p.path, "line": p.line, "error": p.text} for p in fault.problems]
+        print_json({"file": str(path), "ok": False, "errors": errors})
+    for problem in fault.problems:
+        line = f":{problem.line}" if problem.line else ""
+        click.echo(f"{path}{line}: {problem}", err=True)
+    return click.exceptions.Exit(fault.exit_code)
 
 
 def _facts(rule: Rule, settings: Config) -> dict[str, str]:

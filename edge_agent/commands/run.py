@@ -15,7 +15,6 @@ import click
 
 from edge_agent.commands.common import config_option, open_state_folder, read_config
 from edge_agent.contract.errors import FarmError, StorageError, Unavailable
-from edge_agent.system import locations
 from edge_agent.system.console import set_up_logging, verbosity_options
 
 if TYPE_CHECKING:
@@ -150,9 +149,10 @@ def _web(
     if not settings.port:
         return nullcontext()
     # Imported only where it is switched on.
-    from edge_agent.core.masking import WEB_CREDENTIAL
+    from edge_agent.core import page_token
     from edge_agent.core.runtime import DATABASE
     from edge_agent.web.app import Application
+    from edge_agent.web.forwarding import TrustedProxies
     from edge_agent.web.server import asker, serving
 
     return serving(
@@ -161,7 +161,8 @@ def _web(
             snapshots=snapshots,
             clock=clock,
             database=state / DATABASE,
-            token=lambda: locations.secret(settings.token_file, WEB_CREDENTIAL, os.environ),
+            token=lambda: page_token.read(settings, os.environ),
             ask=asker(put, work),
+            proxies=TrustedProxies(settings.trusted_proxies),
         ),
     )

@@ -13,6 +13,7 @@ from edge_agent.core import (
     certificates,
     config_warnings,
     cycle,
+    page_token,
     restart_keys,
     sensor_reports,
     withdrawals,
@@ -290,10 +291,11 @@ class Runtime:
         return sensor_reports.reports(self.intake, self.store, now, listening_s)
 
     def settings_problems(self, now: datetime) -> tuple[str, ...]:
-        """What the configuration asks for and the service does not do; certificates that end."""
+        """What the configuration asks for and the service does not do; files of it that fail."""
         return (
             *certificates.warnings(self.config.mqtt.tls, now),
             *config_warnings.problems(self.config),
+            *page_token.problems(self.config.web),
             *restart_keys.changes(self.started_with, self.config),
         )
 

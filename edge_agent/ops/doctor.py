@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.errors import ConfigError, FarmError, InputMissing
-from edge_agent.core import certificates, cross_check, masking
+from edge_agent.core import certificates, cross_check, masking, page_token
 from edge_agent.core.runtime import DATABASE
 from edge_agent.mqtt import outbox_inspection
 from edge_agent.observations.store import Store
@@ -94,6 +94,10 @@ def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findi
 
 
 def _secrets(subject: Subject) -> Iterator[Finding]:
+    if token := page_token.problem(subject.config.web, subject.env):
+        advice = "write one line there; a service that runs takes it at once"
+        yield Finding("secrets", Outcome.FAIL, f"web.token_file: {token}", advice)
+        return
     path = subject.config.mqtt.password_file
     credential = masking.PASSWORD_CREDENTIAL
     try:

@@ -29,6 +29,15 @@ def is_host(text: str) -> bool:
     return True
 
 
+def is_network(text: str) -> bool:
+    """Whether this is an IP address, or a network such as 10.0.0.0/8."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def is_web_address(text: str) -> bool:
     """Whether a request can be sent there: http or https, a host, a port that can be."""
     if not text.startswith(("http://", "https://")) or text != text.strip():

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REQUEST_S: Final = 10.0
-HEAD_BYTES: Final = 16_384
+HEAD_BYTES: Final = 65_536
 BODY_BYTES: Final = 8_192
 CONNECTIONS: Final = 100
 PER_ADDRESS: Final = 30
@@ -121,7 +121,8 @@ def serving(settings: Web, application: Application) -> Iterator[int | None]:
         thread = threading.Thread(target=server.run, name="web", daemon=True)
         thread.start()
         port = int(server.effective_port)
-        _log.info("web: http://%s:%d/", settings.host, port)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        _log.info("web: http://%s:%d/", host, port)
         try:
             yield port
         finally:
@@ -152,7 +153,8 @@ def _server(
             inbuf_overflow=BODY_BYTES * 2,
             asyncore_use_poll=True,
             log_socket_errors=False,
-            clear_untrusted_proxy_headers=True,
+            # The application looks at them itself: they show that a proxy is in front.
+            clear_untrusted_proxy_headers=False,
         ),
     )
 
@@ -178,5 +180,8 @@ def asker(put: Callable[[Item], None], work: Ask) -> Ask:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(address[:2], family=family)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # Of a name with addresses of both families, such as localhost, the one that proxies ask.
+    family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    both = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(address, family=family, dualstack_ipv6=both)

@@ -33,6 +33,7 @@ class WebClient:
         self.application = application
         self.address = address
         self.headers = {"host": "127.0.0.1:8080"}
+        self.protocol = "HTTP/1.1"
 
     def ask(
         self, method: str, target: str, body: bytes = b"", headers: dict[str, str] | None = None
@@ -45,6 +46,7 @@ class WebClient:
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "REMOTE_ADDR": self.address,
+            "SERVER_PROTOCOL": self.protocol,
             "CONTENT_TYPE": sent.pop("content-type", ""),
             "wsgi.input": io.BytesIO(body),
         }

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,53 +13,25 @@ from edge_agent.contract.errors import NothingNew
 from edge_agent.system.clock import SystemClock
 from edge_agent.updates.http_source import HttpSource
 from tests.fakes.depot import IMPATIENT, Device, Yard
+from tests.fakes.mosquitto import free_port
+from tests.fakes.nginx import nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONF = Path(__file__).parents[2] / "deploy/nginx.conf"
-PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
 def _nginx(folder: Path, depot: Path) -> Iterator[str]:
-    """A real nginx on a copy of the example, with this folder and port put in."""
-    assert PROGRAM, "nginx is missing: run `make system`"
-    port = _free_port()
+    """The example, with this folder and a port put in."""
     site = CONF.read_text("utf-8")
     assert "root /srv/farm-edge/depot;" in site
+    port = free_port()
     site = site.replace("/srv/farm-edge/depot", str(depot))
     site = site.replace("listen 8080;", f"listen 127.0.0.1:{port};")
-    folder.mkdir()
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    whole = (
-        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
-        f"events {{}}\nhttp {{ access_log off; {temporary}\n{site}\n}}\n"
-    )
-    (folder / "nginx.conf").write_text(whole)
-    words = [PROGRAM, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE)
-    try:
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, process.communicate()[1].decode()
-                time.sleep(0.02)
+    with nginx(folder, site, port):
         yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
 
 
 @pytest.fixture

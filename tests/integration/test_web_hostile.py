@@ -19,7 +19,7 @@ from edge_agent.core.events import EventQueue, LoopBusy, LoopCall
 from edge_agent.core.runtime import DATABASE
 from edge_agent.settings import Web
 from edge_agent.system.clock import SystemClock
-from edge_agent.web import server
+from edge_agent.web import auth, server
 from edge_agent.web.app import Application
 from tests.fakes.shown_farm import ShownFarm
 
@@ -56,6 +56,22 @@ def port(farm: ShownFarm, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     ) as given:
         assert given is not None
         yield given
+
+
+@pytest.mark.parametrize("host", ["::", "0.0.0.0", "localhost", "::1"])
+def test_an_address_serves_its_families(farm: ShownFarm, host: str) -> None:
+    """`::` serves IPv4 and IPv6, a name of both IPv4; clients of this machine are known as such."""
+    clients = {"::": ("127.0.0.1", "[::1]"), "::1": ("[::1]",)}.get(host, ("127.0.0.1",))
+    if not socket.has_dualstack_ipv6() and host.startswith("::"):
+        pytest.skip("this machine has no IPv6")
+    database = farm.runtime.state / DATABASE
+    application = Application(farm.snapshots, farm.clock, database, lambda: None, farm.ask)
+    with server.serving(Web(host=host, port=0), application) as port:
+        for client in clients:
+            address = f"http://{client}:{port}/api/latest"
+            # The clock stands still: only a client that is not known as this machine has a pace.
+            with httpx.Client() as asking:
+                assert {asking.get(address).status_code for _ in range(auth.BURST + 1)} == {200}
 
 
 @contextmanager
@@ -113,7 +129,7 @@ def test_s1_a_client_that_waits_between_requests_is_not_cut(port: int) -> None:
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
-        (HEAD + b"X: " + b"a" * 20_000 + b"\r\n\r\n", b"431"),
+        (HEAD + b"X: " + b"a" * 70_000 + b"\r\n\r\n", b"431"),
         (b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n", b"413"),
         (b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
         (b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", b"501"),

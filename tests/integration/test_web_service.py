@@ -65,6 +65,23 @@ def _newer(client: httpx.Client, issued_at: str) -> bool:
     return False
 
 
+def test_a_short_token_costs_the_page_alone(device: Path, tmp_path: Path) -> None:
+    """The service says what to write, and takes the longer token without a restart."""
+    (tmp_path / "token").write_text("farm\n", "utf-8")
+    with ServiceProcess(device, tmp_path) as service:
+        base = f"http://127.0.0.1:{_port(service)}"
+        with httpx.Client(base_url=base, headers={"authorization": "Bearer farm"}) as client:
+            assert "fewer than 12 characters" in service.log
+            for address in ("/", "/api/latest"):
+                assert client.get(address).status_code == 503
+            assert "edge-agent doctor" in client.get("/").text
+            assert client.post("/login", data={"token": "farm"}).status_code == 503
+            assert client.get("/health").json() == {"ok": True}
+            (tmp_path / "token").write_text(TOKEN + "\n", "utf-8")
+            right = {"authorization": f"Bearer {TOKEN}"}
+            assert client.get("/api/latest", headers=right).status_code == 200
+
+
 def test_a_port_that_is_taken_costs_the_page_alone(device: Path, tmp_path: Path) -> None:
     """Alerts are made without a page, and the log says what to change."""
     with ServiceProcess(device, tmp_path) as first:

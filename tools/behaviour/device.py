@@ -133,7 +133,7 @@ class Device:
     def configure(self, broker_port: int) -> None:
         """Write the configuration."""
         self.root.mkdir(exist_ok=True)
-        (self.root / "token").write_text("a-token\n", "utf-8")
+        (self.root / "token").write_text("a-token-of-the-page\n", "utf-8")
         self.programs.stand_ins[f":{self.held.number}"] = ":<WEB>"
         self.programs.stand_ins[f" {self.held.number}"] = " <WEB>"
         self.programs.stand_ins[f":{broker_port}"] = ":<MQTT>"

@@ -13,7 +13,7 @@ import httpx
 if TYPE_CHECKING:
     from tools.behaviour.device import Device
 
-TOKEN: Final = {"Authorization": "Bearer a-token"}
+TOKEN: Final = {"Authorization": "Bearer a-token-of-the-page"}
 ASKED: Final = (
     ("GET", "/health", False),
     ("GET", "/", True),

@@ -62,7 +62,7 @@ document.addEventListener("click", async (event) => {
   if (rule) request.rule = rule;
   if (minutes) request.minutes = Number(minutes);
   try {
-    const answer = await fetch(`/api/commands/${command}`, {
+    const answer = await fetch(`api/commands/${command}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(request),

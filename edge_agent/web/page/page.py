@@ -59,11 +59,11 @@ def page(
     words = PageTexts(language)
     if snapshot is None:
         waiting = tag("p", words("starting"), class_="calm", id="starting")
-        return _document(words, words("title"), waiting)
+        return document(words, words("title"), waiting)
     context = PageContext(snapshot, service, edges, now, words, acts)
     at = tag("p", words("as_of", context.time(now)), class_="as-of", id="as-of")
     body = join(at, *(section(context) for section in SECTIONS))
-    return _document(words, farm_name(context), body)
+    return document(words, farm_name(context), body)
 
 
 def login_page(language: str, *, wrong: bool) -> str:
@@ -78,13 +78,23 @@ def login_page(language: str, *, wrong: bool) -> str:
         tag("p", words("token_help"), id="token-help", class_="note"),
         tag("p", words("token_wrong"), role="alert", class_="wrong") if wrong else None,
         method="post",
-        action=f"/login?lang={language}",
+        action=f"login?lang={language}",
         class_="login",
     )  # fmt: skip
-    return _document(words, words("title"), form, live=False)
+    return document(words, words("title"), form, live=False)
 
 
-def _document(words: PageTexts, title: str, body: Markup, *, live: bool = True) -> str:
+def document(words: PageTexts, title: str, body: Markup, *, live: bool = True) -> str:
+    """A document around a body.
+
+    Its addresses are relative, so that a proxy may serve it below a path of its own.
+
+    Args:
+        words: Its language.
+        title: Its heading.
+        body: What it holds.
+        live: Whether it renews itself.
+    """
     other, label = ("en", "English") if words.language == "ko" else ("ko", "한국어")
     head = tag(
         "head",
@@ -92,19 +102,19 @@ def _document(words: PageTexts, title: str, body: Markup, *, live: bool = True) 
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light"),
         tag("title", f"{title} · {words('title')}" if title != words("title") else title),
-        tag("link", rel="icon", href="/icon.svg", type_="image/svg+xml"),
-        tag("link", rel="stylesheet", href="/page.css"),
-        tag("script", src="/page.js", defer=True) if live else None,
+        tag("link", rel="icon", href="icon.svg", type_="image/svg+xml"),
+        tag("link", rel="stylesheet", href="page.css"),
+        tag("script", src="page.js", defer=True) if live else None,
     )
     top = tag(
         "header",
         tag("a", words("skip"), href="#content", class_="skip"),
         tag("h1", title),
-        tag("a", label, href=f"/?lang={other}", hreflang=other, lang=other, class_="language"),
+        tag("a", label, href=f"./?lang={other}", hreflang=other, lang=other, class_="language"),
     )
     status = tag("p", role="status", id="status", data_lost=words("lost"),
                  data_done=words("done"), data_failed=words("failed"))  # fmt: skip
     foot = tag("footer", tag("p", words("offline_note")))
     main = tag("main", body, id="content", tabindex="-1")
-    document = tag("html", head, tag("body", top, status, main, foot), lang=words.language)
-    return f"<!doctype html>\n{document}\n"
+    html = tag("html", head, tag("body", top, status, main, foot), lang=words.language)
+    return f"<!doctype html>\n{html}\n"

@@ -33,6 +33,13 @@ def login(language: str, *, wrong: bool = False) -> bytes:
     return login_page(language, wrong=wrong).encode()
 
 
+def shut(why: str, *values: str) -> bytes:
+    """The page that says why there is none; see `shut_page`."""
+    from edge_agent.web.page.shut_page import shut_page
+
+    return shut_page(why, *values).encode()
+
+
 @cache
 def _file(name: str) -> bytes:
     return files("edge_agent.web.page").joinpath(name).read_bytes()

@@ -210,3 +210,36 @@ def test_an_unknown_built_in_rule_cannot_be_switched_off(tmp_path: Path) -> None
         f"{path}:2: builtin.off: 'frosty' is not allowed; did you mean 'frost'? (one of heat, "
         "dryness, frost, frost-watch, vpd-high, bud-frost, house-hot, house-cold)\n"
     )
+
+
+def test_a_short_token_is_refused_and_stops_no_alerts(tmp_path: Path) -> None:
+    """Exit 78 by hand, with what to do; before a start a warning, as alerts need no page."""
+    path, token = tmp_path / "c.toml", tmp_path / "token"
+    path.write_text('[web]\ntoken_file = "token"\n')
+
+    def check(*options: str) -> tuple[int, str, str]:
+        result = CliRunner().invoke(check_config, [*options, "--config", str(path)])
+        return result.exit_code, result.stdout, result.stderr
+
+    for short in ("p4prika", "12345678901", "토마토는 빨갛다"):
+        token.write_text(f"{short}\n")
+        code, _, told = check()
+        assert (code, told.startswith(f"{path}:2: web.token_file: ")) == (78, True)
+        assert "fewer than 12 characters" in told
+        assert "openssl rand -hex 16" in told
+        code, shown, _ = check("--json")
+        assert (code, json.loads(shown)["errors"][0]["path"]) == (78, "web.token_file")
+        code, _, told = check("--quiet")
+        assert (code, "warning: web.token_file" in told) == (0, True)
+        assert short not in told
+    token.write_text("two lines\nof a token\n")
+    assert check()[0] == 78
+    token.write_text("123456789012\n")
+    code, _, told = check()
+    assert (code, "web.token_file" in told) == (0, False)
+    path.write_text('[web]\nport = 0\ntoken_file = "gone"\n')
+    assert check()[0] == 0
+    path.write_text('[web]\ntoken_file = "gone"\n')
+    assert "cannot be read" in check()[2]
+    path.write_text('[web]\ntoken_file = "/run/credentials/edge-agent.service/web-token"\n')
+    assert check()[0] == 0
