@@ -114,7 +114,7 @@ def device_section(context: PageContext) -> Markup:
         ),
         class_="states",
     )
-    problems = [tag("li", words.reason(text)) for text in health.problems]
+    problems = [tag("li", words.problem(text)) for text in health.problems]
     again = tag("button", words("predict"), type_="button", data_command="predict")
     return section(
         "health",

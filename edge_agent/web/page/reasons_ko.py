@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.schema import QUANTITIES, TARGETS
+from edge_agent.web.page import reasons_ko_details as details
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def _settings() -> Iterator[tuple[str, str]]:
     near = r"the nearest is (?P<station>\d+) \((?P<name>[^)]*)\), (?P<km>\d+) km away"
     nearest = r"가장 가까운 곳은 \g<km> km 떨어진 \g<station>(\g<name>)입니다"
     values = r"values are (?P<low>\S+) to (?P<high>\S+) (?P<unit>.*), threshold is (?P<limit>.*)"
-    range_of = r"값은 \g<low>–\g<high> \g<unit>, 기준은 \g<limit>"
+    range_of = r"값은 \g<low>~\g<high> \g<unit>, 기준은 \g<limit>"
     yield (
         f"device.latitude, device.longitude: lie outside Korea: of KMA's stations {near}",
         f"device.latitude, device.longitude: 한국 밖입니다. 기상청 관측소 가운데 {nearest}",
@@ -66,7 +67,7 @@ def _settings() -> Iterator[tuple[str, str]]:
     )
     yield (
         r"rule (\S+): never ends once it is raised: values are (\S+) to (\S+) (.*), clear is (.*)",
-        r"규칙 \1: 한번 나온 경보가 끝날 수 없습니다(값은 \2–\3 \4, clear는 \5)",
+        r"규칙 \1: 한번 나온 경보가 끝날 수 없습니다(값은 \2~\3 \4, clear는 \5)",
     )
     yield (
         r"rule (\S+): no sensor of role (\S+) measures (.*), so it is always unknown",
@@ -157,6 +158,10 @@ _KOREAN: Final = (
         r"sensor (.*): (\d+) refused, last (.*): (\S+ went from .*)",
         r"센서 \1: 값 \2번 거부, 마지막 \3: \4",
     ),
+    (
+        r"sensor (.*): (\d+) refused, last (.*?): (not JSON: .*)",
+        r"센서 \1: 값 \2번 거부, 마지막 \3: \4",
+    ),
     (r"sensor (.*): (\d+) refused, last (.*): (.*)", r"센서 \1: 값 \2번 거부, 마지막 \3: \4"),
     *_silences(),
     (r"has no value(.*)", r"값 없음\1"),
@@ -170,6 +175,10 @@ _KOREAN: Final = (
     (r"(\S+) = (\S+) is outside (\S+) to (\S+)", r"\2은(는) \3–\4 범위 밖"),
     *_gaps(),
     *_settings(),
+    *details.SENSORS,
+    *details.BROKER,
+    *details.FILES,
+    *details.DEPOT,
 )  # fmt: skip
 _JOBS: Final = {
     "mqtt": "MQTT 브로커",
@@ -182,22 +191,31 @@ _JOBS: Final = {
     "reload": "설정을 다시 읽지 못했습니다",
     "release": "모델을 쓰지 못했습니다",
     "storage": "디스크에 쓰지 못했습니다",
+    "way back": "디스크로 돌아가지 못했습니다",
 }
 """What a job failed at, by its name before the colon."""
+_HANGUL: Final = re.compile("[가-힣]")
 _GROUP: Final = re.compile(r"\\(?:g<(?P<name>\w+)>|(?P<number>\d))")
 
 
 def in_korean(reason: str) -> str:
     """A reason in Korean, part by part; one that nobody translated stays as it is."""
+    job, colon, why = reason.partition(": ")
+    if colon and job in _JOBS:
+        told = in_korean(why)
+        return f"{_JOBS[job]}: {told}" if told != why else f"{_JOBS[job]}(원문: {why})"
     for pattern, text in _KOREAN:
         match = re.fullmatch(pattern, reason, re.DOTALL)
         if match:
             return _filled(text, match)
-    job, colon, why = reason.partition(": ")
-    if colon and job in _JOBS:
-        return f"{_JOBS[job]}: {in_korean(why)}"
     head, semicolon, tail = reason.partition("; ")
     return f"{in_korean(head)}. {in_korean(tail)}" if semicolon else reason
+
+
+def problem_in_korean(problem: str) -> str:
+    """A problem in Korean; one that nobody translated is said to be one, with its own words."""
+    told = in_korean(problem)
+    return told if _HANGUL.search(told) else f"문제가 있습니다(원문: {problem})"
 
 
 def _filled(text: str, match: re.Match[str]) -> str:

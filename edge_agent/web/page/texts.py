@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.web.page.reasons_ko import in_korean
+from edge_agent.web.page.reasons_ko import in_korean, problem_in_korean
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -197,6 +197,10 @@ class PageTexts:
     def reason(self, text: str) -> str:
         """A reason of the agent."""
         return text if self.language == "en" else in_korean(text)
+
+    def problem(self, text: str) -> str:
+        """A problem of the agent."""
+        return text if self.language == "en" else problem_in_korean(text)
 
     def source(self, name: str) -> str:
         """A rung of the forecast ladder."""

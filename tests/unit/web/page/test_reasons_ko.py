@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.contract.schema import QUANTITIES, TARGETS
 from edge_agent.observations.source_gap import Gap
-from edge_agent.web.page.reasons_ko import in_korean
+from edge_agent.web.page.reasons_ko import in_korean, problem_in_korean
 
 PACKAGE = Path(__file__).parents[4] / "edge_agent"
 SOURCES = ("forecasting/forecaster.py", "forecasting/fallback.py", "agronomy/irrigation.py")
@@ -40,6 +40,39 @@ COMPOSED = (
         "more than the 200 mm of an hour at once: not counted"
     ),
     "sensor gh/temp: never heard",
+    "sensor gh/t: 2 refused, last true: house/air temperature: is a boolean",
+    "sensor gh/t: 2 refused, last 70 F: is in 'F', and the configuration says 'C'",
+    "sensor gh/t: 2 refused, last x: 'x' is no number",
+    "sensor gh/t: 2 refused, last x: has no time",
+    "sensor gh/t: 2 refused, last x: not JSON: JSON is malformed",
+    "mqtt: /etc/pw: cannot be read: Permission denied; check the path",
+    "mqtt: this program was stopped for a while",
+    (
+        "update: [depot] root_file is not set: copy root.json from the trainer's workspace by hand "
+        "and name it there; without it no release can be trusted"
+    ),
+    "update: [depot] root_file /etc/root.json: No such file or directory",
+    "update: https://depot.example/x: HTTP 503: the depot is out of service",
+    (
+        "update: https://depot.example/x: HTTP 302: redirects are not followed: log in to the "
+        "network where it asks for that, or put the final address into [depot] url"
+    ),
+    (
+        "update: /usb: timestamp: was signed until yesterday: nobody renewed it; what is installed "
+        "goes on, new releases wait"
+    ),
+    (
+        "update: the clock shows 2020-01-01 00:00 UTC, which cannot be right (it is later than "
+        "2026-01-01 00:00): set the clock; until then nothing is installed, as old signatures "
+        "could pass for fresh ones"
+    ),
+    "update: the disk refuses; releases and observations come once it takes writes",
+    "outbox: agent.db: disk I/O error; check free space, permissions and the disk's health",
+    "storage: everything is kept in memory: agent.db: disk I/O error",
+    "storage: until 2026-07-01 09:00 UTC everything is kept in memory: agent.db: disk I/O error",
+    "cycle: internal error: ValueError: what a library says of it",
+    "reload: config.toml: rules[0].threshold: must be a number, not nan",
+    "release 6 was left: asked for over the local API",
     "update: took more than 600 s: ended, it is tried again",
     "update: https://depot.example/x: check the link and the depot's address",
 )
@@ -74,6 +107,32 @@ def test_every_part_of_a_reason_is_known(reason: str) -> None:
     korean = re.sub(r"\([^)]*\)", "", in_korean(reason))
     assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", korean) == []
     assert re.search("[가-힣]", korean)
+
+
+@pytest.mark.parametrize("name", ["mqtt/tls_faults.py", "updates/http_source.py"])
+def test_each_hint_of_a_connection_is_known(name: str) -> None:
+    """Constants of the modules that tell causes and advice; new ones need their Korean."""
+    tree = ast.parse((PACKAGE / name).read_text("utf-8"))
+    docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    inner = {id(v) for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) for v in ast.walk(n)}
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in docs | inner
+        if isinstance(node.value, str)
+        and len(node.value.split()) > 3
+        and not node.value.endswith(("'s", "%d"))
+    ]
+    assert len(texts) >= 4
+    for text in texts:
+        told = in_korean(text if "tls" in name else f"https://depot.example: HTTP 500: {text}")
+        assert re.search("[가-힣]", told), text
+
+
+def test_a_problem_that_nobody_translated_is_called_one() -> None:
+    """The farmer reads Korean first; the words are for whoever helps."""
+    assert problem_in_korean("push: no such host") == "문제가 있습니다(원문: push: no such host)"
+    assert problem_in_korean("there is no observation") == "관측값이 없습니다"
 
 
 def test_there_are_reasons() -> None:
