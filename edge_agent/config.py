@@ -53,7 +53,7 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
         text = content.decode("utf-8-sig")
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise InvalidConfig(where, (Problem("", f"not TOML: {fault}"),)) from fault
+        raise InvalidConfig(where, (struct_decoder.not_toml(fault),)) from fault
     problems: list[Problem] = []
     struct_decoder.override(document, env or {}, PREFIX, problems)
     config = struct_decoder.build(document, Config, problems)

@@ -129,8 +129,9 @@ def _of_settings(settings: Config, *, offline: bool) -> Iterator[Finding]:
 
     found = False
     for warning in config_warnings.warnings(settings):
-        # The depot has a check of its own, unless it is to be left alone.
-        if offline or not warning.path.startswith("depot"):
+        # Certificates have a check of their own, and so has the depot, unless it is left alone.
+        elsewhere = ("mqtt.tls",) if offline else ("mqtt.tls", "depot")
+        if not warning.path.startswith(elsewhere):
             found = True
             yield Finding("configuration", Outcome.WARN, warning.text)
     if not found:

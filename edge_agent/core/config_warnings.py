@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,8 @@ EXAMPLE_KEYS: Final = (
 """Keys that config.example.toml sets. Their values there are the defaults; a test holds both."""
 _NAME: Final = {"device.site", "device.id"}
 _PLACE: Final = {"device.latitude", "device.longitude"}
+LEAST_LOUD: Final = timedelta(hours=4)
+_MINUTE: Final = timedelta(minutes=1)
 FAR_KM: Final = 100.0
 """No place in Korea is farther from a station of KMA: Dokdo lies 87 km from Ulleungdo."""
 
@@ -51,19 +54,48 @@ class ConfigWarning:
 
 
 def warnings(config: Config) -> Iterator[ConfigWarning]:
-    """Every warning about a configuration without errors. Reads whether the trust root is there."""
+    """Every warning about a configuration without errors. Looks whether files are there."""
     yield from _depot(config.depot)
     yield from _example(config)
     yield from _place(config.device)
     yield from _rules(config)
-    if config.push.url and not config.push.severities:
-        text = "push.severities: is empty, so no alert is pushed"
-        yield ConfigWarning("push.severities", text, is_problem=True)
+    yield from _silence(config)
+    yield from _files(config)
 
 
 def problems(config: Config) -> tuple[str, ...]:
     """The warnings that are problems of the running service."""
     return tuple(warning.text for warning in warnings(config) if warning.is_problem)
+
+
+def _silence(config: Config) -> Iterator[ConfigWarning]:
+    """Settings by which nobody hears of an alert."""
+    severities = {rule.severity for rule in default_rules.in_force(config)}
+    if not severities:
+        text = "builtin.off: no rule is in force, so nobody is warned of anything"
+        yield ConfigWarning("builtin.off", text)
+    elif config.push.url and severities.isdisjoint(config.push.severities):
+        text = "push.severities: no rule in force has one of them, so no alert is pushed"
+        yield ConfigWarning("push.severities", text, is_problem=True)
+    quiet = config.quiet_hours
+    if quiet.start:
+        start, end = (datetime.strptime(text, "%H:%M") for text in (quiet.start, quiet.end))  # noqa: DTZ007 - a length
+        loud = (start - end) % timedelta(days=1)
+        if loud < LEAST_LOUD:
+            text = f"quiet_hours: alerts are sent in {loud // _MINUTE} minutes of the day only"
+            yield ConfigWarning("quiet_hours", text)
+
+
+def _files(config: Config) -> Iterator[ConfigWarning]:
+    keys = ["web.token_file"] if config.web.port else []
+    keys += ["push.token_file"] if config.push.url else []
+    tls = ["mqtt.tls.ca", "mqtt.tls.cert", "mqtt.tls.key"] if config.mqtt.tls.enabled else []
+    for key in (*keys, *tls):
+        path = attrgetter(key)(config)
+        if path and not Path(path).is_file():
+            text = f"{key}: there is no file {path}"
+            # Of the TLS files `certificates` tells the running service.
+            yield ConfigWarning(key, text, is_problem=key in keys)
 
 
 def _depot(depot: Depot) -> Iterator[ConfigWarning]:

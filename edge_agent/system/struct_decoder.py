@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=msgspec.Struct)
 _HEADER: Final = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-\" ]+?)\s*\]\]?\s*(#.*)?$")
+_PLACE: Final = re.compile(r"\(at line (\d+), column \d+\)$")
 _KEY: Final = re.compile(r"^\s*([A-Za-z0-9_\-.]+)\s*=")
 
 
@@ -184,6 +185,14 @@ def override(
             table[key] = Text(env[name])
         else:
             problems.append(Problem(name, "names no key of a table"))
+
+
+def not_toml(fault: Exception) -> Problem:
+    """The fault of a document that cannot be read at all, with its line where that is known."""
+    if isinstance(fault, UnicodeDecodeError):
+        return Problem("", f"byte {fault.start} is no UTF-8: save the file as UTF-8")
+    place = _PLACE.search(str(fault))
+    return Problem("", f"not TOML: {fault}", int(place[1]) if place else None)
 
 
 def line_of(text: str, path: str) -> int | None:

@@ -237,6 +237,24 @@ def test_bytes_that_are_no_toml(content: bytes) -> None:
         config.decode(content, "c.toml")
 
 
+@pytest.mark.parametrize(
+    ("content", "line", "part"),
+    [
+        (b"[mqtt]\nport = \n", 2, "not TOML: Invalid value (at line 2, column 8)"),
+        ('[device]\nname = "농장"'.encode("cp949"), None, "save the file as UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_its_line(
+    content: bytes, line: int | None, part: str
+) -> None:
+    """A slip of the pen has a line; a Korean editor's old encoding has a remedy."""
+    with pytest.raises(config.InvalidConfig) as caught:
+        config.decode(content, "c.toml")
+    (problem,) = caught.value.problems
+    assert problem.line == line
+    assert part in problem.text
+
+
 def test_load_anchors_relative_paths_to_the_file(tmp_path: Path) -> None:
     """The service's working folder does not matter."""
     (tmp_path / "c.toml").write_text(

@@ -111,7 +111,7 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
         text = content.decode("utf-8-sig")
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise ConfigError(f"{where}: not TOML: {fault}") from fault
+        raise ConfigError(f"{where}: {struct_decoder.not_toml(fault)}") from fault
     problems: list[Problem] = []
     struct_decoder.override(document, env or {}, PREFIX, problems)
     config = struct_decoder.build(document, Config, problems)

@@ -54,8 +54,8 @@ def _settings() -> Iterator[tuple[str, str]]:
         rf"device.station: \g<given>번 ASOS 관측소는 없습니다. {nearest}",
     )
     yield (
-        r"push.severities: is empty, so no alert is pushed",
-        "push.severities: 비어 있어 어떤 경보도 보내지 않습니다",
+        r"push.severities: no rule in force has one of them, so no alert is pushed",
+        "push.severities: 이 등급의 규칙이 없어 어떤 경보도 보내지 않습니다",
     )
     yield (
         rf"rule (?P<rule>\S+): can never be raised: {values}",
@@ -73,6 +73,7 @@ def _settings() -> Iterator[tuple[str, str]]:
         r"rule (\S+): no sensor of role (\S+) measures (.*), so it is always unknown",
         r"규칙 \1: \2 센서 가운데 \3 값을 재는 것이 없어 늘 알 수 없습니다",
     )
+    yield r"(\S+_file): there is no file (.*)", r"\1: 파일이 없습니다(\2)"
     yield r"(\S+) changed: it is taken at the next restart", r"\1: 다음에 다시 시작할 때 바뀝니다"
     yield (
         r"(\S+): ended on (\S+): replace the file, no restart is needed",

@@ -169,6 +169,28 @@ def test_the_built_in_rules_can_be_raised_and_can_end(crop: str) -> None:
     assert not [rule.name for rule in default_rules.in_force(made) if rule_reach.fault_of(rule)]
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('[quiet_hours]\nstart = "07:00"\nend = "06:30"', "quiet_hours"),
+        ('[quiet_hours]\nstart = "22:00"\nend = "06:00"', ""),
+        ('[quiet_hours]\nstart = "00:30"\nend = "20:30"', ""),
+        (f"[builtin]\noff = {list(default_rules.NAMES)}", "builtin.off"),
+        ('[push]\nurl = "https://x"\nseverities = ["warning"]', ""),
+        ('[push]\nurl = "https://x"\nseverities = []', "push.severities"),
+        ('[push]\nurl = "https://x"\ntoken_file = "/none"', "push.token_file"),
+        ('[web]\ntoken_file = "/none"', "web.token_file"),
+        ('[web]\nport = 0\ntoken_file = "/none"', ""),
+        ('[mqtt.tls]\nenabled = true\nca = "/none"', "mqtt.tls.ca"),
+        ('[mqtt.tls]\nca = "/none"', ""),
+    ],
+)
+def test_nobody_hears_and_nothing_is_there(text: str, path: str) -> None:
+    """Alerts that reach nobody, and files that are named and not there."""
+    told = [key for key in warned(WRITTEN + text) if not key.startswith("depot")]
+    assert told == ([path] if path else [])
+
+
 BROKEN: Mapping[str, str] = {
     "place": "[device]\nlatitude = 35.68\nlongitude = 139.69\n",
     "station": "[device]\nstation = 109\n",
@@ -176,6 +198,7 @@ BROKEN: Mapping[str, str] = {
     "always": RULE.format("air_temperature_c", "<", 90),
     "endless": RULE.format("air_temperature_c", ">", 3) + "clear = -50.0\n",
     "deaf": RULE.format("rain_mm", ">", 3) + "now = true\n",
+    "token": '[push]\nurl = "https://ntfy.example/farm"\ntoken_file = "/none/token"\n',
     "silent": '[push]\nurl = "https://ntfy.example/farm"\nseverities = []\n',
 }
 
@@ -185,7 +208,10 @@ def test_the_farmers_page_tells_each_problem_in_korean(case: str) -> None:
     """No English word is left, except what is written so in the file."""
     (problem,) = config_warnings.problems(config.decode(BROKEN[case].encode(), "c.toml"))
     korean = in_korean(problem)
-    names = r"device\.\w+|push\.\w+|clear|own|outdoor|rain_mm|km|ASOS|Seoul|\bTottori\b|[A-Z]\w+"
+    names = (
+        r"device\.\w+|push\.\w+|clear|own|outdoor|rain_mm|km|ASOS"
+        r"|none|token|Seoul|\bTottori\b|[A-Z]\w+"
+    )
     assert re.search("[가-힣]", korean)
     assert not re.search("[A-Za-z]{2}", re.sub(names, "", korean)), korean
 
