@@ -99,7 +99,7 @@ binary: $(READY) ## Build dist/edge-agent (one file) and dist/edge-agent-tree/ (
 	build/venv/bin/pyinstaller --noconfirm --clean --log-level WARN --distpath dist --workpath build/work build.spec
 
 test-binary: deb ## Build program and package and test those, not the source
-	$(BIN)/pytest -q tests/integration/test_binary.py $(ARGS)
+	$(BIN)/pytest -q tests/integration/test_binary.py tests/integration/test_binary_attacks.py $(ARGS)
 
 deb: binary ## Debian package of the same tree
 	tools/deb.sh

@@ -78,6 +78,13 @@ class Work(Protocol):
     def close_replaced(self) -> None:
         """Close what an earlier delivery used; called once it is disconnected."""
 
+    def check_disk(self) -> None:
+        """Called in each turn of the loop.
+
+        Raises:
+            StorageError: The disk takes long to write; nothing is lost.
+        """
+
     @property
     def in_memory(self) -> bool:
         """Whether everything is held in memory, since the disk refuses."""

@@ -79,6 +79,10 @@ class ServiceLoop:
         self._show_status = show_status
         self._fleet_place = host.random()
         self._jobs = Jobs(lambda: self._work.in_memory, host.clock)
+        if work.in_memory:
+            self._jobs.fail(
+                "storage", "everything is kept in memory: the disk refused at the start"
+            )
         self._reports = SystemdReports(host.systemd, host.clock)
 
         now = host.clock.monotonic()
@@ -125,6 +129,7 @@ class ServiceLoop:
         if self._work.in_memory and (worked or watched):
             self._try_the_disk()
         delivery_s = self._jobs.run("outbox", lambda: self._delivery.tick(self._work.known_time()))
+        self._jobs.run("disk", self._work.check_disk)
         self._show_status(
             ServiceStatus(
                 self._delivery.state,

@@ -16,7 +16,7 @@ from edge_agent.core.runtime import DATABASE, Runtime
 from edge_agent.core.webhook_setup import open_webhook
 from edge_agent.mqtt import discovery
 from edge_agent.system import memory_fallback
-from edge_agent.system.database import closed_on_error
+from edge_agent.system.database import closed_on_error, slow_disk
 from edge_agent.system.disk_reserve import DiskReserve
 
 if TYPE_CHECKING:
@@ -167,6 +167,12 @@ class Worker:
         fresh = self._opened()
         fresh.take_over_readings(self._runtime)
         return self._replace_by(fresh)
+
+    def check_disk(self) -> None:
+        """See `interfaces.Work`."""
+        problem = slow_disk(self._runtime.db, self._runtime.clock.monotonic())
+        if problem:
+            raise StorageError(problem)
 
     @property
     def in_memory(self) -> bool:

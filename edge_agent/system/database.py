@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
+from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.contract.errors import StorageError
 from edge_agent.system.files import make_folder, sync_folder
@@ -26,7 +28,19 @@ PAGE_BYTES: Final = 1024
 day went to flash memory."""
 WAL_LIMIT_BYTES: Final = 4_000_000
 """The write-ahead log is cut back to this after a checkpoint: flash is small."""
+SLOW_S: Final = 1.0
+SLOW_COMMITS: Final = 3
+SLOW_WITHIN_S: Final = 3600.0
+"""A disk is slow when so many commits within this time each took longer than `SLOW_S`."""
 _SIDE_FILES: Final = ("", "-wal", "-shm")
+
+
+class _TimedConnection(sqlite3.Connection):
+    """A connection that remembers its newest slow commits: (end, length), monotonic seconds."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(*args, **options)
+        self.slow_commits: deque[tuple[float, float]] = deque(maxlen=SLOW_COMMITS)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -102,10 +116,37 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
-            connection.execute("COMMIT")
+            _commit(connection)
         except BaseException:
             _roll_back(connection)
             raise
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    began = time.monotonic()
+    connection.execute("COMMIT")
+    end = time.monotonic()
+    if end - began > SLOW_S and isinstance(connection, _TimedConnection):
+        connection.slow_commits.append((end, end - began))
+
+
+def slow_disk(connection: sqlite3.Connection, monotonic: float) -> str:
+    """For people, that the disk takes long to write; empty where it does not.
+
+    Args:
+        connection: From `connect`; nothing is known of others.
+        monotonic: Seconds on the monotonic clock.
+    """
+    if not isinstance(connection, _TimedConnection):
+        return ""
+    commits = connection.slow_commits
+    if len(commits) < SLOW_COMMITS or commits[0][0] < monotonic - SLOW_WITHIN_S:
+        return ""
+    return (
+        f"the disk is slow: {SLOW_COMMITS} writes within the hour took more than {SLOW_S:g} s, "
+        f"the last one {commits[-1][1]:.1f} s; check its health, its free space and what else "
+        "writes to it"
+    )
 
 
 @contextmanager
@@ -203,7 +244,12 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        factory=_TimedConnection,
+    )
     try:
         with closed_on_error(connection):
             _configure_and_check(connection)

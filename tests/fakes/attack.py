@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from tuf.api import _payload as tuf
@@ -15,7 +16,7 @@ from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract import onnx_guard, site_correction
-from edge_agent.contract.errors import FarmError, Refused
+from edge_agent.contract.errors import FarmError, NothingNew, Refused
 from edge_agent.system import clock_trust
 from edge_agent.updates import depot, installed_release, policy, updater
 from tests.fakes.depot import Yard, release
@@ -109,6 +110,31 @@ class Scene:
             signers=None if signers is None else list(signers),
         )
         forger.seal(role)
+
+
+FAST_FORWARDS: Final = (("timestamp",), ("snapshot",), ("snapshot", "timestamp"), ("models",))
+"""Roles whose versions a thief of their keys raises as far as they go."""
+
+
+def fast_forward(scene: Scene, *ahead: str) -> None:
+    """Raise versions by a billion; the device takes what is validly signed, and remembers it.
+
+    Then the depot of before comes back from a backup, with two more releases.
+    """
+    honest, forger = scene.copy(), scene.forger
+    versions = {role: forger.version(role) + 10**9 for role in ahead}
+    for role in ahead:
+        forger.resign(role, lambda _: None, bump=10**9)
+        if role == "snapshot":
+            forger.stamp(versions[role])
+        elif role == "models":
+            forger.seal(models=versions[role])
+    with suppress(NothingNew):
+        scene.pull()
+    shutil.rmtree(scene.yard.depot)
+    shutil.copytree(honest, scene.yard.depot)
+    for word in ("two", "three"):
+        scene.yard.publish(word)
 
 
 @dataclass(frozen=True)

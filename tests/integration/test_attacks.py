@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from tuf.api.metadata import Metadata
 
-from edge_agent.contract.errors import BadData, FarmError, TryLater
+from edge_agent.contract.errors import BadData, FarmError, Refused, TryLater
 from edge_agent.updates import http_source
 from tests.fakes import attack
 from tests.fakes.attack import Attack, Scene
@@ -664,3 +664,25 @@ def test_the_attack_succeeds_without_its_guard(
     except FarmError as raised:
         fault = raised
     assert row.won(scene), fault
+
+
+@pytest.mark.parametrize("ahead", attack.FAST_FORWARDS, ids=" and ".join)
+def test_a_fast_forward_ends_when_its_keys_are_rotated(
+    scene: Scene, ahead: tuple[str, ...]
+) -> None:
+    """TUF 5.3.11: what the new root does not trust is forgotten with its versions.
+
+    Rotating another key does not help, so it is the rotation of these that ends it.
+    """
+    attack.fast_forward(scene, *ahead)
+    with pytest.raises(Refused, match="older than what this device saw before"):
+        scene.pull()
+    rotation = Rotation(scene.yard, scene.yard.clock)
+    rotation.rotate("targets")
+    with pytest.raises(Refused, match="older than what this device saw before"):
+        scene.pull()
+    for role in ("timestamp", "snapshot"):
+        rotation.rotate(role)
+    assert scene.pull() == 3
+    scene.yard.publish("four")
+    assert scene.pull() == 4

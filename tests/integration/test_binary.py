@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from edge_agent.contract import manifest as contract
+from tests.fakes.built import FILE, TREE, needs_program, run
 from tests.fakes.certificates import Authority
 from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Yard
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "dist/edge-agent"
-TREE = ROOT / "dist/edge-agent-tree"
 FORBIDDEN = {
     "trainer", "demo", "tests", "lightgbm", "onnx", "onnxmltools", "skl2onnx", "sklearn", "scipy",
     "pandas", "joblib", "pyarrow", "matplotlib", "rich", "mlflow", "pytest", "pip", "setuptools",
@@ -52,14 +51,7 @@ role = "indoor"
 NOW = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the program reads the real clock
 
 
-def _stale() -> bool:
-    sources = [*(ROOT / "edge_agent").rglob("*.py"), ROOT / "build.spec"]
-    return not FILE.exists() or FILE.stat().st_mtime < max(p.stat().st_mtime for p in sources)
-
-
-pytestmark = pytest.mark.skipif(
-    _stale(), reason="no program was built of this source: make test-binary"
-)
+pytestmark = needs_program
 
 
 def _names() -> set[str]:
@@ -112,7 +104,7 @@ def test_a_read_only_home_and_a_tmp_without_exec_do_not_matter(tmp_path: Path) -
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root folder in which the single file has installed itself."""
     root = tmp_path_factory.mktemp("root")
-    done = _run(str(FILE), "install", "--root", str(root))
+    done = run(str(FILE), "install", "--root", str(root))
     assert done.returncode == 0, done.stderr
     return root
 
@@ -143,9 +135,9 @@ def test_a_device_lives(farm: Path, tmp_path: Path) -> None:
             f'[mqtt.tls]\nenabled = true\nca = "{ca}"\n'
             f'[depot]\nurl = "{url}"\nroot_file = "{yard.root / "root.json"}"\n',
         )
-        synced = _run(program, "sync", "--json", "--config", str(config))
+        synced = run(program, "sync", "--json", "--config", str(config))
         assert json.loads(synced.stdout)["release"] == 1, synced.stderr
-        tested = _run(program, "self-test", "--config", str(config))
+        tested = run(program, "self-test", "--config", str(config))
         assert tested.returncode == 0, tested.stdout
         with (
             ServiceProcess(config, tmp_path, (program,)) as service,
@@ -171,10 +163,10 @@ def test_a_device_lives(farm: Path, tmp_path: Path) -> None:
 def test_uninstall_leaves_what_only_purge_removes(farm: Path) -> None:
     """The installed program removes itself; the configuration goes with --purge."""
     program = str(farm / "opt/edge-agent/current/edge-agent")
-    done = _run(program, "uninstall", "--root", str(farm))
+    done = run(program, "uninstall", "--root", str(farm))
     assert done.returncode == 0, done.stderr
     assert [p for p in farm.rglob("*") if p.is_file()] == [farm / "etc/edge-agent/config.toml"]
-    assert _run(str(FILE), "uninstall", "--purge", "--root", str(farm)).returncode == 0
+    assert run(str(FILE), "uninstall", "--purge", "--root", str(farm)).returncode == 0
     assert not [p for p in farm.rglob("*") if "edge-agent" in p.name]
 
 
@@ -188,7 +180,7 @@ def test_the_debian_package_holds_the_same(tmp_path: Path) -> None:
     built = {p.relative_to(TREE) for p in TREE.rglob("*") if p.is_file()}
     inside = tmp_path / "usr/lib/edge-agent"
     assert {p.relative_to(inside) for p in inside.rglob("*") if p.is_file()} == built
-    assert _run(str(inside / "edge-agent"), "--version").stdout.startswith("edge-agent, version")
+    assert run(str(inside / "edge-agent"), "--version").stdout.startswith("edge-agent, version")
     unit = (tmp_path / "usr/lib/systemd/system/edge-agent.service").read_text("utf-8")
     program = unit.partition("\nExecStart=")[2].split()[0]
     assert (tmp_path / program.lstrip("/")).is_file()
@@ -246,7 +238,3 @@ def _broker(folder: Path) -> Iterator[tuple[Mosquitto, Path]]:
     options = [f"certfile {cert}", f"keyfile {key}", f"password_file {passwords}"]
     with Mosquitto(folder / "broker", options, anonymous=False) as server:
         yield server, authority.file
-
-
-def _run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)

@@ -24,12 +24,27 @@ from edge_agent.system.instance_lock import InstanceLock
 from edge_agent.system.memory_fallback import back_to_disk, into_memory, read_into_memory
 from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
 from tests.fakes.mosquitto import Mosquitto
+from tests.fakes.slow_fsync import SlowFsync
 from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RULE = '[[rules]]\nname = "{}"\nquantity = "air_temperature_c"\noperator = ">="\nthreshold = 20.0\n'
+LIVE = """
+[[sensors]]
+topic = "house"
+quantity = "air_temperature_c"
+unit = "C"
+role = "indoor"
+[[rules]]
+name = "hot-house"
+quantity = "air_temperature_c"
+operator = ">="
+threshold = 30.0
+now = true
+role = "indoor"
+"""
 _Fault = Callable[[Path], Callable[[], None]]
 
 
@@ -51,6 +66,9 @@ class _Ext4:
         """Read-only at once, as the kernel makes it after a fault of the disk."""
         assert _quietly("mount", "-o", "remount,abort", str(self.place)) == 0
         return self._repair
+
+    def remount(self, how: str) -> None:
+        assert _quietly("mount", "-o", f"remount,{how}", str(self.place)) == 0
 
     def unmount(self) -> None:
         _quietly("umount", "-l", str(self.place))
@@ -127,24 +145,63 @@ def test_a_disk_that_turns_read_only(tmp_path: Path, broker: Mosquitto) -> None:
         disk.unmount()
 
 
-def test_a_start_on_a_dead_disk(tmp_path: Path, broker: Mosquitto) -> None:
-    """Read-only from the beginning: what is there is used, alerts go out, it is told."""
+def test_a_disk_that_was_mounted_read_only_and_is_writable_again(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    """A start on it: what is there is used, alerts go out, it is told.
+
+    Once the disk is mounted for writing, it holds everything.
+    """
     disk = _Ext4(tmp_path)
     if not disk.mount():
         pytest.skip("a file system in a file can be mounted by root with loop devices only")
     try:
         path = _device(disk.place, broker.port)
-        disk.abort(disk.place)
+        disk.remount("ro")
         with (
             Subscriber(broker.port, f"{ROOT}/#", "watcher") as watcher,
             ServiceProcess(path, tmp_path) as service,
         ):
             watcher.wait(lambda heard: any(h.topic.endswith("first/event") for h in heard))
+            watcher.wait(lambda heard: any(_tells(h.payload, "kept in memory") for h in heard))
             service.wait_for_line("READY=1")
             assert "going on in memory" in service.log
+            disk.remount("rw")
+            watcher.publish(f"{ROOT}/cmd/predict", b"")
+            service.wait_for(lambda _: "storage: the disk takes writes again" in service.log)
             assert service.stop()[0] == 0
+        with closing(outbox_inspection.open_existing(disk.place / "state" / DATABASE)) as db:
+            assert outbox_inspection.problems(db) == []
+            assert counters(db)["delivered"]
     finally:
         disk.unmount()
+
+
+def test_a_slow_disk_delays_alerts_and_loses_none(
+    tmp_path: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each flush takes over a second: the alert comes all the same, and the disk is named."""
+    path = _device(tmp_path, broker.port)
+    path.write_text(path.read_text("utf-8") + LIVE, "utf-8")
+    slow = SlowFsync(tmp_path, monkeypatch)
+    with (
+        Subscriber(broker.port, f"{ROOT}/#", "watcher") as watcher,
+        ServiceProcess(path, tmp_path) as service,
+    ):
+        watcher.wait(lambda heard: any(h.topic.endswith("first/event") for h in heard))
+        service.wait_for_line("mqtt 5")
+        slow.wait(1100)
+        watcher.publish("house", b"41.5")
+        watcher.publish(f"{ROOT}/cmd/predict", b"")
+        watcher.wait(lambda heard: any(h.topic.endswith("hot-house/event") for h in heard))
+        service.wait_for(lambda _: "disk: the disk is slow: 3 writes" in service.log)
+        slow.wait(0)
+        watcher.publish(f"{ROOT}/cmd/predict", b"")
+        watcher.wait(lambda heard: any(_tells(h.payload, "disk is slow") for h in heard))
+        assert "kept in memory" not in service.log
+        assert service.stop()[0] == 0
+    with closing(outbox_inspection.open_existing(tmp_path / "state" / DATABASE)) as db:
+        assert outbox_inspection.problems(db) == []
 
 
 def _device(place: Path, port: int) -> Path:
@@ -181,13 +238,13 @@ def _ordeal(folder: Path, place: Path, broker: Mosquitto, fault: _Fault) -> None
         assert counters(db)["delivered"]
 
 
-def _tells(payload: bytes) -> bool:
+def _tells(payload: bytes, words: str = "everything is kept in memory") -> bool:
     try:
         document = json.loads(payload)
     except ValueError:
         return False
     problems = document.get("problems", ()) if isinstance(document, dict) else ()
-    return any("everything is kept in memory" in problem for problem in problems)
+    return any(words in problem for problem in problems)
 
 
 def _filled(path: Path, count: int = 400) -> None:

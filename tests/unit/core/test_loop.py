@@ -74,6 +74,7 @@ class _Work:
         self.settled = 0
         self.problems: list[str] = []
         self.in_memory = False
+        self.slow = ""
         self.room = False
         self.walled_in = False
         self.disk_well = False
@@ -92,6 +93,10 @@ class _Work:
             return None
         self.in_memory, self.fresh = False, _Delivery()
         return self.fresh
+
+    def check_disk(self) -> None:
+        if self.slow:
+            raise StorageError(self.slow)
 
     def ready(self) -> bool:
         return self.is_ready
@@ -410,6 +415,31 @@ def test_a_failing_outbox_does_not_make_the_loop_spin() -> None:
     case.run(3600)
     assert len(case.delivery.times) < 400
     assert any("outbox: disk full" in line for line in case.systemd.said)
+
+
+def test_a_start_in_memory_is_a_problem_until_the_disk_takes_writes() -> None:
+    """Rule 9: told in `/health` from the first cycle on."""
+    case = _Case()
+    case.work.in_memory = True
+    case.run(60)
+    assert case.work.problems == [
+        "storage: everything is kept in memory: the disk refused at the start"
+    ]
+
+
+def test_a_slow_disk_is_said_and_nothing_is_moved_to_memory() -> None:
+    """It takes every write, so everything stays there; the problem ends with its cause."""
+    case = _Case()
+    case.work.slow = "the disk is slow"
+
+    def repair() -> None:
+        case.work.slow = ""
+
+    case.run(3600, {1800: repair})
+    assert not case.work.in_memory
+    texts = [line for line in case.systemd.said if line.startswith("STATUS=")]
+    assert any("disk: the disk is slow" in line for line in texts)
+    assert "disk is slow" not in texts[-2]
 
 
 def test_messages_reach_the_work_and_events_the_delivery() -> None:

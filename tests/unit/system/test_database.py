@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.contract.errors import StorageError
-from edge_agent.system.database import connect, migrate, set_aside_files, transaction
+from edge_agent.system.database import (
+    connect,
+    migrate,
+    set_aside_files,
+    slow_disk,
+    transaction,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +57,31 @@ def test_the_callers_own_mistakes_are_not_disk_faults(tmp_path: Path) -> None:
         conn.execute("INSERT INTO t VALUES (1)")
         with pytest.raises(sqlite3.IntegrityError), transaction(conn):
             conn.execute("INSERT INTO t VALUES (1)")
+
+
+def test_a_slow_disk_is_told_for_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three slow commits within an hour are a problem; two are none, nor are quick ones."""
+    moment = [0.0]
+
+    def commit(conn: sqlite3.Connection, takes_s: float) -> None:
+        times = iter((moment[0], moment[0] + takes_s))
+        monkeypatch.setattr("edge_agent.system.database.time.monotonic", lambda: next(times))
+        with transaction(conn):
+            conn.execute("INSERT INTO t DEFAULT VALUES")
+        moment[0] += 600.0
+
+    with closing(connect(tmp_path / "a.db")) as conn:
+        conn.execute(TABLE)
+        for takes_s in (1.5, 0.9, 0.0, 2.0):
+            commit(conn, takes_s)
+        assert slow_disk(conn, moment[0]) == ""
+        commit(conn, 3.2)
+        text = slow_disk(conn, moment[0])
+        assert text.startswith(
+            "the disk is slow: 3 writes within the hour took more than 1 s, the last one 3.2 s"
+        )
+        assert slow_disk(conn, 3601.4) == text
+        assert slow_disk(conn, 3601.6) == ""
 
 
 def test_a_full_database_is_a_storage_error(tmp_path: Path) -> None:
