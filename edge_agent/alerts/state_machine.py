@@ -18,8 +18,8 @@ R5  An edge that is held back (`hold_backs`) is sent at the first step at which 
 
 Times:
 
-R6  A remembered time that lies in the future becomes the present, so each deadline ends after its
-    own length whatever the clock was when it was made.
+R6  A remembered time that lies in the future, or before this program was written, becomes the
+    present, so each deadline ends after its own length whatever the clock was when it was made.
 R7  The alert of a rule that is taken out, or whose meaning is changed, ends.
 """
 
@@ -35,6 +35,7 @@ from msgspec.structs import replace
 from edge_agent.alerts import hold_backs
 from edge_agent.messages.payloads import HeldBack
 from edge_agent.settings import Rule
+from edge_agent.system.clock_trust import EARLIEST
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -152,7 +153,7 @@ def step(
         zone: The farm's: where a day begins.
         quiet_until: End of the quiet hours, where the rule's edges wait for it.
     """
-    before = latch = bounded(latch, now)
+    before, latch = latch, bounded(latch, now)
     latch = _with_level(rule, latch, evidence, now)
     ends = _in_force(rule, latch, now, daily_cap, zone)
     if quiet_until is not None:
@@ -171,9 +172,12 @@ def step(
 
 
 def bounded(latch: Latch, now: datetime) -> Latch:
-    """A latch without a time in the future, and without a snooze that is over (R6)."""
+    """A latch without an impossible time, and without a snooze that is over (R6)."""
     times = {name: getattr(latch, name) for name in _TIMES}
-    latch = replace(latch, **{name: at and min(at, now) for name, at in times.items()})
+    impossible = {
+        name: now for name, at in times.items() if at and (at > now or at < EARLIEST <= now)
+    }
+    latch = replace(latch, **impossible)
     if latch.snoozed_until is not None and latch.snoozed_until <= now:
         return replace(latch, snoozed_at=None, snooze_s=0)
     return latch

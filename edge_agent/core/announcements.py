@@ -53,12 +53,3 @@ def describe(runtime: Runtime) -> None:
     message = discovery.message(config, runtime.topics, rules_of(config), __version__, last)
     if message is not None:
         outbox.put(message)
-
-
-def withdraw_history(runtime: Runtime) -> None:
-    """Remove the farm's history from the broker, where it is no longer shared."""
-    if runtime.config.mqtt.share_history:
-        return
-    topic = runtime.topics.history
-    if topic in runtime.own_name.retained_topics():
-        runtime.outbox.take_back(topic)

@@ -23,6 +23,7 @@ class Signal(Enum):
     RELOAD = "reload"
     CYCLE = "cycle"
     FETCH = "fetch"
+    WATCH = "watch"
 
 
 @dataclass(frozen=True, slots=True)

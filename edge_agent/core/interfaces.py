@@ -63,8 +63,8 @@ class Work(Protocol):
     def cycle(self, now: datetime, problems: Sequence[str]) -> str:
         """Work the hour and report `problems` in `/health`; one line about the outcome."""
 
-    def watch(self, now: datetime) -> None:
-        """Evaluate rules on live sensors, once a minute."""
+    def watch(self, now: datetime, problems: Sequence[str]) -> None:
+        """Evaluate the rules, and report `problems` in `/health`; once a minute."""
 
     def take(self, message: Received) -> None:
         """Take a sensor's message or a command."""

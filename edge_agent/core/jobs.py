@@ -75,13 +75,14 @@ class Jobs:
         self._report_recovery_until = self._clock.monotonic() + _DISK_REPORTED_S
         _log.warning("storage: the disk takes writes again; nothing is kept in memory any more")
 
-    def problems(self, concerns: Iterable[str]) -> list[str]:
-        """Lines for `/health`; the error of the cycle is left out, since this one goes through.
+    def problems(self, tells: str, concerns: Iterable[str]) -> list[str]:
+        """Lines for `/health`.
 
         Args:
+            tells: The job that sends them; its own error is over, since this time it goes through.
             concerns: What the connection reports.
         """
-        lines = [f"{job}: {text}" for job, text in self.errors.items() if job != "cycle"]
+        lines = [f"{job}: {text}" for job, text in self.errors.items() if job != tells]
         lines.extend(f"mqtt: {text}" for text in concerns)
         if self._clock.monotonic() < self._report_recovery_until:
             lines.append(self._recovered)

@@ -45,6 +45,8 @@ _log = logging.getLogger(__name__)
 CYCLE_DELAY: Final = timedelta(seconds=90)
 """After the full hour: its last sensor readings are in."""
 WATCH_S: Final = 60.0
+EARLY_WATCH_S: Final = 5.0
+"""After a watch, where a reading has come that a rule waits for."""
 RETRY_S: Final = 300.0
 STOP_S: Final = 3.0
 BATCH: Final = 200
@@ -89,7 +91,7 @@ class ServiceLoop:
         self._stopping = False
         self._hour: datetime | None = None
         self._cycle_wanted = True
-        self._watch_at = now + WATCH_S
+        self._watched_at, self._watch_at = now, now + WATCH_S
         self._fetch_at = now
         self._fetching = False
         self._fetch_wanted = False
@@ -124,8 +126,9 @@ class ServiceLoop:
         worked = self._work_the_hour()
         watched = self._watch_at <= now
         if watched:
-            self._watch_at = now + WATCH_S
-            self._jobs.run("watch", lambda: self._work.watch(self._clock.now()))
+            self._watched_at, self._watch_at = now, now + WATCH_S
+            problems = self._jobs.problems("watch", self._delivery.state.concerns)
+            self._jobs.run("watch", lambda: self._work.watch(self._clock.now(), problems))
         if self._work.in_memory and (worked or watched):
             self._try_the_disk()
         delivery_s = self._jobs.run("outbox", lambda: self._delivery.tick(self._work.known_time()))
@@ -159,7 +162,7 @@ class ServiceLoop:
         # Marked first: an error must not make the loop spin, the next hour comes by itself.
         self._hour, self._cycle_wanted = hour, False
         began = self._clock.monotonic()
-        problems = self._jobs.problems(self._delivery.state.concerns)
+        problems = self._jobs.problems("cycle", self._delivery.state.concerns)
         outcome = self._jobs.run("cycle", lambda: self._work.cycle(self._clock.now(), problems))
         self._cycle_s = self._clock.monotonic() - began
         if outcome is not None:
@@ -186,14 +189,8 @@ class ServiceLoop:
 
     def _take(self, item: Item) -> None:
         match item:
-            case Signal.STOP:
-                self._stopping = True
-            case Signal.RELOAD:
-                self._reload()
-            case Signal.CYCLE:
-                self._cycle_wanted = True
-            case Signal.FETCH:
-                self._fetch_soon()
+            case Signal():
+                self._take_signal(item)
             case Fetched():
                 self._take_update(item)
             case LoopCall():
@@ -203,6 +200,19 @@ class ServiceLoop:
                     self._jobs.run("inbound", lambda: self._work.take(item))
             case Up() | Down() | Acknowledged() | Subscribed():
                 self._handle(item)
+
+    def _take_signal(self, signal: Signal) -> None:
+        match signal:
+            case Signal.STOP:
+                self._stopping = True
+            case Signal.RELOAD:
+                self._reload()
+            case Signal.CYCLE:
+                self._cycle_wanted = True
+            case Signal.FETCH:
+                self._fetch_soon()
+            case Signal.WATCH:
+                self._watch_at = min(self._watch_at, self._watched_at + EARLY_WATCH_S)
 
     def _take_update(self, fetched: Fetched) -> None:
         self._fetching = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -45,14 +46,15 @@ def snooze(runtime: Runtime, name: str, minutes: int) -> str:
         latch = _latch(runtime, rule)
         runtime.latches.save([replace(latch, snoozed_at=now, snooze_s=60 * minutes)])
     runtime.run_watch()
-    end = now + timedelta(minutes=minutes)
+    local = (now + timedelta(minutes=minutes)).astimezone(ZoneInfo(runtime.config.device.timezone))
+    end = f"{local:%Y-%m-%d %H:%M %Z} (UTC{local.isoformat()[-6:]})"
     if never_waits(rule):
         why = "is critical" if rule.severity == "critical" else "has an action"
         return (
-            f"{name}: only updates are held back until {end:%Y-%m-%dT%H:%MZ}: the rule {why}, "
+            f"{name}: only updates are held back until {end}: the rule {why}, "
             "so its start and its end are sent at once"
         )
-    return f"{name}: quiet until {end:%Y-%m-%dT%H:%MZ}; what stands then is told"
+    return f"{name}: quiet until {end}; what stands then is told"
 
 
 def _rule(runtime: Runtime, name: str) -> Rule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from edge_agent.core.deadlines import Deadlines
 from edge_agent.core.live_readings import LiveReadings
 from edge_agent.core.loaded_release import DeviceRelease, load_release
 from edge_agent.core.message_contexts import MessageContextFactory
+from edge_agent.core.rules import rules_of
 from edge_agent.core.sample_writer import SampleWriter
 from edge_agent.core.soil_water_store import SoilWaterStore
 from edge_agent.core.status_messages import StatusMessages
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 DATABASE: Final = "agent.db"
+HEALTH_EVERY: Final = timedelta(minutes=5)
+"""How often `/health` comes where nothing but its figures changes."""
 
 
 class Runtime:
@@ -267,7 +271,11 @@ class Runtime:
         self.verification.prune(passed)
 
     def put_health(self, now: datetime, problems: Sequence[str]) -> None:
-        """Queue `/health` between two cycles, with the levels of now; see `run_cycle`.
+        """Queue `/health` between two cycles, where it is news; see `status.health_message`.
+
+        Args:
+            now: UTC.
+            problems: More problems.
 
         Raises:
             StorageError: The disk refused.
@@ -278,7 +286,8 @@ class Runtime:
         unknown = tuple(latch.rule for latch in latches if not latch.known)
         decision = replace(self._decision, latches=latches, unknown=unknown)
         messages = self._status_messages(self.context(), now)
-        self.outbox.put(messages.health(decision, now, self.time.judge()[1], problems))
+        clock = self.time.judge()[1]
+        self.outbox.put(messages.health(decision, now, clock, problems, HEALTH_EVERY))
 
     def sensor_reports(self, now: datetime) -> tuple[SensorReport, ...]:
         """What is to be told of each sensor.
@@ -313,6 +322,16 @@ class Runtime:
         moment = now or self.clock.now()
         decision = cycle.watch(context, self._decision, moment, self.time.judge()[1])
         return cycle.commit(context, decision) if decision.latches else 0
+
+    def lacks_readings(self) -> bool:
+        """Whether a live rule is unknown, so that a reading may be news.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        latches = self.latches.all()
+        live = (latches.get(rule.name) for rule in rules_of(self.config) if rule.now)
+        return any(latch is None or not latch.known for latch in live)
 
     def fetch(self, place: str | None = None) -> Callable[[], PullResult]:
         """Pull release and relayed bundles, from `place` or the configured depot: see `pull`."""

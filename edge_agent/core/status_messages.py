@@ -85,7 +85,12 @@ class StatusMessages:
         return (*self._history(message_context), *self._missed_hours(message_context))
 
     def health(
-        self, decision: Decision, now: datetime, clock: ClockState, problems: Sequence[str]
+        self,
+        decision: Decision,
+        now: datetime,
+        clock: ClockState,
+        problems: Sequence[str],
+        every: timedelta = timedelta(hours=1),
     ) -> Message:
         """The message `/health`.
 
@@ -94,6 +99,7 @@ class StatusMessages:
             now: Time of the message, UTC.
             clock: How far the time can be trusted.
             problems: More problems.
+            every: See `status.health_message`.
         """
         observed_at = decision.forecast.observed_at
         left, counts = self.slots.pointer().left, self.outbox.counts()
@@ -103,6 +109,7 @@ class StatusMessages:
         return status.health_message(
             self.context.message_context(now, clock, decision.forecast, ()),
             facts,
+            every,
             data_age_s=int((now - observed_at).total_seconds()) if observed_at else None,
             disk_free_bytes=free_bytes(self.state),
             skill=online_correction.skill(verification, now),

@@ -4,10 +4,12 @@ Rules (tests name the numbers):
 
 1. It is done at each start and reload, before the description for Home Assistant and before the
    first cycle. So whoever listens hears the end of the old before the start of the new.
-2. The alert of a rule that is gone ends, where people were told of it. Its retained state goes.
+2. The alert of a rule that is gone ends, where people were told of it.
 3. A device with another name (site, id or base topic) ends its alerts under the former name, takes
    every retained topic of that name back, and starts with no alert under the new one.
-4. All of it is one transaction: a power cut leaves it undone, and the next start does it.
+4. Every retained topic that this configuration publishes nothing on goes: the state of a rule that
+   is gone, advice without a crop, a history that is shared no longer.
+5. All of it is one transaction: a power cut leaves it undone, and the next start does it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from edge_agent.alerts import messages as alert_messages
 from edge_agent.alerts.state_machine import retire
 from edge_agent.contract.forecast import NoForecast
 from edge_agent.core.rules import rules_of
+from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt import discovery
 from edge_agent.system.database import transaction
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
 def settle(
     context: CycleContext, outbox: Outbox, own_name: OwnName, now: datetime, clock: ClockState
 ) -> None:
-    """Take back what is gone since the last start (rules 1 to 4).
+    """Take back what is gone since the last start (rules 1 to 5).
 
     Args:
         context: Its configuration says what there is now.
@@ -77,7 +80,22 @@ def settle(
             if name not in names:
                 _end(context, sender, latch, alert_messages.retired_message)
                 context.latches.forget(name)
-                outbox.take_back(sender.topics.alert_state(name))
+        published = _published(context, sender.topics, names)
+        for topic in own_name.retained_topics():
+            if topic.startswith(f"{root}/") and topic not in published:
+                outbox.take_back(topic)
+
+
+def _published(context: CycleContext, topics: Topics, rules: set[str]) -> set[str]:
+    """Retained topics of this configuration, below the root of the device."""
+    own = {topics.model, topics.health, topics.fresh}
+    own |= {topics.forecast(target) for target in TARGET_TOPICS.values()}
+    own |= {topics.alert_state(rule) for rule in rules}
+    if context.config.irrigation.crop:
+        own.add(topics.irrigation)
+    if context.config.mqtt.share_history:
+        own.add(topics.history)
+    return own
 
 
 def _gone(own_name: OwnName, present: tuple[str, ...], former: str) -> list[str]:

@@ -11,6 +11,7 @@ from edge_agent.core import announcements, service_answer
 from edge_agent.core.agent_facts import health_facts, service_problems
 from edge_agent.core.command_handlers import command_handler
 from edge_agent.core.delivery_setup import open_delivery
+from edge_agent.core.events import Signal
 from edge_agent.core.interfaces import Schedule
 from edge_agent.core.runtime import DATABASE, Runtime
 from edge_agent.core.webhook_setup import open_webhook
@@ -72,8 +73,7 @@ class Worker:
         self._commands = command_handler(self._runtime, report, check)
         self._webhook = open_webhook(self._runtime, report)
         self._republish = False
-        self._problems: tuple[str, ...] = ()
-        self._broken_sensors: tuple[bool, ...] = ()
+        self._lacks_readings = True
 
     @property
     def schedule(self) -> Schedule:
@@ -85,7 +85,6 @@ class Worker:
         """A delivery for the runtime's outbox; nothing is connected yet."""
         runtime = self._runtime
         announcements.describe(runtime)
-        announcements.withdraw_history(runtime)
         return open_delivery(
             runtime,
             self._report,
@@ -108,9 +107,7 @@ class Worker:
         of_settings = runtime.settings_problems(now)
         for problem in of_settings:
             _log.warning("%s", problem)
-        self._problems = (*problems, *of_settings)
-        decision, new = runtime.run_cycle(now, self._problems)
-        self._broken_sensors = self._broken(now)
+        decision, new = runtime.run_cycle(now, (*problems, *of_settings))
         if runtime.on_disk:
             self._reserve().hold()
         self._decision = decision
@@ -124,11 +121,12 @@ class Worker:
         raised = ", ".join(decision.raised) or "none"
         return f"{now:%H:%M} UTC {outcome}; alerts: {raised}; {new} new messages"
 
-    def watch(self, now: datetime) -> None:
+    def watch(self, now: datetime, problems: Sequence[str] = ()) -> None:
         """See `interfaces.Work`."""
         self._check_database()
-        self._runtime.run_watch(now)
-        self._tell_broken_sensors(now)
+        runtime = self._runtime
+        runtime.run_watch(now)
+        runtime.put_health(now, (*problems, *runtime.settings_problems(now)))
         if self._republish:
             self._runtime.outbox.republish_retained(self._runtime.known_time())
             self._republish = False
@@ -146,9 +144,12 @@ class Worker:
             born = message.payload == b"online" and not message.retain
             self._republish = self._republish or born
             return
-        self._runtime.intake.take(
+        taken = self._runtime.intake.take(
             message.topic, message.payload, message.at, live=not message.retain
         )
+        if taken and self._lacks_readings:
+            self._lacks_readings = False
+            self._report(Signal.WATCH)
 
     def fetch(self) -> bool:
         """See `interfaces.Work`."""
@@ -239,19 +240,10 @@ class Worker:
         self.close_replaced()
         self._runtime.close()
 
-    def _broken(self, now: datetime) -> tuple[bool, ...]:
-        return tuple(report.problem is not None for report in self._runtime.sensor_reports(now))
-
-    def _tell_broken_sensors(self, now: datetime) -> None:
-        """`/health` once more in the hour, where a sensor's fault began or ended."""
-        broken = self._broken(now)
-        if broken != self._broken_sensors:
-            self._runtime.put_health(now, self._problems)
-            self._broken_sensors = broken
-
     def _after_work(self) -> None:
         if self._webhook is not None:
             self._webhook.tick(self._runtime.known_time())
+        self._lacks_readings = self._runtime.lacks_readings()
         self._show(self._runtime, self._decision)
 
     def _replace_by(self, fresh: Runtime) -> Delivery:

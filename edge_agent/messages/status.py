@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from edge_agent.messages.message import Message
 
 TARGET_TOPICS: Final = {name: schema.QUANTITIES[name].short_name for name in schema.TARGETS}
+_FIGURE: Final = re.compile(r"[-+]?\d+(?:\.\d+)?")
 HISTORY_VALID: Final = timedelta(days=30)
 """A month after a device is gone the broker drops its history."""
 
@@ -104,11 +106,36 @@ def tuned_of(tuning: Tuning | None) -> Tuned | None:
     )
 
 
-def health_message(context: MessageContext, facts: Mapping[str, object], **more: object) -> Message:
-    """State of the agent, retained; `facts` and `more` have the keys of `HealthPayload`."""
-    payload = fill(HealthPayload, envelope.base(context, "health", "health"), facts, more)
-    # Counters always change: one message an hour, and one whenever problems or hold-backs change.
-    mark = envelope.digest((payload.problems, msgspec.to_builtins(payload.held_back)))
+def health_message(
+    context: MessageContext,
+    facts: Mapping[str, object],
+    every: timedelta = timedelta(hours=1),
+    **more: object,
+) -> Message:
+    """State of the agent, retained.
+
+    Args:
+        context: Sender and time.
+        facts: Values by the keys of `HealthPayload`.
+        every: Its id, by which the outbox knows a repetition, is the same for so long where nothing
+            but figures (ages, counters, values, also those within a text) changes.
+        more: As `facts`.
+    """
+    base = envelope.base(context, "health", "health", every=every)
+    payload = fill(HealthPayload, base, facts, more)
+    mark = envelope.digest(
+        [
+            payload.forecast_source,
+            payload.alerts_raised,
+            payload.rules_unknown,
+            msgspec.to_builtins(payload.held_back),
+            [(sensor.fresh, sensor.problem is not None) for sensor in payload.sensors],
+            [
+                _FIGURE.sub("", text or "")
+                for text in (payload.forecast_reason, payload.advice_reason, *payload.problems)
+            ],
+        ]
+    )
     payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
     return envelope.retained(context.topics.health, payload, Kind.TELEMETRY)
 

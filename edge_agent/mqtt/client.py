@@ -100,6 +100,11 @@ class MqttConnection:
         if self._attempt is not None:
             self._attempt.subscribe(subscriptions)
 
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """See `connection.Connection`."""
+        if self._attempt is not None:
+            self._attempt.unsubscribe(subscriptions)
+
     def drop(self) -> None:
         """See `connection.Connection`."""
         if self._attempt is not None:
@@ -157,6 +162,12 @@ class _Attempt:
                 _, number = client.subscribe(filters[start : start + FILTERS])
                 if number is not None:
                     self._unanswered[number] = start
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        topics = [subscription.topic for subscription in subscriptions]
+        for start in range(0, len(topics), FILTERS):
+            if self._client is not None:
+                self._client.unsubscribe(topics[start : start + FILTERS])
 
     def drop(self) -> None:
         # Wakes the network thread, which closes the socket.

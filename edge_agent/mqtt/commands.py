@@ -4,8 +4,9 @@ Rules (tests name the numbers):
 
 1. A request that the broker had kept is ignored: it may be old. Without a session the broker keeps
    only retained ones.
-2. A request is an empty payload or a JSON object of the known fields. Anything else does nothing,
-   and the answer says what is wrong.
+2. A request is a JSON object of the known fields, or an empty payload for a command without
+   fields. Anything else does nothing, and the answer says what is wrong. An empty payload for a
+   command with fields is no request: it is what deletes a retained message.
 3. No more than `BURST` at once and one every `PACE_S` seconds; the rest is counted, not answered.
 4. A request id is executed once, and answered each time with the answer of then: a broker may
    deliver a message twice, and a sender repeats what it got no answer to.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NAMES: Final = ("predict", "sync", "reload", "ack", "snooze", "republish", "irrigated")
+_WITH_FIELDS: Final = frozenset({"ack", "snooze", "irrigated"})
 BURST: Final = 10
 PACE_S: Final = 6.0
 MAX_BYTES: Final = 4096
@@ -123,7 +125,7 @@ class CommandHandler:
         self._executed: dict[str, tuple[bool, str]] = {}
         self._names = {topics.command(name): name for name in NAMES}
         self.ignored = 0
-        """Requests that the broker had kept, or too many."""
+        """Requests that the broker had kept, deletions of these, and requests too many."""
 
     def take(self, message: Received) -> bool:
         """Execute a request; False when the topic is not a command's.
@@ -134,7 +136,8 @@ class CommandHandler:
         name = self._names.get(message.topic)
         if name is None:
             return False
-        if message.retain or not self._allow():
+        deletes = name in _WITH_FIELDS and not message.payload
+        if message.retain or deletes or not self._allow():
             self.ignored += 1
             return True
         request = Request()

@@ -218,6 +218,10 @@ class Connection(Protocol):
         """Ask for messages; `Subscribed` follows."""
         ...
 
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Ask for no more of these messages."""
+        ...
+
     def drop(self) -> None:
         """Cut the connection without DISCONNECT; `Down` follows."""
         ...

@@ -17,7 +17,7 @@ Rules (tests name the numbers):
 7. A connection is dropped when nothing is acknowledged for a minute, or when a ping to oneself
    does not come back any more (`mqtt.loopback`).
 8. A delivery that replaces another one (a reload) keeps its connection, unless the broker, the name
-   of the device or the protocol is another, or a topic is not to be heard any more.
+   of the device or the protocol is another.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Delivery:
         if before._up is None or before._online_at is not None:
             return False
         changed = replace(before._session, subscriptions=self._session.subscriptions)
-        if changed != self._session or not set(before._subscriptions) <= set(self._subscriptions):
+        if changed != self._session:
             return False
         if not self._connection.take_over(before._connection):
             return False
@@ -167,6 +167,9 @@ class Delivery:
         self._in_flight = before._in_flight
         self._acknowledged, self._acknowledged_at = before._acknowledged, before._acknowledged_at
         self._loopback.connected(self._clock.monotonic())
+        kept = {subscription.topic for subscription in self._subscriptions}
+        if gone := [s for s in before._subscriptions if s.topic not in kept]:
+            self._connection.unsubscribe(gone)
         if before._subscriptions != self._subscriptions:
             self._connection.subscribe(self._subscriptions)
         else:

@@ -16,7 +16,8 @@ Rules (tests name the numbers):
    theirs alone, so that the present state outlives a flood of alerts.
 6. A message that the broker refuses for good becomes a dead letter.
 7. The last delivered retained message of a topic is kept, so that it can be sent again to a
-   broker that has lost it; not where the topic was taken back.
+   broker that has lost it; not where the topic was taken back. It is also sent again behind another
+   description for Home Assistant, which takes the values of what it describes as expired.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from edge_agent.mqtt.outbox_table import (
     STEPS,
     count,
     counters,
+    describes_anew,
     is_repetition,
     message_of,
     milliseconds,
@@ -132,9 +134,10 @@ class Outbox:
             ids: Of messages that the broker has.
             unheard: Those of them that no subscriber got; their ids are not kept.
         """
-        lost = frozenset(unheard)
+        lost, described = frozenset(unheard), False
         with transaction(self._db) as db:
             for name in ids:
+                described = described or describes_anew(db, name)
                 if not self._count_one("delivered", name):
                     continue
                 db.execute(
@@ -155,6 +158,8 @@ class Outbox:
                 "(SELECT max(seq) FROM outbox_delivered) - ?",
                 (DELIVERED_KEPT,),
             )
+            if described:
+                self.republish_retained(None)
 
     def heard(self, name: str) -> bool:
         """Whether a message is among the last delivered ones, and a subscriber got it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt import discovery
 from edge_agent.system.database import storage_errors
 
 if TYPE_CHECKING:
@@ -98,6 +99,16 @@ def message_of(row: tuple[Any, ...]) -> Message:
         correlation=correlation,
         headers=msgspec.json.decode(headers, type=tuple[tuple[str, str], ...]),
     )
+
+
+def describes_anew(db: sqlite3.Connection, name: str) -> bool:
+    """Whether a message that waits changes a description for Home Assistant that it has."""
+    row = db.execute(
+        "SELECT 1 FROM outbox JOIN outbox_retained AS last USING (topic) WHERE outbox.id = ? "
+        "AND outbox.collapse = ? AND outbox.payload <> last.payload AND outbox.payload <> x''",
+        (name, discovery.COLLAPSE),
+    ).fetchone()
+    return row is not None
 
 
 def is_repetition(db: sqlite3.Connection, message: Message) -> bool:

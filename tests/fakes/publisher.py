@@ -26,6 +26,7 @@ class FakeLink:
         self.attempts: list[Version] = []
         self.sent: list[tuple[int, Outgoing]] = []
         self.asked: list[tuple[Subscription, ...]] = []
+        self.left: list[tuple[Subscription, ...]] = []
         self.dropped = 0
         self.last_words: list[Outgoing | None] = []
         self.gone = False
@@ -62,6 +63,10 @@ class FakeLink:
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Record."""
         self.asked.append(tuple(subscriptions))
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Record."""
+        self.left.append(tuple(subscriptions))
 
     def drop(self) -> None:
         """Count."""

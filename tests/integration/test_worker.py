@@ -132,6 +132,7 @@ def test_home_assistants_birth_makes_all_states_come_again(case: _Case) -> None:
     """With the next watch: description, states and forecasts; no alert event, nothing expired."""
     case.agent.delivery()
     case.agent.cycle(NOW)
+    case.agent.watch(NOW)
     case.deliver()
     case.take("homeassistant/status", b"offline")
     case.agent.watch(NOW)

@@ -193,6 +193,20 @@ def test_deadlines_of_a_clock_that_was_ahead_end_after_their_own_length() -> Non
     assert decide(heat(), snoozed, now=NOW + timedelta(seconds=60))[1] is Edge.RAISED
 
 
+def test_a_time_of_1970_is_told_no_more_once_the_clock_is_right() -> None:
+    """The level holds at least since now; its end says a length that can be; it is news (R6)."""
+    boot = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
+    raised, edge = decide(heat(), Latch(rule="heat"), now=boot)
+    assert (edge, raised.since) == (Edge.RAISED, boot)
+    still, _ = decide(heat(), raised, now=boot + HOUR)
+    assert still.since == boot
+    right, edge = decide(heat(), still, now=NOW)
+    assert (edge, right.since, right.raised_at, right.changed_at) == (None, NOW, NOW, NOW)
+    assert decide(heat(), right, now=NOW + HOUR)[0].since == NOW
+    ended, edge = decide(heat(), right, OVER, NOW + HOUR)
+    assert (edge, lasted(ended, NOW + HOUR)) == (Edge.CLEARED, HOUR)
+
+
 def test_a_snooze_that_is_over_does_not_come_back() -> None:
     """The clock is set back behind its beginning (R6)."""
     snoozed = Latch(rule="heat", snoozed_at=NOW, snooze_s=60)

@@ -73,6 +73,7 @@ class _Work:
         self.keeps = False
         self.settled = 0
         self.problems: list[str] = []
+        self.watch_problems: list[str] = []
         self.in_memory = False
         self.slow = ""
         self.room = False
@@ -112,8 +113,9 @@ class _Work:
             raise self.fault
         return f"cycle {len(self.cycles)}"
 
-    def watch(self, now: datetime) -> None:
+    def watch(self, now: datetime, problems: Sequence[str]) -> None:
         assert now == self._clock.now()
+        self.watch_problems = list(problems)
         self.watched += 1
 
     def take(self, message: Received) -> None:
@@ -248,11 +250,25 @@ def test_a_new_connection_is_watched_before_anything_is_sent(
         order.append((what, case.clock.monotonic() - start))
         return 20.0
 
-    monkeypatch.setattr(case.work, "watch", lambda _: note("watch"))
+    monkeypatch.setattr(case.work, "watch", lambda *_: note("watch"))
     monkeypatch.setattr(case.delivery, "tick", lambda _: note("send"))
     case.run(50, {30.5: Up("5", window=10, largest=None)})
     assert [entry for entry in order if entry[1] >= 30.5][:2] == [("watch", 30.5), ("send", 30.5)]
     assert [what for what, _ in order].count("watch") == 1
+
+
+def test_a_reading_that_a_rule_waits_for_is_not_left_for_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A watch within seconds, and no more than one every five however many readings come."""
+    case = _Case()
+    start, watched = case.clock.monotonic(), []
+    monkeypatch.setattr(
+        case.work, "watch", lambda *_: watched.append(case.clock.monotonic() - start)
+    )
+    plan: dict[float, Item | Callable[[], None]] = {30.0 + n / 8: Signal.WATCH for n in range(40)}
+    case.run(100, plan)
+    assert watched == [30.0, 35.0, 95.0]
 
 
 @pytest.mark.parametrize("jump_h", [-2, 72])
@@ -597,6 +613,14 @@ def test_health_tells_of_faults() -> None:
     assert case.work.problems == [
         "update: depot: no answer", "storage: everything is kept in memory: disk full",
     ]  # fmt: skip
+
+
+def test_health_tells_within_a_minute_of_a_cycle_that_fails() -> None:
+    """Rule 5: `/health` comes with the next watch, and not with the cycle that cannot send it."""
+    case = _Case()
+    case.work.fault = BadData("no such hour")
+    case.run(90)
+    assert case.work.watch_problems == ["cycle: no such hour"]
 
 
 def test_room_on_the_disk_is_enough() -> None:

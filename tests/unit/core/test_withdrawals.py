@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.messages.message import Kind, Message
 from tests.fakes.alert_farm import ROOT, AlertFarm
 from tests.fakes.farm import OWN_RULES_ALONE
 
@@ -152,3 +153,38 @@ def test_an_agent_before_this_one_wrote_down_no_name(farm: AlertFarm) -> None:
     farm.restart(f"[device]\nid = 'well'\n{rules('a')}")
     farm.hear()
     assert f"{ROOT}/availability" in {m.topic for m in farm.heard if not m.payload}
+
+
+def test_what_is_not_published_any_more_is_deleted(farm: AlertFarm) -> None:
+    """Rule 4: advice without a crop, and the state of a rule whose latch is lost."""
+    farm.cycle()
+    advice = f"{ROOT}/advice/irrigation"
+    farm.runtime.outbox.put(Message("advice", advice, b"{}", Kind.STATE, retain=True))
+    farm.hear()
+    farm.runtime.latches.forget("a")
+    before = len(farm.heard)
+    farm.edit(rules("b"))
+    farm.hear()
+    assert {m.topic for m in farm.heard[before:] if not m.payload} == {
+        advice,
+        f"{ROOT}/alert/a/state",
+    }
+    farm.runtime.outbox.republish_retained(None)
+    waiting = {entry.message.topic for entry in farm.runtime.outbox.due(None, limit=100)}
+    assert waiting.isdisjoint({advice, f"{ROOT}/alert/a/state"})
+
+
+def test_a_new_description_is_followed_by_the_values(farm: AlertFarm) -> None:
+    """Home Assistant takes the value of an entity that is described anew as expired."""
+    farm.worker.delivery()
+    farm.cycle()
+    before = len(farm.heard)
+    farm.edit(f"[device]\nname = 'Glasshouse'\n{rules('a')}")
+    farm.hear()
+    news = [message.topic for message in farm.heard[before:]]
+    assert news == [DISCOVERY.format("farm-edge-1")]
+    farm.hear()
+    news = [message.topic for message in farm.heard[before:]]
+    assert {f"{ROOT}/alert/a/state", f"{ROOT}/forecast/temperature", f"{ROOT}/health"} <= set(news)
+    farm.edit(farm.text)
+    assert farm.runtime.outbox.due(None) == []

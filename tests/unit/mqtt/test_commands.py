@@ -92,6 +92,14 @@ def test_retained_requests_are_ignored() -> None:
     assert (case.done, case.answers, case.desk.ignored) == ([], [], 1)
 
 
+@pytest.mark.parametrize("name", ["ack", "snooze", "irrigated"])
+def test_the_deletion_of_a_retained_request_is_none(name: str) -> None:
+    """Rule 2: to subscribers it is an empty message like any other, without the retain flag."""
+    case = _Desk()
+    assert case.take(name)
+    assert (case.done, case.answers, case.desk.ignored) == ([], [], 1)
+
+
 @pytest.mark.parametrize(
     "payload",
     [b"{", b"[]", b'"x"', b'{"x": 1}', b'{"minutes": 0}', b'{"minutes": 1e9}', b"\xff",

@@ -1,17 +1,21 @@
-"""Home Assistant's discovery message against its documented rules; the numbers are the module's."""
+"""Home Assistant's discovery message against its documented rules.
+
+The numbers are those of `discovery`, and of `discovery_components` where the test says so.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import jinja2
 import msgspec
 import pytest
 
 from edge_agent.alerts import default_rules
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt import discovery
-from edge_agent.settings import Config, Device, Irrigation, Mqtt
+from edge_agent.settings import Config, Device, Irrigation, Limits, Mqtt, Rule
 from tests.fakes.home_assistant import faults
 
 CONFIG = Config(irrigation=Irrigation(crop="tomato"))
@@ -23,8 +27,12 @@ def _bytes(document: dict[str, Any] | None) -> bytes:
     return json.dumps(document).encode() if document else b""
 
 
-def _build(config: Config = CONFIG, before: dict[str, Any] | None = None) -> dict[str, Any]:
-    made = discovery.message(config, TOPICS, RULES, "1.2.3", _bytes(before))
+def _build(
+    config: Config = CONFIG,
+    before: dict[str, Any] | None = None,
+    rules: tuple[Rule, ...] = RULES,
+) -> dict[str, Any]:
+    made = discovery.message(config, TOPICS, rules, "1.2.3", _bytes(before))
     assert made is not None
     assert faults(made.topic, made.payload) == []
     document = json.loads(made.payload)
@@ -74,15 +82,17 @@ def test_every_rule_has_a_level_and_its_news() -> None:
     for rule in RULES:
         level, news = components[f"alert_{rule.name}"], components[f"event_{rule.name}"]
         assert (level["payload_on"], level["payload_off"]) == ("raised", "clear")
-        assert level["value_template"].startswith("{{ 'None' if value_json['level'] == 'unknown'")
         assert level["state_topic"] == f"farm/v1/farm/edge-1/alert/{rule.name}/state"
         assert news["state_topic"] == f"farm/v1/farm/edge-1/alert/{rule.name}/event"
         assert news["event_types"] == ["raised", "updated", "cleared"]
 
 
-def test_values_of_now_need_fresh_data() -> None:
-    """Rule 4: forecasts and levels want agent and data, the rest the agent alone."""
-    components = _build()["components"]
+LIVE = Rule(name="hothouse", quantity="air_temperature_c", operator=">", threshold=38.0, now=True)
+
+
+def test_what_rests_on_the_forecast_needs_fresh_data() -> None:
+    """Components 1: forecasts and their rules want agent and data, the rest the agent alone."""
+    components = _build(rules=(*RULES, LIVE))["components"]
     there = "farm/v1/farm/edge-1/availability"
     both = [there, "farm/v1/farm/edge-1/fresh"]
 
@@ -91,8 +101,47 @@ def test_values_of_now_need_fresh_data() -> None:
         return [item["topic"] for item in components[key]["availability"]]
 
     assert wants("temperature_24h") == wants("alert_heat") == wants("irrigation") == both
-    for key in ("data_age", "disk_free", "model", "event_heat", "button_predict"):
+    for key in ("alert_hothouse", "data_age", "disk_free", "model", "event_heat", "button_predict"):
         assert wants(key) == [there]
+
+
+@pytest.mark.parametrize(("valid_h", "expiry_s"), [(1, 4500), (3, 10_800), (48, 172_800)])
+def test_a_value_that_comes_no_more_is_forgotten(valid_h: int, expiry_s: int) -> None:
+    """Components 2: each value with its message, and never before the next hour's message."""
+    config = msgspec.structs.replace(CONFIG, limits=Limits(forecast_valid_h=valid_h))
+    components = _build(config, rules=(*RULES, LIVE))["components"]
+    expiring = {key for key, c in components.items() if c.get("expire_after") == expiry_s}
+    assert expiring == {
+        key for key, c in components.items() if c["platform"] in {"sensor", "binary_sensor"}
+    }
+    assert {"alert_hothouse", "alert_heat", "temperature_24h", "irrigation", "data_age"} <= expiring
+
+
+def test_an_empty_message_is_no_error() -> None:
+    """Components 3: Jinja renders each template for a value, for null, and for a deletion."""
+    components = _build(rules=(*RULES, LIVE))["components"]
+    level = components["alert_hothouse"]["value_template"]
+    assert _rendered(level, '{"level": "raised"}') == "raised"
+    assert _rendered(level, '{"level": "unknown"}') == "None"
+    assert _rendered(components["data_age"]["value_template"], '{"data_age_s": null}') == "None"
+    model = components["model"]
+    assert _rendered(model["value_template"], '{"release": 7}') == "7"
+    assert _rendered(model["value_template"], '{"release": null}') == ""
+    for key, component in components.items():
+        for name, template in component.items():
+            if name.endswith("_template") and name != "command_template":
+                empty = {"json_attributes_template": "{}"}.get(name, "None")
+                assert _rendered(template, "") == ("" if key == "model" else empty), (key, name)
+    fresh = components["alert_heat"]["availability"][1]["value_template"]
+    assert (_rendered(fresh, '{"state": "online"}'), _rendered(fresh, "")) == ("online", "offline")
+
+
+def _rendered(template: str, payload: str) -> str:
+    """As Home Assistant renders a template: `value_json` is there where the payload is JSON."""
+    known: dict[str, Any] = {"value": payload}
+    if payload:
+        known["value_json"] = json.loads(payload)
+    return jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(known)
 
 
 def test_a_sensor_says_all_that_zigbee2mqtts_does() -> None:
@@ -138,7 +187,7 @@ def test_without_discovery_the_device_is_removed() -> None:
 
 
 def test_an_unchanged_description_is_not_said_again() -> None:
-    """Rule 5: the same twice is nothing; one that comes back after another is news."""
+    """Rule 4: the same twice is nothing; one that comes back after another is news."""
     first = discovery.message(CONFIG, TOPICS, RULES, "1", b"")
     assert first is not None
     assert discovery.message(CONFIG, TOPICS, RULES, "1", first.payload) is None
