@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -64,6 +65,9 @@ def request_of(environ: Mapping[str, Any], proxies: TrustedProxies) -> WebReques
         if key.startswith("HTTP_")
     }
     headers["content-type"] = environ.get("CONTENT_TYPE", "")
+    # The host of a whole address in the request line counts, and not the Host header (RFC 9112).
+    if authority := _authority(environ.get("REQUEST_URI", "")):
+        headers["host"] = authority
     peer = environ.get("REMOTE_ADDR", "")
     return WebRequest(
         method=environ["REQUEST_METHOD"],
@@ -75,6 +79,11 @@ def request_of(environ: Mapping[str, Any], proxies: TrustedProxies) -> WebReques
         protocol=environ.get("SERVER_PROTOCOL", ""),
         read=environ["wsgi.input"].read,
     )
+
+
+def _authority(target: str) -> str:
+    """Host and port of a request line's address; empty where it is a path alone."""
+    return "" if target.startswith("/") else urlsplit(target).netloc
 
 
 def fault(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Response:

@@ -5,6 +5,8 @@ S2  A request's head is at most `HEAD_BYTES`, its body `BODY_BYTES`.
 S3  One address holds at most `PER_ADDRESS` connections, all together at most `CONNECTIONS`.
 S4  A command waits at most `ANSWER_S` for the loop, and only one at a time.
 S5  What is refused before the application sees it is answered in the application's form.
+S6  A client takes its answers within `TAKE_S`, and asks at most `PIPELINED` times before that.
+S7  Where a request ends is clear, or it is refused: nothing is smuggled past a proxy.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import msgspec
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
 
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REQUEST_S: Final = 10.0
+TAKE_S: Final = 120.0
+PIPELINED: Final = 8
 HEAD_BYTES: Final = 65_536
 BODY_BYTES: Final = 8_192
 CONNECTIONS: Final = 100
@@ -54,16 +59,32 @@ class _RefusedRequest(ErrorTask):  # type: ignore[misc] # waitress ships no type
         self.status = f"{error.code} {error.reason}"
         body = msgspec.json.encode(Fault(error=f"{error.reason}: {error.body}"))
         self.content_length = len(body)
-        self.response_headers.append(("Content-Type", JSON))
+        self.response_headers += [("Content-Type", JSON), ("Cache-Control", "no-store")]
         self.set_close_on_finish()
         self.write(body)
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc] # as above
+    """Refuses a body of two lengths, of which a proxy in front may believe the other (S7)."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as fault:  # an address that cannot be split, such as http://[/
+            raise ParsingError("Bad URI") from fault
+        # Waitress has taken a Transfer-Encoding that it follows out of the headers.
+        both = self.chunked and "CONTENT_LENGTH" in self.headers
+        if both or "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("Content-Length and Transfer-Encoding contradict each other")
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc] # waitress ships no types
-    """A connection that remembers when its request began (S1)."""
+    """A connection that remembers when its request began (S1) and answers began to wait (S6)."""
 
     error_task_class = _RefusedRequest
+    parser_class = _Parser
     since: float | None = None
+    waits_since: float | None = None
 
     def received(self, data: bytes) -> bool:
         took = bool(super().received(data))
@@ -71,20 +92,37 @@ class _Channel(HTTPChannel):  # type: ignore[misc] # waitress ships no types
             self.since = None
         elif self.since is None:
             self.since = time.monotonic()
+        if len(self.requests) > PIPELINED:
+            with self.requests_lock:
+                for request in self.requests[PIPELINED:]:
+                    request.close()
+                del self.requests[PIPELINED:]
+            self.will_close = True
         return took
+
+    def is_taken_too_slowly(self, moment: float) -> bool:
+        """Whether what waits to be sent has done so for too long; looked at again and again."""
+        if not self.total_outbufs_len:
+            self.waits_since = None
+        elif self.waits_since is None:
+            self.waits_since = moment
+        return self.waits_since is not None and moment - self.waits_since > TAKE_S
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc] # as above
-    """Waitress, with S1 and S3."""
+    """Waitress, with S1, S3 and S6."""
 
     channel_class = _Channel
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)
         moment = time.monotonic()
-        for channel in self.active_channels.values():
+        for channel in tuple(self.active_channels.values()):
             if channel.since is not None and moment - channel.since > REQUEST_S:
                 channel.will_close = True
+            if channel.is_taken_too_slowly(moment):
+                # Waitress would close it when more can be sent, which may be never.
+                channel.handle_close()
 
     def set_socket_options(self, conn: Any) -> None:  # noqa: ANN401 - a socket, untyped there
         super().set_socket_options(conn)

@@ -138,6 +138,8 @@ def test_s1_a_client_that_waits_between_requests_is_not_cut(port: int) -> None:
         (b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n" + CLOSE, b"404"),
         (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: localhost\r\n" + CLOSE, b"404"),
         (b"GET http://evil.example/api/latest HTTP/1.1\r\nHost: evil.example\r\n" + CLOSE, b"403"),
+        (b"GET http://evil.example/api/latest HTTP/1.1\r\nHost: localhost\r\n" + CLOSE, b"403"),
+        (b"GET http://[/api/latest HTTP/1.1\r\nHost: localhost\r\n" + CLOSE, b"400"),
     ],
 )  # fmt: skip
 def test_s2_what_is_too_long_or_malformed_is_refused(port: int, sent: bytes, status: bytes) -> None:
@@ -154,12 +156,60 @@ def test_s2_what_is_too_long_or_malformed_is_refused(port: int, sent: bytes, sta
     assert _alive(port)
 
 
+@pytest.mark.parametrize("protocol", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("coding", [b"chunked", b"Chunked", b"identity", b"chunked, chunked"])
+def test_s7_a_body_of_two_lengths_is_refused(port: int, protocol: bytes, coding: bytes) -> None:
+    """Whichever of the two a proxy believes, what follows is never answered as a request."""
+    head = b"POST /login HTTP/" + protocol + b"\r\nHost: x\r\nConnection: keep-alive\r\n"
+    lengths = b"Content-Length: 5\r\nTransfer-Encoding: " + coding + b"\r\n\r\n"
+    with _opened(port) as connection:
+        connection.sendall(head + lengths + b"0\r\n\r\n" + HEAD + CLOSE)
+        heard = _answer(connection)
+    assert heard.split(b" ")[1] in {b"400", b"501"}
+    assert heard.count(b"HTTP/1.") == 1
+
+
 def test_s2_a_body_without_end_is_cut(port: int) -> None:
     """A chunked body beyond the limit is refused while it still comes."""
     with _opened(port) as connection:
         connection.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         connection.sendall((b"1000\r\n" + b"a" * 4096 + b"\r\n") * 3)
         assert _answer(connection).split(b" ")[1] == b"413"
+
+
+def test_s6_an_answer_that_nobody_takes_ends(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks and never reads loses its connection, though nothing more can be sent."""
+    monkeypatch.setattr(server, "TAKE_S", 0.3)
+    # More than the buffers of the system take.
+    monkeypatch.setattr(server, "PIPELINED", 200)
+    with socket.socket() as greedy:
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        greedy.settimeout(20)
+        greedy.connect(("127.0.0.1", port))
+        greedy.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * server.PIPELINED)
+        # Reading is what it does not do; the end is seen by the write that fails.
+        with pytest.raises(ConnectionError):
+            _send_for_ten_seconds(greedy)
+    assert _alive(port)
+
+
+def _send_for_ten_seconds(connection: socket.socket) -> None:
+    for _ in range(200):
+        threading.Event().wait(0.05)
+        connection.sendall(b"\r\n")
+
+
+def test_s6_a_client_asks_no_more_at_once_than_is_answered(port: int) -> None:
+    """Eight requests in one packet are answered in order; of hundreds the connection ends."""
+    one = b"GET /page.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    last = one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    with _opened(port) as connection:
+        connection.sendall(one * (server.PIPELINED - 1) + last)
+        assert _answer(connection).count(b"HTTP/1.1 200 OK") == server.PIPELINED
+    with _opened(port) as connection, suppress(ConnectionError):
+        connection.sendall(one * 150 + last)
+        assert _answer(connection).count(b"HTTP/1.1 200 OK") <= server.PIPELINED + 1
+    assert _alive(port)
 
 
 def test_s3_one_address_has_a_share_of_the_connections(port: int) -> None:
