@@ -118,6 +118,7 @@ PUSH_PLACEHOLDERS: Final = ("text", "rule", "severity")
 _CODEC_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _TLS_SCHEMES: Final = {"mqtts", "ssl", "tls", "https", "wss"}
+_WEB_SCHEMES: Final = {"ws", "wss"}
 
 
 def check(config: Config, faults: Collection[Problem] = ()) -> Iterator[Problem]:
@@ -205,6 +206,8 @@ def _mqtt(config: Config, readable: _Readable) -> Iterator[Problem]:
         yield Problem("mqtt.port", "must be 1 to 65535")
     if bool(mqtt.tls.cert) != bool(mqtt.tls.key) and readable(mqtt.tls, "mqtt.tls", "cert", "key"):
         yield Problem("mqtt.tls", "needs cert and key together")
+    if mqtt.tls.alpn and not mqtt.tls.enabled and readable(mqtt.tls, "mqtt.tls", "enabled"):
+        yield Problem("mqtt.tls.alpn", "is part of TLS: needs enabled = true")
     logs_in = readable(mqtt, "mqtt", "username", "password_file")
     if mqtt.password_file and not mqtt.username and logs_in:
         yield Problem("mqtt.username", "is needed with password_file")
@@ -322,6 +325,8 @@ def _bare_host(given: str, section: str) -> str:
         keys.append(f"port = {parts.port}")
     if section == "mqtt" and parts.scheme in _TLS_SCHEMES:
         keys.append("[mqtt.tls] enabled = true")
+    if section == "mqtt" and parts.scheme in _WEB_SCHEMES:
+        keys.append("[mqtt.websockets] enabled = true, path")
     if section == "mqtt" and parts.user:
         keys.append("username and password_file")
     return f"{rule}: {', '.join(keys)}"

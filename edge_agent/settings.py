@@ -26,6 +26,11 @@ ClockTime = Annotated[
 Severity = Literal["info", "warning", "critical"]
 Seconds = Annotated[int, Meta(ge=0, le=31_622_400)]
 Bytes = Annotated[int, Meta(ge=10_000)]
+_VISIBLE: Final = Meta(pattern=r"^[!-~]{1,255}$", examples=["mqtt"], extra={WORDS: "no blanks"})
+_PATH: Final = Meta(pattern=r"^/[!-~]{0,500}$", examples=["/mqtt"], extra={WORDS: "a path"})
+_HOST: Final = Meta(
+    pattern=r"^[A-Za-z0-9._:\[\]-]{0,260}$", examples=["broker:443"], extra={WORDS: "a host"}
+)
 
 
 SENSOR_TOPIC_EXAMPLE: Final = "zigbee2mqtt/outdoor"
@@ -72,6 +77,16 @@ class Tls(_Section, frozen=True, kw_only=True):
     ca: str = ""
     cert: str = ""
     key: str = ""
+    alpn: tuple[Annotated[str, _VISIBLE], ...] = ()
+    """Protocols that are offered within TLS, for brokers that share a port with others."""
+
+
+class Websockets(_Section, frozen=True, kw_only=True):
+    """MQTT over websockets. Without `host_header` it is host and port."""
+
+    enabled: bool = False
+    path: Annotated[str, _PATH] = "/mqtt"
+    host_header: Annotated[str, _HOST] = ""
 
 
 class Mqtt(_Section, frozen=True, kw_only=True):
@@ -119,6 +134,7 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     spread_s: Annotated[int, Meta(ge=0, le=1800)] = 0
     """Devices that share a broker work their hour within this time, each at its own moment."""
     tls: Tls = field(default_factory=Tls)
+    websockets: Websockets = field(default_factory=Websockets)
 
 
 class Sensor(_Section, frozen=True, kw_only=True):

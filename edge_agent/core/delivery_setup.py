@@ -11,7 +11,7 @@ from edge_agent.core.events import EventQueue
 from edge_agent.core.masking import PASSWORD_CREDENTIAL
 from edge_agent.mqtt.backoff import Backoff
 from edge_agent.mqtt.client import MqttConnection
-from edge_agent.mqtt.connection import Broker, Down, Event, Outgoing, Session
+from edge_agent.mqtt.connection import Broker, Down, Event, Outgoing, Session, Websocket
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.tls import TlsFiles
 from edge_agent.system import locations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edge_agent.messages.topics import Topics
     from edge_agent.mqtt.connection import Subscription
     from edge_agent.mqtt.outbox import Outbox
-    from edge_agent.settings import Config, Tls
+    from edge_agent.settings import Config, Tls, Websockets
 
 _HANG_UP_S: Final = 3.0
 _TURN_S: Final = 0.2
@@ -69,6 +69,7 @@ def broker_of(config: Config, topics: Topics, env: Mapping[str, str] = os.enviro
         password=lambda: locations.secret(mqtt.password_file, PASSWORD_CREDENTIAL, env),
         tls=_tls(mqtt.tls) if mqtt.tls.enabled else None,
         keepalive_s=mqtt.keepalive_s,
+        websocket=_websocket(mqtt.websockets) if mqtt.websockets.enabled else None,
     )
 
 
@@ -109,5 +110,9 @@ def _waiting(outbox: Outbox) -> int:
 
 
 def _tls(tls: Tls) -> TlsFiles:
-    paths = [Path(name) if name else None for name in (tls.ca, tls.cert, tls.key)]
-    return TlsFiles(*paths)
+    ca, cert, key = (Path(name) if name else None for name in (tls.ca, tls.cert, tls.key))
+    return TlsFiles(ca, cert, key, tls.alpn)
+
+
+def _websocket(settings: Websockets) -> Websocket:
+    return Websocket(settings.path, settings.host_header)

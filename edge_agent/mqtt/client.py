@@ -9,14 +9,14 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from paho.mqtt.client import Client, MQTTv5, MQTTv311
+from paho.mqtt.client import Client, MQTTv5, MQTTv311, WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.contract.errors import FarmError
-from edge_agent.mqtt import tls_faults
+from edge_agent.mqtt import handshake_faults
 from edge_agent.mqtt.connection import (
     Acknowledged,
     Down,
@@ -52,6 +52,16 @@ _STOPPED_S: Final = 30.0
 """A network thread that did nothing for so long was stopped, or the machine slept."""
 
 
+class _PahoClient(Client):
+    """Keeps its TCP socket, since paho leaves it open when a websocket is refused."""
+
+    tcp: socket.socket | None = None
+
+    def _create_socket_connection(self) -> socket.socket:
+        self.tcp = super()._create_socket_connection()
+        return self.tcp
+
+
 class _HandshakeFailed(Exception):  # noqa: N818 - never leaves this module
     def __init__(self, why: TlsFault) -> None:
         super().__init__(why.seen)
@@ -59,7 +69,7 @@ class _HandshakeFailed(Exception):  # noqa: N818 - never leaves this module
 
 
 class MqttConnection:
-    """`connection.Connection` over TCP or TLS.
+    """`connection.Connection` over TCP, TLS or websockets.
 
     Each attempt has its own paho client and its own thread, so that renewed certificates, another
     protocol and a half-open socket need no special case.
@@ -135,7 +145,7 @@ class _Attempt:
         self._turned_at = clock.monotonic()
         self._tls: TlsContext | None = None
         self._end: Down | None = None
-        self._client: Client | None = None
+        self._client: _PahoClient | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._thread.start()
 
@@ -171,10 +181,10 @@ class _Attempt:
 
     def drop(self) -> None:
         # Wakes the network thread, which closes the socket.
-        connection = None if self._client is None else self._client.socket()
-        if isinstance(connection, socket.socket):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        if self._client is not None:
+            for connection in self._sockets(self._client):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:
         client = self._client
@@ -207,17 +217,20 @@ class _Attempt:
             end = Down(f"{type(fault).__name__}: {fault}")
         finally:
             self._client = None
-            sockets: list[Any] = [client and client.socket(), self._tls and self._tls.socket]
-            for unclosed in filter(None, sockets):
+            for unclosed in self._sockets(client):
                 unclosed.close()
             end = self._explained(self._end or end)
             self._report_event(replace(end, reached=self._reached))
 
-    def _open(self, client: Client) -> None:
-        """Connect, and shake hands over TLS.
+    def _sockets(self, client: _PahoClient | None) -> list[socket.socket]:
+        both = (client.tcp if client else None, self._tls.socket if self._tls else None)
+        return [connection for connection in both if connection is not None]
+
+    def _open(self, client: _PahoClient) -> None:
+        """Connect, and shake hands over TLS and for a websocket.
 
         Raises:
-            _HandshakeFailed: The broker is reached, and TLS to it fails.
+            _HandshakeFailed: The broker is reached, and a handshake with it fails.
         """
         broker = self._broker
         try:
@@ -225,10 +238,10 @@ class _Attempt:
                 broker.host, broker.port, keepalive=broker.keepalive_s, **self._connect_options()
             )
         except OSError as fault:
-            if broker.tls is None or self._tls is None or self._tls.socket is None:
+            refused = isinstance(fault, WebsocketConnectionError)
+            why = handshake_faults.of_open(fault, broker, self._tls, refused=refused)
+            if why is None:
                 raise
-            own_ca = broker.tls.ca is not None
-            why = tls_faults.of_handshake(fault, broker.host, broker.port, own_ca=own_ca)
             raise _HandshakeFailed(why) from fault
 
     def _explained(self, end: Down) -> Down:
@@ -236,19 +249,22 @@ class _Attempt:
         silent = self._reached and not self._accepted and end.code is None
         if not silent or self._silent or self._broker.tls is not None:
             return end
-        why = tls_faults.of_silent_end(self._broker.host, self._broker.port)
+        why = handshake_faults.of_silent_end(self._broker)
         return end if why is None else Down(why.seen, advice=why.advice)
 
-    def _make_client(self) -> Client:
+    def _make_client(self) -> _PahoClient:
         broker = self._broker
         five = self._version == "5"
-        client = Client(
+        client = _PahoClient(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
             clean_session=None if five else True,
             protocol=MQTTv5 if five else MQTTv311,
             reconnect_on_failure=False,
+            transport="websockets" if broker.websocket else "tcp",
         )
+        if broker.websocket is not None:
+            client.ws_set_options(broker.websocket.path, broker.websocket.headers)
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(0)  # `Delivery` bounds them
         will = broker.will

@@ -77,11 +77,25 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class Websocket:
+    """How MQTT goes through HTTP: the request's path, and its Host header where that is another."""
+
+    path: str = "/mqtt"
+    host_header: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the request that are not the usual ones."""
+        return {"Host": self.host_header} if self.host_header else {}
+
+
+@dataclass(frozen=True, slots=True)
 class Broker:
     """Where and as whom to connect.
 
     Attributes:
         password: Called at every attempt; None = no password.
+        websocket: Options of MQTT over websockets; None = TCP or TLS alone.
     """
 
     host: str
@@ -92,6 +106,7 @@ class Broker:
     password: Callable[[], str | None] = field(default=lambda: None, compare=False)
     tls: TlsFiles | None = None
     keepalive_s: int = 60
+    websocket: Websocket | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,8 @@ def _shake_hands(connection: socket.socket, broker: Broker, files: TlsFiles) -> 
             seconds = ssl.cert_time_to_seconds(str(peer["notAfter"]))
             end = datetime.fromtimestamp(seconds, UTC)
             seen = f"{secure.version()}, the broker's certificate ends {end:%Y-%m-%d}"
+            if files.alpn:
+                seen += f", ALPN {secure.selected_alpn_protocol() or 'is ignored'}"
             return ProbeStep("broker TLS", good=True, seen=seen, ends=end)
     except OSError as fault:
         own_ca = files.ca is not None

@@ -15,11 +15,15 @@ class TlsFiles:
     """PEM files, read again at every attempt so that renewed ones need no restart.
 
     Without `ca` the system's authorities are used; `cert` and `key` are for mutual TLS.
+
+    Attributes:
+        alpn: Names of protocols that the broker is offered (RFC 7301), the preferred one first.
     """
 
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    alpn: tuple[str, ...] = ()
 
 
 class TlsContext(ssl.SSLContext):
@@ -47,4 +51,6 @@ def tls_context(files: TlsFiles) -> TlsContext:
         context.load_verify_locations(files.ca)
     if files.cert is not None:
         context.load_cert_chain(files.cert, files.key)
+    if files.alpn:
+        context.set_alpn_protocols(list(files.alpn))
     return context

@@ -31,6 +31,8 @@ _PLAIN_ADVICE: Final = (
     "set mqtt.port to the broker's port for TLS (mostly 8883), or [mqtt.tls] enabled = false"
 )
 
+_ALPN_ADVICE: Final = "set mqtt.tls.alpn to the name in the broker's manual, or leave it out"
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFault:
@@ -59,7 +61,8 @@ def of_handshake(fault: OSError, host: str, port: int, *, own_ca: bool) -> TlsFa
         )
     if "ALERT" in reason:
         words = reason.lower().replace("_", " ")
-        return TlsFault(f"the broker refuses TLS: {words}", "look into the broker's log")
+        advice = _ALPN_ADVICE if "application protocol" in words else "look into the broker's log"
+        return TlsFault(f"the broker refuses TLS: {words}", advice)
     if speaks_plain(host, port):
         return TlsFault(_PLAIN, _PLAIN_ADVICE)
     if reason in _NO_TLS:

@@ -67,6 +67,11 @@ ROWS: Final = (
     Row("bridge", kind="bridge"),
     Row("rabbitmq", kind="rabbitmq"),
     Row("aedes", kind="aedes"),
+    Row(
+        "aedes-websockets",
+        kind="aedes",
+        agent='[mqtt.websockets]\nenabled = true\npath = "/farm/mqtt"\n',
+    ),
 )
 
 
@@ -99,7 +104,8 @@ def _bridge(row: Row, folder: Path) -> Iterator[Surroundings]:
 
 def _aedes(row: Row, folder: Path) -> Iterator[Surroundings]:
     broker = Aedes(folder / "broker", row.refused)
-    with broker, Gate(broker.port) as link, Subscriber(broker.port, protocol=_OLD) as listener:
+    port = broker.web_port if "websockets" in row.agent else broker.port
+    with broker, Gate(port) as link, Subscriber(broker.port, protocol=_OLD) as listener:
         yield Surroundings(link.port, link, listener, broker.refuse, row.agent)
 
 

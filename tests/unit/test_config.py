@@ -101,6 +101,10 @@ def test_problem_knows_its_line() -> None:
         ('[mqtt]\npassword_file = "x"', "mqtt.username"),
         ("[mqtt]\nshare_history = true", "mqtt.share_history"),
         ('[mqtt.tls]\ncert = "x"', "mqtt.tls"),
+        ('[mqtt.tls]\nalpn = ["mqtt"]', "mqtt.tls.alpn"),
+        ('[mqtt.websockets]\npath = "mqtt"', "mqtt.websockets.path"),
+        ('[mqtt.websockets]\npath = "/ HTTP/1.0"', "mqtt.websockets.path"),
+        ('[mqtt.websockets]\nhost_header = "a\\r\\nb: c"', "mqtt.websockets.host_header"),
         ('[web]\nhost = "0.0.0.0"', "web.token_file"),
         ('[web]\nhost = "::"', "web.token_file"),
         ('[web]\nhost = ""', "web.host"),
@@ -134,6 +138,10 @@ BARE = "must be a name or an address alone"
         (
             "mqtts://kim:a/b#c:d@e@broker",
             'host = "broker", [mqtt.tls] enabled = true, username and password_file',
+        ),
+        (
+            "wss://broker/farm",
+            'host = "broker", [mqtt.tls] enabled = true, [mqtt.websockets] enabled = true, path',
         ),
         ("kim@broker", 'host = "broker", username and password_file'),
     ],
