@@ -59,7 +59,8 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
     config = struct_decoder.build(document, Config, problems)
     problems.extend(check(config, tuple(problems)))
     if problems:
-        raise InvalidConfig(where, tuple(replace(p, line=line_of(text, p.path)) for p in problems))
+        lined = [replace(p, line=line_of(text, p.path)) for p in problems]
+        raise InvalidConfig(where, tuple(sorted(lined, key=lambda problem: problem.line or 0)))
     return config
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -118,7 +119,10 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
     faulty = {fault.path.partition("[")[0] for fault in problems}
     problems += [fault for fault in _check(config) if fault.path.partition("[")[0] not in faulty]
     if problems:
-        raise ConfigError(f"{where}: {'; '.join(_lined(text, fault) for fault in problems)}")
+        lined = [(struct_decoder.line_of(text, fault.path) or 0, fault) for fault in problems]
+        lined.sort(key=itemgetter(0))
+        told = (f"line {line}: {fault}" if line else str(fault) for line, fault in lined)
+        raise ConfigError(f"{where}: {'; '.join(told)}")
     return config
 
 
@@ -147,11 +151,6 @@ def _check(config: Config) -> Iterator[Problem]:
             cell_of(*place)
         except UsageError as fault:
             yield Problem(f"farms[{number}]", str(fault))
-
-
-def _lined(text: str, problem: Problem) -> str:
-    line = struct_decoder.line_of(text, problem.path)
-    return f"line {line}: {problem}" if line else str(problem)
 
 
 def _is_day(text: str) -> bool:

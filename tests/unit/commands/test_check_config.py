@@ -14,15 +14,18 @@ if TYPE_CHECKING:
 
 
 def test_lists_every_error_and_exits_78(tmp_path: Path) -> None:
-    """One line an error, with file, line and key."""
+    """One line an error, with file, line and key, from the first line of the file to the last."""
     path = tmp_path / "c.toml"
-    path.write_text('[device]\nlanguage = "jp"\nsitee = "x"\n')
+    path.write_text(
+        '[device]\nlanguage = "jp"\nsitee = "x"\n[mqtt]\nhost = ""\n[web]\nport = "a"\n'
+    )
     result = CliRunner().invoke(check_config, ["--config", str(path)])
     assert result.exit_code == 78
-    lines = sorted(result.stderr.splitlines())
-    assert lines == [
+    assert result.stderr.splitlines() == [
         f"{path}:2: device.language: 'jp' is not allowed: use one of ko, en",
         f"{path}:3: device.sitee: unknown key; did you mean 'site'?",
+        f"{path}:5: mqtt.host: must name the broker",
+        f"{path}:7: web.port: must be a whole number from 0 to 65535, not the text 'a'",
     ]
 
 
