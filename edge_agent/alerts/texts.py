@@ -34,7 +34,7 @@ _TITLE: Final = {
         "frost": "Frost",
         "frost-watch": "Frost watch",
         "bud-frost": "Bud frost",
-        "vpd-high": "Thirsty air (VPD)",
+        "vpd-high": "High VPD",
         "house-hot": "Hot house",
         "house-cold": "Cold house",
     },

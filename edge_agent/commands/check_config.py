@@ -112,7 +112,7 @@ def _condition(rule: Rule) -> str:
     if rule.now:
         place = "" if quantity.startswith(rule.role) else f"{rule.role} "
         return f"{place}{limit} now" + (f", {hours}" if hours else "")
-    chance = f"from a chance of {100 * rule.probability:g} %"
+    chance = f"at a chance of {100 * rule.probability:g}% or more"
     return f"{limit}{hours and f' {hours}'} within {rule.within_h} h, {chance}"
 
 

@@ -127,7 +127,7 @@ def _ends(part: tuple[str, list[tuple[str, str, str]]]) -> Markup:
     spans = [
         tag("span", f"{name} ", tag("b", amount), f" {time}") for name, amount, time in extremes
     ]
-    return tag("p", tag("span", head) if head else None, *spans, class_="ends")
+    return tag("p", tag("span", head, class_="head") if head else None, *spans, class_="ends")
 
 
 def _limits(context: PageContext, quantity: str) -> list[Limit]:

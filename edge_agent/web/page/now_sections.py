@@ -138,11 +138,11 @@ def condition(words: PageTexts, status: RuleStatus) -> str:
     rule = status.rule
     name = texts.quantity_of(words.language, rule.quantity)
     limit = texts.limit_of(words.language, rule)
-    return (
-        words("measured_now", name, limit)
-        if rule.now
-        else words("within", rule.within_h, name, limit)
-    )
+    if rule.now:
+        return words("measured_now", name, limit)
+    if rule.for_h > 1:
+        return words("within_for", rule.within_h, name, limit, rule.for_h)
+    return words("within", rule.within_h, name, limit)
 
 
 def _others(

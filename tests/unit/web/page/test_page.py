@@ -101,6 +101,50 @@ def test_text_is_escaped(view: Snapshot) -> None:
     assert "&lt;script&gt;alert" in made
 
 
+def test_what_a_sensor_sent_is_text(view: Snapshot) -> None:
+    """A payload, a topic and a reason are shown as they are, and make no element of the page."""
+    evil = """<img src=x onerror=alert(1)>"'><script>alert(2)</script>&#60;b&#62;"""
+    report = msgspec.structs.replace(
+        view.sensors[0],
+        topic=f"house/{evil}",
+        refused=1,
+        problem=f"{evil}: is no number",
+        last_refused=RefusedReading(at=NOON, value=evil, reason=f"house/{evil}: {evil}"),
+    )
+    for language in ("ko", "en"):
+        made = _page(replace(view, sensors=(report, *view.sensors[1:])), language)
+        elements = _Elements()
+        elements.feed(made)
+        assert elements.scripts == 1
+        assert "img" not in elements.names
+        assert evil.partition(">")[0] not in made
+        assert elements.shown.count(evil) >= 2
+
+
+class _Elements(HTMLParser):
+    """Names of the elements, and the text between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.scripts = 0
+        self.shown = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.scripts += tag == "script"
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+
+def test_the_condition_of_a_rule_is_whole(view: Snapshot) -> None:
+    """How long it must last belongs to it, as in the text of its alert."""
+    assert "at or above 1.6 kPa for 3 h within 24 h" in _page(view, "en")
+    assert "24시간 안에 수증기압차(VPD) 1.6 kPa 이상, 3시간 이상 이어짐" in _page(view)
+
+
 def test_markup_escapes_what_it_did_not_make() -> None:
     """Children and attributes are escaped once; what was made here is not."""
     assert tag("p", "a < b & c", title='"x"') == '<p title="&quot;x&quot;">a &lt; b &amp; c</p>'
