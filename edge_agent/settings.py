@@ -130,7 +130,7 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     """Publish the last week's hours of the farm's own sensors, and their location, retained."""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
     reconnect_s: Annotated[float, Meta(ge=1, le=3600)] = 1.0
-    """A device reconnects to a broker that dropped it at a random moment within this time."""
+    """A device tries again at a random moment within this time first; see `mqtt.backoff`."""
     spread_s: Annotated[int, Meta(ge=0, le=1800)] = 0
     """Devices that share a broker work their hour within this time, each at its own moment."""
     tls: Tls = field(default_factory=Tls)

@@ -36,4 +36,5 @@ def seen_problems(runtime: Runtime, sensors: tuple[SensorReport, ...]) -> tuple[
         *(gap.text for gap in gaps),
         *device_problems(clock, runtime.slots.pointer().left, sensors),
         *runtime.settings_problems(now),
+        *(refusal.text for refusal in runtime.outbox.counts().refusals),
     )

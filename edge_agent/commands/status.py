@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.core.runtime import Runtime
+    from edge_agent.core.service_answer import BrokerReport
     from edge_agent.messages.payloads import SensorReport
 
 
@@ -48,6 +49,9 @@ def status(config_path: Path | None, as_json: bool) -> None:
             click.echo(f"problem: {text}")
         for report in document.pop("sensors"):
             click.echo(_sensor_line(report))
+        click.echo(
+            _broker_line(document.pop("broker"), sum(document["outbox"]["waiting"].values()))
+        )
     _print(document, as_json=as_json)
 
 
@@ -99,6 +103,7 @@ def _status(runtime: Runtime) -> dict[str, Any]:
         "service": "does not answer" if answer is None else "runs",
         "problems": list(problems),
         "sensors": sensors,
+        "broker": None if answer is None else answer.broker,
         "release": None if installed is None else installed.manifest.release,
         "tuned": sorted(tuning.corrections) if tuning else None,
         "channel": runtime.config.depot.channel,
@@ -175,6 +180,23 @@ def _sensor_line(report: SensorReport) -> str:
         f", last {last.value}: {last.reason}" if last else ""
     )
     return f"sensor {name} ({report.role} {report.quantity}): {value}{refused}"
+
+
+def _broker_line(broker: BrokerReport | None, waiting: int) -> str:
+    if broker is None:
+        how = "not known, since the service does not answer"
+    elif broker.connected:
+        since = "" if broker.since is None else f" since {broker.since:%Y-%m-%d %H:%M} UTC"
+        how = f"connected{since}, MQTT {broker.version}"
+    else:
+        how = f"not connected: {broker.problem}"
+    parts = [how, "1 message waits" if waiting == 1 else f"{waiting} messages wait"]
+    if broker is not None:
+        parts.extend([f"refuses {text}" for text in broker.refused] or ["refuses nothing"])
+        parts.extend(broker.concerns)
+        if broker.connected and broker.last_problem:
+            parts.append(f"last error: {broker.last_problem}")
+    return f"broker: {'; '.join(parts)}"
 
 
 def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:

@@ -51,6 +51,7 @@ def health_facts(
     if decision is not None:
         problems.extend(gap.text for gap in decision.check.gaps)
     problems.extend(device_problems(clock, left, sensors))
+    problems.extend(refusal.text for refusal in counts.refusals)
     water = None if decision is None else decision.soil_water
     if water is not None and water.problem:
         problems.append(water.problem)

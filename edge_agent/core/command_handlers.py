@@ -46,8 +46,10 @@ def command_handler(
             "reload": reload,
             "ack": lambda request: rule_requests.acknowledge(runtime, request.rule),
             "snooze": lambda request: rule_requests.snooze(runtime, request.rule, request.minutes),
-            "republish": lambda _: (
-                f"{outbox.republish_retained(runtime.known_time())} messages are said again"
+            "republish": lambda _: _after(
+                f"{outbox.republish_retained(runtime.known_time())} messages are said again",
+                report,
+                Signal.RETRY,
             ),
             # The advice changes at once.
             "irrigated": lambda request: _after(_irrigated(runtime, request), report, Signal.CYCLE),

@@ -24,6 +24,8 @@ class Signal(Enum):
     CYCLE = "cycle"
     FETCH = "fetch"
     WATCH = "watch"
+    RETRY = "retry"
+    """What the broker refused is to be sent once more."""
 
 
 @dataclass(frozen=True, slots=True)

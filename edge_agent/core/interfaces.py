@@ -116,6 +116,9 @@ class MessageDelivery(Protocol):
     def handle(self, event: Event) -> bool:
         """Take an event of the connection; False where it is not for the delivery."""
 
+    def retry(self) -> None:
+        """Send and subscribe to what the broker has refused once more."""
+
     def disconnect(self, timeout_s: float) -> None:
         """Publish `offline` and disconnect, or give up an attempt."""
 

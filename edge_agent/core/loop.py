@@ -178,8 +178,7 @@ class ServiceLoop:
 
     def _until_the_hour(self) -> float:
         now = self._clock.now()
-        due = self._hour_of(now) + timedelta(hours=1) + self._delay()
-        return (due - now).total_seconds()
+        return (self._hour_of(now) + timedelta(hours=1) + self._delay() - now).total_seconds()
 
     def _fetch(self) -> None:
         try:
@@ -213,6 +212,8 @@ class ServiceLoop:
                 self._fetch_soon()
             case Signal.WATCH:
                 self._watch_at = min(self._watch_at, self._watched_at + EARLY_WATCH_S)
+            case Signal.RETRY:
+                self._delivery.retry()
 
     def _take_update(self, fetched: Fetched) -> None:
         self._fetching = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,11 +14,34 @@ from edge_agent.system import local_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
     from pathlib import Path
 
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle_context import CycleContext
+    from edge_agent.mqtt.connection import ConnectionState
+    from edge_agent.mqtt.outbox_refusals import RefusedTopic
+
+
+class BrokerReport(msgspec.Struct, frozen=True):
+    """The connection to the broker.
+
+    Attributes:
+        connected: Whether it stands.
+        since: Since when, UTC; None without a connection.
+        version: Protocol spoken, while connected.
+        problem: Why there is none, for people; empty while connected.
+        last_problem: Why the last one ended or failed; empty where none did.
+        refused: Topics that the broker refuses, and why, for people.
+        concerns: What else is wrong though it stands, for people.
+    """
+
+    connected: bool
+    since: datetime | None
+    version: str
+    problem: str
+    last_problem: str
+    refused: tuple[str, ...]
+    concerns: tuple[str, ...]
 
 
 class ServiceAnswer(msgspec.Struct, frozen=True):
@@ -27,21 +51,42 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
         problems: For people; empty is well.
         sensors: Every sensor.
         live_states: State of every live rule.
+        broker: The connection to the broker; None before the first turn of the loop.
     """
 
     problems: tuple[str, ...]
     sensors: tuple[SensorReport, ...]
     live_states: tuple[AlertState, ...] = ()
+    broker: BrokerReport | None = None
 
 
 def encoded(
     problems: Iterable[str],
     sensors: tuple[SensorReport, ...],
     live_states: tuple[AlertState, ...],
+    broker: BrokerReport | None,
 ) -> bytes:
     """The answer as JSON, each problem once."""
     once = tuple(dict.fromkeys(problems))
-    return msgspec.json.encode(ServiceAnswer(once, sensors, live_states))
+    return msgspec.json.encode(ServiceAnswer(once, sensors, live_states, broker))
+
+
+def broker_report(link: ConnectionState, refusals: Iterable[RefusedTopic]) -> BrokerReport:
+    """The report of a connection.
+
+    Args:
+        link: State of the connection.
+        refusals: What the broker refuses of the outbox.
+    """
+    return BrokerReport(
+        link.connected,
+        link.since,
+        link.version,
+        link.problem,
+        link.last_problem,
+        tuple(f"{refusal.topic}: {refusal.reason}" for refusal in refusals),
+        link.concerns,
+    )
 
 
 def live_states(context: CycleContext, now: datetime, clock: ClockState) -> tuple[AlertState, ...]:

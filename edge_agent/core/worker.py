@@ -227,7 +227,8 @@ class Worker:
             *runtime.settings_problems(now),
         ]
         live_states = service_answer.live_states(runtime.context(), now, clock)
-        return service_answer.encoded(problems, sensors, live_states)
+        broker = service_answer.broker_report(service.link, counts.refusals) if service else None
+        return service_answer.encoded(problems, sensors, live_states, broker)
 
     def close_replaced(self) -> None:
         """See `interfaces.Work`."""

@@ -2,9 +2,10 @@
 
 Pauses have full jitter, and their upper end doubles from the first to the longest one. They start
 over only after a connection that stood for a minute: a broker that accepts connections and breaks
-them is not flooded. The first pause spreads a fleet: when a broker that N devices share drops all
-of them, about N / first pause come back a second. Refused logins pause for minutes, a taken-over
-session and an exceeded quota for one.
+them is not flooded. The longest one is short enough for an alert that was raised while the broker
+was away to be heard within half a minute of its return. A fleet is spread by the first pause, which
+is never cut: when N devices share a broker, about N / first pause come back a second. Refused
+logins pause for up to a minute, a taken-over session and an exceeded quota for longer.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 300.0
+LONGEST_PAUSE_S: Final = 15.0
+LOGIN_PAUSE_S: Final = 60.0
 STABLE_S: Final = 60.0
 
 _SESSION_TAKEN_OVER: Final = 0x8E
@@ -31,7 +33,6 @@ _HINTS: Final = {
     0x87: "check mqtt.username, mqtt.password_file and the broker's access list",
     _SESSION_TAKEN_OVER: _DUPLICATE,
 }
-_SHORT_LIVED: Final = 3
 
 
 def hint(code: int | None) -> str:
@@ -58,32 +59,23 @@ class Backoff:
         self._first_s = first_s
         self._longest_s = max(first_s, longest_s)
         self._failures = 0
-        self._short_lived = 0
 
     def broken(self, stood_s: float) -> None:
         """A connection has ended after so many seconds."""
         if stood_s >= STABLE_S:
-            self._failures = self._short_lived = 0
-        else:
-            self._short_lived += 1
+            self._failures = 0
 
-    def duplicate_client(self, code: int | None) -> str:
-        """What points to a second client with this id; empty where nothing does.
-
-        Some brokers just hang up when a session is taken over, so three connections in a row that
-        broke within a minute count too.
-        """
-        if code is not None or self._short_lived < _SHORT_LIVED:
-            return ""
-        return f"{self._short_lived} times soon after connecting; perhaps {_DUPLICATE}"
+    def shortest(self) -> float:
+        """Seconds to wait after a connection whose end was provoked."""
+        return jitter(0.0, self._first_s, self._random)
 
     def pause(self, code: int | None) -> float:
         """Seconds to wait after an attempt or a connection that ended with this reason code."""
         longest_s = backoff(self._failures, self._first_s, self._longest_s)
         self._failures += 1
         if code in _LOGIN:
-            return jitter(self._longest_s / 2, self._longest_s, self._random)
+            return jitter(longest_s, max(longest_s, LOGIN_PAUSE_S), self._random)
         if code in _SLOW:
-            shortest_s = min(self._longest_s, STABLE_S)
-            return jitter(shortest_s, 2 * shortest_s, self._random)
+            slowest_s = max(self._longest_s, STABLE_S)
+            return jitter(slowest_s, 2 * slowest_s, self._random)
         return jitter(0.0, longest_s, self._random)

@@ -13,10 +13,11 @@ from paho.mqtt.client import Client, MQTTv5, MQTTv311, WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.contract.errors import FarmError
-from edge_agent.mqtt import handshake_faults
+from edge_agent.mqtt import faults, handshake_faults, reason_codes
 from edge_agent.mqtt.connection import (
     Acknowledged,
     Down,
@@ -28,28 +29,35 @@ from edge_agent.mqtt.connection import (
     Up,
     Version,
 )
+from edge_agent.mqtt.handshake_faults import HandshakeFailed
+from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
+from edge_agent.mqtt.subscribe_answers import SubscribeAnswers, packets
 from edge_agent.mqtt.tls import TlsContext, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
-    from paho.mqtt.reasoncodes import ReasonCode
 
     from edge_agent.mqtt.connection import Broker
-    from edge_agent.mqtt.tls_faults import TlsFault
     from edge_agent.system.ports import Clock
 
     _Report = Callable[[Event], None]
 
 WINDOW: Final = 10
-FILTERS: Final = 8
-"""Most filters of one SUBSCRIBE; AWS IoT Core hangs up on more."""
 LARGEST_IN: Final = 65_536
 """Longer messages are dropped; under MQTT 5 the broker does not even send them."""
+_CONNACK: Final = {"RetainAvailable": NO_RETAIN, "MaximumQoS": NO_QOS_1}
 _CONNECT_TIMEOUT_S: Final = 10.0
 _STOPPED_S: Final = 30.0
 """A network thread that did nothing for so long was stopped, or the machine slept."""
+
+
+# paho raises on a code that MQTT 5 does not give to the packet.
+ReasonCode.names = reason_codes.with_every_failure(
+    ReasonCode.names,
+    (PacketTypes.CONNACK, PacketTypes.PUBACK, PacketTypes.SUBACK, PacketTypes.DISCONNECT),
+)
 
 
 class _PahoClient(Client):
@@ -60,12 +68,6 @@ class _PahoClient(Client):
     def _create_socket_connection(self) -> socket.socket:
         self.tcp = super()._create_socket_connection()
         return self.tcp
-
-
-class _HandshakeFailed(Exception):  # noqa: N818 - never leaves this module
-    def __init__(self, why: TlsFault) -> None:
-        super().__init__(why.seen)
-        self.why = why
 
 
 class MqttConnection:
@@ -85,12 +87,13 @@ class MqttConnection:
         self._report = report
         self._clock = clock
         self._numbers = count(1)
+        self._unavailable: set[int] = set()
         self._attempt: _Attempt | None = None
 
     def connect(self, version: Version) -> None:
         """See `connection.Connection`."""
-        number = next(self._numbers)
-        self._attempt = _Attempt(self._broker, version, number, self._report, self._clock)
+        number, less = next(self._numbers), self._unavailable
+        self._attempt = _Attempt(self._broker, version, number, self._report, self._clock, less)
 
     def take_over(self, before: MqttConnection) -> bool:
         """See `connection.Connection`."""
@@ -98,7 +101,7 @@ class MqttConnection:
             return False
         # A password or certificate that was changed counts from the next attempt on.
         self._attempt, before._attempt = before._attempt, None
-        self._numbers = before._numbers
+        self._numbers, self._unavailable = before._numbers, before._unavailable
         return True
 
     def publish(self, message: Outgoing) -> int | None:
@@ -128,20 +131,25 @@ class MqttConnection:
 
 
 class _Attempt:
-    """One paho client, from connecting to the end of its connection."""
+    """One paho client; `unavailable` has the codes of what the broker does not take."""
 
-    def __init__(
-        self, broker: Broker, version: Version, number: int, report: _Report, clock: Clock
+    def __init__(  # noqa: PLR0917 - private; all differ in type
+        self,
+        broker: Broker,
+        version: Version,
+        number: int,
+        report: _Report,
+        clock: Clock,
+        unavailable: set[int],
     ) -> None:
         self._broker = broker
         self._version: Version = version
         self._number = number
         self._report = report
         self._clock = clock
+        self._unavailable = unavailable
         self._reached = self._accepted = self._silent = False
-        self._subscribing = threading.Lock()
-        self._unanswered: dict[int, int] = {}
-        self._refused: list[int] = []
+        self._subscribing = SubscribeAnswers()
         self._turned_at = clock.monotonic()
         self._tls: TlsContext | None = None
         self._end: Down | None = None
@@ -158,26 +166,26 @@ class _Attempt:
 
     def _send(self, client: Client, message: Outgoing) -> MQTTMessageInfo:
         properties = self._publish_properties(message)
-        return client.publish(message.topic, message.payload, 1, message.retain, properties)
+        return client.publish(
+            message.topic, message.payload, *self._allowed(message), properties=properties
+        )
+
+    def _allowed(self, message: Outgoing) -> tuple[int, bool]:
+        retain = message.retain and NO_RETAIN not in self._unavailable
+        return int(NO_QOS_1 not in self._unavailable), retain
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         client = self._client
         if client is None or not subscriptions:
             return
         filters: list[Any] = [(s.topic, self._subscribe_options(s)) for s in subscriptions]
-        # A SUBACK may come before `subscribe` returns.
-        with self._subscribing:
-            self._unanswered, self._refused = {}, []
-            for start in range(0, len(filters), FILTERS):
-                _, number = client.subscribe(filters[start : start + FILTERS])
-                if number is not None:
-                    self._unanswered[number] = start
+        self._subscribing.ask(filters, client.subscribe)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         topics = [subscription.topic for subscription in subscriptions]
-        for start in range(0, len(topics), FILTERS):
+        for part in packets(topics):
             if self._client is not None:
-                self._client.unsubscribe(topics[start : start + FILTERS])
+                self._client.unsubscribe(part)
 
     def drop(self) -> None:
         # Wakes the network thread, which closes the socket.
@@ -206,15 +214,16 @@ class _Attempt:
             self._turned_at = self._clock.monotonic()
             while client.loop(timeout=1.0) == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 if self._was_stopped():
-                    end = Down("this program was stopped for a while")
+                    end = Down("this program was stopped for a while", own=True)
                     break
                 self._turned_at = self._clock.monotonic()
-        except _HandshakeFailed as fault:
+        except HandshakeFailed as fault:
             end = Down(fault.why.seen, advice=fault.why.advice)
         except FarmError as fault:
             end = Down(str(fault))
         except Exception as fault:  # noqa: BLE001 - paho raises on malformed packets too; the connection just ends
-            end = Down(f"{type(fault).__name__}: {fault}")
+            broker = self._broker
+            end = Down(faults.in_words(fault, broker.host, broker.port, reached=self._reached))
         finally:
             self._client = None
             for unclosed in self._sockets(client):
@@ -230,7 +239,7 @@ class _Attempt:
         """Connect, and shake hands over TLS and for a websocket.
 
         Raises:
-            _HandshakeFailed: The broker is reached, and a handshake with it fails.
+            HandshakeFailed: The broker is reached, and a handshake with it fails.
         """
         broker = self._broker
         try:
@@ -242,7 +251,7 @@ class _Attempt:
             why = handshake_faults.of_open(fault, broker, self._tls, refused=refused)
             if why is None:
                 raise
-            raise _HandshakeFailed(why) from fault
+            raise HandshakeFailed(why) from fault
 
     def _explained(self, end: Down) -> Down:
         """The end with its cause, where the broker hung up before it said anything."""
@@ -268,7 +277,7 @@ class _Attempt:
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(0)  # `Delivery` bounds them
         will = broker.will
-        client.will_set(will.topic, will.payload, 1, will.retain)
+        client.will_set(will.topic, will.payload, *self._allowed(will))
         if broker.username:
             client.username_pw_set(broker.username, broker.password())
         if broker.tls is not None:
@@ -326,22 +335,22 @@ class _Attempt:
         properties: Properties | None,
     ) -> None:
         if code.is_failure:
+            self._unavailable |= {code.value} & {NO_RETAIN, NO_QOS_1}
             self._end = Down(f"broker refuses: {code.getName()}", code.value)
             return
         self._accepted = True
+        self._unavailable.clear()
+        self._unavailable |= {c for name, c in _CONNACK.items() if not getattr(properties, name, 1)}
+        takes = [reason not in self._unavailable for reason in _CONNACK.values()]
         window = getattr(properties, "ReceiveMaximum", WINDOW)
         largest = getattr(properties, "MaximumPacketSize", None)
-        self._report_event(Up(self._version, min(WINDOW, window), largest))
+        self._report_event(Up(self._version, min(WINDOW, window), largest, *takes))
 
     def _on_disconnect(
         self, _c: Client, _d: object, flags: DisconnectFlags, code: ReasonCode, *_: object
     ) -> None:
-        if self._end is None:
-            from_broker = flags.is_disconnect_packet_from_server
-            self._end = Down(
-                f"broker disconnects: {code.getName()}" if from_broker else "connection lost",
-                code.value if from_broker else None,
-            )
+        if self._end is None and flags.is_disconnect_packet_from_server:
+            self._end = Down(f"broker disconnects: {code.getName()}", code.value)
 
     def _on_publish(self, _c: Client, _d: object, mid: int, code: ReasonCode, *_: object) -> None:
         self._report_event(Acknowledged(self._token(mid), code.value, code.getName()))
@@ -349,13 +358,9 @@ class _Attempt:
     def _on_subscribe(
         self, _c: Client, _d: object, mid: int, codes: list[ReasonCode], *_: object
     ) -> None:
-        with self._subscribing:
-            start = self._unanswered.pop(mid, None)
-            if start is None:  # of filters that others have taken the place of
-                return
-            self._refused += [n for n, code in enumerate(codes, start) if code.is_failure]
-            if not self._unanswered:
-                self._report_event(Subscribed(tuple(sorted(self._refused))))
+        refused = self._subscribing.answered(mid, [code.is_failure for code in codes])
+        if refused is not None:
+            self._report_event(Subscribed(refused))
 
     def _was_stopped(self) -> bool:
         return self._clock.monotonic() - self._turned_at > _STOPPED_S

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 
 from edge_agent.messages.message import lifetime
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edge_agent.mqtt.tls import TlsFiles
 
 Version = Literal["5", "3.1.1"]
+_PACKET_BYTES: Final = 64
+"""Room for the parts of a PUBLISH without its texts and its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,13 @@ class Outgoing:
     correlation: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
     json: bool = True
+
+    @property
+    def size(self) -> int:
+        """Bytes of its packet under MQTT 5, which is the longer one; no property is left out."""
+        texts = [self.topic.encode(), self.correlation or b""]
+        texts += [text.encode() for pair in self.headers for text in pair]
+        return _PACKET_BYTES + sum(2 + len(text) for text in texts) + len(self.payload)
 
     @classmethod
     def of(cls, message: Message, now: datetime | None) -> Self:
@@ -133,11 +142,15 @@ class Up:
     Attributes:
         window: How many unacknowledged messages it takes.
         largest: Longest packet it takes in bytes, or None.
+        retains: It keeps retained messages; where it does not, none is sent as retained.
+        acknowledges: It takes QoS 1; where it does not, messages are sent with QoS 0.
     """
 
     version: Version
     window: int
     largest: int | None
+    retains: bool = True
+    acknowledges: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +162,14 @@ class Down:
         code: MQTT 5 reason code of the broker, also where a 3.1.1 code means the same; or None.
         reached: The broker's machine was reached (so a refusal may be about the protocol).
         advice: What to do, where the cause is known; for people.
+        own: This program ended it, whatever was sent.
     """
 
     reason: str
     code: int | None = None
     reached: bool = False
     advice: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +219,8 @@ class ConnectionState:
         connections: How often it was connected since the start.
         refused_topics: Subscriptions the broker does not allow.
         concerns: What is wrong though it is connected, for people.
+        since: When the broker accepted the connection that stands, UTC; None without one.
+        last_problem: Why the connection before ended; empty where none has.
     """
 
     connected: bool
@@ -212,6 +229,8 @@ class ConnectionState:
     connections: int
     refused_topics: tuple[str, ...]
     concerns: tuple[str, ...] = ()
+    since: datetime | None = None
+    last_problem: str = ""
 
 
 class Connection(Protocol):

@@ -22,6 +22,14 @@ _KEY: Final = "ZmFybS1lZGdlLWRvY3Rvcg=="
 """Sixteen bytes in base64, as RFC 6455 wants them."""
 
 
+class HandshakeFailed(Exception):  # noqa: N818 - never leaves the client
+    """The broker is reached, and a handshake with it fails."""
+
+    def __init__(self, why: TlsFault) -> None:
+        super().__init__(why.seen)
+        self.why = why
+
+
 def _of_websocket(broker: Broker, websocket: Websocket) -> TlsFault:
     """The fault of a websocket that the broker did not open."""
     host, port, path = broker.host, broker.port, websocket.path

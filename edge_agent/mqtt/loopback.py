@@ -19,7 +19,8 @@ from edge_agent.mqtt.connection import Outgoing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edge_agent.mqtt.connection import Connection, Received, Subscription
+    from edge_agent.mqtt.connection import Received, Subscription
+    from edge_agent.mqtt.sender import Sender
 
 _log = logging.getLogger(__name__)
 
@@ -99,15 +100,13 @@ class LoopbackCheck:
     """Sends the pings of one delivery and drops a connection that they do not come back on.
 
     Args:
-        connection: To the broker.
+        sender: Of the same delivery.
         topic: Topic of the pings; empty = none are sent.
         subscriptions: Asked for again by rule 2.
     """
 
-    def __init__(
-        self, connection: Connection, topic: str, subscriptions: Sequence[Subscription]
-    ) -> None:
-        self._connection = connection
+    def __init__(self, sender: Sender, topic: str, subscriptions: Sequence[Subscription]) -> None:
+        self._sender = sender
         self._topic = topic
         self._subscriptions = subscriptions
         self._ping = LoopbackPing()
@@ -131,10 +130,10 @@ class LoopbackCheck:
         match self._ping.judge(moment):
             case PingAction.DROP:
                 _log.warning("mqtt: own messages do not come back any more: connecting anew")
-                self._connection.drop()
+                self._sender.drop()
                 return EVERY_S
             case PingAction.SUBSCRIBE:
-                self._connection.subscribe(self._subscriptions)
+                self._sender.subscribe(self._subscriptions)
                 self._send(moment)
             case PingAction.PING:
                 self._send(moment)
@@ -152,4 +151,4 @@ class LoopbackCheck:
 
     def _send(self, moment: float) -> None:
         payload = self._ping.next_payload(moment)
-        self._connection.publish(Outgoing(self._topic, payload, expiry_s=int(PATIENCE_S)))
+        self._sender.publish(Outgoing(self._topic, payload, expiry_s=int(PATIENCE_S)), moment)

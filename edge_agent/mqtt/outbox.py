@@ -2,19 +2,22 @@
 
 Rules (tests name the numbers):
 
-1. An id is accepted once: not while it waits, is a dead letter, or is among the last delivered.
+1. An id is accepted once: not while it waits, is set aside, or is among the last delivered.
    A retained message is a repetition only where it is the newest of its topic: a state that went
    and came back within an hour is sent again.
-2. Messages leave in the order they came. One leaves the queue only by PUBACK, expiry, lack of
-   room, a broker's refusal, `queue drop`, `withdraw` or `take_back`. Every loss but the last two is
-   counted.
+2. Events, states of alerts and answers to commands leave before everything else; apart from that
+   messages leave in the order they came. All messages of a topic are on the same side. One leaves
+   the queue only by PUBACK, expiry, lack of room, a broker's refusal, `queue drop`, `withdraw` or
+   `take_back`. Every loss but the last two is counted.
 3. A newer message with the same collapse key replaces one that still waits.
 4. A message is not sent at or after its `expires_at`. While nobody vouches for the clock nothing
    expires.
 5. Room: each class has its own, and loses its oldest messages beyond it. Alerts also use what
    telemetry leaves, and displace its oldest. States are few, since they collapse; their room is
    theirs alone, so that the present state outlives a flood of alerts.
-6. A message that the broker refuses for good becomes a dead letter.
+6. A message that the broker refuses becomes a dead letter. `revive` brings it back to its place,
+   unless it has expired, or a later message of its topic was delivered or, where it is retained,
+   waits or was refused.
 7. The last delivered retained message of a topic is kept, so that it can be sent again to a
    broker that has lost it; not where the topic was taken back. It is also sent again behind another
    description for Home Assistant, which takes the values of what it describes as expired.
@@ -23,9 +26,10 @@ Rules (tests name the numbers):
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.messages import envelope
+from edge_agent.mqtt import outbox_refusals
 from edge_agent.mqtt.outbox_table import (
     COLUMNS,
     RANKS,
@@ -33,6 +37,7 @@ from edge_agent.mqtt.outbox_table import (
     count,
     counters,
     describes_anew,
+    drop_oldest,
     is_repetition,
     message_of,
     milliseconds,
@@ -42,13 +47,13 @@ from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from edge_agent.messages.message import Message
+    from edge_agent.mqtt.outbox_refusals import RefusedTopic
 
 DELIVERED_KEPT: Final = 5_000
-DEAD_KEPT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Numbers by class name; all but `waiting` and its bytes count since the file was made."""
+    """Numbers by class name; all but what waits and `refusals` since the file was made."""
 
     waiting: dict[str, int] = field(default_factory=dict)
     waiting_bytes: dict[str, int] = field(default_factory=dict)
@@ -79,6 +84,7 @@ class Counts:
     dropped_expired: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     dropped_by_hand: dict[str, int] = field(default_factory=dict)
+    refusals: tuple[RefusedTopic, ...] = ()
 
 
 class Outbox:
@@ -110,20 +116,24 @@ class Outbox:
             self._insert(message)
         return True
 
-    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[QueuedMessage]:
-        """The oldest messages behind place `after`; drops and counts the expired ones (rule 4).
+    def due(
+        self, now: datetime | None, *, without: Collection[str] = (), limit: int = 10
+    ) -> list[QueuedMessage]:
+        """The messages that are to leave first; drops and counts the expired ones (rules 2, 4).
 
         Args:
             now: UTC, or None while nobody vouches for the clock.
-            after: Place of the last message that is in flight.
+            without: Topics that are left out.
             limit: At most so many.
         """
         if now is not None:
             self._expire(milliseconds(now))
+        left_out = ", ".join("?" * len(without))
         with storage_errors(self._db):
             rows = self._db.execute(
-                f"SELECT seq, {COLUMNS} FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - fixed column names
-                (after, limit),
+                f"SELECT seq, {COLUMNS} FROM outbox "  # noqa: S608 - fixed column names
+                f"WHERE topic NOT IN ({left_out}) ORDER BY lane, seq LIMIT ?",
+                (*without, limit),
             ).fetchall()
         return [QueuedMessage(row[0], message_of(row[1:])) for row in rows]
 
@@ -150,6 +160,8 @@ class Outbox:
                     f"SELECT {COLUMNS} FROM outbox WHERE id = ? AND retain AND length(payload) > 0",
                     (name,),
                 )
+                (topic,) = db.execute("SELECT topic FROM outbox WHERE id = ?", (name,)).fetchone()
+                outbox_refusals.supersede(db, topic)
                 if name not in lost:
                     db.execute("INSERT OR REPLACE INTO outbox_delivered (id) VALUES (?)", (name,))
                 db.execute("DELETE FROM outbox WHERE id = ?", (name,))
@@ -163,32 +175,25 @@ class Outbox:
 
     def heard(self, name: str) -> bool:
         """Whether a message is among the last delivered ones, and a subscriber got it."""
-        with storage_errors(self._db):
-            row = self._db.execute(
-                "SELECT 1 FROM outbox_delivered WHERE id = ?", (name,)
-            ).fetchone()
-        return row is not None
+        return self._first("SELECT 1 FROM outbox_delivered WHERE id = ?", name) is not None
 
     def withdraw(self, name: str) -> None:
         """Remove a message that still waits, uncounted."""
         with transaction(self._db) as db:
             db.execute("DELETE FROM outbox WHERE id = ?", (name,))
 
-    def refused(self, name: str, reason: str) -> None:
-        """Turn a refused message into a dead letter (rule 6)."""
+    def refused(self, name: str, reason: str, *, hung_up: bool = False) -> None:
+        """Turn a refused message into a dead letter; see `outbox_refusals.set_aside`."""
         with transaction(self._db) as db:
-            if not self._count_one("refused", name):
-                return
-            db.execute(
-                f"INSERT OR REPLACE INTO outbox_dead (reason, {COLUMNS}) "  # noqa: S608 - fixed column names
-                f"SELECT ?, {COLUMNS} FROM outbox WHERE id = ?",
-                (reason, name),
-            )
-            db.execute("DELETE FROM outbox WHERE id = ?", (name,))
-            db.execute(
-                "DELETE FROM outbox_dead WHERE seq <= (SELECT max(seq) FROM outbox_dead) - ?",
-                (DEAD_KEPT,),
-            )
+            if self._count_one("refused", name):
+                outbox_refusals.set_aside(db, name, reason, hung_up=hung_up)
+
+    def revive(self, topic: str | None = None) -> frozenset[str]:
+        """Bring dead letters back (rule 6); see `outbox_refusals.bring_back`."""
+        with transaction(self._db) as db:
+            hung_up = outbox_refusals.bring_back(db, topic)
+            self._make_room()
+        return hung_up
 
     def republish_retained(self, now: datetime | None) -> int:
         """Queue the last delivered retained message of every topic, unless a newer one waits.
@@ -214,6 +219,7 @@ class Outbox:
         """Delete the retained message of a topic on the broker, and what waits for the topic."""
         with transaction(self._db) as db:
             db.execute("DELETE FROM outbox WHERE topic = ?", (topic,))
+            outbox_refusals.supersede(db, topic)
             (last,) = db.execute(
                 "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'"
             ).fetchone()
@@ -224,24 +230,16 @@ class Outbox:
         """Withdraw a deletion of the topic's retained message that still waits."""
         with transaction(self._db) as db:
             db.execute("DELETE FROM outbox WHERE topic = ? AND length(payload) = 0", (topic,))
+            outbox_refusals.supersede(db, topic, deletions=True)
 
     def waiting(self, topic: str) -> bytes:
         """Newest payload, not an empty one, that waits on a topic; empty where none does."""
-        with storage_errors(self._db):
-            row = self._db.execute(
-                "SELECT payload FROM outbox WHERE topic = ? AND length(payload) > 0 "
-                "ORDER BY seq DESC LIMIT 1",
-                (topic,),
-            ).fetchone()
-        return row[0] if row else b""
+        query = "SELECT payload FROM outbox WHERE topic = ? AND length(payload) > 0 "
+        return self._first(f"{query} ORDER BY seq DESC LIMIT 1", topic) or b""
 
     def last_delivered(self, topic: str) -> bytes:
         """Payload of the last delivered retained message of a topic; empty where none was."""
-        with storage_errors(self._db):
-            row = self._db.execute(
-                "SELECT payload FROM outbox_retained WHERE topic = ?", (topic,)
-            ).fetchone()
-        return row[0] if row else b""
+        return self._first("SELECT payload FROM outbox_retained WHERE topic = ?", topic) or b""
 
     def counts(self) -> Counts:
         """What waits and what has left."""
@@ -249,11 +247,18 @@ class Outbox:
             waiting = self._db.execute(
                 "SELECT kind, count(*), sum(size) FROM outbox GROUP BY kind"
             ).fetchall()
+            refusals = outbox_refusals.refusals(self._db)
         return Counts(
             waiting={RANKS[kind].value: number for kind, number, _ in waiting},
             waiting_bytes={RANKS[kind].value: size for kind, _, size in waiting},
+            refusals=refusals,
             **counters(self._db),
         )
+
+    def _first(self, query: str, key: str) -> Any:  # noqa: ANN401 - of the column's type
+        with storage_errors(self._db):
+            row = self._db.execute(query, (key,)).fetchone()
+        return row[0] if row else None
 
     def _insert(self, message: Message) -> None:
         if message.collapse is not None:
@@ -266,31 +271,26 @@ class Outbox:
         self._make_room()
 
     def _make_room(self) -> None:
-        used = [0] * len(RANKS)
-        for kind, size in self._db.execute("SELECT kind, sum(size) FROM outbox GROUP BY kind"):
-            used[kind] = size
         alerts, states, telemetry = self._caps
         for ranks, cap in (((2,), telemetry), ((1,), states), ((2, 0), alerts + telemetry)):
-            for rank in ranks:
-                while used[rank] and sum(used[r] for r in ranks) > cap:
-                    seq, size = self._db.execute(
-                        "SELECT seq, size FROM outbox WHERE kind = ? ORDER BY seq LIMIT 1", (rank,)
-                    ).fetchone()
-                    self._db.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
-                    count(self._db, "dropped_for_room", rank, 1)
-                    used[rank] -= size
+            drop_oldest(self._db, ranks, cap)
 
     def _expire(self, now_ms: int) -> None:
         with storage_errors(self._db):
             rows = self._db.execute(
-                "SELECT kind, count(*) FROM outbox WHERE expires_ms <= ? GROUP BY kind", (now_ms,)
+                "SELECT kind, sum(waits) FROM (SELECT kind, 1 AS waits, expires_ms FROM outbox "
+                "UNION ALL SELECT kind, 0, expires_ms FROM outbox_dead WHERE again) "
+                "WHERE expires_ms <= ? GROUP BY kind",
+                (now_ms,),
             ).fetchall()
         if not rows:
             return
         with transaction(self._db) as db:
             for kind, number in rows:
-                count(self._db, "dropped_expired", kind, number)
+                if number:
+                    count(self._db, "dropped_expired", kind, number)
             db.execute("DELETE FROM outbox WHERE expires_ms <= ?", (now_ms,))
+            outbox_refusals.expire(db, now_ms)
 
     def _count_one(self, what: str, name: str) -> bool:
         row = self._db.execute("SELECT kind FROM outbox WHERE id = ?", (name,)).fetchone()

@@ -13,6 +13,7 @@ from edge_agent.system.database import storage_errors
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 _OVERHEAD_BYTES: Final = 120
 """Bytes of a row beside its texts: many small messages count too."""
@@ -44,6 +45,17 @@ CREATE UNIQUE INDEX outbox_retained_topic ON outbox_retained (topic);
 CREATE TABLE outbox_delivered (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE) STRICT;
 CREATE TABLE outbox_counts (
   what TEXT, kind INTEGER, n INTEGER NOT NULL, PRIMARY KEY (what, kind)) STRICT""",
+    # Events, states of alerts and answers to commands are ahead. Of what an earlier version had
+    # given up, the newest message of each topic is sent again, unless the topic got a newer one.
+    """ALTER TABLE outbox ADD COLUMN lane INTEGER GENERATED ALWAYS AS (CASE WHEN kind = 0
+  OR topic GLOB '*/alert/*/state' OR topic GLOB '*/cmd/*/result*' THEN 0 ELSE 1 END) VIRTUAL;
+CREATE INDEX outbox_order ON outbox (lane, seq);
+ALTER TABLE outbox_dead ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox_dead ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox_dead ADD COLUMN hung_up INTEGER NOT NULL DEFAULT 0;
+UPDATE outbox_dead SET place = seq - 1000000000;
+UPDATE outbox_dead SET again = 1 WHERE seq IN (SELECT max(seq) FROM outbox_dead GROUP BY topic)
+  AND topic NOT IN (SELECT topic FROM outbox_retained)""",
 )
 
 
@@ -63,6 +75,28 @@ def counters(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
         for what, kind, number in db.execute("SELECT what, kind, n FROM outbox_counts"):
             counts.setdefault(what, {})[RANKS[kind].value] = number
     return counts
+
+
+def drop_oldest(connection: sqlite3.Connection, ranks: Sequence[int], cap: int) -> None:
+    """Delete and count the oldest messages of classes whose bytes are beyond `cap`.
+
+    Args:
+        connection: Of the caller's transaction.
+        ranks: The classes; messages of the first one go first.
+        cap: Room of all of them together.
+    """
+    used = dict.fromkeys(ranks, 0)
+    for kind, size in connection.execute("SELECT kind, sum(size) FROM outbox GROUP BY kind"):
+        if kind in used:
+            used[kind] = size
+    for rank in ranks:
+        while used[rank] and sum(used.values()) > cap:
+            seq, size = connection.execute(
+                "SELECT seq, size FROM outbox WHERE kind = ? ORDER BY seq LIMIT 1", (rank,)
+            ).fetchone()
+            connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
+            count(connection, "dropped_for_room", rank, 1)
+            used[rank] -= size
 
 
 def milliseconds(time: datetime) -> int:
@@ -115,7 +149,7 @@ def is_repetition(db: sqlite3.Connection, message: Message) -> bool:
     """Whether the id of a message was accepted before (rule 1 of the outbox)."""
     queued, delivered = db.execute(
         "SELECT EXISTS (SELECT 1 FROM outbox WHERE id = :id UNION ALL "
-        "SELECT 1 FROM outbox_dead WHERE id = :id), "
+        "SELECT 1 FROM outbox_dead WHERE id = :id AND again), "
         "EXISTS (SELECT 1 FROM outbox_delivered WHERE id = :id)",
         {"id": message.id},
     ).fetchone()

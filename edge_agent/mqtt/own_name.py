@@ -53,6 +53,8 @@ class OwnName:
                 "INSERT OR REPLACE INTO own_name VALUES (1, ?, ?, ?)",
                 (root, former, milliseconds(now)),
             )
+            # What was refused under the former name is not sent again.
+            db.execute("UPDATE outbox_dead SET again = 0")
 
     def former(self, now: datetime) -> str:
         """The root that was given up within the last minutes; empty where none was."""

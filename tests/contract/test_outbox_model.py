@@ -22,7 +22,7 @@ TIMES = st.none() | st.integers(0, 50).map(lambda hours: START + timedelta(hours
 MESSAGES = st.builds(
     Message,
     id=IDS,
-    topic=st.sampled_from(["t/1", "t/2"]),
+    topic=st.sampled_from(["t/1", "t/2", "t/alert/frost/state"]),
     payload=st.binary(max_size=400),
     kind=st.sampled_from(Kind),
     retain=st.booleans(),
@@ -33,6 +33,8 @@ STEPS = st.one_of(
     st.tuples(st.just("put"), MESSAGES),
     st.tuples(st.just("delivered"), st.lists(IDS, max_size=3)),
     st.tuples(st.just("refused"), IDS),
+    st.tuples(st.just("hung_up"), IDS),
+    st.tuples(st.just("revive"), st.none() | st.sampled_from(["t/1", "t/2"])),
     st.tuples(st.just("republish_retained"), TIMES),
     st.tuples(st.just("due"), TIMES),
 )
@@ -41,6 +43,8 @@ STEPS = st.one_of(
 def _do(box: Outbox | MemoryOutbox, step: str, value: Any) -> object:  # noqa: ANN401 - what each step takes
     if step == "refused":
         return box.refused(value, "no")
+    if step == "hung_up":
+        return box.refused(value, "hung up", hung_up=True)
     if step == "due":
         return [entry.message for entry in box.due(value, limit=100)]
     return getattr(box, step)(value)
@@ -57,6 +61,7 @@ def test_real_and_model_agree(steps: list[tuple[str, Any]]) -> None:
         for step, value in steps:
             assert _do(real, step, value) == _do(model, step, value)
             assert real.counts() == model.counts()
+            assert _do(real, "due", None) == _do(model, "due", None)
             used = real.counts().waiting_bytes
             assert used.get("telemetry", 0) <= 300
             assert used.get("state", 0) <= 600

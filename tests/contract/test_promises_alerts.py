@@ -393,10 +393,11 @@ class AlertPromises(RuleBasedStateMachine):
     def _read(self) -> None:
         """Every message that was queued since the last look."""
         root = "farm/v1/farm/edge-1/alert/"
-        for entry in self.worker._runtime.outbox.due(None, after=self.read_to, limit=10_000):
-            self.read_to = entry.seq
+        read_to = self.read_to
+        for entry in self.worker._runtime.outbox.due(None, limit=10_000):
+            self.read_to = max(self.read_to, entry.seq)
             message = entry.message
-            if not message.topic.startswith(root):
+            if entry.seq <= read_to or not message.topic.startswith(root):
                 continue
             name, _, kind = message.topic.removeprefix(root).partition("/")
             known = self.by_rule.setdefault(name, RuleNotes())

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.outbox import Caps, Counts, QueuedMessage
+from edge_agent.mqtt.outbox_refusals import RefusedTopic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
+
+
+def is_ahead(message: Message) -> bool:
+    """Whether it leaves before the others."""
+    levels = message.topic.split("/")
+    state = levels[-1] == "state" and "alert" in levels[1:-2]
+    return message.kind is Kind.ALERT or state or message.topic.endswith("/result")
 
 
 def size(message: Message) -> int:
@@ -24,6 +33,16 @@ def size(message: Message) -> int:
         + len(headers.decode())
         + 120
     )
+
+
+@dataclass
+class _Dead:
+    """A refused message; `again` = it is sent again."""
+
+    entry: QueuedMessage
+    reason: str
+    hung_up: bool
+    again: bool = True
 
 
 class MemoryOutbox:
@@ -39,13 +58,14 @@ class MemoryOutbox:
         self._last = 0
         self._waiting: list[QueuedMessage] = []
         self._done: set[str] = set()
-        self._dead: set[str] = set()
+        self._dead: dict[str, _Dead] = {}
         self._said: dict[str, Message] = {}
         self._counted: dict[str, dict[str, int]] = {}
 
     def put(self, message: Message) -> bool:
         """See the real one."""
-        if message.id in self._dead or any(e.message.id == message.id for e in self._waiting):
+        dead = self._dead.get(message.id)
+        if (dead and dead.again) or any(e.message.id == message.id for e in self._waiting):
             return False
         if message.id in self._done:
             newest = self._said.get(message.topic)
@@ -57,13 +77,20 @@ class MemoryOutbox:
         self._add(message)
         return True
 
-    def due(self, now: datetime | None, *, after: int = 0, limit: int = 10) -> list[QueuedMessage]:
+    def due(
+        self, now: datetime | None, *, without: Collection[str] = (), limit: int = 10
+    ) -> list[QueuedMessage]:
         """See the real one."""
         for entry in list(self._waiting):
             end = entry.message.expires_at
             if now is not None and end is not None and end <= now:
                 self._take(entry.message.id, "dropped_expired")
-        return [entry for entry in self._waiting if entry.seq > after][:limit]
+        for dead in self._dead.values():
+            end = dead.entry.message.expires_at
+            if now is not None and end is not None and end <= now:
+                dead.again = False
+        waiting = [entry for entry in self._waiting if entry.message.topic not in without]
+        return sorted(waiting, key=lambda e: (not is_ahead(e.message), e.seq))[:limit]
 
     def delivered(self, ids: Iterable[str], unheard: Iterable[str] = ()) -> None:
         """See the real one."""
@@ -71,6 +98,7 @@ class MemoryOutbox:
         for name in ids:
             message = self._take(name, "delivered")
             if message is not None:
+                self._forget(message.topic)
                 if name not in lost:
                     self._done.add(name)
                 if message.retain:
@@ -78,10 +106,35 @@ class MemoryOutbox:
                     if message.payload:
                         self._said[message.topic] = message
 
-    def refused(self, name: str, reason: str) -> None:  # noqa: ARG002 - the interface has it
+    def refused(self, name: str, reason: str, *, hung_up: bool = False) -> None:
         """See the real one."""
-        if self._take(name, "refused") is not None:
-            self._dead.add(name)
+        entry = next((e for e in self._waiting if e.message.id == name), None)
+        if entry is not None:
+            self._take(name, "refused")
+            self._forget(entry.message.topic, retained=True)
+            self._dead.pop(name, None)
+            self._dead[name] = _Dead(entry, reason, hung_up)
+
+    def revive(self, topic: str | None = None) -> frozenset[str]:
+        """See the real one."""
+        ids = {entry.message.id for entry in self._waiting}
+        keys = {entry.message.collapse for entry in self._waiting} - {None}
+        retained = {entry.message.topic for entry in self._waiting if entry.message.retain}
+        for dead in [d for d in self._dead.values() if d.again]:
+            message = dead.entry.message
+            if message.topic != topic if topic else dead.hung_up:
+                continue
+            newer = message.retain and message.topic in retained
+            if newer or message.id in ids or message.collapse in keys:
+                dead.again = False
+            else:
+                del self._dead[message.id]
+                self._waiting.append(dead.entry)
+        self._waiting.sort(key=lambda entry: entry.seq)
+        self._make_room()
+        return frozenset(
+            d.entry.message.topic for d in self._dead.values() if d.again and d.hung_up
+        )
 
     def republish_retained(self, now: datetime | None) -> int:
         """See the real one."""
@@ -104,13 +157,24 @@ class MemoryOutbox:
             kind = entry.message.kind.value
             waiting[kind] = waiting.get(kind, 0) + 1
             room[kind] = room.get(kind, 0) + size(entry.message)
-        return Counts(waiting=waiting, waiting_bytes=room, **self._counted)
+        refusals = {d.entry.message.topic: d.reason for d in self._dead.values() if d.again}
+        told = tuple(RefusedTopic(topic, refusals[topic]) for topic in sorted(refusals))
+        return Counts(waiting=waiting, waiting_bytes=room, refusals=told, **self._counted)
 
     def _add(self, message: Message) -> None:
         if message.collapse is not None:
             self._waiting = [e for e in self._waiting if e.message.collapse != message.collapse]
         self._last += 1
         self._waiting.append(QueuedMessage(self._last, message))
+        self._make_room()
+
+    def _forget(self, topic: str, *, retained: bool = False) -> None:
+        for dead in self._dead.values():
+            message = dead.entry.message
+            if message.topic == topic and (message.retain or not retained):
+                dead.again = False
+
+    def _make_room(self) -> None:
         caps = self._caps
         for kinds, cap in (
             ([Kind.TELEMETRY], caps[Kind.TELEMETRY]),

@@ -31,6 +31,12 @@ class FakeLink:
         self.last_words: list[Outgoing | None] = []
         self.gone = False
         self.broker = "a"
+        self._answered = 0
+
+    def answers(self, *topics: str) -> list[Acknowledged]:
+        """PUBACKs of what was sent on these topics since the last call."""
+        sent, self._answered = self.sent[self._answered :], len(self.sent)
+        return [Acknowledged(token, 0, "Success") for token, m in sent if m.topic in topics]
 
     @property
     def topics(self) -> list[str]:

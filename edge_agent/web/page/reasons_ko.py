@@ -130,8 +130,32 @@ _KOREAN: Final = (
     (r"release (\d+) was left: (.*)", r"릴리스 \1을 되돌렸습니다: \2"),
     (r"not connected yet", "아직 연결하지 못했습니다"),
     (r"connection lost", "연결이 끊겼습니다"),
+    (r"broker disconnects: (.*)", r"브로커가 연결을 끊었습니다(\1)"),
+    (r"connection lost: (.*)", r"연결이 끊겼습니다(\1)"),
     (r"broker refuses: (.*)", r"브로커가 거절했습니다(\1)"),
-    (r"\w*(?:Refused|Timeout|timeout|gaierror|OSError)\w*: (.*)", r"브로커에 닿지 않습니다(\1)"),
+    (
+        r"broker refuses (\S+): it ends the connection when it gets this message (.*)",
+        r"브로커가 이 메시지를 받으면 연결을 끊습니다: \1(\2)",
+    ),
+    (
+        r"broker refuses (\S+): (\d+) bytes are longer than the broker takes \((\d+)\)",
+        r"메시지가 길어 브로커가 받지 않습니다: \1(\2바이트, 한도 \3)",
+    ),
+    (r"broker refuses (\S+): (.*)", r"브로커가 메시지를 거절했습니다: \1(\2)"),
+    (
+        r"broker keeps no retained message: who subscribes later waits for the next one",
+        "브로커가 메시지를 보관하지 않아, 나중에 구독하면 다음 메시지를 기다려야 합니다",
+    ),
+    (
+        r"broker takes QoS 0 only: what is sent while the connection breaks is lost",
+        "브로커가 QoS 0만 받아, 연결이 끊길 때 보내던 메시지는 없어집니다",
+    ),
+    (r"the name (\S+) is not known here", r"이름 \1을 찾을 수 없습니다"),
+    (r"nothing accepts connections at (\S+)", r"\1에서 받아 주는 프로그램이 없습니다"),
+    (r"no answer from (\S+)", r"\1에서 답이 없습니다"),
+    (r"(\S+) cannot be reached: (.*)", r"\1에 닿지 않습니다(\2)"),
+    (r"the broker's answer cannot be read \((.*)\)", r"브로커의 답을 읽을 수 없습니다(\1)"),
+    (r"this program was stopped for a while", "프로그램이 한동안 멈춰 있었습니다"),
     (r"check mqtt.client_id", "mqtt.client_id를 확인하세요"),
     (
         r"check mqtt.username(?:, | and )mqtt.password_file.*",

@@ -168,6 +168,9 @@ class _Delivery:
         assert before is not self
         return self.keeps
 
+    def retry(self) -> None:
+        self.ended.append("retry")
+
     def disconnect(self, timeout_s: float) -> None:
         assert timeout_s < 5
         self.ended.append("hang up")

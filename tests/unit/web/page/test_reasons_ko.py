@@ -23,9 +23,21 @@ COMPOSED = (
     "release 6 was left: the agent stopped within each of its last 3 cycles",
     "soil moisture 0.0 % is not plausible for sandy_loam (6 to 45 %): it is not used",
     "mqtt: not connected yet",
-    "mqtt: connection lost; perhaps another client uses the same mqtt.client_id",
+    "mqtt: broker disconnects: Session taken over; another client uses the same mqtt.client_id",
     "mqtt: broker refuses: Bad user name or password; check mqtt.username and mqtt.password_file",
-    "mqtt: ConnectionRefusedError: [Errno 111] Connection refused",
+    "mqtt: nothing accepts connections at 127.0.0.1:1883",
+    "mqtt: the name broker.farm is not known here",
+    "mqtt: no answer from 10.0.0.7:1883",
+    "mqtt: 10.0.0.7:1883 cannot be reached: No route to host",
+    "mqtt: connection lost: Connection reset by peer",
+    "mqtt: broker refuses d/health: Not authorized",
+    "mqtt: broker refuses d/health: 7000 bytes are longer than the broker takes (2000)",
+    (
+        "mqtt: broker refuses d/health: it ends the connection when it gets this message "
+        "of 70 bytes (the longest it took has 7)"
+    ),
+    "mqtt: broker keeps no retained message: who subscribes later waits for the next one",
+    "mqtt: broker takes QoS 0 only: what is sent while the connection breaks is lost",
     "mqtt: broker does not allow listening to house/#: check its access list",
     "sensor gh/temp: 3 refused, last 93: 7 = 93 is outside -40 to 80",
     "sensor gh/temp: 1 refused, last unavailable: has no value (unavailable)",

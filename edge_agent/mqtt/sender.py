@@ -1,0 +1,288 @@
+"""Sends the messages of the outbox over one connection after another, and finds those refused.
+
+Rules (tests name the numbers):
+
+1. From the first message on, never more unacknowledged ones than the broker takes. One at a time
+   while `mqtt.culprit` looks for the message on which the broker ends the connection.
+2. A message leaves the outbox at its PUBACK. A refusal, a length that the broker does not take and
+   the end of a connection on it set it aside in the outbox.
+3. What was set aside is sent again at a new connection that did not begin by such an end, at a
+   reload, and when a person asks. Messages that ended a connection are then the last ones.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from edge_agent.mqtt import reason_codes
+from edge_agent.mqtt.connection import Outgoing
+from edge_agent.mqtt.culprit import CulpritSearch, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from edge_agent.messages.message import Message
+    from edge_agent.mqtt.connection import Acknowledged, Connection, Down, Subscription, Up
+    from edge_agent.mqtt.outbox import QueuedMessage
+
+_log = logging.getLogger(__name__)
+
+SILENT_S: Final = 60.0
+ALONE_S: Final = 15.0
+"""How long a message that is put last may hold up all others without an answer."""
+
+
+class DeliveryQueue(Protocol):
+    """The methods of an outbox that a delivery calls."""
+
+    def due(
+        self, now: datetime | None, *, without: Collection[str] = (), limit: int = 10
+    ) -> list[QueuedMessage]:
+        """The messages that are to leave first, but for some topics."""
+        ...
+
+    def delivered(self, ids: Iterable[str], unheard: Iterable[str] = ()) -> None:
+        """The broker has these; nobody has got those of them that are `unheard`."""
+        ...
+
+    def refused(self, name: str, reason: str, *, hung_up: bool = False) -> None:
+        """The broker does not take this one, and maybe ended the connection on it."""
+        ...
+
+    def revive(self, topic: str | None = None) -> frozenset[str]:
+        """Queue again what was refused on a topic, or all but what ended a connection.
+
+        Returns:
+            Topics of what ended a connection and is not queued again.
+        """
+        ...
+
+    def republish_retained(self, now: datetime | None) -> int:
+        """Queue retained messages once more."""
+        ...
+
+
+class Sender:
+    """What is under way of one delivery.
+
+    Args:
+        connection: To the broker.
+        outbox: The queue.
+        own_topics: Topics of messages that do not come from the outbox.
+    """
+
+    def __init__(
+        self, connection: Connection, outbox: DeliveryQueue, own_topics: Collection[str]
+    ) -> None:
+        self._connection = connection
+        self._outbox = outbox
+        self._own_topics = frozenset(own_topics)
+        self._search = CulpritSearch()
+        self._under_way: dict[int, Sent] = {}
+        self._own_waiting: dict[str, Outgoing] = {}
+        self._acknowledged: deque[str] = deque()
+        self._unheard: set[str] = set()
+        self._answered_at = 0.0
+        self._dropped = False
+        self._retry = True
+
+    @property
+    def refused_own(self) -> dict[str, str]:
+        """Topic -> why, of own messages that end the connection."""
+        return self._search.reasons
+
+    def take_over(self, before: Sender) -> None:
+        """Continue with what another one has under way; what was set aside is tried again."""
+        self._search, self._under_way = before._search, before._under_way
+        self._own_waiting = before._own_waiting
+        self._acknowledged, self._unheard = before._acknowledged, before._unheard
+        self._answered_at = before._answered_at
+
+    def retry(self) -> None:
+        """Send what was set aside once more (rule 3)."""
+        self._retry = True
+
+    def connected(self, moment: float) -> None:
+        """A connection stands."""
+        self._answered_at = moment
+        self._own_waiting.clear()
+
+    def may_send(self, topic: str, moment: float) -> bool:
+        """Whether a message on an own topic would go out now."""
+        if self._alone() or (self._search.one_at_a_time and self._under_way):
+            return False
+        if topic not in self._search.last:
+            return True
+        return not self._under_way and topic in self._search.ready(moment)
+
+    def publish(self, message: Outgoing, moment: float) -> None:
+        """Send a message that does not come from the outbox, at once or when its topic may go."""
+        if self.may_send(message.topic, moment):
+            self._send_own(message)
+        else:
+            self._own_waiting[message.topic] = message
+
+    def drop(self) -> None:
+        """Cut the connection for a reason that is not what is under way."""
+        self._dropped = True
+        self._connection.drop()
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Ask for messages."""
+        self._connection.subscribe(subscriptions)
+
+    def is_silent(self, moment: float) -> bool:
+        """Whether nothing was acknowledged for too long."""
+        if not self._under_way:
+            self._answered_at = moment
+        patience_s = ALONE_S if self._alone() else SILENT_S
+        return moment - self._answered_at >= patience_s
+
+    def ended(self, down: Down, moment: float) -> bool:
+        """The connection is over.
+
+        Returns:
+            Whether the search for the message that ended it has come closer.
+
+        Raises:
+            StorageError: The disk refused; the message that ended it is sent again.
+        """
+        sent = list(self._under_way.values())
+        self._under_way.clear()
+        innocent = self._dropped or down.own or down.code in reason_codes.NOT_OF_A_MESSAGE
+        self._dropped = False
+        if innocent:
+            self._retry = True
+            return False
+        if down.code == reason_codes.TOO_LARGE and sent:
+            sent = [max(sent, key=lambda one: one.size)]
+        if len(sent) == 1 and down.code is not None:  # the broker says that it was this one
+            self._search.put_last([sent[0].topic], moment)
+        self._retry = self._retry or len(sent) != 1
+        culprit = self._search.ended(sent, moment)
+        if culprit is not None:
+            message, reason = culprit
+            _log.warning("mqtt: broker refuses %s: %s", message.topic, reason)
+            if message.id:
+                self._outbox.refused(message.id, reason, hung_up=True)
+        return bool(sent)
+
+    def answered(self, event: Acknowledged, moment: float) -> None:
+        """The broker has taken or refused a message."""
+        self._answered_at = moment
+        sent = self._under_way.pop(event.token, None)
+        if sent is None:
+            return
+        if event.code == reason_codes.QUOTA:
+            self.drop()
+            return
+        refused = event.code >= reason_codes.REFUSAL
+        self._search.answered(sent, taken=not refused)
+        if not sent.id:
+            return
+        if refused:
+            _log.warning("mqtt: broker refuses %s: %s", sent.topic, event.reason)
+            self._outbox.refused(sent.id, event.reason)
+            return
+        self._acknowledged.append(sent.id)
+        # A state is retained for whoever comes; an event is gone.
+        if event.code == reason_codes.NO_SUBSCRIBER and not sent.retain:
+            self._unheard.add(sent.id)
+
+    def remove_acknowledged(self) -> None:
+        """Remove from the outbox what the broker has acknowledged.
+
+        Raises:
+            StorageError: The disk refused; call again.
+        """
+        if self._acknowledged:
+            self._outbox.delivered(tuple(self._acknowledged), frozenset(self._unheard))
+            self._acknowledged.clear()
+            self._unheard.clear()
+
+    def send_due(self, now: datetime | None, moment: float, up: Up) -> None:
+        """Send what waits, as far as the broker takes it now.
+
+        Raises:
+            StorageError: The disk refused; call again.
+        """
+        if self._retry:
+            self._search.renew(moment)
+            self._search.put_last(self._outbox.revive(), moment)
+            self._retry = False
+        while self._send_round(now, moment, up):
+            pass
+
+    def _send_round(self, now: datetime | None, moment: float, up: Up) -> bool:
+        """Send one window; whether a message was set aside meanwhile, so that others may go."""
+        window = 1 if self._search.one_at_a_time else up.window
+        room = window - len(self._under_way)
+        if room <= 0 or self._alone():
+            return False
+        for topic in self._own_waiting.keys() - self._search.last:
+            self._send_own(self._own_waiting.pop(topic))
+            return True
+        again, ids = False, {sent.id for sent in self._under_way.values()}
+        last = tuple(self._search.last)
+        for entry in self._outbox.due(now, without=last, limit=len(ids) + room):
+            message = entry.message
+            if room == 0 or message.id in ids:
+                continue
+            outgoing, sent = _packet(message, now)
+            if self._search.is_suspect_by_size(sent):
+                self._search.put_last([message.topic], moment)
+                again = True
+            elif not self._fits(sent, up):
+                again = True
+            elif self._send(outgoing, sent):
+                room -= 1
+            else:
+                return False
+        if not again and not self._under_way:
+            self._send_last(now, moment, up)
+        return again
+
+    def _send_last(self, now: datetime | None, moment: float, up: Up) -> None:
+        """Nothing else waits: one message that was put last."""
+        self._search.drained()
+        for topic in self._search.ready(moment):
+            if topic in self._own_waiting:
+                self._send_own(self._own_waiting.pop(topic))
+                return
+            self._outbox.revive(topic)
+            others = [other for other in self._search.last if other != topic]
+            for entry in self._outbox.due(now, without=others, limit=1):
+                outgoing, sent = _packet(entry.message, now)
+                if self._fits(sent, up):
+                    self._send(outgoing, sent)
+                return
+            if topic not in self._own_topics:
+                self._search.forget(topic)
+
+    def _fits(self, sent: Sent, up: Up) -> bool:
+        if up.largest is None or sent.size <= up.largest:
+            return True
+        self._outbox.refused(
+            sent.id, f"{sent.size} bytes are longer than the broker takes ({up.largest})"
+        )
+        return False
+
+    def _send_own(self, message: Outgoing) -> None:
+        self._send(message, Sent(message.topic, message.size))
+
+    def _send(self, message: Outgoing, sent: Sent) -> bool:
+        token = self._connection.publish(message)
+        if token is not None:
+            self._under_way[token] = sent
+        return token is not None
+
+    def _alone(self) -> bool:
+        return any(sent.topic in self._search.last for sent in self._under_way.values())
+
+
+def _packet(message: Message, now: datetime | None) -> tuple[Outgoing, Sent]:
+    outgoing = Outgoing.of(message, now)
+    return outgoing, Sent(message.topic, outgoing.size, message.id, message.retain)

@@ -1,0 +1,101 @@
+"""A broker without sockets that ends the connection on what it does not take, as aedes does."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from typing import TYPE_CHECKING
+
+from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Subscribed, Up
+from edge_agent.system.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_agent.mqtt.connection import Outgoing, Subscription, Version
+
+
+class StrictBroker:
+    """`mqtt.connection.Connection` to a broker that answers in order.
+
+    Attributes:
+        ends_on: Topics on which it ends the connection.
+        refuses: Topics that it refuses with "Not authorized".
+        longest: It ends the connection on a longer packet; None = takes any.
+        is_away: It accepts no connection.
+        heard: Topic and payload of all that it took, in order.
+        ends: How often it ended a connection on a message.
+    """
+
+    def __init__(self) -> None:
+        self.ends_on: set[str] = set()
+        self.refuses: set[str] = set()
+        self.longest: int | None = None
+        self.is_away = False
+        self.heard: list[tuple[str, bytes]] = []
+        self.ends = 0
+        self.events: deque[Event] = deque()
+        self._listened: set[str] = set()
+        self._retained: dict[str, bytes] = {}
+        self._tokens = count(1)
+        self._connected = False
+
+    def connect(self, version: Version) -> None:
+        """See `connection.Connection`."""
+        if self.is_away:
+            self.events.append(Down("nothing accepts connections"))
+            return
+        self._connected = True
+        self.events.append(Up(version, window=10, largest=None))
+
+    def take_over(self, before: StrictBroker) -> bool:
+        """See `connection.Connection`."""
+        return before is self
+
+    def publish(self, message: Outgoing) -> int | None:
+        """See `connection.Connection`."""
+        token = next(self._tokens)
+        if not self._connected:
+            # Until the client notices, what it sends goes nowhere.
+            return token if any(isinstance(event, Down) for event in self.events) else None
+        if message.topic in self.ends_on or message.size > (self.longest or message.size):
+            self.ends += 1
+            self.lose()
+        elif message.topic in self.refuses:
+            self.events.append(Acknowledged(token, 0x87, "Not authorized"))
+        else:
+            self.heard.append((message.topic, message.payload))
+            if message.retain:
+                self._retained[message.topic] = message.payload
+            self.events.append(Acknowledged(token, 0, "Success"))
+            if message.topic in self._listened:
+                self._pass_on(message.topic, message.payload, retain=False)
+        return token
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """See `connection.Connection`."""
+        self.events.append(Subscribed(()))
+        self._listened = {subscription.topic for subscription in subscriptions}
+        for topic in self._listened & self._retained.keys():
+            self._pass_on(topic, self._retained[topic], retain=True)
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """See `connection.Connection`."""
+        self._listened -= {subscription.topic for subscription in subscriptions}
+
+    def lose(self) -> None:
+        """End the connection: what was published before is answered, what comes after is lost."""
+        if self._connected:
+            self._connected = False
+            self.events.append(Down("connection lost", reached=True))
+
+    def drop(self) -> None:
+        """See `connection.Connection`."""
+        self.lose()
+
+    def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:  # noqa: ARG002 - the interface has it
+        """See `connection.Connection`."""
+        self._connected = False
+
+    def _pass_on(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        self.events.append(Received(topic, payload, retain, SystemClock().now()))
