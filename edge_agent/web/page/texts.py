@@ -43,7 +43,7 @@ _WORDS: Final[dict[str, Pair]] = {
     "within": ("{0}시간 안에 {1} {2}", "{1} {2} within {0} h"),
     "within_for": ("{0}시간 안에 {1} {2}, {3}시간 이상 이어짐", "{1} {2} for {3} h within {0} h"),
     "measured_now": ("지금 {0} {1}", "{0} {1} now"),
-    "chance_of": ("{0} ({1} 이상이면 알림)", "{0} (alert from {1})"),
+    "chance_of": ("{0} ({1} 이상이면 알림)", "{0} (alert at {1} or more)"),
     "expected": ("예상값", "Expected"),
     "measured": ("측정값", "Measured"),
     "first_hour": ("언제부터", "From"),
