@@ -14,6 +14,7 @@ import pytest
 from edge_agent.contract.errors import FarmError, NothingNew, TryLater
 from edge_agent.contract.hours import KST
 from edge_agent.contract.schema import TIME
+from tests.fakes import shipped_timer
 from tests.fakes.clock import FakeClock
 from tests.fakes.late_kma import LateKma
 from tests.fakes.runs import GOOD, POOR, Bench, lower_floor
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 WHEN = date(2022, 1, 6)
 DAY_BEFORE = datetime(2022, 1, 5, tzinfo=KST)
-NIGHT, MORNING, NOON = 2.0, 11.5, 12.5
+NIGHT, MORNING = shipped_timer.hours()
+NOON = 12.5
 OTHERS = (90, 112)
 MANNERS = ["03", "99", "empty", "first hour", "half"]
 
@@ -110,13 +112,14 @@ def three(_seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Days:
 LAST_HOUR = (DAY_BEFORE + timedelta(hours=23)).astimezone(UTC)
 
 
+@pytest.mark.parametrize("late_h", [0.0, shipped_timer.delay_h()])
 @pytest.mark.parametrize("manner", MANNERS)
-def test_the_second_run_of_the_timer_does_the_work(days: Days, manner: str) -> None:
-    """At 02:00 exit 75, no training and no journal; at 11:30 a release of the day's hours."""
+def test_the_second_run_of_the_timer_does_the_work(days: Days, manner: str, late_h: float) -> None:
+    """By night exit 75, no training and no journal; by day a release of the day's hours."""
     days.kma.manner, days.kma.out_at = manner, {STATION: 11}
-    assert days.fault(NIGHT).exit_code == 75
+    assert days.fault(NIGHT + late_h).exit_code == 75
     assert (days.trained, days.closed()) == ([], False)
-    done = days.run(MORNING)
+    done = days.run(MORNING + late_h)
     assert (done.release, days.trained) == (1, [{STATION: LAST_HOUR}])
     before = list(days.kma.asked)
     assert isinstance(days.fault(NOON), NothingNew)
