@@ -147,12 +147,15 @@ def events(metrics: Metrics) -> str:
             warned = by_lead[lead]
             hours = sum(count for _, _, count in warned.points)
             unit = QUANTITIES[event.target].unit
+            happened = round(warned.base_rate * hours)
+            # Without an event the skill only says how rare it is normally.
+            skill = warned.brier_skill if happened else "no events"
             rows.append(
                 (
                     f"{event.name}: {event.operator} {event.threshold:g} {unit}",
                     f"{warned.at:.0%}",
-                    *(lead, hours, round(warned.base_rate * hours), warned.brier),
-                    *(warned.brier_skill, warned.pod, warned.far, warned.csi),
+                    *(lead, hours, happened, warned.brier),
+                    *(skill, warned.pod, warned.far, warned.csi),
                 )
             )
             if lead == HEADLINE_LEAD:

@@ -86,7 +86,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     start: Annotated[
         str,
         Meta(
-            pattern=r"^\d{4}-\d{2}-\d{2}$",
+            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
             examples=["2014-01-01"],
             extra={WORDS: "year, month and day with - between them"},
         ),

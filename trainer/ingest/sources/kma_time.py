@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 YEARS: Final = (1900, 2100)
 """Years that a time may lie in; KMA's records begin in 1904."""
 
-_USUAL: Final = r"^\d{4}-\d{2}-\d{2} (?:[01]\d|2[0-3]):00$"
-_DIGITS: Final = r"^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})?$"
+# Not \d, which takes digits of every script.
+_USUAL: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} (?:[01][0-9]|2[0-3]):00$"
+_DIGITS: Final = r"^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})?$"
 _TEXT: Final = (
-    r"^(?<year>\d{4})[-/.] ?(?<month>\d{1,2})[-/.] ?(?<day>\d{1,2})\.?[ T]+"
-    r"(?:(?<half>오전|오후) ?)?(?<hour>\d{1,2})(?::(?<minute>\d{0,2})(?::\d{2}(?:\.\d+)?)?)?$"
+    r"^(?<year>[0-9]{4})[-/.] ?(?<month>[0-9]{1,2})[-/.] ?(?<day>[0-9]{1,2})\.?[ T]+"
+    r"(?:(?<half>오전|오후) ?)?(?<hour>[0-9]{1,2})"
+    r"(?::(?<minute>[0-9]{0,2})(?::[0-9]{2}(?:\.[0-9]+)?)?)?$"
 )
 
 

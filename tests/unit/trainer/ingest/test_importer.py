@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData, InputMissing, UsageError
-from edge_agent.contract.schema import Flag, flag_column
+from edge_agent.contract.schema import AIR_TEMPERATURE, Flag, flag_column
 from tests.fakes.clock import FakeClock
 from trainer.ingest import importer
 from trainer.ingest.importer import Import
@@ -126,6 +126,37 @@ def test_times_without_a_zone_are_not_guessed() -> None:
     frame = pl.DataFrame({"time": [datetime(2023, 7, 1)], schema.RAIN: [0.0]})  # noqa: DTZ001 - meant
     with pytest.raises(BadData, match="must be UTC"):
         importer.read("a.parquet", parquet(frame), 108)
+
+
+FOREIGN = ("1_2", "\u0661\u0662", "\uff11\uff12", "0x10", "1,5", "nan", "inf", "1e999")
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("time,air_temperature_c", '2024-01-31T{0:02}:00:00Z,"{1}"'),
+        ("tm,stnId,ta", '2024-01-31 {0:02}:00,108,"{1}"'),
+        ("지점,지점명,일시,기온(°C)", '108,서울,2024-01-31 {0:02}:00,"{1}"'),
+    ],
+)
+def test_a_number_in_another_form_is_none(head: str, row: str) -> None:
+    """Other scripts' digits, underlines, hexadecimal, commas, infinities: null, flag SOURCE."""
+    rows = [row.format(hour, text) for hour, text in enumerate((*FOREIGN, "1.5", "+2", " 3 "))]
+    frames, _ = importer.read("a.csv", "\n".join([head, *rows]).encode(), 108)
+    values = frames[108][AIR_TEMPERATURE].to_list()
+    assert values == [None] * len(FOREIGN) + [1.5, 2.0, 3.0]
+    flags = frames[108][flag_column(AIR_TEMPERATURE)].to_list()
+    assert flags == [Flag.SOURCE] * len(FOREIGN) + [Flag.GOOD] * 3
+
+
+@pytest.mark.parametrize(
+    "time", ["2024-01-31 \uff10\uff11:00", "2024-01-31 1_0:00", "\uff120240131 01"]
+)
+@pytest.mark.parametrize("head", ["tm,stnId,ta\n{0},108,1", "지점,일시,기온(°C)\n108,{0},1"])
+def test_a_time_in_digits_of_another_script_is_refused(head: str, time: str) -> None:
+    """By row, not by an internal error."""
+    with pytest.raises(BadData, match=r"row 2: observations: tm .* is not a full hour"):
+        importer.read("a.csv", head.format(time).encode(), None)
 
 
 def test_a_file_is_brought_in_once(tmp_path: Path) -> None:
