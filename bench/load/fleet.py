@@ -3,7 +3,7 @@
     python -m bench.load.fleet [--devices 10000] [--window 60] [--syncs 200] [--keep FILE]
     python -m bench.load.fleet --plot docs/reconnects.svg
 
-A real agent's hour is recorded first. Then every device connects as the agent does (MQTT 5, kept
+A real agent's hour is recorded first. Then every device connects as the agent does (MQTT 5, clean
 session, last will), says that hour under its own name, loses the broker for ten seconds and
 returns by the agent's own pauses; and some follow a real depot with the real TUF client. Devices
 and servers share this machine, so the figures are lower bounds. `--keep` writes down how they

@@ -49,9 +49,7 @@ def status(config_path: Path | None, as_json: bool) -> None:
             click.echo(f"problem: {text}")
         for report in document.pop("sensors"):
             click.echo(_sensor_line(report))
-        click.echo(
-            _broker_line(document.pop("broker"), sum(document["outbox"]["waiting"].values()))
-        )
+        click.echo(broker_line(document.pop("broker"), sum(document["outbox"]["waiting"].values())))
     _print(document, as_json=as_json)
 
 
@@ -182,7 +180,13 @@ def _sensor_line(report: SensorReport) -> str:
     return f"sensor {name} ({report.role} {report.quantity}): {value}{refused}"
 
 
-def _broker_line(broker: BrokerReport | None, waiting: int) -> str:
+def broker_line(broker: BrokerReport | None, waiting: int) -> str:
+    """One line for people.
+
+    Args:
+        broker: What the service reports; None where it does not answer.
+        waiting: Number of messages that wait.
+    """
     if broker is None:
         how = "not known, since the service does not answer"
     elif broker.connected:
