@@ -35,6 +35,10 @@ BROKER: Final = (
         "mqtt.port를 브로커의 TLS 포트(대개 8883)로 하거나 [mqtt.tls]의 enabled를 끄세요",
     ),
     (
+        r"set mqtt\.tls\.alpn to the name in the broker's manual, or leave it out",
+        "mqtt.tls.alpn에 브로커 설명서에 있는 이름을 적거나 비워 두세요",
+    ),
+    (
         r"set \[mqtt\.tls\] enabled = true, or mqtt\.port to the broker's port without TLS",
         "[mqtt.tls]의 enabled를 켜거나 mqtt.port를 TLS 없는 포트로 하세요",
     ),
