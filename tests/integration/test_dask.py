@@ -243,14 +243,13 @@ def test_a_worker_dies_and_the_run_is_that_of_one_machine(
     assert _hashes(spread) == _hashes(local)
 
 
-def test_what_all_items_share_outlives_its_workers(tmp_path: Path) -> None:
-    """Both first workers are killed, the one after the other's successor came: all is done."""
-    with Cluster(tmp_path) as cluster, each_of(_on(cluster)) as each:
+def test_what_all_items_share_outlives_its_workers(cluster: Cluster, tmp_path: Path) -> None:
+    """The last worker is killed once its successor came: all is done."""
+    with each_of(_on(cluster)) as each:
         done = []
         for result in each(Heavy(tmp_path), range(200)):
             done.append(result)
             if len(done) == 20:
-                cluster.processes["one"].kill()
                 cluster.work("three")
             elif len(done) == 100:
                 cluster.processes["two"].kill()
@@ -265,10 +264,9 @@ def _killing(process: subprocess.Popen[bytes]) -> Iterator[int]:
         yield number
 
 
-def test_a_scheduler_that_is_lost_is_tried_again_later(tmp_path: Path) -> None:
-    """In the middle of the work: exit 75 as well."""
+def test_a_scheduler_that_is_lost_is_tried_again_later(cluster: Cluster, tmp_path: Path) -> None:
+    """In the middle of the work: exit 75 as well. No test can use the cluster after this one."""
     with (
-        Cluster(tmp_path) as cluster,
         pytest.raises(TryLater, match="the Dask scheduler was lost"),
         each_of(_on(cluster)) as each,
     ):
