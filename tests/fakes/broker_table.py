@@ -30,7 +30,6 @@ class Row:
         settings: Lines of mosquitto.conf; `{folder}` is the agent's.
         agent: More keys of the agent's section `[mqtt]`.
         refused: What it refuses, each as a word of the line that people are told.
-        carries: Whether it can carry an alert at all.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Row:
     settings: tuple[str, ...] = ()
     agent: str = ""
     refused: tuple[str, ...] = ()
-    carries: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,30 @@ class Surroundings:
 
 
 _OLD_PROTOCOL: Final = 'protocol = "3.1.1"\n'
+_TAKEN_WHILE_RUNNING: Final = {"acl_file {folder}/acl"}
+"""What Mosquitto takes at SIGHUP; for other lines it is started anew."""
+_TIGHT: Final = ("max_inflight_messages 1", "max_queued_messages 5")
 ROWS: Final = (
     Row("mosquitto-5"),
     Row("mosquitto-311", agent=_OLD_PROTOCOL),
+    Row(
+        "mosquitto-access-list",
+        settings=("acl_file {folder}/acl",),
+        refused=(DISCOVERY,),
+    ),
+    Row(
+        "mosquitto-size-5",
+        settings=(*_TIGHT, "message_size_limit 3000"),
+        refused=(DISCOVERY,),
+    ),
+    Row("mosquitto-packet-5", settings=(*_TIGHT, "max_packet_size 3000"), refused=(DISCOVERY,)),
+    Row("mosquitto-no-retain-5", settings=("retain_available false",), refused=("retain",)),
+    Row("mosquitto-qos-0", settings=("max_qos 0",), refused=("QoS",)),
     Row("bridge", kind="bridge"),
     Row("rabbitmq", kind="rabbitmq"),
+    Row("rabbitmq-refuses-discovery", kind="rabbitmq", refused=(DISCOVERY,)),
     Row("aedes", kind="aedes"),
+    Row("aedes-refuses-discovery", kind="aedes", refused=(DISCOVERY,)),
     Row(
         "aedes-websockets",
         kind="aedes",
@@ -87,7 +103,16 @@ def _mosquitto(row: Row, folder: Path) -> Iterator[Surroundings]:
     # The listener hears everything, whatever the broker's limits are.
     broker = Mosquitto(folder / "broker", settings)
     with broker, Gate(broker.port) as link, Subscriber(broker.port) as listener:
-        yield Surroundings(link.port, link, listener, lambda: broker.set_options(()), row.agent)
+
+        def mend() -> None:
+            broker.set_options(())
+            if not set(row.settings) <= _TAKEN_WHILE_RUNNING:
+                broker.kill()
+                listener.broker_will_be_killed()
+                broker.start()
+                listener.wait_subscribed_again()
+
+        yield Surroundings(link.port, link, listener, mend, row.agent)
 
 
 def _bridge(row: Row, folder: Path) -> Iterator[Surroundings]:

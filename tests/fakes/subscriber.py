@@ -99,16 +99,17 @@ class Subscriber:
         *,
         retain: bool = False,
         properties: Properties | None = None,
+        qos: int = 1,
     ) -> None:
         """Say something and wait for the PUBACK."""
-        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         info.wait_for_publish(10)
 
-    def mark(self) -> None:
+    def mark(self, qos: int = 1) -> None:
         """Say something to oneself and wait for it: all that the broker had before has come."""
         self._marks += 1
         payload = f"mark-{self._marks}".encode()
-        self.publish("mark", payload)
+        self.publish("mark", payload, qos=qos)
         self.wait(lambda heard: any(h.payload == payload for h in heard[-5000:]))
 
     def broker_will_be_killed(self) -> None:
