@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test pytest test-pythons test-mlflow test-node-red test-airflow test-brokers axe lint format lock bench fuzz torture clean \
+.PHONY: help demo test pytest test-pythons test-mlflow test-node-red test-airflow test-brokers test-home-assistant axe lint format lock bench fuzz torture clean \
 	binary test-binary deb arm64 test-systemd system
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,7 +21,7 @@ demo: $(READY) ## Run the whole line end to end (DATA=file.parquet for real obse
 	$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
 
 # By file: what a file's tests share is made once, and they keep their order.
-PYTEST = $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not brokers" $(ARGS)
+PYTEST = $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not brokers and not home_assistant" $(ARGS)
 
 test: $(READY) system axe lint ## Everything that must hold: style, types, all tests
 	$(PYTEST)
@@ -70,6 +70,14 @@ test-node-red: $(READY) system ## The example flow in a real Node-RED, from npm 
 	mkdir -p build/node-red && cp tests/node_red/package.json tests/node_red/package-lock.json build/node-red
 	npm ci --prefix build/node-red --silent --no-audit --no-fund --omit=optional
 	$(BIN)/pytest -q tests/integration/test_node_red.py
+
+# Of a release that runs on Python 3.13, which it needs; HA_PYTHON names one, or its version.
+HOME_ASSISTANT := build/home-assistant
+HA_PYTHON ?= 3.13
+
+test-home-assistant: $(READY) system ## What a real Home Assistant shows, in an environment of its own (770 MB)
+	tools/home_assistant.sh $(HOME_ASSISTANT) "$(HA_PYTHON)" $(BIN)/uv
+	$(BIN)/pytest -q -m home_assistant tests/integration/test_home_assistant.py $(ARGS)
 
 test-brokers: $(READY) system ## The table of brokers: Mosquitto's settings, RabbitMQ from apt, aedes from npm (90 MB)
 	tools/brokers.sh build/brokers
