@@ -55,7 +55,7 @@ def told(farm: AlertFarm, since: int = 0) -> list[str]:
 
 
 def test_the_alert_of_a_gone_rule_ends_before_anything_else(farm: AlertFarm) -> None:
-    """Then its state goes, then Home Assistant hears of the new rules, then those are raised."""
+    """Then its state goes, then the new rules are raised, then Home Assistant hears of them."""
     farm.worker.delivery()
     farm.cycle()
     before = len(farm.heard)
@@ -65,8 +65,8 @@ def test_the_alert_of_a_gone_rule_ends_before_anything_else(farm: AlertFarm) -> 
     assert told(farm, before) == [
         "alert/a/event cleared",
         "alert/a/state deleted",
-        DISCOVERY.format("farm-edge-1"),
         "alert/b/event raised",
+        DISCOVERY.format("farm-edge-1"),
     ]
     assert "이 규칙은 설정에서 빠졌습니다" in farm.events()[1]["text"]
 
