@@ -72,6 +72,11 @@ class HomeAssistant:
         """What it has logged, over restarts."""
         return (self._folder / "log").read_text("utf-8", "replace")
 
+    @property
+    def births(self) -> int:
+        """How often it has subscribed to everything and said so."""
+        return self.log.count("birth message sent")
+
     def complaints(self) -> list[str]:
         """Its warnings and errors, but for those about its own start and a broker that is away."""
         marks = (" WARNING ", " ERROR ", " CRITICAL ")
@@ -142,10 +147,6 @@ class HomeAssistant:
     def wait(self, enough: Callable[[], bool], timeout_s: float = 30.0) -> None:
         """Ask until `enough` says so; fails the test otherwise."""
         self._wait_for(enough, timeout_s)
-
-    def wait_born(self, times: int) -> None:
-        """Wait until it has subscribed to everything and said so, for the `times`th time."""
-        self._wait_for(lambda: self.log.count("birth message sent") >= times, 60.0)
 
     def _template(self, template: str) -> str:
         return (

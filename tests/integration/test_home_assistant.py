@@ -121,16 +121,17 @@ def test_states_after_each_restart(farm: Farm) -> None:
     """Of Home Assistant, of the broker with all it retained, and of the agent."""
     house = farm.house
     house.stop()
+    born = house.births
     house.start()
     farm.wait(35.0, 20.0, heat="on", live="on", temperature="36.0")
-    house.wait_born(2)
+    house.wait(lambda: house.births > born)
     farm.broker.kill()
     house.wait(lambda: farm.shows(heat="unavailable", live="unavailable"))
     farm.sensor.broker_will_be_killed()
     farm.broker.start()
     farm.sensor.wait_subscribed_again()
     farm.wait(35.0, 60.0, heat="on", live="on", temperature="36.0")
-    house.wait_born(3)
+    house.wait(lambda: house.births > born + 1)
     assert farm.service.stop()[0] == 0
     house.wait(lambda: farm.shows(heat="unavailable", live="unavailable", age="unavailable"))
     farm.service.start()
