@@ -32,7 +32,7 @@ with atheris.instrument_imports(include=["edge_agent", "trainer"]):
     from edge_agent.settings import Sensor
     from tests.fakes import loaded
     from trainer.fleet import farm_histories
-    from trainer.ingest import farm_files, importer
+    from trainer.ingest import farm_files, guidance_files, importer
     from trainer.ingest.sources import asos, hub, kma, village, village_table
 
 import polars as pl
@@ -89,6 +89,10 @@ TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] =
     "csv": (
         lambda body: importer.read("a.csv", body, 108),
         (b"tm,ta\n2024-01-01 01:00,1.5\n", "지점,일시,기온(°C)\n".encode("cp949")),
+    ),
+    "past": (
+        lambda body: guidance_files.read("x_습도_201706.csv", body, None),
+        (b" location:97_74 Start : 20170601 \n 1,0200,+4,50.0 \n",),
     ),
     "parquet": (lambda body: importer.read("a.parquet", body, 108), ()),
     "bundle": (_bundle, ()),

@@ -32,6 +32,19 @@ class Cell:
         return f"{self.nx}-{self.ny}"
 
 
+def cell_at(nx: int, ny: int) -> Cell:
+    """Cell of these numbers.
+
+    Raises:
+        UsageError: The grid has no such cell.
+    """
+    if 1 <= nx <= _SIZE[0] and 1 <= ny <= _SIZE[1]:
+        return Cell(nx, ny)
+    raise UsageError(
+        f"cell {nx},{ny}: KMA's forecast grid has cells 1 to {_SIZE[0]} and 1 to {_SIZE[1]}"
+    )
+
+
 def cell_of(latitude: float, longitude: float) -> Cell:
     """Cell that a place lies in.
 

@@ -13,11 +13,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demo.kma_hub import _line, _ruler
+from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import FarmError
 from edge_agent.contract.stations import station
+from tests.fakes import portal_village
 from tests.fakes.mutation import mutated
 from tests.fakes.portal_file import COLUMNS, download
-from trainer.ingest import importer
+from trainer.ingest import guidance_files, importer
 from trainer.ingest.sources import hub, kma, portal_csv, village, village_table
 
 if TYPE_CHECKING:
@@ -167,6 +169,17 @@ def _portal(content: bytes) -> None:
         _one_line(fault)
 
 
+def _past(content: bytes, category: str = "습도") -> None:
+    try:
+        file = guidance_files.read(portal_village.name(category), content, Cell(97, 74))
+    except FarmError as fault:
+        _one_line(fault)
+        return
+    values = file.rows.to_series(2)
+    assert values.is_finite().all()
+    assert file.rows.height > 0
+
+
 @given(st.binary(max_size=300), st.integers(100, 599))
 @example(b"\xff\xfe", 200)
 @example(b"#7777END", 200)
@@ -182,6 +195,30 @@ def test_any_bytes_end_in_rows_or_a_documented_error(body: bytes, status: int) -
     header = ",".join(("지점,지점명,일시", *COLUMNS)).encode("cp949") + b"\n"
     for start in (b"", header, b"\xef\xbb\xbf", header + b"108,x,2023-01-01 01:00,"):
         _portal(start + body)
+    for start in (
+        b"",
+        b" Start : 20170601 \n",
+        portal_village.text([("20170601", portal_village.days(1, 1, 5.0))]).encode(),
+    ):
+        _past(start + body)
+
+
+@given(
+    st.sampled_from(["습도", "일최고기온", "3시간기온"]),
+    st.sampled_from(["20170601", "20171301", "99990101", "00000000", "2017"]),
+    st.sampled_from(["1", "31", "0", "-971917344", "999999999999", "x", ""]),
+    st.sampled_from(["0200", "2300", "2400", "0230", "-0200", "٠٢٠٠", ""]),
+    st.sampled_from(["+4", "+7", "4", "-4", "+999", "+999999999999", "+", ""]),
+    st.floats() | st.sampled_from(["", "1,5", "1e400", "한"]),
+)
+def test_any_fields_in_a_past_forecast_end_in_a_row_or_a_documented_error(
+    category: str, start: str, day: str, hour: str, lead: str, value: object
+) -> None:
+    """Months, days, hours and values are untrusted."""
+    good = portal_village.text([("20170601", portal_village.days(1, 1, 5.0))])
+    row = f" Start : {start} \n {day},{hour},{lead},{value} \n"
+    _past((good + row).encode(), category)
+    _past(row.encode(), category)
 
 
 FIELD = st.sampled_from(
@@ -264,7 +301,7 @@ def test_any_values_in_a_forecast_item_end_in_a_documented_error(item: dict[str,
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", ["hub", "village", "portal"])
+@pytest.mark.parametrize("kind", ["hub", "village", "portal", "past"])
 def test_mutated_answers_by_the_thousand(kind: str) -> None:
     """Flipped, cut, doubled and shuffled bytes of good input never raise anything else."""
     rows = [
@@ -286,6 +323,12 @@ def test_mutated_answers_by_the_thousand(kind: str) -> None:
         "hub": (_hub_body(rows), _hub),
         "village": (_village_body([item] * 3, 3), _village),
         "portal": (download(frame.with_columns(station=pl.lit(108))), _portal),
+        "past": (
+            portal_village.text(
+                [("20170601", portal_village.days(30, 30, 5.0)), ("20170701", [])]
+            ).encode(),
+            _past,
+        ),
     }
     whole, check = cases[kind]
     dice = random.Random(kind)

@@ -20,7 +20,9 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
 from edge_agent.contract.stations import station
 from tests.fakes.clock import FakeClock
 from trainer.ingest.guidance import Archive
+from trainer.ingest.importer import Import
 from trainer.ingest.kma_client import KmaClient
+from trainer.ingest.rebuild import rebuild
 from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient
 from trainer.ingest.village import collect, hours_out, issues_out
@@ -112,7 +114,9 @@ def test_append_adds_and_never_changes(place: Path, frame: pl.DataFrame) -> None
         collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), [CELL])
     archive = Archive(workspace.store)
     before = archive.read(CELL)
-    assert archive.append(CELL, before.with_columns(pl.col(AIR_TEMPERATURE) + 1.0)) == 0
+    done = archive.append(CELL, before.with_columns(pl.col(AIR_TEMPERATURE) + 1.0))
+    assert (done.added, done.completed) == (0, 0)
+    assert done.differing == before[AIR_TEMPERATURE].count()
     assert archive.read(CELL).equals(before)
 
 
@@ -204,6 +208,43 @@ def test_nowcasts_that_kma_has_not_are_asked_for_again(place: Path, frame: pl.Da
         workspace = _workspace(place, server)
         late = collect(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), [CELL])
     assert late.cells[CELL].hours == 1
+
+
+def test_files_and_answers_are_rebuilt_in_the_order_in_which_they_came(
+    place: Path, frame: pl.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file before the service and one after it: the first of three values of an hour stays.
+
+    That the file has an issue is no reason not to ask for it.
+    """
+    clock = FakeClock(NOW)
+    issued, valid = datetime(2022, 6, 19, 2, tzinfo=UTC), datetime(2022, 6, 19, 6, tzinfo=UTC)
+    table = pl.DataFrame({"issued_at": [issued] * 2, "valid_at": [valid, valid.replace(hour=7)]})
+    first = table.head(1).with_columns(r06=pl.lit(5.0))
+    first = first.with_columns(reh=pl.lit(1.0))
+    second = table.with_columns(r06=pl.Series([6.0, 7.0]), tmp=pl.Series([-40.0, -40.0]))
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        client = KmaClient(workspace, clock, ENV, sleep=lambda _s: None)
+        for name, part in (("first.parquet", first), ("second.parquet", second)):
+            part.write_parquet(place / name)
+            Import(workspace, clock).bring(place / name, cell=INCHEON_CELL)
+            clock.advance(60)
+            collect(client, [INCHEON_CELL])
+            clock.advance(60)
+    archive = Archive(workspace.store)
+    hours = archive.read(INCHEON_CELL).filter(pl.col("issued_at") == issued)
+    assert hours["rain_6h_mm"].drop_nulls().to_list() == [5.0, 7.0]
+    assert hours.height > 48
+    assert [message.split(":")[0] for message in caplog.messages] == ["village", "second.parquet"]
+    assert hours[AIR_TEMPERATURE].min() > 0  # type: ignore[operator]
+    store = workspace.store
+    before = {name: store.read(name) for name in store.names("guidance")}
+    assert rebuild(workspace).replaced == ()
+    for name in before:
+        store.write(name, b"rot")
+    rebuild(workspace)
+    assert {name: store.read(name) for name in store.names("guidance")} == before
 
 
 class _Garbled(httpx.BaseTransport):

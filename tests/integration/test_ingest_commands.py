@@ -8,20 +8,20 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+import polars as pl
 import pytest
 
 from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL
+from tests.fakes import portal_village
 from tests.fakes.kma_workspace import KEY
 from trainer.cli import entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import polars as pl
 
 Call: TypeAlias = "Callable[..., tuple[int, str, str]]"
 NOW = datetime(2021, 1, 2, 3, tzinfo=UTC)
@@ -148,3 +148,55 @@ def test_files_are_imported_and_faults_named(
     assert "none.csv: no such file" in err
     code, out, _ = call(None, "import", "good.parquet")
     assert (code, "0 new, 0 changed" in out) == (0, True)
+
+
+def test_past_forecasts_are_imported(call: Call, tmp_path: Path) -> None:
+    """Files of the portal say their cell, Parquet gets it by number or by place."""
+    path = portal_village.write(tmp_path, "3시간기온", portal_village.days(1, 3, 20.0))
+    code, out, _ = call(None, "import", path.name)
+    line = "cell 97-74: 72 forecasts, 72 new, 0 completed, 0 values differ"
+    assert (code, out) == (0, f"{path.name}: {line}\n")
+    code, out, _ = call(None, "import", path.name, "--cell", "97,74", "--place", "35.0836,129.0056")
+    assert (code, "0 new, 0 completed" in out) == (0, True)
+    rows = pl.read_parquet(tmp_path / "lake/guidance/nx=97/ny=74/month=2017-06.parquet")
+    humid = rows.select("issued_at", "valid_at", reh=pl.lit(50.0))
+    humid.write_parquet(tmp_path / "past.parquet")
+    code, _, err = call(None, "import", "past.parquet")
+    assert (code, "name it with --cell NX,NY or --place LAT,LON" in err) == (64, True)
+    code, out, _ = call(None, "import", "past.parquet", "--place", "35.0836,129.0056", "--json")
+    assert (code, json.loads(out)) == (
+        0,
+        [
+            {
+                "file": "past.parquet",
+                "cell": "97-74",
+                "rows": 72,
+                "added": 0,
+                "completed": 72,
+                "differing": 0,
+            }
+        ],
+    )
+    assert call(None, "ingest", "--rebuild")[0] == 11
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--cell", "60,127", "--place", "35.0836,129.0056"), "lies in cell 97,74"),
+        (("--cell", "60"), "not two numbers"),
+        (("--cell", "60,nan"), "not two numbers"),
+        (("--place", "inf,127"), "not two numbers"),
+        (("--cell", "60.5,127"), "whole numbers"),
+        (("--cell", "600,127"), "grid has cells"),
+        (("--place", "0,0"), "outside KMA's forecast grid"),
+    ],
+)
+def test_cells_that_are_none_are_refused(
+    call: Call, tmp_path: Path, words: tuple[str, ...], text: str
+) -> None:
+    """One line, exit 64, and nothing is imported."""
+    path = portal_village.write(tmp_path, "습도", portal_village.days(1, 1, 50.0))
+    code, _, err = call(None, "import", path.name, *words)
+    assert (code, text in err) == (64, True)
+    assert not (tmp_path / "lake" / "guidance").exists()

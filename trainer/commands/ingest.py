@@ -12,12 +12,13 @@ from edge_agent.contract.errors import NothingNew, UsageError
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, set_up_logging, verbosity_options
 from trainer.commands.faults import Faults
-from trainer.commands.options import day_type, json_option, workspace_option
+from trainer.commands.options import day_type, json_option, numbers_type, workspace_option
 from trainer.workspace.kma_sources import SOURCES
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from edge_agent.contract.dfs_grid import Cell
     from trainer.ingest.kma_client import KmaClient
     from trainer.ingest.source import RequestPlan
     from trainer.workspace.workspace import Workspace
@@ -129,32 +130,78 @@ def _show_plan(plan: RequestPlan, client: KmaClient, *, as_json: bool) -> None:
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @click.option("--station", type=int, help="ASOS number of rows that do not say it.")
+@click.option(
+    "--cell",
+    "numbers",
+    type=numbers_type,
+    metavar="NX,NY",
+    help="Grid cell of past forecasts that do not say it.",
+)
+@click.option(
+    "--place",
+    type=numbers_type,
+    metavar="LAT,LON",
+    help="The same by latitude and longitude.",
+)
 @workspace_option
 @json_option
 @verbosity_options
 def import_files(
-    *, workspace: Workspace, files: tuple[Path, ...], station: int | None, as_json: bool
+    *,
+    workspace: Workspace,
+    files: tuple[Path, ...],
+    station: int | None,
+    numbers: tuple[float, ...] | None,
+    place: tuple[float, ...] | None,
+    as_json: bool,
 ) -> None:
     """Bring in files: Parquet or CSV in KMA's names or ours, CSV from KMA's portal.
+
+    Hours of stations, or past village forecasts of a grid cell (a file for each category).
 
     Example: trainer import asos_108_2013_2018.parquet OBS_ASOS_TIM_2024.csv --station 108
     """
     from trainer.ingest.importer import Import
 
+    cell = _cell(numbers, place)
     importer = Import(workspace, SystemClock())
     rows: list[dict[str, Any]] = []
     faults = Faults()
     for path in files:
         with faults.collected():
-            result = importer.bring(path, station)
+            result = importer.bring(path, station, cell)
             rows += [{"file": str(path), **row} for row in result]
             if as_json:
                 continue
             for row in result:
-                click.echo(
-                    f"{path.name}: station {row['station']}: {row['rows']} rows, "
-                    f"{row['added']} new, {row['changed']} changed"
-                )
+                click.echo(f"{path.name}: {_brought(row)}")
     if as_json:
         print_json(rows)
     faults.end()
+
+
+def _cell(numbers: tuple[float, ...] | None, place: tuple[float, ...] | None) -> Cell | None:
+    from edge_agent.contract.dfs_grid import cell_at, cell_of
+
+    if place is not None:
+        cell = cell_of(*place)
+        if numbers is not None and numbers != (cell.nx, cell.ny):
+            raise UsageError(f"--place lies in cell {cell.nx},{cell.ny}, not in that of --cell")
+        return cell
+    if numbers is None:
+        return None
+    if any(number % 1 for number in numbers):
+        raise UsageError("--cell takes two whole numbers")
+    return cell_at(*map(int, numbers))
+
+
+def _brought(row: dict[str, Any]) -> str:
+    if "station" in row:
+        return (
+            f"station {row['station']}: {row['rows']} rows, "
+            f"{row['added']} new, {row['changed']} changed"
+        )
+    return (
+        f"cell {row['cell']}: {row['rows']} forecasts, "
+        f"{row['added']} new, {row['completed']} completed, {row['differing']} values differ"
+    )

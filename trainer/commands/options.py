@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from functools import wraps
 from pathlib import Path
@@ -62,6 +63,32 @@ class _Day(click.ParamType[date]):
 
 
 day_type = _Day()
+
+
+class _Numbers(click.ParamType[tuple[float, ...]]):
+    """Two numbers with a comma, such as 60,127."""
+
+    name = "numbers"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[float, ...]:
+        """Both numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            first, second = map(float, value.split(","))
+        except ValueError:
+            first = second = math.nan
+        if not (math.isfinite(first) and math.isfinite(second)):
+            self.fail(f"{value!r} is not two numbers with a comma between them", param, ctx)
+        return first, second
+
+
+numbers_type = _Numbers()
 
 
 def chosen_run(workspace: Workspace, run: str | None) -> Path:

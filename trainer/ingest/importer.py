@@ -1,4 +1,7 @@
-"""Files into the lake: Parquet and CSV in KMA's names or ours, CSV from KMA's data portal."""
+"""Files into the lake: Parquet and CSV in KMA's names or ours, CSV from KMA's data portal.
+
+Hours of stations, and past village forecasts of a cell, which `guidance_files` reads.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ import polars as pl
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import TIME
 from edge_agent.contract.stations import station as station_of
+from trainer.ingest import guidance_files
+from trainer.ingest.guidance import Archive
 from trainer.ingest.raw_parts import RawPart
 from trainer.ingest.sources import kma, kma_time
 from trainer.ingest.tables import (
@@ -24,13 +29,14 @@ from trainer.ingest.tables import (
     separator,
     table,
 )
-from trainer.workspace.raw import SEVERAL, pack
+from trainer.workspace.raw import SEVERAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
+    from edge_agent.contract.dfs_grid import Cell
     from edge_agent.system.ports import Clock
+    from trainer.ingest.guidance_files import PastForecasts
     from trainer.workspace.raw import Answer, RawStore
     from trainer.workspace.workspace import Workspace
 
@@ -57,38 +63,76 @@ class Import:
         self._lake = workspace.lake
         self._clock = clock
 
-    def bring(self, path: Path, station: int | None = None) -> list[dict[str, Any]]:
+    def bring(
+        self, path: Path, station: int | None = None, cell: Cell | None = None
+    ) -> list[dict[str, Any]]:
         """Bring in one file; all of its stations, or none when it has a fault.
 
         Args:
             path: The file.
             station: Station of rows that do not say it; where they do, only its rows are taken.
+            cell: Cell of past forecasts; None = the file says it.
 
         Returns:
-            One entry a station: `station`, `rows`, `added`, `changed`.
+            One entry a station: `station`, `rows`, `added`, `changed`. Of past forecasts one entry:
+            `cell`, `rows`, `added`, `completed`, `differing` (as `guidance.Appended` has them).
 
         Raises:
             InputMissing: No such file.
-            UsageError: It does not say the station, and neither did the caller.
-            BadData: It is not what its name says, too large, or its rows are not hourly
-                observations.
+            UsageError: It does not say the station or cell, and neither did the caller.
+            BadData: It is not what its name says, too large, or its rows are neither hourly
+                observations nor past forecasts.
             TryLater: Another process is writing to the lake.
         """
         content = content_of(path, MAX_BYTES)
+        past: PastForecasts | None = None
+        frames: dict[int, pl.DataFrame] = {}
+        source = ""
         try:
-            frames, source = read(path.name, content, station)
+            text = in_utf8(content)
+            if guidance_files.is_guidance(path.name, text):
+                past = guidance_files.read(path.name, text, cell)
+            else:
+                frames, source = read(path.name, content, station)
         except BadData as fault:
             raise BadData(f"{path}: {fault}") from fault
         except UsageError as fault:
             raise UsageError(f"{path}: {fault}") from fault
         with self._workspace.lake_lock():
+            if past is not None:
+                return self._append(path.name, content, past)
             return self._merge(path.name, content, frames, source)
+
+    def _append(self, name: str, content: bytes, past: PastForecasts) -> list[dict[str, Any]]:
+        for note in past.notes:
+            _log.warning("%s: %s", name, note)
+        about, now = {"file": name}, self._clock.now()
+        folder = guidance_files.folder_of_cell(past.cell)
+        # Before it is merged, so that everything in the archive is in the raw store.
+        self._workspace.raw.keep_once(guidance_files.FILES, folder, about, content, now)
+        appended = Archive(self._store).append(past.cell, past.rows)
+        if appended.differing:
+            _log.warning("%s: %s", name, appended.difference())
+        result = [
+            {
+                "cell": str(past.cell),
+                "rows": past.rows.height,
+                "added": appended.added,
+                "completed": appended.completed,
+                "differing": appended.differing,
+            }
+        ]
+        if appended.added or appended.completed:
+            self._journal(name, content, {"source": "village", "cells": result})
+        return result
 
     def _merge(
         self, name: str, content: bytes, frames: dict[int, pl.DataFrame], source: str
     ) -> list[dict[str, Any]]:
         now = self._clock.now()
-        self._keep(name, content, frames)
+        about = {"file": name, "stations": ",".join(map(str, frames))}
+        # Before it is merged, so that everything in the lake is in the raw store.
+        self._workspace.raw.keep_once(IMPORTS, SEVERAL, about, content, now)
         result = []
         for number, frame in frames.items():
             merge = self._lake.merge(number, frame, source, now)
@@ -101,33 +145,15 @@ class Import:
                 }
             )
         if any(entry["added"] or entry["changed"] for entry in result):
-            self._journal(name, content, source, result)
+            self._journal(name, content, {"source": source, "stations": result})
         return result
 
-    def _keep(self, name: str, content: bytes, stations: Iterable[int]) -> None:
-        """Keep the file as it came, each content once, so that the lake can be rebuilt.
-
-        It is kept before it is merged, so that everything in the lake is in the raw store.
-        """
-        raw, now = self._workspace.raw, self._clock.now()
-        about = {"file": name, "stations": ",".join(map(str, stations))}
-        packed = pack(about, content, now, 0)
-        digest = hashlib.sha256(content).hexdigest()
-        for _, other in raw.names(IMPORTS, SEVERAL):
-            if other.endswith(f"_{digest[:16]}.gz") and raw.read(other)[0].query == about:
-                return
-        number = raw.next_number(IMPORTS, SEVERAL)
-        raw.keep(IMPORTS, SEVERAL, number, digest[:16], packed)
-
-    def _journal(
-        self, name: str, content: bytes, source: str, result: list[dict[str, Any]]
-    ) -> None:
+    def _journal(self, name: str, content: bytes, brought: dict[str, Any]) -> None:
         entry = {
             "imported_at": f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}",
             "file": name,
             "sha256": hashlib.sha256(content).hexdigest(),
-            "source": source,
-            "stations": result,
+            **brought,
         }
         before = self._store.read(JOURNAL) or b""
         self._store.write(JOURNAL, before + msgspec.json.encode(entry) + b"\n")

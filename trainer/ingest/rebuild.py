@@ -21,7 +21,7 @@ import polars as pl
 
 from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import TIME
-from trainer.ingest import importer, registry
+from trainer.ingest import guidance_files, importer, registry
 from trainer.ingest.sources.village_table import ISSUED, VALID
 from trainer.workspace import parquet
 from trainer.workspace.lake import Lake
@@ -55,7 +55,8 @@ def rebuild(workspace: Workspace) -> Rebuilt:
     store = workspace.store
     with workspace.lake_lock():
         raw, shadow = workspace.raw, MemoryStore()
-        _check_imports(store.read(importer.JOURNAL) or b"", importer.kept_files(raw))
+        files = {file.answer.sha256 for file in importer.kept_files(raw)}
+        _check_imports(store.read(importer.JOURNAL) or b"", files | guidance_files.digests(raw))
         read = sum(source.rebuild(raw, Lake(shadow)) for source in registry.by_rank())
         rebuilt = {part: set(shadow.names(part)) for part in _TIDY}
         for name in store.names("observations"):
@@ -74,8 +75,7 @@ def rebuild(workspace: Workspace) -> Rebuilt:
         return Rebuilt(read, sum(map(len, rebuilt.values())), tuple(replaced))
 
 
-def _check_imports(journal: bytes, files: list[importer.KeptFile]) -> None:
-    kept = {file.answer.sha256 for file in files}
+def _check_imports(journal: bytes, kept: set[str]) -> None:
     for line in journal.splitlines():
         entry = msgspec.json.decode(line)
         if entry["sha256"] not in kept:

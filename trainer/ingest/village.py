@@ -6,6 +6,7 @@ of the cell. KMA forgets an issue after two days and a nowcast after one.
 
 from __future__ import annotations
 
+import heapq
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +25,9 @@ from edge_agent.contract.errors import (
 from edge_agent.contract.hours import KST, hour_of, korean_date, korean_midnight, time_of
 from edge_agent.contract.schema import TIME
 from edge_agent.contract.stations import station as station_of
+from trainer.ingest import guidance_files
 from trainer.ingest.guidance import Archive
+from trainer.ingest.guidance_files import KeptForecasts, cell_of_folder, folder_of_cell
 from trainer.ingest.raw_parts import answers_of, merge_parts
 from trainer.ingest.source import RequestPlan, silent
 from trainer.ingest.sources import village, village_table
@@ -34,7 +37,7 @@ from trainer.workspace.kma_sources import VILLAGE
 from trainer.workspace.raw import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from trainer.ingest.kma_client import KmaClient
     from trainer.ingest.source import Selection, ShowProgress
@@ -94,15 +97,26 @@ def rebuild(raw: RawStore, lake: Lake) -> int:
     """See `source.SourceModule`. Forecasts go into the archive beside the lake."""
     archive, read = Archive(lake.store), 0
     for number in raw.places(NOWCASTS):
-        merge_parts(lake, _cell(number), answers_of(raw, NOWCASTS, number, _nowcast))
+        merge_parts(lake, cell_of_folder(number), answers_of(raw, NOWCASTS, number, _nowcast))
         read += len(raw.names(NOWCASTS, number))
-    for number in raw.places(FORECASTS):
-        answers = raw.since(FORECASTS, number, 0)
-        for _, pages in groupby(answers, key=lambda page: _issue(page[1])):
-            rows = [village.parse(body, answer.status).rows for _, answer, body in pages]
-            read += len(rows)
-            archive.append(_cell(number), village_table.forecasts(pl.concat(rows)))
+    for number in sorted({*raw.places(FORECASTS), *raw.places(guidance_files.FILES)}):
+        files = guidance_files.kept(raw, number)
+        parts = heapq.merge(_issues(raw, number), files, key=lambda part: part.received)
+        for part in parts:
+            archive.append(cell_of_folder(number), part.rows)
+        read += sum(len(raw.names(kind, number)) for kind in (FORECASTS, guidance_files.FILES))
     return read
+
+
+def _issues(raw: RawStore, number: int) -> Iterator[KeptForecasts]:
+    """Every issue of a cell that was answered, in the order of the answers."""
+    answers = raw.since(FORECASTS, number, 0)
+    for _, pages in groupby(answers, key=lambda page: _issue(page[1])):
+        received, rows = [], []
+        for _, answer, body in pages:
+            received.append(answer.received)
+            rows.append(village.parse(body, answer.status).rows)
+        yield KeptForecasts(received[-1], village_table.forecasts(pl.concat(rows)))
 
 
 def cells_of(stations: Iterable[int], farms: Iterable[tuple[float, float]] = ()) -> list[Cell]:
@@ -175,14 +189,28 @@ def _requests(client: KmaClient, cells: Sequence[Cell]) -> list[CellRequests]:
     issues, hours = issues_out(now), hours_out(now)
     for cell in dict.fromkeys(cells):
         issued = set(archive.read(cell, min(issues, default=None))[village_table.ISSUED])
-        observed = set(workspace.lake.observations(cell, now - _NOWCAST_KEPT, now)[TIME])
-        new_issues = tuple(issue for issue in issues if issue not in issued)
-        new_hours = tuple(hour for hour in hours if hour not in observed)
+        answered = _answered(workspace.raw, cell)
+        # Files may have brought some categories of an issue that was never asked for.
+        new_issues = tuple(
+            issue for issue in issues if issue not in issued or _label(issue) not in answered
+        )
+        known = set(workspace.lake.observations(cell, now - _NOWCAST_KEPT, now)[TIME])
+        new_hours = tuple(hour for hour in hours if hour not in known)
         requests += [
             CellRequests(cell, FORECASTS, new_issues),
             CellRequests(cell, NOWCASTS, new_hours),
         ]
     return requests
+
+
+def _answered(raw: RawStore, cell: Cell) -> set[str]:
+    """Labels of the issues of a cell that the service has answered."""
+    names = raw.names(FORECASTS, folder_of_cell(cell))
+    return {name.rpartition("/")[2].split("_")[1] for _, name in names}
+
+
+def _label(base: datetime) -> str:
+    return f"{base.astimezone(KST):%Y%m%d%H%M}"
 
 
 def _work(
@@ -202,8 +230,11 @@ def _work(
             continue
         result.left -= 1
         if requests.kind == FORECASTS:
-            outcome.rows += archive.append(requests.cell, table)
+            appended = archive.append(requests.cell, table)
+            outcome.rows += appended.added
             outcome.issues += 1
+            if appended.differing:
+                _log.warning("village: cell %s: %s", requests.cell, appended.difference())
         elif table.height:
             merge = lake.merge(requests.cell, table, NOWCASTS, client.clock.now())
             outcome.hours += merge.added
@@ -214,7 +245,7 @@ def _asker(
 ) -> Callable[[datetime], pl.DataFrame]:
     """A function that asks for one base time, keeps an answer that has rows, and reads it."""
     raw, cell, kind = client.workspace.raw, requests.cell, requests.kind
-    number = cell.nx * 1000 + cell.ny
+    number = folder_of_cell(cell)
     numbers = count(raw.next_number(kind, number))
 
     def ask(base: datetime) -> pl.DataFrame:
@@ -230,7 +261,7 @@ def _asker(
                 *(cell, kind, moment, len(unread), unread[0]),
             )
         for page, reply in enumerate(replies if rows.height else (), 1):
-            label = f"{base.astimezone(KST):%Y%m%d%H%M}_p{page}"
+            label = f"{_label(base)}_p{page}"
             query = village.query(cell, base, page)
             packed = pack(query, reply.body, client.clock.now(), reply.status)
             raw.keep(kind, number, next(numbers), label, packed)
@@ -245,8 +276,3 @@ def _nowcast(body: bytes, status: int) -> pl.DataFrame:
 
 def _issue(answer: Answer) -> tuple[str, str]:
     return answer.query["base_date"], answer.query["base_time"]
-
-
-def _cell(number: int) -> Cell:
-    """The cell of a raw folder's number."""
-    return Cell(*divmod(number, 1000))

@@ -59,6 +59,19 @@ def _check_texts(frame: pl.DataFrame, limits: UnpackedLimits) -> None:
         raise BadData(f"more than {limits.memory} bytes of text")
 
 
+def columns(content: bytes, limits: UnpackedLimits) -> tuple[str, ...]:
+    """Names of the columns of Parquet bytes; unpacks none.
+
+    Raises:
+        BadData: Not Parquet, damaged, or more rows or columns than `limits` allow.
+    """
+    parquet_size.check(content, limits, ())
+    try:
+        return tuple(pl.read_parquet_schema(io.BytesIO(content)))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
+        raise BadData("not a readable Parquet file") from fault
+
+
 def encode(frame: pl.DataFrame) -> bytes:
     """Parquet bytes of a frame."""
     target = io.BytesIO()

@@ -93,6 +93,25 @@ class RawStore:
         """
         self._store.write(f"raw/{source}/{station}/{number:08d}_{label}.gz", packed)
 
+    def keep_once(
+        self, folder: str, number: int, about: dict[str, str], content: bytes, now: datetime
+    ) -> None:
+        """Write a file that was brought in, unless the same content is there under the same words.
+
+        Args:
+            folder: Of the raw store.
+            number: Station, cell, or `SEVERAL`.
+            about: What is known of the file besides its content.
+            content: The file.
+            now: When it was brought in.
+        """
+        label = hashlib.sha256(content).hexdigest()[:16]
+        for _, other in self.names(folder, number):
+            if other.endswith(f"_{label}.gz") and self.read(other)[0].query == about:
+                return
+        packed = pack(about, content, now, 0)
+        self.keep(folder, number, self.next_number(folder, number), label, packed)
+
     def read(self, name: str) -> tuple[Answer, bytes]:
         """One answer and its body.
 

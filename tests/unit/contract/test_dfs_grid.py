@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent.contract.dfs_grid import Cell, cell_of
+from edge_agent.contract.dfs_grid import Cell, cell_at, cell_of
 from edge_agent.contract.errors import UsageError
 from edge_agent.contract.stations import station, stations
 
@@ -45,3 +45,11 @@ def test_other_places_are_refused(latitude: float, longitude: float) -> None:
     """KMA has no forecast for the rest of the world."""
     with pytest.raises(UsageError, match="outside KMA's forecast grid"):
         cell_of(latitude, longitude)
+
+
+@pytest.mark.parametrize(("nx", "ny"), [(0, 127), (150, 127), (60, 0), (60, 254), (-1, -1)])
+def test_cells_beyond_the_grid_are_refused(nx: int, ny: int) -> None:
+    """Its corners are cells, their neighbours are none."""
+    assert (cell_at(1, 253), cell_at(149, 1)) == (Cell(1, 253), Cell(149, 1))
+    with pytest.raises(UsageError, match=r"cells 1 to 149 and 1 to 253"):
+        cell_at(nx, ny)

@@ -144,7 +144,7 @@ def _named(cell: str) -> str:
 
 def _lines(content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each line that is not blank."""
-    text = io.TextIOWrapper(io.BytesIO(content), _encoding(content), newline="")
+    text = io.TextIOWrapper(io.BytesIO(content), encoding_of(content), newline="")
     reader = csv.reader(text, strict=True, delimiter=separator)
     try:
         for line in reader:
@@ -154,7 +154,12 @@ def _lines(content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
         raise BadData(f"not a readable CSV file: {fault}") from fault
 
 
-def _encoding(content: bytes) -> str:
+def encoding_of(content: bytes) -> str:
+    """Encoding of a portal's file: UTF-8 or cp949.
+
+    Raises:
+        BadData: Neither.
+    """
     for encoding in ("utf-8-sig", "cp949"):
         text = io.TextIOWrapper(io.BytesIO(content), encoding)
         try:

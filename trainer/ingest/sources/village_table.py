@@ -8,12 +8,15 @@ Rules, numbered as the tests name them:
         "50.0mm 이상" = its lower end.
     V4  Categories that are not known here are left out. A value that cannot be read is null, with
         the flag SOURCE in a nowcast; where none of an answer can be read, that is an error.
+    V5  Since 2024-11-28 14:00 KST an issue ends with a day of classes (1, 2, 3) in place of amounts
+        of rain and snow and of wind speed: they are left out.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -41,8 +44,11 @@ CATEGORIES: Final = {
     "TMN": "air_temperature_min_c",
     "TMX": "air_temperature_max_c",
     "WAV": "wave_height_m",
+    "R06": "rain_6h_mm",
+    "S06": "new_snow_6h_cm",
 }
-"""Category of a forecast -> our column."""
+"""Category of a forecast -> our column. Sums are of the hour that ends at the valid hour; of six
+hours in the issues before 2021-06-29, which have columns of their own."""
 
 NOWCAST: Final = {
     "T1H": schema.AIR_TEMPERATURE,
@@ -54,6 +60,10 @@ NOWCAST: Final = {
 """Category of a nowcast -> our column."""
 
 COLUMNS: Final = (ISSUED, VALID, *CATEGORIES.values())
+_CLASSES_SINCE: Final = datetime(2024, 11, 28, 5, tzinfo=UTC)
+_CLASSES: Final = (schema.RAIN, "new_snow_cm", schema.WIND_SPEED)
+_EVENING: Final = 17
+"""Issues from this hour (KST) on reach a day further."""
 _AMOUNT: Final = re.compile(
     r"(\d+(?:\.\d+)?)(?:mm|cm)?(?:~(\d+(?:\.\d+)?)(?:mm|cm)?)?(미만|이상)?", re.ASCII
 )
@@ -71,7 +81,24 @@ def forecasts(rows: pl.DataFrame) -> pl.DataFrame:
         `COLUMNS`: issue and valid time (UTC) and a column for each category (Float64, null = not
         given), ascending; one row for each issue and valid hour (V1).
     """
-    return _wide(rows, CATEGORIES).select(COLUMNS).fill_nan(None)
+    return without_classes(_wide(rows, CATEGORIES).select(COLUMNS).fill_nan(None))
+
+
+def without_classes(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with null where KMA gives a class in place of an amount (V5).
+
+    Args:
+        table: Columns of `COLUMNS`, or some of them beside `ISSUED` and `VALID`.
+    """
+    issued, valid = (pl.col(name).dt.offset_by(f"{KOREA_OFFSET_H}h") for name in (ISSUED, VALID))
+    days = (valid.dt.date() - issued.dt.date()).dt.total_days()
+    last = pl.when(issued.dt.hour() < _EVENING).then(3).otherwise(4)
+    classes = (pl.col(ISSUED) >= _CLASSES_SINCE) & (days >= last)
+    return table.with_columns(
+        pl.when(~classes).then(pl.col(name)).alias(name)
+        for name in _CLASSES
+        if name in table.columns
+    )
 
 
 def nowcast(rows: pl.DataFrame) -> pl.DataFrame:

@@ -198,3 +198,32 @@ def test_foreign_answers_get_the_documented_error(
         village.parse(body, status)
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("base", "day", "classes"),
+    [
+        # Issues of 02 to 14 h end with the third day after, those of 17 to 23 h with the fourth.
+        (("20241201", "1400"), "20241203", False),
+        (("20241201", "1400"), "20241204", True),
+        (("20241201", "1700"), "20241204", False),
+        (("20241201", "1700"), "20241205", True),
+        (("20241128", "1100"), "20241201", False),
+        (("20241128", "1400"), "20241201", True),
+    ],
+)
+def test_the_day_of_classes_has_no_amounts(base: tuple[str, str], day: str, classes: bool) -> None:
+    """A 3 stands for 9 m/s and more there, or for 15 mm; temperatures are as ever (V5)."""
+    head = ITEM | {"baseDate": base[0], "baseTime": base[1], "fcstDate": day, "fcstTime": "0900"}
+    given = {"TMP": "3", "WSD": "3", "PCP": "3", "SNO": "2", "POP": "60"}
+    items = [head | {"category": name, "fcstValue": text} for name, text in given.items()]
+    (row,) = village_table.forecasts(village.parse(_body(*items), 200).rows).rows(named=True)
+    assert (row["air_temperature_c"], row["rain_probability_pct"]) == (3.0, 60.0)
+    amounts = [row["wind_speed_ms"], row["rain_mm"], row["new_snow_cm"]]
+    assert amounts == ([None] * 3 if classes else [3.0, 3.0, 2.0])
+
+
+def test_sums_of_six_hours_are_no_hourly_sums() -> None:
+    """Issues before 2021-06-29 have R06 and S06 in place of PCP and SNO."""
+    assert (_value("R06", "5"), _value("S06", "1")) == (5.0, 1.0)
+    assert CATEGORIES["R06"] != CATEGORIES["PCP"]
