@@ -121,6 +121,24 @@ def test_a_farm_gets_the_cells_hours_and_guidance(
     assert seen.height == 23
 
 
+def test_a_relay_collects_forecasts_where_the_lake_has_stations(
+    place: Path, frame: pl.DataFrame
+) -> None:
+    """After the farm's cell: the issues of a station's cell, no nowcasts; not without farms."""
+    clock = FakeClock(NOW)
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server, farms=False)
+        workspace.lake.merge(112, kma.tidy(frame, station(112).site), "asos", NOW)
+        relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), (108, 112))
+        assert not server.requests
+        workspace = _workspace(place, server)
+        done = relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None))
+        asked = [request.query["nx"] for request in server.requests]
+    assert asked == ["60"] * (12 + 23) + ["54"] * 12
+    assert done.fault is None
+    assert workspace.lake.observations(Cell(54, 125)).height == 0
+
+
 def test_an_hour_later_only_what_is_new_comes(
     place: Path, tmp_path: Path, frame: pl.DataFrame
 ) -> None:

@@ -23,9 +23,10 @@ from trainer.ingest.guidance import Archive
 from trainer.ingest.importer import Import
 from trainer.ingest.kma_client import KmaClient
 from trainer.ingest.rebuild import rebuild
+from trainer.ingest.source import Selection
 from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient
-from trainer.ingest.village import collect, hours_out, issues_out
+from trainer.ingest.village import collect, fetch, hours_out, issues_out, plan
 from trainer.setup import create
 from trainer.workspace.workspace import Workspace
 
@@ -191,6 +192,26 @@ def test_nowcasts_are_the_weather_of_the_hour(place: Path, frame: pl.DataFrame) 
         known = both.filter(pl.col(name).is_not_null() & pl.col(f"{name}_true").is_not_null())
         assert known.height > 18
         assert known[name].equals(known[f"{name}_true"]), name
+
+
+def test_cells_of_the_lakes_stations_are_collected_for_their_forecasts(
+    place: Path, frame: pl.DataFrame
+) -> None:
+    """Seoul is in the settings, Incheon has hours in the lake: 12 issues of each, one nowcasts."""
+    with KmaStandIn(frame, now=NOW) as server:
+        workspace = _workspace(place, server)
+        hours = kma.tidy(frame.filter(pl.col("station") == 112), station(112).site)
+        workspace.lake.merge(112, hours, "asos", NOW)
+        client = KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None)
+        assert plan(client, Selection()).requests == 12 + 23 + 12
+        done = fetch(client, Selection())
+        assert plan(client, Selection((112,))).requests == 23
+        assert len(server.requests) == 12 + 23 + 12
+    assert done.fault is None
+    archive = Archive(workspace.store)
+    assert archive.read(INCHEON_CELL)["issued_at"].n_unique() == 12
+    assert workspace.lake.observations(INCHEON_CELL).height == 0
+    assert workspace.lake.observations(CELL).height == 23
 
 
 def test_nowcasts_that_kma_has_not_are_asked_for_again(place: Path, frame: pl.DataFrame) -> None:

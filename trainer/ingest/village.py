@@ -1,7 +1,9 @@
 """The village source: forecasts and nowcasts of cells of KMA's grid, kept as they are answered.
 
 Forecasts go into the archive of `trainer.ingest.guidance`, nowcasts into the lake as observations
-of the cell. KMA forgets an issue after two days and a nowcast after one.
+of the cell. KMA forgets an issue after two days and a nowcast after one. Of the cells of other
+stations that the lake has hours of, only forecasts are collected: the hours are what to hold them
+against.
 """
 
 from __future__ import annotations
@@ -72,24 +74,24 @@ class CellRequests:
 
 def plan(client: KmaClient, selection: Selection) -> RequestPlan:
     """See `source.SourceModule`."""
-    requests = _requests(client, _cells(client, selection))
+    requests = _requests(client, *_cells(client, selection))
     return RequestPlan(sum(len(each.bases) for each in requests))
 
 
 def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) -> VillageResult:
     """See `source.SourceModule`: every forecast and nowcast that KMA still has of the cells."""
     del show
-    return collect(client, _cells(client, selection))
+    return collect(client, *_cells(client, selection))
 
 
 def bring_up(
     client: KmaClient, stations: tuple[int, ...], farms: tuple[tuple[float, float], ...]
 ) -> tuple[int, FarmError | None]:
-    """See `source.NearRealTime`: cells of farms only."""
+    """See `source.NearRealTime`: cells of farms, and forecasts where the lake has stations."""
     del stations
     if not (farms and client.has_key(VILLAGE.key)):
         return 0, None
-    result = collect(client, cells_of((), farms))
+    result = collect(client, cells_of((), farms), _observed_cells(client))
     return sum(outcome.hours for outcome in result.cells.values()), result.fault
 
 
@@ -144,8 +146,12 @@ def hours_out(now: datetime) -> list[datetime]:
     return [time_of(hour) for hour in range(first, last + 1)]
 
 
-def collect(client: KmaClient, cells: Sequence[Cell]) -> VillageResult:
+def collect(
+    client: KmaClient, cells: Sequence[Cell], observed: Sequence[Cell] = ()
+) -> VillageResult:
     """Fetch every forecast and nowcast that KMA still has and the lake lacks; oldest first.
+
+    Of `observed` cells only forecasts, after the others.
 
     An answer that cannot be read stops nothing else. Another fault of one cell's forecasts or
     nowcasts does not stop the others, a spent quota does.
@@ -156,7 +162,7 @@ def collect(client: KmaClient, cells: Sequence[Cell]) -> VillageResult:
         StorageError: The lake cannot be read or written.
     """
     with client.workspace.lake_lock(), client.connect(VILLAGE) as service:
-        requests = _requests(client, cells)
+        requests = _requests(client, cells, observed)
         result = VillageResult(
             {each.cell: CellOutcome() for each in requests},
             sum(len(each.bases) for each in requests),
@@ -173,33 +179,40 @@ def collect(client: KmaClient, cells: Sequence[Cell]) -> VillageResult:
     return result
 
 
-def _cells(client: KmaClient, selection: Selection) -> list[Cell]:
+def _cells(client: KmaClient, selection: Selection) -> tuple[list[Cell], list[Cell]]:
+    """Cells to collect, and those to collect only forecasts of."""
     if selection.first or selection.last:
         raise UsageError("--from and --to are not for village: KMA keeps forecasts for two days")
+    if selection.stations:
+        return cells_of(selection.stations), []
     config = client.workspace.config
-    farms = () if selection.stations else config.farms
-    return cells_of(selection.stations or config.stations, farms)
+    return cells_of(config.stations, config.farms), _observed_cells(client)
 
 
-def _requests(client: KmaClient, cells: Sequence[Cell]) -> list[CellRequests]:
+def _observed_cells(client: KmaClient) -> list[Cell]:
+    return cells_of(client.workspace.lake.stations())
+
+
+def _requests(
+    client: KmaClient, cells: Sequence[Cell], observed: Sequence[Cell]
+) -> list[CellRequests]:
     """What KMA still has of each cell and the lake lacks."""
     requests = []
     workspace, now = client.workspace, client.clock.now()
     archive = Archive(workspace.store)
     issues, hours = issues_out(now), hours_out(now)
-    for cell in dict.fromkeys(cells):
+    for cell in dict.fromkeys((*cells, *observed)):
         issued = set(archive.read(cell, min(issues, default=None))[village_table.ISSUED])
         answered = _answered(workspace.raw, cell)
         # Files may have brought some categories of an issue that was never asked for.
         new_issues = tuple(
             issue for issue in issues if issue not in issued or _label(issue) not in answered
         )
-        known = set(workspace.lake.observations(cell, now - _NOWCAST_KEPT, now)[TIME])
-        new_hours = tuple(hour for hour in hours if hour not in known)
-        requests += [
-            CellRequests(cell, FORECASTS, new_issues),
-            CellRequests(cell, NOWCASTS, new_hours),
-        ]
+        requests.append(CellRequests(cell, FORECASTS, new_issues))
+        if cell in cells:
+            known = set(workspace.lake.observations(cell, now - _NOWCAST_KEPT, now)[TIME])
+            new_hours = tuple(hour for hour in hours if hour not in known)
+            requests.append(CellRequests(cell, NOWCASTS, new_hours))
     return requests
 
 
