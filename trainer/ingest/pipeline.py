@@ -185,7 +185,10 @@ def request(
     start = first or date.fromisoformat(workspace.config.start)
     end = last or gap_plan.last_published(now)
     if start > end:
-        raise UsageError(f"nothing lies between the first day {start} and the last day {end} (KST)")
+        raise UsageError(
+            f"nothing lies between the first day {start} and the last day {end} (KST); this "
+            f"machine's clock says {now:%Y-%m-%d %H:%M} UTC: set it if that is wrong"
+        )
     return Request(chosen, start, end)
 
 
