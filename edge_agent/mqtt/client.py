@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from paho.mqtt.client import Client, MQTTv5, MQTTv311, WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.contract.errors import FarmError
-from edge_agent.mqtt import faults, handshake_faults, reason_codes
+from edge_agent.mqtt import faults, handshake_faults, packet_options, reason_codes
 from edge_agent.mqtt.connection import (
     Acknowledged,
     Down,
@@ -30,23 +28,22 @@ from edge_agent.mqtt.connection import (
     Version,
 )
 from edge_agent.mqtt.handshake_faults import HandshakeFailed
+from edge_agent.mqtt.packet_options import LARGEST_IN, WINDOW
 from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
 from edge_agent.mqtt.subscribe_answers import SubscribeAnswers, packets
 from edge_agent.mqtt.tls import TlsContext, tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
+    from paho.mqtt.properties import Properties
 
     from edge_agent.mqtt.connection import Broker
     from edge_agent.system.ports import Clock
 
     _Report = Callable[[Event], None]
 
-WINDOW: Final = 10
-LARGEST_IN: Final = 65_536
-"""Longer messages are dropped; under MQTT 5 the broker does not even send them."""
 _CONNACK: Final = {"RetainAvailable": NO_RETAIN, "MaximumQoS": NO_QOS_1}
 _CONNECT_TIMEOUT_S: Final = 10.0
 _STOPPED_S: Final = 30.0
@@ -87,13 +84,12 @@ class MqttConnection:
         self._report = report
         self._clock = clock
         self._numbers = count(1)
-        self._unavailable: set[int] = set()
         self._attempt: _Attempt | None = None
 
-    def connect(self, version: Version) -> None:
+    def connect(self, version: Version, without: Collection[int] = ()) -> None:
         """See `connection.Connection`."""
-        number, less = next(self._numbers), self._unavailable
-        self._attempt = _Attempt(self._broker, version, number, self._report, self._clock, less)
+        number = next(self._numbers)
+        self._attempt = _Attempt(self._broker, version, number, self._report, self._clock, without)
 
     def take_over(self, before: MqttConnection) -> bool:
         """See `connection.Connection`."""
@@ -101,7 +97,7 @@ class MqttConnection:
             return False
         # A password or certificate that was changed counts from the next attempt on.
         self._attempt, before._attempt = before._attempt, None
-        self._numbers, self._unavailable = before._numbers, before._unavailable
+        self._numbers = before._numbers
         return True
 
     def publish(self, message: Outgoing) -> int | None:
@@ -118,9 +114,11 @@ class MqttConnection:
         if self._attempt is not None:
             self._attempt.unsubscribe(subscriptions)
 
-    def drop(self) -> None:
+    def drop(self, *, cleanly: bool = False) -> None:
         """See `connection.Connection`."""
-        if self._attempt is not None:
+        if self._attempt is not None and cleanly:
+            self._attempt.leave()
+        elif self._attempt is not None:
             self._attempt.drop()
 
     def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:
@@ -131,7 +129,7 @@ class MqttConnection:
 
 
 class _Attempt:
-    """One paho client; `unavailable` has the codes of what the broker does not take."""
+    """One paho client; `without` has the codes of what is not asked of the broker."""
 
     def __init__(  # noqa: PLR0917 - private; all differ in type
         self,
@@ -140,15 +138,15 @@ class _Attempt:
         number: int,
         report: _Report,
         clock: Clock,
-        unavailable: set[int],
+        without: Collection[int],
     ) -> None:
         self._broker = broker
         self._version: Version = version
         self._number = number
         self._report = report
         self._clock = clock
-        self._unavailable = unavailable
-        self._reached = self._accepted = self._silent = False
+        self._unavailable = set(without)
+        self._reached = self._accepted = self._silent = self._dropped = False
         self._subscribing = SubscribeAnswers()
         self._turned_at = clock.monotonic()
         self._tls: TlsContext | None = None
@@ -165,7 +163,7 @@ class _Attempt:
         return self._token(info.mid) if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def _send(self, client: Client, message: Outgoing) -> MQTTMessageInfo:
-        properties = self._publish_properties(message)
+        properties = packet_options.of_publish(self._version, message)
         return client.publish(
             message.topic, message.payload, *self._allowed(message), properties=properties
         )
@@ -178,7 +176,9 @@ class _Attempt:
         client = self._client
         if client is None or not subscriptions:
             return
-        filters: list[Any] = [(s.topic, self._subscribe_options(s)) for s in subscriptions]
+        filters: list[Any] = [
+            (one.topic, packet_options.of_subscribe(self._version, one)) for one in subscriptions
+        ]
         self._subscribing.ask(filters, client.subscribe)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
@@ -187,7 +187,13 @@ class _Attempt:
             if self._client is not None:
                 self._client.unsubscribe(part)
 
+    def leave(self) -> None:
+        self._end = Down("connecting anew, to ask the broker for everything again", own=True)
+        if self._client is not None:
+            self._client.disconnect()
+
     def drop(self) -> None:
+        self._dropped = True
         # Wakes the network thread, which closes the socket.
         if self._client is not None:
             for connection in self._sockets(self._client):
@@ -244,7 +250,10 @@ class _Attempt:
         broker = self._broker
         try:
             client.connect(
-                broker.host, broker.port, keepalive=broker.keepalive_s, **self._connect_options()
+                broker.host,
+                broker.port,
+                keepalive=broker.keepalive_s,
+                **packet_options.of_connect(self._version),
             )
         except OSError as fault:
             refused = isinstance(fault, WebsocketConnectionError)
@@ -255,11 +264,14 @@ class _Attempt:
 
     def _explained(self, end: Down) -> Down:
         """The end with its cause, where the broker hung up before it said anything."""
-        silent = self._reached and not self._accepted and end.code is None
-        if not silent or self._silent or self._broker.tls is not None:
+        early = self._reached and not self._accepted and end.code is None
+        if not early or self._silent:
             return end
-        why = handshake_faults.of_silent_end(self._broker)
-        return end if why is None else Down(why.seen, advice=why.advice)
+        if self._broker.tls is None:
+            why = handshake_faults.of_silent_end(self._broker)
+            if why is not None:
+                return Down(why.seen, advice=why.advice)
+        return replace(end, silent=not (self._dropped or end.own))
 
     def _make_client(self) -> _PahoClient:
         broker = self._broker
@@ -292,40 +304,6 @@ class _Attempt:
         client.on_socket_register_write = lambda *_: None
         return client
 
-    def _connect_options(self) -> dict[str, Any]:
-        if self._version != "5":
-            return {}
-        # Without an expiry interval the session ends with its connection.
-        properties = _properties(
-            PacketTypes.CONNECT, ReceiveMaximum=WINDOW, MaximumPacketSize=LARGEST_IN
-        )
-        return {"clean_start": True, "properties": properties}
-
-    def _publish_properties(self, message: Outgoing) -> Properties | None:
-        if self._version != "5":
-            return None
-        properties = _properties(PacketTypes.PUBLISH, PayloadFormatIndicator=1)
-        if message.json:
-            properties.ContentType = "application/json"
-        if message.expiry_s is not None:
-            properties.MessageExpiryInterval = message.expiry_s
-        if message.correlation is not None:
-            properties.CorrelationData = message.correlation
-        for pair in message.headers:
-            properties.UserProperty = pair
-        return properties
-
-    def _subscribe_options(self, subscription: Subscription) -> SubscribeOptions | int:
-        if self._version != "5":
-            return 1
-        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
-        if subscription.commands:
-            handling = SubscribeOptions.RETAIN_DO_NOT_SEND
-        # Not as published: the flag then marks only what the broker had kept, as with 3.1.1.
-        return SubscribeOptions(
-            qos=1, noLocal=not subscription.own, retainAsPublished=False, retainHandling=handling
-        )
-
     def _on_connect(
         self,
         _c: Client,
@@ -335,12 +313,12 @@ class _Attempt:
         properties: Properties | None,
     ) -> None:
         if code.is_failure:
-            self._unavailable |= {code.value} & {NO_RETAIN, NO_QOS_1}
             self._end = Down(f"broker refuses: {code.getName()}", code.value)
             return
         self._accepted = True
-        self._unavailable.clear()
-        self._unavailable |= {c for name, c in _CONNACK.items() if not getattr(properties, name, 1)}
+        if self._version == "5":  # which says what it does not take
+            names = _CONNACK.items()
+            self._unavailable = {c for name, c in names if not getattr(properties, name, 1)}
         takes = [reason not in self._unavailable for reason in _CONNACK.values()]
         window = getattr(properties, "ReceiveMaximum", WINDOW)
         largest = getattr(properties, "MaximumPacketSize", None)
@@ -391,10 +369,3 @@ class _Attempt:
                 getattr(message.properties, "CorrelationData", None),
             )
         )
-
-
-def _properties(packet: int, **values: int) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call] # paho's own is untyped
-    for name, value in values.items():
-        setattr(properties, name, value)
-    return properties

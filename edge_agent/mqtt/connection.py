@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 from edge_agent.messages.message import lifetime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from edge_agent.messages.message import Message
@@ -163,6 +163,7 @@ class Down:
         reached: The broker's machine was reached (so a refusal may be about the protocol).
         advice: What to do, where the cause is known; for people.
         own: This program ended it, whatever was sent.
+        silent: The broker was reached and hung up on CONNECT, and nothing says why.
     """
 
     reason: str
@@ -170,6 +171,7 @@ class Down:
     reached: bool = False
     advice: str = ""
     own: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +238,14 @@ class ConnectionState:
 class Connection(Protocol):
     """One connection at a time to one broker."""
 
-    def connect(self, version: Version) -> None:
-        """Start an attempt; `Up` or `Down` follows. Only after the `Down` of the last one."""
+    def connect(self, version: Version, without: Collection[int] = ()) -> None:
+        """Start an attempt; `Up` or `Down` follows. Only after the `Down` of the last one.
+
+        Args:
+            version: Of the protocol.
+            without: `NO_RETAIN`: nothing is sent as retained; `NO_QOS_1`: all goes with QoS 0.
+                Under MQTT 5 for the last will alone: there the broker says what it takes.
+        """
         ...
 
     def take_over(self, before: Self) -> bool:
@@ -256,8 +264,8 @@ class Connection(Protocol):
         """Ask for no more of these messages."""
         ...
 
-    def drop(self) -> None:
-        """Cut the connection without DISCONNECT; `Down` follows."""
+    def drop(self, *, cleanly: bool = False) -> None:
+        """Cut the connection without DISCONNECT, or with one: no last will then. `Down` follows."""
         ...
 
     def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:

@@ -39,6 +39,7 @@ from edge_agent.mqtt.connection import (
     Up,
     Version,
 )
+from edge_agent.mqtt.lessening import Lessening
 from edge_agent.mqtt.loopback import LoopbackCheck
 from edge_agent.mqtt.sender import SILENT_S, Sender
 
@@ -58,9 +59,6 @@ ANSWER_S: Final = 8.0
 MEMORY_S: Final = 3.0
 """How long a broker may take to send the retained message of a new subscription."""
 RETRY_S: Final = 21_600.0
-
-_LESS: Final = {reason_codes.NO_RETAIN, reason_codes.NO_QOS_1}
-"""No retained will, no will with QoS 1: the next attempt asks for less."""
 
 
 class Delivery:
@@ -106,7 +104,7 @@ class Delivery:
         self._refused_topics: tuple[str, ...] = ()
         self._since: datetime | None = None
         self._last_problem = ""
-        self._asked_less = False
+        self._lessening = Lessening()
         self._retry_at = clock.monotonic() + RETRY_S
 
     @property
@@ -139,6 +137,7 @@ class Delivery:
         self._up, before._up = before._up, None
         self._up_since, self._connections = before._up_since, before._connections
         self._since, self._last_problem = before._since, before._last_problem
+        self._lessening = before._lessening
         self._sender.take_over(before._sender)
         self._loopback.connected(self._clock.monotonic())
         kept = {subscription.topic for subscription in self._subscriptions}
@@ -147,6 +146,7 @@ class Delivery:
         self._refused_topics = before._refused_topics
         if before._subscriptions != self._subscriptions or self._refused_topics:
             self._connection.subscribe(self._subscriptions)
+        self._ask_for_all()
         return True
 
     def retry(self) -> None:
@@ -155,6 +155,7 @@ class Delivery:
         self._sender.retry()
         if self._up is not None and self._refused_topics:
             self._connection.subscribe(self._subscriptions)
+        self._ask_for_all()
 
     def tick(self, now: datetime | None) -> float:
         """Connect, send what waits, remove from the outbox what has arrived.
@@ -175,7 +176,7 @@ class Delivery:
             if moment < self._connect_at:
                 return self._connect_at - moment
             self._connecting_since = moment
-            self._connection.connect(self._version)
+            self._connection.connect(self._version, self._lessening.without)
             return ANSWER_S
         if moment - self._connecting_since >= ANSWER_S:
             self._connection.drop()
@@ -211,8 +212,16 @@ class Delivery:
         """
         self._sender.remove_acknowledged()
 
+    def _ask_for_all(self) -> None:
+        """Only another CONNECT tells what such a broker takes now."""
+        if self._up is not None and self._lessening.guessed:
+            self._connection.drop(cleanly=True)
+
     def _on_up(self, up: Up) -> None:
         moment = self._clock.monotonic()
+        if not self._lessening.accepted(retains=up.retains, acknowledges=up.acknowledges):
+            self._connection.drop(cleanly=True)
+            return
         self._up, self._up_since, self._since = up, moment, self._clock.now()
         self._sender.connected(moment)
         self._connecting_since = None
@@ -252,17 +261,24 @@ class Delivery:
         if problem != self._problem or was_up is not None:
             _log.warning("mqtt: %s", problem)
         self._problem = self._last_problem = problem
-        asks_less = was_up is None and down.code in _LESS and not self._asked_less
-        self._asked_less = asks_less
+        asks_anew = self._asks_anew(down, was_up=was_up is not None)
         refuses_5 = was_up is None and self._version == "5" and _blames_version(down)
         if self._auto:
-            self._version = "3.1.1" if refuses_5 else "5"
-        if asks_less or (self._auto and refuses_5):
+            again = down.silent and asks_anew
+            self._version = "3.1.1" if refuses_5 or again else "5"
+        if asks_anew or (self._auto and refuses_5):
             self._connect_at = moment
             return
         self._connect_at = moment + self._backoff.pause(down.code)
         if was_up is not None and self._sender.ended(down, moment):
             self._connect_at = moment + self._backoff.shortest()
+
+    def _asks_anew(self, down: Down, *, was_up: bool) -> bool:
+        if down.silent and self._version == "3.1.1":
+            return self._lessening.hung_up()
+        if down.silent:  # in a round of both protocols the older one is next
+            return False
+        return self._lessening.ended(down.code, was_up=was_up)
 
     def _send_due(self, now: datetime | None, moment: float) -> float:
         self._sender.remove_acknowledged()

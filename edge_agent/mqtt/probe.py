@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.mqtt import tls_faults
 from edge_agent.mqtt.backoff import hint
 from edge_agent.mqtt.connection import Broker, Down, Outgoing, Subscription, Version
+from edge_agent.mqtt.lessening import STEPS
 from edge_agent.mqtt.probe_line import WAIT_S, ProbeLine
+from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
 from edge_agent.mqtt.tls import tls_context
 
 if TYPE_CHECKING:
@@ -46,10 +48,11 @@ _SIZE_ADVICE: Final = (
     "raise the broker's limit (Mosquitto: message_size_limit and max_packet_size) above {} bytes"
 )
 _QOS_ADVICE: Final = "let the broker take QoS 1 (Mosquitto: max_qos 1 or 2)"
-_RETAIN_REFUSED: Final = 0x9A
-_QOS_REFUSED: Final = 0x9B
 _LOGIN: Final = {0x84, 0x85, 0x86}
-_ADVICE: Final = {_RETAIN_REFUSED: _RETAIN_ADVICE, _QOS_REFUSED: _QOS_ADVICE}
+_LESSENED: Final = {
+    NO_RETAIN: ("the broker refuses a last will that it is to keep (retain)", _RETAIN_ADVICE),
+    NO_QOS_1: ("the broker takes QoS 0 only: it refuses a last will with QoS 1", _QOS_ADVICE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class ProbeStep:
 
     Attributes:
         ends: End of the broker's certificate (UTC); only of the step `TLS`.
+        lessened: What fails is something that the service does without.
     """
 
     name: str
@@ -65,6 +69,7 @@ class ProbeStep:
     seen: str
     advice: str = ""
     ends: datetime | None = None
+    lessened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +111,25 @@ def probe(broker: Broker, traffic: Traffic, protocol: str, clock: Clock) -> Iter
     guest = replace(broker, client_id=f"{broker.client_id}-doctor")
     versions: tuple[Version, ...] = ("5", "3.1.1") if protocol == "auto" else (_version(protocol),)
     down = Down("no answer")
-    for attempt, fault in _attempts(guest):
-        with closing(ProbeLine(attempt, traffic.ping, clock)) as line:
+    for without in STEPS:
+        with closing(ProbeLine(guest, traffic.ping, clock, without)) as line:
             if line.connect(*versions):
-                yield fault or _logged_in(line, guest)
+                yield from _lessened(without)
+                yield _logged_in(line, guest)
                 yield from _as_the_service(line, traffic)
                 return
-        down = line.down if attempt is guest else down
-        if down.code in _LOGIN or not down.reached:
+        down = down if without else line.down
+        if line.down.code in _LOGIN or not line.down.reached:
             break
-    advice = down.advice or _ADVICE.get(down.code or 0) or hint(down.code)
-    advice = advice or "look into the broker's log"
+    advice = down.advice or hint(down.code) or "look into the broker's log"
     yield ProbeStep("broker login", good=False, seen=down.reason, advice=advice)
 
 
-def _attempts(guest: Broker) -> Iterator[tuple[Broker, ProbeStep | None]]:
-    """As the service connects, then with a will that is not kept, and the fault that this shows."""
-    yield guest, None
-    seen = "the broker refuses a last will that it is to keep (retain)"
-    yield (
-        replace(guest, will=replace(guest.will, retain=False)),
-        ProbeStep("broker login", good=False, seen=seen, advice=_RETAIN_ADVICE),
-    )
+def _lessened(without: frozenset[int]) -> Iterator[ProbeStep]:
+    """What is not asked of the broker, as the service does without it too."""
+    for code in sorted(without):
+        seen, advice = _LESSENED[code]
+        yield ProbeStep("broker login", good=False, seen=seen, advice=advice, lessened=True)
 
 
 def _logged_in(line: ProbeLine, guest: Broker) -> ProbeStep:
@@ -212,7 +214,10 @@ def _retain(line: ProbeLine, topic: str) -> ProbeStep:
         line.publish(replace(kept, payload=b"", expiry_s=None))
     if why:
         seen = f"a retained message on {topic}: {why}"
-        return ProbeStep("broker retain", good=False, seen=seen, advice=_RETAIN_ADVICE)
+        lessened = NO_RETAIN in line.without
+        return ProbeStep(
+            "broker retain", good=False, seen=seen, advice=_RETAIN_ADVICE, lessened=lessened
+        )
     return ProbeStep("broker retain", good=True, seen="the broker keeps messages")
 
 

@@ -33,15 +33,19 @@ class ProbeLine:
         broker: Where and as whom.
         ping: Topic of the message that a clean end is sent with; nobody minds it.
         clock: Stamps what comes in.
+        without: Codes of what is not asked of the broker.
 
     Attributes:
         version: Protocol of the last connection.
         down: How the last connection or attempt ended.
     """
 
-    def __init__(self, broker: Broker, ping: str, clock: Clock) -> None:
+    def __init__(
+        self, broker: Broker, ping: str, clock: Clock, without: frozenset[int] = frozenset()
+    ) -> None:
         self.version: Version = "5"
         self.down = Down("no answer")
+        self.without = without
         self._broker = broker
         self._ping = ping
         self._clock = clock
@@ -56,7 +60,7 @@ class ProbeLine:
             self.close()
             self._events = queue.Queue()
             self._connection = MqttConnection(self._broker, self._events.put, self._clock)
-            self._connection.connect(version)
+            self._connection.connect(version, self.without)
             answer = self._next(Up)
             if isinstance(answer, Up):
                 self._up, self.version = answer, version

@@ -56,7 +56,8 @@ def _broker(subject: Subject) -> Iterator[Finding]:
 
 def _finding(step: ProbeStep, now: datetime) -> Finding:
     if not step.good:
-        return Finding(step.name, Outcome.FAIL, step.seen, step.advice)
+        outcome = Outcome.WARN if step.lessened else Outcome.FAIL
+        return Finding(step.name, outcome, step.seen, step.advice)
     if step.ends is not None and now >= step.ends - certificates.SOON:
         return Finding(step.name, Outcome.WARN, step.seen, "renew the broker's certificate")
     return Finding(step.name, Outcome.OK, step.seen)

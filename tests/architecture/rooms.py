@@ -103,7 +103,11 @@ ROOMS: Final = {"edge_agent": EDGE_AGENT, "trainer": TRAINER}
 
 OWNERS: Final = {
     "onnxruntime": {"edge_agent.forecasting.inference"},
-    "paho": {"edge_agent.mqtt.client", "trainer.fleet.retained_messages"},
+    "paho": {
+        "edge_agent.mqtt.client",
+        "edge_agent.mqtt.packet_options",
+        "trainer.fleet.retained_messages",
+    },
     "tuf": {
         "edge_agent.updates.depot",
         "trainer.depot.agent_program",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge_agent.mqtt.connection import Acknowledged, Event, Outgoing, Up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from edge_agent.mqtt.connection import Subscription, Version
 
@@ -43,7 +43,7 @@ class FakeLink:
         """Topics in the order they were sent."""
         return [message.topic for _, message in self.sent]
 
-    def connect(self, version: Version) -> None:
+    def connect(self, version: Version, without: Collection[int] = ()) -> None:  # noqa: ARG002 - the interface has it
         """Record, and say yes where told to."""
         self.attempts.append(version)
         if self._report is not None:
@@ -74,7 +74,7 @@ class FakeLink:
         """Record."""
         self.left.append(tuple(subscriptions))
 
-    def drop(self) -> None:
+    def drop(self, *, cleanly: bool = False) -> None:  # noqa: ARG002 - the interface has it
         """Count."""
         self.dropped += 1
 

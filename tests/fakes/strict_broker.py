@@ -7,10 +7,11 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from edge_agent.mqtt.connection import Acknowledged, Down, Event, Received, Subscribed, Up
+from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
 from edge_agent.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from edge_agent.mqtt.connection import Outgoing, Subscription, Version
 
@@ -23,6 +24,11 @@ class StrictBroker:
         refuses: Topics that it refuses with "Not authorized".
         longest: It ends the connection on a longer packet; None = takes any.
         is_away: It accepts no connection.
+        hangs_up_on: Codes of what CONNECT may not ask for: it hangs up without a reason.
+        hangs_up: So many attempts more it hangs up on, whatever they ask for.
+        scripted: Ends of the next attempts.
+        asked: Version of each attempt, and what it did not ask for.
+        up: How it accepts an attempt; None = as one that takes all that is asked for.
         heard: Topic and payload of all that it took, in order.
         ends: How often it ended a connection on a message.
     """
@@ -32,6 +38,11 @@ class StrictBroker:
         self.refuses: set[str] = set()
         self.longest: int | None = None
         self.is_away = False
+        self.hangs_up_on: set[int] = set()
+        self.hangs_up = 0
+        self.scripted: list[Event] = []
+        self.asked: list[tuple[Version, frozenset[int]]] = []
+        self.up: Up | None = None
         self.heard: list[tuple[str, bytes]] = []
         self.ends = 0
         self.events: deque[Event] = deque()
@@ -40,13 +51,22 @@ class StrictBroker:
         self._tokens = count(1)
         self._connected = False
 
-    def connect(self, version: Version) -> None:
+    def connect(self, version: Version, without: Collection[int] = ()) -> None:
         """See `connection.Connection`."""
+        self.asked.append((version, frozenset(without)))
+        if self.scripted:
+            self.events.append(self.scripted.pop(0))
+            return
+        if self.hangs_up or self.hangs_up_on - set(without):
+            self.hangs_up = max(self.hangs_up - 1, 0)
+            self.events.append(Down("connection lost", reached=True, silent=True))
+            return
         if self.is_away:
             self.events.append(Down("nothing accepts connections"))
             return
         self._connected = True
-        self.events.append(Up(version, window=10, largest=None))
+        takes = [code not in without for code in (NO_RETAIN, NO_QOS_1)]
+        self.events.append(self.up or Up(version, 10, None, *takes))
 
     def take_over(self, before: StrictBroker) -> bool:
         """See `connection.Connection`."""
@@ -83,15 +103,15 @@ class StrictBroker:
         """See `connection.Connection`."""
         self._listened -= {subscription.topic for subscription in subscriptions}
 
-    def lose(self) -> None:
+    def lose(self, *, own: bool = False) -> None:
         """End the connection: what was published before is answered, what comes after is lost."""
         if self._connected:
             self._connected = False
-            self.events.append(Down("connection lost", reached=True))
+            self.events.append(Down("connection lost", reached=True, own=own))
 
-    def drop(self) -> None:
+    def drop(self, *, cleanly: bool = False) -> None:
         """See `connection.Connection`."""
-        self.lose()
+        self.lose(own=cleanly)
 
     def disconnect(self, last: Outgoing | None, timeout_s: float) -> None:  # noqa: ARG002 - the interface has it
         """See `connection.Connection`."""

@@ -71,12 +71,15 @@ def test_a_broker_that_keeps_nothing(tmp_path: Path, keys: str) -> None:
     assert [f["check"] for f in wrong] == ["broker login", "broker retain"]
     assert "(retain)" in wrong[0]["seen"]
     assert all("retain_available true" in f["advice"] for f in wrong)
+    assert {f["outcome"] for f in wrong} == {"WARN"}, "the service carries on"
 
 
-def test_a_broker_of_qos_0_alone(tmp_path: Path) -> None:
-    """It is told, with the option to change."""
+@pytest.mark.parametrize("keys", ["", OLD], ids=["5", "3.1.1"])
+def test_a_broker_of_qos_0_alone(tmp_path: Path, keys: str) -> None:
+    """It is told, with the option to change; everything else is tried all the same."""
     with Mosquitto(tmp_path / "broker", ["max_qos 0"]) as broker:
-        (wrong,) = _broker_findings(write_config(tmp_path, broker.port))
+        (wrong,) = _broker_findings(write_config(tmp_path, broker.port, keys))
+    assert (wrong["check"], wrong["outcome"]) == ("broker login", "WARN")
     assert "QoS" in wrong["seen"]
     assert "max_qos" in wrong["advice"]
 

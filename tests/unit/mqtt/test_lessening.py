@@ -1,0 +1,122 @@
+"""A broker that hangs up on CONNECT: less is asked of it, but not of one that is away or starts.
+
+The numbers are the rules of `mqtt.lessening`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.connection import Down, Event, Session, Up
+from edge_agent.mqtt.delivery import RETRY_S, Delivery
+from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
+from tests.fakes.clock import FakeClock
+from tests.fakes.outbox import MemoryOutbox
+from tests.fakes.strict_broker import StrictBroker
+
+SILENT = Down("connection lost", reached=True, silent=True)
+
+
+class _Agent:
+    """A delivery on a broker that hangs up on what it does not take."""
+
+    def __init__(self, protocol: str = "3.1.1", **broker: object) -> None:
+        self.clock, self.outbox, self.broker = FakeClock(), MemoryOutbox(), StrictBroker()
+        for name, value in broker.items():
+            setattr(self.broker, name, value)
+        self.protocol = protocol
+        self.delivery = self._delivery()
+
+    def _delivery(self) -> Delivery:
+        session = Session("d/availability", protocol=self.protocol)  # type: ignore[arg-type]
+        return Delivery(self.broker, self.outbox, session, Backoff(lambda: 1.0), self.clock)
+
+    def reload(self) -> None:
+        before, self.delivery = self.delivery, self._delivery()
+        assert self.delivery.take_over(before)
+
+    def run(self, seconds: float) -> None:
+        end = self.clock.monotonic() + seconds
+        while (left_s := end - self.clock.monotonic()) > 0:
+            wait_s = self.delivery.tick(self.clock.now())
+            if self.broker.events:
+                self.delivery.handle(self.broker.events.popleft())
+            else:
+                self.clock.advance(min(max(wait_s, 0.001), left_s))
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "auto"])
+@pytest.mark.parametrize("needless", [{NO_RETAIN}, {NO_QOS_1}, {NO_RETAIN, NO_QOS_1}])
+def test_what_a_silent_broker_does_not_take_is_found(protocol: str, needless: set[int]) -> None:
+    """Rules 2 and 3: connected, alerts pass, and people are told what is missing."""
+    agent = _Agent(protocol, hangs_up_on=needless)
+    agent.outbox.put(Message("a", "d/alert/heat/event", b"a", Kind.ALERT))
+    agent.run(20)
+    assert ("d/alert/heat/event", b"a") in agent.broker.heard
+    assert agent.broker.asked[-1][1] == needless
+    concerns = " ".join(agent.delivery.state.concerns)
+    assert ("retained" in concerns) is (NO_RETAIN in needless)
+    assert ("QoS 0" in concerns) is (NO_QOS_1 in needless)
+
+
+def test_all_is_asked_again_of_a_broker_that_was_starting() -> None:
+    """Rule 3: it accepts the third attempt, which asks for less; that one is given up."""
+    agent = _Agent(hangs_up=2)
+    agent.run(20)
+    assert agent.delivery.state.connected
+    assert agent.delivery.state.concerns == ()
+    assert [set(without) for _, without in agent.broker.asked] == [set(), set(), {NO_RETAIN}, set()]
+
+
+@pytest.mark.parametrize(
+    "end", [Down("nothing accepts connections"), Down("no answer", reached=True), SILENT]
+)
+def test_nothing_less_is_asked_of_a_broker_that_is_away(end: Event) -> None:
+    """Rule 2: refused connections, ones that time out, and single hang-ups between them."""
+    agent = _Agent(scripted=[*[Down("nothing accepts connections"), end] * 5])
+    agent.run(200)
+    assert len(agent.broker.asked) == 11
+    assert not any(without for _, without in agent.broker.asked)
+    assert agent.delivery.state.connected
+
+
+@pytest.mark.parametrize("how", ["loss", "reload", "person", "time"])
+def test_a_mended_broker_gets_all(how: str) -> None:
+    """Rule 4: at the next connection, which a reload, a person and six hours bring about."""
+    agent = _Agent(hangs_up_on={NO_RETAIN})
+    agent.run(20)
+    agent.broker.hangs_up_on = set()
+    match how:
+        case "loss":
+            agent.broker.lose()
+        case "reload":
+            agent.reload()
+        case "person":
+            agent.delivery.retry()
+        case "time":
+            agent.run(RETRY_S)
+    agent.run(20)
+    assert agent.delivery.state.connected
+    assert agent.delivery.state.concerns == ()
+
+
+def test_a_later_connection_takes_one_more_attempt() -> None:
+    """Rule 4: what was right before is asked for at once."""
+    agent = _Agent(hangs_up_on={NO_QOS_1})
+    agent.run(20)
+    agent.broker.asked.clear()
+    agent.broker.lose()
+    agent.run(5)
+    assert [set(without) for _, without in agent.broker.asked] == [set(), {NO_QOS_1}]
+    assert agent.delivery.state.connected
+
+
+def test_a_reason_is_taken_at_its_word() -> None:
+    """Rule 1: the next attempt asks for less, at once."""
+    agent = _Agent("5", scripted=[Down("refused", NO_RETAIN, reached=True)])
+    agent.broker.up = Up("5", window=10, largest=None, retains=False)
+    agent.run(0.5)
+    assert [set(without) for _, without in agent.broker.asked] == [set(), {NO_RETAIN}]
+    assert agent.delivery.state.connected
