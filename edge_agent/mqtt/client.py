@@ -17,6 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.contract.errors import FarmError
 from edge_agent.mqtt import faults, handshake_faults, packet_options, reason_codes
 from edge_agent.mqtt.connection import (
+    LARGEST_IN,
     Acknowledged,
     Down,
     Event,
@@ -28,7 +29,7 @@ from edge_agent.mqtt.connection import (
     Version,
 )
 from edge_agent.mqtt.handshake_faults import HandshakeFailed
-from edge_agent.mqtt.packet_options import LARGEST_IN, WINDOW
+from edge_agent.mqtt.packet_options import WINDOW
 from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
 from edge_agent.mqtt.subscribe_answers import SubscribeAnswers, packets
 from edge_agent.mqtt.tls import TlsContext, tls_context

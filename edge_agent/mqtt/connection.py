@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edge_agent.mqtt.tls import TlsFiles
 
 Version = Literal["5", "3.1.1"]
+LARGEST_IN: Final = 65_536
+"""Longer messages are dropped; under MQTT 5 the broker does not even send them."""
 _PACKET_BYTES: Final = 64
 """Room for the parts of a PUBLISH without its texts and its payload."""
 

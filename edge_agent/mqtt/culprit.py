@@ -35,12 +35,14 @@ class Sent:
     Attributes:
         topic: Its topic.
         size: Bytes of its packet, about.
+        length: Bytes of its payload.
         id: In the outbox; empty for what does not come from there.
         retain: The broker keeps it for later subscribers.
     """
 
     topic: str
     size: int
+    length: int = 0
     id: str = ""
     retain: bool = False
 
@@ -119,6 +121,11 @@ class CulpritSearch:
     def is_suspect_by_size(self, sent: Sent) -> bool:
         """Whether rule 6 puts it last."""
         return self._too_long is not None and sent.size >= self._too_long
+
+    def suspect_size(self, size: int) -> None:
+        """A connection ended on a packet of this size that was none of the messages."""
+        if size > self._passed:
+            self._too_long = min(size, self._too_long or size)
 
     def put_last(self, topics: Collection[str], moment: float) -> None:
         """Let these topics go last; the next end of a connection on one sets a message aside."""

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from edge_agent.mqtt.backoff import Backoff
     from edge_agent.mqtt.connection import Connection, Session
-    from edge_agent.mqtt.sender import DeliveryQueue
+    from edge_agent.mqtt.delivery_queue import DeliveryQueue
     from edge_agent.system.ports import Clock
 
 _log = logging.getLogger(__name__)
@@ -91,7 +91,9 @@ class Delivery:
         self._version: Version = "5" if session.protocol == "auto" else session.protocol
         self._clock = clock
         self._backoff = backoff
-        self._sender = Sender(connection, outbox, (session.availability, session.ping))
+        self._sender = Sender(
+            connection, outbox, (session.availability, session.ping), session.ping
+        )
         self._loopback = LoopbackCheck(self._sender, session.ping, self._subscriptions)
 
         self._connecting_since: float | None = None
@@ -196,6 +198,7 @@ class Delivery:
             case Received(topic=self._availability):
                 self._on_presence(event)
             case Received():
+                self._sender.hear(event)
                 return self._loopback.hear(event, self._clock.monotonic())
         return True
 
@@ -223,7 +226,7 @@ class Delivery:
             self._connection.drop(cleanly=True)
             return
         self._up, self._up_since, self._since = up, moment, self._clock.now()
-        self._sender.connected(moment)
+        self._sender.connected(moment, up.version)
         self._connecting_since = None
         self._connections += 1
         self._online_at = moment + MEMORY_S
@@ -296,9 +299,11 @@ class Delivery:
         if moment >= self._retry_at:
             self.retry()
         self._sender.send_due(now, moment, up)
+        trial_s = self._sender.due_in(moment)
+        wait_s = SILENT_S if trial_s is None else trial_s
         if not self._sender.may_send(self._session.ping, moment):
-            return SILENT_S
-        return min(SILENT_S, self._loopback.check(moment))
+            return wait_s
+        return min(wait_s, self._loopback.check(moment))
 
     def _announce(self) -> None:
         self._online_at = None

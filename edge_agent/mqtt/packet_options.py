@@ -8,12 +8,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge_agent.mqtt.connection import LARGEST_IN
+
 if TYPE_CHECKING:
     from edge_agent.mqtt.connection import Outgoing, Subscription, Version
 
 WINDOW: Final = 10
-LARGEST_IN: Final = 65_536
-"""Longer messages are dropped; under MQTT 5 the broker does not even send them."""
 
 
 def of_connect(version: Version) -> dict[str, Any]:

@@ -8,61 +8,41 @@ Rules (tests name the numbers):
    the end of a connection on it set it aside in the outbox.
 3. What was set aside is sent again at a new connection that did not begin by such an end, at a
    reload, and when a person asks. Messages that ended a connection are then the last ones.
+4. Under MQTT 3.1.1 `mqtt.length_trial` finds out which messages are too long.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.mqtt import reason_codes
 from edge_agent.mqtt.connection import Outgoing
 from edge_agent.mqtt.culprit import CulpritSearch, Sent
+from edge_agent.mqtt.length_trial import LengthTrial, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from edge_agent.messages.message import Message
-    from edge_agent.mqtt.connection import Acknowledged, Connection, Down, Subscription, Up
-    from edge_agent.mqtt.outbox import QueuedMessage
+    from edge_agent.mqtt.connection import (
+        Acknowledged,
+        Connection,
+        Down,
+        Received,
+        Subscription,
+        Up,
+        Version,
+    )
+    from edge_agent.mqtt.delivery_queue import DeliveryQueue
 
 _log = logging.getLogger(__name__)
 
 SILENT_S: Final = 60.0
 ALONE_S: Final = 15.0
 """How long a message that is put last may hold up all others without an answer."""
-
-
-class DeliveryQueue(Protocol):
-    """The methods of an outbox that a delivery calls."""
-
-    def due(
-        self, now: datetime | None, *, without: Collection[str] = (), limit: int = 10
-    ) -> list[QueuedMessage]:
-        """The messages that are to leave first, but for some topics."""
-        ...
-
-    def delivered(self, ids: Iterable[str], unheard: Iterable[str] = ()) -> None:
-        """The broker has these; nobody has got those of them that are `unheard`."""
-        ...
-
-    def refused(self, name: str, reason: str, *, hung_up: bool = False) -> None:
-        """The broker does not take this one, and maybe ended the connection on it."""
-        ...
-
-    def revive(self, topic: str | None = None) -> frozenset[str]:
-        """Queue again what was refused on a topic, or all but what ended a connection.
-
-        Returns:
-            Topics of what ended a connection and is not queued again.
-        """
-        ...
-
-    def republish_retained(self, now: datetime | None) -> int:
-        """Queue retained messages once more."""
-        ...
 
 
 class Sender:
@@ -72,15 +52,21 @@ class Sender:
         connection: To the broker.
         outbox: The queue.
         own_topics: Topics of messages that do not come from the outbox.
+        ping: The one of them that this client reads itself; empty = none.
     """
 
     def __init__(
-        self, connection: Connection, outbox: DeliveryQueue, own_topics: Collection[str]
+        self,
+        connection: Connection,
+        outbox: DeliveryQueue,
+        own_topics: Collection[str],
+        ping: str = "",
     ) -> None:
         self._connection = connection
         self._outbox = outbox
         self._own_topics = frozenset(own_topics)
         self._search = CulpritSearch()
+        self._trial = LengthTrial(ping)
         self._under_way: dict[int, Sent] = {}
         self._own_waiting: dict[str, Outgoing] = {}
         self._acknowledged: deque[str] = deque()
@@ -97,6 +83,7 @@ class Sender:
     def take_over(self, before: Sender) -> None:
         """Continue with what another one has under way; what was set aside is tried again."""
         self._search, self._under_way = before._search, before._under_way
+        self._trial = before._trial
         self._own_waiting = before._own_waiting
         self._acknowledged, self._unheard = before._acknowledged, before._unheard
         self._answered_at = before._answered_at
@@ -105,8 +92,9 @@ class Sender:
         """Send what was set aside once more (rule 3)."""
         self._retry = True
 
-    def connected(self, moment: float) -> None:
+    def connected(self, moment: float, version: Version) -> None:
         """A connection stands."""
+        self._trial.connected(version)
         self._answered_at = moment
         self._own_waiting.clear()
 
@@ -152,11 +140,16 @@ class Sender:
         """
         sent = list(self._under_way.values())
         self._under_way.clear()
+        tried_size = self._trial.ended()
         innocent = self._dropped or down.own or down.code in reason_codes.NOT_OF_A_MESSAGE
         self._dropped = False
         if innocent:
             self._retry = True
             return False
+        if tried_size is not None:
+            self._search.suspect_size(tried_size)
+            self._retry = True
+            return True
         if down.code == reason_codes.TOO_LARGE and sent:
             sent = [max(sent, key=lambda one: one.size)]
         if len(sent) == 1 and down.code is not None:  # the broker says that it was this one
@@ -169,6 +162,10 @@ class Sender:
             if message.id:
                 self._outbox.refused(message.id, reason, hung_up=True)
         return bool(sent)
+
+    def hear(self, message: Received) -> None:
+        """Take in a message on the ping's topic."""
+        self._trial.hear(message)
 
     def answered(self, event: Acknowledged, moment: float) -> None:
         """The broker has taken or refused a message."""
@@ -211,10 +208,17 @@ class Sender:
         """
         if self._retry:
             self._search.renew(moment)
+            self._trial.renew()
             self._search.put_last(self._outbox.revive(), moment)
             self._retry = False
         while self._send_round(now, moment, up):
             pass
+        for ping in self._trial.pings(moment):
+            self._connection.publish(ping)
+
+    def due_in(self, moment: float) -> float | None:
+        """Seconds until `send_due` has something to do though nothing comes; None = it has not."""
+        return self._trial.due_in(moment)
 
     def _send_round(self, now: datetime | None, moment: float, up: Up) -> bool:
         """Send one window; whether a message was set aside meanwhile, so that others may go."""
@@ -225,23 +229,26 @@ class Sender:
         for topic in self._own_waiting.keys() - self._search.last:
             self._send_own(self._own_waiting.pop(topic))
             return True
-        again, ids = False, {sent.id for sent in self._under_way.values()}
+        again, waits, ids = False, False, {sent.id for sent in self._under_way.values()}
         last = tuple(self._search.last)
         for entry in self._outbox.due(now, without=last, limit=len(ids) + room):
             message = entry.message
-            if room == 0 or message.id in ids:
+            if message.id in ids:
                 continue
             outgoing, sent = _packet(message, now)
             if self._search.is_suspect_by_size(sent):
                 self._search.put_last([message.topic], moment)
                 again = True
-            elif not self._fits(sent, up):
-                again = True
-            elif self._send(outgoing, sent):
-                room -= 1
-            else:
+                continue
+            verdict = self._judge(sent, up)
+            again = again or verdict is Verdict.TOO_LONG
+            waits = waits or verdict is Verdict.WAITS
+            if waits or room == 0 or verdict is Verdict.TOO_LONG:
+                continue
+            if not self._send(outgoing, sent):
                 return False
-        if not again and not self._under_way:
+            room -= 1
+        if not again and not waits and not self._under_way:
             self._send_last(now, moment, up)
         return again
 
@@ -256,19 +263,23 @@ class Sender:
             others = [other for other in self._search.last if other != topic]
             for entry in self._outbox.due(now, without=others, limit=1):
                 outgoing, sent = _packet(entry.message, now)
-                if self._fits(sent, up):
+                if self._search.is_suspect_by_size(sent) or self._judge(sent, up) is Verdict.GOES:
                     self._send(outgoing, sent)
                 return
             if topic not in self._own_topics:
                 self._search.forget(topic)
 
-    def _fits(self, sent: Sent, up: Up) -> bool:
-        if up.largest is None or sent.size <= up.largest:
-            return True
-        self._outbox.refused(
-            sent.id, f"{sent.size} bytes are longer than the broker takes ({up.largest})"
-        )
-        return False
+    def _judge(self, sent: Sent, up: Up) -> Verdict:
+        """What is to be done with a message; one that is too long is set aside."""
+        if up.largest is not None and sent.size > up.largest:
+            reason = f"{sent.size} bytes are longer than the broker takes ({up.largest})"
+            verdict = Verdict.TOO_LONG
+        else:
+            reason = f"a message of {sent.length} bytes does not come back: the broker drops it"
+            verdict = self._trial.judge(sent.length)
+        if verdict is Verdict.TOO_LONG:
+            self._outbox.refused(sent.id, reason)
+        return verdict
 
     def _send_own(self, message: Outgoing) -> None:
         self._send(message, Sent(message.topic, message.size))
@@ -285,4 +296,5 @@ class Sender:
 
 def _packet(message: Message, now: datetime | None) -> tuple[Outgoing, Sent]:
     outgoing = Outgoing.of(message, now)
-    return outgoing, Sent(message.topic, outgoing.size, message.id, message.retain)
+    length = len(message.payload)
+    return outgoing, Sent(message.topic, outgoing.size, length, message.id, message.retain)

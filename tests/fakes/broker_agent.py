@@ -42,7 +42,7 @@ class BrokerAgent:
         self.outbox = Outbox(db)
         self.received: list[Received] = []
         self._events: queue.Queue[Event] = queue.Queue()
-        protocol = options.pop("protocol", "auto")
+        protocol, ping = options.pop("protocol", "auto"), options.pop("ping", "")
         will = Outgoing(f"{ROOT}/availability", b"offline", retain=True, json=False)
         settings: dict[str, Any] = {
             "client_id": "agent",
@@ -56,6 +56,7 @@ class BrokerAgent:
                 will.topic,
                 (Subscription(f"{ROOT}/cmd/+", commands=True), Subscription("sensor/1")),
                 protocol,
+                ping,
             ),
             Backoff(Random(4).random, longest_s=0.2),
             self.clock,

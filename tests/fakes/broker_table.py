@@ -75,6 +75,12 @@ ROWS: Final = (
         settings=(*_TIGHT, "message_size_limit 3000"),
         refused=(DISCOVERY,),
     ),
+    Row(
+        "mosquitto-size-311",
+        settings=(*_TIGHT, "message_size_limit 3000"),
+        agent=_OLD_PROTOCOL,
+        refused=(DISCOVERY,),
+    ),
     Row("mosquitto-packet-5", settings=(*_TIGHT, "max_packet_size 3000"), refused=(DISCOVERY,)),
     Row("mosquitto-no-retain-5", settings=("retain_available false",), refused=("retain",)),
     Row(

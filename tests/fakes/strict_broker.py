@@ -23,6 +23,10 @@ class StrictBroker:
         ends_on: Topics on which it ends the connection.
         refuses: Topics that it refuses with "Not authorized".
         longest: It ends the connection on a longer packet; None = takes any.
+        drops_over: It acknowledges a longer payload and passes it on to nobody; None = any.
+        loses_next: Topics on which it passes the next message on to nobody.
+        hidden: Topics that it passes on to nobody.
+        sent: Topic and payload of all that was published to it, in order.
         is_away: It accepts no connection.
         hangs_up_on: Codes of what CONNECT may not ask for: it hangs up without a reason.
         hangs_up: So many attempts more it hangs up on, whatever they ask for.
@@ -37,6 +41,10 @@ class StrictBroker:
         self.ends_on: set[str] = set()
         self.refuses: set[str] = set()
         self.longest: int | None = None
+        self.drops_over: int | None = None
+        self.loses_next: set[str] = set()
+        self.hidden: set[str] = set()
+        self.sent: list[tuple[str, bytes]] = []
         self.is_away = False
         self.hangs_up_on: set[int] = set()
         self.hangs_up = 0
@@ -78,17 +86,22 @@ class StrictBroker:
         if not self._connected:
             # Until the client notices, what it sends goes nowhere.
             return token if any(isinstance(event, Down) for event in self.events) else None
+        self.sent.append((message.topic, message.payload))
         if message.topic in self.ends_on or message.size > (self.longest or message.size):
             self.ends += 1
             self.lose()
         elif message.topic in self.refuses:
             self.events.append(Acknowledged(token, 0x87, "Not authorized"))
+        elif self.drops_over is not None and len(message.payload) > self.drops_over:
+            self.events.append(Acknowledged(token, 0, "Success"))
         else:
             self.heard.append((message.topic, message.payload))
             if message.retain:
                 self._retained[message.topic] = message.payload
             self.events.append(Acknowledged(token, 0, "Success"))
-            if message.topic in self._listened:
+            lost = message.topic in self.hidden | self.loses_next
+            self.loses_next.discard(message.topic)
+            if message.topic in self._listened and not lost:
                 self._pass_on(message.topic, message.payload, retain=False)
         return token
 

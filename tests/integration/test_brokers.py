@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from edge_agent.commands.doctor import doctor
 from edge_agent.core import service_answer
+from edge_agent.core.loop import WATCH_S
 from tests.fakes.broker_table import DISCOVERY, ROWS, running
 from tests.fakes.brokers import are_here
 from tests.fakes.farm import (
@@ -85,6 +86,11 @@ class _Farm:
         answer = service_answer.ask(self.folder / "state")
         return "" if answer is None else "\n".join(answer.problems)
 
+    def health(self) -> str:
+        """Problems of the `/health` that was heard last."""
+        heard = [h for h in self.around.listener.heard if h.topic == f"{ROOT}/health"]
+        return "\n".join(json.loads(heard[-1].payload)["problems"]) if heard else ""
+
     def wait(self, enough: Callable[[], bool], timeout_s: float = 40.0) -> None:
         """Wait, and listen as systemd does, whose socket would be full soon."""
         end = time.monotonic() + timeout_s
@@ -137,6 +143,7 @@ def _alerts_get_through(farm: _Farm, row: Row) -> None:
 
 def _refusals_are_named(farm: _Farm, row: Row) -> None:
     farm.wait(lambda: all(word in farm.problems() for word in row.refused))
+    farm.wait(lambda: all(word in farm.health() for word in row.refused), WATCH_S + 15)
     said = CliRunner().invoke(doctor, ["--config", str(farm.config), "--json"])
     findings = json.loads(said.stdout)["findings"]
     broker = [f for f in findings if f["check"].startswith("broker")]
