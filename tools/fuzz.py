@@ -22,6 +22,7 @@ with atheris.instrument_imports(include=["edge_agent", "trainer"]):
     from edge_agent.contract import (
         compression,
         forecast_json,
+        kma_fields,
         manifest,
         onnx_guard,
         site_correction,
@@ -33,7 +34,7 @@ with atheris.instrument_imports(include=["edge_agent", "trainer"]):
     from tests.fakes import loaded
     from trainer.fleet import farm_histories
     from trainer.ingest import farm_files, guidance_files, importer
-    from trainer.ingest.sources import asos, hub, kma, village, village_table
+    from trainer.ingest.sources import asos, hub, village, village_table
 
 import polars as pl
 
@@ -51,11 +52,11 @@ _NOW: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def _asos(body: bytes) -> None:
-    kma.tidy(asos.parse(body, 200).rows, _SITE)
+    kma_fields.tidy(asos.parse(body, 200).rows, _SITE)
 
 
 def _hub(body: bytes) -> None:
-    kma.tidy(hub.parse(body, 200), _SITE)
+    kma_fields.tidy(hub.parse(body, 200), _SITE)
 
 
 def _village(body: bytes) -> None:

@@ -27,10 +27,10 @@ from bench.skill.rooftop import HOUR
 from bench.skill.site_corrections import newest_folder, settle
 from demo.climate import generate
 from demo.places import SEOUL, Place
+from edge_agent.contract import kma_fields
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, Site
 from edge_agent.system.clock import SystemClock
 from trainer.evaluation.run_folder import load
-from trainer.ingest.sources import kma
 from trainer.site_corrections import all_farms, shard_files
 from trainer.site_corrections.outcomes import NAME
 from trainer.workspace import farms
@@ -119,7 +119,7 @@ def _add_farms(lake: Lake, count: int) -> datetime:
         farm = Farm(FarmId(f"farm-{number}", "edge-1"), site)
         if farm.id not in held:
             place = Place(1000 + number, site.latitude, site.longitude, site.elevation_m)
-            rows = kma.tidy(generate([place], ORIGIN, last, SEED), site)
+            rows = kma_fields.tidy(generate([place], ORIGIN, last, SEED), site)
             settle(lake, farm, difference.apply(rows))
     return last.replace(tzinfo=UTC) - 9 * HOUR
 

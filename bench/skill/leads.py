@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import missing_inputs, residuals
+from edge_agent.contract import kma_fields, missing_inputs, residuals
 from edge_agent.contract.schema import LEADS, TARGETS, TIME
 from edge_agent.contract.stations import station
 from edge_agent.forecasting.inference import OnnxPredictor, release_predictors
@@ -39,7 +39,6 @@ from trainer.evaluation.dataset import (
     truth,
 )
 from trainer.evaluation.holdout_scores import ALL_BUT_HUMIDITY
-from trainer.ingest.sources import kma
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ def _unseen(path: Path, run: Run, there: Run | None) -> None:
     raw = pl.read_parquet(path)
     number = int(raw["station"][0])
     site = station(number).site
-    frame = kma.tidy(raw.filter(pl.col("station") == number).drop("station"), site)
+    frame = kma_fields.tidy(raw.filter(pl.col("station") == number).drop("station"), site)
     borders = split(frame[TIME][0], frame[TIME][-1], 0.2, 168)
     series = [prepare(number, frame, site, fit_normals(frame, borders.train_end))]
     hours = Hours.of(series, borders, 24)

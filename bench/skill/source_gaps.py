@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from edge_agent.alerts import default_rules
 from edge_agent.alerts.evidence import from_forecast, worse
-from edge_agent.contract import climatology
+from edge_agent.contract import climatology, kma_fields
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import AIR_TEMPERATURE, OBSERVED, TARGETS, TIME
 from edge_agent.contract.stations import station
@@ -34,7 +34,6 @@ from edge_agent.observations import source_choice, source_gap
 from edge_agent.replay.recorded_weather import RecordedWeather
 from edge_agent.settings import Config, Device
 from edge_agent.updates.slots import Slots
-from trainer.ingest.sources import kma
 
 if TYPE_CHECKING:
     from edge_agent.forecasting.forecaster import LoadedRelease
@@ -76,7 +75,7 @@ def read(folder: Path) -> dict[int, pl.DataFrame]:
         for (number,), rows in pl.read_parquet(path).group_by("station"):
             records.setdefault(int(number), []).append(rows)
     hours = {
-        number: kma.tidy(pl.concat(parts, how="diagonal_relaxed"), station(number).site)
+        number: kma_fields.tidy(pl.concat(parts, how="diagonal_relaxed"), station(number).site)
         for number, parts in sorted(records.items())
     }
     return {

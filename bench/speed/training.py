@@ -53,9 +53,9 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
         root: Its folder.
         data: Parquet in KMA's names; None = six years of generated climate.
     """
+    from edge_agent.contract import kma_fields
     from edge_agent.contract.stations import station
     from trainer import setup
-    from trainer.ingest.sources import kma
     from trainer.workspace import workspace
 
     if (root / SETTINGS).exists():
@@ -74,7 +74,9 @@ def make_workspace(root: Path, data: Path | None) -> Workspace:
     settings.write_text(
         settings.read_text().replace("# stations = [108]", f"stations = [{number}]")
     )
-    frame = kma.tidy(rows.filter(pl.col("station") == number).drop("station"), station(number).site)
+    frame = kma_fields.tidy(
+        rows.filter(pl.col("station") == number).drop("station"), station(number).site
+    )
     created.lake.merge(number, frame, "asos", datetime(2026, 1, 1, tzinfo=UTC))
     return workspace.Workspace.open(root, {})
 

@@ -12,17 +12,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from edge_agent.contract import kma_fields
 from edge_agent.contract.errors import FarmError
 from edge_agent.contract.schema import RAIN, SOLAR, SUNSHINE, Flag, flag_column
 from edge_agent.contract.stations import station
 from tests.fakes.mutation import mutated
 from trainer.ingest import importer
-from trainer.ingest.sources import asos, kma
+from trainer.ingest.sources import asos
 from trainer.workspace import parquet
 
 SEOUL = station(108).site
 START = datetime(2023, 1, 1)  # noqa: DTZ001 - KST
-FIELDS = ("stnId", *kma.NAMES, *kma.QC_FIELDS.values())
+FIELDS = ("stnId", *kma_fields.NAMES, *kma_fields.QC_FIELDS.values())
 
 VALUE = st.one_of(
     st.just(""),
@@ -50,10 +51,10 @@ def rows(draw: st.DrawFn) -> list[dict[str, str]]:
     for hour in draw(HOURS):
         time = START + timedelta(hours=hour)
         row = {"tm": f"{time:%Y-%m-%d %H:%M}", "stnId": "108"}
-        for field in draw(st.sets(st.sampled_from(sorted(kma.NAMES)), max_size=5)):
+        for field in draw(st.sets(st.sampled_from(sorted(kma_fields.NAMES)), max_size=5)):
             row[field] = draw(VALUE)
-            if field in kma.QC_FIELDS:
-                row[kma.QC_FIELDS[field]] = draw(VERDICT)
+            if field in kma_fields.QC_FIELDS:
+                row[kma_fields.QC_FIELDS[field]] = draw(VERDICT)
         found.append(row)
     return found
 
@@ -65,18 +66,18 @@ def test_every_row_and_every_value_is_accounted_for(sent: list[dict[str, str]]) 
     assert page.rows.height == page.total == len(sent)
     for got, row in zip(page.rows.iter_rows(named=True), sent, strict=True):
         assert {name: got[name] for name in row} == row
-    tidy = kma.tidy(page.rows, SEOUL)
+    tidy = kma_fields.tidy(page.rows, SEOUL)
     last = {row["tm"]: row for row in sent}
     assert tidy.height == len(last)
     for got, time in zip(tidy.iter_rows(named=True), sorted(last), strict=True):
-        for field, name in kma.NAMES.items():
+        for field, name in kma_fields.NAMES.items():
             value, flag, text = got[name], got[flag_column(name)], last[time].get(field, "").strip()
             if flag not in {Flag.GOOD, Flag.ACCUMULATED}:
                 assert value is None
                 continue
             assert value is not None
             assert math.isfinite(value)
-            missing = not text or last[time].get(kma.QC_FIELDS.get(field, "")) == "9"
+            missing = not text or last[time].get(kma_fields.QC_FIELDS.get(field, "")) == "9"
             if name in {RAIN, SUNSHINE, SOLAR} and missing:
                 assert value == 0.0
             else:
@@ -154,7 +155,7 @@ def _parse(body: bytes, status: int) -> None:
         _one_line(fault)
         return
     assert page.total >= page.rows.height
-    kma.tidy(page.rows, SEOUL)
+    kma_fields.tidy(page.rows, SEOUL)
 
 
 def _one_line(fault: FarmError) -> None:

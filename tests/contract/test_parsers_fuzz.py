@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demo.kma_hub import _line, _ruler
+from edge_agent.contract import kma_fields
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import FarmError
 from edge_agent.contract.stations import station
@@ -20,7 +21,7 @@ from tests.fakes import portal_village
 from tests.fakes.mutation import mutated
 from tests.fakes.portal_file import COLUMNS, download
 from trainer.ingest import guidance_files, importer
-from trainer.ingest.sources import hub, kma, portal_csv, village, village_table
+from trainer.ingest.sources import hub, portal_csv, village, village_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +128,7 @@ def test_village_items_all_come_through(sent: list[dict[str, Any]]) -> None:
     table = village_table.forecasts(page.rows)
     found = {}
     for row in table.iter_rows(named=True):
-        for category, name in village_table.CATEGORIES.items():
+        for category, name in kma_fields.CATEGORIES.items():
             if row[name] is not None:
                 times = (row[key] + timedelta(hours=9) for key in ("issued_at", "valid_at"))
                 found[*(f"{time:%Y%m%d%H%M}" for time in times), category] = row[name]
@@ -147,7 +148,7 @@ def _hub(body: bytes, status: int = 200) -> None:
         return
     wanted = [x for x in body.splitlines() if x.strip() and not x.startswith(b"#")]
     assert rows.height <= len(wanted)
-    kma.tidy(rows, station(108).site)
+    kma_fields.tidy(rows, station(108).site)
 
 
 def _village(body: bytes, status: int = 200) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from edge_agent.contract import kma_fields
 from edge_agent.contract.hours import KST
-from trainer.ingest.sources import kma
 
 if TYPE_CHECKING:
     from datetime import date
@@ -20,7 +20,7 @@ def assert_equals_source(lake: Lake, frame: pl.DataFrame, first: date, last: dat
     source = frame.filter(pl.col("tm").dt.date().is_between(first, last)).sort("tm")
     rows = lake.observations(108)
     assert rows["time"].to_list() == [naive.replace(tzinfo=KST) for naive in source["tm"].to_list()]
-    for field, name in kma.NAMES.items():
+    for field, name in kma_fields.NAMES.items():
         sent = source[field].cast(pl.Float64)
         if field == "hm":
             sent = sent.round(0)  # the service sends whole percents

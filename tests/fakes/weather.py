@@ -12,6 +12,7 @@ import polars as pl
 from demo.climate import generate
 from demo.places import SEOUL
 from edge_agent.contract.features import Place
+from edge_agent.contract.kma_fields import tidy
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     OBSERVED,
@@ -21,7 +22,6 @@ from edge_agent.contract.schema import (
     flag_column,
 )
 from trainer.evaluation.dataset import fit_normals
-from trainer.ingest.sources.kma import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

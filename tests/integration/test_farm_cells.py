@@ -18,6 +18,7 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL
+from edge_agent.contract import kma_fields
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import ConfigError, TryLater
@@ -33,7 +34,6 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.served import served
 from trainer.ingest.guidance import Archive
 from trainer.ingest.kma_client import KmaClient
-from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.relay import GUIDANCE_SPAN, relay
 from trainer.setup import create
@@ -107,7 +107,7 @@ def test_a_farm_gets_the_cells_hours_and_guidance(
             hours = farm.store.hourly(f"cell:{CELL}", NOW - DAY, NOW)
             said = farm.store.guidance(NOW - 3 * DAY)
             seen, rung, source = observe(farm.store, FARM, NOW, 48)
-    truth = kma.tidy(frame, station(108).site)
+    truth = kma_fields.tidy(frame, station(108).site)
     both = hours.join(truth, on=TIME, suffix="_true")
     assert both.height == hours.height == 23
     known = both.drop_nulls([AIR_TEMPERATURE, f"{AIR_TEMPERATURE}_true"])
@@ -128,7 +128,7 @@ def test_a_relay_collects_forecasts_where_the_lake_has_stations(
     clock = FakeClock(NOW)
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server, farms=False)
-        workspace.lake.merge(112, kma.tidy(frame, station(112).site), "asos", NOW)
+        workspace.lake.merge(112, kma_fields.tidy(frame, station(112).site), "asos", NOW)
         relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None), (108, 112))
         assert not server.requests
         workspace = _workspace(place, server)
@@ -166,7 +166,7 @@ def test_without_cells_in_the_depot_nothing_is_missed(
     clock = FakeClock(NOW)
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server, farms=False)
-        workspace.lake.merge(108, kma.tidy(frame, station(108).site), "asos", NOW)
+        workspace.lake.merge(108, kma_fields.tidy(frame, station(108).site), "asos", NOW)
         done = relay(KmaClient(workspace, clock, ENV, sleep=lambda _s: None))
         assert server.requests == []
     assert list(done.newest) == [108]
@@ -184,7 +184,7 @@ def test_a_village_service_that_is_down_does_not_hold_back_the_station(
     """The station's hours go out, and the fault is told without the key."""
     with KmaStandIn(frame, now=NOW, faults=FaultRates(quota=3)) as server:
         workspace = _workspace(place, server)
-        workspace.lake.merge(108, kma.tidy(frame, station(108).site), "asos", NOW)
+        workspace.lake.merge(108, kma_fields.tidy(frame, station(108).site), "asos", NOW)
         done = relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
     assert done.published
     assert set(done.newest) == {108}

@@ -14,6 +14,7 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL, Place
+from edge_agent.contract import kma_fields
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import ConfigError, ProtocolFault, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
@@ -24,7 +25,6 @@ from trainer.ingest.importer import Import
 from trainer.ingest.kma_client import KmaClient
 from trainer.ingest.rebuild import rebuild
 from trainer.ingest.source import Selection
-from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient
 from trainer.ingest.village import collect, fetch, hours_out, issues_out, plan
 from trainer.setup import create
@@ -83,7 +83,7 @@ def test_guidance_is_the_weather_to_come_with_a_growing_error(
         workspace = _workspace(place, server)
         collect(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None), [CELL])
     rows = Archive(workspace.store).read(CELL)
-    truth = kma.tidy(frame.filter(pl.col("station") == 108), station(108).site)
+    truth = kma_fields.tidy(frame.filter(pl.col("station") == 108), station(108).site)
     both = rows.join(truth, left_on="valid_at", right_on=TIME, suffix="_true").drop_nulls(
         [AIR_TEMPERATURE, f"{AIR_TEMPERATURE}_true"]
     )
@@ -186,7 +186,7 @@ def test_nowcasts_are_the_weather_of_the_hour(place: Path, frame: pl.DataFrame) 
     assert lake["source"].unique().to_list() == ["nowcast"]
     assert workspace.lake.stations() == ()
     assert len(workspace.raw.names("nowcast", 60127)) == 23
-    truth = kma.tidy(frame.filter(pl.col("station") == 108), station(108).site)
+    truth = kma_fields.tidy(frame.filter(pl.col("station") == 108), station(108).site)
     both = lake.join(truth, on=TIME, suffix="_true")
     for name in (AIR_TEMPERATURE, "relative_humidity_pct", "wind_speed_ms", "rain_mm"):
         known = both.filter(pl.col(name).is_not_null() & pl.col(f"{name}_true").is_not_null())
@@ -200,7 +200,7 @@ def test_cells_of_the_lakes_stations_are_collected_for_their_forecasts(
     """Seoul is in the settings, Incheon has hours in the lake: 12 issues of each, one nowcasts."""
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
-        hours = kma.tidy(frame.filter(pl.col("station") == 112), station(112).site)
+        hours = kma_fields.tidy(frame.filter(pl.col("station") == 112), station(112).site)
         workspace.lake.merge(112, hours, "asos", NOW)
         client = KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None)
         assert plan(client, Selection()).requests == 12 + 23 + 12

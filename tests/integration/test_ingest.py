@@ -15,6 +15,7 @@ from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL
 from edge_agent.contract.errors import FarmError, NothingNew, ProtocolFault, Refused, TryLater
+from edge_agent.contract.kma_fields import tidy
 from edge_agent.contract.stations import station
 from tests.fakes.clock import FakeClock
 from tests.fakes.kma_workspace import ENV, KEY, kma_workspace
@@ -22,7 +23,6 @@ from tests.fakes.observed import assert_equals_source
 from trainer.ingest import gap_plan, pipeline
 from trainer.ingest.kma_client import KmaClient
 from trainer.ingest.sources.http import NotPublished, QuotaSpent, Transient
-from trainer.ingest.sources.kma import tidy
 from trainer.workspace.lake import Lake
 from trainer.workspace.raw import RawStore
 from trainer.workspace.store import FolderStore

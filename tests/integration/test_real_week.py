@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from demo.kma import KmaStandIn
+from edge_agent.contract import kma_fields
 from edge_agent.contract.schema import OBSERVED, RAIN, TIME, flag_column
 from edge_agent.contract.stations import station
 from tests.fakes.portal_file import download
-from trainer.ingest.sources import asos, hub, kma, portal_csv
+from trainer.ingest.sources import asos, hub, portal_csv
 from trainer.ingest.sources.http import Endpoint, Service
 from trainer.workspace.kma_sources import API_HUB, DATA_PORTAL, Kma
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[3] / "shared" / "data" / "asos"
 WEEK = DATA / "asos_hourly_all_stations_2022w32.parquet"
 START, END = datetime(2022, 8, 7, 16, tzinfo=UTC), datetime(2022, 8, 14, 15, tzinfo=UTC)
-FIELDS = tuple(kma.NAMES)
+FIELDS = tuple(kma_fields.NAMES)
 
 pytestmark = pytest.mark.skipif(not WEEK.is_file(), reason="needs the real week (../shared)")
 
@@ -125,7 +126,7 @@ def test_hub_and_asos_agree_on_what_is_known(week: pl.DataFrame, server: KmaStan
         site = station(number).site
         slow = pl.concat([e.reply.value.rows for e in asos.fetch(by_asos, number, START, END)])
         fast = pl.concat([r.value.rows for _, r in hub.fetch(by_hub, [number], START, END)])
-        one, other = kma.tidy(slow, site), kma.tidy(fast, site)
+        one, other = kma_fields.tidy(slow, site), kma_fields.tidy(fast, site)
         assert one[TIME].equals(other[TIME])
         for name in OBSERVED:
             assert one[name].equals(other[name]), (number, name)

@@ -14,6 +14,7 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL, Place
+from edge_agent.contract import kma_fields
 from edge_agent.contract.errors import InputMissing, ProtocolFault, Refused
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
@@ -28,7 +29,6 @@ from edge_agent.contract.stations import station
 from edge_agent.observations.bundles import read
 from tests.fakes.clock import FakeClock
 from trainer.ingest.kma_client import KmaClient
-from trainer.ingest.sources import kma
 from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
 from trainer.relay import relay
 from trainer.setup import create
@@ -77,7 +77,7 @@ def _bundle(workspace: Workspace, number: int) -> pl.DataFrame:
 def _expected(frame: pl.DataFrame, number: int) -> pl.DataFrame:
     # Without QC flags in the frame, K6 decides about rain; June is not winter, so blank is dry.
     rows = frame.filter(pl.col("station") == number)
-    tidy = kma.tidy(rows, station(number).site)
+    tidy = kma_fields.tidy(rows, station(number).site)
     return tidy.filter(pl.col(TIME) <= HOUR).select(TIME, *OBSERVED)
 
 
@@ -128,7 +128,7 @@ def test_without_a_key_the_lake_is_passed_on(place: Path, frame: pl.DataFrame) -
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server, "108")
         rows = frame.filter(pl.col("station") == 108)
-        workspace.lake.merge(108, kma.tidy(rows, station(108).site), "asos", NOW)
+        workspace.lake.merge(108, kma_fields.tidy(rows, station(108).site), "asos", NOW)
         late = FakeClock(NOW + timedelta(days=400))
         done = relay(KmaClient(workspace, late, {}, sleep=lambda _s: None))
         assert server.requests == []
@@ -147,7 +147,7 @@ def test_a_hub_that_is_down_does_not_hold_back_the_lake(place: Path, frame: pl.D
         with pytest.raises(Transient):
             relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
         rows = frame.filter(pl.col("station") == 108)
-        workspace.lake.merge(108, kma.tidy(rows, station(108).site), "asos", NOW)
+        workspace.lake.merge(108, kma_fields.tidy(rows, station(108).site), "asos", NOW)
         done = relay(KmaClient(workspace, FakeClock(NOW), ENV, sleep=lambda _s: None))
     assert done.published
     assert isinstance(done.fault, Transient)
@@ -218,7 +218,7 @@ def test_one_cell_and_one_station_stop_nothing_else(
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server, "108,112,119")
         # 119 has newer hours, so it is asked for by itself.
-        rows = kma.tidy(frame.filter(pl.col("station") == 108), station(119).site)
+        rows = kma_fields.tidy(frame.filter(pl.col("station") == 108), station(119).site)
         workspace.lake.merge(119, rows.filter(pl.col(TIME) < HOUR), "asos", NOW)
         client = KmaClient(
             workspace,
@@ -253,7 +253,7 @@ def test_a_damaged_file_of_one_station_keeps_no_other_from_the_farms(
     with KmaStandIn(frame, now=NOW) as server:
         workspace = _workspace(place, server)
         for number in (108, 112):
-            rows = kma.tidy(frame.filter(pl.col("station") == number), station(number).site)
+            rows = kma_fields.tidy(frame.filter(pl.col("station") == number), station(number).site)
             workspace.lake.merge(number, rows, "asos", NOW)
         path = workspace.root / "lake" / "observations" / "station=108" / "year=2022.parquet"
         path.write_bytes(b"PAR1")

@@ -17,7 +17,7 @@ from msgspec import Meta
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData, without_pattern
 from edge_agent.contract.farm_identity import SLUG_EXAMPLE, Identity
-from trainer.ingest.sources.kma_time import YEARS
+from edge_agent.contract.kma_time import YEARS
 from trainer.ingest.tables import ours
 from trainer.workspace.farms import admit
 

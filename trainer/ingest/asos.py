@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from edge_agent.contract import kma_fields
 from edge_agent.contract.errors import ConfigError, FarmError, Refused, StorageError
 from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import TIME
 from edge_agent.contract.stations import station as station_of
 from trainer.ingest import checkpoint, gap_plan
-from trainer.ingest.sources import asos, kma
+from trainer.ingest.sources import asos
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.workspace.kma_sources import ASOS
 from trainer.workspace.lake import Merge
@@ -264,7 +265,7 @@ class _StationWriter:
         rows = pl.concat(self._rows)
         if rows.height == 0:
             return Merge(), set()
-        frame = kma.tidy(rows, station_of(self._station).site)
+        frame = kma_fields.tidy(rows, station_of(self._station).site)
         got = set((frame[TIME].dt.epoch("s") // 3600).to_list())
         return self._lake.merge(self._station, frame, ASOS.name, self._clock.now()), got
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from edge_agent.contract import kma_fields
 from edge_agent.contract.errors import (
     ConfigError,
     FarmError,
@@ -19,7 +20,7 @@ from edge_agent.contract.hours import KST, korean_midnight, start_of_hour
 from edge_agent.contract.schema import OBSERVED, TIME, Flag, flag_column
 from edge_agent.contract.stations import station as station_of
 from trainer.ingest.source import MergeResult, RequestPlan, silent
-from trainer.ingest.sources import hub, kma
+from trainer.ingest.sources import hub
 from trainer.ingest.sources.http import QuotaSpent
 from trainer.workspace.kma_sources import API_HUB, HUB
 from trainer.workspace.lake import Merge
@@ -184,7 +185,7 @@ def _merge(lake: Lake, answer: hub.HubAnswer, when: datetime) -> Merge:
     merge = Merge()
     for (number,), part in answer.rows.partition_by(hub.STATION_FIELD, as_dict=True).items():
         station = int(number)
-        frame = kma.tidy(part, station_of(station).site)
+        frame = kma_fields.tidy(part, station_of(station).site)
         span = frame[TIME][0], frame[TIME][-1]
         unreadable = _unreadable(frame)
         before = _unreadable(lake.observations(station, *span)) if unreadable else set()

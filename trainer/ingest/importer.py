@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import polars as pl
 
+from edge_agent.contract import kma_fields, kma_time
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import TIME
 from edge_agent.contract.stations import station as station_of
 from trainer.ingest import guidance_files
 from trainer.ingest.guidance import Archive
 from trainer.ingest.raw_parts import RawPart
-from trainer.ingest.sources import kma, kma_time
 from trainer.ingest.tables import (
     STATION_NAMES,
     check_csv,
@@ -205,7 +205,7 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
     content = in_utf8(content)
     head = content[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
     columns = {part.strip(b' "\r') for part in head.replace(b"\t", b",").split(b",")}
-    if {TIME.encode(), kma.TIME_FIELD.encode()} & columns:
+    if {TIME.encode(), kma_fields.TIME_FIELD.encode()} & columns:
         return _tidy(_with_hours(table(name, content, MAX_ROWS), 2), station), "csv"
     from trainer.ingest.sources import portal_csv
 
@@ -215,10 +215,10 @@ def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.D
 
 def _with_hours(frame: pl.DataFrame, first: int) -> pl.DataFrame:
     """Rows in KMA's names with their times read; `first` is the number of the first row."""
-    if kma.TIME_FIELD not in frame.columns:
+    if kma_fields.TIME_FIELD not in frame.columns:
         return frame
-    times = kma_time.read_times(frame[kma.TIME_FIELD], range(first, first + frame.height))
-    return frame.with_columns(times.alias(kma.TIME_FIELD))
+    times = kma_time.read_times(frame[kma_fields.TIME_FIELD], range(first, first + frame.height))
+    return frame.with_columns(times.alias(kma_fields.TIME_FIELD))
 
 
 def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
@@ -241,13 +241,13 @@ def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
 
 def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:
     site = station_of(station).site
-    if kma.TIME_FIELD in frame.columns:
-        times = kma_time.read_time(frame[kma.TIME_FIELD]).alias(kma.TIME_FIELD)
+    if kma_fields.TIME_FIELD in frame.columns:
+        times = kma_time.read_time(frame[kma_fields.TIME_FIELD]).alias(kma_fields.TIME_FIELD)
         frame = frame.with_columns(times)
-        _warn_of_doubled(frame, kma.TIME_FIELD, station)
-        return kma.tidy(frame, site)
+        _warn_of_doubled(frame, kma_fields.TIME_FIELD, station)
+        return kma_fields.tidy(frame, site)
     if TIME not in frame.columns:
-        raise BadData(f"no column {kma.TIME_FIELD} (KMA's names) or {TIME} (ours)")
+        raise BadData(f"no column {kma_fields.TIME_FIELD} (KMA's names) or {TIME} (ours)")
     _warn_of_doubled(frame, TIME, station)
     return ours(frame)
 

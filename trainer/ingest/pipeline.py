@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.contract import kma_fields
 from edge_agent.contract.errors import NothingNew, TryLater, UsageError
 from edge_agent.contract.hours import korean_date
 from edge_agent.contract.stations import station
@@ -17,7 +18,7 @@ from trainer.ingest import gap_plan, importer
 from trainer.ingest.asos import Ingest, StationOutcome
 from trainer.ingest.raw_parts import answers_of, merge_parts
 from trainer.ingest.source import RequestPlan, silent
-from trainer.ingest.sources import asos, kma
+from trainer.ingest.sources import asos
 from trainer.ingest.sources.http import NotPublished, QuotaSpent
 from trainer.workspace.kma_sources import ASOS
 
@@ -256,7 +257,7 @@ def rebuild(raw: RawStore, lake: Lake) -> int:
 
 
 def _hours(site: Site, body: bytes, status: int) -> pl.DataFrame:
-    return kma.tidy(asos.parse(body, status).rows, site)
+    return kma_fields.tidy(asos.parse(body, status).rows, site)
 
 
 def _request(client: KmaClient, selection: Selection) -> Request:

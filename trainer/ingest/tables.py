@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract import schema
+from edge_agent.contract import kma_fields, kma_time, schema
 from edge_agent.contract.errors import BadData, InputMissing, StorageError
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.system.parquet_size import UnpackedLimits
-from trainer.ingest.sources import kma, kma_time
 from trainer.workspace import parquet
 
 if TYPE_CHECKING:
@@ -28,7 +27,9 @@ _HEADER: Final = 10_000
 _OURS: Final = frozenset({TIME, *schema.OBSERVED, *map(flag_column, schema.OBSERVED)})
 STATION_NAMES: Final = ("station", "stnId")
 _READ: Final = (
-    _OURS | {kma.TIME_FIELD, *kma.NAMES, *kma.QC_FIELDS.values()} | frozenset(STATION_NAMES)
+    _OURS
+    | {kma_fields.TIME_FIELD, *kma_fields.NAMES, *kma_fields.QC_FIELDS.values()}
+    | frozenset(STATION_NAMES)
 )
 """Columns that are read; what else a file has costs nothing."""
 

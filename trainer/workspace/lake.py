@@ -141,7 +141,7 @@ class Lake:
 
         Args:
             place: Whose rows.
-            frame: As `sources.kma.tidy` returns: `time`, quantities, flags; one row a time.
+            frame: As `kma_fields.tidy` returns: `time`, quantities, flags; one row a time.
             source: Where they come from: a name of `kma_sources.RANKS`, or "portal", "parquet",
                 "csv", "mqtt".
             when: Time of the merge, for the revisions.

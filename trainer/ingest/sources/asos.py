@@ -12,9 +12,9 @@ import polars as pl
 
 from edge_agent.contract.errors import BadData, ProtocolFault
 from edge_agent.contract.hours import KST
+from edge_agent.contract.kma_fields import NAMES, QC_FIELDS, TIME_FIELD
+from edge_agent.contract.kma_time import is_full_hour, read_time
 from trainer.ingest.sources import envelope
-from trainer.ingest.sources.kma import NAMES, QC_FIELDS, TIME_FIELD
-from trainer.ingest.sources.kma_time import is_full_hour, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ class HourPage:
     """One page of an answer.
 
     Attributes:
-        rows: KMA's fields as text (`sources.kma` names them), in the order received.
+        rows: KMA's fields as text (`contract.kma_fields` names them), in the order received.
         total: Rows of the whole answer, over all pages.
         left_out: `tm` of each row whose time cannot be read, beside others that can.
     """

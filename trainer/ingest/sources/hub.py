@@ -10,8 +10,8 @@ Near real time, so the source of `trainer relay`. Rules, numbered as the tests n
         weather.
     H4  Wind comes in tens of degrees.
     H5  Rain: -9 with a known daily sum is an hour of a wet day without an amount of its own (the
-        ASOS service flags it 9); -9 without one has no verdict (rule K6 of `sources.kma`).
-    H6  A cell that is no finite number is NaN, which `sources.kma` drops with the flag SOURCE (K3).
+        ASOS service flags it 9); -9 without one has no verdict (rule K6 of `contract.kma_fields`).
+    H6  A cell that is no finite number is NaN, which `contract.kma_fields` drops (flag SOURCE, K3).
         A row whose time or station cannot be read, or whose fields are not as many as in H2,
         cannot be placed: it is left out and told. Where no row can be placed, the answer is an
         error.
@@ -30,10 +30,10 @@ import polars as pl
 
 from edge_agent.contract.errors import ProtocolFault, Refused
 from edge_agent.contract.hours import KST
+from edge_agent.contract.kma_fields import QC_FIELDS, TIME_FIELD
+from edge_agent.contract.kma_time import YEARS
 from trainer.ingest.sources.envelope import clean
 from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
-from trainer.ingest.sources.kma import QC_FIELDS, TIME_FIELD
-from trainer.ingest.sources.kma_time import YEARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,7 +93,7 @@ class HubAnswer:
     Attributes:
         rows: `tm` (naive Datetime, KST), `stnId` (Int64), KMA's fields as the ASOS service names
             them (Float64, null = missing, NaN = unreadable) and `rnQcflg` ("9" or null), in the
-            order received: what `sources.kma.tidy` reads, station by station.
+            order received: what `kma_fields.tidy` reads, station by station.
         left_out: Rows that cannot be placed (H6), cleaned.
     """
 

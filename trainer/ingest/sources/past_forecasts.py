@@ -23,8 +23,9 @@ import polars as pl
 
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
-from trainer.ingest.sources.kma_time import YEARS
-from trainer.ingest.sources.village_table import CATEGORIES, ISSUED, VALID, without_classes
+from edge_agent.contract.kma_fields import CATEGORIES
+from edge_agent.contract.kma_time import YEARS
+from trainer.ingest.sources.village_table import ISSUED, VALID, without_classes
 
 FIELDS: Final = {
     name.lower(): CATEGORIES[name]

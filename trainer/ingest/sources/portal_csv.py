@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract.errors import BadData
-from trainer.ingest.sources.kma import FINE, QC_FIELDS, TIME_FIELD
-from trainer.ingest.sources.kma_time import read_times
+from edge_agent.contract.kma_fields import FINE, QC_FIELDS, TIME_FIELD
+from edge_agent.contract.kma_time import read_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def parse(content: bytes, separator: str = ",") -> pl.DataFrame:
 
     Returns:
         `tm` ("YYYY-MM-DD HH:MM", KST) and, as far as the file has them, `stnId` and KMA's fields
-        and QC flags, all text: what `sources.kma.tidy` reads. Rows as they stand in the file.
+        and QC flags, all text: what `kma_fields.tidy` reads. Rows as they stand in the file.
 
     Raises:
         BadData: Not text, not such a file, a line with too many or too few fields.

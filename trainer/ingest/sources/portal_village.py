@@ -27,10 +27,11 @@ import polars as pl
 from edge_agent.contract import schema
 from edge_agent.contract.dfs_grid import Cell, cell_at
 from edge_agent.contract.errors import BadData, UsageError
+from edge_agent.contract.kma_fields import CATEGORIES
+from edge_agent.contract.kma_time import YEARS
 from trainer.ingest.sources.envelope import clean
-from trainer.ingest.sources.kma_time import YEARS
 from trainer.ingest.sources.portal_csv import encoding_of
-from trainer.ingest.sources.village_table import CATEGORIES, ISSUED, VALID
+from trainer.ingest.sources.village_table import ISSUED, VALID
 
 VALUE: Final = "value"
 _NAMES: Final = {

@@ -16,8 +16,8 @@ import polars as pl
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import ProtocolFault
 from edge_agent.contract.hours import KST
+from edge_agent.contract.kma_time import YEARS
 from trainer.ingest.sources import envelope
-from trainer.ingest.sources.kma_time import YEARS
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -24,32 +24,12 @@ import polars as pl
 from edge_agent.contract import schema
 from edge_agent.contract.errors import ProtocolFault
 from edge_agent.contract.hours import KOREA_OFFSET_H
+from edge_agent.contract.kma_fields import CATEGORIES
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from trainer.ingest.sources.envelope import clean
 
 ISSUED: Final = "issued_at"
 VALID: Final = "valid_at"
-CATEGORIES: Final = {
-    "TMP": schema.AIR_TEMPERATURE,
-    "REH": schema.RELATIVE_HUMIDITY,
-    "WSD": schema.WIND_SPEED,
-    "VEC": schema.WIND_FROM_DIRECTION,
-    "UUU": "wind_east_ms",
-    "VVV": "wind_north_ms",
-    "PCP": schema.RAIN,
-    "SNO": "new_snow_cm",
-    "POP": "rain_probability_pct",
-    "PTY": "precipitation_code",
-    "SKY": "sky_code",
-    "TMN": "air_temperature_min_c",
-    "TMX": "air_temperature_max_c",
-    "WAV": "wave_height_m",
-    "R06": "rain_6h_mm",
-    "S06": "new_snow_6h_cm",
-}
-"""Category of a forecast -> our column. Sums are of the hour that ends at the valid hour; of six
-hours in the issues before 2021-06-29, which have columns of their own."""
-
 NOWCAST: Final = {
     "T1H": schema.AIR_TEMPERATURE,
     "REH": schema.RELATIVE_HUMIDITY,
@@ -108,7 +88,7 @@ def nowcast(rows: pl.DataFrame) -> pl.DataFrame:
         rows: `sources.village.Page.rows`.
 
     Returns:
-        What `sources.kma.tidy` returns: `time`, quantities, flags; what a nowcast has not is null
+        What `kma_fields.tidy` returns: `time`, quantities, flags; what a nowcast has not is null
         and MISSING. Rain is that of one hour, in winter too.
     """
     wide = _wide(rows, NOWCAST)

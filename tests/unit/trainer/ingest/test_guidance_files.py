@@ -12,12 +12,13 @@ import pytest
 
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import BadData, FarmError, UsageError
+from edge_agent.contract.kma_fields import CATEGORIES
 from tests.fakes.clock import FakeClock
 from tests.fakes.portal_village import days, name, text, utc, write
 from trainer.ingest import guidance_files, rebuild, tables
 from trainer.ingest.guidance import Archive
 from trainer.ingest.importer import Import
-from trainer.ingest.sources.village_table import CATEGORIES, ISSUED, VALID
+from trainer.ingest.sources.village_table import ISSUED, VALID
 from trainer.workspace.config import Config
 from trainer.workspace.workspace import Workspace
 

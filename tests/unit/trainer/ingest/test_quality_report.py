@@ -8,11 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from edge_agent.contract import quality, schema
+from edge_agent.contract import kma_fields, quality, schema
 from edge_agent.contract.schema import Flag, Site, flag_column
 from edge_agent.contract.stations import stations
 from trainer.ingest.quality_report import COLUMNS, report
-from trainer.ingest.sources import kma
 from trainer.ingest.spatial_check import disagreeing
 
 WEEK = Path(__file__).parents[5] / "shared/data/asos/asos_hourly_all_stations_2022w32.parquet"
@@ -88,7 +87,7 @@ def test_the_real_week_of_all_stations_is_accounted_for() -> None:
     """Every value sent is usable or flagged, and none of the real week is called suspect."""
     source = pl.read_parquet(WEEK)
     frames = {
-        int(number): kma.tidy(part, stations()[int(number)].site)
+        int(number): kma_fields.tidy(part, stations()[int(number)].site)
         for (number,), part in source.partition_by("station", as_dict=True).items()
     }
     found = report(frames, {number: station.site for number, station in stations().items()})
@@ -100,7 +99,7 @@ def test_the_real_week_of_all_stations_is_accounted_for() -> None:
     assert found["neighbours"].sum() == 0
     sums = {row[0]: row[1] for row in found.group_by("quantity").agg(pl.col("usable").sum()).rows()}
     stuck = {row[0]: row[1] for row in found.group_by("quantity").agg(pl.col("stuck").sum()).rows()}
-    for field, name in kma.NAMES.items():
+    for field, name in kma_fields.NAMES.items():
         if field not in {"rn", "ss", "icsr"}:
             assert sums[name] + stuck[name] == source[field].count(), name
     assert sums[schema.RAIN] == source.height

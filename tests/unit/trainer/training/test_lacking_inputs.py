@@ -13,6 +13,7 @@ import pytest
 from edge_agent.contract import golden_windows, missing_inputs
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
+from edge_agent.contract.kma_fields import tidy
 from edge_agent.contract.schema import RELATIVE_HUMIDITY, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from tests.fakes.trained import AS_OF, WHEN, make_workspace, shrink, train
@@ -21,7 +22,6 @@ from trainer import setup
 from trainer.evaluation import dataset, run_folder
 from trainer.evaluation.run_folder import LEFT_OUT, UNUSED
 from trainer.gate import gate
-from trainer.ingest.sources.kma import tidy
 from trainer.report import report
 from trainer.training import candidate, fit, input_dropout, stacking
 from trainer.workspace.workspace import Workspace

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from demo.kma_hub import _line, _ruler, refusal
+from edge_agent.contract import kma_fields
 from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
 from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, TIME, Flag, flag_column
 from edge_agent.contract.stations import station
-from trainer.ingest.sources import hub, kma
+from trainer.ingest.sources import hub
 from trainer.ingest.sources.http import Endpoint, QuotaSpent, Service, Transient, Truncated
 from trainer.workspace.kma_sources import API_HUB, Kma
 
@@ -68,7 +69,7 @@ def test_real_lines_are_read_value_by_value() -> None:
 def test_real_lines_become_a_tidy_frame() -> None:
     """The same hours in the project's names, UTC and units."""
     rows = hub.parse((SAMPLES / "hub_sfctm3_108_excerpt.utf8.txt").read_bytes(), 200)
-    frame = kma.tidy(rows, station(108).site)
+    frame = kma_fields.tidy(rows, station(108).site)
     assert frame.height == 10
     assert frame[TIME][0] == datetime(2023, 12, 31, 15, tzinfo=UTC)
     assert frame[RAIN].to_list() == [None, None, 0.0, None, None, 0.0, 20.1, 7.2, None, None]
@@ -183,7 +184,7 @@ def test_a_cell_that_is_no_number_is_flagged(word: str) -> None:
     whole = _answer({"ta": 1.5, "hm": 50.0, "ws": 2.5}, later)
     assert whole.count(b"  1.5 ") == 1
     rows = hub.parse(whole.replace(b"  1.5 ", f" {word} ".encode()), 200)
-    frame = kma.tidy(rows, station(108).site)
+    frame = kma_fields.tidy(rows, station(108).site)
     assert frame[AIR_TEMPERATURE].to_list() == [None, 2.0]
     assert frame[flag_column(AIR_TEMPERATURE)].to_list() == [Flag.SOURCE, Flag.GOOD]
     assert frame["relative_humidity_pct"].to_list() == [50.0, 51.0]
@@ -199,7 +200,7 @@ def test_rain_that_is_no_number_is_not_dry(name: str) -> None:
     fields = _answer(row).decode().split("\n")[4].split()
     fields[15 if name == "rn" else 16] = "NaN"
     text = HEAD + " ".join(fields) + "\n#7777END\n"
-    frame = kma.tidy(hub.parse(text.encode(), 200), station(108).site)
+    frame = kma_fields.tidy(hub.parse(text.encode(), 200), station(108).site)
     flag = Flag.SOURCE if name == "rn" else Flag.MISSING
     assert (frame[RAIN][0], frame[flag_column(RAIN)][0]) == (None, flag)
 

@@ -11,12 +11,13 @@ import pytest
 
 from demo.climate import generate
 from demo.places import SEOUL
+from edge_agent.contract import kma_fields
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.schema import RAIN, SOLAR, TIME, Flag, flag_column
 from edge_agent.contract.stations import station
 from tests.fakes.portal_file import COLUMNS, download
 from trainer.ingest import importer
-from trainer.ingest.sources import kma, portal_csv
+from trainer.ingest.sources import portal_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ def test_every_value_of_a_download_arrives(frame: pl.DataFrame, encoding: str) -
     content = download(frame, encoding=encoding, leave_out=FLAGS)
     (number, tidy), *others = importer.read("OBS_ASOS_TIM.csv", content, None)[0].items()
     assert (number, others) == (108, [])
-    assert tidy.equals(kma.tidy(frame, station(108).site))
+    assert tidy.equals(kma_fields.tidy(frame, station(108).site))
     assert tidy.height == frame.height
 
 
@@ -86,7 +87,9 @@ def test_columns_come_in_any_order_and_choice(frame: pl.DataFrame) -> None:
     rows = portal_csv.parse(swapped.encode())
     assert set(rows.columns) == {"hm", "ta", "tm", "stnId"}
     tidy = importer.read("x.csv", swapped.encode(), 108)[0][108]
-    assert tidy["air_temperature_c"].equals(kma.tidy(frame, station(108).site)["air_temperature_c"])
+    assert tidy["air_temperature_c"].equals(
+        kma_fields.tidy(frame, station(108).site)["air_temperature_c"]
+    )
     assert tidy["wind_speed_ms"].null_count() == tidy.height
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import BadData, UsageError
+from edge_agent.contract.kma_fields import CATEGORIES
 from tests.fakes.portal_village import days, name, text, utc
 from trainer.ingest.sources import portal_village
 from trainer.ingest.sources.portal_village import VALUE
-from trainer.ingest.sources.village_table import CATEGORIES, ISSUED, VALID
+from trainer.ingest.sources.village_table import ISSUED, VALID
 
 TEMPERATURE = name("3시간기온")
 TWO_MONTHS = text(

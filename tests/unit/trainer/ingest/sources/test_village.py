@@ -10,12 +10,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from edge_agent.contract import kma_fields
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
+from edge_agent.contract.kma_fields import CATEGORIES
 from edge_agent.contract.schema import RAIN, RELATIVE_HUMIDITY, TIME, Flag, flag_column
-from trainer.ingest.sources import kma, village, village_table
+from trainer.ingest.sources import village, village_table
 from trainer.ingest.sources.http import QuotaSpent, Transient, Truncated
-from trainer.ingest.sources.village_table import CATEGORIES, COLUMNS, ISSUED, VALID
+from trainer.ingest.sources.village_table import COLUMNS, ISSUED, VALID
 
 SAMPLES = Path(__file__).parents[6] / "shared" / "data" / "kma_samples"
 needs_samples = pytest.mark.skipif(
@@ -81,7 +83,7 @@ def test_a_real_nowcast_becomes_an_observation() -> None:
     assert (row["air_temperature_c"], row[RELATIVE_HUMIDITY], row[RAIN]) == (-8.1, 34.0, 0.0)
     assert row[flag_column(RAIN)] == Flag.GOOD
     assert row[flag_column("station_pressure_hpa")] == Flag.MISSING
-    assert tuple(row) == kma.COLUMNS
+    assert tuple(row) == kma_fields.COLUMNS
 
 
 @needs_samples

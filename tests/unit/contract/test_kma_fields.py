@@ -1,4 +1,4 @@
-"""Rules K1 to K9 of `trainer.ingest.sources.kma`."""
+"""Rules K1 to K9 of `edge_agent.contract.kma_fields`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from typing import Any
 import polars as pl
 import pytest
 
-from edge_agent.contract import schema
+from edge_agent.contract import kma_fields, schema
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import Flag, flag_column
 from edge_agent.contract.stations import station
-from trainer.ingest.sources import kma
 
 SEOUL = station(108).site
 
 
 def row(tm: str, **fields: str) -> dict[str, str]:
     """One row as the service sends it: every field as text, blank unless given."""
-    blank = dict.fromkeys((*kma.NAMES, *kma.QC_FIELDS.values()), "")
+    blank = dict.fromkeys((*kma_fields.NAMES, *kma_fields.QC_FIELDS.values()), "")
     return {"tm": tm, **blank, **fields}
 
 
 def tidy(*rows: dict[str, Any]) -> pl.DataFrame:
     """Tidy frame of rows in Seoul."""
-    return kma.tidy(pl.DataFrame(list(rows)), SEOUL)
+    return kma_fields.tidy(pl.DataFrame(list(rows)), SEOUL)
 
 
 def value_and_flag(frame: pl.DataFrame, name: str, at: int = 0) -> tuple[float | None, int]:
@@ -36,7 +35,7 @@ def value_and_flag(frame: pl.DataFrame, name: str, at: int = 0) -> tuple[float |
 def test_columns_are_those_of_the_contract() -> None:
     """Every observed quantity comes with a flag, in the contract's order and types."""
     frame = tidy(row("2023-03-13 08:00"))
-    assert tuple(frame.columns) == kma.COLUMNS
+    assert tuple(frame.columns) == kma_fields.COLUMNS
     assert frame.schema["time"] == schema.TIME_DTYPE
     assert {frame.schema[name] for name in schema.OBSERVED} == {pl.Float64()}
     assert {frame.schema[flag_column(name)] for name in schema.OBSERVED} == {pl.UInt8()}
@@ -51,7 +50,7 @@ def test_k1_korean_time_becomes_utc(text: str) -> None:
 def test_k1_naive_datetimes_are_korean_too() -> None:
     """Parquet in KMA's names carries naive times, which are Korean."""
     frame = pl.DataFrame({"tm": [datetime(2023, 3, 13, 8)], "ta": [1.5]})  # noqa: DTZ001 - KST
-    assert kma.tidy(frame, SEOUL)["time"][0] == datetime(2023, 3, 12, 23, tzinfo=UTC)
+    assert kma_fields.tidy(frame, SEOUL)["time"][0] == datetime(2023, 3, 12, 23, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["", "2023-03-13 08:30", "2023-02-30 08:00", "nonsense", "24:00"])
@@ -110,7 +109,7 @@ def test_k4_a_row_without_any_value_is_an_outage_not_a_dry_hour() -> None:
 
 def test_a_field_that_is_not_there_is_missing() -> None:
     """A file without rain or radiation says nothing of either, by day or by night."""
-    frame = kma.tidy(pl.DataFrame({"tm": ["2023-07-13 02:00"], "ta": [20.0]}), SEOUL)
+    frame = kma_fields.tidy(pl.DataFrame({"tm": ["2023-07-13 02:00"], "ta": [20.0]}), SEOUL)
     for name in (schema.RAIN, schema.SOLAR, schema.SUNSHINE, schema.VISIBILITY):
         assert value_and_flag(frame, name) == (None, Flag.MISSING)
 
@@ -142,7 +141,7 @@ def _unflagged(amounts: dict[int, float | None]) -> list[float | None]:
         },
         schema_overrides={"rn": pl.Float64},
     )
-    return kma.tidy(rows, SEOUL)[schema.RAIN].to_list()
+    return kma_fields.tidy(rows, SEOUL)[schema.RAIN].to_list()
 
 
 def test_k6_dry_winter_hours_need_their_sum() -> None:
@@ -189,6 +188,6 @@ def test_k9_the_last_of_doubled_rows_counts_and_order_is_restored() -> None:
 
 def test_no_rows_give_no_rows() -> None:
     """An empty answer is an empty frame with the right columns."""
-    frame = kma.tidy(pl.DataFrame(schema={"tm": pl.String, "ta": pl.String}), SEOUL)
+    frame = kma_fields.tidy(pl.DataFrame(schema={"tm": pl.String, "ta": pl.String}), SEOUL)
     assert frame.height == 0
-    assert tuple(frame.columns) == kma.COLUMNS
+    assert tuple(frame.columns) == kma_fields.COLUMNS

@@ -33,9 +33,9 @@ import polars as pl
 from edge_agent.contract import schema
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.hours import KOREA_OFFSET_H
+from edge_agent.contract.kma_time import read_time
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.contract.solar import cos_zenith_table
-from trainer.ingest.sources.kma_time import read_time
 
 if TYPE_CHECKING:
     from edge_agent.contract.schema import Site
@@ -66,6 +66,27 @@ QC_FIELDS: Final = {
 
 COLUMNS: Final = (TIME, *schema.OBSERVED, *(flag_column(name) for name in schema.OBSERVED))
 """Columns of a tidy frame, in order."""
+
+CATEGORIES: Final = {
+    "TMP": schema.AIR_TEMPERATURE,
+    "REH": schema.RELATIVE_HUMIDITY,
+    "WSD": schema.WIND_SPEED,
+    "VEC": schema.WIND_FROM_DIRECTION,
+    "UUU": "wind_east_ms",
+    "VVV": "wind_north_ms",
+    "PCP": schema.RAIN,
+    "SNO": "new_snow_cm",
+    "POP": "rain_probability_pct",
+    "PTY": "precipitation_code",
+    "SKY": "sky_code",
+    "TMN": "air_temperature_min_c",
+    "TMX": "air_temperature_max_c",
+    "WAV": "wave_height_m",
+    "R06": "rain_6h_mm",
+    "S06": "new_snow_6h_cm",
+}
+"""Category of a forecast -> our column. Sums are of the hour that ends at the valid hour; of six
+hours in the issues before 2021-06-29, which have columns of their own."""
 
 FINE: Final = ("", "0")
 """QC flags of good values (K2)."""
