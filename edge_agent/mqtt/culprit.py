@@ -17,11 +17,13 @@ Rules (tests name the numbers):
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Set as AbstractSet
+
+    from edge_agent.messages.message import Message
 
 FIRST_S: Final = 300.0
 FACTOR: Final = 4
@@ -45,6 +47,11 @@ class Sent:
     length: int = 0
     id: str = ""
     retain: bool = False
+
+    @classmethod
+    def of(cls, message: Message, size: int) -> Self:
+        """A message of the outbox whose packet has so many bytes."""
+        return cls(message.topic, size, len(message.payload), message.id, message.retain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ Rules (tests name the numbers):
    before an answer, is tried with 3.1.1 at once.
 4. Once the broker has accepted: subscriptions, `online` retained, then the outbox.
 5. What a message's way out of the outbox is, and what is done about refused ones, are the rules of
-   `mqtt.sender`. What was refused, topics that the broker does not let be heard included, is tried
-   again at each connection and reload, when a person asks, and every `RETRY_S`.
+   `mqtt.sender`, and for filters those of `mqtt.listening`. What was refused is tried again at each
+   connection and reload, when a person asks, and every `RETRY_S`.
 6. Before `online` is published, the broker is asked for the last word on that topic. One that has
    none within `MEMORY_S`, or does not let it be read, may have forgotten every retained message:
    they are sent again. An `offline` that comes later, such as a late last will, is corrected.
@@ -40,6 +40,7 @@ from edge_agent.mqtt.connection import (
     Version,
 )
 from edge_agent.mqtt.lessening import Lessening
+from edge_agent.mqtt.listening import Listening
 from edge_agent.mqtt.loopback import LoopbackCheck
 from edge_agent.mqtt.sender import SILENT_S, Sender
 
@@ -86,7 +87,7 @@ class Delivery:
         self._availability = session.availability
         pings = (Subscription(session.ping, own=True),) if session.ping else ()
         own = Subscription(session.availability, own=True)
-        self._subscriptions = (own, *session.subscriptions, *pings)
+        self._listening = Listening(connection, (own, *session.subscriptions, *pings))
         self._auto = session.protocol == "auto"
         self._version: Version = "5" if session.protocol == "auto" else session.protocol
         self._clock = clock
@@ -94,7 +95,7 @@ class Delivery:
         self._sender = Sender(
             connection, outbox, (session.availability, session.ping), session.ping
         )
-        self._loopback = LoopbackCheck(self._sender, session.ping, self._subscriptions)
+        self._loopback = LoopbackCheck(self._sender, session.ping, self._subscribe)
 
         self._connecting_since: float | None = None
         self._connect_at = clock.monotonic()
@@ -103,7 +104,6 @@ class Delivery:
         self._online_at: float | None = None
         self._problem = "not connected yet"
         self._connections = 0
-        self._refused_topics: tuple[str, ...] = ()
         self._since: datetime | None = None
         self._last_problem = ""
         self._lessening = Lessening()
@@ -118,7 +118,7 @@ class Delivery:
             version="" if up is None else up.version,
             problem="" if up is not None else self._problem,
             connections=self._connections,
-            refused_topics=self._refused_topics,
+            refused_topics=self._listening.refused,
             concerns=tuple(self._concerns()),
             since=None if up is None else self._since,
             last_problem=self._last_problem,
@@ -142,12 +142,7 @@ class Delivery:
         self._lessening = before._lessening
         self._sender.take_over(before._sender)
         self._loopback.connected(self._clock.monotonic())
-        kept = {subscription.topic for subscription in self._subscriptions}
-        if gone := [s for s in before._subscriptions if s.topic not in kept]:
-            self._connection.unsubscribe(gone)
-        self._refused_topics = before._refused_topics
-        if before._subscriptions != self._subscriptions or self._refused_topics:
-            self._connection.subscribe(self._subscriptions)
+        self._listening.take_over(before._listening, self._clock.monotonic())
         self._ask_for_all()
         return True
 
@@ -155,8 +150,8 @@ class Delivery:
         """Send and subscribe to what the broker has refused once more (rule 5)."""
         self._retry_at = self._clock.monotonic() + RETRY_S
         self._sender.retry()
-        if self._up is not None and self._refused_topics:
-            self._connection.subscribe(self._subscriptions)
+        if self._up is not None:
+            self._listening.retry(self._clock.monotonic())
         self._ask_for_all()
 
     def tick(self, now: datetime | None) -> float:
@@ -230,19 +225,15 @@ class Delivery:
         self._connecting_since = None
         self._connections += 1
         self._online_at = moment + MEMORY_S
-        self._connection.subscribe(self._subscriptions)
+        self._listening.ask(moment)
         self._loopback.connected(moment)
         _log.info("mqtt: connected, protocol %s", up.version)
 
     def _on_subscribed(self, event: Subscribed) -> None:
-        self._refused_topics = tuple(self._subscriptions[n].topic for n in event.refused)
-        if self._refused_topics:
-            _log.warning(
-                "mqtt: broker does not allow listening to %s: check its access list",
-                ", ".join(self._refused_topics),
-            )
-        if self._online_at is not None and self._availability in self._refused_topics:
-            self._online_at = self._clock.monotonic()
+        moment = self._clock.monotonic()
+        self._listening.answered(event, moment)
+        if self._online_at is not None and self._availability in self._listening.refused:
+            self._online_at = moment
 
     def _on_presence(self, event: Received) -> None:
         if self._up is None:
@@ -273,7 +264,15 @@ class Delivery:
             self._connect_at = moment
             return
         self._connect_at = moment + self._backoff.pause(down.code)
-        if was_up is not None and self._sender.ended(down, moment):
+        if was_up is None:
+            return
+        innocent = self._sender.is_innocent(down) or down.code == reason_codes.TOO_LARGE
+        blames_filter = self._listening.ended(moment, innocent=innocent)
+        # What was published meanwhile has its turn once the filters are answered.
+        if (
+            self._sender.ended(replace(down, own=down.own or blames_filter), moment)
+            or blames_filter
+        ):
             self._connect_at = moment + self._backoff.shortest()
 
     def _asks_anew(self, down: Down, *, was_up: bool) -> bool:
@@ -291,6 +290,9 @@ class Delivery:
             _log.warning("mqtt: nothing is acknowledged: connecting anew")
             self._connection.drop()
             return SILENT_S
+        wait_s = self._listening.tick(moment, idle=False)
+        if wait_s is not None:
+            return wait_s
         if self._online_at is not None:
             if moment < self._online_at:
                 return self._online_at - moment
@@ -299,6 +301,9 @@ class Delivery:
         if moment >= self._retry_at:
             self.retry()
         self._sender.send_due(now, moment, up)
+        wait_s = self._listening.tick(moment, idle=self._sender.is_idle)
+        if wait_s is not None:
+            return wait_s
         trial_s = self._sender.due_in(moment)
         wait_s = SILENT_S if trial_s is None else trial_s
         if not self._sender.may_send(self._session.ping, moment):
@@ -309,10 +314,11 @@ class Delivery:
         self._online_at = None
         self._sender.publish(self._presence(b"online"), self._clock.monotonic())
 
+    def _subscribe(self) -> None:
+        self._listening.ask(self._clock.monotonic())
+
     def _concerns(self) -> Iterator[str]:
-        if self._refused_topics:
-            topics = ", ".join(self._refused_topics)
-            yield f"broker does not allow listening to {topics}: check its access list"
+        yield from self._listening.concerns()
         for topic, reason in self._sender.refused_own.items():
             yield f"broker refuses {topic}: {reason}"
         yield from self._loopback.concerns()

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.mqtt.connection import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from edge_agent.mqtt.connection import Received, Subscription
+    from edge_agent.mqtt.connection import Received
     from edge_agent.mqtt.sender import Sender
 
 _log = logging.getLogger(__name__)
@@ -102,13 +102,13 @@ class LoopbackCheck:
     Args:
         sender: Of the same delivery.
         topic: Topic of the pings; empty = none are sent.
-        subscriptions: Asked for again by rule 2.
+        subscribe: Asks for all messages again (rule 2).
     """
 
-    def __init__(self, sender: Sender, topic: str, subscriptions: Sequence[Subscription]) -> None:
+    def __init__(self, sender: Sender, topic: str, subscribe: Callable[[], None]) -> None:
         self._sender = sender
         self._topic = topic
-        self._subscriptions = subscriptions
+        self._subscribe = subscribe
         self._ping = LoopbackPing()
 
     def connected(self, moment: float) -> None:
@@ -133,7 +133,7 @@ class LoopbackCheck:
                 self._sender.drop()
                 return EVERY_S
             case PingAction.SUBSCRIBE:
-                self._sender.subscribe(self._subscriptions)
+                self._subscribe()
                 self._send(moment)
             case PingAction.PING:
                 self._send(moment)

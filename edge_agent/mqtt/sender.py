@@ -23,16 +23,14 @@ from edge_agent.mqtt.culprit import CulpritSearch, Sent
 from edge_agent.mqtt.length_trial import LengthTrial, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from datetime import datetime
 
-    from edge_agent.messages.message import Message
     from edge_agent.mqtt.connection import (
         Acknowledged,
         Connection,
         Down,
         Received,
-        Subscription,
         Up,
         Version,
     )
@@ -118,9 +116,14 @@ class Sender:
         self._dropped = True
         self._connection.drop()
 
-    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Ask for messages."""
-        self._connection.subscribe(subscriptions)
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._under_way
+
+    def is_innocent(self, down: Down) -> bool:
+        """Whether a connection ended for a reason that is not what was asked or sent."""
+        return self._dropped or down.own or down.code in reason_codes.NOT_OF_A_MESSAGE
 
     def is_silent(self, moment: float) -> bool:
         """Whether nothing was acknowledged for too long."""
@@ -141,7 +144,7 @@ class Sender:
         sent = list(self._under_way.values())
         self._under_way.clear()
         tried_size = self._trial.ended()
-        innocent = self._dropped or down.own or down.code in reason_codes.NOT_OF_A_MESSAGE
+        innocent = self.is_innocent(down)
         self._dropped = False
         if innocent:
             self._retry = True
@@ -235,7 +238,8 @@ class Sender:
             message = entry.message
             if message.id in ids:
                 continue
-            outgoing, sent = _packet(message, now)
+            outgoing = Outgoing.of(message, now)
+            sent = Sent.of(message, outgoing.size)
             if self._search.is_suspect_by_size(sent):
                 self._search.put_last([message.topic], moment)
                 again = True
@@ -262,7 +266,8 @@ class Sender:
             self._outbox.revive(topic)
             others = [other for other in self._search.last if other != topic]
             for entry in self._outbox.due(now, without=others, limit=1):
-                outgoing, sent = _packet(entry.message, now)
+                outgoing = Outgoing.of(entry.message, now)
+                sent = Sent.of(entry.message, outgoing.size)
                 if self._search.is_suspect_by_size(sent) or self._judge(sent, up) is Verdict.GOES:
                     self._send(outgoing, sent)
                 return
@@ -292,9 +297,3 @@ class Sender:
 
     def _alone(self) -> bool:
         return any(sent.topic in self._search.last for sent in self._under_way.values())
-
-
-def _packet(message: Message, now: datetime | None) -> tuple[Outgoing, Sent]:
-    outgoing = Outgoing.of(message, now)
-    length = len(message.payload)
-    return outgoing, Sent(message.topic, outgoing.size, length, message.id, message.retain)

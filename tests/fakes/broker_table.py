@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from tests.fakes.brokers import Aedes, RabbitMq
+from tests.fakes.farm import ROOT
 from tests.fakes.gate import Gate
 from tests.fakes.mosquitto import Mosquitto
 from tests.fakes.subscriber import Subscriber
@@ -30,6 +31,7 @@ class Row:
         settings: Lines of mosquitto.conf; `{folder}` is the agent's.
         agent: More keys of the agent's section `[mqtt]`.
         refused: What it refuses, each as a word of the line that people are told.
+        filters: These are filters that nobody may listen to.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Row:
     settings: tuple[str, ...] = ()
     agent: str = ""
     refused: tuple[str, ...] = ()
+    filters: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ ROWS: Final = (
     Row("rabbitmq-refuses-discovery", kind="rabbitmq", refused=(DISCOVERY,)),
     Row("aedes", kind="aedes"),
     Row("aedes-refuses-discovery", kind="aedes", refused=(DISCOVERY,)),
+    Row("aedes-refuses-filter", kind="aedes", refused=(f"{ROOT}/cmd/sync",), filters=True),
     Row(
         "aedes-websockets",
         kind="aedes",
@@ -141,7 +145,7 @@ def _bridge(row: Row, folder: Path) -> Iterator[Surroundings]:
 
 
 def _aedes(row: Row, folder: Path) -> Iterator[Surroundings]:
-    broker = Aedes(folder / "broker", row.refused)
+    broker = Aedes(folder / "broker", **{"filters" if row.filters else "refused": row.refused})
     port = broker.web_port if "websockets" in row.agent else broker.port
     with broker, Gate(port) as link, Subscriber(broker.port, protocol=_OLD) as listener:
         yield Surroundings(link.port, link, listener, broker.refuse, row.agent)

@@ -101,12 +101,15 @@ class Aedes(_Server):
     Args:
         folder: For its log.
         refused: Beginnings of topics that nobody may publish to.
+        filters: Beginnings of filters that nobody may listen to.
     """
 
-    def __init__(self, folder: Path, refused: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, refused: Sequence[str] = (), filters: Sequence[str] = ()
+    ) -> None:
         super().__init__(folder)
         self.web_port = free_port()
-        self._refused = tuple(refused)
+        self._refused, self._filters = tuple(refused), tuple(filters)
 
     def start(self) -> None:
         """See `_Server`."""
@@ -116,13 +119,13 @@ class Aedes(_Server):
         ports = (str(self.port), str(self.web_port))
         self._run([node, script, str(BROUGHT / "node_modules"), *ports], {})
         self._wait_for_port(20.0)
-        self.refuse(self._refused)
+        self.refuse(self._refused, self._filters)
 
-    def refuse(self, prefixes: Sequence[str] = ()) -> None:
-        """Refuse publications below these, and nothing else, from now on."""
+    def refuse(self, prefixes: Sequence[str] = (), filters: Sequence[str] = ()) -> None:
+        """Refuse publications below these and these filters, and nothing else, from now on."""
         pipe = self._processes[0].stdin
         assert pipe is not None
-        pipe.write(json.dumps({"publish": list(prefixes), "subscribe": []}).encode() + b"\n")
+        pipe.write(json.dumps({"publish": prefixes, "subscribe": filters}).encode() + b"\n")
         pipe.flush()
 
 

@@ -21,6 +21,10 @@ class StrictBroker:
 
     Attributes:
         ends_on: Topics on which it ends the connection.
+        ends_on_filters: Filters on which it ends the connection.
+        asked_for: Filters of each request.
+        answers_filters: It answers each SUBSCRIBE.
+        listened: Filters that the connection has.
         refuses: Topics that it refuses with "Not authorized".
         longest: It ends the connection on a longer packet; None = takes any.
         drops_over: It acknowledges a longer payload and passes it on to nobody; None = any.
@@ -39,6 +43,10 @@ class StrictBroker:
 
     def __init__(self) -> None:
         self.ends_on: set[str] = set()
+        self.ends_on_filters: set[str] = set()
+        self.asked_for: list[list[str]] = []
+        self.answers_filters = True
+        self.listened: set[str] = set()
         self.refuses: set[str] = set()
         self.longest: int | None = None
         self.drops_over: int | None = None
@@ -54,7 +62,6 @@ class StrictBroker:
         self.heard: list[tuple[str, bytes]] = []
         self.ends = 0
         self.events: deque[Event] = deque()
-        self._listened: set[str] = set()
         self._retained: dict[str, bytes] = {}
         self._tokens = count(1)
         self._connected = False
@@ -101,25 +108,34 @@ class StrictBroker:
             self.events.append(Acknowledged(token, 0, "Success"))
             lost = message.topic in self.hidden | self.loses_next
             self.loses_next.discard(message.topic)
-            if message.topic in self._listened and not lost:
+            if message.topic in self.listened and not lost:
                 self._pass_on(message.topic, message.payload, retain=False)
         return token
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """See `connection.Connection`."""
-        self.events.append(Subscribed(()))
-        self._listened = {subscription.topic for subscription in subscriptions}
-        for topic in self._listened & self._retained.keys():
+        asked = {subscription.topic for subscription in subscriptions}
+        self.asked_for.append([subscription.topic for subscription in subscriptions])
+        if asked & self.ends_on_filters:
+            self.ends += 1
+            self.lose()
+        if not self._connected:
+            return
+        if self.answers_filters:
+            self.events.append(Subscribed(()))
+        self.listened |= asked
+        for topic in asked & self._retained.keys():
             self._pass_on(topic, self._retained[topic], retain=True)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """See `connection.Connection`."""
-        self._listened -= {subscription.topic for subscription in subscriptions}
+        self.listened -= {subscription.topic for subscription in subscriptions}
 
     def lose(self, *, own: bool = False) -> None:
         """End the connection: what was published before is answered, what comes after is lost."""
         if self._connected:
             self._connected = False
+            self.listened.clear()
             self.events.append(Down("connection lost", reached=True, own=own))
 
     def drop(self, *, cleanly: bool = False) -> None:

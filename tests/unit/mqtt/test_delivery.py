@@ -66,6 +66,7 @@ class _Bench:
         """To a broker that remembers the last presence."""
         self.tick()
         self.handle(up)
+        self.handle(Subscribed(()))
         self.presence(b"offline", retain=True)
         self.tick()
         self.answer_own()
@@ -80,6 +81,7 @@ class _Bench:
 
     def reconnect(self) -> None:
         self.answer_own()
+        self.handle(Subscribed(()))
         self.handle(Down("lost", reached=True))
         self.clock.advance(self.tick())
         self.tick()
@@ -387,7 +389,8 @@ def test_an_attempt_without_an_answer_is_cut() -> None:
 def test_denied_subscriptions_are_said(caplog: pytest.LogCaptureFixture) -> None:
     """A filter the broker refuses is named in the state and the log."""
     bench = _Bench()
-    bench.connect()
+    bench.tick()
+    bench.handle(UP)
     with caplog.at_level(logging.WARNING):
         bench.handle(Subscribed((2,)))
     assert bench.delivery.state.refused_topics == ("s/1",)
