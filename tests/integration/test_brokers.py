@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +19,7 @@ from click.testing import CliRunner
 from edge_agent.commands.doctor import doctor
 from edge_agent.core import service_answer
 from edge_agent.core.loop import WATCH_S
+from edge_agent.core.runtime import DATABASE
 from tests.fakes.broker_table import DISCOVERY, ROWS, running
 from tests.fakes.brokers import are_here
 from tests.fakes.farm import (
@@ -86,6 +89,12 @@ class _Farm:
         answer = service_answer.ask(self.folder / "state")
         return "" if answer is None else "\n".join(answer.problems)
 
+    def waits(self, name: str) -> bool:
+        """Whether the alert is still to be acknowledged by the broker."""
+        topic = (f"{ROOT}/alert/{name}/event",)
+        with closing(sqlite3.connect(self.folder / "state" / DATABASE)) as db:
+            return bool(db.execute("SELECT 1 FROM outbox WHERE topic = ?", topic).fetchall())
+
     def health(self) -> str:
         """Problems of the `/health` that was heard last."""
         heard = [h for h in self.around.listener.heard if h.topic == f"{ROOT}/health"]
@@ -128,6 +137,7 @@ def _alerts_get_through(farm: _Farm, row: Row) -> None:
     farm.wait(lambda: bool(farm.events("one")), CONNECTED_S + 1)
     ((_, seconds),) = farm.events("one")
     assert seconds <= CONNECTED_S + 1, "issued_at has whole seconds"
+    farm.wait(lambda: not farm.waits("one"))  # a PUBACK that is cut off would repeat it
     around.link.shut()
     farm.raise_alert("two")
     farm.raise_alert("three")
@@ -143,7 +153,7 @@ def _alerts_get_through(farm: _Farm, row: Row) -> None:
 
 def _refusals_are_named(farm: _Farm, row: Row) -> None:
     farm.wait(lambda: all(word in farm.problems() for word in row.refused))
-    farm.wait(lambda: all(word in farm.health() for word in row.refused), WATCH_S + 15)
+    farm.wait(lambda: all(word in farm.health() for word in row.refused), 2 * WATCH_S)
     said = CliRunner().invoke(doctor, ["--config", str(farm.config), "--json"])
     findings = json.loads(said.stdout)["findings"]
     broker = [f for f in findings if f["check"].startswith("broker")]

@@ -141,6 +141,10 @@ _KOREAN: Final = (
         r"broker refuses (\S+): (\d+) bytes are longer than the broker takes \((\d+)\)",
         r"메시지가 길어 브로커가 받지 않습니다: \1(\2바이트, 한도 \3)",
     ),
+    (
+        r"broker refuses (\S+): a message of (\d+) bytes does not come back: the broker drops it",
+        r"메시지가 길어 브로커가 전하지 않습니다: \1(\2바이트)",
+    ),
     (r"broker refuses (\S+): (.*)", r"브로커가 메시지를 거절했습니다: \1(\2)"),
     (
         r"broker keeps no retained message: who subscribes later waits for the next one",
@@ -156,6 +160,10 @@ _KOREAN: Final = (
     (r"(\S+) cannot be reached: (.*)", r"\1에 닿지 않습니다(\2)"),
     (r"the broker's answer cannot be read \((.*)\)", r"브로커의 답을 읽을 수 없습니다(\1)"),
     (r"this program was stopped for a while", "프로그램이 한동안 멈춰 있었습니다"),
+    (
+        r"connecting anew, to ask the broker for everything again",
+        "브로커가 모두 받는지 다시 연결해 확인합니다",
+    ),
     (r"check mqtt.client_id", "mqtt.client_id를 확인하세요"),
     (
         r"check mqtt.username(?:, | and )mqtt.password_file.*",
@@ -174,6 +182,10 @@ _KOREAN: Final = (
     (
         r"broker does not allow listening to (.*): check its access list",
         r"브로커가 구독을 허락하지 않습니다. 접근 목록을 확인하세요(\1)",
+    ),
+    (
+        r"broker ends the connection on listening to (.*): check its access list",
+        r"구독하면 브로커가 연결을 끊습니다. 접근 목록을 확인하세요(\1)",
     ),
     (
         r"own messages do not come back: let this client write and read (.*)",

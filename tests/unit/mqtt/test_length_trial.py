@@ -87,14 +87,14 @@ def test_what_is_too_long_is_told_and_the_rest_passes() -> None:
 
 
 def test_one_trial_is_enough_for_a_broker_that_passes_all_on() -> None:
-    """Rule 1: of what waits, the longest is tried, once a connection."""
+    """Rule 1: of what waits, the longest is tried, once a connection; nothing overtakes it."""
     agent = _Agent()
     agent.broker.drops_over = None
-    for length in (100, 9000, 500, 9000):
+    for length in (100, 9000, 10, 9000):
         agent.put(EVENT, length)
     agent.run(1)
     assert agent.long_pings() == [9000]
-    assert [len(payload) for payload in agent.heard(EVENT)] == [100, 9000, 500, 9000]
+    assert [len(payload) for payload in agent.heard(EVENT)] == [100, 9000, 10, 9000]
 
 
 @pytest.mark.parametrize("how", ["loss", "reload", "person", "time"])

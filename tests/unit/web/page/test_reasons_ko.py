@@ -36,6 +36,12 @@ COMPOSED = (
         "mqtt: broker refuses d/health: it ends the connection when it gets this message "
         "of 70 bytes (the longest it took has 7)"
     ),
+    (
+        "mqtt: broker refuses d/health: a message of 7000 bytes does not come back: "
+        "the broker drops it"
+    ),
+    "mqtt: broker ends the connection on listening to house/#: check its access list",
+    "mqtt: connecting anew, to ask the broker for everything again",
     "mqtt: broker keeps no retained message: who subscribes later waits for the next one",
     "mqtt: broker takes QoS 0 only: what is sent while the connection breaks is lost",
     "mqtt: broker does not allow listening to house/#: check its access list",
