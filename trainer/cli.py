@@ -16,6 +16,7 @@ _COMMANDS = {
     "evaluate": "trainer.commands.evaluate:evaluate",
     "farm": "trainer.commands.farm:farm",
     "fleet": "trainer.commands.fleet:fleet",
+    "forecast": "trainer.commands.forecast:forecast",
     "import": "trainer.commands.ingest:import_files",
     "ingest": "trainer.commands.ingest:ingest",
     "init": "trainer.commands.workspace:init",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -17,14 +16,12 @@ from edge_agent.contract.errors import InputMissing, UsageError
 from edge_agent.contract.hours import start_of_hour
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from datetime import datetime
 
-    import polars as pl
+    from edge_agent.core.loaded_release import DeviceRelease
+    from edge_agent.settings import Config
 
-MAX_FILE_BYTES: Final = 200_000_000
-MAX_FILE_ROWS: Final = 24 * 366 * 60
-_HISTORY: Final = timedelta(days=20)
-_AFTER: Final = timedelta(hours=49)
+_FILES = click.Path(path_type=Path)
 
 
 @click.command()
@@ -32,23 +29,50 @@ _AFTER: Final = timedelta(hours=49)
     "--observations",
     "files",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="Parquet of hourly observations, such as the trainer's lake has; may be repeated.",
+    type=_FILES,
+    help="Parquet or CSV of hourly observations, in KMA's names (tm in KST, ta, hm, ...) or ours, "
+    "such as the trainer's lake has; may be repeated.",
 )
 @click.option(
     "--own",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=_FILES,
     help="The same of the farm's own outdoor sensors, which then are the truth.",
+)
+@click.option(
+    "--guidance",
+    multiple=True,
+    type=_FILES,
+    help="KMA's past forecasts for the farm's cell (issued_at, valid_at, tmp, reh, ...; UTC); each "
+    "issue is known ten minutes after its base time. May be repeated.",
 )
 @click.option(
     "--beside",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=_FILES,
     help="The same of another system's points 24 h ahead, by valid hour: bare thresholds beside.",
 )
 @click.option("--from", "start", metavar="TIME", help="First hour (UTC).")
 @click.option("--to", "end", metavar="TIME", help="Last hour (UTC).")
+@click.option(
+    "--forecasts",
+    type=_FILES,
+    metavar="OUT.parquet",
+    help="Write every forecast to this file (see docs/replay.md).",
+)
+@click.option(
+    "--release",
+    "folder",
+    type=_FILES,
+    metavar="DIR",
+    help="A release's or training run's folder instead of the installed release.",
+)
+@click.option(
+    "--place", metavar="LAT,LON,ELEV", help="Another place than the configuration's (m above sea)."
+)
+@click.option(
+    "--station", type=int, metavar="N", help="Another relayed station; without --place at it."
+)
 @click.option("--explain", "alert", metavar="ID", help="Work one alert of this device out again.")
 @standard_options
 def replay(**options: Any) -> None:  # noqa: ANN401 - the fields of `ReplayOptions`
@@ -63,6 +87,9 @@ def replay(**options: Any) -> None:  # noqa: ANN401 - the fields of `ReplayOptio
 
     Example: edge-agent replay --observations lake/observations/station=108/year=2018.parquet
     --from 2018-01-20 --to 2018-12-30
+
+    Example: edge-agent replay --observations station.parquet --guidance village.parquet
+    --from 2019-07-01 --to 2019-07-03 --forecasts forecasts.parquet
     """
     chosen = ReplayOptions(**options)
     if chosen.alert is not None:
@@ -77,9 +104,14 @@ class ReplayOptions:
 
     files: tuple[Path, ...]
     own: tuple[Path, ...]
+    guidance: tuple[Path, ...]
     beside: tuple[Path, ...]
     start: str | None
     end: str | None
+    forecasts: Path | None
+    folder: Path | None
+    place: str | None
+    station: int | None
     alert: str | None
     config_path: Path | None
     as_json: bool
@@ -88,65 +120,67 @@ class ReplayOptions:
 def _replay(options: ReplayOptions) -> None:
     if not (options.files or options.own) or options.start is None or options.end is None:
         raise UsageError("replay needs --observations or --own, --from and --to; or --explain ID")
-    from edge_agent.core.loaded_release import load_release
     from edge_agent.core.rules import rules_of
-    from edge_agent.observations import source_choice
+    from edge_agent.replay import history as past
     from edge_agent.replay.alert_scores import AlertScorer
+    from edge_agent.replay.forecast_table import ForecastTable
     from edge_agent.replay.replay import run
-    from edge_agent.updates.slots import Slots
 
-    settings = read_config(options.config_path)
-    installed = Slots(state_folder(settings)).load()
-    if installed is None:
-        raise InputMissing("no release is installed: run `edge-agent sync`")
+    settings = _settings(options)
+    release = _release(options, settings)
     first, last = _hour(options.start, "--from"), _hour(options.end, "--to")
-    start, end = first - _HISTORY, last + _AFTER
-    own_name, station_name, *_ = source_choice.names(settings.device)
-    frames = {
-        name: _read(paths, start, end)
-        for name, paths in ((own_name, options.own), (station_name, options.files))
-        if paths
+    files = past.HistoryFiles(station=options.files, own=options.own, guidance=options.guidance)
+    history = past.read(files, settings.device, first, last)
+    others = {
+        path.stem: past.past_hours((path,), settings.device, first, last) for path in options.beside
     }
-    others = {path.stem: _read((path,), start, end) for path in options.beside}
-    truth = next(iter(frames.values()))
+    truth = next(iter(history.observations.values()))
     rules = [rule for rule in rules_of(settings) if not rule.now]
     scorers = [AlertScorer(rule, truth, others) for rule in rules]
+    table = None if options.forecasts is None else ForecastTable()
     began, hours = time.monotonic(), 0
-    release = load_release(installed, settings.device.full_id)
-    for decision in run(settings, release, frames, first, last):
+    for decision in run(
+        settings, release, history.observations, first, last, guidance=history.guidance
+    ):
         hours += 1
         for _, _, event in decision.edges:
             click.echo(event.payload)
         for scorer in scorers:
             scorer.add(decision)
+        if table is not None:
+            table.add(decision)
+    if options.forecasts is not None and table is not None:
+        table.write(options.forecasts)
     for scorer in scorers:
         click.echo(msgspec.json.encode(asdict(scorer.score())))
     seconds = round(time.monotonic() - began, 2)
-    summary = {"hours": hours, "seconds": seconds, "release": installed.manifest.release}
+    summary = {"hours": hours, "seconds": seconds, "release": release.manifest.release}
     click.echo(msgspec.json.encode(summary))
+
+
+def _settings(options: ReplayOptions) -> Config:
+    """The configuration, at the place of the options."""
+    from edge_agent.replay.places import device_at
+
+    settings = read_config(options.config_path)
+    device = device_at(settings.device, options.place, options.station)
+    return msgspec.structs.replace(settings, device=device)
+
+
+def _release(options: ReplayOptions, settings: Config) -> DeviceRelease:
+    from edge_agent.core.loaded_release import load_release
+    from edge_agent.updates.installed_release import open_folder
+    from edge_agent.updates.slots import Slots
+
+    if options.folder is not None:
+        installed = open_folder(options.folder)
+    else:
+        found = Slots(state_folder(settings)).load()
+        if found is None:
+            raise InputMissing("no release is installed: run `edge-agent sync`, or name --release")
+        installed = found
+    return load_release(installed, settings.device.full_id)
 
 
 def _hour(text: str, option: str) -> datetime:
     return start_of_hour(utc_time(text, option, example="2018-07-01T00:00Z"))
-
-
-def _read(files: Sequence[Path], start: datetime, end: datetime) -> pl.DataFrame:
-    import polars as pl
-
-    from edge_agent.contract.schema import TIME
-    from edge_agent.observations import bundles
-
-    frames = []
-    for path in files:
-        try:
-            content = path.read_bytes()
-        except OSError as fault:
-            raise InputMissing(f"{path}: {fault.strerror}; name a Parquet file") from fault
-        frames.append(
-            bundles.read(content, str(path), max_bytes=MAX_FILE_BYTES, max_rows=MAX_FILE_ROWS)
-        )
-    hours = pl.concat(frames).unique(TIME, keep="last").sort(TIME)
-    hours = hours.filter(pl.col(TIME).is_between(start, end))
-    if hours.height == 0:
-        raise InputMissing(f"no observations between {start:%Y-%m-%d} and {end:%Y-%m-%d}")
-    return hours

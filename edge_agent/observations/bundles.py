@@ -83,7 +83,15 @@ def read(
     Raises:
         BadData: Not Parquet, too large, without `time`, or with times that are no full hours.
     """
-    frame = _parquet(content, name, max_bytes, max_rows)
+    return hourly(_parquet(content, name, max_bytes, max_rows), name)
+
+
+def hourly(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Hourly frame of the rows of a bundle: see `read`.
+
+    Raises:
+        BadData: Without `time`, or with times that are no full hours.
+    """
     if TIME not in frame.columns:
         raise BadData(f"{name}: has no column {TIME}")
     try:
@@ -112,7 +120,15 @@ def read_guidance(content: bytes, name: str) -> pl.DataFrame:
         BadData: Not Parquet, too large, without issue or hour, or with times that are no full
             hours.
     """
-    frame = _parquet(content, name, MAX_BYTES, MAX_ROWS)
+    return guidance(_parquet(content, name, MAX_BYTES, MAX_ROWS), name)
+
+
+def guidance(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Forecasts of the rows of a bundle of guidance: see `read_guidance`.
+
+    Raises:
+        BadData: Without issue or hour, or with times that are no full hours.
+    """
     try:
         frame = frame.select(
             pl.col(ISSUED, VALID),

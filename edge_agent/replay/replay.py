@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
 from edge_agent.contract import schema
+from edge_agent.contract.bundles import GUIDANCE, ISSUED
 from edge_agent.core import cycle
 from edge_agent.core.cycle_context import CycleContext
 from edge_agent.core.message_contexts import MessageContextFactory
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 _HOUR: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=2)
 """After the full hour, as on a device: the hour's observation is there by then."""
+READABLE_AFTER: Final = timedelta(minutes=10)
+"""From the base time of KMA's forecasts until they are published."""
 _PRUNE_EACH: Final = 24 * 7
 
 
@@ -55,6 +59,23 @@ class _NoQueue:
         """Nothing waits."""
 
 
+class _PublishedGuidance:
+    """Puts issues of KMA's forecasts into the store when they can be read."""
+
+    def __init__(self, guidance: pl.DataFrame | None) -> None:
+        self._guidance = GUIDANCE.to_frame() if guidance is None else guidance
+        self._issued = self._guidance[ISSUED].to_numpy()
+        self._put = 0
+
+    def put_until(self, time: datetime, store: Store) -> None:
+        """Put the issues up to a base time that are not in the store yet."""
+        known = np.datetime64(time.replace(tzinfo=None), "us")
+        end = int(self._issued.searchsorted(known, "right"))
+        if end > self._put:
+            store.put_guidance(self._guidance[self._put : end])
+            self._put = end
+
+
 def run(
     config: Config,
     release: LoadedRelease,
@@ -72,7 +93,8 @@ def run(
         observations: Raw hours by source (see `source_choice.names`), with history before `start`.
         start: First hour, UTC.
         end: Last hour, UTC.
-        guidance: KMA's forecasts, columns of `contract.bundles.GUIDANCE`.
+        guidance: KMA's forecasts, columns of `contract.bundles.GUIDANCE`, ascending by issue. The
+            device gets each issue `READABLE_AFTER` its base time.
     """
     db = connect(Path(":memory:"))
     try:
@@ -82,11 +104,10 @@ def run(
             for name in source_choice.names(config.device)
         }
         context = _context(config, release, db, frames)
-        if guidance is not None:
-            # All at once: a cycle reads no issue later than its own hour.
-            context.store.put_guidance(guidance)
         hour, count = start, 0
+        issues = _PublishedGuidance(guidance)
         while hour <= end:
+            issues.put_until(hour + MINUTE - READABLE_AFTER, context.store)
             decision = cycle.decide(context, hour + MINUTE, "trusted")
             cycle.commit(context, decision)
             yield decision

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from edge_agent.contract import site_correction
+from edge_agent.contract import features, site_correction
+from edge_agent.contract import manifest as contract
+from edge_agent.contract.errors import BadData, InputMissing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +57,31 @@ class InstalledRelease:
         if shard is None or not self.path(shard).exists():
             return None
         return site_correction.decode(self.read(shard), self.manifest).tunings.get(device)
+
+
+def open_folder(folder: Path) -> InstalledRelease:
+    """A release in a folder, such as a training run's; its hashes are checked, no signature is.
+
+    Args:
+        folder: Has `manifest.json` and `files/<path>`.
+
+    Raises:
+        InputMissing: It has no manifest, or lacks a file that the manifest names.
+        BadData: It is damaged, or was made for other features than this program computes.
+    """
+    try:
+        content = (folder / "manifest.json").read_bytes()
+        release = InstalledRelease(contract.decode(content), folder, sha256(content).hexdigest())
+        damaged = [file for file in release.files() if not matches(file, release.read(file))]
+    except OSError as fault:
+        raise InputMissing(f"{fault.filename}: {fault.strerror}: name a release folder") from fault
+    except BadData as fault:
+        raise BadData(f"{folder}: {fault}") from fault
+    if damaged:
+        raise BadData(f"{release.path(damaged[0])}: is not the file of its manifest")
+    if release.manifest.features.digest != features.digest():
+        raise BadData(f"{folder}: has other features than this program, and cannot be run by it")
+    return release
 
 
 def matches(file: FileRef, content: bytes) -> bool:

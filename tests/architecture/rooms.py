@@ -95,7 +95,7 @@ TRAINER: Final = {
         6,
         "daily depot evaluation fleet gate ingest relay report setup site_corrections "
         "training workspace",
-        "contract system",
+        "contract core replay settings system",
     ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,30 @@ class _Day(click.ParamType[date]):
 
 
 day_type = _Day()
+
+
+class _Time(click.ParamType[datetime]):
+    """A time like 2024-01-31T04:00Z; UTC unless it names a zone."""
+
+    name = "time"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> datetime:
+        """Time from its ISO text."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time like 2024-01-31T04:00Z", param, ctx)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+time_type = _Time()
 
 
 class _Numbers(click.ParamType[tuple[float, ...]]):
