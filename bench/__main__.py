@@ -5,7 +5,8 @@ Example: python -m bench speed alerts
 A name is a benchmark or a group: speed (time and memory), skill (how good forecasts, alerts and the
 gate's rules are), load (what many devices cost a server). DATA is a Parquet file of one station's
 hourly observations in KMA's names. Without it a generated climate takes its place where that means
-something, and benchmarks that need real weather are left out.
+something, and benchmarks that need real weather are left out. FORECASTS and GUIDANCE are files of
+docs/replay.md.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WORKSPACE = str(ROOT / "build/bench")
-DATA = "DATA"
+DATA, FORECASTS, GUIDANCE = "DATA", "FORECASTS", "GUIDANCE"
+"""Stand in the arguments for the files that the command line names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Benchmark:
     Attributes:
         module: Its module in `bench`, the group in front.
         about: What it measures.
-        arguments: Arguments of its command line; `DATA` stands for the file of observations.
+        arguments: Arguments of its command line, with `DATA`, `FORECASTS` and `GUIDANCE` for files.
         program: Program that must be installed.
     """
 
@@ -71,6 +73,11 @@ BENCHMARKS = {
     "alerts": Benchmark(
         "skill.alerts", "alerts of the real cycle on unseen hours; after training", (WORKSPACE,)
     ),
+    "guidance": Benchmark(
+        "skill.guidance",
+        "forecasts of the past beside KMA's (--forecasts, --data, --guidance)",
+        (FORECASTS, "--observations", DATA, "--guidance", GUIDANCE),
+    ),
     "drift": Benchmark("skill.drift", "false and true alarms of the drift rule", (DATA,)),
     "canary": Benchmark("skill.canary", "the canary rules on good and bad retrains", (DATA,)),
     "depot": Benchmark("load.depot", "1,000 agents polling nginx", ("1000", "5"), "nginx"),
@@ -95,8 +102,11 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
     parser.add_argument("--data", help="real observations")
+    parser.add_argument("--forecasts", help="a file of forecasts of the past")
+    parser.add_argument("--guidance", help="KMA's forecasts of the past")
     chosen = parser.parse_args()
-    data = str(Path(chosen.data).resolve()) if chosen.data else None
+    named = {DATA: chosen.data, FORECASTS: chosen.forecasts, GUIDANCE: chosen.guidance}
+    files = {name: str(Path(path).resolve()) for name, path in named.items() if path}
     unknown = sorted(set(chosen.names) - set(BENCHMARKS) - set(GROUPS))
     if unknown:
         print(
@@ -105,7 +115,7 @@ def main() -> int:
         )
         return 64
     return max(
-        _run(name, benchmark, data)
+        _run(name, benchmark, files)
         for name, benchmark in BENCHMARKS.items()
         if not chosen.names or {name, benchmark.group} & set(chosen.names)
     )
@@ -123,19 +133,24 @@ def _listing() -> str:
     return "\n".join(lines)
 
 
-def _run(name: str, benchmark: Benchmark, data: str | None) -> int:
+def _run(name: str, benchmark: Benchmark, files: dict[str, str]) -> int:
     print(f"== {name}: {benchmark.about}", flush=True)
-    if DATA in benchmark.arguments and not data:
-        print("left out: it needs real observations (make bench DATA=file.parquet)")
+    lacking = [
+        word
+        for word in (DATA, FORECASTS, GUIDANCE)
+        if word in benchmark.arguments and word not in files
+    ]
+    if lacking:
+        print(f"left out: it needs {', '.join(lacking)} (make bench DATA=file.parquet)")
         return 0
     if benchmark.program and not shutil.which(
         benchmark.program, path="/usr/sbin:/usr/bin:/usr/local/bin"
     ):
         print(f"left out: {benchmark.program} is not installed (make system)")
         return 0
-    arguments = [data or word if word == DATA else word for word in benchmark.arguments]
-    if name == "training" and data:
-        arguments += ["--data", data]
+    arguments = [files.get(word, word) for word in benchmark.arguments]
+    if name == "training" and DATA in files:
+        arguments += ["--data", files[DATA]]
     command = [sys.executable, "-m", f"bench.{benchmark.module}", *arguments]
     return subprocess.run(command, check=False, cwd=ROOT).returncode
 
