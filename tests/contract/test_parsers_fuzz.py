@@ -187,6 +187,8 @@ def _past(content: bytes, category: str = "습도") -> None:
 @example(b'{"result" : {"status" : null}}', 403)
 @example(b'{"result" : {"status" : 403, "message" : 5}}', 403)
 @example(b"[" * 5000, 200)
+@example(b"\xef", 200)
+@example(b"\xef\xbb", 200)
 def test_any_bytes_end_in_rows_or_a_documented_error(body: bytes, status: int) -> None:
     """Bytes are no reason for a traceback, whichever parser gets them."""
     for start in (b"", b"#START7777\n", HEAD.encode(), b'{"result":', b"\xb1\xe2"):

@@ -48,7 +48,9 @@ def test_a_record_too_short_for_its_folds(tmp_path: Path) -> None:
     made = make_workspace(tmp_path / "farm")
     nothing = setup.create(tmp_path / "empty", single_key=True)
     year = timedelta(days=365)
-    with pytest.raises(BadData, match=r"1.0 years of observations are too few.*ingest or import"):
+    with pytest.raises(
+        BadData, match=r"observations of 3\d\d days are too few.* 730 .*ingest or import"
+    ):
         backtest.backtest(made, AS_OF, folds=2, step=year, progress=lambda _: None)
     with pytest.raises(InputMissing, match="holds no observations; run `trainer ingest`"):
         backtest.backtest(nothing, AS_OF, folds=1, step=year, progress=lambda _: None)

@@ -57,7 +57,7 @@ def test_the_workflow_calls_targets_that_exist() -> None:
     lines = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for line in lines:
-        target = line.removeprefix("make ")
+        target, *_ = line.removeprefix("make ").split()
         assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), line
 
 

@@ -160,14 +160,15 @@ def encoding_of(content: bytes) -> str:
     Raises:
         BadData: Neither.
     """
-    for encoding in ("utf-8-sig", "cp949"):
+    # Not read as "utf-8-sig": Python's takes the beginning of a mark for a text without letters.
+    for encoding, named in (("utf-8", "utf-8-sig"), ("cp949", "cp949")):
         text = io.TextIOWrapper(io.BytesIO(content), encoding)
         try:
             while text.read(_PIECE):
                 pass
         except UnicodeDecodeError:
             continue
-        return encoding
+        return named
     raise BadData("neither UTF-8 nor cp949 text: download the file again as CSV")
 
 
