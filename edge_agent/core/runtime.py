@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -61,8 +60,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 DATABASE: Final = "agent.db"
-HEALTH_EVERY: Final = timedelta(minutes=5)
-"""How often `/health` comes where nothing but its figures changes."""
 
 
 class Runtime:
@@ -139,6 +136,7 @@ class Runtime:
         self._message_context = MessageContextFactory(settings, clock.now)
         self._loaded: tuple[str, DeviceRelease] | None = None
         self._decision: Decision | None = None
+        self._health_id = ""
         self._confirmed = False
         self.listening_since: float | None = None
 
@@ -282,12 +280,17 @@ class Runtime:
         """
         if self._decision is None:
             return
-        latches = tuple(self.latches.all().values())
-        unknown = tuple(latch.rule for latch in latches if not latch.known)
-        decision = replace(self._decision, latches=latches, unknown=unknown)
+        # In the order of the cycle, since another order would look like news.
+        order = {latch.rule: number for number, latch in enumerate(self._decision.latches)}
+        latches = self.latches.all().values()
+        ordered = tuple(sorted(latches, key=lambda latch: order.get(latch.rule, len(order))))
+        unknown = tuple(latch.rule for latch in ordered if not latch.known)
+        decision = replace(self._decision, latches=ordered, unknown=unknown)
         messages = self._status_messages(self.context(), now)
-        clock = self.time.judge()[1]
-        self.outbox.put(messages.health(decision, now, clock, problems, HEALTH_EVERY))
+        health = messages.health(decision, now, self.time.judge()[1], problems)
+        if health.id != self._health_id:
+            self._health_id = health.id
+            self.outbox.put(health)
 
     def sensor_reports(self, now: datetime) -> tuple[SensorReport, ...]:
         """What is to be told of each sensor.

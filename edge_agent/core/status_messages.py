@@ -90,7 +90,6 @@ class StatusMessages:
         now: datetime,
         clock: ClockState,
         problems: Sequence[str],
-        every: timedelta = timedelta(hours=1),
     ) -> Message:
         """The message `/health`.
 
@@ -99,7 +98,6 @@ class StatusMessages:
             now: Time of the message, UTC.
             clock: How far the time can be trusted.
             problems: More problems.
-            every: See `status.health_message`.
         """
         observed_at = decision.forecast.observed_at
         left, counts = self.slots.pointer().left, self.outbox.counts()
@@ -109,7 +107,7 @@ class StatusMessages:
         return status.health_message(
             self.context.message_context(now, clock, decision.forecast, ()),
             facts,
-            every,
+            decision.at,
             data_age_s=int((now - observed_at).total_seconds()) if observed_at else None,
             disk_free_bytes=free_bytes(self.state),
             skill=online_correction.skill(verification, now),

@@ -109,7 +109,7 @@ def tuned_of(tuning: Tuning | None) -> Tuned | None:
 def health_message(
     context: MessageContext,
     facts: Mapping[str, object],
-    every: timedelta = timedelta(hours=1),
+    worked_at: datetime,
     **more: object,
 ) -> Message:
     """State of the agent, retained.
@@ -117,11 +117,12 @@ def health_message(
     Args:
         context: Sender and time.
         facts: Values by the keys of `HealthPayload`.
-        every: Its id, by which the outbox knows a repetition, is the same for so long where nothing
-            but figures (ages, counters, values, also those within a text) changes.
+        worked_at: Time of the last cycle, UTC. The id, by which the outbox knows a repetition,
+            stays the same until the next one where nothing but figures (ages, counters, values,
+            also those within a text) changes.
         more: As `facts`.
     """
-    base = envelope.base(context, "health", "health", every=every)
+    base = envelope.base(context, "health", "health")
     payload = fill(HealthPayload, base, facts, more)
     mark = envelope.digest(
         [
@@ -136,7 +137,8 @@ def health_message(
             ],
         ]
     )
-    payload = msgspec.structs.replace(payload, id=f"{payload.id}-{mark}")
+    name = f"{context.topics.root}/health/{worked_at:%Y%m%dT%H%M%SZ}-{mark}"
+    payload = msgspec.structs.replace(payload, id=name)
     return envelope.retained(context.topics.health, payload, Kind.TELEMETRY)
 
 

@@ -139,7 +139,7 @@ def every_message() -> list[tuple[str, Message]]:
                 "0.1.0",
             ),
         ),
-        ("health", status.health_message(CONTEXT, facts)),
+        ("health", status.health_message(CONTEXT, facts, CONTEXT.now)),
         ("fresh", status.fresh_message(CONTEXT, NOW, timedelta(hours=6))),
         ("fresh", status.fresh_message(CONTEXT, None, timedelta(hours=6))),
         ("history", status.history_message(CONTEXT, export.identity(Device()), OWN)),

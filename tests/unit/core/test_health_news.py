@@ -42,16 +42,17 @@ def healths(farm: AlertFarm, since: int) -> list[dict[str, Any]]:
     return [json.loads(m.payload) for m in news if m.topic == f"{ROOT}/health"]
 
 
-def test_figures_come_every_five_minutes(farm: AlertFarm) -> None:
-    """A reading that changes each minute is no news by itself; its value comes all the same."""
+def test_figures_wait_for_the_hour(farm: AlertFarm) -> None:
+    """A reading that changes each minute is no news; the cycle tells of its value once."""
     before = len(farm.heard)
     for minute in range(30):
         farm.minutes(celsius=20 + minute / 10)
-    told = healths(farm, before)
-    assert len(told) == 6
-    ages = [health["data_age_s"] for health in told]
-    assert ages == sorted(set(ages))
-    assert len({health["sensors"][0]["value"] for health in told}) == 6
+    assert healths(farm, before) == []
+    farm.worker.watch(farm.clock.now())
+    farm.cycle()
+    farm.minutes(3, celsius=23.0)
+    (health,) = healths(farm, before)
+    assert health["sensors"][0]["value"] == 22.9
 
 
 def test_news_comes_within_the_minute(farm: AlertFarm) -> None:
