@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from edge_agent.contract import schema
 from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.schema import QUANTITIES, TARGETS, TIME
 from edge_agent.contract.stations import station
@@ -43,6 +44,8 @@ LEADS = (1, 3, 6, 12, 24, 36, 48)
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 LEVELS = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 _ALWAYS = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+AROUND = 6
+"""Hours before and after those of a forecast, so that lines have both of their ends."""
 FEWEST = 24
 """Hours below which nothing is printed."""
 
@@ -64,21 +67,36 @@ def with_truth(
     rows = rows.with_columns(season=pl.col("valid_at").dt.month() % 12 // 3)
     if guidance is None:
         return rows.with_columns(raw=pl.lit(None, pl.Float64), line=pl.lit(None, pl.Float64))
+    return rows.join(
+        _readable(forecasts["issued_at"].unique(), guidance),
+        on=["issued_at", "valid_at", "quantity"],
+        how="left",
+    )
+
+
+def _readable(decisions: pl.Series, guidance: pl.DataFrame) -> pl.DataFrame:
+    """KMA's forecast as it could be read at each decision: `raw` and `line`, see `with_truth`."""
+    around = pl.DataFrame({"hours": range(1 - AROUND, max(schema.LEADS) + AROUND)})
+    hours = decisions.sort().to_frame().join(around, how="cross")
+    full = pl.col("issued_at").dt.truncate("1h") + pl.duration(hours="hours")
+    hours = hours.select("issued_at", valid_at=full).join(
+        pl.DataFrame({"quantity": TARGETS}), how="cross", maintain_order="left"
+    )
     issues = guidance.unpivot(
         TARGETS, index=[ISSUED, VALID], variable_name="quantity", value_name="raw"
     )
     issues = issues.drop_nulls("raw").with_columns(readable=pl.col(ISSUED) + READABLE_AFTER)
     # The newest issue that has the hour: an older one where the newest does not reach it.
-    rows = rows.sort("issued_at").join_asof(
+    found = hours.join_asof(
         issues.sort("readable").drop(ISSUED),
         left_on="issued_at",
         right_on="readable",
         by_left=["valid_at", "quantity"],
         by_right=[VALID, "quantity"],
         check_sortedness=False,
-    )
+    ).drop("readable")
     line = pl.col("raw").interpolate_by("valid_at").over("issued_at", "quantity")
-    return rows.sort("issued_at", "quantity", "valid_at").with_columns(line=line)
+    return found.with_columns(line=line)
 
 
 def rmse(errors: np.ndarray) -> float:
