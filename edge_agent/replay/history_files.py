@@ -8,7 +8,8 @@ Rules, numbered as the tests name them:
         column.
     H3  Of a file with several stations the rows of the wanted one are taken. A file of one station
         is taken as it is: the caller says for which place.
-    H4  Sums of six hours (`r06`, `s06`) and daily extremes are no hourly values and are left out.
+    H4  Of forecasts the columns of `bundles.GUIDANCE` are read. Sums of six hours (`r06`, `s06`)
+        are never taken for hourly amounts.
     H5  Rain without a QC flag is dry where it is blank, also between November and March: that the
         amount of three hours comes later is not known yet at that hour (K6 of `kma_fields` looks
         up to two hours ahead).

@@ -172,7 +172,7 @@ def test_bad_observations_are_named(
     ("columns", "message"),
     [
         ({"issued_at": [FIRST], "tmp": [1.0]}, "no columns issued_at and valid_at"),
-        ({"issued_at": [FIRST], "valid_at": [FIRST], "pty": [1.0]}, "no column of tmp, reh"),
+        ({"issued_at": [FIRST], "valid_at": [FIRST], "lead_h": [1.0]}, "no column of tmp, reh"),
         (FORECAST | {"valid_at": [FIRST - HOUR]}, "row 1: issued .* that is no forecast"),
         (FORECAST | {"valid_at": [FIRST + 500 * HOUR]}, "row 1: issued .* that is no forecast"),
         (FORECAST | {"issued_at": [FIRST.replace(tzinfo=None)]}, "column issued must be UTC"),
