@@ -405,16 +405,17 @@ class AlertPromises(RuleBasedStateMachine):
                 known.state = msgspec.json.decode(message.payload) if message.payload else None
                 continue
             payload = msgspec.json.decode(message.payload)
-            if not self._is_anew(name, known, payload):
+            if not self._is_anew(known, payload):
                 known.events.append((payload["event_type"], self.clock.now()))
+            known.event_id = payload["id"]
 
-    def _is_anew(self, name: str, known: RuleNotes, payload: dict[str, Any]) -> bool:
+    def _is_anew(self, known: RuleNotes, payload: dict[str, Any]) -> bool:
         """S6: an action that was not heard may be told once more; the alert is the same."""
         return (
             payload["action"] is not None
             and known.told
             and payload["event_type"] == "raised"
-            and (name not in self.heard or self.heard[name]["id"] not in self.heard_in_time)
+            and known.event_id not in self.heard_in_time
         )
 
     def _deliver(self) -> None:

@@ -79,6 +79,7 @@ class RuleNotes:
         known: Whether there was evidence at the last look.
         ends: Whether the clear level was no longer met.
         events: Kind and time of every event that was queued.
+        event_id: Of the newest of them.
         snoozed_until: As far as a person asked for it.
         seen: A person acknowledged the alert that stands.
         state: The last state message; None after it was deleted.
@@ -89,6 +90,7 @@ class RuleNotes:
     known: bool = False
     ends: bool = False
     events: list[tuple[str, datetime]] = field(default_factory=list)
+    event_id: str = ""
     snoozed_until: datetime = START
     seen: bool = False
     state: dict[str, Any] | None = None
