@@ -59,6 +59,32 @@ def state_folder(settings: Config) -> Path:
     return locations.state_folder(settings.storage.path, os.environ, root=os.geteuid() == 0)
 
 
+def state_in_use(settings: Config, config_path: Path | None) -> Path:
+    """Folder of the service that runs with this file, else the configured one.
+
+    They differ where `storage.path` was changed since the service started.
+    """
+    configured = state_folder(settings)
+    return folder_of_service(config_path, configured) or configured
+
+
+def folder_of_service(config_path: Path | None, *folders: Path) -> Path | None:
+    """State folder of the service that runs with a configuration file; None where none does.
+
+    Args:
+        config_path: The configuration file, where it is known.
+        folders: Whose owners may be the service's account, beside the usual folder's.
+
+    Raises:
+        InputMissing: There is no configuration.
+    """
+    from edge_agent.system import local_answers, locations
+
+    usual = locations.state_folder("", os.environ, root=os.geteuid() == 0)
+    owners = {folder.stat().st_uid for folder in (usual, *folders) if folder.is_dir()}
+    return local_answers.folder_of(locations.config_file(config_path, os.environ), owners)
+
+
 def open_state_folder(settings: Config) -> Path:
     """The state folder, after root has become its owner: new files must stay the service's own."""
     from edge_agent.system.privileges import work_as_owner
@@ -68,11 +94,13 @@ def open_state_folder(settings: Config) -> Path:
     return state
 
 
-def database_path(config_path: Path | None) -> Path:
-    """The agent's database file; it need not be there."""
-    from edge_agent.core.runtime import DATABASE
+def open_state_in_use(settings: Config, config_path: Path | None) -> Path:
+    """The same with the folder of a service that runs; see `state_in_use`."""
+    from edge_agent.system.privileges import work_as_owner
 
-    return open_state_folder(read_config(config_path)) / DATABASE
+    state = state_in_use(settings, config_path)
+    work_as_owner(state)
+    return state
 
 
 @contextlib.contextmanager
@@ -93,7 +121,7 @@ def opened(config_path: Path | None, state: Path | None = None) -> Iterator[Runt
 
     settings = read_config(config_path)
     if state is None:
-        state = state_folder(settings)
+        state = state_in_use(settings, config_path)
     work_as_owner(state)
     runtime = Runtime(settings, state, _clock())
     try:

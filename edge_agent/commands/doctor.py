@@ -13,7 +13,7 @@ from edge_agent.commands.common import (
     config_option,
     read_config,
     standard_options,
-    state_folder,
+    state_in_use,
 )
 from edge_agent.contract.errors import ConfigError
 from edge_agent.system.console import print_json, verbosity_options
@@ -98,7 +98,7 @@ def _subject(config_path: Path | None) -> Subject:
     from edge_agent.system.clock import SystemClock
 
     settings = read_config(config_path)
-    return Subject(settings, state_folder(settings), SystemClock(), os.environ)
+    return Subject(settings, state_in_use(settings, config_path), SystemClock(), os.environ)
 
 
 def _findings(subject: Subject, sensors: list[SensorReport], *, offline: bool) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from edge_agent.commands.common import (
-    open_state_folder,
+    open_state_in_use,
     opened,
     read_config,
     standard_options,
@@ -41,8 +41,17 @@ def history(context: click.Context, count: int, config_path: Path | None, as_jso
     """
     if context.invoked_subcommand:
         return
+    from edge_agent.core import service_answer
+    from edge_agent.core.status_document import written_at
+
     with opened(config_path) as runtime:
-        alerts = runtime.log.newest(count)
+        answer = service_answer.ask(runtime.state)
+        # While the disk refuses, the service alone knows the newest alerts.
+        in_memory = None if answer is None else answer.edges
+        alerts = runtime.log.newest(count) if in_memory is None else in_memory[-count:]
+        written = written_at(runtime) if answer is None else None
+    if written is not None:
+        click.echo(f"up to {written:%Y-%m-%d %H:%M} UTC: the service does not answer", err=True)
     if as_json:
         print_json([msgspec.to_builtins(alert) for alert in alerts])
         return
@@ -84,7 +93,7 @@ def export(
         raise InputMissing(
             "no outdoor sensor is configured, so the farm has no hours of its own: add [[sensors]]"
         )
-    frame = _read(settings, first, last)
+    frame = _read(settings, open_state_in_use(settings, config_path), first, last)
     if frame.is_empty():
         raise InputMissing(
             "nothing is stored of the farm's own outdoor sensors in that time: see "
@@ -107,7 +116,9 @@ def export(
         )
 
 
-def _read(settings: Config, first: datetime | None, last: datetime | None) -> pl.DataFrame:
+def _read(
+    settings: Config, state: Path, first: datetime | None, last: datetime | None
+) -> pl.DataFrame:
     from edge_agent.core.runtime import DATABASE
     from edge_agent.observations import export as history_export
     from edge_agent.observations.store import Store
@@ -121,7 +132,7 @@ def _read(settings: Config, first: datetime | None, last: datetime | None) -> pl
         end = (last + timedelta(days=1)).replace(tzinfo=zone) - timedelta(seconds=1)
     if end < start:
         raise UsageError("--from lies after --to")
-    path = open_state_folder(settings) / DATABASE
+    path = state / DATABASE
     if not path.is_file():
         raise InputMissing(f"{path}: no such file; the agent has not run yet, or look elsewhere")
     with closing(connect_to_read(path)) as db:

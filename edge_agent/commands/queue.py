@@ -10,7 +10,8 @@ import click
 
 from edge_agent.commands.common import (
     config_option,
-    database_path,
+    open_state_in_use,
+    read_config,
     standard_options,
 )
 from edge_agent.contract.errors import UsageError
@@ -46,7 +47,7 @@ def ls(database: Path | None, config_path: Path | None, as_json: bool) -> None:
     from edge_agent.mqtt import outbox_inspection
     from edge_agent.mqtt.outbox_table import counters
 
-    with closing(outbox_inspection.open_existing(database or database_path(config_path))) as db:
+    with closing(outbox_inspection.open_existing(database or _database(config_path))) as db:
         rows = list(outbox_inspection.rows(db))
         counted = counters(db)
     if as_json:
@@ -71,7 +72,7 @@ def verify(database: Path | None, config_path: Path | None, as_json: bool) -> No
     """
     from edge_agent.mqtt import outbox_inspection
 
-    with closing(outbox_inspection.open_existing(database or database_path(config_path))) as db:
+    with closing(outbox_inspection.open_existing(database or _database(config_path))) as db:
         problems = outbox_inspection.problems(db)
     if as_json:
         print_json({"ok": not problems, "problems": problems})
@@ -99,7 +100,7 @@ def export(database: Path | None, config_path: Path | None) -> None:
 
     from edge_agent.mqtt import outbox_inspection
 
-    with closing(outbox_inspection.open_existing(database or database_path(config_path))) as db:
+    with closing(outbox_inspection.open_existing(database or _database(config_path))) as db:
         for row in outbox_inspection.rows(db):
             click.echo(msgspec.json.encode(outbox_inspection.plain(row)).decode())
 
@@ -126,10 +127,21 @@ def drop(
 
     if not (ids or kind or dead or everything):
         raise UsageError("say which: --id ID, --kind KIND, --dead or --everything")
-    with closing(outbox_inspection.open_existing(database_path(config_path))) as db:
+    with closing(outbox_inspection.open_existing(_database(config_path))) as db:
         kinds = _KINDS if everything else (kind,) if kind else ()
         gone = outbox_inspection.drop(db, ids, kinds, dead=dead or everything)
     click.echo(f"{gone} dropped")
+
+
+def _database(config_path: Path | None) -> Path:
+    from edge_agent.core import service_answer
+    from edge_agent.core.runtime import DATABASE
+
+    state = open_state_in_use(read_config(config_path), config_path)
+    answer = service_answer.ask(state)
+    if answer is not None and answer.edges is not None:
+        click.echo("the service has its queue in memory: the disk has an older one", err=True)
+    return state / DATABASE
 
 
 def _line(row: Row) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edge_agent.commands.common import read_config, standard_options, state_folder, utc_time
+from edge_agent.commands.common import read_config, standard_options, state_in_use, utc_time
 from edge_agent.commands.explain import explain_alert
 from edge_agent.contract.errors import InputMissing, UsageError
 from edge_agent.contract.hours import start_of_hour
@@ -175,7 +175,7 @@ def _release(options: ReplayOptions, settings: Config) -> DeviceRelease:
     if options.folder is not None:
         installed = open_folder(options.folder)
     else:
-        found = Slots(state_folder(settings)).load()
+        found = Slots(state_in_use(settings, options.config_path)).load()
         if found is None:
             raise InputMissing("no release is installed: run `edge-agent sync`, or name --release")
         installed = found

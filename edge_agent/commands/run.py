@@ -88,7 +88,7 @@ def _run(
     from edge_agent.core.loop import ServiceLoop
     from edge_agent.core.pull_process import update
     from edge_agent.core.worker import Worker
-    from edge_agent.system import local_answers
+    from edge_agent.system import local_answers, locations
     from edge_agent.system.clock import SystemClock
     from edge_agent.system.sd_notify import Notifier
     from edge_agent.web.snapshot import SnapshotCache
@@ -115,6 +115,7 @@ def _run(
         ) as worker,
         _web(web, state, snapshots=snapshots, clock=clock, put=events.put, work=worker.ask),
         local_answers.answering(state, answer),
+        local_answers.naming(locations.config_file(config_path, os.environ), state),
     ):
         host = Host(Notifier(os.environ), clock, random.random)
         ServiceLoop(worker, worker.delivery(), events, host, snapshots.set_service).run()

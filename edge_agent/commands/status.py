@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
-from edge_agent import __version__
-from edge_agent.commands.common import opened, standard_options
+from edge_agent.commands.common import (
+    folder_of_service,
+    opened,
+    read_config,
+    standard_options,
+    state_in_use,
+)
 from edge_agent.commands.seen_problems import seen_problems
-from edge_agent.contract.errors import InputMissing
+from edge_agent.contract.errors import ConfigError, InputMissing
 from edge_agent.system.console import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    import polars as pl
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.core.runtime import Runtime
@@ -27,30 +29,32 @@ if TYPE_CHECKING:
     from edge_agent.messages.payloads import SensorReport
 
 
-class _Validity(msgspec.Struct):
-    """The end of a payload of any version."""
-
-    valid_until: datetime
-
-
 @click.command()
 @standard_options
 def status(config_path: Path | None, as_json: bool) -> None:
     """What runs: problems, sensors, release, age of the data, last forecast, alerts, queue, clock.
 
-    Problems and sensors come from the running service; without one, from what it has written.
+    The running service says it; without one, it is what the service has written, with its age. A
+    service goes on with what it has read where the configuration file is wrong now: the file's
+    error comes with it, and is the exit code.
 
     Example: edge-agent status --json
     """
-    with opened(config_path) as runtime:
-        document = _status(runtime)
+    document, fault = _asked(config_path)
+    if document is None:
+        with opened(config_path) as runtime:
+            document = _written(runtime)
     if not as_json:
         for text in document.pop("problems") or ["none"]:
             click.echo(f"problem: {text}")
         for report in document.pop("sensors"):
             click.echo(_sensor_line(report))
+        if document["service"] != "runs":
+            click.echo(_age_line(document["age_s"]))
         click.echo(broker_line(document.pop("broker"), sum(document["outbox"]["waiting"].values())))
     _print(document, as_json=as_json)
+    if fault is not None:
+        raise fault
 
 
 @click.command()
@@ -78,94 +82,67 @@ def release(config_path: Path | None, as_json: bool) -> None:
     _print(document, as_json=as_json)
 
 
-def _status(runtime: Runtime) -> dict[str, Any]:
-    from edge_agent.core import service_answer
-    from edge_agent.forecasting import online_correction
+def _asked(config_path: Path | None) -> tuple[dict[str, Any] | None, ConfigError | None]:
+    """The service's own document, and the error of its configuration file; None where none is.
 
-    now, clock = runtime.time.judge()
-    answer = service_answer.ask(runtime.state)
-    sensors = runtime.sensor_reports(now) if answer is None else answer.sensors
-    problems = seen_problems(runtime, sensors) if answer is None else answer.problems
-    forecasts = runtime.store.forecasts(now - timedelta(hours=48), now + timedelta(hours=1))
-    last = forecasts[-1] if forecasts else None
-    installed = runtime.slots.load()
-    tuning = installed.tuning(runtime.config.device.full_id) if installed else None
-    counts = runtime.outbox.counts()
-    newest = {source: runtime.store.newest(source, now) for source in runtime.store.sources()}
-    return {
-        "agent_version": __version__,
-        "now": now,
-        "clock": clock,
-        "device": runtime.config.device.full_id,
-        "state_folder": str(runtime.state),
-        "service": "does not answer" if answer is None else "runs",
-        "problems": list(problems),
-        "sensors": sensors,
-        "broker": None if answer is None else answer.broker,
-        "release": None if installed is None else installed.manifest.release,
-        "tuned": sorted(tuning.corrections) if tuning else None,
-        "channel": runtime.config.depot.channel,
-        "observations": {
-            source: {"newest": at, "age_h": round((now - at) / timedelta(hours=1), 1)}
-            for source, at in newest.items()
-            if at is not None
-        },
-        "last_model_forecast": None
-        if last is None
-        else {"issued_at": last.issued_at, "origin": last.origin, "source": last.source.value},
-        "skill_of_30_days": {
-            f"{skill.quantity} {skill.lead_h} h": msgspec.to_builtins(skill)
-            for skill in online_correction.skill(runtime.verification, now)
-        },
-        "chances_of_30_days": {
-            score.event: msgspec.to_builtins(score)
-            for score in online_correction.chance_scores(runtime.verification, now)
-        },
-        "growth": _growth(runtime, now),
-        "water": _water(runtime, now),
-        "alerts": _alerts(runtime),
-        "outbox": {
-            "waiting": counts.waiting,
-            "dropped_for_room": counts.dropped_for_room,
-            "dropped_expired": counts.dropped_expired,
-            "refused": counts.refused,
-        },
-    }
-
-
-def _water(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
-    """What is missing in the soil now, and the sums that led to it; None without a crop."""
-    from edge_agent.alerts.messages import balance_of
-    from edge_agent.core.soil_water import reckon
-
-    if not runtime.config.irrigation.crop:
-        return None
-    balance: dict[str, Any] = msgspec.to_builtins(balance_of(reckon(runtime.context(), now).water))
-    return balance
-
-
-def _alerts(runtime: Runtime) -> dict[str, Any]:
-    """Every rule that was decided on.
-
-    Unknown where the last decision knew nothing, and where its message has run out (T2).
+    Raises:
+        ConfigError: The file is wrong, and no service runs with it.
     """
+    from edge_agent.core import service_answer
+    from edge_agent.core.restart_keys import changed
+
+    settings, fault = None, None
+    try:
+        settings = read_config(config_path)
+        folder: Path | None = state_in_use(settings, config_path)
+    except ConfigError as error:
+        folder, fault = folder_of_service(config_path), error
+    answer = None if folder is None else service_answer.ask(folder)
+    if answer is None:
+        if fault is not None:
+            raise fault
+        return None, None
+    problems = list(answer.problems)
+    if fault is not None:
+        problems.append(f"configuration: {fault}")
+    elif settings and settings.storage.path and Path(settings.storage.path) != folder:
+        problems.append(changed("storage.path"))
+    return answer.document | {
+        "service": "runs",
+        "written_at": None,
+        "age_s": 0,
+        "problems": list(dict.fromkeys(problems)),
+        "sensors": answer.sensors,
+        "broker": answer.broker,
+    }, fault
+
+
+def _written(runtime: Runtime) -> dict[str, Any]:
+    """The document of what is on the disk, with its age."""
+    from edge_agent.core import status_document
+
     now = runtime.clock.now()
-    return {
-        name: {
-            "level": latch.level.value
-            if latch.known and _state_holds(runtime, name, now)
-            else "unknown",
-            "since": latch.since,
-            "held_back": msgspec.to_builtins(latch.held_back),
-        }
-        for name, latch in runtime.latches.all().items()
+    sensors, written = runtime.sensor_reports(now), status_document.written_at(runtime)
+    age_s = None if written is None else int(max(now - written, timedelta(0)).total_seconds())
+    document: dict[str, Any] = msgspec.to_builtins(status_document.document(runtime))
+    return document | {
+        "service": "does not answer",
+        "written_at": written,
+        "age_s": age_s,
+        "problems": list(seen_problems(runtime, sensors)),
+        "sensors": sensors,
+        "broker": None,
     }
 
 
-def _state_holds(runtime: Runtime, rule: str, now: datetime) -> bool:
-    topic = runtime.topics.alert_state(rule)
-    payload = runtime.outbox.waiting(topic) or runtime.outbox.last_delivered(topic)
-    return bool(payload) and msgspec.json.decode(payload, type=_Validity).valid_until > now
+def _age_line(age_s: int | None) -> str:
+    """How old everything else is, where the service does not answer."""
+    from edge_agent.core.sensor_reports import span
+
+    if age_s is None:
+        return "state: the service does not answer, and has written nothing"
+    age = span(timedelta(seconds=age_s))
+    return f"state: as it was {age} ago: the service does not answer"
 
 
 def _sensor_line(report: SensorReport) -> str:
@@ -201,40 +178,6 @@ def broker_line(broker: BrokerReport | None, waiting: int) -> str:
         if broker.connected and broker.last_problem:
             parts.append(f"last error: {broker.last_problem}")
     return f"broker: {'; '.join(parts)}"
-
-
-def _growth(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
-    """Heat since planting; for fruit trees the chill since the first of November."""
-    from edge_agent.agronomy.crops import CROPS
-    from edge_agent.agronomy.development import BUD_FROST_C, chill_hours, degree_days_of
-    from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
-    from edge_agent.observations import source_choice
-
-    settings, device = runtime.config.irrigation, runtime.config.device
-    crop = CROPS.get(settings.crop)
-    if crop is None:
-        return None
-    zone = ZoneInfo(device.timezone)
-
-    def hours(day: date) -> pl.DataFrame:
-        start = datetime(day.year, day.month, day.day, tzinfo=zone)
-        frames = [
-            runtime.store.hourly(source, start, now).select(TIME, AIR_TEMPERATURE)
-            for source in source_choice.names(device)
-        ]
-        return max(frames, key=lambda frame: frame[AIR_TEMPERATURE].count())
-
-    grown: dict[str, Any] = {"crop": settings.crop}
-    if settings.planted_on:
-        since = hours(date.fromisoformat(settings.planted_on))
-        heat = degree_days_of(since, crop.base_c, device.timezone)
-        grown["degree_days"] = round(heat)
-        grown["base_c"] = crop.base_c
-    if settings.crop in BUD_FROST_C:
-        today = now.astimezone(zone).date()
-        autumn = date(today.year - (today.month < 11), 11, 1)
-        grown["chill_hours"] = chill_hours(hours(autumn)[AIR_TEMPERATURE].to_numpy())
-    return grown
 
 
 def _release(manifest: Manifest) -> dict[str, Any]:

@@ -17,7 +17,12 @@ RESTART_KEYS: Final = ("storage.path", *(f"web.{name}" for name in Web.__struct_
 def changes(started_with: Config, config: Config) -> tuple[str, ...]:
     """A line for each key that differs from the configuration of the start."""
     return tuple(
-        f"{key} changed: it is taken at the next restart"
+        changed(key)
         for key in RESTART_KEYS
         if attrgetter(key)(started_with) != attrgetter(key)(config)
     )
+
+
+def changed(key: str) -> str:
+    """That one of the keys differs from the configuration of the start."""
+    return f"{key} changed: it is taken at the next restart"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edge_agent.alerts.log import KEPT, LoggedEdge
 from edge_agent.contract.forecast import NoForecast
-from edge_agent.core import cross_check, rules
+from edge_agent.core import cross_check, rules, status_document
 from edge_agent.messages.payloads import AlertState, SensorReport
 from edge_agent.system import local_answers
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle_context import CycleContext
+    from edge_agent.core.runtime import Runtime
     from edge_agent.mqtt.connection import ConnectionState
     from edge_agent.mqtt.outbox_refusals import RefusedTopic
 
@@ -52,23 +54,44 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
         sensors: Every sensor.
         live_states: State of every live rule.
         broker: The connection to the broker; None before the first turn of the loop.
+        document: See `status_document.document`.
+        edges: Log of the alerts, oldest first, while it is in memory; None: the disk has it.
     """
 
     problems: tuple[str, ...]
     sensors: tuple[SensorReport, ...]
     live_states: tuple[AlertState, ...] = ()
     broker: BrokerReport | None = None
+    document: dict[str, Any] = {}
+    edges: tuple[LoggedEdge, ...] | None = None
 
 
 def encoded(
+    runtime: Runtime,
     problems: Iterable[str],
     sensors: tuple[SensorReport, ...],
-    live_states: tuple[AlertState, ...],
     broker: BrokerReport | None,
 ) -> bytes:
-    """The answer as JSON, each problem once."""
-    once = tuple(dict.fromkeys(problems))
-    return msgspec.json.encode(ServiceAnswer(once, sensors, live_states, broker))
+    """The answer as JSON.
+
+    Args:
+        runtime: The agent's parts.
+        problems: For people; each is told once.
+        sensors: Every sensor.
+        broker: The connection to the broker.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    answer = ServiceAnswer(
+        tuple(dict.fromkeys(problems)),
+        sensors,
+        live_states(runtime.context(), *runtime.time.judge()),
+        broker,
+        status_document.document(runtime),
+        None if runtime.on_disk else tuple(runtime.log.newest(KEPT)),
+    )
+    return msgspec.json.encode(answer)
 
 
 def broker_report(link: ConnectionState, refusals: Iterable[RefusedTopic]) -> BrokerReport:

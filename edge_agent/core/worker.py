@@ -226,9 +226,8 @@ class Worker:
             *(service_problems(service) if service else ()),
             *runtime.settings_problems(now),
         ]
-        live_states = service_answer.live_states(runtime.context(), now, clock)
         broker = service_answer.broker_report(service.link, counts.refusals) if service else None
-        return service_answer.encoded(problems, sensors, live_states, broker)
+        return service_answer.encoded(runtime, problems, sensors, broker)
 
     def close_replaced(self) -> None:
         """See `interfaces.Work`."""

@@ -68,7 +68,7 @@ EDGE_AGENT: Final = {
     "__main__": _room(6, "cli"),
     "commands": _room(
         6,
-        "agronomy alerts config contract core forecasting messages mqtt observations ops "
+        "alerts config contract core messages mqtt observations ops "
         "replay settings system updates web",
     ),
 }

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edge_agent.alerts.state_machine import bounded
-from edge_agent.commands.status import _alerts
 from edge_agent.contract.schema import AIR_TEMPERATURE
+from edge_agent.core import status_document
 from edge_agent.observations.retention import prune
 from edge_agent.replay.explain import explain
 from edge_agent.web.api import prometheus, serialize
@@ -357,7 +357,7 @@ def _shown(farm: AlertFarm, rule: str) -> dict[str, tuple[str, object]]:
     held = re.search(rf'alert_held_back{{rule="{rule}",why="(.*)"}} 1.0', metrics)
     by_level = {"raised": serialize.latest(snapshot).alerts_raised, "unknown": health.rules_unknown}
     listed = [level for level, names in by_level.items() if rule in names]
-    state, status = farm.state(rule), _alerts(farm.runtime)[rule]
+    state, status = farm.state(rule), status_document.document(farm.runtime)["alerts"][rule]
     return {
         "state": (state["level"], state["held_back"] and state["held_back"]["why"]),
         "status": (status["level"], status["held_back"] and status["held_back"]["why"]),
@@ -403,7 +403,7 @@ def test_the_page_says_why_a_message_waits(
     snapshot = take_snapshot(farm.runtime, None)
     context = PageContext(snapshot, None, (), farm.clock.now(), PageTexts(language), acts=False)
     page = str(alert_section(context))
-    assert {"ko": "14:12까지 보내지 않음(조용히 하기)", "en": "14:12 (snoozed)"}[language] in page
+    assert {"ko": "14:12까지 보내지 않음(알림 멈춤)", "en": "14:12 (snoozed)"}[language] in page
 
 
 def test_health_lists_what_is_held_back(new_farm: Callable[..., AlertFarm]) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from edge_agent.commands.once import _lines as once_lines
-from edge_agent.commands.status import _status as status_document
+from edge_agent.commands.status import _written as status_document
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
