@@ -83,13 +83,16 @@ class LiveReadings:
             # What was dated before the clock was set is not current.
             return sample
         # After a start a late reading may be all that has come, and the store knows a newer one.
-        stored = self._store.samples(sensors.key_of(sensor), oldest, now)
+        stored = self._store.current_samples(sensors.key_of(sensor), oldest, now)
         return sensors.settled(sensor, [*stored, *self._intake.waiting(sensor)])
 
     def _last_hour(self, sensor: Sensor, now: datetime) -> Sample | None:
-        """What a running total rose by in the last hour."""
-        stored = self._store.samples(sensors.key_of(sensor), now - sensors.BEFORE, now)
-        waiting = [sample for sample in self._intake.waiting(sensor) if sample.at <= now]
+        """What a running total rose by in the last hour; None where no reading is of now."""
+        key, waiting = sensors.key_of(sensor), self._intake.waiting(sensor)
+        if not waiting and not self._store.current_samples(key, now - sensors.BEFORE, now):
+            return None
+        stored = self._store.samples(key, now - sensors.BEFORE, now)
+        waiting = [sample for sample in waiting if sample.at <= now]
         samples = sorted({*stored, *waiting}, key=lambda sample: sample.at)
         value = sensors.hour_value(sensor, sensors.amounts(sensor, samples), now)
         return None if value is None else Sample(samples[-1].at, value)

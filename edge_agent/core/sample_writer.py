@@ -58,8 +58,12 @@ class SampleWriter:
             self._earliest = intake.flush(self._store)
 
     def write(self) -> None:
-        """Write the samples that came since the last write; they wait while the clock is wrong."""
+        """Write the samples that came since the last write.
+
+        While the clock is wrong they wait: what is stored is then not the newest.
+        """
         if not self._time.dates():
+            self._intake.overtake(self._store)
             return
         self._written_at = self._clock.monotonic()
         earliest = self._intake.flush(self._store)
@@ -67,8 +71,9 @@ class SampleWriter:
             self._earliest = min(earliest, self._earliest or earliest)
 
     def write_when_due(self) -> None:
-        """Write them if the last write is long ago, or a good value is no longer to be used."""
-        if self._intake.urgent or self._clock.monotonic() - self._written_at >= WRITE_S:
+        """Write them if the last write is long ago, or what is stored is no longer to be used."""
+        due = self._clock.monotonic() - self._written_at >= WRITE_S
+        if due or self._intake.urgent or not self._time.dates():
             self.write()
 
     def aggregate(self, now: datetime) -> None:
@@ -77,9 +82,9 @@ class SampleWriter:
         While the clock is wrong both wait. Where nobody vouches for it and it is behind hours that
         are there already, these stay as they are.
         """
+        self.write()
         if not self._time.dates():
             return
-        self.write()
         since = max(min(now - _LATE, self._earliest or now), now - _OLDEST)
         sure = self._time.vouched()
         source_choice.aggregate(self._store, self._sensors, since, now, sure=sure)

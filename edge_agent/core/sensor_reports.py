@@ -45,7 +45,7 @@ def reports(
     return tuple(
         _report(
             state,
-            state.sample or store.newest_sample(sensors.key_of(state.sensor), now),
+            state.sample or _stored(store, state.sensor, now),
             now,
             listening_s,
             shared=per_topic[state.sensor.topic] > 1,
@@ -101,6 +101,11 @@ def _report(
         else RefusedReading(at=last.at, value=last.value, reason=last.reason),
         problem=f"sensor {name}: {problem}" if problem else None,
     )
+
+
+def _stored(store: Store, sensor: Sensor, now: datetime) -> Sample | None:
+    samples = store.current_samples(sensors.key_of(sensor), now - sensors.BEHIND, now)
+    return samples[-1] if samples else None
 
 
 def _refused(state: SensorState, now: datetime) -> str:

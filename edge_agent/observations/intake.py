@@ -168,6 +168,14 @@ class Intake:
         self._follow_clock()
         return self._waiting.flush(store)
 
+    def overtake(self, store: Store) -> None:
+        """Remember in the store that what waits came after it; see `WaitingSamples.overtake`.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        self._waiting.overtake(store)
+
     def records(self) -> dict[str, RefusalRecord]:
         """Refusals by sensor key, to be stored or taken over."""
         return {

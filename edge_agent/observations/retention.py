@@ -67,6 +67,13 @@ def drop_after(connection: sqlite3.Connection, end: datetime) -> int:
     """
     last = int(end.timestamp())
     with transaction(connection) as db:
+        # They came after the others, which are not the newest readings therefore.
+        db.execute(
+            "INSERT OR REPLACE INTO overtaken SELECT sensor, max(at) FILTER (WHERE minute <= :end) "
+            "FROM samples GROUP BY sensor HAVING max(minute) > :end AND min(minute) <= :end",
+            {"end": last // 60},
+        )
+        db.execute("DELETE FROM overtaken WHERE at > ?", (last,))
         before = db.total_changes
         db.execute("DELETE FROM observations WHERE time > ? AND source GLOB ?", (last, OWN))
         db.execute("DELETE FROM forecasts WHERE issued > ?", (last,))

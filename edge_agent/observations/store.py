@@ -23,7 +23,7 @@ from edge_agent.contract.schema import (
     TIME,
     TIME_DTYPE,
 )
-from edge_agent.observations.sensors import Refusal, RefusalRecord, Sample
+from edge_agent.observations.sensors import AHEAD, Refusal, RefusalRecord, Sample
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ ALTER TABLE guidance ADD COLUMN {RAIN_CHANCE} REAL""",
     """CREATE TABLE refusals (sensor TEXT PRIMARY KEY, count INTEGER NOT NULL, at REAL NOT NULL,
   value TEXT NOT NULL, reason TEXT NOT NULL, out_of_limits INTEGER NOT NULL,
   out_since REAL) STRICT""",
+    "CREATE TABLE overtaken (sensor TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
 )
 _GUIDED: Final = tuple(name for name in GUIDANCE.names() if name not in {ISSUED, VALID})
 _END: Final = datetime.max.replace(tzinfo=UTC)
@@ -223,15 +224,33 @@ class Store:
             ).fetchall()
         return [Sample(datetime.fromtimestamp(at, UTC), value) for at, value in rows]
 
-    def newest_sample(self, sensor: str, end: datetime) -> Sample | None:
-        """Newest sample of one sensor up to `end`; None where there is none."""
+    def overtake(self, sensors: Iterable[str]) -> None:
+        """Remember that a reading of these sensors came after every stored one.
+
+        For a reading that a wrong clock dated, which is not stored or has an earlier time.
+        """
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO overtaken "
+                "SELECT sensor, max(at) FROM samples WHERE sensor = ? GROUP BY sensor",
+                [(sensor,) for sensor in sensors],
+            )
+
+    def current_samples(self, sensor: str, start: datetime, end: datetime) -> list[Sample]:
+        """The same without those that a later reading came after (O1): they are none of now.
+
+        A sample dated beyond `end` by a clock that was ahead came later too.
+        """
         with storage_errors(self._db):
-            row = self._db.execute(
-                "SELECT at, value FROM samples WHERE sensor = ? AND minute <= ?"
-                " ORDER BY minute DESC LIMIT 1",
-                (sensor, int(end.timestamp()) // 60),
+            ahead, overtaken = self._db.execute(
+                "SELECT (SELECT max(at) FROM samples WHERE sensor = :key),"
+                " (SELECT at FROM overtaken WHERE sensor = :key)",
+                {"key": sensor},
             ).fetchone()
-        return None if row is None else Sample(datetime.fromtimestamp(row[0], UTC), row[1])
+        if ahead is None or ahead > (end + AHEAD).timestamp():
+            return []
+        samples = self.samples(sensor, start, end)
+        return [s for s in samples if overtaken is None or s.at.timestamp() > overtaken]
 
     def put_refusals(self, records: Mapping[str, RefusalRecord]) -> None:
         """Replace what is stored of refusals, by sensor key."""

@@ -40,6 +40,7 @@ class WaitingSamples:
         self._surely_dated = False
         self._samples: dict[tuple[str, int], Sample] = {}
         self._movable: set[tuple[str, int]] = set()
+        self._overtaking: set[str] = set()
 
     def follow_clock(self) -> bool:
         """Move what must move; whether the clock was set since the last call."""
@@ -75,11 +76,25 @@ class WaitingSamples:
         """
         if not self._samples:
             return None
+        # By a clock that was set back they may have an earlier time than what is stored.
+        store.overtake({key for key, _ in self._movable})
+        self._overtaking.clear()
         store.put_samples((key, sample) for (key, _), sample in self._samples.items())
         earliest = min(sample.at for sample in self._samples.values())
         self._samples.clear()
         self._movable.clear()
         return earliest
+
+    def overtake(self, store: Store) -> None:
+        """Remember in the store that they came later, where they cannot be written yet.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        news = {key for key, _ in self._samples} - self._overtaking
+        if news:
+            store.overtake(news)
+            self._overtaking |= news
 
     def _move(self, by: timedelta) -> None:
         before, movable = self._samples, self._movable

@@ -276,3 +276,35 @@ def test_a_retained_state_ends_at_the_broker(
     """After its own length at the latest, whatever the clock was or is (S3)."""
     assert Outgoing.of(_message(issued, issued + 3 * HOUR), now).expiry_s == seconds
     assert Outgoing.of(Message("b", "t", b"online", Kind.STATE), now).expiry_s is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [datetime(2099, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC), NOW + HOUR, NOW - HOUR],
+)
+@pytest.mark.parametrize("minutes", [1, 3])
+def test_a_reading_older_than_the_newest_heard_is_not_now(
+    tmp_path: Path, wrong: datetime, minutes: int
+) -> None:
+    """20 by a right clock, 45 by a wrong one, right again: unknown until a reading comes (O1)."""
+    farm = Farm(tmp_path)
+    farm.read(20.0)
+    farm.service = False
+    farm.restart(wrong)
+    farm.read(45.0)
+    assert farm.runtime.latches.all()["house-hot"].level == "raised"
+    farm.restart(NOW + timedelta(minutes=minutes))
+    farm.service = True
+    farm.runtime.run_watch()
+    latch = farm.runtime.latches.all()["house-hot"]
+    assert (latch.level, latch.known) == ("raised", False)
+    assert farm.runtime.sensor_reports(farm.clock.now())[0].value is None
+    farm.read(20.0)
+    latch = farm.runtime.latches.all()["house-hot"]
+    assert (latch.level, latch.known) == ("clear", True)
+    # The new reading counts after a restart too.
+    farm.clock.advance(1200)
+    farm.read(21.0)
+    farm.restart()
+    farm.runtime.run_watch()
+    assert farm.runtime.latches.all()["house-hot"].known
