@@ -93,14 +93,17 @@ def document(runtime: Runtime) -> dict[str, Any]:
 
 
 def written_at(runtime: Runtime) -> datetime | None:
-    """When the service last wrote its state, UTC; None where it never did.
+    """When the service last wrote news of its state, UTC; None where it never did.
 
     Raises:
         StorageError: The disk refused.
     """
     topic = runtime.topics.health
     payload = runtime.outbox.waiting(topic) or runtime.outbox.last_delivered(topic)
-    return msgspec.json.decode(payload, type=_Issue).issued_at if payload else None
+    times = [latch.changed_at for latch in runtime.latches.all().values()]
+    if payload:
+        times.append(msgspec.json.decode(payload, type=_Issue).issued_at)
+    return max(filter(None, times), default=None)
 
 
 def _water(runtime: Runtime, now: datetime) -> dict[str, Any] | None:
