@@ -117,7 +117,7 @@ def relay(client: KmaClient, stations: Sequence[int] = ()) -> Relay:
     added, faults = _bring_up(client, chosen, farms)
     observed, unread = _observed(workspace, places, client.clock.now())
     faults += unread
-    forecasts = _forecasts(workspace, places)
+    forecasts = _forecasts(workspace, places, client.clock.now())
     if not (observed or forecasts):
         if faults:
             raise faults[0]
@@ -172,15 +172,17 @@ def _observed(
 
 
 def _forecasts(
-    workspace: Workspace, places: Sequence[int | Cell]
+    workspace: Workspace, places: Sequence[int | Cell], now: datetime
 ) -> dict[Cell, tuple[bytes, datetime]]:
     """Bundle and newest issue of each cell that has forecasts."""
     archive = Archive(workspace.store)
     bundles = {}
     for cell in (place for place in places if isinstance(place, Cell)):
-        newest = archive.newest(cell)
+        newest = archive.newest(cell, now)
         if newest is not None:
-            bundles[cell] = guidance(archive.read(cell, newest - GUIDANCE_SPAN)), newest
+            issues = archive.read(cell, newest - GUIDANCE_SPAN)
+            past = issues.filter(pl.col(village_table.ISSUED) <= newest)
+            bundles[cell] = guidance(past), newest
     return bundles
 
 

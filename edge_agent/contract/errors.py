@@ -112,6 +112,11 @@ def of_exit_code(code: int, text: str) -> FarmError:
     return _BY_EXIT_CODE.get(code, FarmError)(text)
 
 
+def at_line(number: int) -> str:
+    """Place of a row in a table, for people: in Parquet too the header is line 1."""
+    return f"line {number}, header counted"
+
+
 def without_pattern(fault: Exception, example: str) -> str:
     """Text of an error of msgspec for people: an example instead of a regular expression."""
     return _PATTERN.sub(f"text such as {example!r} is needed", str(fault))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.errors import BadData
+from edge_agent.contract.errors import BadData, at_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def read_times(column: pl.Series, lines: Sequence[int] | pl.Series) -> pl.Series
         try:
             read_time(column[at : at + 1])
         except BadData as fault:
-            raise BadData(f"row {lines[at]}: {fault}") from fault
+            raise BadData(f"{at_line(lines[at])}: {fault}") from fault
     return times
 
 

@@ -59,7 +59,8 @@ def ingest(
     """Fetch the hours that the lake lacks, oldest first.
 
     With --rebuild nothing is fetched: observations and forecasts of all sources are read again from
-    the answers and imported files in the raw store. Exit 11: the lake is what they say.
+    the answers and imported files in the raw store; rows that are still to come are left out.
+    Exit 11: the lake is what they say.
 
     Example: trainer ingest --station 108 --from 2024-01-01 --to 2024-12-31
     """
@@ -93,7 +94,7 @@ def ingest(
 def _rebuild(workspace: Workspace, *, as_json: bool) -> None:
     from trainer.ingest.rebuild import rebuild
 
-    result = rebuild(workspace)
+    result = rebuild(workspace, SystemClock().now())
     if as_json:
         print_json(result)
     else:

@@ -8,8 +8,10 @@ import click
 import polars as pl
 
 from edge_agent.contract.stations import stations
+from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json
 from trainer.ingest.quality_report import report
+from trainer.workspace.future_hours import latest
 
 if TYPE_CHECKING:
     from trainer.workspace.workspace import Workspace
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 def show(workspace: Workspace, *, as_json: bool) -> None:
     """Print hours, usable values and flags of every station and month that is in the lake."""
     lake, known = workspace.lake, stations()
-    frames = {number: lake.observations(number) for number in lake.stations() if number in known}
+    now = latest(SystemClock().now())
+    frames = {n: lake.observations(n, end=now) for n in lake.stations() if n in known}
     table = report(frames, {number: known[number].site for number in frames})
     if as_json:
         print_json(table.to_dicts())

@@ -10,9 +10,13 @@ import msgspec
 from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.options import json_option, workspace_option
+from trainer.workspace.future_hours import latest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+
+    import polars as pl
 
     from trainer.depot.key_report import RoleReport
     from trainer.workspace.runs import RunStore
@@ -37,18 +41,26 @@ def status(quality: bool, workspace: Workspace, as_json: bool) -> None:
         show(workspace, as_json=as_json)
         return
     roles = _roles(workspace)
-    document = {
-        "stations": _stations(workspace),
+    now = latest(SystemClock().now())
+    stations, forecasts = _stations(workspace, now), _forecasts(workspace, now)
+    ahead = [held["ahead"] for held in (*stations.values(), *forecasts.values())]
+    document: dict[str, Any] = {
+        "stations": stations,
+        "forecasts": forecasts,
         "channels": _channels(workspace),
         "roles": msgspec.to_builtins(roles),
-        "warnings": [role.warning for role in roles if role.warning],
+        "warnings": [*filter(None, ahead), *(role.warning for role in roles if role.warning)],
     }
     if as_json:
         print_json(document)
         return
-    for number, held in document["stations"].items():
+    for number, held in stations.items():
         click.echo(f"station {number}: {held['hours']} hours, {held['from']} to {held['to']}")
-    if not document["stations"]:
+    for cell, held in forecasts.items():
+        click.echo(
+            f"cell {cell}: {held['rows']} past forecasts, issued {held['from']} to {held['to']}"
+        )
+    if not stations and not forecasts:
         click.echo("the lake is empty: run `trainer ingest` or `trainer import`")
     for channel, live in document["channels"].items():
         click.echo(
@@ -90,16 +102,38 @@ def runs(workspace: Workspace, as_json: bool) -> None:
         click.echo("no runs yet: run `trainer train`")
 
 
-def _stations(workspace: Workspace) -> dict[str, Any]:
-    held = {}
-    for number in workspace.lake.stations():
-        times = workspace.lake.observations(number)["time"]
-        held[str(number)] = {
-            "hours": len(times),
-            "from": f"{times[0]:%Y-%m-%d %H:%MZ}" if len(times) else None,
-            "to": f"{times[-1]:%Y-%m-%d %H:%MZ}" if len(times) else None,
-        }
-    return held
+def _stations(workspace: Workspace, now: datetime) -> dict[str, Any]:
+    lake = workspace.lake
+    times = {number: lake.observations(number)["time"] for number in lake.stations()}
+    return {str(i): _held(f"station {i}", held, "hours", now) for i, held in times.items()}
+
+
+def _forecasts(workspace: Workspace, now: datetime) -> dict[str, Any]:
+    from trainer.ingest.guidance import Archive
+    from trainer.ingest.sources.village_table import ISSUED
+
+    archive = Archive(workspace.store)
+    return {
+        f"{cell.nx},{cell.ny}": _held(
+            f"cell {cell.nx},{cell.ny}", archive.read(cell)[ISSUED], "rows", now
+        )
+        for cell in archive.cells()
+    }
+
+
+def _held(name: str, times: pl.Series, what: str, now: datetime) -> dict[str, Any]:
+    """Rows of a place up to `now`, and what to say of those later."""
+    past, late = times.filter(times <= now), times.filter(times > now)
+    count = "a row is" if len(late) == 1 else f"{len(late)} rows are"
+    return {
+        what: len(past),
+        "from": f"{past[0]:%Y-%m-%d %H:%MZ}" if len(past) else None,
+        "to": f"{past[-1]:%Y-%m-%d %H:%MZ}" if len(past) else None,
+        "ahead": f"{name}: {count} still to come, the first of {late[0]:%Y-%m-%d %H:%MZ}, and not "
+        "used: `trainer ingest --rebuild` removes them"
+        if len(late)
+        else None,
+    }
 
 
 def _roles(workspace: Workspace) -> tuple[RoleReport, ...]:

@@ -100,7 +100,7 @@ class Ingest:
         jobs = []
         for station in stations:
             state = checkpoint.load(self._workspace.store, ASOS.name, station)
-            present = self._workspace.lake.hours(station, settled=True)
+            present = self._workspace.lake.hours(station, settled=True, until=self._clock.now())
             waiting = gap_plan.held_back(state.waiting(today), present, today)
             hours = gap_plan.missing(span, present, waiting)
             jobs.append(StationRequests(station, tuple(gap_plan.windows(hours))))

@@ -14,11 +14,12 @@ import polars as pl
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.farm_identity import EXPORT, decode
 from edge_agent.contract.schema import OBSERVED, QUANTITIES, Flag, flag_column
-from trainer.ingest.tables import content_of, ours, table
+from trainer.ingest.tables import content_of, lines_from, ours, table, warn_of_no_numbers
 from trainer.workspace import parquet
 from trainer.workspace.farms import admit
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from edge_agent.contract.farm_identity import Identity
@@ -54,9 +55,10 @@ def bring(
     """
     content = content_of(path, MAX_BYTES)
     try:
-        whose, frame, source = read(path.name, content, given)
+        now = clock.now()
+        whose, frame, source = read(path.name, content, given, now)
         with workspace.lake_lock():
-            brought = admit(workspace.lake, whose, frame, source, clock.now())
+            brought = admit(workspace.lake, whose, frame, source, now)
     except (BadData, UsageError) as fault:
         raise type(fault)(f"{path}: {fault}") from fault
     for doubt in doubts(frame):
@@ -85,21 +87,26 @@ def doubts(frame: pl.DataFrame) -> tuple[str, ...]:
 
 
 def read(
-    name: str, content: bytes, given: Identity | None = None
+    name: str, content: bytes, given: Identity | None = None, now: datetime | None = None
 ) -> tuple[Identity, pl.DataFrame, str]:
-    """Whose hours a file has, the tidy hours, and what to call the source. Pure.
+    """Whose hours a file has, the tidy hours, and what to call the source.
+
+    Args:
+        name: File name; its ending tells the kind.
+        content: The file.
+        given: See `bring`.
+        now: Later hours are refused; None = none is.
 
     Raises:
         UsageError, BadData: See `bring`.
     """
-    is_csv = name.lower().endswith(".csv")
+    is_csv, first = name.lower().endswith(".csv"), 2
     text: str | bytes | None = None
-    lines = None
     if is_csv:
-        content, lines = content.removeprefix(b"\xef\xbb\xbf"), 1
+        content = content.removeprefix(b"\xef\xbb\xbf")
         if content.startswith(_MARK):
             head, _, content = content.partition(b"\n")
-            text, lines = head.removeprefix(_MARK), 2
+            text, first = head.removeprefix(_MARK), 3
     frame = table(name, content, rows=MAX_ROWS)
     if not is_csv:
         text = parquet.metadata(content).get(EXPORT)
@@ -112,4 +119,6 @@ def read(
         )
     whose = given if text is None else decode(text)
     assert whose is not None, "one of both is there"
-    return whose, ours(frame, lines=lines), "csv" if is_csv else "parquet"
+    lines = lines_from(first, frame)
+    warn_of_no_numbers(frame, lines, OBSERVED, name)
+    return whose, ours(frame, lines=lines, now=now), "csv" if is_csv else "parquet"

@@ -74,7 +74,8 @@ def held_back(waiting: list[int], present: np.ndarray, today: date) -> list[int]
     """
     yesterday = today - timedelta(days=1)
     day = hours_of(yesterday, yesterday)
-    newest = int(present.max(initial=0))
+    # A row of a later day says nothing of this one: somebody has imported it.
+    newest = int(present[present < day.stop].max(initial=0))
     if newest < day.start - 24 * OUT_OF_ORDER_DAYS:
         return waiting
     return [hour for hour in waiting if hour not in day or hour < newest]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract import schema
+from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import BadData, StorageError
 from trainer.ingest.sources.village_table import COLUMNS, ISSUED, VALID
 from trainer.workspace import parquet
@@ -23,10 +24,10 @@ from trainer.workspace import parquet
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from edge_agent.contract.dfs_grid import Cell
     from trainer.workspace.store import Store
 
 _VALUES: Final = COLUMNS[2:]
+_ROOT: Final = "guidance"
 _NEW: Final = "_new"
 """Suffix of columns that are to be added."""
 
@@ -74,6 +75,11 @@ class Archive:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def cells(self) -> tuple[Cell, ...]:
+        """Cells that have forecasts, ascending."""
+        names = self._store.names(_ROOT)
+        return tuple(sorted({_cell(name) for name in names}, key=lambda cell: (cell.nx, cell.ny)))
+
     def read(self, cell: Cell, since: datetime | None = None) -> pl.DataFrame:
         """Forecasts of a cell that were issued at `since` or later, ascending by issue and hour.
 
@@ -90,14 +96,19 @@ class Archive:
         whole = pl.concat([_empty(), *(self._file(name) for name in young)])
         return whole.filter(pl.col(ISSUED) >= since)
 
-    def newest(self, cell: Cell) -> datetime | None:
-        """The newest issue of a cell.
+    def newest(self, cell: Cell, until: datetime) -> datetime | None:
+        """The newest issue of a cell up to `until`, or None.
 
         Raises:
             StorageError: A file cannot be read.
         """
-        names = self._store.names(_folder(cell))
-        return self._file(names[-1])[ISSUED][-1] if names else None
+        for name in reversed(self._store.names(_folder(cell))):
+            issued = self._file(name)[ISSUED]
+            past = issued.filter(issued <= until)
+            if len(past):
+                newest: datetime = past[-1]
+                return newest
+        return None
 
     def append(self, cell: Cell, frame: pl.DataFrame) -> Appended:
         """Add forecasts and values that are new; the others stay as they are (A1).
@@ -174,7 +185,12 @@ def _complete(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _folder(cell: Cell) -> str:
-    return f"guidance/nx={cell.nx}/ny={cell.ny}"
+    return f"{_ROOT}/nx={cell.nx}/ny={cell.ny}"
+
+
+def _cell(name: str) -> Cell:
+    _, nx, ny, *_ = name.split("/")
+    return Cell(int(nx.removeprefix("nx=")), int(ny.removeprefix("ny=")))
 
 
 def _name(cell: Cell, month: str) -> str:

@@ -14,7 +14,7 @@ from edge_agent.system.parquet_size import UnpackedLimits
 from trainer.ingest import tables
 from trainer.ingest.sources import past_forecasts, portal_village
 from trainer.ingest.sources.village_table import COLUMNS, ISSUED, VALID
-from trainer.workspace import parquet
+from trainer.workspace import future_hours, parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,23 +72,26 @@ def is_guidance(name: str, content: bytes) -> bool:
     return kind.endswith(".csv") and portal_village.is_download(name, content)
 
 
-def read(name: str, content: bytes, cell: Cell | None) -> PastForecasts:
+def read(
+    name: str, content: bytes, cell: Cell | None, now: datetime | None = None
+) -> PastForecasts:
     """Rows of a file. Pure.
 
     Args:
         name: File name; of a CSV file it tells the category.
         content: The file; CSV in UTF-8 or cp949.
         cell: Whose forecasts they are; None = the file says it.
+        now: Later issues are refused; None = none is.
 
     Raises:
         UsageError: The cell or the category is not known.
-        BadData: Not such a file, too large, or of another cell.
+        BadData: Not such a file, too large, of another cell, or an issue is still to come.
     """
     if name.lower().endswith(".parquet"):
-        parts, said, notes = _parquet(content), None, []
+        parts, said, notes = _parquet(content, now), None, []
     else:
         tables.check_csv(content, MAX_ROWS, _CSV_COLUMNS)
-        file = portal_village.parse(name, content)
+        file = portal_village.parse(name, content, now)
         parts = {file.column: (file.rows, portal_village.VALUE)}
         said, notes = file.cell, list(file.notes)
     if said is not None and cell is not None and said != cell:
@@ -141,9 +144,11 @@ def cell_of_folder(number: int) -> Cell:
     return Cell(*divmod(number, 1000))
 
 
-def _parquet(content: bytes) -> dict[str, tuple[pl.DataFrame, str]]:
+def _parquet(content: bytes, now: datetime | None) -> dict[str, tuple[pl.DataFrame, str]]:
     limits = UnpackedLimits(MAX_ROWS, tables.MAX_MEMORY)
     frame = past_forecasts.times(parquet.decode(content, limits, _READ))
+    if now is not None:
+        future_hours.check(frame[ISSUED], tables.lines_from(2, frame), now)
     fields = past_forecasts.FIELDS | {name: name for name in COLUMNS[2:]}
     parts: dict[str, tuple[pl.DataFrame, str]] = {}
     for name in frame.columns:

@@ -15,23 +15,29 @@ import polars as pl
 
 from edge_agent.contract import kma_fields, kma_time
 from edge_agent.contract.errors import BadData, UsageError
-from edge_agent.contract.schema import TIME
+from edge_agent.contract.hours import KOREA_OFFSET_H
+from edge_agent.contract.schema import OBSERVED, TIME
 from edge_agent.contract.stations import station as station_of
 from trainer.ingest import guidance_files
 from trainer.ingest.guidance import Archive
 from trainer.ingest.raw_parts import RawPart
+from trainer.ingest.sources.portal_csv import LINE
 from trainer.ingest.tables import (
     STATION_NAMES,
     check_csv,
     content_of,
     in_utf8,
+    lines_from,
     ours,
     separator,
     table,
+    warn_of_no_numbers,
 )
+from trainer.workspace import future_hours
 from trainer.workspace.raw import SEVERAL
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from edge_agent.contract.dfs_grid import Cell
@@ -84,16 +90,16 @@ class Import:
                 observations nor past forecasts.
             TryLater: Another process is writing to the lake.
         """
-        content = content_of(path, MAX_BYTES)
+        content, now = content_of(path, MAX_BYTES), self._clock.now()
         past: PastForecasts | None = None
         frames: dict[int, pl.DataFrame] = {}
         source = ""
         try:
             text = in_utf8(content)
             if guidance_files.is_guidance(path.name, text):
-                past = guidance_files.read(path.name, text, cell)
+                past = guidance_files.read(path.name, text, cell, now)
             else:
-                frames, source = read(path.name, content, station)
+                frames, source = read(path.name, content, station, now)
         except BadData as fault:
             raise BadData(f"{path}: {fault}") from fault
         except UsageError as fault:
@@ -188,45 +194,59 @@ def kept_files(raw: RawStore) -> list[KeptFile]:
     return [KeptFile(name, raw.read(name)[0]) for _, name in raw.names(IMPORTS, SEVERAL)]
 
 
-def read(name: str, content: bytes, station: int | None) -> tuple[dict[int, pl.DataFrame], str]:
-    """Tidy frames by station, and what to call the source. Pure.
+def read(
+    name: str, content: bytes, station: int | None, now: datetime | None = None
+) -> tuple[dict[int, pl.DataFrame], str]:
+    """Tidy frames by station, and what to call the source.
 
     Args:
         name: File name; its ending tells the kind.
         content: The file.
         station: See `Import.bring`.
+        now: Later hours are refused; None = none is.
 
     Raises:
         UsageError: The station is not known.
-        BadData: Not readable as what the name says.
+        BadData: Not readable as what the name says, or an hour is still to come.
     """
     if not name.lower().endswith(".csv"):
-        return _tidy(_with_hours(table(name, content, MAX_ROWS), 1), station), "parquet"
+        return _tidy(_in_lines(table(name, content, MAX_ROWS)), station, now), "parquet"
     content = in_utf8(content)
     head = content[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
     columns = {part.strip(b' "\r') for part in head.replace(b"\t", b",").split(b",")}
     if {TIME.encode(), kma_fields.TIME_FIELD.encode()} & columns:
-        return _tidy(_with_hours(table(name, content, MAX_ROWS), 2), station), "csv"
+        return _tidy(_in_lines(table(name, content, MAX_ROWS)), station, now), "csv"
     from trainer.ingest.sources import portal_csv
 
     check_csv(content, MAX_ROWS, len(portal_csv.FIELDS))
-    return _tidy(portal_csv.parse(content, separator(content)), station), "portal"
+    return _tidy(portal_csv.parse(content, separator(content)), station, now), "portal"
 
 
-def _with_hours(frame: pl.DataFrame, first: int) -> pl.DataFrame:
-    """Rows in KMA's names with their times read; `first` is the number of the first row."""
+def _in_lines(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the number of each one's line."""
+    return frame.with_columns(lines_from(2, frame).alias(LINE))
+
+
+def _with_hours(frame: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
+    """Rows in KMA's names with their times read."""
     if kma_fields.TIME_FIELD not in frame.columns:
         return frame
-    times = kma_time.read_times(frame[kma_fields.TIME_FIELD], range(first, first + frame.height))
+    times = kma_time.read_times(frame[kma_fields.TIME_FIELD], frame[LINE])
+    if now is not None:
+        utc = times.dt.offset_by(f"-{KOREA_OFFSET_H}h").dt.replace_time_zone("UTC")
+        future_hours.check(utc, frame[LINE], now)
     return frame.with_columns(times.alias(kma_fields.TIME_FIELD))
 
 
-def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
+def _tidy(
+    frame: pl.DataFrame, station: int | None, now: datetime | None
+) -> dict[int, pl.DataFrame]:
+    frame = _with_hours(frame, now)
     named = next((name for name in STATION_NAMES if name in frame.columns), None)
     if named is None:
         if station is None:
             raise UsageError("the rows do not say their station: name it with --station")
-        return {station: _one(frame, station)}
+        return {station: _one(frame, station, now)}
     numbers = frame[named].cast(pl.Int64, strict=False)
     if numbers.null_count():
         wrong = str(frame[named].filter(numbers.is_null())[0])[:30]
@@ -236,20 +256,20 @@ def _tidy(frame: pl.DataFrame, station: int | None) -> dict[int, pl.DataFrame]:
         if station not in stations:
             raise BadData(f"no rows of station {station}; the file has {stations[:5]}")
         stations = [station]
-    return {number: _one(frame.filter(numbers == number), number) for number in stations}
+    return {number: _one(frame.filter(numbers == number), number, now) for number in stations}
 
 
-def _one(frame: pl.DataFrame, station: int) -> pl.DataFrame:
-    site = station_of(station).site
+def _one(frame: pl.DataFrame, station: int, now: datetime | None) -> pl.DataFrame:
+    site, whose = station_of(station).site, f"station {station}"
     if kma_fields.TIME_FIELD in frame.columns:
-        times = kma_time.read_time(frame[kma_fields.TIME_FIELD]).alias(kma_fields.TIME_FIELD)
-        frame = frame.with_columns(times)
-        _warn_of_doubled(frame, kma_fields.TIME_FIELD, station)
+        warn_of_no_numbers(frame, frame[LINE], kma_fields.NAMES, whose)
+        _warn_of_doubled(frame.drop(LINE), kma_fields.TIME_FIELD, station)
         return kma_fields.tidy(frame, site)
     if TIME not in frame.columns:
         raise BadData(f"no column {kma_fields.TIME_FIELD} (KMA's names) or {TIME} (ours)")
-    _warn_of_doubled(frame, TIME, station)
-    return ours(frame)
+    warn_of_no_numbers(frame, frame[LINE], OBSERVED, whose)
+    _warn_of_doubled(frame.drop(LINE), TIME, station)
+    return ours(frame, lines=frame[LINE], now=now)
 
 
 def _warn_of_doubled(frame: pl.DataFrame, time: str, station: int) -> None:
@@ -258,8 +278,8 @@ def _warn_of_doubled(frame: pl.DataFrame, time: str, station: int) -> None:
     hours = rows.filter(pl.col(time).is_duplicated())[time].unique(maintain_order=True)
     if hours.len():
         _log.warning(
-            "station %d: %d hours stand twice with other values, of which the last counts: %s",
+            "station %d: %s twice with other values, of which the last counts: %s",
             station,
-            hours.len(),
+            "an hour stands" if hours.len() == 1 else f"{hours.len()} hours stand",
             ", ".join(str(hour)[:30] for hour in hours[:3]),
         )

@@ -23,12 +23,14 @@ from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import TIME
 from trainer.ingest import guidance_files, importer, registry
 from trainer.ingest.sources.village_table import ISSUED, VALID
-from trainer.workspace import parquet
+from trainer.workspace import future_hours, parquet
 from trainer.workspace.lake import Lake
 from trainer.workspace.places import FARM
 from trainer.workspace.store import MemoryStore
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from trainer.workspace.workspace import Workspace
 
 _TIDY: Final = ("observations", "revisions", "guidance")
@@ -43,8 +45,12 @@ class Rebuilt:
     replaced: tuple[str, ...]
 
 
-def rebuild(workspace: Workspace) -> Rebuilt:
+def rebuild(workspace: Workspace, now: datetime | None = None) -> Rebuilt:
     """Make observations and guidance again from the raw store, without a request.
+
+    Args:
+        workspace: Whose lake.
+        now: Rows that are still to come are removed; None = none is.
 
     Raises:
         InputMissing: The lake has what nothing raw holds, such as files that were imported before
@@ -58,21 +64,24 @@ def rebuild(workspace: Workspace) -> Rebuilt:
         files = {file.answer.sha256 for file in importer.kept_files(raw)}
         _check_imports(store.read(importer.JOURNAL) or b"", files | guidance_files.digests(raw))
         read = sum(source.rebuild(raw, Lake(shadow)) for source in registry.by_rank())
+        late = set() if now is None else _remove_future(shadow, now)
         rebuilt = {part: set(shadow.names(part)) for part in _TIDY}
         for name in store.names("observations"):
             if name.startswith(f"observations/{FARM}"):
                 continue
-            _check_rows(name, store.read(name), shadow.read(name), [TIME])
+            _check_rows(name, store.read(name), shadow.read(name), [TIME], now)
         for name in store.names("guidance"):
-            _check_rows(name, store.read(name), shadow.read(name), [ISSUED, VALID])
+            _check_rows(name, store.read(name), shadow.read(name), [ISSUED, VALID], now)
         rebuilt["revisions"] -= set(store.names("revisions"))
-        replaced = []
+        replaced = [name for name in sorted(late) if store.read(name) is not None]
+        for name in replaced:
+            store.remove(name)
         for name in sorted(set().union(*rebuilt.values())):
             content = shadow.read(name) or b""
             if store.read(name) != content:
                 store.write(name, content)
                 replaced.append(name)
-        return Rebuilt(read, sum(map(len, rebuilt.values())), tuple(replaced))
+        return Rebuilt(read, sum(map(len, rebuilt.values())), tuple(sorted(replaced)))
 
 
 def _check_imports(journal: bytes, kept: set[str]) -> None:
@@ -85,12 +94,31 @@ def _check_imports(journal: bytes, kept: set[str]) -> None:
             )
 
 
-def _check_rows(name: str, before: bytes | None, after: bytes | None, key: list[str]) -> None:
-    """Rule B3. A file that cannot be read has no rows to lose."""
+def _remove_future(shadow: MemoryStore, now: datetime) -> set[str]:
+    """Remove rows that are still to come; names of the files of which nothing is left."""
+    emptied = set()
+    for part, time in (("observations", TIME), ("guidance", ISSUED)):
+        for name in shadow.names(part):
+            rows = parquet.decode(shadow.read(name) or b"")
+            past = rows.filter(pl.col(time) <= future_hours.latest(now))
+            if past.is_empty():
+                shadow.remove(name)
+                emptied.add(name)
+            elif past.height < rows.height:
+                shadow.write(name, parquet.encode(past))
+    return emptied
+
+
+def _check_rows(
+    name: str, before: bytes | None, after: bytes | None, key: list[str], now: datetime | None
+) -> None:
+    """Rule B3. A file that cannot be read has no rows to lose, nor are those still to come."""
     try:
         old = parquet.decode(before or b"").select(key)
     except (BadData, pl.exceptions.PolarsError):
         return
+    if now is not None:
+        old = old.filter(pl.col(key[0]) <= future_hours.latest(now))
     lost = old if after is None else old.join(parquet.decode(after), on=key, how="anti")
     if lost.height:
         raise InputMissing(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import codecs
 import io
+import logging
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from edge_agent.contract import kma_fields, kma_time, schema
-from edge_agent.contract.errors import BadData, InputMissing, StorageError
+from edge_agent.contract.errors import BadData, InputMissing, StorageError, at_line
 from edge_agent.contract.schema import TIME, Flag, flag_column
 from edge_agent.system.parquet_size import UnpackedLimits
-from trainer.workspace import parquet
+from trainer.workspace import future_hours, parquet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
     from pathlib import Path
 
-
+_log = logging.getLogger(__name__)
 MAX_MEMORY: Final = 1_000_000_000
 """Most bytes that the columns of a file may take, unpacked."""
 _BYTES_A_CELL: Final = 16
@@ -146,16 +149,19 @@ def _csv(content: bytes, rows: int) -> pl.DataFrame:
         raise BadData("not a readable CSV file in UTF-8") from fault
 
 
-def ours(frame: pl.DataFrame, *, lines: int | None = None) -> pl.DataFrame:
+def ours(
+    frame: pl.DataFrame, *, lines: pl.Series | None = None, now: datetime | None = None
+) -> pl.DataFrame:
     """Rows in our own names, tidy: `time`, quantities, flags; ascending, the last row of an hour.
 
     Args:
         frame: `time` in UTC (text ISO 8601 with Z or offset, or aware Datetime) and quantities.
-        lines: Of the file before the first row, so that errors name a line; None: they name a row.
+        lines: Of each row in its file, for texts; None: the header is line 1.
+        now: Later hours are refused; None = none is.
 
     Raises:
-        BadData: No time or quantity, one that is of no numbers, or a time that is no full hour;
-            the text says where.
+        BadData: No time or quantity, one that is of no numbers, or a time that is no full hour or
+            still to come; the text says where.
     """
     if TIME not in frame.columns:
         raise BadData(f"no column {TIME}")
@@ -165,7 +171,11 @@ def ours(frame: pl.DataFrame, *, lines: int | None = None) -> pl.DataFrame:
         dtype = frame.schema[name]
         if not dtype.is_numeric() and dtype not in {pl.String, pl.Null}:
             raise BadData(f"column {name} is of {dtype}: numbers are needed")
-    columns: list[pl.Expr] = [pl.lit(_times(frame[TIME], lines)).alias(TIME)]
+    lines = lines_from(2, frame) if lines is None else lines
+    times = _times(frame[TIME], lines)
+    if now is not None:
+        future_hours.check(times, lines, now)
+    columns: list[pl.Expr] = [pl.lit(times).alias(TIME)]
     for name in schema.OBSERVED:
         given = pl.col(name) if name in frame.columns else pl.lit(None, pl.Float64)
         if name in frame.columns and frame.schema[name] == pl.String:
@@ -192,7 +202,42 @@ def ours(frame: pl.DataFrame, *, lines: int | None = None) -> pl.DataFrame:
     return frame.select(columns).unique(TIME, keep="last", maintain_order=True).sort(TIME)
 
 
-def _times(given: pl.Series, lines: int | None) -> pl.Series:
+def lines_from(first: int, frame: pl.DataFrame) -> pl.Series:
+    """Numbers of a table's rows in its file, `first` that of the first one."""
+    return pl.int_range(first, first + frame.height, eager=True)
+
+
+def warn_of_no_numbers(
+    frame: pl.DataFrame, lines: pl.Series, columns: Iterable[str], whose: str
+) -> None:
+    """Log what is neither blank nor a number: for each column the count, and the first one.
+
+    Args:
+        frame: Rows as a file has them.
+        lines: Of each row in the file.
+        columns: Those of numbers; what the frame lacks is passed over.
+        whose: What the rows are of, which the text begins with.
+    """
+    for name in columns:
+        if name not in frame.columns:
+            continue
+        given = frame[name]
+        blank = given.is_null()
+        if given.dtype == pl.String:
+            blank |= given.str.strip_chars() == ""
+            given = given.str.strip_chars()
+        number = given.cast(pl.Float64, strict=False)
+        wrong = (~blank & ~number.is_finite().fill_null(value=False)).arg_true()
+        if wrong.len():
+            _log.warning(
+                "%s: column %s: %d of %d values are no number and are left out; the first is %r "
+                "in %s",
+                *(whose, name, wrong.len(), frame.height - blank.sum()),
+                *(str(given[wrong[0]])[:30], at_line(lines[wrong[0]])),
+            )
+
+
+def _times(given: pl.Series, lines: pl.Series) -> pl.Series:
     time = given
     if time.dtype == pl.String:
         time = time.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
@@ -203,9 +248,8 @@ def _times(given: pl.Series, lines: int | None) -> pl.Series:
     good = time.dt.year().is_between(early, late) & (time.dt.truncate("1h") == time)
     wrong = (~good.fill_null(value=False)).arg_max() if len(good) else None
     if wrong is not None and not good[wrong]:
-        where = f"row {wrong + 1}" if lines is None else f"line {lines + wrong + 1}"
         raise BadData(
-            f"{where}: {TIME} {str(given[wrong])[:40]!r} is no full hour like "
+            f"{at_line(lines[wrong])}: {TIME} {str(given[wrong])[:40]!r} is no full hour like "
             "2024-01-31T04:00:00Z or 2024-01-31T13:00:00+09:00"
         )
     return time

@@ -19,6 +19,7 @@ import msgspec
 from edge_agent.contract.errors import BadData, InputMissing, StorageError
 from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import TARGETS, TIME, Site
+from trainer.workspace.future_hours import latest
 from trainer.workspace.places import FarmId
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ MOVED_KM: Final = 1.0
 MOVED_M: Final = 30.0
 """A farm that moved further, or so far up or down, is another place with other weather."""
 _KM_PER_DEGREE: Final = 111.2
-_AHEAD: Final = timedelta(minutes=5)
-"""Largest difference of clocks that is accepted."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -207,7 +206,7 @@ def admit(
     if frame.is_empty():
         raise BadData(f"farm {identity.site}/{identity.device}: has no hours")
     newest: datetime = frame[TIME][-1]
-    if newest > now + _AHEAD:
+    if newest > latest(now):
         raise BadData(
             f"farm {identity.site}/{identity.device}: its hour {newest:%Y-%m-%dT%H:%MZ} is still "
             "to come: check its clock"

@@ -121,19 +121,23 @@ class Lake:
                 return newest
         return None
 
-    def hours(self, place: PlaceId, *, settled: bool = False) -> np.ndarray:
+    def hours(
+        self, place: PlaceId, *, settled: bool = False, until: datetime | None = None
+    ) -> np.ndarray:
         """Hours that a place has rows for: whole hours since 1970, ascending, int64.
 
         Args:
             place: Whose rows.
             settled: Only rows from quality-controlled records; near-real-time ones are still to
                 be replaced.
+            until: Last hour that counts; None = all do.
         """
         times = []
         for year in self._years(place):
             rows = self._read(place, year)
             times.append((_settled(rows) if settled else rows)[TIME])
-        epoch = pl.concat(times).dt.epoch("s") if times else pl.Series([], dtype=pl.Int64)
+        whole = pl.concat(times) if times else _empty()[TIME]
+        epoch = (whole if until is None else whole.filter(whole <= until)).dt.epoch("s")
         return epoch.to_numpy() // 3600
 
     def merge(self, place: PlaceId, frame: pl.DataFrame, source: str, when: datetime) -> Merge:

@@ -138,6 +138,23 @@ def test_one_station_alone_is_waited_for_all_day(days: Days, manner: str) -> Non
 
 
 @pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("ahead_days", [3, 28_000])
+def test_a_row_of_the_future_is_no_reason_not_to_ask(
+    days: Days, manner: str, ahead_days: int
+) -> None:
+    """One of 2099 once stopped every request for the day that was lacking: exit 75 for ever."""
+    row = record().filter(pl.col(TIME) == DAY_BEFORE)
+    later = row.with_columns(pl.col(TIME) + timedelta(days=ahead_days))
+    days.bench.workspace.lake.merge(STATION, later, "csv", DAY_BEFORE)
+    days.kma.manner, days.kma.out_at = manner, {STATION: 15}
+    for number, hour in enumerate((NIGHT, MORNING, NOON, 14.9), 1):
+        assert days.fault(hour).exit_code == 75
+        assert len(days.kma.asked) == number
+    assert (days.trained, days.closed()) == ([], False)
+    assert days.run(15.1).release == 1
+
+
+@pytest.mark.parametrize("manner", MANNERS)
 def test_several_that_are_all_late_are_no_day(three: Days, manner: str) -> None:
     """Noon changes nothing where no station has the day."""
     three.kma.manner = manner

@@ -22,7 +22,7 @@ from typing import Final
 import polars as pl
 
 from edge_agent.contract import schema
-from edge_agent.contract.errors import BadData
+from edge_agent.contract.errors import BadData, at_line
 from edge_agent.contract.kma_fields import CATEGORIES
 from edge_agent.contract.kma_time import YEARS
 from trainer.ingest.sources.village_table import ISSUED, VALID, without_classes
@@ -87,7 +87,7 @@ def times(frame: pl.DataFrame) -> pl.DataFrame:
     if wrong.len():
         issued, valid = utc.select(ISSUED, VALID).row(wrong[0])
         raise BadData(
-            f"row {wrong[0] + 1}: issued {issued}, valid {valid}: no full hours of a forecast"
+            f"{at_line(wrong[0] + 2)}: issued {issued}, valid {valid}: no full hours of a forecast"
         )
     return utc
 
@@ -116,9 +116,10 @@ def tidy(rows: pl.DataFrame, column: str, value: str) -> tuple[pl.DataFrame, lis
     )
     notes = []
     if good.height < given.height:
+        bad = given.height - good.height
         notes.append(
-            f"{given.height - good.height} values of {column} are codes for missing ones, or none "
-            f"of {low:g} to {high:g}, and are left out"
+            f"{bad} of {given.height} values of {column} are codes for missing ones, or none of "
+            f"{low:g} to {high:g}, and are left out"
         )
     if column == schema.AIR_TEMPERATURE:
         _check_zone(good)
@@ -126,7 +127,8 @@ def tidy(rows: pl.DataFrame, column: str, value: str) -> tuple[pl.DataFrame, lis
     once = placed.unique([ISSUED, VALID], keep="last", maintain_order=True)
     doubled = placed.unique().height - once.height
     if doubled:
-        notes.append(f"{doubled} rows stand twice with another {column}, of which the last counts")
+        stand = "a row stands" if doubled == 1 else f"{doubled} rows stand"
+        notes.append(f"{stand} twice with another {column}, of which the last counts")
     return once, notes
 
 

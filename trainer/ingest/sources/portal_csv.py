@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 STATION_FIELD: Final = "stnId"
+LINE: Final = "line"
 _CELSIUS: Final = ("°C", "℃", "C")
 _COLUMNS: Final = {
     "지점": (STATION_FIELD, ()),
@@ -74,8 +75,9 @@ def parse(content: bytes, separator: str = ",") -> pl.DataFrame:
         separator: Of its cells.
 
     Returns:
-        `tm` ("YYYY-MM-DD HH:MM", KST) and, as far as the file has them, `stnId` and KMA's fields
-        and QC flags, all text: what `kma_fields.tidy` reads. Rows as they stand in the file.
+        `LINE` of the file, and all text `tm` ("YYYY-MM-DD HH:MM", KST) and, as far as the file has
+        them, `stnId` and KMA's fields and QC flags: what `kma_fields.tidy` reads. Rows as they
+        stand in the file.
 
     Raises:
         BadData: Not text, not such a file, a line with too many or too few fields.
@@ -98,10 +100,10 @@ def _frame(
     cells = [*places, *(f"flag of {field}" for field in loose)]
     frame = pl.DataFrame(
         rows,
-        schema=[("line", pl.Int64), *((name, pl.String) for name in cells)],
+        schema=[(LINE, pl.Int64), *((name, pl.String) for name in cells)],
         orient="row",
     ).with_columns(pl.col(pl.String).str.strip_chars())
-    read_times(frame[TIME_FIELD], frame["line"])
+    read_times(frame[TIME_FIELD], frame[LINE])
     # Fields whose flag KMA's service does not have: the verdict is applied here.
     return frame.with_columns(
         pl.when(~pl.col(f"flag of {field}").is_in(FINE))
@@ -109,7 +111,7 @@ def _frame(
         .otherwise(pl.col(field))
         .alias(field)
         for field in loose
-    ).select(list(places))
+    ).select(LINE, *places)
 
 
 def _rows(
@@ -119,7 +121,7 @@ def _rows(
     for number, line in lines:
         if len(line) != width and (len(line) < width or "".join(line[width:]).strip()):
             raise BadData(
-                f"row {number} has {len(line)} fields, the header has {width}: the file is cut "
+                f"line {number} has {len(line)} fields, the header has {width}: the file is cut "
                 "off or damaged; download it again"
             )
         yield (number, *(line[at] for at in chosen))

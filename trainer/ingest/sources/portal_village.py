@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
@@ -32,6 +32,10 @@ from edge_agent.contract.kma_time import YEARS
 from trainer.ingest.sources.envelope import clean
 from trainer.ingest.sources.portal_csv import encoding_of
 from trainer.ingest.sources.village_table import ISSUED, VALID
+from trainer.workspace import future_hours
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 VALUE: Final = "value"
 _NAMES: Final = {
@@ -86,16 +90,18 @@ def is_download(name: str, content: bytes) -> bool:
     return _category(name) in _NAMES or re.search(_START, head) is not None
 
 
-def parse(name: str, content: bytes) -> PortalFile:
+def parse(name: str, content: bytes, now: datetime | None = None) -> PortalFile:
     """Rows of a download.
 
     Args:
         name: The file's name as the portal gave it (F2).
         content: The file.
+        now: Later issues are refused; None = none is.
 
     Raises:
         UsageError: The name does not say the category.
-        BadData: Not text, a row before the first block, or a line that is no row (F4).
+        BadData: Not text, a row before the first block, a line that is no row (F4), or an issue
+            that is still to come.
     """
     category = _category(name)
     if category not in _NAMES:
@@ -128,7 +134,11 @@ def parse(name: str, content: bytes) -> PortalFile:
             f"{impossible.height} rows of days or hours that do not exist, the first in line "
             f"{impossible['number'][0]}, are left out"
         )
-    return PortalFile(CATEGORIES[_NAMES[category]], _cell(heads), table, tuple(notes))
+    if now is not None:
+        future_hours.check(table[ISSUED], table["number"], now)
+    return PortalFile(
+        CATEGORIES[_NAMES[category]], _cell(heads), table.drop("number"), tuple(notes)
+    )
 
 
 def _category(name: str) -> str:
@@ -181,7 +191,7 @@ def _timed(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
     issued = _month() + pl.duration(days=day - 1, hours=hour // 100)
     good = numbers.filter(sane).select(
-        issued.alias(ISSUED), (issued + pl.duration(hours=lead)).alias(VALID), VALUE
+        issued.alias(ISSUED), (issued + pl.duration(hours=lead)).alias(VALID), VALUE, "number"
     )
     return good.cast(dict.fromkeys((ISSUED, VALID), schema.TIME_DTYPE)), numbers.filter(~sane)
 

@@ -105,9 +105,13 @@ def bad_files() -> dict[str, tuple[str, bytes, str]]:
         "half an hour": (
             "a.csv",
             head + b"\n" + columns + good + b"2026-07-01T01:30:00Z,1\n",
-            r"line 4: time '2026-07-01T01:30:00Z' is no full hour",
+            r"line 4, header counted: time '2026-07-01T01:30:00Z' is no full hour",
         ),
-        "no time": ("a.csv", head + b"\n" + columns + good + b",1\n", "line 4: time ''"),
+        "no time": (
+            "a.csv",
+            head + b"\n" + columns + good + b",1\n",
+            "line 4, header counted: time ''",
+        ),
         "no quantity": ("a.csv", head + b"\ntime,x\n" + good, "no column of air_temperature_c"),
         "no time column": ("a.csv", head + b"\nair_temperature_c\n1\n", "no column time"),
         "nobody": (
@@ -121,7 +125,11 @@ def bad_files() -> dict[str, tuple[str, bytes, str]]:
             "who the hours are of",
         ),
         "nothing": ("a.csv", head + b"\n" + columns, "has no hours"),
-        "to come": ("a.csv", export.to_csv(ahead, WHOSE), "2026-07-01T06:00Z is still to come"),
+        "to come": (
+            "a.csv",
+            export.to_csv(ahead, WHOSE),
+            "line 5, header counted: 2026-07-01 06:00 UTC is still to come",
+        ),
         "no zone": ("a.parquet", naive.getvalue(), "time must be UTC"),
         "no numbers": (
             "a.parquet",

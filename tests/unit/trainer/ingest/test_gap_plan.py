@@ -65,6 +65,8 @@ def test_p3_the_end_of_the_day_before_is_still_to_come() -> None:
     some = np.arange(day[0] - 30, day[4])
     assert gap_plan.held_back(waiting, some, today) == [day[0] - 1, day[1]]
     assert gap_plan.held_back(waiting, some - 96, today) == waiting
+    later = np.append(some, [day.stop, 24 * 365 * 129])
+    assert gap_plan.held_back(waiting, later, today) == [day[0] - 1, day[1]]
     assert gap_plan.held_back(waiting, np.array([], np.int64), today) == waiting
 
 

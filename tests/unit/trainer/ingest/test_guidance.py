@@ -87,7 +87,9 @@ def test_a_file_with_fewer_columns_is_read_and_completed() -> None:
     archive = Archive(store)
     assert archive.read(CELL).columns == list(COLUMNS)
     assert archive.read(CELL)[RAIN_6H].to_list() == [None]
-    assert archive.newest(CELL) == ISSUE
+    assert archive.newest(CELL, ISSUE) == ISSUE
+    assert archive.newest(CELL, ISSUE - timedelta(hours=1)) is None
+    assert archive.cells() == (CELL,)
     archive.append(CELL, forecast(ISSUE, [4], **{RAIN_6H: [5.0]}))
     (row,) = parquet.decode(store.read(NAME) or b"").rows(named=True)
     assert (row[AIR], row[RAIN_6H]) == (1.0, 5.0)

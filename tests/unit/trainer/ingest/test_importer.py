@@ -155,7 +155,9 @@ def test_a_number_in_another_form_is_none(head: str, row: str) -> None:
 @pytest.mark.parametrize("head", ["tm,stnId,ta\n{0},108,1", "지점,일시,기온(°C)\n108,{0},1"])
 def test_a_time_in_digits_of_another_script_is_refused(head: str, time: str) -> None:
     """By row, not by an internal error."""
-    with pytest.raises(BadData, match=r"row 2: observations: tm .* is not a full hour"):
+    with pytest.raises(
+        BadData, match=r"line 2, header counted: observations: tm .* is not a full hour"
+    ):
         importer.read("a.csv", head.format(time).encode(), None)
 
 

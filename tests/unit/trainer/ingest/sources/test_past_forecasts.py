@@ -67,7 +67,7 @@ def test_codes_for_missing_values_and_others_beyond_limits_are_none(
     table, notes = past_forecasts.tidy(given, column, "value")
     assert table[column].to_list() == list(good)
     assert len(notes) == 1
-    assert notes[0].startswith(f"{len(none)} values of {column} are codes")
+    assert notes[0].startswith(f"{len(none)} of {len(given)} values of {column} are codes")
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "", "cold", "1e39"])
@@ -123,7 +123,7 @@ def test_the_last_of_doubled_rows_counts() -> None:
     given = rows((ISSUE, 4, 1.0), (ISSUE, 7, 2.0), (ISSUE, 7, 2.0), (ISSUE, 4, 3.0))
     table, notes = past_forecasts.tidy(given, AIR, "value")
     assert sorted(table[AIR].to_list()) == [2.0, 3.0]
-    assert notes == [f"1 rows stand twice with another {AIR}, of which the last counts"]
+    assert notes == [f"a row stands twice with another {AIR}, of which the last counts"]
 
 
 def test_sums_of_six_hours_have_a_column_of_their_own() -> None:
@@ -160,10 +160,22 @@ def test_temperatures_in_korean_time_are_refused(shift: int) -> None:
     ("issued", "valid", "words"),
     [
         (datetime(2018, 3, 1, 2), datetime(2018, 3, 1, 6), "with a time zone"),  # noqa: DTZ001 - meant
-        (utc(2018, 3, 1, 2), utc(2018, 3, 1, 1), "row 1: .*no full hours of a forecast"),
-        (utc(2018, 3, 1, 2), utc(2018, 4, 1, 1), "row 1: .*no full hours of a forecast"),
-        (utc(2018, 3, 1, 2).replace(minute=30), utc(2018, 3, 1, 6), "row 1: .*no full hours"),
-        (utc(2018, 3, 1, 2), None, "row 1: .*no full hours"),
+        (
+            utc(2018, 3, 1, 2),
+            utc(2018, 3, 1, 1),
+            "line 2, header counted: .*no full hours of a forecast",
+        ),
+        (
+            utc(2018, 3, 1, 2),
+            utc(2018, 4, 1, 1),
+            "line 2, header counted: .*no full hours of a forecast",
+        ),
+        (
+            utc(2018, 3, 1, 2).replace(minute=30),
+            utc(2018, 3, 1, 6),
+            "line 2, header counted: .*no full hours",
+        ),
+        (utc(2018, 3, 1, 2), None, "line 2, header counted: .*no full hours"),
     ],
 )
 def test_times_that_are_of_no_forecast_are_refused(

@@ -85,7 +85,7 @@ def test_columns_come_in_any_order_and_choice(frame: pl.DataFrame) -> None:
     text = content.decode("cp949").split("\r\n")
     swapped = "\n".join(",".join(reversed(line.split(","))) for line in text if line)
     rows = portal_csv.parse(swapped.encode())
-    assert set(rows.columns) == {"hm", "ta", "tm", "stnId"}
+    assert set(rows.columns) == {"line", "hm", "ta", "tm", "stnId"}
     tidy = importer.read("x.csv", swapped.encode(), 108)[0][108]
     assert tidy["air_temperature_c"].equals(
         kma_fields.tidy(frame, station(108).site)["air_temperature_c"]
@@ -112,10 +112,10 @@ def test_the_station_is_taken_from_the_file_or_from_the_caller(frame: pl.DataFra
         (lambda text: text.replace("일시", "날짜"), "no columns 일시 and 기온"),
         (lambda text: text.replace("기온(°C)", "평균기온(°C)"), "no columns 일시 and 기온"),
         (lambda text: text.replace("습도(%)", "기온(°C)"), "stands twice"),
-        (lambda text: text[:-9], "row 4 has"),
-        (lambda text: text + "1,2\r\n", "row 5 has 2 fields"),
+        (lambda text: text[:-9], "line 4 has"),
+        (lambda text: text + "1,2\r\n", "line 5 has 2 fields"),
         (lambda text: text.replace("서울", '"서울', 1), "not a readable CSV"),
-        (lambda text: text.replace(" 01:00", " 01:10"), "row 2: .*not a full hour"),
+        (lambda text: text.replace(" 01:00", " 01:10"), "line 2, .*not a full hour"),
         (lambda text: text.replace(" 01:00", ""), "not a full hour"),
     ],
 )
@@ -205,14 +205,14 @@ def test_an_hour_that_stands_twice_is_told(caplog: pytest.LogCaptureFixture) -> 
     other = last.replace(",2.9,", ",99.9,").replace("2023-03-02 05", "2023/3/2 5")
     assert other != last
     importer.read("x.csv", f"{text}{other}\r\n".encode(), None)
-    assert "station 108: 1 hours stand twice with other values" in caplog.text
+    assert "station 108: an hour stands twice with other values" in caplog.text
     assert "2023-03-02 05:00" in caplog.text
 
 
 def test_the_row_of_a_fault_is_the_line_in_the_file() -> None:
     """Also below titles and blank rows, and in KMA's names."""
     text = "title\n\n" + hourly().replace("2023-03-01 02:00", "yesterday")
-    with pytest.raises(BadData, match=r"^row 6: .*'yesterday' is not a full hour"):
+    with pytest.raises(BadData, match=r"^line 6, header counted: .*'yesterday' is not a full hour"):
         importer.read("x.csv", text.encode(), None)
-    with pytest.raises(BadData, match=r"^row 3: .*'never' is not a full hour"):
+    with pytest.raises(BadData, match=r"^line 3, header counted: .*'never' is not a full hour"):
         importer.read("x.csv", b"tm,ta\n2023-07-01 12:00,1\nnever,1\n,\n", 108)
