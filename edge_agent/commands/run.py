@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from edge_agent.core.cycle import Decision
     from edge_agent.core.events import EventQueue, Item
     from edge_agent.core.runtime import Runtime
+    from edge_agent.core.worker import Worker
     from edge_agent.settings import Web
     from edge_agent.system.ports import Clock
-    from edge_agent.web.app import Ask
     from edge_agent.web.snapshot import SnapshotCache
 
 _log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def _run(
                 check=partial(read_config, config_path),
             )
         ) as worker,
-        _web(web, state, snapshots=snapshots, clock=clock, put=events.put, work=worker.ask),
+        _web(web, state, snapshots=snapshots, clock=clock, put=events.put, worker=worker),
         local_answers.answering(state, answer),
         local_answers.naming(locations.config_file(config_path, os.environ), state),
     ):
@@ -145,7 +145,7 @@ def _web(
     snapshots: SnapshotCache,
     clock: Clock,
     put: Callable[[Item], None],
-    work: Ask,
+    worker: Worker,
 ) -> AbstractContextManager[int | None]:
     if not settings.port:
         return nullcontext()
@@ -154,6 +154,7 @@ def _web(
     from edge_agent.core.runtime import DATABASE
     from edge_agent.web.app import Application
     from edge_agent.web.forwarding import TrustedProxies
+    from edge_agent.web.renewal import Renewal
     from edge_agent.web.server import asker, serving
 
     return serving(
@@ -163,7 +164,8 @@ def _web(
             clock=clock,
             database=state / DATABASE,
             token=lambda: page_token.read(settings, os.environ),
-            ask=asker(put, work),
+            ask=asker(put, worker.ask),
+            renew=Renewal(put, worker.show, clock),
             proxies=TrustedProxies(settings.trusted_proxies),
         ),
     )

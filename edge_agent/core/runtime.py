@@ -137,6 +137,7 @@ class Runtime:
         self._loaded: tuple[str, DeviceRelease] | None = None
         self._decision: Decision | None = None
         self._health_id = ""
+        self._waited = self.outbox.counts().waiting
         self._confirmed = False
         self.listening_since: float | None = None
 
@@ -288,6 +289,7 @@ class Runtime:
         decision = replace(self._decision, latches=ordered, unknown=unknown)
         messages = self._status_messages(self.context(), now)
         health = messages.health(decision, now, self.time.judge()[1], problems)
+        self._waited = self.outbox.counts().waiting
         if health.id != self._health_id:
             self._health_id = health.id
             self.outbox.put(health)
@@ -369,6 +371,7 @@ class Runtime:
             self._in_memory(),
             self.state,
             self.sensor_reports(now),
+            self._waited,
         )
 
     def _in_memory(self) -> DeviceRelease | None:

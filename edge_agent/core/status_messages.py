@@ -14,7 +14,7 @@ from edge_agent.observations import export
 from edge_agent.system.files import free_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -43,6 +43,8 @@ class StatusMessages:
         release: The release in memory.
         state: The state folder.
         sensors: Every sensor.
+        waited: Messages by class that waited in the last minute already. What this minute queued
+            goes out before `/health` and is no backlog.
     """
 
     context: CycleContext
@@ -51,6 +53,7 @@ class StatusMessages:
     release: DeviceRelease | None
     state: Path
     sensors: tuple[SensorReport, ...]
+    waited: Mapping[str, int]
 
     def make(
         self, decision: Decision, clock: ClockState, problems: Sequence[str]
@@ -101,6 +104,8 @@ class StatusMessages:
         """
         observed_at = decision.forecast.observed_at
         left, counts = self.slots.pointer().left, self.outbox.counts()
+        waiting = {kind: min(n, self.waited.get(kind, 0)) for kind, n in counts.waiting.items()}
+        counts = replace(counts, waiting=waiting)
         facts = health_facts(decision, clock, left, counts, self.sensors)
         facts["problems"] = tuple(dict.fromkeys((*facts["problems"], *problems)))
         verification = self.context.verification

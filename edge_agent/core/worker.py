@@ -208,8 +208,12 @@ class Worker:
     def ask(self, name: str, payload: bytes) -> tuple[bool, str] | None:
         """Work a request of the local API; see `CommandHandler.ask`."""
         answer = self._commands.ask(name, payload)
-        self._show(self._runtime, self._decision)
+        self.show()
         return answer
+
+    def show(self) -> None:
+        """Show the state now."""
+        self._show(self._runtime, self._decision)
 
     def describe(self, service: ServiceStatus | None) -> bytes:
         """What other processes of this device are told; see `service_answer`.

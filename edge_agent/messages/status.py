@@ -130,6 +130,7 @@ def health_message(
             payload.alerts_raised,
             payload.rules_unknown,
             msgspec.to_builtins(payload.held_back),
+            any(n for name, n in payload.outbox.items() if name.startswith("waiting_")),
             [(sensor.fresh, sensor.problem is not None) for sensor in payload.sensors],
             [
                 _FIGURE.sub("", text or "")

@@ -129,6 +129,7 @@ class Intake:
 
     def states(self) -> tuple[SensorState, ...]:
         """Every sensor, in the order of the configuration."""
+        self._follow_clock()
         return tuple(
             SensorState(
                 sensor=memory.sensor,

@@ -66,6 +66,7 @@ class Application:
         token: The token now, or None where none is configured.
         ask: Has the loop work a command; see `CommandHandler.ask`, and `LoopBusy`.
         proxies: Whose word on a request's client is taken.
+        renew: Has a new snapshot taken; see `Renewal`.
     """
 
     snapshots: SnapshotCache
@@ -74,6 +75,7 @@ class Application:
     token: Callable[[], str | None]
     ask: Ask
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    renew: Callable[[], None] = lambda: None
     records: Records = field(init=False)
     _access: Access = field(init=False)
 
@@ -141,6 +143,9 @@ class Application:
             return fault(HTTPStatus.NOT_FOUND, "there is nothing here; see /api/openapi.json")
         if request.method not in {"GET", "HEAD"}:
             return _not_allowed("GET, HEAD")
+        # Before the first hour is worked there is nothing to renew.
+        if not route.open and self.snapshots.newest is not None:
+            self.renew()
         content, etag = self._content(route, request)
         headers = (("ETag", etag), *(_ANYBODY if route.open else _PRIVATE))
         if etag in request.headers.get("if-none-match", ""):

@@ -10,12 +10,20 @@ import httpx
 import pytest
 
 from tests.fakes.farm import ServiceProcess, fill_weather, install_release, write_config
-from tests.fakes.mosquitto import free_port
+from tests.fakes.mosquitto import Mosquitto, free_port
+from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN = "let me in please"
+SENSOR = """
+[[sensors]]
+topic = "bed"
+quantity = "soil_moisture_pct"
+unit = "%"
+role = "soil"
+"""
 
 
 @pytest.fixture
@@ -103,3 +111,26 @@ def test_nothing_is_loaded_where_it_is_switched_off(tmp_path: Path) -> None:
     with ServiceProcess(write_config(tmp_path, 1), tmp_path) as service:
         service.wait_for_line("READY=1")
         assert "web:" not in service.log
+
+
+def test_the_page_shows_the_moment(device: Path, tmp_path: Path) -> None:
+    """A queue that has gone out, a sensor's first reading: within seconds, between two watches."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        text = device.read_text("utf-8").replace("port = 1\n", f"port = {broker.port}\n", 1)
+        device.write_text(text + SENSOR, "utf-8")
+        with (
+            Subscriber(broker.port, "farm/v1/#", "watcher") as watcher,
+            ServiceProcess(device, tmp_path) as service,
+        ):
+            base = f"http://127.0.0.1:{_port(service)}"
+            with httpx.Client(
+                base_url=base, headers={"authorization": f"Bearer {TOKEN}"}
+            ) as client:
+                watcher.wait(lambda heard: any(h.topic.endswith("/heat/event") for h in heard))
+                watcher.publish("bed", b"31.5")
+                time.sleep(4.0)
+                health = client.get("/api/health").json()
+                assert health["sensors"][0]["value"] == 31.5
+                outbox = health["outbox"]
+                assert not any(n for name, n in outbox.items() if name.startswith("waiting_"))
+            assert service.stop()[0] == 0

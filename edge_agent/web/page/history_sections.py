@@ -140,7 +140,9 @@ def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
     if service is not None:
         link = service.link
         yield words("broker"), link.connected, words("connected" if link.connected else "away")
-        yield words("depot"), "update" not in service.faults, _synced(context, service.updated_at)
+        failed = "update" in service.faults
+        synced = _synced(context, service.updated_at, failed=failed)
+        yield words("depot"), not failed, synced
     waiting = sum(snapshot.outbox.waiting.values())
     yield words("outbox"), service is None or service.link.connected, str(waiting)
     yield words("clock"), snapshot.clock != "untrusted", words(snapshot.clock)
@@ -151,12 +153,15 @@ def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
         yield words("sensors"), fresh == total, words("n_of_m", fresh, total)
 
 
-def _synced(context: PageContext, at: datetime | None) -> str:
+def _synced(context: PageContext, at: datetime | None, *, failed: bool) -> str:
     words, depot = context.words, context.snapshot.config.depot
     # The poll of a device without a depot succeeds as well.
     if not (depot.url or depot.path):
         return words("no_depot")
-    return words("synced", words.span(context.now - at)) if at else words("never_synced")
+    failure = [words("sync_failed")] if failed else []
+    if at is not None:
+        return " · ".join([*failure, words("synced", words.span(context.now - at))])
+    return words("sync_failed") if failed else words("never_synced")
 
 
 def _sensors(context: PageContext) -> Markup | None:

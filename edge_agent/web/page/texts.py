@@ -132,6 +132,7 @@ _WORDS: Final[dict[str, Pair]] = {
     "away": ("연결 안 됨", "not connected"),
     "depot": ("모델 저장소", "Depot"),
     "synced": ("{0} 전에 확인", "synced {0} ago"),
+    "sync_failed": ("마지막 확인 실패", "the last try failed"),
     "never_synced": ("시작한 뒤로 확인한 적 없음", "not synced since the start"),
     "no_depot": ("설정 안 됨", "none configured"),
     "disk": ("디스크 여유", "Disk free"),

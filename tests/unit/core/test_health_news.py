@@ -85,3 +85,29 @@ def test_a_number_within_a_problem_is_a_figure(farm: AlertFarm) -> None:
         farm.worker.watch(farm.clock.now(), [f"sensor x: {count} refused, last {-count}.5"])
         farm.hear()
     assert len(healths(farm, before)) == 1
+
+
+def waiting(health: dict[str, Any]) -> int:
+    """Messages that wait, by a `/health`."""
+    return sum(n for name, n in health["outbox"].items() if name.startswith("waiting_"))
+
+
+def test_what_goes_out_with_it_is_no_backlog(farm: AlertFarm) -> None:
+    """An alert and its `/health` are sent together: nothing waits once that is read."""
+    before = len(farm.heard)
+    assert farm.minutes(3, celsius=1.0) == ["raised"]
+    assert [waiting(health) for health in healths(farm, before)] == [0]
+
+
+def test_a_backlog_and_its_end_are_news(farm: AlertFarm) -> None:
+    """The broker is away for minutes; once it has taken everything, that is told."""
+    before = len(farm.heard)
+    farm.celsius = 1.0
+    for _ in range(3):
+        farm.clock.advance(60)
+        farm._read()
+        farm.worker.watch(farm.clock.now())
+    farm.hear()
+    assert waiting(healths(farm, before)[-1]) > 0
+    farm.minutes()
+    assert waiting(healths(farm, before)[-1]) == 0
