@@ -46,15 +46,19 @@ def ls(database: Path | None, config_path: Path | None, as_json: bool) -> None:
     """
     from edge_agent.mqtt import outbox_inspection
     from edge_agent.mqtt.outbox_table import counters
+    from edge_agent.mqtt.refusal_texts import by_cause
 
     with closing(outbox_inspection.open_existing(database or _database(config_path))) as db:
         rows = list(outbox_inspection.rows(db))
         counted = counters(db)
+        refusals, _ = outbox_inspection.refusals(db)
     if as_json:
         print_json({"messages": [outbox_inspection.plain(row) for row in rows], "counts": counted})
         return
     for row in rows:
         click.echo(_line(row))
+    for text in by_cause(refusals):
+        click.echo(text)
     for what, by_kind in counted.items():
         numbers = ", ".join(f"{number} {kind}" for kind, number in by_kind.items())
         click.echo(f"{what.replace('_', ' ')}: {numbers}")

@@ -22,6 +22,7 @@ def seen_problems(runtime: Runtime, sensors: tuple[SensorReport, ...]) -> tuple[
     """
     from edge_agent.core import cross_check
     from edge_agent.core.agent_facts import device_problems
+    from edge_agent.mqtt.refusal_texts import by_cause
 
     config, (now, clock) = runtime.config, runtime.time.judge()
     gaps = cross_check.stored_gaps(runtime.store, config.device, runtime.slots, now)
@@ -36,5 +37,5 @@ def seen_problems(runtime: Runtime, sensors: tuple[SensorReport, ...]) -> tuple[
         *(gap.text for gap in gaps),
         *device_problems(clock, runtime.slots.pointer().left, sensors),
         *runtime.settings_problems(now),
-        *(refusal.text for refusal in runtime.outbox.counts().refusals),
+        *(f"mqtt: {text}" for text in by_cause(runtime.outbox.counts().refusals)),
     )

@@ -173,7 +173,8 @@ def broker_line(broker: BrokerReport | None, waiting: int) -> str:
         how = f"not connected: {broker.problem}"
     parts = [how, "1 message waits" if waiting == 1 else f"{waiting} messages wait"]
     if broker is not None:
-        parts.extend([f"refuses {text}" for text in broker.refused] or ["refuses nothing"])
+        refused = [text.removeprefix("broker ") for text in broker.refused]
+        parts.extend(refused or ["refuses nothing"])
         parts.extend(broker.concerns)
         if broker.connected and broker.last_problem:
             parts.append(f"last error: {broker.last_problem}")

@@ -8,6 +8,7 @@ from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.contract.forecast import Forecast
 from edge_agent.core import sensor_reports
 from edge_agent.messages.status import tuned_of
+from edge_agent.mqtt.refusal_texts import by_cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.core.cycle import Decision
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.messages.payloads import SensorReport
-    from edge_agent.mqtt.outbox import Counts
+    from edge_agent.mqtt.outbox_counts import Counts
     from edge_agent.updates.slots import RolledBackRelease
 
 
@@ -51,7 +52,7 @@ def health_facts(
     if decision is not None:
         problems.extend(gap.text for gap in decision.check.gaps)
     problems.extend(device_problems(clock, left, sensors))
-    problems.extend(refusal.text for refusal in counts.refusals)
+    problems.extend(f"mqtt: {text}" for text in by_cause(counts.refusals))
     water = None if decision is None else decision.soil_water
     if water is not None and water.problem:
         problems.append(water.problem)

@@ -11,6 +11,7 @@ from edge_agent.alerts.log import KEPT, LoggedEdge
 from edge_agent.contract.forecast import NoForecast
 from edge_agent.core import cross_check, rules, status_document
 from edge_agent.messages.payloads import AlertState, SensorReport
+from edge_agent.mqtt.refusal_texts import by_cause
 from edge_agent.system import local_answers
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class BrokerReport(msgspec.Struct, frozen=True):
         version: Protocol spoken, while connected.
         problem: Why there is none, for people; empty while connected.
         last_problem: Why the last one ended or failed; empty where none did.
-        refused: Topics that the broker refuses, and why, for people.
+        refused: What the broker refuses, and why: one text a cause, for people.
         concerns: What else is wrong though it stands, for people.
     """
 
@@ -107,7 +108,7 @@ def broker_report(link: ConnectionState, refusals: Iterable[RefusedTopic]) -> Br
         link.version,
         link.problem,
         link.last_problem,
-        tuple(f"{refusal.topic}: {refusal.reason}" for refusal in refusals),
+        by_cause(refusals),
         link.concerns,
     )
 

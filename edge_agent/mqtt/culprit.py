@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Set as AbstractSet
 
-    from edge_agent.messages.message import Message
+    from edge_agent.mqtt.outbox import QueuedMessage
 
 FIRST_S: Final = 300.0
 FACTOR: Final = 4
@@ -40,6 +40,8 @@ class Sent:
         length: Bytes of its payload.
         id: In the outbox; empty for what does not come from there.
         retain: The broker keeps it for later subscribers.
+        ahead: It leaves the outbox before others.
+        again: The broker had refused it, and it is still a dead letter.
     """
 
     topic: str
@@ -47,11 +49,17 @@ class Sent:
     length: int = 0
     id: str = ""
     retain: bool = False
+    ahead: bool = False
+    again: bool = False
 
     @classmethod
-    def of(cls, message: Message, size: int) -> Self:
+    def of(cls, entry: QueuedMessage, size: int, *, again: bool = False) -> Self:
         """A message of the outbox whose packet has so many bytes."""
-        return cls(message.topic, size, len(message.payload), message.id, message.retain)
+        message = entry.message
+        length = len(message.payload)
+        return cls(
+            message.topic, size, length, message.id, message.retain, entry.ahead, again=again
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +103,22 @@ class CulpritSearch:
         waits = sorted((last.until, topic) for topic, last in self._last.items())
         return [topic for until, topic in waits if until <= moment]
 
-    def ended(self, sent: Collection[Sent], moment: float) -> tuple[Sent, str] | None:
-        """A connection ended while these were unacknowledged; what is to be set aside, and why."""
+    def ended(
+        self, sent: Collection[Sent], moment: float, *, named: bool = False
+    ) -> tuple[Sent, str] | None:
+        """A connection ended; what is to be set aside, and why.
+
+        Args:
+            sent: What was unacknowledged.
+            moment: Now.
+            named: The broker said that it was the message, where there is only one.
+        """
         self._suspects = set(sent) if len(sent) > 1 else set()
         if len(sent) != 1:
             return None
         (only,) = sent
+        if named:
+            self.put_last([only.topic], moment)
         before = self._last.get(only.topic)
         ends = 1 if before is None else before.ends + 1
         pause_s = 0.0 if ends == 1 else min(FIRST_S * FACTOR ** (ends - 2), LONGEST_S)

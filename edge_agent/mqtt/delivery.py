@@ -9,7 +9,8 @@ Rules (tests name the numbers):
 4. Once the broker has accepted: subscriptions, `online` retained, then the outbox.
 5. What a message's way out of the outbox is, and what is done about refused ones, are the rules of
    `mqtt.sender`, and for filters those of `mqtt.listening`. What was refused is tried again at each
-   connection and reload, when a person asks, and every `RETRY_S`.
+   connection and reload, when a person asks, and every `RETRY_S`; answers of the broker to single
+   messages and filters more often (`mqtt.refused_retry`, `FILTERS_S`).
 6. Before `online` is published, the broker is asked for the last word on that topic. One that has
    none within `MEMORY_S`, or does not let it be read, may have forgotten every retained message:
    they are sent again. An `offline` that comes later, such as a late last will, is corrected.
@@ -42,7 +43,8 @@ from edge_agent.mqtt.connection import (
 from edge_agent.mqtt.lessening import Lessening
 from edge_agent.mqtt.listening import Listening
 from edge_agent.mqtt.loopback import LoopbackCheck
-from edge_agent.mqtt.sender import SILENT_S, Sender
+from edge_agent.mqtt.sender import Sender
+from edge_agent.mqtt.under_way import SILENT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +62,8 @@ ANSWER_S: Final = 8.0
 MEMORY_S: Final = 3.0
 """How long a broker may take to send the retained message of a new subscription."""
 RETRY_S: Final = 21_600.0
+FILTERS_S: Final = 300.0
+"""Between two requests for the filters that the broker does not allow."""
 
 
 class Delivery:
@@ -108,6 +112,7 @@ class Delivery:
         self._last_problem = ""
         self._lessening = Lessening()
         self._retry_at = clock.monotonic() + RETRY_S
+        self._filters_at = clock.monotonic() + FILTERS_S
 
     @property
     def state(self) -> ConnectionState:
@@ -300,12 +305,14 @@ class Delivery:
             self._announce()
         if moment >= self._retry_at:
             self.retry()
+        if moment >= self._filters_at:
+            self._filters_at = moment + FILTERS_S
+            self._listening.ask_refused(moment)
         self._sender.send_due(now, moment, up)
         wait_s = self._listening.tick(moment, idle=self._sender.is_idle)
         if wait_s is not None:
             return wait_s
-        trial_s = self._sender.due_in(moment)
-        wait_s = SILENT_S if trial_s is None else trial_s
+        wait_s = min(SILENT_S, self._sender.due_in(moment))
         if not self._sender.may_send(self._session.ping, moment):
             return wait_s
         return min(wait_s, self._loopback.check(moment))

@@ -28,6 +28,17 @@ class DeliveryQueue(Protocol):
         """The broker does not take this one, and maybe ended the connection on it."""
         ...
 
+    def refused_topics(self, *, ahead: bool) -> tuple[str, ...]:
+        """Topics of refused messages that may be tried again: of those that leave first, or not.
+
+        Without what ended a connection, and without topics on which another message waits.
+        """
+        ...
+
+    def oldest_refused(self, topic: str, now: datetime | None) -> QueuedMessage | None:
+        """The oldest of those messages on a topic; None where there is none any more."""
+        ...
+
     def revive(self, topic: str | None = None) -> frozenset[str]:
         """Queue again what was refused on a topic, or all but what ended a connection.
 

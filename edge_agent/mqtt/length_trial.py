@@ -9,11 +9,13 @@ the numbers):
 2. The long one comes back: messages up to that length go. The short one alone comes back, twice:
    messages of that length and longer are refused.
 3. Nothing comes back within `PATIENCE_S`: the broker hides the topic, and nothing waits any more.
-4. Each connection, reload and request to try again begins anew.
+4. Each connection, reload and request to try again begins anew. When refused messages are tried
+   again in between, what was too long is tried once more.
 """
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +23,7 @@ from edge_agent.mqtt.connection import LARGEST_IN, Outgoing
 
 if TYPE_CHECKING:
     from edge_agent.mqtt.connection import Received, Version
+    from edge_agent.mqtt.culprit import Sent
 
 PATIENCE_S: Final = 3.0
 TIMES: Final = 2
@@ -63,6 +66,23 @@ class LengthTrial:
         self._sent_at: float | None = None
         self._length = 0
 
+    def try_again(self) -> None:
+        """Find out once more whether what was too long still is (rule 4)."""
+        self._lost, self._missed = None, 0
+
+    def of_message(self, sent: Sent, largest: int | None) -> tuple[Verdict, str]:
+        """What is to be done with a message, and why it is refused where it is too long.
+
+        Args:
+            sent: The message.
+            largest: Longest packet that the broker says it takes in bytes, or None.
+        """
+        if largest is not None and sent.size > largest:
+            reason = f"{sent.size} bytes are longer than the broker takes ({largest})"
+            return Verdict.TOO_LONG, reason
+        reason = f"a message of {sent.length} bytes does not come back: the broker drops it"
+        return self.judge(sent.length), reason
+
     def judge(self, length: int) -> Verdict:
         """What is to be done with a message of this length."""
         if not self._tries or length <= self._passed or length > LARGEST_IN:
@@ -83,9 +103,9 @@ class LengthTrial:
         self._sent_at, self._length = moment, wanted
         return (self._ping(self._length), self._ping(0))
 
-    def due_in(self, moment: float) -> float | None:
-        """Seconds until `pings` ends a trial; None without one."""
-        return None if self._sent_at is None else max(self._sent_at + PATIENCE_S - moment, 0.0)
+    def due_in(self, moment: float) -> float:
+        """Seconds until `pings` ends a trial; infinite without one."""
+        return math.inf if self._sent_at is None else max(self._sent_at + PATIENCE_S - moment, 0.0)
 
     def hear(self, message: Received) -> None:
         """Take in a message; only the pings under way count."""

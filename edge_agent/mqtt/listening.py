@@ -71,6 +71,11 @@ class Listening:
         if self._refused:
             self.ask(moment)
 
+    def ask_refused(self, moment: float) -> None:
+        """Ask for what the broker did not allow, and for nothing else."""
+        if not self._unanswered and not self._next:
+            self._subscribe(list(self.refused), moment)
+
     def ask(self, moment: float) -> None:
         """Ask for everything, but for filters on which the broker hung up."""
         asked = [topic for topic in self._wanted if topic not in self._search.last]
@@ -79,12 +84,13 @@ class Listening:
 
     def answered(self, event: Subscribed, moment: float) -> None:
         """The broker has answered what was asked for last."""
+        before = self._refused
         bad = {self._unanswered[place] for place in event.refused if place < len(self._unanswered)}
         self._refused = self._refused - set(self._unanswered) | bad
         for topic in self._unanswered:
             self._search.answered(_sent(topic), taken=True)
         self._unanswered = []
-        if bad:
+        if bad - before:
             _log.warning("mqtt: %s", self._not_allowed())
         self._go_on(moment)
 

@@ -25,17 +25,17 @@ Rules (tests name the numbers):
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.messages import envelope
 from edge_agent.mqtt import outbox_refusals
+from edge_agent.mqtt.outbox_counts import counts_of
+from edge_agent.mqtt.outbox_expiry import expire
 from edge_agent.mqtt.outbox_table import (
     COLUMNS,
-    RANKS,
     STEPS,
     count,
-    counters,
     describes_anew,
     drop_oldest,
     is_repetition,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edge_agent.messages.message import Message
-    from edge_agent.mqtt.outbox_refusals import RefusedTopic
+    from edge_agent.mqtt.outbox_counts import Counts
 
 DELIVERED_KEPT: Final = 5_000
 
@@ -67,24 +67,15 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message with its place in the queue; places only grow."""
+    """A message with its place in the queue; places only grow.
+
+    Attributes:
+        ahead: It leaves before others (rule 2).
+    """
 
     seq: int
     message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Numbers by class name; all but what waits and `refusals` since the file was made."""
-
-    waiting: dict[str, int] = field(default_factory=dict)
-    waiting_bytes: dict[str, int] = field(default_factory=dict)
-    delivered: dict[str, int] = field(default_factory=dict)
-    dropped_for_room: dict[str, int] = field(default_factory=dict)
-    dropped_expired: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
-    dropped_by_hand: dict[str, int] = field(default_factory=dict)
-    refusals: tuple[RefusedTopic, ...] = ()
+    ahead: bool = False
 
 
 class Outbox:
@@ -127,15 +118,15 @@ class Outbox:
             limit: At most so many.
         """
         if now is not None:
-            self._expire(milliseconds(now))
+            expire(self._db, milliseconds(now))
         left_out = ", ".join("?" * len(without))
         with storage_errors(self._db):
             rows = self._db.execute(
-                f"SELECT seq, {COLUMNS} FROM outbox "  # noqa: S608 - fixed column names
+                f"SELECT seq, lane, {COLUMNS} FROM outbox "  # noqa: S608 - fixed column names
                 f"WHERE topic NOT IN ({left_out}) ORDER BY lane, seq LIMIT ?",
                 (*without, limit),
             ).fetchall()
-        return [QueuedMessage(row[0], message_of(row[1:])) for row in rows]
+        return [QueuedMessage(row[0], message_of(row[2:]), ahead=not row[1]) for row in rows]
 
     def delivered(self, ids: Iterable[str], unheard: Iterable[str] = ()) -> None:
         """Remove acknowledged messages; keep their ids and the retained ones (rule 7).
@@ -183,10 +174,29 @@ class Outbox:
             db.execute("DELETE FROM outbox WHERE id = ?", (name,))
 
     def refused(self, name: str, reason: str, *, hung_up: bool = False) -> None:
-        """Turn a refused message into a dead letter; see `outbox_refusals.set_aside`."""
+        """Turn a refused message into a dead letter; see `outbox_refusals.set_aside`.
+
+        Of one that is a dead letter, a reason that changed is written, and nothing else.
+        """
+        if outbox_refusals.tell_again(self._db, name, reason, hung_up=hung_up):
+            return
         with transaction(self._db) as db:
             if self._count_one("refused", name):
                 outbox_refusals.set_aside(db, name, reason, hung_up=hung_up)
+
+    def refused_topics(self, *, ahead: bool) -> tuple[str, ...]:
+        """See `delivery_queue.DeliveryQueue`."""
+        with storage_errors(self._db):
+            return outbox_refusals.topics_to_try(self._db, ahead=ahead)
+
+    def oldest_refused(self, topic: str, now: datetime | None) -> QueuedMessage | None:
+        """See `delivery_queue.DeliveryQueue`."""
+        now_ms = None if now is None else milliseconds(now)
+        with storage_errors(self._db):
+            row = outbox_refusals.oldest(self._db, topic, now_ms)
+        if row is None:
+            return None
+        return QueuedMessage(row[0], message_of(row[2:]), ahead=bool(row[1]))
 
     def revive(self, topic: str | None = None) -> frozenset[str]:
         """Bring dead letters back (rule 6); see `outbox_refusals.bring_back`."""
@@ -243,17 +253,7 @@ class Outbox:
 
     def counts(self) -> Counts:
         """What waits and what has left."""
-        with storage_errors(self._db):
-            waiting = self._db.execute(
-                "SELECT kind, count(*), sum(size) FROM outbox GROUP BY kind"
-            ).fetchall()
-            refusals = outbox_refusals.refusals(self._db)
-        return Counts(
-            waiting={RANKS[kind].value: number for kind, number, _ in waiting},
-            waiting_bytes={RANKS[kind].value: size for kind, _, size in waiting},
-            refusals=refusals,
-            **counters(self._db),
-        )
+        return counts_of(self._db)
 
     def _first(self, query: str, key: str) -> Any:  # noqa: ANN401 - of the column's type
         with storage_errors(self._db):
@@ -274,23 +274,6 @@ class Outbox:
         alerts, states, telemetry = self._caps
         for ranks, cap in (((2,), telemetry), ((1,), states), ((2, 0), alerts + telemetry)):
             drop_oldest(self._db, ranks, cap)
-
-    def _expire(self, now_ms: int) -> None:
-        with storage_errors(self._db):
-            rows = self._db.execute(
-                "SELECT kind, sum(waits) FROM (SELECT kind, 1 AS waits, expires_ms FROM outbox "
-                "UNION ALL SELECT kind, 0, expires_ms FROM outbox_dead WHERE again) "
-                "WHERE expires_ms <= ? GROUP BY kind",
-                (now_ms,),
-            ).fetchall()
-        if not rows:
-            return
-        with transaction(self._db) as db:
-            for kind, number in rows:
-                if number:
-                    count(self._db, "dropped_expired", kind, number)
-            db.execute("DELETE FROM outbox WHERE expires_ms <= ?", (now_ms,))
-            outbox_refusals.expire(db, now_ms)
 
     def _count_one(self, what: str, name: str) -> bool:
         row = self._db.execute("SELECT kind FROM outbox WHERE id = ?", (name,)).fetchone()

@@ -11,12 +11,15 @@ import msgspec
 
 from edge_agent.contract.errors import InputMissing, StorageError
 from edge_agent.messages.message import Kind, Message
+from edge_agent.mqtt import outbox_refusals
 from edge_agent.mqtt.outbox_table import COLUMNS, count, message_of
 from edge_agent.system.database import closed_on_error, storage_errors, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from edge_agent.mqtt.outbox_refusals import RefusedTopic
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,21 @@ def rows(db: sqlite3.Connection) -> Iterator[Row]:
             yield Row(message_of(row), None)
         for row in db.execute(f"SELECT {COLUMNS}, reason FROM outbox_dead ORDER BY seq"):  # noqa: S608 - fixed column names
             yield Row(message_of(row[:-1]), row[-1])
+
+
+def refusals(db: sqlite3.Connection) -> tuple[tuple[RefusedTopic, ...], int]:
+    """Refused topics whose messages are tried again, and how many messages are not.
+
+    Raises:
+        StorageError: The file is damaged.
+    """
+    with storage_errors(db):
+        (number,) = db.execute("SELECT count(*) FROM outbox_dead").fetchone()
+        columns = {row[1] for row in db.execute("PRAGMA table_info(outbox_dead)")}
+        if "again" not in columns:  # of a version that tried none again
+            return (), number
+        (tried,) = db.execute("SELECT count(*) FROM outbox_dead WHERE again").fetchone()
+        return outbox_refusals.refusals(db), number - tried
 
 
 def retained(db: sqlite3.Connection) -> dict[str, bytes]:

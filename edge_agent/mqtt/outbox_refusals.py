@@ -6,14 +6,16 @@ Part of rule 6 of the outbox. Every function is part of the caller's transaction
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from edge_agent.mqtt.outbox_table import COLUMNS
+from edge_agent.mqtt.outbox_table import COLUMNS, IS_AHEAD
+from edge_agent.system.database import storage_errors, transaction
 
 if TYPE_CHECKING:
     import sqlite3
 
 DEAD_KEPT: Final = 1_000
+_TO_TRY: Final = "again AND NOT hung_up AND topic NOT IN (SELECT topic FROM outbox)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,6 @@ class RefusedTopic:
 
     topic: str
     reason: str
-
-    @property
-    def text(self) -> str:
-        """For people."""
-        return f"mqtt: broker refuses {self.topic}: {self.reason}"
 
 
 def set_aside(db: sqlite3.Connection, name: str, reason: str, *, hung_up: bool) -> None:
@@ -52,6 +49,52 @@ def set_aside(db: sqlite3.Connection, name: str, reason: str, *, hung_up: bool) 
     db.execute(
         "DELETE FROM outbox_dead WHERE seq <= (SELECT max(seq) FROM outbox_dead) - ?", (DEAD_KEPT,)
     )
+
+
+def tell_again(db: sqlite3.Connection, name: str, reason: str, *, hung_up: bool) -> bool:
+    """Give a dead letter that does not wait this reason; whether the message is one.
+
+    Writes only where the reason is another one.
+    """
+    with storage_errors(db):
+        row = db.execute(
+            "SELECT reason, hung_up FROM outbox_dead WHERE id = ? "
+            "AND id NOT IN (SELECT id FROM outbox)",
+            (name,),
+        ).fetchone()
+    if row is not None and (row[0] != reason or row[1] < hung_up):
+        with transaction(db):
+            db.execute(
+                "UPDATE outbox_dead SET reason = ?, hung_up = max(hung_up, ?) WHERE id = ?",
+                (reason, hung_up, name),
+            )
+    return row is not None
+
+
+def topics_to_try(db: sqlite3.Connection, *, ahead: bool) -> tuple[str, ...]:
+    """Topics of dead letters that may be tried without a write, the oldest first.
+
+    Args:
+        db: The outbox's.
+        ahead: Of messages that leave first, or of the others.
+    """
+    rows = db.execute(
+        f"SELECT topic FROM outbox_dead WHERE {_TO_TRY} AND ({IS_AHEAD}) = ? "  # noqa: S608 - fixed texts
+        "GROUP BY topic ORDER BY min(place)",
+        (ahead,),
+    ).fetchall()
+    return tuple(topic for (topic,) in rows)
+
+
+def oldest(db: sqlite3.Connection, topic: str, now_ms: int | None) -> tuple[Any, ...] | None:
+    """Place, whether it leaves first, and `COLUMNS` of the oldest such dead letter of a topic."""
+    row: tuple[Any, ...] | None = db.execute(
+        f"SELECT place, {IS_AHEAD}, {COLUMNS} FROM outbox_dead "  # noqa: S608 - fixed texts
+        f"WHERE {_TO_TRY} AND topic = ? AND (? IS NULL OR expires_ms IS NULL OR expires_ms > ?) "
+        "ORDER BY place LIMIT 1",
+        (topic, now_ms, now_ms),
+    ).fetchone()
+    return row
 
 
 def bring_back(db: sqlite3.Connection, topic: str | None) -> frozenset[str]:

@@ -19,6 +19,8 @@ _OVERHEAD_BYTES: Final = 120
 """Bytes of a row beside its texts: many small messages count too."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 RANKS: Final = tuple(Kind)
+IS_AHEAD: Final = """kind = 0
+  OR topic GLOB '*/alert/*/state' OR topic GLOB '*/cmd/*/result*'"""
 COLUMNS: Final = "id, kind, topic, payload, retain, expires_ms, collapse, correlation, headers"
 _FIELDS: Final = f"""
   id TEXT NOT NULL UNIQUE,
@@ -47,15 +49,15 @@ CREATE TABLE outbox_counts (
   what TEXT, kind INTEGER, n INTEGER NOT NULL, PRIMARY KEY (what, kind)) STRICT""",
     # Events, states of alerts and answers to commands are ahead. Of what an earlier version had
     # given up, the newest message of each topic is sent again, unless the topic got a newer one.
-    """ALTER TABLE outbox ADD COLUMN lane INTEGER GENERATED ALWAYS AS (CASE WHEN kind = 0
-  OR topic GLOB '*/alert/*/state' OR topic GLOB '*/cmd/*/result*' THEN 0 ELSE 1 END) VIRTUAL;
+    f"""ALTER TABLE outbox ADD COLUMN lane INTEGER GENERATED ALWAYS AS (CASE WHEN {IS_AHEAD}
+  THEN 0 ELSE 1 END) VIRTUAL;
 CREATE INDEX outbox_order ON outbox (lane, seq);
 ALTER TABLE outbox_dead ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outbox_dead ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outbox_dead ADD COLUMN hung_up INTEGER NOT NULL DEFAULT 0;
 UPDATE outbox_dead SET place = seq - 1000000000;
 UPDATE outbox_dead SET again = 1 WHERE seq IN (SELECT max(seq) FROM outbox_dead GROUP BY topic)
-  AND topic NOT IN (SELECT topic FROM outbox_retained)""",
+  AND topic NOT IN (SELECT topic FROM outbox_retained)""",  # noqa: S608 - fixed texts
 )
 
 

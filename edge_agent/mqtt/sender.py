@@ -7,20 +7,23 @@ Rules (tests name the numbers):
 2. A message leaves the outbox at its PUBACK. A refusal, a length that the broker does not take and
    the end of a connection on it set it aside in the outbox.
 3. What was set aside is sent again at a new connection that did not begin by such an end, at a
-   reload, and when a person asks. Messages that ended a connection are then the last ones.
+   reload, and when a person asks. Messages that ended a connection are then the last ones. Others
+   are tried again in between (`mqtt.refused_retry`), while later ones of their topics wait.
 4. Under MQTT 3.1.1 `mqtt.length_trial` finds out which messages are too long.
 """
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from edge_agent.mqtt import reason_codes
 from edge_agent.mqtt.connection import Outgoing
 from edge_agent.mqtt.culprit import CulpritSearch, Sent
 from edge_agent.mqtt.length_trial import LengthTrial, Verdict
+from edge_agent.mqtt.receipts import Receipts
+from edge_agent.mqtt.refusal_texts import RefusalLog
+from edge_agent.mqtt.refused_retry import RefusedRetry
+from edge_agent.mqtt.under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,12 +38,6 @@ if TYPE_CHECKING:
         Version,
     )
     from edge_agent.mqtt.delivery_queue import DeliveryQueue
-
-_log = logging.getLogger(__name__)
-
-SILENT_S: Final = 60.0
-ALONE_S: Final = 15.0
-"""How long a message that is put last may hold up all others without an answer."""
 
 
 class Sender:
@@ -65,11 +62,11 @@ class Sender:
         self._own_topics = frozenset(own_topics)
         self._search = CulpritSearch()
         self._trial = LengthTrial(ping)
-        self._under_way: dict[int, Sent] = {}
+        self._refused = RefusedRetry(outbox)
+        self._under_way = UnderWay()
         self._own_waiting: dict[str, Outgoing] = {}
-        self._acknowledged: deque[str] = deque()
-        self._unheard: set[str] = set()
-        self._answered_at = 0.0
+        self._receipts = Receipts()
+        self._log = RefusalLog()
         self._dropped = False
         self._retry = True
 
@@ -83,8 +80,7 @@ class Sender:
         self._search, self._under_way = before._search, before._under_way
         self._trial = before._trial
         self._own_waiting = before._own_waiting
-        self._acknowledged, self._unheard = before._acknowledged, before._unheard
-        self._answered_at = before._answered_at
+        self._receipts = before._receipts
 
     def retry(self) -> None:
         """Send what was set aside once more (rule 3)."""
@@ -93,7 +89,7 @@ class Sender:
     def connected(self, moment: float, version: Version) -> None:
         """A connection stands."""
         self._trial.connected(version)
-        self._answered_at = moment
+        self._under_way.connected(moment)
         self._own_waiting.clear()
 
     def may_send(self, topic: str, moment: float) -> bool:
@@ -127,10 +123,7 @@ class Sender:
 
     def is_silent(self, moment: float) -> bool:
         """Whether nothing was acknowledged for too long."""
-        if not self._under_way:
-            self._answered_at = moment
-        patience_s = ALONE_S if self._alone() else SILENT_S
-        return moment - self._answered_at >= patience_s
+        return self._under_way.is_silent(moment, self._search.last)
 
     def ended(self, down: Down, moment: float) -> bool:
         """The connection is over.
@@ -141,8 +134,7 @@ class Sender:
         Raises:
             StorageError: The disk refused; the message that ended it is sent again.
         """
-        sent = list(self._under_way.values())
-        self._under_way.clear()
+        sent = self._under_way.ended()
         tried_size = self._trial.ended()
         innocent = self.is_innocent(down)
         self._dropped = False
@@ -155,13 +147,11 @@ class Sender:
             return True
         if down.code == reason_codes.TOO_LARGE and sent:
             sent = [max(sent, key=lambda one: one.size)]
-        if len(sent) == 1 and down.code is not None:  # the broker says that it was this one
-            self._search.put_last([sent[0].topic], moment)
         self._retry = self._retry or len(sent) != 1
-        culprit = self._search.ended(sent, moment)
+        culprit = self._search.ended(sent, moment, named=down.code is not None)
         if culprit is not None:
             message, reason = culprit
-            _log.warning("mqtt: broker refuses %s: %s", message.topic, reason)
+            self._log.add(message.topic, reason, moment)
             if message.id:
                 self._outbox.refused(message.id, reason, hung_up=True)
         return bool(sent)
@@ -172,8 +162,7 @@ class Sender:
 
     def answered(self, event: Acknowledged, moment: float) -> None:
         """The broker has taken or refused a message."""
-        self._answered_at = moment
-        sent = self._under_way.pop(event.token, None)
+        sent = self._under_way.answered(event.token, moment)
         if sent is None:
             return
         if event.code == reason_codes.QUOTA:
@@ -184,24 +173,17 @@ class Sender:
         if not sent.id:
             return
         if refused:
-            _log.warning("mqtt: broker refuses %s: %s", sent.topic, event.reason)
+            if not sent.again:
+                self._log.add(sent.topic, event.reason, moment)
             self._outbox.refused(sent.id, event.reason)
             return
-        self._acknowledged.append(sent.id)
-        # A state is retained for whoever comes; an event is gone.
-        if event.code == reason_codes.NO_SUBSCRIBER and not sent.retain:
-            self._unheard.add(sent.id)
+        if sent.ahead and not sent.again:
+            self._refused.accepted(moment)
+        self._receipts.add(sent, event.code)
 
     def remove_acknowledged(self) -> None:
-        """Remove from the outbox what the broker has acknowledged.
-
-        Raises:
-            StorageError: The disk refused; call again.
-        """
-        if self._acknowledged:
-            self._outbox.delivered(tuple(self._acknowledged), frozenset(self._unheard))
-            self._acknowledged.clear()
-            self._unheard.clear()
+        """See `receipts.Receipts.write`."""
+        self._receipts.write(self._outbox)
 
     def send_due(self, now: datetime | None, moment: float, up: Up) -> None:
         """Send what waits, as far as the broker takes it now.
@@ -213,15 +195,37 @@ class Sender:
             self._search.renew(moment)
             self._trial.renew()
             self._search.put_last(self._outbox.revive(), moment)
+            self._refused.clear()
             self._retry = False
+        self._log.write(moment)
+        self._send_refused(now, moment, up)
         while self._send_round(now, moment, up):
             pass
         for ping in self._trial.pings(moment):
             self._connection.publish(ping)
 
-    def due_in(self, moment: float) -> float | None:
-        """Seconds until `send_due` has something to do though nothing comes; None = it has not."""
-        return self._trial.due_in(moment)
+    def due_in(self, moment: float) -> float:
+        """Seconds until `send_due` has something to do though nothing comes."""
+        parts = (self._trial, self._refused, self._log)
+        return min(part.due_in(moment) for part in parts)
+
+    def _send_refused(self, now: datetime | None, moment: float, up: Up) -> None:
+        """Try what was refused once more, one message of each topic."""
+        if self._refused.begin(moment):
+            self._trial.try_again()
+        if self._search.one_at_a_time or self._alone():
+            return
+        for entry in self._refused.entries(now, without=self._search.last):
+            if len(self._under_way) >= up.window:
+                return
+            outgoing = Outgoing.of(entry.message, now)
+            sent = Sent.of(entry, outgoing.size, again=True)
+            suspect = self._search.is_suspect_by_size(sent)
+            verdict = Verdict.TOO_LONG if suspect else self._judge(sent, up)
+            if verdict is Verdict.GOES:
+                self._send(outgoing, sent)
+            if verdict is not Verdict.WAITS:
+                self._refused.done(sent.topic)
 
     def _send_round(self, now: datetime | None, moment: float, up: Up) -> bool:
         """Send one window; whether a message was set aside meanwhile, so that others may go."""
@@ -232,14 +236,14 @@ class Sender:
         for topic in self._own_waiting.keys() - self._search.last:
             self._send_own(self._own_waiting.pop(topic))
             return True
-        again, waits, ids = False, False, {sent.id for sent in self._under_way.values()}
-        last = tuple(self._search.last)
-        for entry in self._outbox.due(now, without=last, limit=len(ids) + room):
+        again, waits, ids = False, False, self._under_way.ids
+        held = tuple(self._search.last | self._under_way.tried)
+        for entry in self._outbox.due(now, without=held, limit=len(ids) + room):
             message = entry.message
             if message.id in ids:
                 continue
             outgoing = Outgoing.of(message, now)
-            sent = Sent.of(message, outgoing.size)
+            sent = Sent.of(entry, outgoing.size)
             if self._search.is_suspect_by_size(sent):
                 self._search.put_last([message.topic], moment)
                 again = True
@@ -267,7 +271,7 @@ class Sender:
             others = [other for other in self._search.last if other != topic]
             for entry in self._outbox.due(now, without=others, limit=1):
                 outgoing = Outgoing.of(entry.message, now)
-                sent = Sent.of(entry.message, outgoing.size)
+                sent = Sent.of(entry, outgoing.size)
                 if self._search.is_suspect_by_size(sent) or self._judge(sent, up) is Verdict.GOES:
                     self._send(outgoing, sent)
                 return
@@ -276,12 +280,7 @@ class Sender:
 
     def _judge(self, sent: Sent, up: Up) -> Verdict:
         """What is to be done with a message; one that is too long is set aside."""
-        if up.largest is not None and sent.size > up.largest:
-            reason = f"{sent.size} bytes are longer than the broker takes ({up.largest})"
-            verdict = Verdict.TOO_LONG
-        else:
-            reason = f"a message of {sent.length} bytes does not come back: the broker drops it"
-            verdict = self._trial.judge(sent.length)
+        verdict, reason = self._trial.of_message(sent, up.largest)
         if verdict is Verdict.TOO_LONG:
             self._outbox.refused(sent.id, reason)
         return verdict
@@ -292,8 +291,8 @@ class Sender:
     def _send(self, message: Outgoing, sent: Sent) -> bool:
         token = self._connection.publish(message)
         if token is not None:
-            self._under_way[token] = sent
+            self._under_way.add(token, sent)
         return token is not None
 
     def _alone(self) -> bool:
-        return any(sent.topic in self._search.last for sent in self._under_way.values())
+        return self._under_way.is_on(self._search.last)

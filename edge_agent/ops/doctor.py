@@ -16,6 +16,7 @@ from edge_agent.contract.errors import ConfigError, FarmError, InputMissing
 from edge_agent.core import certificates, cross_check, masking, page_token
 from edge_agent.core.runtime import DATABASE
 from edge_agent.mqtt import outbox_inspection
+from edge_agent.mqtt.refusal_texts import by_cause
 from edge_agent.observations.store import Store
 from edge_agent.system import files, locations
 from edge_agent.system.clock_trust import Timekeeper
@@ -163,9 +164,7 @@ def _database(subject: Subject) -> Iterator[Finding]:
     try:
         with closing(outbox_inspection.open_existing(path)) as db:
             problems = outbox_inspection.problems(db)
-            dead = (
-                sum(1 for row in outbox_inspection.rows(db) if row.refused) if not problems else 0
-            )
+            refusals, over = ((), 0) if problems else outbox_inspection.refusals(db)
     except InputMissing:
         yield Finding("database", Outcome.WARN, f"{path}: not there yet", "start the service")
         return
@@ -184,10 +183,14 @@ def _database(subject: Subject) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding("database", Outcome.OK, "sound")
-    if dead:
+    for text in by_cause(refusals):
+        seen, _, advice = text.partition("; ")
+        yield Finding("queue", Outcome.WARN, seen, advice)
+    if over:
         yield Finding(
-            "queue", Outcome.WARN, f"{dead} messages were refused by the broker",
-            "edge-agent queue ls says why; edge-agent queue drop --dead forgets them",
+            "queue", Outcome.OK,
+            f"{over} messages that the broker had refused ended or were replaced since: "
+            "edge-agent queue drop --dead forgets them",
         )  # fmt: skip
     with closing(connect(path)) as db:
         yield _data_age(subject, Store(db))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge_agent.core.interfaces import ServiceStatus
     from edge_agent.core.runtime import Runtime
     from edge_agent.messages.payloads import SensorReport, Skill
-    from edge_agent.mqtt.outbox import Counts
+    from edge_agent.mqtt.outbox_counts import Counts
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config, Rule
     from edge_agent.updates.slots import Pointer

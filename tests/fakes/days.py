@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_agent.mqtt.connection import Outgoing
-    from edge_agent.mqtt.outbox import Counts
+    from edge_agent.mqtt.outbox_counts import Counts
     from edge_agent.observations.store import Store
     from tests.fakes.clock import FakeClock
 

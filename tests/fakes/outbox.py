@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.outbox import Caps, Counts, QueuedMessage
+from edge_agent.mqtt.outbox import Caps, QueuedMessage
+from edge_agent.mqtt.outbox_counts import Counts
 from edge_agent.mqtt.outbox_refusals import RefusedTopic
 
 if TYPE_CHECKING:
@@ -109,11 +110,37 @@ class MemoryOutbox:
     def refused(self, name: str, reason: str, *, hung_up: bool = False) -> None:
         """See the real one."""
         entry = next((e for e in self._waiting if e.message.id == name), None)
+        if entry is None and name in self._dead:
+            self._dead[name].reason = reason
+            self._dead[name].hung_up |= hung_up
         if entry is not None:
             self._take(name, "refused")
             self._forget(entry.message.topic, retained=True)
             self._dead.pop(name, None)
             self._dead[name] = _Dead(entry, reason, hung_up)
+
+    def refused_topics(self, *, ahead: bool) -> tuple[str, ...]:
+        """See the real one."""
+        entries = sorted(self._to_try(), key=lambda entry: entry.seq)
+        topics = [e.message.topic for e in entries if is_ahead(e.message) is ahead]
+        return tuple(dict.fromkeys(topics))
+
+    def oldest_refused(self, topic: str, now: datetime | None) -> QueuedMessage | None:
+        """See the real one."""
+        entries = [e for e in self._to_try() if e.message.topic == topic]
+        valid = [
+            e for e in entries
+            if now is None or e.message.expires_at is None or e.message.expires_at > now
+        ]  # fmt: skip
+        return min(valid, key=lambda entry: entry.seq, default=None)
+
+    def _to_try(self) -> list[QueuedMessage]:
+        waiting = {entry.message.topic for entry in self._waiting}
+        return [
+            dead.entry
+            for dead in self._dead.values()
+            if dead.again and not dead.hung_up and dead.entry.message.topic not in waiting
+        ]
 
     def revive(self, topic: str | None = None) -> frozenset[str]:
         """See the real one."""
@@ -165,7 +192,7 @@ class MemoryOutbox:
         if message.collapse is not None:
             self._waiting = [e for e in self._waiting if e.message.collapse != message.collapse]
         self._last += 1
-        self._waiting.append(QueuedMessage(self._last, message))
+        self._waiting.append(QueuedMessage(self._last, message, ahead=is_ahead(message)))
         self._make_room()
 
     def _forget(self, topic: str, *, retained: bool = False) -> None:

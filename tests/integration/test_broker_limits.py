@@ -120,3 +120,35 @@ def test_a_mended_access_list_brings_everything_back(
             controller.wait(lambda heard: LONG.topic in {m.topic for m in heard})
         assert agent.outbox.counts().refusals == ()
         agent.stop()
+
+
+def test_a_mended_access_list_lets_a_refused_alert_through(
+    db: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """Within a minute of SIGHUP, on the connection that stands: nobody asks for it."""
+    acl = tmp_path / "acl"
+    acl.write_text(f"topic readwrite #\ntopic deny {TOPIC}\n", "utf-8")
+    options = [f"acl_file {acl}"]
+    with Mosquitto(tmp_path / "b", options) as broker, Subscriber(broker.port) as controller:
+        agent = BrokerAgent(db, broker.port)
+        agent.put("first", "second")
+        agent.until(lambda: bool(agent.outbox.counts().refusals))
+        agent.drain()
+        acl.write_text("topic readwrite #\n", "utf-8")
+        broker.set_options(options)
+        for _ in range(3):
+            _live_on(agent, 20)
+        agent.until(lambda: not agent.outbox.counts().refusals, timeout_s=5)
+        agent.drain()
+        controller.wait(lambda heard: TOPIC in {m.topic for m in heard})
+        controller.mark()
+        assert controller.payloads(TOPIC) == [b"first", b"second"]
+        assert agent.delivery.state.connections == 1
+        agent.stop()
+
+
+def _live_on(agent: BrokerAgent, seconds: float) -> None:
+    """Let time pass, in steps that are no sleep of the machine."""
+    agent.clock.slept_s += seconds
+    begun = agent.clock.monotonic()
+    agent.until(lambda: agent.clock.monotonic() > begun + 1.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tarfile
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from edge_agent.commands.doctor import doctor, support_bundle
 from edge_agent.contract import manifest as contract
 from edge_agent.core import certificates
 from edge_agent.core.runtime import Runtime
+from edge_agent.messages.message import Kind, Message
 from edge_agent.settings import Tls
 from edge_agent.system.clock import SystemClock
 from edge_agent.updates.slots import Slots
@@ -127,6 +129,28 @@ def test_a_broker_that_hides_the_agents_own_messages(tmp_path: Path) -> None:
         assert outcome == "FAIL"
         assert seen in said
         assert f"{ROOT}/ping" in advice
+
+
+def test_a_refused_alert_is_not_to_be_given_up(tmp_path: Path) -> None:
+    """The doctor names cause and mend; what ended meanwhile is no warning."""
+    path = write_config(tmp_path, 1)
+    with closing(Runtime(config.load(path, {}), tmp_path / "state", SystemClock())) as runtime:
+        topics = [f"{ROOT}/alert/{rule}/event" for rule in ("frost", "heat")]
+        for topic in topics:
+            runtime.outbox.put(Message(topic, topic, b"{}", Kind.ALERT))
+            runtime.outbox.refused(topic, "Not authorized")
+        outcome, seen, advice = _findings(path, "--offline")["queue"]
+        assert (outcome, seen) == (
+            "WARN", f"broker refuses 2 topics ({topics[0]}, {topics[1]}): Not authorized",
+        )  # fmt: skip
+        assert "let this client write there" in advice
+        assert "the agent tries again by itself, cmd/republish at once" in advice
+        assert "drop" not in advice
+        for topic in topics:
+            runtime.outbox.take_back(topic)
+        outcome, seen, _ = _findings(path, "--offline")["queue"]
+    assert outcome == "OK"
+    assert seen.startswith("2 messages that the broker had refused ended or were replaced")
 
 
 def test_a_damaged_database_is_told_and_left_where_it_is(tmp_path: Path) -> None:

@@ -133,19 +133,7 @@ _KOREAN: Final = (
     (r"broker disconnects: (.*)", r"브로커가 연결을 끊었습니다(\1)"),
     (r"connection lost: (.*)", r"연결이 끊겼습니다(\1)"),
     (r"broker refuses: (.*)", r"브로커가 거절했습니다(\1)"),
-    (
-        r"broker refuses (\S+): it ends the connection when it gets this message (.*)",
-        r"브로커가 이 메시지를 받으면 연결을 끊습니다: \1(\2)",
-    ),
-    (
-        r"broker refuses (\S+): (\d+) bytes are longer than the broker takes \((\d+)\)",
-        r"메시지가 길어 브로커가 받지 않습니다: \1(\2바이트, 한도 \3)",
-    ),
-    (
-        r"broker refuses (\S+): a message of (\d+) bytes does not come back: the broker drops it",
-        r"메시지가 길어 브로커가 전하지 않습니다: \1(\2바이트)",
-    ),
-    (r"broker refuses (\S+): (.*)", r"브로커가 메시지를 거절했습니다: \1(\2)"),
+    *details.REFUSALS,
     (
         r"broker keeps no retained message: who subscribes later waits for the next one",
         "브로커가 메시지를 보관하지 않아, 나중에 구독하면 다음 메시지를 기다려야 합니다",

@@ -18,6 +18,38 @@ SENSORS: Final = (
     (r"not JSON: (.*)", r"JSON이 아님(\1)"),
 )
 
+_TOPICS: Final = r"(\S+|\d+ topics \([^:]*\)(?:, the first one)?)"
+REFUSALS: Final = (
+    (r"(\d+) topics \((.*) and (\d+) more\)(?:, the first one)?", r"\2 등 토픽 \1개"),
+    (r"(\d+) topics \((.*)\)(?:, the first one)?", r"\2(토픽 \1개)"),
+    (
+        rf"broker refuses {_TOPICS}: it ends the connection when it gets this message ([^;]*)",
+        r"브로커가 이 메시지를 받으면 연결을 끊습니다: \1(\2)",
+    ),
+    (
+        rf"broker refuses {_TOPICS}: (\d+) bytes are longer than the broker takes \((\d+)\)",
+        r"메시지가 길어 브로커가 받지 않습니다: \1(\2바이트, 한도 \3)",
+    ),
+    (
+        rf"broker refuses {_TOPICS}: a message of (\d+) bytes does not come back: [^;]*",
+        r"메시지가 길어 브로커가 전하지 않습니다: \1(\2바이트)",
+    ),
+    (rf"broker refuses {_TOPICS}: ([^;]*)", r"브로커가 메시지를 거절했습니다: \1(\2)"),
+    (
+        r"let this client write there \(the broker's access list\)",
+        "브로커의 접근 목록에서 이 기기에 쓸 권한을 주세요",
+    ),
+    (r"raise the broker's limit of length", "브로커의 메시지 길이 한도를 늘리세요"),
+    (
+        r"check the broker's access list and its limit of length",
+        "브로커의 접근 목록과 메시지 길이 한도를 확인하세요",
+    ),
+    (
+        r"the agent tries again by itself, cmd/republish at once",
+        "기기가 스스로 다시 보내 보고, cmd/republish는 바로 다시 보냅니다",
+    ),
+)
+
 BROKER: Final = (
     (r"this program was stopped for a while", "프로그램이 잠시 멈춰 있었습니다"),
     (r"broker disconnects: ([^;]*)", r"브로커가 연결을 끊었습니다(\1)"),

@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from edge_agent.commands.status import broker_line
 from edge_agent.core.service_answer import BrokerReport
 
 SINCE = datetime(2026, 11, 30, 4, 5, tzinfo=UTC)
+STANDS = BrokerReport(
+    connected=True, since=SINCE, version="5", problem="", last_problem="", refused=(), concerns=()
+)
+AWAY = replace(STANDS, connected=False, since=None, version="")
+REFUSED = "broker refuses d/x: Not authorized"
 CONNECTED = "connected since 2026-11-30 04:05 UTC, MQTT 5"
 
 
@@ -18,12 +24,12 @@ CONNECTED = "connected since 2026-11-30 04:05 UTC, MQTT 5"
     [
         (None, 2, "broker: not known, since the service does not answer; 2 messages wait"),
         (
-            BrokerReport(True, SINCE, "5", "", "", (), ()),  # noqa: FBT003 - as it stands in the struct
+            STANDS,
             0,
             f"broker: {CONNECTED}; 0 messages wait; refuses nothing",
         ),
         (
-            BrokerReport(True, SINCE, "5", "", "connection lost", ("d/x: Not authorized",), ("c",)),  # noqa: FBT003 - as it stands in the struct
+            replace(STANDS, last_problem="connection lost", refused=(REFUSED,), concerns=("c",)),
             1,
             (
                 f"broker: {CONNECTED}; 1 message waits; refuses d/x: Not authorized; c; "
@@ -31,7 +37,7 @@ CONNECTED = "connected since 2026-11-30 04:05 UTC, MQTT 5"
             ),
         ),
         (
-            BrokerReport(False, None, "", "no answer from b:1883", "no answer", (), ()),  # noqa: FBT003 - as it stands in the struct
+            replace(AWAY, problem="no answer from b:1883", last_problem="no answer"),
             3,
             "broker: not connected: no answer from b:1883; 3 messages wait; refuses nothing",
         ),

@@ -57,6 +57,10 @@ def test_ls_shows_waiting_and_dead(farm: Path) -> None:
     text = _call(farm, "ls").stdout.splitlines()
     assert text[0] == "a1  alert  t/a1  18 bytes until 2026-07-01 15:00 UTC"
     assert text[4] == "d1  state  t/d1  2 bytes DEAD: Not authorized"
+    assert text[5] == (
+        "broker refuses t/d1: Not authorized; let this client write there (the broker's access "
+        "list); the agent tries again by itself, cmd/republish at once"
+    )
     assert "refused: 1 state" in text
 
 

@@ -76,7 +76,7 @@ class _Agent:
         return [payload for where, payload in self.broker.heard if where == topic]
 
     def told(self) -> set[str]:
-        texts = [refusal.text for refusal in self.outbox.counts().refusals]
+        texts = [f" {refusal.topic}" for refusal in self.outbox.counts().refusals]
         texts += [f"mqtt: {text}" for text in self.delivery.state.concerns]
         return {topic for topic in TOPICS for text in texts if f" {topic}" in text}
 
