@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,10 +118,21 @@ def _findings(subject: Subject, sensors: list[SensorReport], *, offline: bool) -
     for finding in chain(of_device, device.guarded("service", of_service)):
         # The service reports some of what was found on the device just before.
         if finding.check != "service" or finding.seen not in seen:
-            yield finding
+            yield _with_action(finding)
         seen.add(finding.seen)
     if not offline:
-        yield from links.examine(subject)
+        yield from map(_with_action, links.examine(subject))
+
+
+def _with_action(finding: Finding) -> Finding:
+    """The same with what to do, where something is wrong and neither text nor advice says it."""
+    from edge_agent.core.problem_advice import action
+    from edge_agent.ops.doctor import Outcome
+
+    if finding.outcome is Outcome.OK or finding.advice:
+        return finding
+    problem = finding.seen if finding.check == "service" else f"{finding.check}: {finding.seen}"
+    return replace(finding, advice=action(problem))
 
 
 def _of_settings(settings: Config, *, offline: bool) -> Iterator[Finding]:

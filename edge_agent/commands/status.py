@@ -46,7 +46,7 @@ def status(config_path: Path | None, as_json: bool) -> None:
             document = _written(runtime)
     if not as_json:
         for text in document.pop("problems") or ["none"]:
-            click.echo(f"problem: {text}")
+            click.echo(f"problem: {text}{_action_line(text)}")
         for report in document.pop("sensors"):
             click.echo(_sensor_line(report))
         if document["service"] != "runs":
@@ -133,6 +133,13 @@ def _written(runtime: Runtime) -> dict[str, Any]:
         "sensors": sensors,
         "broker": None,
     }
+
+
+def _action_line(problem: str) -> str:
+    from edge_agent.core.problem_advice import action
+
+    told = "" if problem == "none" else action(problem)
+    return f"\n      -> {told}" if told else ""
 
 
 def _age_line(age_s: int | None) -> str:

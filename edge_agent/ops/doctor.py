@@ -212,7 +212,17 @@ def _data_age(subject: Subject, store: Store) -> Finding:
     if age <= limit:
         return Finding("data age", Outcome.OK, seen)
     outcome = Outcome.FAIL if age > _COLD else Outcome.WARN
-    return Finding("data age", outcome, seen, "see the findings on broker and depot")
+    return Finding("data age", outcome, seen, _renewal(subject.config, name))
+
+
+def _renewal(config: Config, source: str) -> str:
+    """Who brings newer hours than the newest, which are of `source`."""
+    if source.startswith("sensor:") or not (config.depot.url or config.depot.path):
+        return "look whether the sensors publish on the topics of [[sensors]], or set a [depot]"
+    return (
+        "edge-agent sync fetches newer hours; where there are none, ask whoever runs the trainer "
+        "whether its relay runs"
+    )
 
 
 def _gaps(subject: Subject, store: Store) -> Iterator[Finding]:

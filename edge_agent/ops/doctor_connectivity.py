@@ -81,7 +81,12 @@ def _depot(subject: Subject) -> Iterator[Finding]:
             with open_depot(subject.config, trust, subject.clock) as opened:
                 opened.refresh(now)
         except TryLater as fault:
-            yield Finding("depot", Outcome.FAIL, str(fault), "what is installed goes on")
+            yield Finding(
+                "depot",
+                Outcome.FAIL,
+                str(fault),
+                "edge-agent sync tries again; what is installed goes on",
+            )
             return
         except Refused as fault:
             advice = "ask whoever runs the depot; nothing is taken from it until then"

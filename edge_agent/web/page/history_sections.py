@@ -114,7 +114,11 @@ def device_section(context: PageContext) -> Markup:
         ),
         class_="states",
     )
-    problems = [tag("li", words.problem(text)) for text in health.problems]
+    problems = [
+        tag("li", words.problem(text), tag("p", told, class_="note") if told else None)
+        for text in health.problems
+        for told in (words.action(text),)
+    ]
     again = tag("button", words("predict"), type_="button", data_command="predict")
     return section(
         "health",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.derived import needed_for, values_of
 from edge_agent.alerts import texts
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from edge_agent.web.snapshot import RuleStatus
 
 
+GRAVEST_FIRST: Final = ("critical", "warning", "info")
+
+
 def alert_section(context: PageContext) -> Markup:
     """Raised alerts, each with its reasons, then the other rules."""
     words, rules = context.words, context.snapshot.rules
@@ -30,7 +33,9 @@ def alert_section(context: PageContext) -> Markup:
     pairs = list(zip(rules, alerts, strict=True))
     # An alert whose data stopped stands until they say otherwise.
     stands = [status.latch.level is Level.RAISED for status in rules]
-    raised = [_alert(context, *pair) for pair, stood in zip(pairs, stands, strict=True) if stood]
+    standing = [pair for pair, stood in zip(pairs, stands, strict=True) if stood]
+    standing.sort(key=lambda pair: GRAVEST_FIRST.index(pair[0].rule.severity))
+    raised = [_alert(context, *pair) for pair in standing]
     others = [pair for pair, stood in zip(pairs, stands, strict=True) if not stood]
     unknown = sum(not alert.known for alert in alerts)
     lines = [] if raised else [words("no_alerts")]

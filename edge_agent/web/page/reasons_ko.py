@@ -200,6 +200,7 @@ _KOREAN: Final = (
     (r"(\S+) = (\S+) is outside (\S+) to (\S+)", r"\2은(는) \3–\4 범위 밖"),
     *_gaps(),
     *_settings(),
+    *details.SYSTEM,
     *details.SENSORS,
     *details.BROKER,
     *details.FILES,

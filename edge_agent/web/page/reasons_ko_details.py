@@ -2,9 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _PORTAL: Final = r"\(login page of the network\? proxy\?\)"
+
+_SYSTEM_WORDS: Final = {
+    "database or disk is full": "디스크가 가득 찼습니다",
+    "No space left on device": "디스크가 가득 찼습니다",
+    "Disk quota exceeded": "디스크 할당량을 다 썼습니다",
+    "disk I/O error": "디스크를 읽거나 쓰지 못합니다",
+    "Input/output error": "디스크를 읽거나 쓰지 못합니다",
+    "attempt to write a readonly database": "디스크가 읽기 전용입니다",
+    "Read-only file system": "디스크가 읽기 전용입니다",
+    "unable to open database file": "데이터베이스 파일을 열 수 없습니다",
+    "database disk image is malformed": "데이터베이스 파일이 손상되었습니다",
+    "file is not a database": "데이터베이스 파일이 손상되었습니다",
+    "database is locked": "다른 프로그램이 데이터베이스를 쓰고 있습니다",
+    "no such table": "데이터베이스 파일이 손상되었습니다",
+    "Permission denied": "권한이 없습니다",
+    "Operation not permitted": "권한이 없습니다",
+    "No such file or directory": "파일이 없습니다",
+    "Is a directory": "파일이 아니라 폴더입니다",
+    "Cannot allocate memory": "메모리가 모자랍니다",
+    "Too many open files": "열린 파일이 너무 많습니다",
+    "Connection refused": "받아 주는 프로그램이 없습니다",
+    "Connection reset by peer": "상대가 연결을 끊었습니다",
+    "Connection timed out": "제때 답이 없습니다",
+    "Network is unreachable": "네트워크에 닿지 않습니다",
+    "No route to host": "그 주소에 닿지 않습니다",
+    "Not authorized": "권한이 없습니다",
+}
+"""What SQLite, the system and brokers say."""
+SYSTEM: Final = (
+    *((re.escape(text), korean) for text, korean in _SYSTEM_WORDS.items()),
+    (rf"(.*): ({'|'.join(map(re.escape, _SYSTEM_WORDS))})(?:: .*)?", r"\1: \2"),
+    (r"the disk is slow: (\d+) writes .*", r"디스크가 느립니다(쓰기 \1번이 1초 넘게 걸림)"),
+    (r"the disk takes writes again", "디스크에 다시 쓸 수 있습니다"),
+    (
+        r"(?:.*/)?([^/:]*\.toml): ([^:\s]+): .*",
+        r"설정 파일 \1의 \2 값이 잘못되었습니다. 고칠 때까지 앞의 설정을 씁니다",
+    ),
+    (
+        r"(?:.*/)?([^/:]*\.toml): .*",
+        r"설정 파일 \1을(를) 읽을 수 없습니다. 고칠 때까지 앞의 설정을 씁니다",
+    ),
+)
 
 SENSORS: Final = (
     (r"(.*)is a boolean", r"\1참/거짓 값이라 수가 아님"),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.alerts.texts import place_of
+from edge_agent.core.problem_advice import action
 from edge_agent.web.page.reasons_ko import in_korean, problem_in_korean
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
 Pair = tuple[str, str]
+_SAYS_IT: Final = re.compile(
+    r"세요|실행\)|다시 (?:합니다|받습니다|시작할 때)|계속 씁니다|연결해 확인합니다"
+)
+"""Words of a Korean text that names its action already."""
 _WORDS: Final[dict[str, Pair]] = {
     "title": ("농장 날씨", "Farm weather"),
     "skip": ("본문으로", "Skip to content"),
@@ -56,6 +63,8 @@ _WORDS: Final[dict[str, Pair]] = {
     "now": ("지금", "Now"),
     "just_now": ("방금", "just now"),
     "station": ("관측소 {0}", "Station {0}"),
+    "cell": ("격자 {0}", "Grid cell {0}"),
+    "sensor_of": ("{0} 센서", "{0} sensor"),
     "stale": ("오래됨", "old"),
     "no_reading": ("측정값 없음", "no reading"),
     "ago": ("{0} 전", "{0} ago"),
@@ -204,6 +213,13 @@ class PageTexts:
         """A problem of the agent."""
         return text if self.language == "en" else problem_in_korean(text)
 
+    def action(self, problem: str) -> str:
+        """What to do about a problem; empty where the text of `problem` says it."""
+        if self.language == "en":
+            return action(problem)
+        # Its Korean may end with what to do, as in "...하세요" and "(... 실행)".
+        return "" if _SAYS_IT.search(problem_in_korean(problem)) else action(problem, "ko")
+
     def source(self, name: str) -> str:
         """A rung of the forecast ladder."""
         return self(f"source_{name}") if f"source_{name}" in _WORDS else name
@@ -211,13 +227,11 @@ class PageTexts:
     def inputs(self, name: str) -> str:
         """Observations by the name of their source."""
         kind, _, which = name.partition(":")
-        return (
-            self("station", which)
-            if kind == "station"
-            else self(which)
-            if which in _WORDS
-            else name
-        )
+        if kind in {"station", "cell"}:
+            return self(kind, which)
+        if kind == "sensor":
+            return self("sensor_of", place_of(self.language, which))
+        return self(which) if which in _WORDS else name
 
     def span(self, length: timedelta) -> str:
         """A length of time, roughly."""

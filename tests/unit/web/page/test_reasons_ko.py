@@ -90,6 +90,11 @@ COMPOSED = (
     "storage: until 2026-07-01 09:00 UTC everything is kept in memory: agent.db: disk I/O error",
     "cycle: internal error: ValueError: what a library says of it",
     "reload: config.toml: rules[0].threshold: must be a number, not nan",
+    "reload: ../dev/a.toml: rules[0].threshold: must be a number, not the text 'x'",
+    "reload: a.toml: not TOML: line 3, column 7",
+    "storage: everything is kept in memory: /var/lib/agent.db: database or disk is full",
+    "storage: everything is kept in memory: agent.db: attempt to write a readonly database",
+    "update: [depot] root_file /etc/root.json: Permission denied",
     "release 6 was left: asked for over the local API",
     "update: took more than 600 s: ended, it is tried again",
     "update: https://depot.example/x: check the link and the depot's address",
@@ -151,6 +156,21 @@ def test_a_problem_that_nobody_translated_is_called_one() -> None:
     """The farmer reads Korean first; the words are for whoever helps."""
     assert problem_in_korean("push: no such host") == "문제가 있습니다(원문: push: no such host)"
     assert problem_in_korean("there is no observation") == "관측값이 없습니다"
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "reload: ../dev/a.toml: rules[0].threshold: must be a number, not the text 'x'",
+        "storage: everything is kept in memory: /var/lib/agent.db: database or disk is full",
+        "outbox: agent.db: disk I/O error; check free space, permissions and the disk's health",
+    ],
+)
+def test_a_cause_of_the_system_is_not_left_in_english(problem: str) -> None:
+    """In brackets neither."""
+    korean = problem_in_korean(problem)
+    assert "원문" not in korean
+    assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", korean) == []
 
 
 def test_there_are_reasons() -> None:
