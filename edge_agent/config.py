@@ -290,8 +290,8 @@ def _template(text: str, at: str, allowed: Sequence[str]) -> Iterator[Problem]:
     """What a text may not hold: other names, attributes, widths and conversions."""
     try:
         fields = [field for _, *field in Formatter().parse(text)]
-    except ValueError as fault:
-        yield Problem(at, f"is no template: {fault}; write {{{{ for a brace")
+    except ValueError:
+        yield Problem(at, "has a brace that belongs to no name: write {{ or }} for a brace")
         return
     for name, form, conversion in fields:
         if name is None:

@@ -19,6 +19,7 @@ from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract import forecast_json
 from edge_agent.contract.clock_state import ClockState
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 from edge_agent.settings import QuietHours, Rule
 
@@ -75,7 +76,7 @@ def from_bytes(content: bytes) -> DecisionInputs:
     try:
         record = msgspec.json.decode(zlib.decompress(content), type=_StoredInputs)
     except (zlib.error, msgspec.DecodeError) as fault:
-        raise BadData(f"kept inputs of an alert: {fault}") from fault
+        raise BadData(f"kept inputs of an alert: {in_words(fault)}") from fault
     values = msgspec.structs.asdict(record) | {
         "forecast": _forecast(record.forecast),
         "readings": _readings(record.readings),

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from edge_agent.alerts.state_machine import Latch, Level
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Latches:
             try:
                 latches[name] = msgspec.json.decode(state, type=Latch)
             except msgspec.DecodeError as fault:
-                _log.warning("latch of rule %s: %s; starting clear", name, fault)
+                _log.warning("latch of rule %s: %s; starting clear", name, in_words(fault))
         return latches
 
     def save(self, latches: Iterable[Latch]) -> None:

@@ -20,6 +20,7 @@ from edge_agent.ops.installation.layout import Layout
 from edge_agent.ops.installation.processor import missing_features
 from edge_agent.ops.installation.program_tree import own_tree
 from edge_agent.ops.installation.units import OfflineSystemctl, Systemctl
+from edge_agent.system import fault_words
 from edge_agent.system.console import verbosity_options
 from edge_agent.system.file_lock import locked
 from edge_agent.system.locations import NAME
@@ -124,7 +125,7 @@ def _self_test(place: Path) -> str | None:
             env=outer_environment(os.environ),
         )
     except (OSError, subprocess.TimeoutExpired) as fault:
-        return str(fault)
+        return fault_words.of_file(fault)
     if result.returncode == 0:
         return None
     failed = [line for line in result.stdout.splitlines() if line.startswith("failed")]

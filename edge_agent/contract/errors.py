@@ -20,10 +20,7 @@ Errors of libraries are wrapped where the bytes are read, not only where the cal
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar, Final
-
-_PATTERN: Final = re.compile(r"Expected `str` matching regex .*?(?=(?: - at `[^`]*`)?$)", re.DOTALL)
 
 
 class FarmError(Exception):
@@ -115,8 +112,3 @@ def of_exit_code(code: int, text: str) -> FarmError:
 def at_line(number: int) -> str:
     """Place of a row in a table, for people: in Parquet too the header is line 1."""
     return f"line {number}, header counted"
-
-
-def without_pattern(fault: Exception, example: str) -> str:
-    """Text of an error of msgspec for people: an example instead of a regular expression."""
-    return _PATTERN.sub(f"text such as {example!r} is needed", str(fault))

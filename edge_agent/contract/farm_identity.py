@@ -10,7 +10,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from edge_agent.contract.errors import BadData, without_pattern
+from edge_agent.contract.decoder_words import in_words
+from edge_agent.contract.errors import BadData
 
 EXPORT: Final = "farm-edge/history/1"
 """Format of exported hours. In a Parquet file it is the metadata key of the identity (JSON); in a
@@ -68,4 +69,4 @@ def decode(text: str | bytes) -> Identity:
     try:
         return msgspec.json.decode(text, type=Identity)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadData(f"who the hours are of: {without_pattern(fault, SLUG_EXAMPLE)}") from fault
+        raise BadData(f"who the hours are of: {in_words(fault, SLUG_EXAMPLE)}") from fault

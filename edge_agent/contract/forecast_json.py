@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 import numpy as np
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.forecast import Forecast, Source, TargetForecast
 
@@ -71,7 +72,7 @@ def from_bytes(content: bytes) -> Forecast:
     try:
         stored = msgspec.json.decode(content, type=_Forecast)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise BadData(f"kept forecast: {fault}") from fault
+        raise BadData(f"kept forecast: {in_words(fault)}") from fault
     return Forecast(
         stored.issued_at,
         stored.origin,

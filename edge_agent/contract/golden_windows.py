@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract import features
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import OBSERVED, TIME, TIME_DTYPE, Site
@@ -156,7 +157,7 @@ def _decode(content: bytes) -> GoldenFile:
     try:
         golden = msgspec.json.decode(content, type=GoldenFile)
     except (msgspec.DecodeError, msgspec.ValidationError) as fault:
-        raise BadData(f"golden windows: {fault}") from fault
+        raise BadData(f"golden windows: {in_words(fault)}") from fault
     if golden.schema != FORMAT:
         raise BadData(f"golden windows: format {golden.schema!r}, expected {FORMAT!r}")
     return golden

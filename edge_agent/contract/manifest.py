@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 
 FORMAT: Final = "farm-edge/manifest/1"
@@ -164,7 +165,7 @@ def decode(content: bytes) -> Manifest:
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as fault:
-        raise BadData(f"manifest: {fault}") from fault
+        raise BadData(f"manifest: {in_words(fault)}") from fault
     if manifest.schema != FORMAT:
         raise BadData(
             f"manifest: format {manifest.schema!r}, this agent reads {FORMAT!r}: update the agent"

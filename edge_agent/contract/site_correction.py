@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.schema import TARGETS
@@ -196,7 +197,7 @@ def decode(content: bytes, manifest: Manifest) -> Shard:
     try:
         shard = msgspec.json.decode(content, type=Shard)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadData(f"tuning: {fault}") from fault
+        raise BadData(f"tuning: {in_words(fault)}") from fault
     if shard.schema != FORMAT:
         raise BadData(
             f"tuning: format {shard.schema!r}, this agent reads {FORMAT!r}: update the agent"

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData, FarmError
 from edge_agent.messages.json_schemas import definitions
 from edge_agent.messages.message import Kind, Message
@@ -241,4 +242,4 @@ def _read(payload: bytes) -> Request:
             }
         return msgspec.convert(document, Request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadData(f"request: {fault}") from fault
+        raise BadData(f"request: {in_words(fault)}") from fault

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import InputMissing, StorageError
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt import outbox_refusals
@@ -152,4 +153,4 @@ def _faults(message: Message) -> Iterator[str]:
         if message.payload:
             msgspec.json.decode(message.payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        yield f"payload is no JSON: {fault}"
+        yield f"payload: {in_words(fault)}"

@@ -29,6 +29,7 @@ from edge_agent.mqtt.lessening import STEPS
 from edge_agent.mqtt.probe_line import WAIT_S, ProbeLine
 from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
 from edge_agent.mqtt.tls import tls_context
+from edge_agent.system import fault_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,7 +156,7 @@ def _reach(broker: Broker) -> Iterator[ProbeStep]:
         connection = socket.create_connection((broker.host, broker.port), WAIT_S)
     except OSError as fault:
         yield ProbeStep(
-            "broker reach", good=False, seen=f"{place}: {fault.strerror or fault}",
+            "broker reach", good=False, seen=f"{place}: {fault_words.of_connection(fault)}",
             advice="check mqtt.host, mqtt.port, the network and whether the broker runs",
         )  # fmt: skip
         return
@@ -170,7 +171,7 @@ def _shake_hands(connection: socket.socket, broker: Broker, files: TlsFiles) -> 
         context = tls_context(files)
     except OSError as fault:
         return ProbeStep(
-            "broker TLS", good=False, seen=str(fault),
+            "broker TLS", good=False, seen=fault_words.of_file(fault),
             advice="check the files of mqtt.tls: ca, cert and key",
         )  # fmt: skip
     try:

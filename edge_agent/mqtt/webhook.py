@@ -22,7 +22,7 @@ import msgspec
 
 from edge_agent.contract.errors import FarmError, Refused, TryLater
 from edge_agent.messages.message import is_misdated, lifetime
-from edge_agent.system import proxies
+from edge_agent.system import fault_words, proxies
 from edge_agent.system.database import migrate, storage_errors, transaction
 from edge_agent.system.jitter import backoff, jitter
 
@@ -211,7 +211,11 @@ class WebhookSender:
             longest_s = backoff(self._failures, FIRST_PAUSE_S, LONGEST_PAUSE_S)
             self._failures += 1
             self._not_before = self._clock.monotonic() + jitter(0.0, longest_s, self._random)
-            raise fault if isinstance(fault, FarmError) else TryLater(f"push: {fault}")
+            raise (
+                fault
+                if isinstance(fault, FarmError)
+                else TryLater(f"push: {fault_words.of_connection(fault)}")
+            )
         self._queue.done(alert.id)
         self._failures = 0
         if fault is not None:
@@ -250,7 +254,7 @@ def sender(url: str, token: Callable[[], str | None], *, json: bool) -> Callable
             ):
                 status = answer.status_code
         except httpx.HTTPError as fault:
-            how = f"{type(fault).__name__}{proxies.through(proxy)}"
+            how = f"{fault_words.of_connection(fault)}{proxies.through(proxy)}"
             raise TryLater(f"push to {host}: {how}; tried again") from fault
         if status in _LATER or status >= 500:
             raise TryLater(f"push to {host}: answered {status}; tried again")

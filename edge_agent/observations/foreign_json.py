@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 
 _WORDS: Final = re.compile(
@@ -39,7 +40,7 @@ def decode(payload: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
     try:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        raise BadData(f"not JSON: {strict}") from strict
+        raise BadData(in_words(strict)) from strict
 
 
 def find(document: Any, path: str) -> Any:  # noqa: ANN401 - JSON of any shape

@@ -18,7 +18,7 @@ from edge_agent.core.runtime import DATABASE
 from edge_agent.mqtt import outbox_inspection
 from edge_agent.mqtt.refusal_texts import by_cause
 from edge_agent.observations.store import Store
-from edge_agent.system import files, locations
+from edge_agent.system import fault_words, files, locations
 from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.system.database import connect, set_aside_files
 from edge_agent.updates.slots import Slots
@@ -91,7 +91,7 @@ def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findi
     try:
         yield from check()
     except (FarmError, OSError) as fault:
-        yield Finding(name, Outcome.FAIL, str(fault))
+        yield Finding(name, Outcome.FAIL, fault_words.of_file(fault))
 
 
 def _secrets(subject: Subject) -> Iterator[Finding]:

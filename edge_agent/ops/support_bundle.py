@@ -20,6 +20,7 @@ from edge_agent.core import masking
 from edge_agent.core.runtime import DATABASE
 from edge_agent.mqtt import outbox_inspection
 from edge_agent.mqtt.outbox_table import counters
+from edge_agent.system import fault_words
 from edge_agent.updates.slots import Slots
 
 if TYPE_CHECKING:
@@ -130,5 +131,5 @@ def _log() -> str:
             command, capture_output=True, timeout=_LOG_WAIT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as fault:
-        return f"the journal cannot be read: {fault}\n"
+        return f"the journal cannot be read: {fault_words.of_file(fault)}\n"
     return (done.stdout + done.stderr).decode(errors="replace")

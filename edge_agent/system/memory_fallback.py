@@ -19,6 +19,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from edge_agent.contract.errors import StorageError
+from edge_agent.system import fault_words
 from edge_agent.system.database import PAGE_BYTES, connect, transaction
 from edge_agent.system.files import write_atomic
 
@@ -77,7 +78,7 @@ def back_to_disk(memory: sqlite3.Connection, path: Path) -> None:
                     _salvage(memory, fitting)
                     fitting.backup(disk)
     except (OSError, sqlite3.Error) as fault:
-        raise StorageError(f"{path}: {fault}: still kept in memory") from fault
+        raise StorageError(f"{path}: {fault_words.of_file(fault)}: still kept in memory") from fault
 
 
 def identity(path: Path) -> _Identity | None:

@@ -27,7 +27,7 @@ import httpx
 
 from edge_agent import __version__
 from edge_agent.contract.errors import TryLater
-from edge_agent.system import proxies
+from edge_agent.system import fault_words, proxies
 from edge_agent.updates.source import NoSuchFile
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class HttpSource:
                         done += len(piece)
                         yield piece
             except httpx.HTTPError as fault:
-                text = f"{self._at(name)}: {_text(fault)}"
+                text = f"{self._at(name)}: {fault_words.of_connection(fault)}"
                 # Without a strong validator bytes of two files could be joined.
                 if not done or not tag or tag.startswith("W/") or attempt == self._limits.resumes:
                     advice = f"check the link and {self._whose()} address"
@@ -242,9 +242,3 @@ class HttpSource:
 
     def _whose(self) -> str:
         return "the depot's" if self._proxy is None else "the proxy's and the depot's"
-
-
-def _text(fault: httpx.HTTPError) -> str:
-    if isinstance(fault, httpx.TimeoutException):
-        return "no answer in time"
-    return str(fault) or type(fault).__name__

@@ -29,6 +29,7 @@ import msgspec
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.errors import BadData, FarmError, InputMissing, StorageError
+from edge_agent.system import fault_words
 from edge_agent.system.files import make_folder, sync_folder, write_atomic
 from edge_agent.updates import installed_release
 from edge_agent.updates.installed_release import InstalledRelease
@@ -94,7 +95,9 @@ class Slots:
             return self._rebuilt()
         except (msgspec.DecodeError, msgspec.ValidationError, OSError) as fault:
             _log.warning(
-                "%s: unreadable (%s): rebuilding it from the releases", self._pointer, fault
+                "%s: unreadable (%s): rebuilding it from the releases",
+                self._pointer,
+                fault_words.of_file(fault),
             )
             return self._rebuilt()
 
@@ -187,7 +190,9 @@ class Slots:
             try:
                 release = self._verified(pointer.previous)
             except (BadData, OSError) as fault:
-                raise InputMissing(f"the previous release cannot be used: {fault}") from fault
+                raise InputMissing(
+                    f"the previous release cannot be used: {fault_words.of_file(fault)}"
+                ) from fault
             self._write(
                 Pointer(
                     current=pointer.previous,

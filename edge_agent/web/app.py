@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from edge_agent.contract.errors import BadData, StorageError, without_pattern
+from edge_agent.contract.decoder_words import in_words
+from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.core.events import LoopBusy
 from edge_agent.web.access import Access
 from edge_agent.web.api import schemas
@@ -193,7 +194,7 @@ def _query(text: str, struct: type[msgspec.Struct]) -> msgspec.Struct:
         given = {name: int(text) if _DIGITS.fullmatch(text) else text for name, text in pairs}
         return msgspec.convert(given, struct)
     except (msgspec.ValidationError, ValueError) as problem:
-        raise BadData(f"query: {without_pattern(problem, schemas.SOURCE_EXAMPLE)}") from problem
+        raise BadData(f"query: {in_words(problem, schemas.SOURCE_EXAMPLE)}") from problem
 
 
 def _not_allowed(methods: str) -> Response:

@@ -151,6 +151,6 @@ def test_the_trainer_lists_every_error_with_its_line() -> None:
 
 def test_no_regular_expression_in_what_a_trainer_is_told_of_a_device() -> None:
     """A history with a wrong name is refused with an example."""
-    with pytest.raises(BadData, match="text such as 'greenhouse-1' is needed - at `") as caught:
+    with pytest.raises(BadData, match="site: must be text such as 'greenhouse-1'") as caught:
         farm_identity.decode('{"site": "A B", "device": "x", "latitude": 1, "longitude": 1}')
     assert "^" not in str(caught.value)

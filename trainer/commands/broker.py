@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Broker:
         try:
             return self.password_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as fault:
-            raise ConfigError(f"{self.password_file}: cannot be read: {fault}") from fault
+            why = fault.strerror if isinstance(fault, OSError) else in_words(fault)
+            raise ConfigError(f"{self.password_file}: cannot be read: {why}") from fault
 
 
 def broker_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from edge_agent.system.clock import SystemClock
 from edge_agent.system.console import print_json, verbosity_options
 from trainer.commands.broker import broker_options
 from trainer.commands.faults import Faults
-from trainer.commands.options import day_type, json_option, workspace_option
+from trainer.commands.options import day_type, json_option, number_type, workspace_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +38,11 @@ def _identity_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--site", help="Site of the farm, where the file does not say it.")
     @click.option("--device", help="Id of the device, likewise.")
-    @click.option("--latitude", type=float, help="Degrees north, likewise.")
-    @click.option("--longitude", type=float, help="Degrees east, likewise.")
-    @click.option("--elevation", "elevation_m", type=float, help="Metres above the sea, likewise.")
+    @click.option("--latitude", type=number_type, help="Degrees north, likewise.")
+    @click.option("--longitude", type=number_type, help="Degrees east, likewise.")
+    @click.option(
+        "--elevation", "elevation_m", type=number_type, help="Metres above the sea, likewise."
+    )
     @wraps(command)
     def with_identity(**options: Any) -> None:  # noqa: ANN401 - the command's own
         fields = {name: options.pop(name) for name in _IDENTITY}
@@ -147,9 +149,11 @@ def collect(*, broker: Broker, workspace: Workspace, as_json: bool) -> None:
 
 @farm.command()
 @click.argument("name", metavar="SITE/DEVICE")
-@click.option("--latitude", type=float, required=True, help="Degrees north.")
-@click.option("--longitude", type=float, required=True, help="Degrees east.")
-@click.option("--elevation", "elevation_m", type=float, required=True, help="Metres above the sea.")
+@click.option("--latitude", type=number_type, required=True, help="Degrees north.")
+@click.option("--longitude", type=number_type, required=True, help="Degrees east.")
+@click.option(
+    "--elevation", "elevation_m", type=number_type, required=True, help="Metres above the sea."
+)
 @click.option(
     "--since",
     type=day_type,

@@ -89,6 +89,25 @@ class _Time(click.ParamType[datetime]):
 time_type = _Time()
 
 
+class _Number(click.types.FloatParamType):
+    """A finite number: click takes NaN and infinities."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """The number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number like 37.5", param, ctx)
+        return number
+
+
+number_type = _Number()
+
+
 class _Numbers(click.ParamType[tuple[float, ...]]):
     """Two numbers with a comma, such as 60,127."""
 

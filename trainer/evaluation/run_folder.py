@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract import manifest as contract
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData, StorageError
 from edge_agent.system.files import make_folder, sync_folder, write_atomic
 from trainer.evaluation.holdout_scores import Metrics
@@ -49,7 +50,7 @@ def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
     except FileNotFoundError as fault:
         raise runs.no_candidate(folder, fault) from fault
     except msgspec.DecodeError as fault:
-        raise BadData(f"{folder / METRICS}: {fault}") from fault
+        raise BadData(f"{folder / METRICS}: {in_words(fault)}") from fault
     return manifest, files, metrics
 
 

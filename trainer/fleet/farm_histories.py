@@ -15,7 +15,8 @@ import polars as pl
 from msgspec import Meta
 
 from edge_agent.contract import schema
-from edge_agent.contract.errors import BadData, without_pattern
+from edge_agent.contract.decoder_words import in_words
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.farm_identity import SLUG_EXAMPLE, Identity
 from edge_agent.contract.kma_time import YEARS
 from trainer.ingest.tables import ours
@@ -83,7 +84,7 @@ def read(topic: str, payload: bytes, base: str) -> tuple[Identity, pl.DataFrame]
     try:
         message = msgspec.json.decode(payload, type=_History)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadData(without_pattern(fault, SLUG_EXAMPLE)) from fault
+        raise BadData(in_words(fault, SLUG_EXAMPLE)) from fault
     if message.schema != _FORM or message.step_s != _STEP_S:
         raise BadData(
             f"form {message.schema!r} in steps of {message.step_s} s, not {_FORM!r} of an hour"

@@ -12,6 +12,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.contract.errors import Refused, Unavailable, UsageError
+from edge_agent.system import fault_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +46,7 @@ class BrokerAddress:
             parts = urlsplit(text)
             port = parts.port
         except ValueError as fault:
-            raise UsageError(f"--mqtt {text}: {fault}") from fault
+            raise UsageError(f"--mqtt {text}: its port is no number of 1 to 65535") from fault
         if parts.scheme not in _PORTS or not parts.hostname:
             raise UsageError(f"--mqtt {text}: write mqtt://host or mqtts://user@host:port")
         if parts.password:
@@ -95,7 +96,7 @@ def retained(
     try:
         client.connect(address.host, address.port)
     except (OSError, ValueError) as fault:
-        raise Unavailable(f"{where}: {fault}: check --mqtt") from fault
+        raise Unavailable(f"{where}: {fault_words.of_connection(fault)}: check --mqtt") from fault
     client.loop_start()
     try:
         return _gathered(listener.received, wait_s)

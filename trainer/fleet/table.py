@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.schema import AIR_TEMPERATURE
 from edge_agent.system.html import join, tag
 
@@ -142,7 +143,7 @@ def _decoded(
     try:
         return msgspec.json.decode(payloads[kind], type=struct)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        faults.append(f"{kind}: {fault}")
+        faults.append(f"{kind}: {in_words(fault)}")
         return None
 
 

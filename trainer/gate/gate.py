@@ -183,7 +183,7 @@ def recompute(folder: Path, channel: str) -> tuple[Decision, Decision]:
     except FileNotFoundError as fault:
         raise InputMissing(f"{fault.filename}: missing; judge the run first") from fault
     except msgspec.DecodeError as fault:
-        raise BadData(f"{path}: {fault}") from fault
+        raise BadData(f"{path}: is damaged: judge the run anew") from fault
     if hashlib.sha256(content).hexdigest() != recorded.evidence:
         raise BadData(f"{path.with_suffix('.parquet')}: not the evidence of this decision")
     return recorded, conclude(recorded.terms, content)

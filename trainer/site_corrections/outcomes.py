@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 from trainer.site_corrections.one_farm import FarmResult
 
@@ -102,4 +103,4 @@ def read(content: bytes) -> Iterator[FarmResult]:
         for line in gzip.decompress(content).splitlines():
             yield msgspec.json.decode(line, type=FarmResult)
     except (OSError, EOFError, zlib.error, msgspec.DecodeError) as fault:
-        raise BadData(f"{NAME}: damaged: {fault}") from fault
+        raise BadData(f"{NAME}: damaged: {in_words(fault)}") from fault

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData, InputMissing, StorageError
 from edge_agent.contract.farm_identity import Identity
 from edge_agent.contract.schema import TARGETS, TIME, Site
@@ -182,7 +183,7 @@ def move(lake: Lake, farm_id: FarmId, place: Site, since: datetime | None) -> Fa
     try:
         moved = msgspec.json.decode(told, type=_Enrolment)
     except msgspec.ValidationError as fault:
-        raise BadData(f"farm {farm_id}: {fault}") from fault
+        raise BadData(f"farm {farm_id}: {in_words(fault)}") from fault
     _write(lake, moved)
     return moved.farm
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData, TryLater
 
 if TYPE_CHECKING:
@@ -69,5 +70,7 @@ class JsonLines(Generic[T]):
             try:
                 entries.append(msgspec.json.decode(line, type=self._kind))
             except msgspec.DecodeError as fault:
-                raise BadData(f"{self.name}, line {number}: {fault}: mend it by hand") from fault
+                raise BadData(
+                    f"{self.name}, line {number}: {in_words(fault)}: mend it by hand"
+                ) from fault
         return tuple(entries)

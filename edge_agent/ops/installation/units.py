@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from edge_agent.contract.errors import Unavailable
 from edge_agent.ops.installation.child_env import outer_environment
 from edge_agent.ops.installation.layout import UNIT, UPDATE_UNITS, USER
+from edge_agent.system import fault_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,7 +153,9 @@ def _call(*words: str, check: bool = True) -> str:
             env=outer_environment(os.environ),
         )
     except (OSError, subprocess.TimeoutExpired) as fault:
-        raise Unavailable(f"{words[0]}: {fault}: is this a machine with systemd?") from fault
+        raise Unavailable(
+            f"{words[0]}: {fault_words.of_file(fault)}: is this a machine with systemd?"
+        ) from fault
     if check and done.returncode != 0:
         problem = " ".join(done.stderr.split()) or f"exit {done.returncode}"
         raise Unavailable(f"{' '.join(words)}: {problem}")

@@ -58,6 +58,8 @@ SENSORS: Final = (
     (r"(.*)is no time", r"\1시각이 아님"),
     (r"(.*)has no time", r"\1시각이 없음"),
     (r"(.*): has no value(.*)", r"\1: 값 없음\2"),
+    (r"not JSON: wrong from byte (\d+) on", r"JSON이 아님(\1번째 바이트부터 잘못됨)"),
+    (r"not JSON: it is empty or cut off", r"JSON이 아님(비었거나 잘림)"),
     (r"not JSON: (.*)", r"JSON이 아님(\1)"),
 )
 
@@ -202,6 +204,10 @@ DEPOT: Final = (
         r"서버가 요청을 받지 않습니다. [depot]의 url을 확인하세요(\1: HTTP \2)",
     ),
     (r"(.*): no answer in time", r"\1: 제때 답이 없음"),
+    (r"(.*): nothing accepts connections there", r"\1: 연결을 받는 것이 없음"),
+    (r"(.*): it hung up without an answer", r"\1: 답 없이 연결을 끊음"),
+    (r"(.*): its name is not known here", r"\1: 이름을 찾을 수 없음"),
+    (r"(.*): its certificate is not valid here: (.*)", r"\1: 인증서가 유효하지 않음(\2)"),
     (r"(.*): HTTP (\d+)", r"파일이 없습니다(\1: HTTP \2)"),
     (r"(.*): changed while it was read: try again", r"받는 동안 바뀌었습니다. 다시 받습니다(\1)"),
     (r"(.*): the server sent another part than asked for", r"서버가 다른 부분을 보냈습니다(\1)"),

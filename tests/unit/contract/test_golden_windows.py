@@ -136,7 +136,7 @@ def test_tampering_is_named(change: Change, text: str) -> None:
     ("content", "text"),
     [
         (b"", "golden windows: "),
-        (b"{}", "missing required field"),
+        (b"{}", "is missing"),
         (CONTENT.replace(b"golden/1", b"golden/2"), "format 'farm-edge/golden/2', expected"),
         (b'{"schema":"farm-edge/golden/1","leads":[1],"windows":[]}', "the file holds none"),
         (CONTENT.replace(b'"latitude"', b'"altitude"', 1), "altitude"),

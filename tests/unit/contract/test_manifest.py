@@ -58,7 +58,7 @@ def test_missing_fields_are_refused(field: str) -> None:
     """Every field but rollout, widening and tuned must be there; the text names it."""
     document = _document()
     del document[field]
-    with pytest.raises(BadData, match=f"missing required field `{field}`"):
+    with pytest.raises(BadData, match=f"{field}: is missing"):
         contract.decode(json.dumps(document).encode())
 
 
@@ -69,7 +69,7 @@ def test_missing_fields_are_refused(field: str) -> None:
 def test_wrong_types_are_refused(field: str, value: object) -> None:
     """Types are not guessed; the text names the place."""
     document = _document() | {field: value}
-    with pytest.raises(BadData, match=rf"manifest: .*\$\.{field}"):
+    with pytest.raises(BadData, match=rf"manifest: {field}"):
         contract.decode(json.dumps(document).encode())
 
 

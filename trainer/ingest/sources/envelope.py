@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import FarmError, ProtocolFault, Refused
 from trainer.ingest.sources.http import NotPublished, QuotaSpent, Transient, Truncated
 
@@ -153,7 +154,7 @@ def decode_json(body: bytes, kind: type[T], service: str) -> T:
     try:
         return _decoder(kind).decode(body)
     except msgspec.ValidationError as fault:
-        raise ProtocolFault(f"{service}: unexpected answer: {clean(str(fault))}") from None
+        raise ProtocolFault(f"{service}: unexpected answer: {clean(in_words(fault))}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Truncated(f"{service}: the answer is cut off or damaged") from None
 

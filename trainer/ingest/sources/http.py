@@ -13,7 +13,7 @@ import httpx
 
 from edge_agent import __version__
 from edge_agent.contract.errors import ConfigError, FarmError, ProtocolFault, TryLater
-from edge_agent.system import proxies
+from edge_agent.system import fault_words, proxies
 from edge_agent.system.jitter import backoff, jitter
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class Service:
                 raise Truncated(f"{self.url}: the answer broke off") from None
             raise Transient(f"{self.url}: hung up without an answer") from None
         except httpx.TransportError as fault:
-            how = f"{type(fault).__name__}{proxies.through(self._proxy)}"
+            how = f"{fault_words.of_connection(fault)}{proxies.through(self._proxy)}"
             raise Transient(f"{self.url}: no connection ({how})") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise ConfigError(f"{self.url}: not an address; correct it in trainer.toml") from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import polars as pl
 
+from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import ProtocolFault
 from edge_agent.contract.hours import KST
@@ -137,7 +138,9 @@ def _from_xml(fields: dict[str, str]) -> _Item:
     try:
         return msgspec.convert(fields, _Item)
     except msgspec.ValidationError as fault:
-        raise ProtocolFault(f"{_TITLE}: unexpected item: {envelope.clean(str(fault))}") from None
+        raise ProtocolFault(
+            f"{_TITLE}: unexpected item: {envelope.clean(in_words(fault))}"
+        ) from None
 
 
 def _number(value: int | str) -> int:

@@ -79,17 +79,17 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "form": ({"schema": "farm-edge/history/2"}, "form 'farm-edge/history/2'"),
     "step": ({"step_s": 600}, "in steps of 600 s"),
     "other farm": ({"device": "edge-2"}, "speaks for hill/edge-2, which is not its topic's"),
-    "name": ({"site": "../../x"}, "text such as 'greenhouse-1' is needed - at `$.site`"),
+    "name": ({"site": "../../x"}, "site: must be text such as 'greenhouse-1'"),
     "place": ({"latitude": 91.0}, "latitude"),
     "lengths": ({"values": SERIES | {"rain_mm": [1.0, 2.0]}}, "of different lengths"),
     "too many": ({"values": {"rain_mm": [1.0] * 745}}, "744"),
     "nothing": ({"values": {}}, "of different lengths"),
     "no hours": ({"values": {"rain_mm": []}}, "has no hours"),
-    "words": ({"values": {"rain_mm": ["1"]}}, "Expected `float | null`"),
+    "words": ({"values": {"rain_mm": ["1"]}}, "must be a number, not text"),
     "future": ({"start": "2026-07-01T02:00:00Z"}, "06:00Z is still to come: check its clock"),
     "far future": ({"start": "9999-12-31T23:00:00Z"}, "no year to speak of"),
     "half hour": ({"start": "2026-07-01T01:30:00Z"}, "is no full hour"),
-    "no zone": ({"start": "2026-07-01T01:00:00"}, "timezone"),
+    "no zone": ({"start": "2026-07-01T01:00:00"}, "start: must be a time with Z or an offset"),
 }
 
 
