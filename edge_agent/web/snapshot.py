@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from edge_agent.alerts.log import KEPT
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import MEASURED, TARGETS, TIME
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_agent.alerts.evidence import Evidence
+    from edge_agent.alerts.log import LoggedEdge
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
@@ -87,6 +89,8 @@ class Snapshot:
         settings_problems: See `Runtime.settings_problems`.
         disk_free: Bytes.
         skill: Errors of the forecasts of the last 30 days, by quantity and lead.
+        edges: Log of the alerts with their numbers, newest first, while the disk refuses; None: the
+            disk has it.
     """
 
     at: datetime
@@ -104,6 +108,7 @@ class Snapshot:
     settings_problems: tuple[str, ...]
     disk_free: int
     skill: tuple[Skill, ...]
+    edges: tuple[tuple[int, LoggedEdge], ...] | None
 
     @property
     def forecast(self) -> Forecast | None:
@@ -204,6 +209,7 @@ def take_snapshot(
         settings_problems=runtime.settings_problems(at),
         disk_free=shutil.disk_usage(runtime.state).free,
         skill=online_correction.skill(runtime.verification, at) if skill is None else skill,
+        edges=None if runtime.on_disk else tuple(runtime.log.before(None, KEPT)),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edge_agent.alerts.log import LoggedEdge
     from edge_agent.contract.forecast import Forecast
 
 Format = Literal["csv", "parquet"]
@@ -52,10 +54,21 @@ class Records:
             next=page[-1].issued_at if len(forecasts) > query.limit else None,
         )
 
-    def edges(self, query: schemas.EdgeQuery) -> schemas.EdgePage:
-        """Alert edges, newest first."""
-        with self._opened() as db:
-            edges = AlertLog(db).before(query.before, query.limit + 1)
+    def edges(
+        self, query: schemas.EdgeQuery, in_memory: tuple[tuple[int, LoggedEdge], ...] | None
+    ) -> schemas.EdgePage:
+        """Alert edges, newest first.
+
+        Args:
+            query: Which of them.
+            in_memory: See `Snapshot.edges`.
+        """
+        if in_memory is None:
+            with self._opened() as db:
+                edges = AlertLog(db).before(query.before, query.limit + 1)
+        else:
+            older = (e for e in in_memory if query.before is None or e[0] < query.before)
+            edges = list(islice(older, query.limit + 1))
         page = edges[: query.limit]
         return schemas.EdgePage(
             edges=tuple(

@@ -122,7 +122,8 @@ def _forecasts(context: AnswerContext, query: msgspec.Struct) -> msgspec.Struct:
 
 def _edges(context: AnswerContext, query: msgspec.Struct) -> msgspec.Struct:
     assert isinstance(query, schemas.EdgeQuery)
-    return context.records.edges(query)
+    newest = context.snapshots.newest
+    return context.records.edges(query, newest.edges if newest else None)
 
 
 def _observations(context: AnswerContext, query: msgspec.Struct) -> msgspec.Struct:

@@ -60,7 +60,9 @@ def _page(context: AnswerContext, query: msgspec.Struct) -> bytes:
     content = page(
         snapshot,
         context.snapshots.service,
-        context.records.edges(EdgeQuery(limit=_EDGES)).edges,
+        context.records.edges(
+            EdgeQuery(limit=_EDGES), None if snapshot is None else snapshot.edges
+        ).edges,
         context.now(),
         language=query.lang or configured,
         acts=context.acts,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from edge_agent.alerts.log import AlertLog
 from edge_agent.core.runtime import DATABASE
+from edge_agent.system.memory_fallback import into_memory
 from edge_agent.web import renewal
 from edge_agent.web.app import Application
 from edge_agent.web.renewal import RENEW_S, Renewal
@@ -84,3 +87,20 @@ def test_a_loop_that_works_an_hour_is_not_waited_for_long(
     assert client.get("/api/health").status == 200
     assert client.get("/api/health").status == 200
     assert len(asked) == 1
+
+
+def test_past_alerts_are_those_in_memory_while_the_disk_refuses(farm: ShownFarm) -> None:
+    """The disk has older ones, or none."""
+    client = client_of(farm, [])
+    before = client.get("/api/alerts/history").json["edges"]
+    assert before
+    disk, farm.runtime.db = farm.runtime.db, into_memory(farm.runtime.db)
+    farm.runtime.log, farm.runtime.on_disk = AlertLog(farm.runtime.db), False
+    disk.execute("DELETE FROM alert_log")
+    farm.clock.advance(RENEW_S)
+    assert client.get("/api/alerts/history").json["edges"] == before
+    page = client.get("/api/alerts/history?limit=1").json
+    assert page["edges"] == before[:1]
+    assert page["next"] == before[0]["number"]
+    assert before[0]["text"] in unescape(client.get("/").content.decode())
+    disk.close()
