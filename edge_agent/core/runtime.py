@@ -137,7 +137,7 @@ class Runtime:
         self._loaded: tuple[str, DeviceRelease] | None = None
         self._decision: Decision | None = None
         self._health_id = ""
-        self._waited = self.outbox.counts().waiting
+        self._waited: dict[str, int] = {}
         self._confirmed = False
         self.listening_since: float | None = None
 
