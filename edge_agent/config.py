@@ -55,11 +55,16 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise InvalidConfig(where, (struct_decoder.not_toml(fault),)) from fault
     problems: list[Problem] = []
-    struct_decoder.override(document, env or {}, PREFIX, problems)
+    names = struct_decoder.override(document, env or {}, PREFIX, problems)
     config = struct_decoder.build(document, Config, problems)
     problems.extend(check(config, tuple(problems)))
     if problems:
-        lined = [replace(p, line=line_of(text, p.path)) for p in problems]
+        lined = [
+            replace(p, path=f"environment: {names[p.path]}")
+            if p.path in names
+            else replace(p, line=line_of(text, p.path))
+            for p in problems
+        ]
         raise InvalidConfig(where, tuple(sorted(lined, key=lambda problem: problem.line or 0)))
     return config
 
@@ -203,8 +208,6 @@ def _mqtt(config: Config, readable: _Readable) -> Iterator[Problem]:
         yield Problem("mqtt.host", "must name the broker")
     elif not addresses.is_host(mqtt.host):
         yield Problem("mqtt.host", _bare_host(mqtt.host, "mqtt"))
-    if mqtt.port == 0:
-        yield Problem("mqtt.port", "must be 1 to 65535")
     if bool(mqtt.tls.cert) != bool(mqtt.tls.key) and readable(mqtt.tls, "mqtt.tls", "cert", "key"):
         yield Problem("mqtt.tls", "needs cert and key together")
     if mqtt.tls.alpn and not mqtt.tls.enabled and readable(mqtt.tls, "mqtt.tls", "enabled"):

@@ -93,7 +93,7 @@ class Mqtt(_Section, frozen=True, kw_only=True):
     """The broker. The password comes from `password_file` or the credential mqtt-password."""
 
     host: str = "localhost"
-    port: Port = 1883
+    port: Annotated[int, Meta(ge=1, le=65535)] = 1883
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     username: str = ""
     password_file: str = ""

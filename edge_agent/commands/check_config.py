@@ -52,6 +52,7 @@ def check_config(config_path: Path | None, as_json: bool) -> None:
         if not is_quiet():
             problem = Problem(key, token, line_of(path.read_text("utf-8-sig"), key))
             raise _refused(path, config.InvalidConfig(str(path), (problem,)), as_json=as_json)
+        warnings = [warning for warning in warnings if warning.path != key]
         warnings.append(ConfigWarning(key, f"{key}: {token}"))
     effective = masked(settings)
     effective["mqtt"]["password"] = "***" if password else ""

@@ -100,8 +100,8 @@ def distance_km(a: Site, b: Site) -> float:
 def station_list() -> str:
     """Where the numbers of all stations stand, for texts about another number."""
     return (
-        f"KMA's {len(stations())} ASOS stations (Seoul is 108); see "
-        "edge_agent/contract/stations.csv for the list"
+        f"KMA's {len(stations())} ASOS stations (Seoul is 108); their "
+        "numbers are listed on data.kma.go.kr"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -12,6 +13,7 @@ from edge_agent.agronomy.derived import needed_for
 from edge_agent.alerts import default_rules, rule_reach
 from edge_agent.contract import stations
 from edge_agent.contract.schema import Site
+from edge_agent.observations.codecs import CODECS
 from edge_agent.settings import SENSOR_TOPIC_EXAMPLE, Config
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ EXAMPLE_KEYS: Final = (
 _NAME: Final = {"device.site", "device.id"}
 _PLACE: Final = {"device.latitude", "device.longitude"}
 LEAST_LOUD: Final = timedelta(hours=4)
+_PATH: Final = re.compile(r"(\$\.?)?([^.\[\]]+|\[[0-9]{1,6}\])(\.[^.\[\]]+|\[[0-9]{1,6}\])*")
 _MINUTE: Final = timedelta(minutes=1)
 FAR_KM: Final = 100.0
 """No place in Korea is farther from a station of KMA: Dokdo lies 87 km from Ulleungdo."""
@@ -59,6 +62,7 @@ def warnings(config: Config) -> Iterator[ConfigWarning]:
     yield from _example(config)
     yield from _place(config.device)
     yield from _rules(config)
+    yield from _paths(config)
     yield from _silence(config)
     yield from _files(config)
 
@@ -144,6 +148,18 @@ def _place(device: Device) -> Iterator[ConfigWarning]:
         if apart > FAR_KM:
             text = f"{chosen.number} ({chosen.name_en}) is {apart:.0f} km away: {near}"
             yield ConfigWarning("device.station", f"device.station: {text}")
+
+
+def _paths(config: Config) -> Iterator[ConfigWarning]:
+    """Paths into JSON that lead nowhere, unless a name of the message is just so."""
+    for index, sensor in enumerate(config.sensors):
+        for key, text in (("field", sensor.field), ("time_field", sensor.time_field)):
+            codec, colon, _ = sensor.field.partition(":")
+            other = key == "field" and colon and codec in CODECS and codec != "json"
+            if text and not other and not _PATH.fullmatch(text.removeprefix("json:")):
+                at = f"sensors[{index}].{key}"
+                words = f"{text!r} is no path such as SHT31.Temperature or values[0]"
+                yield ConfigWarning(at, f"{at}: {words}")
 
 
 def _rules(config: Config) -> Iterator[ConfigWarning]:

@@ -9,6 +9,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _NAME: Final = re.compile(r"[\w.-]{1,253}")
+_DIGITS: Final = re.compile(r"[0-9.]+")
+"""An address or nothing: no name is of digits alone."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _LARGEST_PORT: Final = 65535
 
@@ -18,7 +20,7 @@ def is_host(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        if not _NAME.fullmatch(text):
+        if not _NAME.fullmatch(text) or _DIGITS.fullmatch(text):
             return False
     else:
         return True

@@ -172,8 +172,13 @@ def _join(at: str, key: str) -> str:
 
 def override(
     document: dict[str, Any], env: Mapping[str, str], prefix: str, problems: list[Problem]
-) -> None:
-    """Put settings of the environment (PREFIX + SECTION__KEY) into a document; adds problems."""
+) -> dict[str, str]:
+    """Put settings of the environment (PREFIX + SECTION__KEY) into a document; adds problems.
+
+    Returns:
+        Path of each key that was set -> name of its variable.
+    """
+    names = {}
     for name in sorted(env):
         if not name.startswith(prefix):
             continue
@@ -183,8 +188,10 @@ def override(
             table = table.setdefault(section, {}) if isinstance(table, dict) else None
         if isinstance(table, dict):
             table[key] = Text(env[name])
+            names[".".join((*sections, key))] = name
         else:
             problems.append(Problem(name, "names no key of a table"))
+    return names
 
 
 def not_toml(fault: Exception) -> Problem:

@@ -150,7 +150,7 @@ def test_a_broker_given_as_an_address_is_told_with_the_right_keys(host: str, key
     """The name alone, and what else stands in the address under its own key; no password."""
     assert problems(f'[mqtt]\nhost = "{host}"') == {"mqtt.host": f"{BARE}: {keys}"}
     told = problems("", EDGE_AGENT__MQTT__HOST=host.replace("\\n", "\n"))
-    assert told == {"mqtt.host": f"{BARE}: {keys}"}
+    assert told == {"environment: EDGE_AGENT__MQTT__HOST": f"{BARE}: {keys}"}
 
 
 @pytest.mark.parametrize(
@@ -231,11 +231,12 @@ def test_environment_overrides_the_file() -> None:
     assert made.sensors == (Sensor(topic="a", quantity="rain_mm", unit="mm"),)
 
 
-def test_environment_faults_are_told_by_path() -> None:
-    """A wrong override is an error like a wrong line."""
+def test_environment_faults_are_told_by_variable() -> None:
+    """A wrong override is an error like a wrong line, and no fault of the file."""
     found = problems("", EDGE_AGENT__MQTT__PORT="many", EDGE_AGENT__MQTT__PROT="1")
-    assert found["mqtt.port"] == "must be a whole number from 0 to 65535, not the text 'many'"
-    assert found["mqtt.prot"] == "unknown key; did you mean 'port'?"
+    at = "environment: EDGE_AGENT__MQTT__"
+    assert found[f"{at}PORT"] == "must be a whole number from 1 to 65535, not the text 'many'"
+    assert found[f"{at}PROT"] == "unknown key; did you mean 'port'?"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"a = ", b"=" * 2_000_000, b"[" * 100_000])

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from trainer.workspace.workspace import Workspace
 
 
+FAR_KM = 100.0
+"""No place in Korea is farther from a station of KMA: Dokdo lies 87 km from Ulleungdo."""
 _IDENTITY = ("site", "device", "latitude", "longitude", "elevation_m")
 
 
@@ -137,7 +139,7 @@ def collect(*, broker: Broker, workspace: Workspace, as_json: bool) -> None:
         for farm_id, merge in new.items():
             click.echo(_line(farm_id, merge))
     if passed_over and not result.merges:
-        raise BadData(f"none of {len(passed_over)} messages is a farm's history")
+        raise BadData("nothing was taken in: each message was passed over")
     if not result.merges:
         raise NothingNew(
             f"no farm shares its history below {broker.base}: see [mqtt] share_history of the "
@@ -170,6 +172,7 @@ def move(*, workspace: Workspace, name: str, since: date | None, **place: float)
     Example: trainer farm move hill/edge-1 --latitude 37.6 --longitude 127.1 --elevation 120 --since
     2026-05-01
     """
+    from edge_agent.contract import stations
     from trainer.workspace import farms
     from trainer.workspace.places import FarmId
 
@@ -177,6 +180,14 @@ def move(*, workspace: Workspace, name: str, since: date | None, **place: float)
     with workspace.lake_lock():
         moved = farms.move(workspace.lake, FarmId.of(name), Site(**place), begin)
     counted = "all its hours count" if since is None else f"hours from {since} (KST) on count"
+    nearest, far = stations.nearest(Site(**place))
+    if far > FAR_KM:
+        text = f"lies outside Korea: the nearest station is {nearest.number}, {far:.0f} km away"
+        click.echo(f"warning: farm {moved.id}: {text}", err=True)
+    if begin is not None and begin > SystemClock().now():
+        click.echo(
+            f"warning: farm {moved.id}: {since} is still to come, so no hour counts", err=True
+        )
     click.echo(f"farm {moved.id}: enrolled at another place; {counted}")
 
 
