@@ -167,6 +167,8 @@ SHARDS = {
         _plant(_changed(weights=((1.0,),) * 8)), f"{DECODED}8 rows of 15", (attack.shards,)
     ),
     "shard that is none": Attack(
-        _plant(lambda _: b"MZ" * 40), r"farms\.json: tuning: JSON is malformed", (attack.shards,)
+        _plant(lambda _: b"MZ" * 40),
+        r"farms\.json: tuning: not JSON: wrong from byte",
+        (attack.shards,),
     ),
 }

@@ -128,7 +128,7 @@ def test_what_is_not_a_history_is_named(broker: Mosquitto, workspace: Path) -> N
     args = ["collect", "--mqtt", address, "--wait", "0.3", "--config", str(workspace)]
     done = CliRunner().invoke(farm, args)
     assert isinstance(done.exception, BadData)
-    assert "passed over: farm/v1/hill/a/history: Object missing" in done.stderr
+    assert "passed over: farm/v1/hill/a/history: site: is missing" in done.stderr
     assert "passed over: farm/v1/hill/b/history: too long" in done.stderr
 
 

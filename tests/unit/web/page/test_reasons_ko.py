@@ -62,7 +62,7 @@ COMPOSED = (
     "sensor gh/t: 2 refused, last 70 F: is in 'F', and the configuration says 'C'",
     "sensor gh/t: 2 refused, last x: 'x' is no number",
     "sensor gh/t: 2 refused, last x: has no time",
-    "sensor gh/t: 2 refused, last x: not JSON: JSON is malformed",
+    "sensor gh/t: 2 refused, last x: not JSON: wrong from byte 1 on",
     "mqtt: /etc/pw: cannot be read: Permission denied; check the path",
     "mqtt: this program was stopped for a while",
     (
