@@ -147,7 +147,7 @@ class _Attempt:
         self._report = report
         self._clock = clock
         self._unavailable = set(without)
-        self._reached = self._accepted = self._silent = self._dropped = False
+        self._reached = self._accepted = self._silent = self._dropped = self._left = False
         self._subscribing = SubscribeAnswers()
         self._turned_at = clock.monotonic()
         self._tls: TlsContext | None = None
@@ -206,6 +206,7 @@ class _Attempt:
         if client is not None and last is not None:
             with suppress(RuntimeError, ValueError):
                 self._send(client, last).wait_for_publish(timeout_s / 2)
+            self._left = True
             client.disconnect()
             self._thread.join(timeout_s / 2)
         self._silent = True
@@ -236,7 +237,8 @@ class _Attempt:
             for unclosed in self._sockets(client):
                 unclosed.close()
             end = self._explained(self._end or end)
-            self._report_event(replace(end, reached=self._reached))
+            if not self._left:
+                self._report_event(replace(end, reached=self._reached))
 
     def _sockets(self, client: _PahoClient | None) -> list[socket.socket]:
         both = (client.tcp if client else None, self._tls.socket if self._tls else None)
@@ -268,11 +270,12 @@ class _Attempt:
         early = self._reached and not self._accepted and end.code is None
         if not early or self._silent:
             return end
-        if self._broker.tls is None:
+        ours = self._dropped or end.own
+        if self._broker.tls is None or not ours:
             why = handshake_faults.of_silent_end(self._broker)
             if why is not None:
                 return Down(why.seen, advice=why.advice)
-        return replace(end, silent=not (self._dropped or end.own))
+        return replace(end, silent=not ours)
 
     def _make_client(self) -> _PahoClient:
         broker = self._broker

@@ -72,12 +72,16 @@ def of_open(
         return _of_websocket(broker, broker.websocket)
     if broker.tls is None or context is None or context.socket is None:
         return None
-    own_ca = broker.tls.ca is not None
-    return tls_faults.of_handshake(fault, broker.host, broker.port, own_ca=own_ca)
+    return tls_faults.of_handshake(fault, broker.host, broker.port, broker.tls)
 
 
 def of_silent_end(broker: Broker) -> TlsFault | None:
-    """The fault of a port that hangs up on MQTT; None where it speaks neither TLS nor HTTP."""
+    """The fault of a port that hangs up on MQTT; None where nothing says why.
+
+    Without TLS it may speak TLS or HTTP; with TLS it may refuse the client's certificate.
+    """
+    if broker.tls is not None:
+        return tls_faults.of_client_certificate(broker.host, broker.port, broker.tls)
     why = tls_faults.of_silent_end(broker.host, broker.port)
     if why is not None or broker.websocket is not None:
         return why

@@ -27,7 +27,7 @@ from edge_agent.mqtt.backoff import hint
 from edge_agent.mqtt.connection import Broker, Down, Outgoing, Subscription, Version
 from edge_agent.mqtt.lessening import STEPS
 from edge_agent.mqtt.probe_line import WAIT_S, ProbeLine
-from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
+from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN, NOT_AUTHORIZED, TOO_LARGE
 from edge_agent.mqtt.tls import tls_context
 from edge_agent.system import fault_words
 
@@ -48,6 +48,7 @@ _RETAIN_ADVICE: Final = (
 _SIZE_ADVICE: Final = (
     "raise the broker's limit (Mosquitto: message_size_limit and max_packet_size) above {} bytes"
 )
+_LOG_ADVICE: Final = "look into the broker's log"
 _QOS_ADVICE: Final = "let the broker take QoS 1 (Mosquitto: max_qos 1 or 2)"
 _LOGIN: Final = {0x84, 0x85, 0x86}
 _LESSENED: Final = {
@@ -122,7 +123,7 @@ def probe(broker: Broker, traffic: Traffic, protocol: str, clock: Clock) -> Iter
         down = down if without else line.down
         if line.down.code in _LOGIN or not line.down.reached:
             break
-    advice = down.advice or hint(down.code) or "look into the broker's log"
+    advice = down.advice or hint(down.code) or _LOG_ADVICE
     yield ProbeStep("broker login", good=False, seen=down.reason, advice=advice)
 
 
@@ -184,8 +185,7 @@ def _shake_hands(connection: socket.socket, broker: Broker, files: TlsFiles) -> 
                 seen += f", ALPN {secure.selected_alpn_protocol() or 'is ignored'}"
             return ProbeStep("broker TLS", good=True, seen=seen, ends=end)
     except OSError as fault:
-        own_ca = files.ca is not None
-        why = tls_faults.of_handshake(fault, broker.host, broker.port, own_ca=own_ca)
+        why = tls_faults.of_handshake(fault, broker.host, broker.port, files)
         seen = f"{broker.host}:{broker.port}: {why.seen}"
         return ProbeStep("broker TLS", good=False, seen=seen, advice=why.advice)
 
@@ -244,7 +244,7 @@ def _publish(line: ProbeLine, traffic: Traffic) -> Iterator[ProbeStep]:
         if not why and message.topic in traffic.taken_back:
             why = line.publish(replace(message, payload=b""))
         if why:
-            advice = _access("write", message.topic)
+            advice = _to_publish(line.code, message)
             seen = f"{message.topic}: {why}"
             yield ProbeStep("broker publish", good=False, seen=seen, advice=advice)
         taken += not why
@@ -262,6 +262,18 @@ def _subscribe(line: ProbeLine, traffic: Traffic) -> Iterator[ProbeStep]:
         granted += not why
     if granted == len(traffic.subscriptions):
         yield ProbeStep("broker subscribe", good=True, seen=f"{granted} topics")
+
+
+def _to_publish(code: int | None, message: Outgoing) -> str:
+    """What to do about a message that the broker did not take for a reason code, or for none."""
+    if code == TOO_LARGE:
+        return _SIZE_ADVICE.format(message.size)
+    if code == NOT_AUTHORIZED:
+        return _access("write", message.topic)
+    if code is None:
+        length = len(message.payload)
+        return f"{_access('write', message.topic)}; or it is its length, {length} bytes"
+    return _LOG_ADVICE
 
 
 def _access(right: str, topic: str) -> str:

@@ -14,6 +14,7 @@ from edge_agent.mqtt.connection import (
     Subscribed,
     Up,
 )
+from edge_agent.mqtt.reason_codes import TOO_LARGE
 
 if TYPE_CHECKING:
     from edge_agent.mqtt.connection import Broker, Event, Subscription, Version
@@ -38,6 +39,7 @@ class ProbeLine:
     Attributes:
         version: Protocol of the last connection.
         down: How the last connection or attempt ended.
+        code: The broker's reason code for not taking the last message; None where it gave none.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class ProbeLine:
     ) -> None:
         self.version: Version = "5"
         self.down = Down("no answer")
+        self.code: int | None = None
         self.without = without
         self._broker = broker
         self._ping = ping
@@ -71,16 +74,19 @@ class ProbeLine:
 
     def publish(self, message: Outgoing) -> str:
         """Why the broker does not take a message; empty where it acknowledges it."""
+        self.code = None
         if self._up is None and not self.connect(self.version):
             return f"no connection any more: {self.down.reason}"
         assert self._up is not None
         assert self._connection is not None
         size = len(message.payload) + len(message.topic.encode()) + _ENVELOPE_BYTES
         if self._up.largest is not None and size > self._up.largest:
+            self.code = TOO_LARGE
             return f"longer than the broker takes ({self._up.largest} bytes)"
         token = self._connection.publish(message)
         while isinstance(event := self._next(Acknowledged), Acknowledged):
             if event.token == token:
+                self.code = event.code
                 return f"the broker refuses to take it: {event.reason}" * (event.code >= _REFUSAL)
         return self._unanswered("no PUBACK")
 
@@ -117,6 +123,7 @@ class ProbeLine:
     def _unanswered(self, silence: str) -> str:
         if self._up is not None:
             return silence
+        self.code = self.down.code
         return "the broker hangs up on it" + f": {self.down.reason}" * (self.down.code is not None)
 
     def _next(self, kind: type[Event], *, wait_s: float = WAIT_S) -> Event | None:

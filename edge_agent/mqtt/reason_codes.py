@@ -13,6 +13,7 @@ REFUSAL: Final = 0x80
 """The smallest code of a refusal."""
 NO_SUBSCRIBER: Final = 0x10
 UNSUPPORTED_VERSION: Final = 0x84
+NOT_AUTHORIZED: Final = 0x87
 TAKEN_OVER: Final = 0x8E
 TOO_LARGE: Final = 0x95
 QUOTA: Final = 0x97

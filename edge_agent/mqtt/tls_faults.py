@@ -9,7 +9,12 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.mqtt import client_certificate
+
+if TYPE_CHECKING:
+    from edge_agent.mqtt.tls import TlsFiles
 
 WAIT_S: Final = 3.0
 _X509_NOT_YET_VALID: Final = 9
@@ -42,17 +47,17 @@ class TlsFault:
     advice: str
 
 
-def of_handshake(fault: OSError, host: str, port: int, *, own_ca: bool) -> TlsFault:
+def of_handshake(fault: OSError, host: str, port: int, files: TlsFiles) -> TlsFault:
     """The fault of a handshake that failed; asks the port where it just hung up.
 
     Args:
         fault: From the handshake.
         host: The broker.
         port: Its port.
-        own_ca: Whether `mqtt.tls.ca` is set.
+        files: What this client has.
     """
     if isinstance(fault, ssl.SSLCertVerificationError):
-        advice = _certificate(fault.verify_code, own_ca=own_ca)
+        advice = _certificate(fault.verify_code, own_ca=files.ca is not None)
         return TlsFault(f"certificate verify failed: {fault.verify_message.rstrip('.')}", advice)
     reason = (fault.reason if isinstance(fault, ssl.SSLError) else None) or ""
     if reason in _OLD_TLS:
@@ -60,15 +65,34 @@ def of_handshake(fault: OSError, host: str, port: int, *, own_ca: bool) -> TlsFa
             "the broker speaks no TLS 1.2 or newer", "bring the broker's TLS up to date"
         )
     if "ALERT" in reason:
-        words = reason.lower().replace("_", " ")
-        advice = _ALPN_ADVICE if "application protocol" in words else "look into the broker's log"
-        return TlsFault(f"the broker refuses TLS: {words}", advice)
+        return of_client_certificate(host, port, files) or _of_alert(reason)
     if speaks_plain(host, port):
         return TlsFault(_PLAIN, _PLAIN_ADVICE)
     if reason in _NO_TLS:
         return TlsFault("this port does not speak TLS", _PLAIN_ADVICE)
     text = fault.strerror or str(fault) or type(fault).__name__
     return TlsFault(f"the handshake broke off: {text}", "look into the broker's log")
+
+
+def _of_alert(reason: str) -> TlsFault:
+    words = reason.lower().replace("_", " ")
+    advice = _ALPN_ADVICE if "application protocol" in words else "look into the broker's log"
+    return TlsFault(f"the broker refuses TLS: {words}", advice)
+
+
+def of_client_certificate(host: str, port: int, files: TlsFiles) -> TlsFault | None:
+    """The fault of a broker that refuses this client's certificate or wants one; else None."""
+    alert = client_certificate.refusal(host, port, files)
+    if alert is None:
+        return None
+    if not alert:
+        return TlsFault(
+            "the broker wants a client certificate", "set mqtt.tls.cert and mqtt.tls.key"
+        )
+    return TlsFault(
+        f"the broker refuses the client certificate: {alert}",
+        "have mqtt.tls.cert signed by an authority that the broker trusts, and look at its end",
+    )
 
 
 def of_silent_end(host: str, port: int) -> TlsFault | None:

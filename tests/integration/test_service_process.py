@@ -73,6 +73,8 @@ def test_alerts_made_without_a_broker_arrive_when_it_comes(
             assert seconds < STOP_LIMIT_S
             controller.wait(lambda found: found[-1].payload == b"offline")
         assert "stopped" in service.log
+        ending = service.log.partition("mqtt: connected")[2]
+        assert "mqtt:" not in ending, "a connection that was ended is not lost"
     with closing(sqlite3.connect(tmp_path / "state" / DATABASE)) as db:
         assert db.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
 

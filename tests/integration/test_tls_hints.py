@@ -106,6 +106,20 @@ CASES = {
         tls="",
         wants=True,
     ),
+    "no certificate": Case(
+        "the broker wants a client certificate",
+        "set mqtt.tls.cert and mqtt.tls.key",
+        step="broker login",
+        wants=True,
+    ),
+    "a certificate of a stranger": Case(
+        "the broker refuses the client certificate: unknown ca",
+        "have mqtt.tls.cert signed by an authority that the broker trusts, and look at its end",
+        step="broker login",
+        tls='enabled = true\nca = "trusted/ca.pem"\n'
+        'cert = "other/device.pem"\nkey = "other/device.key"\n',
+        wants=True,
+    ),
 }
 
 
@@ -120,6 +134,7 @@ def _broker(folder: Path, case: Case) -> Mosquitto:
     cert, key = farm.issue("broker", address=case.address, begins=case.begins)
     files = (f"certfile {cert}", f"keyfile {key}")
     wants = (f"cafile {farm.file}", "require_certificate true") if case.wants else ()
+    other.issue("device")
     return Mosquitto(folder / "broker", (*files, *wants))
 
 

@@ -102,6 +102,16 @@ BROKER: Final = (
     (r"the broker speaks no TLS 1\.2 or newer", "브로커가 TLS 1.2 이상을 쓰지 않습니다"),
     (r"bring the broker's TLS up to date", "브로커의 TLS를 새 판으로 바꾸세요"),
     (r"the broker refuses TLS: ([^;]*)", r"브로커가 TLS를 거절했습니다(\1)"),
+    (r"the broker wants a client certificate", "브로커가 기기의 인증서를 요구합니다"),
+    (r"set mqtt\.tls\.cert and mqtt\.tls\.key", "mqtt.tls.cert와 mqtt.tls.key를 적으세요"),
+    (
+        r"the broker refuses the client certificate: ([^;]*)",
+        r"브로커가 기기의 인증서를 거절했습니다(\1)",
+    ),
+    (
+        r"have mqtt\.tls\.cert signed by an authority that the broker trusts, .*",
+        "mqtt.tls.cert를 브로커가 믿는 인증 기관에서 서명받고 만료일을 확인하세요",
+    ),
     (r"look into the broker's log", "브로커의 로그를 보세요"),
     (r"this port speaks MQTT without TLS", "이 포트는 TLS 없는 MQTT입니다"),
     (r"this port does not speak TLS", "이 포트는 TLS를 쓰지 않습니다"),
