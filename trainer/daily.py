@@ -144,6 +144,7 @@ def _work(workspace: Workspace, when: date, channel: str, clock: Clock, steps: S
     steps.step("gate")
     try:
         winner = gate.decide(workspace, folder, channel, clock)
+        journal = replace(journal, notes=notes(content_of(winner)[0].lineage))
         steps.step("farms")
         winner, summary = _correct(
             workspace, winner, channel, korean_midnight(when), clock, step=steps.step

@@ -65,6 +65,7 @@ class Monthly:
     manifest: Manifest
     predictors: Mapping[str, Predictor]
     tuning: Mapping[str, Correction]
+    guided: Mapping[str, Predictor]
 
 
 def main() -> None:
@@ -103,7 +104,7 @@ def _replayed(
     print(f"{hours.height} hours; forecasts from {start:%Y-%m-%d} to {end:%Y-%m-%d}")
     tables = []
     for corrected in (False, True):
-        release = Monthly(plain.manifest, plain.predictors, {})
+        release = Monthly(plain.manifest, plain.predictors, {}, plain.guided)
         rows = []
         if corrected:
             release.tuning = fitted(shared, farm, start)

@@ -75,7 +75,8 @@ def from_forecast(rule: Rule, forecast: Forecast | None, now: datetime) -> Evide
     target = target_of(forecast, rule.quantity) if forecast is not None else None
     if forecast is None or target is None or forecast.source is Source.CLIMATOLOGY:
         return Evidence()
-    hours = [i for i, at in enumerate(forecast.valid_at) if now < at <= now + rule.within_h * _HOUR]
+    end, normal = now + rule.within_h * _HOUR, forecast.only_normal()
+    hours = [i for i, at in enumerate(forecast.valid_at) if now < at <= end and not normal[i]]
     chances = _chances(target, hours, rule.operator, rule.threshold)
     times = [forecast.valid_at[i] for i in hours]
     runs = _runs(chances, times, rule.for_h)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_agent.messages.payloads import SensorReport
-    from edge_agent.ops.doctor import Finding, Subject
+    from edge_agent.ops.findings import Finding, Subject
     from edge_agent.settings import Config
 
 EXIT_FOUND_ERRORS = 1
@@ -43,7 +43,7 @@ def doctor(offline: bool, config_path: Path | None, as_json: bool) -> None:
 
     Example: edge-agent doctor --config /etc/edge-agent/config.toml
     """
-    from edge_agent.ops.doctor import Outcome
+    from edge_agent.ops.findings import Outcome
 
     findings: list[Finding] = []
     sensors: list[SensorReport] = []
@@ -83,7 +83,7 @@ def support_bundle(target: Path, config_path: Path | None) -> None:
 def _examined(
     config_path: Path | None, sensors: list[SensorReport], *, offline: bool
 ) -> Iterator[Finding]:
-    from edge_agent.ops.doctor import Finding, Outcome
+    from edge_agent.ops.findings import Finding, Outcome
 
     try:
         subject = _subject(config_path)
@@ -95,7 +95,7 @@ def _examined(
 
 
 def _subject(config_path: Path | None) -> Subject:
-    from edge_agent.ops.doctor import Subject
+    from edge_agent.ops.findings import Subject
     from edge_agent.system.clock import SystemClock
 
     settings = read_config(config_path)
@@ -107,6 +107,7 @@ def _findings(subject: Subject, sensors: list[SensorReport], *, offline: bool) -
     from edge_agent.ops import doctor as device
     from edge_agent.ops import doctor_connectivity as links
     from edge_agent.ops import doctor_service as service
+    from edge_agent.ops.findings import guarded
 
     def of_service() -> Iterator[Finding]:
         view = service.look(subject)
@@ -115,7 +116,7 @@ def _findings(subject: Subject, sensors: list[SensorReport], *, offline: bool) -
 
     seen: set[str] = set()
     of_device = chain(_of_settings(subject.config, offline=offline), device.examine(subject))
-    for finding in chain(of_device, device.guarded("service", of_service)):
+    for finding in chain(of_device, guarded("service", of_service)):
         # The service reports some of what was found on the device just before.
         if finding.check != "service" or finding.seen not in seen:
             yield _with_action(finding)
@@ -127,7 +128,7 @@ def _findings(subject: Subject, sensors: list[SensorReport], *, offline: bool) -
 def _with_action(finding: Finding) -> Finding:
     """The same with what to do, where something is wrong and neither text nor advice says it."""
     from edge_agent.core.problem_advice import action
-    from edge_agent.ops.doctor import Outcome
+    from edge_agent.ops.findings import Outcome
 
     if finding.outcome is Outcome.OK or finding.advice:
         return finding
@@ -137,7 +138,7 @@ def _with_action(finding: Finding) -> Finding:
 
 def _of_settings(settings: Config, *, offline: bool) -> Iterator[Finding]:
     from edge_agent.core import config_warnings
-    from edge_agent.ops.doctor import Finding, Outcome
+    from edge_agent.ops.findings import Finding, Outcome
 
     found = False
     for warning in config_warnings.warnings(settings):

@@ -22,11 +22,12 @@ from edge_agent.system.console import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.core.runtime import Runtime
     from edge_agent.core.service_answer import BrokerReport
-    from edge_agent.messages.payloads import SensorReport
+    from edge_agent.messages.payloads import GuidanceReport, SensorReport
 
 
 @click.command()
@@ -114,6 +115,7 @@ def _asked(config_path: Path | None) -> tuple[dict[str, Any] | None, ConfigError
         "problems": list(dict.fromkeys(problems)),
         "sensors": answer.sensors,
         "broker": answer.broker,
+        "guidance": msgspec.to_builtins(answer.guidance),
     }, fault
 
 
@@ -132,7 +134,16 @@ def _written(runtime: Runtime) -> dict[str, Any]:
         "problems": list(seen_problems(runtime, sensors)),
         "sensors": sensors,
         "broker": None,
+        "guidance": msgspec.to_builtins(_guidance(runtime, now)),
     }
+
+
+def _guidance(runtime: Runtime, now: datetime) -> GuidanceReport | None:
+    """KMA's forecast in the forecast of now; None where it takes no part."""
+    from edge_agent.core.publishing import publish
+
+    context = runtime.context()
+    return publish(context, now).report(context, now)
 
 
 def _action_line(problem: str) -> str:

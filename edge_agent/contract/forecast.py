@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -23,9 +23,18 @@ class Source(StrEnum):
 
     MODEL = "model"
     MODEL_RELAYED = "model_relayed_station"
+    GUIDED = "guided"
+    """KMA's forecast, corrected by models of the release (MOS)."""
+    GUIDANCE = "guidance"
+    """KMA's forecast without its bias on this farm."""
     CACHED = "cached"
     PERSISTENCE = "persistence"
     CLIMATOLOGY = "climatology"
+
+
+GUIDED_SOURCES: Final = (Source.GUIDED, Source.GUIDANCE)
+"""Forecasts that follow KMA's."""
+_WITHOUT_OBSERVATION: Final = (Source.CLIMATOLOGY, *GUIDED_SOURCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +82,16 @@ class Forecast:
 
     Attributes:
         issued_at: When it was made.
-        origin: Hour of the newest observation used; of normals, which use none, the hour of issue.
+        origin: Hour of the newest observation used; of normals and of KMA's forecast, which need
+            none, the hour of issue.
         valid_at: Hours that are forecast, ascending, shape (N,).
         targets: By quantity name.
         source: What made it.
         release: Model release, or None where no model took part.
         notes: Why no better source was used, or what was missing; empty if nothing was.
-        adjusted: Corrections that the device applied: `tuning`, `bias`, `guidance`.
+        adjusted: What took part beside the models: `tuning`, `bias`, `guidance`.
+        sources: By target, what made each hour, shape (N,); empty: `source` made all of them. Of
+            two that were joined it names the one with the greater weight.
     """
 
     issued_at: datetime
@@ -90,11 +102,21 @@ class Forecast:
     release: int | None
     notes: Sequence[str] = ()
     adjusted: Sequence[str] = ()
+    sources: Mapping[str, Sequence[Source]] = field(default_factory=dict)
 
     @property
     def observed_at(self) -> datetime | None:
-        """Hour of the newest observation behind it; None for normals, which rest on none."""
-        return None if self.source is Source.CLIMATOLOGY else self.origin
+        """Hour of the newest observation behind it; None where it needs none."""
+        return None if self.source in _WITHOUT_OBSERVATION else self.origin
+
+    def sources_of(self, target: str) -> Sequence[Source]:
+        """What made each hour of a target, shape (N,)."""
+        return self.sources.get(target, [self.source] * len(self.valid_at))
+
+    def only_normal(self) -> np.ndarray:
+        """Hours at which a target has normals alone, bool (N,): they know nothing of that day."""
+        made = [self.sources_of(target) for target in self.targets]
+        return np.array([Source.CLIMATOLOGY in hour for hour in zip(*made, strict=True)], bool)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import zlib
 from datetime import datetime
 
 import msgspec
@@ -10,7 +12,7 @@ import numpy as np
 
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.forecast import Forecast, Source, TargetForecast
+from edge_agent.contract.forecast import GUIDED_SOURCES, Forecast, Source, TargetForecast
 
 Number = float | None
 
@@ -22,7 +24,7 @@ class _Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantiles: tuple[list[Number], ...]
 
 
-class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     issued_at: datetime
     origin: datetime
     valid_at: tuple[datetime, ...]
@@ -32,6 +34,8 @@ class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...]
     # Forecasts stored by older agents have none.
     adjusted: tuple[str, ...] = ()
+    # Agents that do not know it refuse it; the store leaves it out.
+    sources: dict[str, tuple[Source, ...]] = {}
 
 
 def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
@@ -59,6 +63,7 @@ def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
             forecast.release,
             tuple(forecast.notes),
             tuple(forecast.adjusted),
+            {name: tuple(made) for name, made in forecast.sources.items()},
         )
     )
 
@@ -90,7 +95,23 @@ def from_bytes(content: bytes) -> Forecast:
         stored.release,
         stored.notes,
         stored.adjusted,
+        stored.sources,
     )
+
+
+def packed(forecast: Forecast) -> bytes:
+    """Compressed JSON that earlier agents can read too: `source` is to be kept beside it."""
+    source = Source.MODEL_RELAYED if forecast.source in GUIDED_SOURCES else forecast.source
+    return zlib.compress(to_bytes(dataclasses.replace(forecast, source=source, sources={})))
+
+
+def unpacked(content: bytes, source: str) -> Forecast:
+    """Forecast from the output of `packed`.
+
+    Raises:
+        BadData: Not a stored forecast.
+    """
+    return dataclasses.replace(from_bytes(zlib.decompress(content)), source=Source(source))
 
 
 def _numbers(values: np.ndarray, digits: int | None) -> list[Number]:

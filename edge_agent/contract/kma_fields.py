@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from edge_agent.contract import schema
+from edge_agent.contract import bundles, schema
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.hours import KOREA_OFFSET_H
 from edge_agent.contract.kma_time import read_time
@@ -75,12 +75,12 @@ CATEGORIES: Final = {
     "UUU": "wind_east_ms",
     "VVV": "wind_north_ms",
     "PCP": schema.RAIN,
-    "SNO": "new_snow_cm",
-    "POP": "rain_probability_pct",
-    "PTY": "precipitation_code",
-    "SKY": "sky_code",
-    "TMN": "air_temperature_min_c",
-    "TMX": "air_temperature_max_c",
+    "SNO": bundles.NEW_SNOW,
+    "POP": bundles.RAIN_CHANCE,
+    "PTY": bundles.PRECIPITATION,
+    "SKY": bundles.SKY,
+    "TMN": bundles.LOWEST,
+    "TMX": bundles.HIGHEST,
     "WAV": "wave_height_m",
     "R06": "rain_6h_mm",
     "S06": "new_snow_6h_cm",

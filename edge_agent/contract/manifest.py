@@ -15,11 +15,20 @@ from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 
 FORMAT: Final = "farm-edge/manifest/1"
+GUIDED_FORMAT: Final = "farm-edge/manifest/2"
+"""Format of a release with models of guidance: agents that read only `FORMAT` refuse it."""
 PROJECT: Final = "farm-edge"
 MAX_BYTES: Final = 2_000_000
 """Longest manifest an agent reads."""
 FILE_ROOTS: Final = ("models/", "golden/")
 """Folders of a manifest's files: not that of observations, which another key signs."""
+
+_GUIDANCE: Final = "guidance"
+"""Key of the lineage that carries `Manifest.guidance` as JSON text.
+
+Agents of format 1 refuse keys that they do not know before they look at the format. So a manifest
+of format 2 has the keys of format 1, and they say that the agent must be updated.
+"""
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _SAFE_PATH: Final = re.compile(rf"(?:{_SEGMENT}/){{1,3}}{_SEGMENT}", re.ASCII)
@@ -89,11 +98,38 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     devices: tuple[str, ...] = ()
 
 
+class GuidanceModels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Post-processing of KMA's forecasts (MOS).
+
+    Attributes:
+        digest: Of the inputs, see `contract.guidance_features`.
+        names: Inputs, in order.
+        models: Per target; each gives the value itself.
+        golden: Windows with guidance, replayed before the switch.
+        residuals: Of these models, per target.
+        shares: Per target, what these models count beside those of `Manifest.models` at each of
+            `Manifest.leads`, 0 to 1.
+        scores: Per target, gate-time figures: free-form numbers by name.
+    """
+
+    digest: str
+    names: tuple[str, ...]
+    models: dict[str, ModelRef]
+    golden: FileRef
+    residuals: dict[str, ResidualTable]
+    shares: dict[str, tuple[float, ...]]
+    scores: dict[str, dict[str, float]]
+
+    def files(self) -> tuple[FileRef, ...]:
+        """Files that every device needs, golden windows last."""
+        return (*(model.file for model in self.models.values()), self.golden)
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One release.
 
     Attributes:
-        schema: `FORMAT`.
+        schema: `GUIDED_FORMAT` with `guidance`, else `FORMAT`.
         project: `PROJECT`; a manifest of another project is refused.
         channel: Channel it was signed for; must equal the channel in its target path.
         release: Grows by at least one with every publication, a rollback included.
@@ -113,6 +149,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         widening: Per target and group of `contract.missing_inputs`, factor of the spread at each
             lead of the residual table when the group is not measured.
         tuned: Files with corrections for single farms; see `contract.site_correction`.
+        guidance: Models that correct KMA's forecasts; None where there was no archive of these.
     """
 
     schema: str
@@ -134,10 +171,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rollout: Rollout | None = None
     widening: dict[str, dict[str, tuple[float, ...]]] = {}
     tuned: tuple[FileRef, ...] = ()
+    guidance: GuidanceModels | None = None
 
     def files(self) -> tuple[FileRef, ...]:
-        """Files that every device needs, golden windows last."""
-        return (*(model.file for model in self.models.values()), self.golden)
+        """Files that every device needs."""
+        own = (*(model.file for model in self.models.values()), self.golden)
+        return (*own, *(self.guidance.files() if self.guidance else ()))
 
     def all_files(self) -> tuple[FileRef, ...]:
         """Every file that the release names."""
@@ -151,7 +190,13 @@ def safe_path(path: str) -> bool:
 
 def encode(manifest: Manifest) -> bytes:
     """Manifest as canonical JSON: equal manifests give equal bytes."""
-    return msgspec.json.encode(manifest, order="deterministic")
+    lineage = manifest.lineage
+    if manifest.guidance is not None:
+        text = msgspec.json.encode(manifest.guidance, order="deterministic").decode()
+        lineage = {**lineage, _GUIDANCE: text}
+    # A field that is unset is left out, as agents of format 1 need it.
+    carried = msgspec.structs.replace(manifest, guidance=msgspec.UNSET, lineage=lineage)
+    return msgspec.json.encode(carried, order="deterministic")
 
 
 def decode(content: bytes) -> Manifest:
@@ -166,8 +211,22 @@ def decode(content: bytes) -> Manifest:
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as fault:
         raise BadData(f"manifest: {in_words(fault)}") from fault
-    if manifest.schema != FORMAT:
+    if manifest.schema not in {FORMAT, GUIDED_FORMAT}:
         raise BadData(
-            f"manifest: format {manifest.schema!r}, this agent reads {FORMAT!r}: update the agent"
+            f"manifest: format {manifest.schema!r}, this agent reads {FORMAT!r} and "
+            f"{GUIDED_FORMAT!r}: update the agent"
         )
-    return manifest
+    if manifest.guidance is not None:
+        raise BadData(f"manifest: `{_GUIDANCE}` stands in `lineage`")
+    return _with_guidance(manifest) if manifest.schema == GUIDED_FORMAT else manifest
+
+
+def _with_guidance(manifest: Manifest) -> Manifest:
+    lineage = dict(manifest.lineage)
+    try:
+        guidance = msgspec.json.decode(lineage.pop(_GUIDANCE), type=GuidanceModels)
+    except KeyError as fault:
+        raise BadData(f"manifest: format {GUIDED_FORMAT!r} without `{_GUIDANCE}`") from fault
+    except (msgspec.DecodeError, msgspec.ValidationError) as fault:
+        raise BadData(f"manifest: {_GUIDANCE}: {in_words(fault)}") from fault
+    return msgspec.structs.replace(manifest, guidance=guidance, lineage=lineage)

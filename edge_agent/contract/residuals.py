@@ -32,6 +32,8 @@ NOMINAL: Final = (0.1, 0.9)
 """Levels of the interval that is calibrated: it must hold 80 % of the observations."""
 
 KNOTS: Final = (1, 2, 3, 4, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48)
+GUIDED_KNOTS: Final = (*KNOTS, 54, 60, 66)
+"""Leads of the table of models that correct KMA's forecasts."""
 FEWEST: Final = 50
 """A cell with fewer errors than this takes the quantiles of its season over the whole day."""
 
@@ -45,7 +47,12 @@ def cells(times: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(
-    times: pl.Series, leads: np.ndarray, errors: np.ndarray, *, whole_year: bool = False
+    times: pl.Series,
+    leads: np.ndarray,
+    errors: np.ndarray,
+    *,
+    whole_year: bool = False,
+    knots: tuple[int, ...] = KNOTS,
 ) -> ResidualTable:
     """Table from errors (observed - forecast) of unseen hours.
 
@@ -54,29 +61,30 @@ def fit(
         leads: Hours ahead, shape (N,); each knot takes the errors of the leads nearest to it.
         errors: Shape (N,), NaN = no truth.
         whole_year: A season with fewer than `FEWEST` errors at a knot takes those of all seasons.
+        knots: Leads of the table, ascending.
 
     Raises:
         BadData: A season, or with `whole_year` the year, has fewer than `FEWEST` at some knot.
     """
     season, block = cells(times)
-    nearest = nearest_knot(leads)
+    nearest = nearest_knot(leads, knots)
     known = np.isfinite(errors)
-    table = np.empty((SEASONS, BLOCKS, len(KNOTS), len(LEVELS)))
+    table = np.empty((SEASONS, BLOCKS, len(knots), len(LEVELS)))
     for s in range(SEASONS):
-        for k in range(len(KNOTS)):
+        for k in range(len(knots)):
             here = known & (season == s) & (nearest == k)
             if whole_year and int(here.sum()) < FEWEST:
                 here = known & (nearest == k)
             if int(here.sum()) < FEWEST:
                 raise BadData(
-                    f"residuals: {int(here.sum())} errors in season {s} at lead {KNOTS[k]} h, "
+                    f"residuals: {int(here.sum())} errors in season {s} at lead {knots[k]} h, "
                     f"at least {FEWEST} are needed; calibrate on a whole year"
                 )
             all_day = np.quantile(errors[here], LEVELS)
             for b in range(BLOCKS):
                 cell = errors[here & (block == b)]
                 table[s, b, k] = np.quantile(cell, LEVELS) if len(cell) >= FEWEST else all_day
-    return _struct(np.round(table, 3))
+    return _struct(np.round(table, 3), knots)
 
 
 def spread(table: ResidualTable, times: pl.Series, leads: np.ndarray) -> np.ndarray:
@@ -99,7 +107,15 @@ def spread(table: ResidualTable, times: pl.Series, leads: np.ndarray) -> np.ndar
 
 def scaled(table: ResidualTable, factors: np.ndarray) -> ResidualTable:
     """The table with the quantiles of each knot multiplied by its factor, shape (L,)."""
-    return _struct(np.round(np.array(table.quantiles) * factors[None, None, :, None], 3))
+    return _struct(
+        np.round(np.array(table.quantiles) * factors[None, None, :, None], 3), table.leads
+    )
+
+
+def averaged(first: ResidualTable, second: ResidualTable) -> ResidualTable:
+    """Table with the mean of each quantile; both have the same leads."""
+    both = (np.array(first.quantiles) + np.array(second.quantiles)) / 2.0
+    return _struct(np.round(both, 3), first.leads)
 
 
 def reach(around: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -117,9 +133,9 @@ def reach(around: np.ndarray, errors: np.ndarray) -> np.ndarray:
     return np.where(factor < 0, np.inf, factor)
 
 
-def nearest_knot(leads: np.ndarray) -> np.ndarray:
-    """Position in `KNOTS` of the knot nearest to each lead."""
-    nearest: np.ndarray = np.abs(leads[:, None] - np.array(KNOTS)[None, :]).argmin(axis=1)
+def nearest_knot(leads: np.ndarray, knots: tuple[int, ...] = KNOTS) -> np.ndarray:
+    """Position of the knot nearest to each lead."""
+    nearest: np.ndarray = np.abs(leads[:, None] - np.array(knots)[None, :]).argmin(axis=1)
     return nearest
 
 
@@ -158,9 +174,9 @@ def apply(
     )
 
 
-def _struct(table: np.ndarray) -> ResidualTable:
+def _struct(table: np.ndarray, knots: tuple[int, ...]) -> ResidualTable:
     nested = tuple(
         tuple(tuple(tuple(float(q) for q in knot) for knot in block) for block in season)
         for season in table
     )
-    return ResidualTable(levels=LEVELS, leads=KNOTS, quantiles=nested)
+    return ResidualTable(levels=LEVELS, leads=knots, quantiles=nested)

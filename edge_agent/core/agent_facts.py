@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from edge_agent.agronomy.irrigation import NoAdvice
 from edge_agent.contract.forecast import Forecast
 from edge_agent.core import sensor_reports
@@ -12,13 +14,14 @@ from edge_agent.mqtt.refusal_texts import by_cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
     from edge_agent.core.cycle import Decision
     from edge_agent.core.interfaces import ServiceStatus
-    from edge_agent.messages.payloads import SensorReport
+    from edge_agent.messages.payloads import GuidanceReport, SensorReport
     from edge_agent.mqtt.outbox_counts import Counts
     from edge_agent.updates.slots import RolledBackRelease
 
@@ -70,6 +73,15 @@ def health_facts(
         "problems": tuple(filter(None, problems)),
         "sensors": sensors,
     }
+
+
+def guidance_at(decision: Decision | None, now: datetime) -> GuidanceReport | None:
+    """What KMA's forecast contributes, with its age at a time; None where it takes no part."""
+    report = None if decision is None else decision.guidance
+    if report is None:
+        return None
+    age_s = int((now - report.issued_at).total_seconds())
+    return msgspec.structs.replace(report, age_s=age_s)
 
 
 def device_problems(

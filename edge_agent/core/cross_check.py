@@ -18,6 +18,7 @@ from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS, TIME
 from edge_agent.core.stored_weather import StoredWeather
+from edge_agent.forecasting import joining
 from edge_agent.observations import source_choice, source_gap
 
 if TYPE_CHECKING:
@@ -177,7 +178,10 @@ def _relayed(
     forecast, other = context.weather.relayed(release, now)
     if not isinstance(forecast, Forecast) or forecast.source is not Source.MODEL_RELAYED:
         return None, ""
-    return forecast, other
+    # Without what the farm saw: whoever misleads its sensors moves nothing here.
+    guided = context.guidance.make(None, release, now)
+    joined = None if guided is None else joining.join(guided, forecast, now)
+    return (forecast if joined is None else joined.forecast), other
 
 
 def _sites(context: CycleContext) -> Mapping[str, SiteNormals]:

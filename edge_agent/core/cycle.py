@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -20,11 +20,10 @@ from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, VALID
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.contract.schema import RAIN
-from edge_agent.core import cross_check, rules, soil_water
+from edge_agent.core import cross_check, publishing, rules, soil_water
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.stored_weather import site_of
-from edge_agent.forecasting import fallback, online_correction, verification
-from edge_agent.forecasting.online_correction import GUIDANCE_MAX_AGE
+from edge_agent.forecasting import online_correction
 from edge_agent.messages import status
 from edge_agent.system.database import transaction
 
@@ -35,11 +34,15 @@ if TYPE_CHECKING:
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle_context import CycleContext
     from edge_agent.core.soil_water import Reckoning
-    from edge_agent.forecasting.online_correction import Guidance, ScoredHours
+    from edge_agent.forecasting.online_correction import ScoredHours
     from edge_agent.forecasting.verification import PastForecast
     from edge_agent.messages.message import Message
-    from edge_agent.messages.payloads import Input
+    from edge_agent.messages.payloads import GuidanceReport, Input
     from edge_agent.observations.store import Store
+
+
+_SHOWERS_FROM: Final = timedelta(hours=24)
+"""Age of the oldest issue whose rain counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Decision:
         records: Inputs of each edge by its message id, see `alerts.decision_record`.
         check: What other sources say.
         inputs: What the forecast rests on.
+        guidance: What KMA's forecast contributed; None where it took no part.
         soil_water: Soil water of the hour; None without a crop.
     """
 
@@ -77,6 +81,7 @@ class Decision:
     records: Mapping[str, bytes] = field(default_factory=dict)
     check: CrossCheck = field(default_factory=CrossCheck)
     inputs: tuple[Input, ...] = ()
+    guidance: GuidanceReport | None = None
     soil_water: Reckoning | None = None
     withdrawn: tuple[str, ...] = ()
 
@@ -100,9 +105,9 @@ def decide(
     Raises:
         StorageError: The disk refused.
     """
-    model, source = context.weather.forecast(context.release, now)
-    forecast, guidance = _published(context, model, source, now)
-    inputs = _inputs(forecast, guidance, source, now)
+    publication = publishing.publish(context, now)
+    forecast, source = publication.forecast, publication.source
+    inputs = publication.inputs(now)
     message_context = context.message_context(now, clock, forecast, inputs)
     check = cross_check.of_cycle(context, rules.rules_of(context.config), source, now)
     kind: rules.Kind | None = None if live else "forecast"
@@ -119,7 +124,7 @@ def decide(
         crop = context.config.irrigation.crop
         states.append(alert_messages.advice_message(message_context, crop, advice))
     forecast_rules = [rule for rule in rules.rules_of(context.config) if not rule.now]
-    truth = context.weather.truth(now, online_correction.TRUTH_H)
+    truth = publication.truth.tail(online_correction.TRUTH_H)
     return Decision(
         at=now,
         forecast=forecast,
@@ -127,7 +132,8 @@ def decide(
         inputs=inputs,
         edges=tuple(results.edges),
         scored_hours=context.correction.score(truth, forecast_rules, now),
-        past_forecast=_past_forecast(model, forecast, guidance, source, results.chances),
+        past_forecast=publication.past_forecast(results.chances),
+        guidance=publication.report(context, now),
         records=results.records,
         latches=tuple(results.latches),
         unknown=tuple(results.unknown),
@@ -225,7 +231,7 @@ def commit(
 
 def _remember(context: CycleContext, decision: Decision) -> None:
     forecast, scored = decision.forecast, decision.scored_hours
-    if isinstance(forecast, Forecast) and forecast.source in fallback.MODELS:
+    if isinstance(forecast, Forecast) and decision.past_forecast is not None:
         context.store.put_forecast(forecast)
     if decision.past_forecast is not None:
         context.verification.put_past_forecast(decision.past_forecast)
@@ -235,42 +241,6 @@ def _remember(context: CycleContext, decision: Decision) -> None:
     water = decision.soil_water
     if water is not None and water.booked is not None:
         context.soil_water.book(water.before, water.booked, water.counted)
-
-
-def _published(
-    context: CycleContext, model: Forecast | NoForecast, source: str, now: datetime
-) -> tuple[Forecast | NoForecast, Guidance | None]:
-    """The forecast to publish: corrected where the models gave one, else the best fallback."""
-    if isinstance(model, Forecast) and model.source in fallback.MODELS:
-        guidance = context.correction.guidance(model, now)
-        return context.correction.adjust(model, guidance, source, now), guidance
-    earlier = context.store.forecasts(now - fallback.CACHED_MAX_AGE, now)
-    return fallback.choose(model, earlier, now), None
-
-
-def _inputs(
-    forecast: Forecast | NoForecast, guidance: Guidance | None, source: str, now: datetime
-) -> tuple[Input, ...]:
-    if not isinstance(forecast, Forecast) or forecast.observed_at is None:
-        return ()
-    inputs: tuple[Input, ...] = (rules.input_of(source, forecast.observed_at, now),)
-    if guidance is not None and guidance.issued is not None and "guidance" in forecast.adjusted:
-        inputs += (rules.input_of("guidance:village", guidance.issued, now),)
-    return inputs
-
-
-def _past_forecast(
-    model: Forecast | NoForecast,
-    published: Forecast | NoForecast,
-    guidance: Guidance | None,
-    source: str,
-    chances: Mapping[str, float],
-) -> PastForecast | None:
-    if guidance is None:
-        return None
-    assert isinstance(model, Forecast)
-    assert isinstance(published, Forecast)
-    return verification.past_forecast_of(model, published, guidance.values, source, chances)
 
 
 def _advice(
@@ -295,6 +265,6 @@ def _advice(
 
 def _showers(store: Store, now: datetime) -> dict[datetime, Shower]:
     """Rain by hour, from the newest issue of KMA that has the hour."""
-    issues = store.guidance(now - GUIDANCE_MAX_AGE).filter(pl.col(ISSUED) <= now)
+    issues = store.guidance(now - _SHOWERS_FROM).filter(pl.col(ISSUED) <= now)
     columns = issues.select(VALID, RAIN_CHANCE, RAIN)
     return {at: Shower(chance, amount) for at, chance, amount in columns.iter_rows()}

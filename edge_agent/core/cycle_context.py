@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast, NoForecast
     from edge_agent.core.soil_water_store import SoilWaterStore
     from edge_agent.forecasting.forecaster import LoadedRelease
+    from edge_agent.forecasting.guided import Guidance
     from edge_agent.forecasting.online_correction import OnlineCorrection
     from edge_agent.forecasting.verification_store import VerificationStore
     from edge_agent.messages.envelope import MessageContext
@@ -76,6 +77,7 @@ class CycleContext:
         queue: The outbox.
         verification: Past forecasts and their errors.
         correction: Scores past forecasts and corrects the new one.
+        guidance: KMA's forecasts, corrected for the farm.
         release: The loaded release, or None.
         readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
         soil_water: What is missing in the field's soil, and the water reported as given.
@@ -93,6 +95,7 @@ class CycleContext:
     queue: MessageSink
     verification: VerificationStore
     correction: OnlineCorrection
+    guidance: Guidance
     release: LoadedRelease | None
     readings: Callable[[Rule, datetime], Sequence[Measured]]
     soil_water: SoilWaterStore

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ class DeviceRelease:
         manifest: The release's description.
         predictors: One per target.
         tuned: Corrections for this device with their figures, or None.
+        guided: Models that correct KMA's forecasts, by target; empty where it has none.
     """
 
     manifest: Manifest
     predictors: Mapping[str, Predictor]
     tuned: Tuning | None = None
+    guided: Mapping[str, Predictor] = field(default_factory=dict)
 
     @property
     def tuning(self) -> Mapping[str, Correction]:
@@ -44,8 +46,10 @@ def load_release(installed: InstalledRelease, device: str) -> DeviceRelease:
     Raises:
         BadData: A model or the device's corrections cannot be loaded.
     """
-    from edge_agent.forecasting.inference import release_predictors
+    from edge_agent.forecasting.inference import guided_predictors, release_predictors
 
     manifest = installed.manifest
     predictors = release_predictors(manifest, installed.read)
-    return DeviceRelease(manifest, predictors, installed.tuning(device))
+    guidance = manifest.guidance
+    guided = guided_predictors(guidance, installed.read) if guidance else {}
+    return DeviceRelease(manifest, predictors, installed.tuning(device), guided)

@@ -28,7 +28,8 @@ from edge_agent.core.rules import rules_of
 from edge_agent.core.sample_writer import SampleWriter
 from edge_agent.core.soil_water_store import SoilWaterStore
 from edge_agent.core.status_messages import StatusMessages
-from edge_agent.core.stored_weather import StoredWeather
+from edge_agent.core.stored_weather import StoredWeather, site_of
+from edge_agent.forecasting.guided import Guidance
 from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.messages.topics import Topics
@@ -122,7 +123,8 @@ class Runtime:
             push = settings.push
             self.pushes = WebhookQueue(self.db, push.severities, push.template)
             self.own_name = OwnName(self.db)
-        self._correction = OnlineCorrection(self.verification, self.store, settings.learning)
+        self._correction = OnlineCorrection(self.verification, settings.learning)
+        self._guidance = Guidance(self.store, site_of(settings.device), settings.learning.guidance)
         zone = ZoneInfo(settings.device.timezone)
         self.intake = Intake(settings.sensors, zone, refusals, clock, self.time.vouched)
         self._live = LiveReadings(settings.sensors, self.intake, self.store)
@@ -187,6 +189,7 @@ class Runtime:
             queue=self.outbox,
             verification=self.verification,
             correction=self._correction,
+            guidance=self._guidance,
             release=release,
             readings=self._live.readings,
             soil_water=self.soil_water,

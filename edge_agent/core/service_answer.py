@@ -10,7 +10,7 @@ import msgspec
 from edge_agent.alerts.log import KEPT, LoggedEdge
 from edge_agent.contract.forecast import NoForecast
 from edge_agent.core import cross_check, rules, status_document
-from edge_agent.messages.payloads import AlertState, SensorReport
+from edge_agent.messages.payloads import AlertState, GuidanceReport, SensorReport
 from edge_agent.mqtt.refusal_texts import by_cause
 from edge_agent.system import local_answers
 
@@ -55,6 +55,7 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
         sensors: Every sensor.
         live_states: State of every live rule.
         broker: The connection to the broker; None before the first turn of the loop.
+        guidance: KMA's forecast in the newest one; None where it takes no part.
         document: See `status_document.document`.
         edges: Log of the alerts, oldest first, while it is in memory; None: the disk has it.
     """
@@ -63,6 +64,7 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
     sensors: tuple[SensorReport, ...]
     live_states: tuple[AlertState, ...] = ()
     broker: BrokerReport | None = None
+    guidance: GuidanceReport | None = None
     document: dict[str, Any] = {}
     edges: tuple[LoggedEdge, ...] | None = None
 
@@ -72,6 +74,7 @@ def encoded(
     problems: Iterable[str],
     sensors: tuple[SensorReport, ...],
     broker: BrokerReport | None,
+    guidance: GuidanceReport | None,
 ) -> bytes:
     """The answer as JSON.
 
@@ -80,6 +83,7 @@ def encoded(
         problems: For people; each is told once.
         sensors: Every sensor.
         broker: The connection to the broker.
+        guidance: KMA's forecast in the newest one; None where it takes no part.
 
     Raises:
         StorageError: The disk refused.
@@ -89,6 +93,7 @@ def encoded(
         sensors,
         live_states(runtime.context(), *runtime.time.judge()),
         broker,
+        guidance,
         status_document.document(runtime),
         None if runtime.on_disk else tuple(runtime.log.newest(KEPT)),
     )

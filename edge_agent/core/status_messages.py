@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent import __version__
-from edge_agent.core.agent_facts import health_facts, release_facts
+from edge_agent.contract.forecast import GUIDED_SOURCES, Forecast
+from edge_agent.core.agent_facts import guidance_at, health_facts, release_facts
 from edge_agent.forecasting import online_correction
 from edge_agent.messages import backfill, status
 from edge_agent.observations import export
@@ -77,7 +78,9 @@ class StatusMessages:
         if message_context.historical:
             return (model, health)
         oldest = timedelta(hours=self.context.config.limits.advice_max_age_h)
-        fresh = status.fresh_message(agent_context, decision.forecast.observed_at, oldest)
+        forecast = decision.forecast
+        guided = isinstance(forecast, Forecast) and forecast.source in GUIDED_SOURCES
+        fresh = status.fresh_message(agent_context, forecast.observed_at, oldest, guided=guided)
         return (model, health, fresh, *self.of_hours(decision, clock))
 
     def of_hours(self, decision: Decision, clock: ClockState) -> tuple[Message, ...]:
@@ -115,6 +118,7 @@ class StatusMessages:
             decision.at,
             data_age_s=int((now - observed_at).total_seconds()) if observed_at else None,
             disk_free_bytes=free_bytes(self.state),
+            guidance=guidance_at(decision, now),
             skill=online_correction.skill(verification, now),
             chances=online_correction.chance_scores(verification, now),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_agent import __version__
-from edge_agent.contract import features, golden_windows
+from edge_agent.contract import features, golden_windows, guidance_features, guided_golden
 from edge_agent.contract.errors import ConfigError, UsageError
 from edge_agent.system import addresses
 from edge_agent.system.clock_trust import Timekeeper
@@ -51,6 +51,7 @@ def open_updater(
                 channel=config.depot.channel,
                 agent_version=__version__,
                 digest=features.digest(),
+                guidance_digest=guidance_features.digest(),
                 id=config.device.full_id,
                 pinned=config.depot.pinned_release,
             ),
@@ -82,13 +83,13 @@ def open_depot(
 
 
 def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Load the models and replay the golden windows on this processor, within a limit of memory.
+    """Load all models and replay their golden windows on this processor, within a limit of memory.
 
     Raises:
         BadData: A model does not load, takes too much memory, or computes other values than where
             it was trained.
     """
-    from edge_agent.forecasting.inference import release_predictors
+    from edge_agent.forecasting.inference import guided_predictors, release_predictors
 
     with limited_memory(FOR_MODELS, "golden windows"):
         predictors = release_predictors(manifest, lambda file: files[file.path])
@@ -96,6 +97,12 @@ def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
             files[manifest.golden.path],
             {target: predictor.predict for target, predictor in predictors.items()},
         )
+        if manifest.guidance:
+            guided = guided_predictors(manifest.guidance, lambda file: files[file.path])
+            guided_golden.replay(
+                files[manifest.guidance.golden.path],
+                {target: predictor.predict for target, predictor in guided.items()},
+            )
 
 
 def _root(root_file: str) -> bytes:

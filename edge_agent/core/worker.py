@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge_agent.contract.errors import StorageError, TryLater, Unavailable
 from edge_agent.contract.forecast import Forecast
 from edge_agent.core import announcements, service_answer
-from edge_agent.core.agent_facts import health_facts, service_problems
+from edge_agent.core.agent_facts import guidance_at, health_facts, service_problems
 from edge_agent.core.command_handlers import command_handler
 from edge_agent.core.delivery_setup import open_delivery
 from edge_agent.core.events import Signal
@@ -231,7 +231,8 @@ class Worker:
             *runtime.settings_problems(now),
         ]
         broker = service_answer.broker_report(service.link, counts.refusals) if service else None
-        return service_answer.encoded(runtime, problems, sensors, broker)
+        guidance = guidance_at(self._decision, now)
+        return service_answer.encoded(runtime, problems, sensors, broker, guidance)
 
     def close_replaced(self) -> None:
         """See `interfaces.Work`."""

@@ -1,4 +1,4 @@
-"""Removes the bias that a farm's verification shows from its forecast, and blends in guidance.
+"""Removes the bias that a farm's verification shows from its forecast.
 
 A1  The bias is the mean error of the last weeks, weighted by exp(-age / `MEMORY_DAYS`), by group of
     leads and quarter of the UTC day.
@@ -8,16 +8,15 @@ A2  A mean m with standard error s is shrunk to m^3 / (m^2 + `DOUBT` s^2), so th
     are correlated.
 A3  Never more than the target's `correction` in `contract.schema` is removed, and nothing from
     fewer than `FEWEST_DAYS` days.
-A4  The bias of KMA's guidance is removed in the same way. Its weight is in inverse proportion to
-    its mean squared error beside that of the models on the same hours; none from fewer than
-    `FEWEST_DAYS` days.
-A5  The interval moves with the value. Where guidance takes part, its width is multiplied by the
-    ratio of the blend's error to the models', within `NARROWEST` and 1.
+A4  A forecast that follows KMA's has learned from the newest errors already. What is left over is
+    taken off by the same rules, from the hours that KMA's forecast had, and no more than
+    `GUIDED_SHARE` of that limit. No weight is learned here: see `joining`.
+A5  The interval moves with the value.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 MEMORY_DAYS: Final = 30.0
 DOUBT: Final = 3.0
 FEWEST_DAYS: Final = 4.0
-NARROWEST: Final = 0.5
+GUIDED_SHARE: Final = 0.2
 GROUPS: Final = ((1, 1), (2, 3), (4, 6), (7, 12), (13, 18), (19, 24), (25, 36), (37, 48))
 """Leads that are estimated together: first and last hour ahead."""
 _GROUP_OF: Final = np.array(
@@ -51,33 +50,18 @@ _HOUR: Final = timedelta(hours=1)
 _SUM: Final = {name: position for position, name in enumerate(SUMS)}
 
 
-@dataclass(frozen=True, slots=True)
-class BiasEstimate:
-    """Estimated bias and weights; every array has the shape (target, group of leads, quarter).
-
-    Attributes:
-        bias: To add to the models' value.
-        guidance_bias: To add to KMA's value.
-        guidance_weight: Share of guidance, 0..1.
-        width: Factor for the interval where guidance takes part.
-    """
-
-    bias: np.ndarray
-    guidance_bias: np.ndarray
-    guidance_weight: np.ndarray
-    width: np.ndarray
-
-
 def estimate(
-    tallies: Mapping[int, np.ndarray], now: datetime, *, bias: bool = True, blend: bool = True
-) -> BiasEstimate:
-    """Estimate biases and weights from the tallies of one source (A1 to A4).
+    tallies: Mapping[int, np.ndarray], now: datetime, *, guided: bool = False
+) -> np.ndarray:
+    """Bias to add to a forecast, from the tallies of one record (A1 to A4).
 
     Args:
         tallies: By block, none of it later than `now`: see `verification.tally`.
         now: UTC.
-        bias: Remove the bias of the models.
-        blend: Blend in guidance.
+        guided: The record is of forecasts that follow KMA's.
+
+    Returns:
+        Shape (target, group of leads, quarter).
     """
     sums = np.zeros((len(TARGETS), len(GROUPS), _QUARTERS, len(SUMS)))
     newest = block_of(now)
@@ -86,49 +70,39 @@ def estimate(
         grouped = np.add.reduceat(tally, [first - 1 for first, _ in GROUPS], axis=1)
         sums[:, :, block % _QUARTERS] += np.exp(-age_days / MEMORY_DAYS) * grouped
     most = np.array([target_limits(name).correction for name in TARGETS])[:, None, None]
-    own = _shrunk(sums, "count", "model", "model_squared", most) * bias
-    theirs = _shrunk(sums, "pairs", "guidance", "guidance_squared", most)
-    weight, width = _shares(sums, own, theirs)
-    return BiasEstimate(own, theirs, weight * blend, width)
+    if guided:
+        return _shrunk(sums, "pairs", "pair", "pair_squared", most * GUIDED_SHARE)
+    return _shrunk(sums, "count", "model", "model_squared", most)
 
 
-def adjust(forecast: Forecast, bias: BiasEstimate, guidance: Mapping[str, np.ndarray]) -> Forecast:
-    """Correct a forecast by an estimate (A5); `adjusted` names what was done.
+def adjust(forecast: Forecast, bias: np.ndarray) -> Forecast:
+    """Correct a forecast by an estimate (A5); `adjusted` names it where anything was done.
 
     Args:
-        forecast: By the models, from observations of the source that was estimated from.
+        forecast: Of the record that was estimated from.
         bias: See `estimate`.
-        guidance: KMA's value at each hour, by target, shape (N,); NaN = none.
     """
+    leads = np.array([(at - forecast.origin) // _HOUR for at in forecast.valid_at])
     cells = (
-        _GROUP_OF[[(at - forecast.origin) // _HOUR - 1 for at in forecast.valid_at]],
+        _GROUP_OF[np.minimum(leads, len(_GROUP_OF)) - 1],
         np.array([block_of(at) % _QUARTERS for at in forecast.valid_at]),
     )
-    targets, done = {}, set()
-    for index, name in enumerate(TARGETS):
-        target = forecast.targets[name]
-        own = bias.bias[index][cells]
-        points = target.values + own
-        theirs = guidance[name] + bias.guidance_bias[index][cells]
-        there = np.isfinite(theirs)
-        share = np.where(there, bias.guidance_weight[index][cells], 0.0)
-        points = points + share * (np.where(there, theirs, points) - points)
-        width = np.where(share > 0, bias.width[index][cells], 1.0)
-        done |= {word for word, part in (("bias", own), ("guidance", share)) if part.any()}
-        targets[name] = _moved(name, target, points, width)
-    return replace(forecast, targets=targets, adjusted=(*forecast.adjusted, *sorted(done)))
+    if not any(part[cells].any() for part in bias):
+        return forecast
+    targets = {
+        name: _moved(name, forecast.targets[name], part[cells])
+        for name, part in zip(TARGETS, bias, strict=True)
+    }
+    return replace(forecast, targets=targets, adjusted=(*forecast.adjusted, "bias"))
 
 
-def _moved(
-    name: str, target: TargetForecast, points: np.ndarray, width: np.ndarray
-) -> TargetForecast:
+def _moved(name: str, target: TargetForecast, by: np.ndarray) -> TargetForecast:
     low, high = QUANTITIES[name].bounds
-    around = (target.quantiles - target.values[:, None]) * width[:, None]
     return TargetForecast(
         unit=target.unit,
-        values=np.clip(points, low, high),
+        values=np.clip(target.values + by, low, high),
         levels=target.levels,
-        quantiles=np.clip(points[:, None] + around, low, high),
+        quantiles=np.clip(target.quantiles + by[:, None], low, high),
     )
 
 
@@ -141,18 +115,3 @@ def _shrunk(sums: np.ndarray, count: str, total: str, squared: str, most: np.nda
     shrunk = mean**3 / (mean**2 + DOUBT * variance / np.maximum(days, 1e-9))
     limited: np.ndarray = np.clip(np.where(days >= FEWEST_DAYS, shrunk, 0.0), -most, most)
     return limited
-
-
-def _shares(sums: np.ndarray, own: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of guidance, and error of the blend relative to that of the models (A4, A5)."""
-    n = np.maximum(sums[..., _SUM["pairs"]], 1e-9)
-    enough = n / (_SIZES * BLOCK_H) >= FEWEST_DAYS
-    # Mean errors of both, then mean squares once the bias of each is removed.
-    m, g = (sums[..., _SUM[name]] / n for name in ("pair", "guidance"))
-    mine = np.maximum(sums[..., _SUM["pair_squared"]] / n - 2 * m * own + own**2, 1e-6)
-    kma = np.maximum(sums[..., _SUM["guidance_squared"]] / n - 2 * g * theirs + theirs**2, 1e-6)
-    both = sums[..., _SUM["product"]] / n - m * theirs - g * own + own * theirs
-    weight = np.where(enough, mine / (mine + kma), 0.0)
-    blended = weight**2 * kma + (1 - weight) ** 2 * mine + 2 * weight * (1 - weight) * both
-    width = np.sqrt(np.clip(blended / mine, NARROWEST**2, 1.0))
-    return weight, np.where(enough, width, 1.0)

@@ -55,5 +55,6 @@ def _cached(forecast: Forecast, rows: list[int], now: datetime, why: Sequence[st
             for name, t in forecast.targets.items()
         },
         source=Source.CACHED,
+        sources={},
         notes=[*why, f"forecast of {forecast.origin:%Y-%m-%dT%H:%MZ} goes on"],
     )

@@ -73,6 +73,10 @@ class LoadedRelease(Protocol):
         """One per target."""
 
     @property
+    def guided(self) -> Mapping[str, Predictor]:
+        """Models that correct KMA's forecasts, by target; empty where the release has none."""
+
+    @property
     def tuning(self) -> Mapping[str, Correction]:
         """This farm's corrections by target; a target without one is not there."""
 

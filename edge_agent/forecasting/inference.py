@@ -17,7 +17,7 @@ from edge_agent.contract.errors import BadData, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edge_agent.contract.manifest import FileRef, Manifest
+    from edge_agent.contract.manifest import FileRef, GuidanceModels, Manifest
 
 
 class OnnxPredictor:
@@ -100,6 +100,22 @@ def release_predictors(
     """
     models = {target: read(model.file) for target, model in manifest.models.items()}
     return load_predictors(models, len(manifest.features.names))
+
+
+def guided_predictors(
+    guidance: GuidanceModels, read: Callable[[FileRef], bytes]
+) -> dict[str, OnnxPredictor]:
+    """Load the models of a release that correct KMA's forecasts, one per target.
+
+    Args:
+        guidance: Names the models' files.
+        read: Content of a file of the release.
+
+    Raises:
+        BadData: A model cannot be loaded.
+    """
+    models = {target: read(model.file) for target, model in guidance.models.items()}
+    return load_predictors(models, len(guidance.names))
 
 
 def _line(fault: Exception) -> str:

@@ -1,19 +1,18 @@
 """Scores past forecasts each hour and corrects the new one by what the scores show.
 
 Nothing is written here: the cycle writes `ScoredHours` together with its messages. Nothing of the
-future is read: observations end at the hour of the decision, and guidance was issued before it.
+future is read: observations end at the hour of the decision.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
-from edge_agent.contract.bundles import ISSUED, VALID
+from edge_agent.contract.forecast import GUIDED_SOURCES
 from edge_agent.contract.hours import hour_of
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.forecasting import bias_correction, verification
@@ -23,8 +22,9 @@ from edge_agent.messages.payloads import ChanceScore
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import polars as pl
+
     from edge_agent.contract.forecast import Forecast
-    from edge_agent.forecasting.bias_correction import BiasEstimate
     from edge_agent.forecasting.verification import PastForecast, Truth
     from edge_agent.forecasting.verification_store import VerificationStore
     from edge_agent.messages.payloads import Skill
@@ -38,7 +38,6 @@ TRUTH_H: Final = LATE_H + verification.REACH_H + verification.BLOCK_H
 """Checked hours that scoring looks at."""
 REPORT: Final = timedelta(days=30)
 REPORTED_LEADS: Final = (1, 3, 6, 12, 24, 48)
-GUIDANCE_MAX_AGE: Final = timedelta(hours=24)
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -55,35 +54,18 @@ class ScoredHours:
     rule_scores: Mapping[tuple[datetime, str], tuple[float, bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class Guidance:
-    """KMA's values at the hours of a forecast, by target; NaN = none. `issued` is the newest."""
-
-    values: Mapping[str, np.ndarray]
-    issued: datetime | None
-
-
-class GuidanceStore(Protocol):
-    """Where KMA's guidance is kept."""
-
-    def guidance(self, since: datetime) -> pl.DataFrame:
-        """Rows issued at or after `since`, see `contract.bundles`."""
-
-
 @dataclass
 class OnlineCorrection:
     """Scores past forecasts and corrects new ones; caches the estimate of the finished blocks.
 
     Args:
         verification: Past forecasts and their errors.
-        store: Guidance.
         settings: Which corrections are allowed.
     """
 
     verification: VerificationStore
-    store: GuidanceStore
     settings: Learning
-    _estimate: tuple[int, str, BiasEstimate] | None = field(init=False, default=None)
+    _estimate: tuple[int, str, np.ndarray] | None = field(init=False, default=None)
 
     def score(self, truth: pl.DataFrame, rules: Sequence[Rule], now: datetime) -> ScoredHours:
         """Score the past forecasts of the last hours.
@@ -113,48 +95,26 @@ class OnlineCorrection:
             _rule_scores(past, rules, observed, now),
         )
 
-    def adjust(
-        self, forecast: Forecast, guidance: Guidance, source: str, now: datetime
-    ) -> Forecast:
-        """Correct the forecast of the models.
+    def adjust(self, forecast: Forecast, record: str, now: datetime) -> Forecast:
+        """Take the bias off that the forecast's own record shows.
 
         Args:
-            forecast: By the models.
-            guidance: See `guidance`.
-            source: Name of its observations; only forecasts from the same ones are used.
+            forecast: By the models, or joined with KMA's.
+            record: Name of its errors; only forecasts of the same record are used.
             now: Time of the decision, UTC.
         """
-        bias = self._bias(verification.record_of(forecast, source), now)
-        return bias_correction.adjust(forecast, bias, guidance.values)
+        if not self.settings.bias:
+            return forecast
+        return bias_correction.adjust(forecast, self._bias(record, now))
 
-    def guidance(self, forecast: Forecast, now: datetime) -> Guidance:
-        """KMA's newest values for the hours of a forecast, from issues of the last day."""
-        frame = self.store.guidance(now - GUIDANCE_MAX_AGE)
-        frame = frame.filter(pl.col(ISSUED) <= now).unique(VALID, keep="last", maintain_order=True)
-        none = {name: np.full(len(forecast.valid_at), np.nan) for name in TARGETS}
-        if frame.height == 0:
-            return Guidance(none, None)
-        hours = pl.DataFrame({VALID: list(forecast.valid_at)}, schema={VALID: frame.schema[VALID]})
-        rows = hours.join(frame, on=VALID, how="left", maintain_order="left")
-        values = {
-            name: rows[name].to_numpy().astype(np.float64)
-            for name in TARGETS
-            if name in rows.columns
-        }
-        newest = rows[ISSUED].max()
-        return Guidance(none | values, newest if isinstance(newest, datetime) else None)
-
-    def _bias(self, source: str, now: datetime) -> BiasEstimate:
+    def _bias(self, record: str, now: datetime) -> np.ndarray:
         """Estimate from finished blocks alone, so it holds for a quarter of a day."""
         block = verification.block_of(now)
-        if self._estimate is None or self._estimate[:2] != (block, source):
+        if self._estimate is None or self._estimate[:2] != (block, record):
             tallies = self.verification.tallies(now - timedelta(days=TALLIES_DAYS))
-            finished = {b: sums for (b, s), sums in tallies.items() if s == source and b < block}
-            allowed = self.settings
-            estimate = bias_correction.estimate(
-                finished, now, bias=allowed.bias, blend=allowed.guidance
-            )
-            self._estimate = (block, source, estimate)
+            finished = {b: sums for (b, s), sums in tallies.items() if s == record and b < block}
+            estimate = bias_correction.estimate(finished, now, guided=record in GUIDED_SOURCES)
+            self._estimate = (block, record, estimate)
         return self._estimate[2]
 
 

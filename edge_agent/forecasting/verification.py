@@ -8,7 +8,8 @@ V4  Hours without a checked observation are not scored. Missing is never zero.
 V5  The chance of a rule is scored when its window has passed. The event is a run of `for_h` hours
     in a row; a window with a missing hour and no event is not scored.
 V6  Errors of models that were corrected for this farm are stored apart: a bias that the
-    correction has removed must not be removed again.
+    correction has removed must not be removed again. So are those of a forecast that follows KMA's,
+    whatever the observations are: what was learned of it survives a change of their source.
 """
 
 from __future__ import annotations
@@ -104,20 +105,22 @@ def past_forecast_of(
     model: Forecast,
     published: Forecast,
     guidance: Mapping[str, np.ndarray],
-    source: str,
+    record: str,
     chances: Mapping[str, float],
 ) -> PastForecast:
     """The forecast in the form that is stored for scoring.
 
     Args:
-        model: By the models alone.
+        model: Before the device's own correction.
         published: As it goes out; the same hours.
         guidance: KMA's values at these hours, by target; NaN = none.
-        source: Name of the observations.
+        record: Name that its errors are stored under (V6).
         chances: See `PastForecast`.
     """
     values = np.full(SHAPE, np.nan, np.float32)
     rows = np.array([(at - model.origin) // _HOUR for at in model.valid_at]) - 1
+    # What reaches further than the models is not scored.
+    inside = rows < REACH_H
     for index, name in enumerate(TARGETS):
         target = published.targets[name]
         columns = (
@@ -127,10 +130,8 @@ def past_forecast_of(
             target.quantile(P10),
             target.quantile(P90),
         )
-        values[index, rows] = np.stack(columns, axis=1)
-    return PastForecast(
-        published.issued_at, model.origin, record_of(model, source), values, chances
-    )
+        values[index, rows[inside]] = np.stack(columns, axis=1)[inside]
+    return PastForecast(published.issued_at, model.origin, record, values, chances)
 
 
 def tally(block: int, forecasts: Sequence[PastForecast], truth: Truth) -> np.ndarray:
@@ -188,6 +189,9 @@ def skill(tallies: np.ndarray, leads: Sequence[int]) -> list[Skill]:
                         bias=round(float(sums["said"] / count), 2),
                         coverage=round(float(sums["covered"] / count), 3),
                         model_rmse=round(float(np.sqrt(sums["model_squared"] / count)), 2),
+                        guidance_rmse=round(float(np.sqrt(sums["guidance_squared"] / pairs)), 2)
+                        if (pairs := sums["pairs"])
+                        else None,
                     )
                 )
     return scores

@@ -72,12 +72,10 @@ class ForecastHour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ForecastPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Forecast of one quantity; `origin` is the hour of the newest observation behind it.
 
-    Normals (`source` climatology) rest on none: `origin` is then the hour of issue, and `inputs` is
-    empty.
-
-    `adjusted` names what moved the models' values on the device: `tuning`, what the release says
-    of this farm alone; `bias` learned from its own verified forecasts; `guidance` of KMA blended in
-    by its recent error.
+    Normals (`source` climatology) and KMA's forecast (`guided`, `guidance`) need none: `origin` is
+    then the hour of issue. `adjusted` names what took part beside the models: `tuning`, what the
+    release says of this farm; `bias` that verified forecasts show; `guidance`, KMA's forecast.
+    `sources` has for each of `hours` its rung, of two that were joined that of greater weight.
     """
 
     quantity: str
@@ -87,6 +85,7 @@ class ForecastPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     notes: tuple[str, ...]
     adjusted: tuple[str, ...]
     inputs: tuple[Input, ...]
+    sources: tuple[str, ...]
 
 
 class BackfillPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -253,8 +252,8 @@ class ModelPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Skill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one quantity was forecast at one lead; errors are observed - forecast.
 
-    `coverage` is the share of hours between p10 and p90; `model_rmse` the error of the models'
-    value, before the device moved it.
+    `coverage` is the share of hours between p10 and p90; `model_rmse` the error before the learned
+    bias was taken off; `guidance_rmse` that of KMA's forecast as it is; null where it had no hour.
     """
 
     quantity: str
@@ -264,6 +263,7 @@ class Skill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bias: float
     coverage: float
     model_rmse: float
+    guidance_rmse: float | None = None
 
 
 class ChanceScore(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -305,11 +305,28 @@ class SensorReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     problem: str | None
 
 
+class GuidanceReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """KMA's forecast in the newest forecast of this agent, corrected by models or by its own bias.
+
+    `until` is the last hour that it has. By quantity: `weight` is its mean share, 0 to 1; `rmse`
+    the error of its newest issues here in 30 days, as they are; null without observations.
+    """
+
+    cell: str
+    issued_at: Utc
+    age_s: int
+    until: Utc
+    corrected_by: Literal["models", "bias"]
+    weight: dict[str, float]
+    rmse: dict[str, float | None]
+
+
 class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the agent is. `problems` are texts for people; empty is well.
 
     `held_back` has the rules whose messages wait, see `AlertState`.
     `skill` and `chances` tell how its forecasts of the last 30 days came out on this farm.
+    `guidance` is null where KMA's forecast takes no part.
     """
 
     forecast_source: str | None
@@ -325,6 +342,7 @@ class HealthPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True)
     sensors: tuple[SensorReport, ...] = ()
     skill: tuple[Skill, ...] = ()
     chances: tuple[ChanceScore, ...] = ()
+    guidance: GuidanceReport | None = None
 
 
 class FreshPayload(Base, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -58,6 +58,7 @@ def forecast_messages(context: MessageContext, forecast: Forecast) -> list[Messa
             notes=tuple(forecast.notes),
             adjusted=tuple(forecast.adjusted),
             inputs=context.inputs,
+            sources=tuple(forecast.sources_of(name)),
         )
         messages.append(envelope.state(context.topics.forecast(topic), payload, Kind.STATE))
     return messages
@@ -138,7 +139,7 @@ def health_message(
             ],
         ]
     )
-    name = f"{context.topics.root}/health/{worked_at:%Y%m%dT%H%M%SZ}-{mark}"
+    name = f"{context.topics.root}/health/{worked_at:%Y%m%dT%H0000Z}-{mark}"
     payload = msgspec.structs.replace(payload, id=name)
     return envelope.retained(context.topics.health, payload, Kind.TELEMETRY)
 
@@ -171,7 +172,11 @@ def history_message(
 
 
 def fresh_message(
-    context: MessageContext, observed_at: datetime | None, oldest: timedelta
+    context: MessageContext,
+    observed_at: datetime | None,
+    oldest: timedelta,
+    *,
+    guided: bool = False,
 ) -> Message:
     """Whether the forecast's newest observation is no older than `oldest`, retained.
 
@@ -179,9 +184,11 @@ def fresh_message(
         context: Sender and time.
         observed_at: Hour of that observation; None where there is none.
         oldest: Largest age that is fresh.
+        guided: The forecast follows KMA's, which is as good without an observation.
     """
     age_s = None if observed_at is None else int((context.now - observed_at).total_seconds())
     fresh = age_s is not None and age_s <= oldest.total_seconds()
+    fresh = fresh or guided
     payload = FreshPayload(
         **envelope.base(context, "fresh", "fresh"),
         state="online" if fresh else "offline",

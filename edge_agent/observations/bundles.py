@@ -12,8 +12,9 @@ import polars as pl
 
 from edge_agent.contract.bundles import (
     GUIDANCE,
+    GUIDANCE_RANGES,
+    GUIDED,
     ISSUED,
-    RAIN_CHANCE,
     VALID,
     cell_path,
     station_path,
@@ -21,7 +22,7 @@ from edge_agent.contract.bundles import (
 from edge_agent.contract.dfs_grid import Cell, cell_of
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.contract.quality import KEPT
-from edge_agent.contract.schema import MEASURED, OBSERVED, TIME, TIME_DTYPE, flag_column
+from edge_agent.contract.schema import OBSERVED, TIME, TIME_DTYPE, flag_column
 from edge_agent.system import parquet_size
 from edge_agent.system.parquet_size import UnpackedLimits
 
@@ -57,12 +58,6 @@ def sources(device: Device) -> dict[str, str]:
     if here is not None:
         paths[f"cell:{here}"] = cell_path(here)
     return paths
-
-
-_GUIDANCE_RANGES: Final = {
-    **{name: (MEASURED[name].low, MEASURED[name].high) for name in GUIDANCE if name in MEASURED},
-    RAIN_CHANCE: (0.0, 100.0),
-}
 
 
 def read(
@@ -132,14 +127,14 @@ def guidance(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     try:
         frame = frame.select(
             pl.col(ISSUED, VALID),
-            *(_value(frame, name) for name in GUIDANCE.names() if name not in {ISSUED, VALID}),
+            *(_value(frame, name) for name in GUIDED),
         ).cast(GUIDANCE)
     except pl.exceptions.PolarsError as fault:
         raise _bad_format(name, fault) from fault
     _check_hours(frame, (ISSUED, VALID), name)
     plausible = (
         pl.when(pl.col(name).is_between(low, high)).then(pl.col(name)).alias(name)
-        for name, (low, high) in _GUIDANCE_RANGES.items()
+        for name, (low, high) in GUIDANCE_RANGES.items()
     )
     return (
         frame.with_columns(plausible)

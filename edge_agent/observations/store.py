@@ -7,14 +7,13 @@ never stored as 0.
 
 from __future__ import annotations
 
-import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, VALID
-from edge_agent.contract.forecast_json import from_bytes, to_bytes
+from edge_agent.contract.bundles import GUIDANCE, GUIDED, ISSUED, RAIN_CHANCE, VALID
+from edge_agent.contract.forecast_json import packed, unpacked
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     MEASURED,
@@ -24,6 +23,7 @@ from edge_agent.contract.schema import (
     TIME_DTYPE,
 )
 from edge_agent.observations.sensors import AHEAD, Refusal, RefusalRecord, Sample
+from edge_agent.system.added_tables import add_columns, add_table
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ ALTER TABLE guidance ADD COLUMN {RAIN_CHANCE} REAL""",
     """CREATE TABLE refusals (sensor TEXT PRIMARY KEY, count INTEGER NOT NULL, at REAL NOT NULL,
   value TEXT NOT NULL, reason TEXT NOT NULL, out_of_limits INTEGER NOT NULL,
   out_since REAL) STRICT""",
-    "CREATE TABLE overtaken (sensor TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
 )
-_GUIDED: Final = tuple(name for name in GUIDANCE.names() if name not in {ISSUED, VALID})
 _END: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -63,7 +61,9 @@ class Store:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         migrate(connection, "store", _STEPS)
-        _add_columns(connection)
+        add_columns(connection, "observations", _COLUMNS)
+        add_columns(connection, "guidance", GUIDED)
+        add_table(connection, "overtaken", "sensor TEXT PRIMARY KEY, at REAL NOT NULL")
 
     def put_hourly(self, source: str, frame: pl.DataFrame, *, replace: bool = True) -> int:
         """Add hours, or update them where the new row has at least one value.
@@ -138,7 +138,7 @@ class Store:
                     _seconds(forecast.origin),
                     forecast.source.value,
                     forecast.release,
-                    zlib.compress(to_bytes(forecast)),
+                    packed(forecast),
                 ),
             )
 
@@ -146,19 +146,19 @@ class Store:
         """Forecasts issued in the hours from `start` to `end`, oldest first."""
         with storage_errors(self._db):
             rows = self._db.execute(
-                "SELECT body FROM forecasts WHERE issued BETWEEN ? AND ? ORDER BY issued",
+                "SELECT source, body FROM forecasts WHERE issued BETWEEN ? AND ? ORDER BY issued",
                 (_seconds(start) // 3600 * 3600, _seconds(end)),
             ).fetchall()
-        return [from_bytes(zlib.decompress(body)) for (body,) in rows]
+        return [unpacked(body, source) for source, body in rows]
 
     def last_forecasts(self, before: datetime, most: int) -> list[Forecast]:
         """The newest `most` forecasts of hours that began before a time, newest first."""
         with storage_errors(self._db):
             rows = self._db.execute(
-                "SELECT body FROM forecasts WHERE issued < ? ORDER BY issued DESC LIMIT ?",
+                "SELECT source, body FROM forecasts WHERE issued < ? ORDER BY issued DESC LIMIT ?",
                 (_seconds(before) // 3600 * 3600, most),
             ).fetchall()
-        return [from_bytes(zlib.decompress(body)) for (body,) in rows]
+        return [unpacked(body, source) for source, body in rows]
 
     def put_guidance(self, frame: pl.DataFrame) -> int:
         """Add forecasts of KMA; they replace those of the same issue and valid hour.
@@ -169,29 +169,40 @@ class Store:
         Returns:
             Number of rows that were new or changed.
         """
-        rows = frame.select(pl.col(ISSUED, VALID).dt.epoch("s"), pl.col(_GUIDED)).rows()
-        update = ", ".join(f"{name} = excluded.{name}" for name in _GUIDED)
-        changed = " OR ".join(f"{name} IS NOT excluded.{name}" for name in _GUIDED)
+        rows = frame.select(pl.col(ISSUED, VALID).dt.epoch("s"), pl.col(GUIDED)).rows()
+        update = ", ".join(f"{name} = excluded.{name}" for name in GUIDED)
+        changed = " OR ".join(f"{name} IS NOT excluded.{name}" for name in GUIDED)
         with transaction(self._db) as db:
             before = db.total_changes
             db.executemany(
-                f"INSERT INTO guidance (issued, valid, {', '.join(_GUIDED)}) "  # noqa: S608 - names from the contract
-                f"VALUES ({', '.join('?' * (2 + len(_GUIDED)))}) "
+                f"INSERT INTO guidance (issued, valid, {', '.join(GUIDED)}) "  # noqa: S608 - names from the contract
+                f"VALUES ({', '.join('?' * (2 + len(GUIDED)))}) "
                 f"ON CONFLICT (issued, valid) DO UPDATE SET {update} WHERE {changed}",
                 rows,
             )
             return db.total_changes - before
 
-    def guidance(self, since: datetime) -> pl.DataFrame:
-        """Forecasts of KMA issued at `since` or later: `contract.bundles.GUIDANCE`.
+    def guidance_mark(self, until: datetime) -> tuple[float, ...]:
+        """Number of rows and sums of the issues of three days up to `until`: new rows change it."""
+        with storage_errors(self._db):
+            row = self._db.execute(
+                "SELECT count(*), total(issued), total(valid), total(air_temperature_c) "
+                "FROM guidance WHERE issued BETWEEN "
+                "(SELECT max(issued) FROM guidance WHERE issued <= :until) - 259200 AND :until",
+                {"until": _seconds(until)},
+            ).fetchone()
+        return tuple(map(float, row))
+
+    def guidance(self, since: datetime, until: datetime = _END) -> pl.DataFrame:
+        """Forecasts of KMA issued from `since` to `until`: `contract.bundles.GUIDANCE`.
 
         Ascending by issue and valid hour; null = not given.
         """
         with storage_errors(self._db):
             rows = self._db.execute(
-                f"SELECT issued, valid, {', '.join(_GUIDED)} FROM guidance "  # noqa: S608 - names from the contract
-                "WHERE issued >= ? ORDER BY issued, valid",
-                (_seconds(since),),
+                f"SELECT issued, valid, {', '.join(GUIDED)} FROM guidance "  # noqa: S608 - names from the contract
+                "WHERE issued BETWEEN ? AND ? ORDER BY issued, valid",
+                (_seconds(since), _seconds(until)),
             ).fetchall()
         if not rows:
             return GUIDANCE.to_frame()
@@ -280,17 +291,6 @@ class Store:
             )
             for key, count, at, value, reason, out_of_limits, out_since in rows
         }
-
-
-def _add_columns(connection: sqlite3.Connection) -> None:
-    """Columns of quantities that the schema has had since the file was made."""
-    with storage_errors(connection):
-        present = {row[1] for row in connection.execute("PRAGMA table_info(observations)")}
-    missing = [name for name in _COLUMNS if name not in present]
-    if missing:
-        with transaction(connection) as db:
-            for name in missing:
-                db.execute(f"ALTER TABLE observations ADD COLUMN {name} REAL")
 
 
 def _seconds(time: datetime) -> int:

@@ -7,66 +7,31 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.contract.errors import ConfigError, FarmError, InputMissing
+from edge_agent.contract.errors import ConfigError, InputMissing
 from edge_agent.core import certificates, cross_check, masking, page_token
 from edge_agent.core.runtime import DATABASE
 from edge_agent.mqtt import outbox_inspection
 from edge_agent.mqtt.refusal_texts import by_cause
 from edge_agent.observations.store import Store
-from edge_agent.system import fault_words, files, locations
+from edge_agent.ops import doctor_guidance
+from edge_agent.ops.findings import Finding, Outcome, Subject, guarded
+from edge_agent.system import files, locations
 from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.system.database import connect, set_aside_files
 from edge_agent.updates.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from edge_agent.settings import Config
-    from edge_agent.system.ports import Clock
 
 _TIGHT_BYTES: Final = 20_000_000
 _HOUR: Final = timedelta(hours=1)
 _COLD: Final = timedelta(hours=48)
 """With older data the models have no input."""
-
-
-class Outcome(StrEnum):
-    """How serious a finding is."""
-
-    OK = "OK"
-    WARN = "WARN"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Outcome of one check.
-
-    Attributes:
-        seen: What was found.
-        advice: What to do; empty where nothing is to be done.
-    """
-
-    check: str
-    outcome: Outcome
-    seen: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The device that is checked."""
-
-    config: Config
-    state: Path
-    clock: Clock
-    env: Mapping[str, str]
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
@@ -84,14 +49,6 @@ def examine(subject: Subject) -> Iterator[Finding]:
     )
     for name, check in checks:
         yield from guarded(name, lambda check=check: check(subject))  # type: ignore[misc] # bound per round
-
-
-def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Findings of a check; a foreseeable error in it is a finding as well."""
-    try:
-        yield from check()
-    except (FarmError, OSError) as fault:
-        yield Finding(name, Outcome.FAIL, fault_words.of_file(fault))
 
 
 def _secrets(subject: Subject) -> Iterator[Finding]:
@@ -194,6 +151,7 @@ def _database(subject: Subject) -> Iterator[Finding]:
         )  # fmt: skip
     with closing(connect(path)) as db:
         yield _data_age(subject, Store(db))
+        yield from doctor_guidance.findings(subject, Store(db))
         yield from _gaps(subject, Store(db))
 
 

@@ -17,12 +17,12 @@ from edge_agent.core.update_setup import open_depot
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.probe import ProbeStep, probe
 from edge_agent.ops import broker_traffic
-from edge_agent.ops.doctor import Finding, Outcome, guarded
+from edge_agent.ops.findings import Finding, Outcome, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_agent.ops.doctor import Subject
+    from edge_agent.ops.findings import Subject
 
 _UNRENEWED: Final = timedelta(days=3)
 """A depot's timestamp is valid for two weeks and renewed daily."""

@@ -13,7 +13,7 @@ from edge_agent.core.runtime import DATABASE
 from edge_agent.mqtt import outbox_inspection
 from edge_agent.observations.intake import Intake
 from edge_agent.observations.store import Store
-from edge_agent.ops.doctor import Finding, Outcome
+from edge_agent.ops.findings import Finding, Outcome
 from edge_agent.system.database import connect
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.messages.payloads import SensorReport
-    from edge_agent.ops.doctor import Subject
+    from edge_agent.ops.findings import Subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edge_agent.ops.doctor import Finding, Subject
+    from edge_agent.ops.findings import Finding, Subject
 
 UNIT: Final = "edge-agent.service"
 _ALERTS: Final = 200

@@ -18,6 +18,8 @@ from edge_agent.core import cycle
 from edge_agent.core.cycle_context import CycleContext
 from edge_agent.core.message_contexts import MessageContextFactory
 from edge_agent.core.soil_water_store import SoilWaterStore
+from edge_agent.core.stored_weather import site_of
+from edge_agent.forecasting.guided import Guidance
 from edge_agent.forecasting.online_correction import OnlineCorrection
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.observations import retention, source_choice
@@ -104,6 +106,7 @@ def run(
             for name in source_choice.names(config.device)
         }
         context = _context(config, release, db, frames)
+        issued = 0 if guidance is None else guidance.height
         hour, count = start, 0
         issues = _PublishedGuidance(guidance)
         while hour <= end:
@@ -113,7 +116,9 @@ def run(
             yield decision
             hour, count = hour + _HOUR, count + 1
             if count % _PRUNE_EACH == 0:
-                retention.prune(db, hour, observations_days=36_500, forecasts_days=3)
+                retention.prune(
+                    db, hour, observations_days=36_500, forecasts_days=3, guidance_rows=issued
+                )
                 context.verification.prune(hour)
     finally:
         db.close()
@@ -135,7 +140,8 @@ def _context(
         log=AlertLog(db),
         queue=_NoQueue(),
         verification=verification,
-        correction=OnlineCorrection(verification, store, config.learning),
+        correction=OnlineCorrection(verification, config.learning),
+        guidance=Guidance(store, site_of(config.device), config.learning.guidance),
         release=release,
         readings=_no_readings,
         soil_water=SoilWaterStore(db),

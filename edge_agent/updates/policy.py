@@ -8,7 +8,7 @@ A2 it was signed for the channel it was found on, so that nobody can move it to 
 A3 its number is higher than any this device ever ran (a rollback is a new, higher release), or it
    is the very release that was installed last, whose files were damaged here since;
 A4 this agent is new enough;
-A5 the feature code it was trained with is the feature code on this device;
+A5 the feature code it was trained with is the feature code on this device, that of guidance too;
 A6 its files lie where models lie, under names that cannot leave a folder, each name once, and none
    is too large, nor are those that this device takes in all;
 A7 it is rolled out to this device, and this device is not pinned to another release.
@@ -52,6 +52,7 @@ class DeviceState:
         id: "site/id", for staged rollouts and the device's own corrections.
         pinned: The only release number that this device takes; 0 for any.
         left: The release it rolled back from, or None.
+        guidance_digest: As `digest`, of `contract.guidance_features`.
     """
 
     channel: str
@@ -64,6 +65,7 @@ class DeviceState:
     id: str = ""
     pinned: int = 0
     left: RolledBackRelease | None = None
+    guidance_digest: str = ""
 
 
 def admit(content: bytes, digest: str, device: DeviceState) -> Manifest:
@@ -137,11 +139,21 @@ def _fits(manifest: Manifest, device: DeviceState, name: str, *, again: bool) ->
             f"{name}: release {manifest.release} needs agent {manifest.min_agent}, this is "
             f"{device.agent_version}: update the agent"
         )
-    if manifest.features.digest != device.digest:
+    _same_code("", manifest.features.digest, device.digest, f"{name}: release {manifest.release}")
+    if manifest.guidance:
+        _same_code(
+            " of guidance",
+            manifest.guidance.digest,
+            device.guidance_digest,
+            f"{name}: release {manifest.release}",
+        )
+
+
+def _same_code(of: str, trained_with: str, here: str, release: str) -> None:
+    if trained_with != here:
         raise Refused(
-            f"{name}: release {manifest.release} was trained with feature code "
-            f"{manifest.features.digest[:12]}, this agent has {device.digest[:12]}: update the "
-            "agent, or retrain with its version"
+            f"{release} was trained with feature code{of} {trained_with[:12]}, this agent has "
+            f"{here[:12]}: update the agent, or retrain with its version"
         )
 
 

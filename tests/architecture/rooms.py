@@ -79,11 +79,11 @@ TRAINER: Final = {
     "evaluation": _room(2, "workspace", "contract forecasting system"),
     "ingest": _room(2, "workspace", "contract system"),
     "fleet": _room(3, "ingest workspace", "contract system"),
-    "gate": _room(3, "depot evaluation workspace", "contract system"),
+    "gate": _room(3, "depot evaluation ingest workspace", "contract forecasting system"),
     "relay": _room(3, "depot ingest workspace", "contract"),
     "report": _room(3, "depot evaluation workspace", "contract system"),
     "setup": _room(3, "depot workspace", "contract system"),
-    "training": _room(3, "evaluation workspace", "contract forecasting"),
+    "training": _room(3, "evaluation ingest workspace", "contract forecasting system"),
     "site_corrections": _room(4, "depot evaluation gate workspace", "contract forecasting system"),
     "daily": _room(
         5,

@@ -13,7 +13,10 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "RESULTS.md"],
     key=str,
 )
-UNITS = {"trainer.toml", "trainer.service", "trainer.timer"}
+UNITS = {
+    *("trainer.toml", "trainer.service", "trainer.timer"),
+    *("trainer-relay.service", "trainer-relay.timer"),
+}
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 

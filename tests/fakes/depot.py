@@ -194,6 +194,7 @@ class Device:
     channel: str = "stable"
     agent_version: str = "0.1.0"
     digest: str = DIGEST
+    guidance_digest: str = ""
     check: Any = no_check
     id: str = "farm/edge-1"
     pinned: int = 0
@@ -214,6 +215,7 @@ class Device:
                 channel=self.channel,
                 agent_version=self.agent_version,
                 digest=self.digest,
+                guidance_digest=self.guidance_digest,
                 id=self.id,
                 pinned=self.pinned,
             ),

@@ -68,3 +68,4 @@ class FakeRelease:
     )
     tuning: dict[str, Correction] = field(default_factory=dict)
     tuned: Tuning | None = None
+    guided: dict[str, Says] = field(default_factory=dict)

@@ -100,7 +100,7 @@ def test_what_is_no_depot_is_for_later_and_in_the_same_words_everywhere(
     (found,) = (f for f in json.loads(done.stdout)["findings"] if f["check"] == "depot")
     assert found["outcome"] == "FAIL"
     assert words in found["seen"]
-    assert found["advice"] == "what is installed goes on"
+    assert found["advice"] == "edge-agent sync tries again; what is installed goes on"
 
 
 def test_a_wrong_content_type_does_no_harm(web: HostileWeb, tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ HOURS = 800 * 24
 """Of each record, the newest: little more than the shortest that is trained on."""
 
 BARE = ("wind", "pressure", "solar")
+UNGUIDED = (
+    "KMA's forecasts are not corrected: the archive has no KMA forecasts of the stations' cells "
+    "before training ends"
+)
 STATIONS: dict[int, tuple[str, ...]] = {
     108: (),
     112: BARE,
@@ -102,7 +106,7 @@ def test_a_station_as_it_is_gets_a_model(
     found = json.loads(out)
     absent = STATIONS[station]
     note = f"inputs without values, or always with the same one, take no part: {', '.join(absent)}"
-    assert found["notes"] == ([note] if absent else [])
+    assert found["notes"] == [*([note] if absent else []), UNGUIDED]
     for target in TARGETS:
         scores = found["scores"][target]
         assert scores["rmse_24h_model"] < scores["rmse_24h_persistence"]
@@ -126,7 +130,8 @@ def test_the_command_names_who_is_left_out(
     monkeypatch.setenv("TRAINER__STATIONS", "[108, 112]")
     code, out, said = _trainer(capsys, monkeypatch, "train", "--config", farm)
     assert code == 0, said
-    assert f"  {left_out}\ncandidate " in out
+    assert f"  {left_out}\n" in out
+    assert f"  {UNGUIDED}\ncandidate " in out
     assert f"train: {left_out} (" in said
     monkeypatch.setenv("TRAINER__STATIONS", "[112]")
     code, out, said = _trainer(capsys, monkeypatch, "train", "--config", farm)

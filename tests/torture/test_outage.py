@@ -13,6 +13,7 @@ from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.backoff import Backoff
 from edge_agent.mqtt.connection import Acknowledged, Down, Session, Up
 from edge_agent.mqtt.delivery import MEMORY_S, Delivery
+from edge_agent.mqtt.listening import ANSWER_S
 from edge_agent.mqtt.outbox import Caps, Outbox
 from edge_agent.system.database import connect
 from tests.fakes.clock import FakeClock
@@ -77,6 +78,8 @@ def test_an_outage_ends_with_the_truth(tmp_path: Path, hours: int, caps: Caps) -
         delivery.tick(clock.now())
         delivery.handle(Up("5", window=10, largest=None))
         clock.advance(MEMORY_S)
+        delivery.tick(clock.now())
+        clock.advance(ANSWER_S)
         _drain(delivery, link, clock)
         counts = box.counts()
         arrived = counts.delivered["alert"]

@@ -41,7 +41,7 @@ def evaluate(
     if as_json:
         print_json(decision)
     else:
-        for finding in decision.findings:
+        for finding in (*decision.findings, *decision.guided):
             click.echo(f"{'ok  ' if finding.passed else 'FAIL'} {finding.reason()}")
         terms = decision.terms
         click.echo(f"{terms.run}: holdout {terms.holdout_from} to {terms.holdout_to}")

@@ -54,18 +54,22 @@ def promote(  # noqa: PLR0917 - click passes them by name
     """
     from edge_agent.contract.manifest import Rollout
     from trainer.depot.releases import publish_run
+    from trainer.evaluation import run_folder
     from trainer.gate import gate
     from trainer.report.mlflow_mirror import mirrored
 
     clock = SystemClock()
-    folder = chosen_run(workspace, run)
+    candidate = chosen_run(workspace, run)
     with mirrored(workspace):
         before = gate.champion_of(workspace, channel, clock)
-        folder = gate.decide(workspace, folder, channel, clock)
+        folder = gate.decide(workspace, candidate, channel, clock)
         staged = percent < 100
         rollout = Rollout(percent, folder.name, devices) if staged else None
         number = publish_run(workspace, folder, channel, reason, clock, rollout=rollout)
     _say(number, channel, folder.name, as_json)
+    left_out = run_folder.load(folder)[0].lineage.get(run_folder.UNGUIDED)
+    if left_out and folder != candidate:
+        click.echo(f"trainer: KMA's forecasts are not corrected: {left_out}", err=True)
     if before is not None and before.tuned:
         click.echo(
             f"trainer: the corrections for farms of release {before.release} fitted its models "

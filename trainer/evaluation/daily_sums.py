@@ -47,6 +47,18 @@ TAILS: Final = ("cold", "hot")
 REFERENCES: Final = (PERSISTENCE, CLIMATOLOGY, DAMPED)
 """What a model must beat to be of use."""
 
+GUIDED: Final = "guided"
+"""Models that correct KMA's forecasts, joined with those of observations as on a device."""
+OBSERVATIONS: Final = "observations"
+"""The challenger's models of observations at the hours of `GUIDED`."""
+RAW_GUIDANCE: Final = "raw_guidance"
+MEAN_CORRECTED: Final = "mean_corrected_guidance"
+"""KMA's forecast plus its mean error here over 30 days."""
+DAMPED_GUIDANCE: Final = "damped_guidance"
+"""KMA's forecast plus its newest error here, which fades with the lead."""
+GUIDANCE_REFERENCES: Final = (RAW_GUIDANCE, MEAN_CORRECTED, DAMPED_GUIDANCE)
+"""What models that correct KMA's forecasts must beat to be of use."""
+
 _ABSENT: Final = "absent"
 """Slice of the rows that count missing forecasts."""
 

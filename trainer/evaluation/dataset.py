@@ -118,6 +118,11 @@ class Pairs:
         """The pairs selected by a mask or by positions."""
         return Pairs(self.series[keep], self.origins[keep], self.leads[keep])
 
+    def alone(self, index: int) -> Pairs:
+        """The pairs of one series, counted as the only one."""
+        here = self.take(self.series == index)
+        return Pairs(np.zeros_like(here.series), here.origins, here.leads)
+
 
 def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: int) -> Split:
     """Chronological split of a record from `first` to `last`.

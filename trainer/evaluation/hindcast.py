@@ -6,16 +6,22 @@ gives. A release is run on its own normals, as a device would run it. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_agent.contract import golden_windows, missing_inputs, residuals
+from edge_agent.contract import (
+    golden_windows,
+    guidance_features,
+    guided_golden,
+    missing_inputs,
+    residuals,
+)
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
 from edge_agent.contract.stations import station
-from edge_agent.forecasting.inference import load_predictors
+from edge_agent.forecasting.inference import guided_predictors, load_predictors
 from edge_agent.system.memory_limit import FOR_MODELS, limited_memory
 from trainer.evaluation.dataset import prepare
 
@@ -37,10 +43,12 @@ class ReleaseModels:
     Attributes:
         manifest: Normals, residual tables and factors of the spread.
         predictors: By target.
+        guided: By target, those that correct KMA's forecasts; empty where it has none.
     """
 
     manifest: Manifest
     predictors: Mapping[str, Predictor]
+    guided: Mapping[str, Predictor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
@@ -50,7 +58,14 @@ class ReleaseModels:
             BadData: A model cannot be loaded.
         """
         models = {target: files[ref.file.path] for target, ref in manifest.models.items()}
-        return cls(manifest, load_predictors(models, len(manifest.features.names)))
+        predictors = load_predictors(models, len(manifest.features.names))
+        if manifest.guidance is None:
+            return cls(manifest, predictors)
+        return cls(
+            manifest,
+            predictors,
+            guided_predictors(manifest.guidance, lambda file: files[file.path]),
+        )
 
     @classmethod
     def tried(cls, manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
@@ -66,6 +81,11 @@ class ReleaseModels:
             golden_windows.with_predictions(
                 files[manifest.golden.path], {t: p.predict for t, p in models.predictors.items()}
             )
+            guidance = manifest.guidance
+            if guidance and guidance.digest == guidance_features.digest():
+                guided_golden.replay(
+                    files[guidance.golden.path], {t: p.predict for t, p in models.guided.items()}
+                )
         return models
 
 

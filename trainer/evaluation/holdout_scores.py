@@ -46,6 +46,8 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         detail: Target -> scores by season, block, station, of distributions and of events.
         lacking: Target -> group of inputs that a farm may not measure -> RMSE 24 h ahead without
             it; `ALL_BUT_HUMIDITY` stands for a farm with temperature and humidity only.
+        guided: Target -> forecast -> lead -> score at the hours that have KMA's forecasts; see
+            `guided_hindcast`.
     """
 
     holdout_from: str
@@ -57,6 +59,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     damped: dict[str, dict[int, tuple[float, float]]] = {}
     detail: dict[str, Detail] = {}
     lacking: dict[str, dict[str, float]] = {}
+    guided: dict[str, dict[str, dict[int, Score]]] = {}
 
     def headline(self) -> dict[str, dict[str, float]]:
         """Figures for the manifest: per target, RMSE of every forecast at 24 h and more."""

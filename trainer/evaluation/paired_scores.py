@@ -74,6 +74,32 @@ class PairedScores:
             for name, hindcast in hindcasts[target].items():
                 hours.add_model(name, hindcast.take(hours.rows), rates)
 
+    def add_guided(
+        self,
+        sums: DailySums,
+        forecasts: Mapping[str, Mapping[str, np.ndarray]],
+        models: Mapping[str, Mapping[str, Hindcast]],
+    ) -> None:
+        """Add the hours at which every forecast of a target has a number, these alone.
+
+        Args:
+            sums: Its days hold every target hour.
+            forecasts: Target -> name -> points at the pairs.
+            models: Target -> name -> points with distributions.
+        """
+        for target in TARGETS:
+            truth = truth_of([self.series], self.pairs, target)
+            values = {name: hindcast.values for name, hindcast in models[target].items()}
+            rows = np.flatnonzero(common(truth, {**forecasts[target], **values}))
+            if len(rows) == 0:
+                continue
+            hours = self._hours(target, rows, truth, sums)
+            for name, points in forecasts[target].items():
+                hours.add_losses(name, points[rows])
+            rates = self._rates(target)
+            for name, hindcast in models[target].items():
+                hours.add_model(name, hindcast.take(rows), rates)
+
     def _references(self, target: str) -> dict[str, np.ndarray]:
         damped = baselines.DampedAnomaly(target, dict(self.damped[target]))
         return {
@@ -99,6 +125,11 @@ class PairedScores:
         rows = np.flatnonzero(possible & common(truth, values))
         if len(rows) == 0:
             return None
+        return self._hours(target, rows, truth, sums)
+
+    def _hours(
+        self, target: str, rows: np.ndarray, truth: np.ndarray, sums: DailySums
+    ) -> _KnownHours:
         valid = times([self.series], self.pairs)[rows]
         leads = self.pairs.leads[rows]
         return _KnownHours(sums, target, rows, truth[rows], valid, leads, self.slices)

@@ -6,17 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.guidance_course import GuidanceCourse
+from edge_agent.contract.guidance_features import GuidanceInputs
 from edge_agent.contract.schema import TARGETS
 from edge_agent.contract.stations import by_terrain
-from trainer.evaluation.daily_sums import CHALLENGER, DailySums
+from trainer.evaluation.daily_sums import (
+    CHALLENGER,
+    GUIDANCE_REFERENCES,
+    GUIDED,
+    OBSERVATIONS,
+    DailySums,
+)
 from trainer.evaluation.dataset import gather, scoring_pairs
-from trainer.evaluation.hindcast import hindcast, normals_of, station_series
+from trainer.evaluation.guided_hindcast import guided_forecasts
+from trainer.evaluation.hindcast import Hindcast, hindcast, normals_of, station_series
 from trainer.evaluation.holdout import origin_step
 from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.evaluation.paired_scores import PairedScores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     import polars as pl
@@ -50,13 +59,20 @@ class Period:
         return origin_step(len(self.stations), self.start, self.end, SCORED_LEADS)
 
 
-def collect(lake: Lake, period: Period, models: Mapping[str, ReleaseModels]) -> DailySums:
+def collect(
+    lake: Lake,
+    period: Period,
+    models: Mapping[str, ReleaseModels],
+    guidance: Callable[[int], pl.DataFrame] | None = None,
+) -> DailySums:
     """Sums over every station of a period.
 
     Args:
         lake: Observations.
         period: Stations and hours.
         models: By name; CHALLENGER must be among them, the references use its normals.
+        guidance: KMA's forecasts of a station's cell (columns of `bundles.GUIDANCE`): with them
+            the challenger's corrections of these are summed too, at the hours that have them.
 
     Raises:
         BadData: A model has no normals of a station, or there is no hour to score.
@@ -65,7 +81,9 @@ def collect(lake: Lake, period: Period, models: Mapping[str, ReleaseModels]) -> 
     for number in period.stations:
         frame = lake.observations(number, end=period.end)
         if frame.height:
-            _add_station(sums, period, models, number, frame)
+            scored = _add_station(sums, period, models, number, frame)
+            if scored and guidance and models[CHALLENGER].guided:
+                _add_guided(sums, models[CHALLENGER], *scored, guidance(number))
     if not sums.losses:
         raise BadData(
             f"no hour between {period.start:%Y-%m-%d} and {period.end:%Y-%m-%d} can be judged"
@@ -79,14 +97,16 @@ def _add_station(
     models: Mapping[str, ReleaseModels],
     number: int,
     frame: pl.DataFrame,
-) -> None:
+) -> tuple[PairedScores, dict[str, Hindcast]] | None:
+    """Add what was scored; the pairs with the challenger's forecasts, None where there are none."""
+
     def prepared(name: str) -> StationSeries:
         return station_series(models[name].manifest, number, frame, f"the {name}")
 
     series = prepared(CHALLENGER)
     pairs = scoring_pairs([series], period.start, period.end, SCORED_LEADS, period.every)
     if len(pairs) == 0:
-        return
+        return None
     matrix = gather([series], pairs)
     hindcasts = {}
     for name, release in models.items():
@@ -97,7 +117,44 @@ def _add_station(
         hindcasts[name] = hindcast(release, inputs, pairs.leads)
     terrains = by_terrain(period.stations).items()
     slices = (f"station:{number}", *(terrain for terrain, here in terrains if number in here))
-    PairedScores(series, pairs, matrix, period.damped, period.trained_to, slices).add_to(
+    scores = PairedScores(series, pairs, matrix, period.damped, period.trained_to, slices)
+    scores.add_to(
         sums,
         {target: {name: found[target] for name, found in hindcasts.items()} for target in TARGETS},
+    )
+    return scores, hindcasts[CHALLENGER]
+
+
+def _add_guided(
+    sums: DailySums,
+    release: ReleaseModels,
+    scores: PairedScores,
+    observed: Mapping[str, Hindcast],
+    issues: pl.DataFrame,
+) -> None:
+    guidance = release.manifest.guidance
+    if guidance is None or issues.is_empty():
+        return
+    series, pairs = scores.series, scores.pairs
+    inputs = GuidanceInputs.of(series.frame, GuidanceCourse.of(issues), series.place.site)
+    forecasts = guided_forecasts(
+        guidance,
+        release.guided,
+        inputs,
+        (pairs.origins + inputs.first, pairs.leads),
+        {target: hindcast.values for target, hindcast in observed.items()},
+    )
+    scores.add_guided(
+        sums,
+        {
+            target: {name: found[name] for name in GUIDANCE_REFERENCES}
+            for target, found in forecasts.items()
+        },
+        {
+            target: {
+                GUIDED: Hindcast(found[GUIDED], guidance.residuals[target]),
+                OBSERVATIONS: Hindcast(found[OBSERVATIONS], observed[target].table),
+            }
+            for target, found in forecasts.items()
+        },
     )

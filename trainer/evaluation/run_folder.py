@@ -32,6 +32,8 @@ LEFT_OUT: Final = "left_out"
 """Stations that were not trained on, and why; absent where all were."""
 UNUSED: Final = "unused_inputs"
 """Groups of inputs without values, in which no model has a part; absent where there are none."""
+UNGUIDED: Final = "without_guidance"
+"""Why a run or release does not correct KMA's forecasts; absent where it does."""
 
 
 def load(folder: Path) -> tuple[Manifest, dict[str, bytes], Metrics]:
@@ -99,4 +101,6 @@ def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
         reasons.append(
             f"inputs without values, or always with the same one, take no part: {groups}"
         )
+    if UNGUIDED in lineage:
+        reasons.append(f"KMA's forecasts are not corrected: {lineage[UNGUIDED]}")
     return tuple(reasons)

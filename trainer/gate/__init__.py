@@ -1,4 +1,4 @@
 """What may go live: decision rules, canary, drift.
 
-Imports `workspace`, `evaluation` and `depot`.
+Imports `workspace`, `evaluation`, `ingest` and `depot`.
 """

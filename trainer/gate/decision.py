@@ -11,6 +11,8 @@ Rules, numbered as tests, refusals and `docs/gate.md` name them:
     G7   Bias.          G8  Intervals.          G9  Events.
     G10  Leak alarms.   G11 Length of the holdout.
     G12  Forecasts for all hours.               G13 Training ended before the holdout began.
+    G14  Corrections of KMA's forecasts: better than simple uses of these. Without them goes a
+         release for which this fails.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import msgspec
 
 from edge_agent.contract.schema import LEADS, TARGETS
 from trainer.evaluation import daily_sums
-from trainer.gate import rules_champion, rules_events, rules_floor
+from trainer.gate import rules_champion, rules_events, rules_floor, rules_guided
 from trainer.gate.resampled_sums import Finding, ResampledSums
 from trainer.gate.rules_champion import Route
 from trainer.gate.thresholds import FARM, RELEASE
@@ -53,6 +55,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seed: Of the resampling.
         parity: Target -> worst difference between ONNX and LightGBM, as measured in training.
         farm: Device ("site/id") whose corrections are compared with the shared models, or empty.
+        guided: Whether the candidate corrects KMA's forecasts.
     """
 
     run: str
@@ -70,6 +73,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     parity: dict[str, float]
     farm: str = ""
+    guided: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +87,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         routes: Target -> how it got through, or "worse".
         reasons: For every rule that failed, which and with what figures.
         findings: Every rule with its figures.
+        guided: What G14 found; empty where the candidate does not correct KMA's forecasts.
     """
 
     terms: Terms
@@ -92,6 +97,12 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     routes: dict[str, Route]
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
+    guided: tuple[Finding, ...] = ()
+
+    @property
+    def unguided(self) -> str:
+        """Why the release goes without corrections of KMA's forecasts; empty where nothing is."""
+        return "; ".join(finding.reason() for finding in self.guided if not finding.passed)
 
 
 def conclude(terms: Terms, content: bytes) -> Decision:
@@ -104,6 +115,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
     thresholds = FARM if terms.farm else RELEASE
     findings = [_range(terms)]
     routes: dict[str, Route] = {}
+    guided: list[Finding] = []
     if daily.days < rules_floor.LEAST_DAYS:
         # No other rule can be applied to so few days.
         findings.append(rules_floor.too_short(daily.days))
@@ -114,6 +126,8 @@ def conclude(terms: Terms, content: bytes) -> Decision:
             route, of_target = _target(sums, target, terms, thresholds)
             routes[target] = route
             findings += of_target
+            if terms.guided:
+                guided += rules_guided.guided(sums, target)
     winners, more = _winners(terms, findings, routes)
     findings += more
     return Decision(
@@ -124,6 +138,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
         routes=routes,
         reasons=tuple(finding.reason() for finding in findings if not finding.passed),
         findings=tuple(findings),
+        guided=tuple(guided),
     )
 
 

@@ -8,38 +8,39 @@ daily sums that they follow from.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.contract import features, golden_windows
+from edge_agent.contract import features, guidance_features
 from edge_agent.contract.errors import BadData, GateRefused, InputMissing, NothingNew
 from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import TARGETS
-from trainer.depot.publisher import FARMS, RUN
+from edge_agent.contract.stations import station
+from trainer.depot.publisher import RUN
 from trainer.depot.releases import open_depot
 from trainer.evaluation import daily_sums, run_folder
-from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION
+from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, GUIDED
 from trainer.evaluation.hindcast import ReleaseModels
 from trainer.evaluation.period_sums import Period, collect
 from trainer.gate import rules_floor
 from trainer.gate.attempts import Attempt, alpha_of, count, quarter_of
+from trainer.gate.composed_run import WITH, Champion, Run, compose
 from trainer.gate.decision import Decision, Terms, conclude
+from trainer.ingest.station_guidance import guidance_at
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from datetime import date
     from pathlib import Path
 
+    import polars as pl
+
     from edge_agent.contract.manifest import Manifest
     from edge_agent.system.ports import Clock
-    from trainer.evaluation.holdout_scores import Metrics
-    from trainer.workspace.runs import RunStore
     from trainer.workspace.workspace import Workspace
 
-_WITH = "-with-"
 TRAINED_TO = "trained_to"
 """Key of the lineage: end of the training targets, UTC."""
 
@@ -47,24 +48,6 @@ RECIPE = ("parameters", "features_digest", "code_sha256")
 """Keys of the lineage that are equal where only data and seeds differ."""
 
 SEED = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A candidate as loaded."""
-
-    folder: Path
-    manifest: Manifest
-    files: Mapping[str, bytes]
-    metrics: Metrics
-
-
-@dataclass(frozen=True, slots=True)
-class _Champion:
-    """What is live on the channel."""
-
-    manifest: Manifest
-    files: Mapping[str, bytes]
 
 
 def champion_of(workspace: Workspace, channel: str, clock: Clock) -> Manifest | None:
@@ -94,12 +77,12 @@ def check_length(champion: Manifest | None, days: Collection[date]) -> None:
 def stems_from(release: Manifest, folder: Path) -> bool:
     """Whether a release is this run, or was composed of it and the champion before it."""
     run = release.lineage.get(RUN, "")
-    return run == folder.name or run.startswith(f"{folder.name}{_WITH}")
+    return run == folder.name or run.startswith(f"{folder.name}{WITH}")
 
 
 def run_of(workspace: Workspace, release: Manifest) -> Path:
     """Folder of the run that the gate judged before this release."""
-    return workspace.run_store.folder(release.lineage.get(RUN, "").partition(_WITH)[0])
+    return workspace.run_store.folder(release.lineage.get(RUN, "").partition(WITH)[0])
 
 
 def daily_sums_of(folder: Path, channel: str) -> bytes:
@@ -151,9 +134,13 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
     )
     if not decision.passed:
         raise GateRefused(f"{folder.name}: refused for {channel}: " + "; ".join(decision.reasons))
-    if champion is None or len(decision.winners) == len(TARGETS):
+    unguided = decision.unguided
+    if not unguided and (champion is None or len(decision.winners) == len(TARGETS)):
         return folder
-    return _compose(runs, run, champion, set(decision.winners))
+    composed = compose(runs, run, champion, set(decision.winners), unguided)
+    if champion and _hashes(load(composed).manifest) == _hashes(champion.manifest):
+        raise NothingNew(f"{folder.name}: {channel} holds these models already; {unguided}")
+    return composed
 
 
 def examine(workspace: Workspace, folder: Path) -> tuple[Decision, bytes]:
@@ -199,18 +186,21 @@ def load(folder: Path) -> Run:
     run = Run(folder, *run_folder.load(folder))
     if run.manifest.features.digest != features.digest():
         raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
+    guidance = run.manifest.guidance
+    if guidance and guidance.digest != guidance_features.digest():
+        raise BadData(f"G5 {folder.name}: corrects KMA's forecasts by other code; train again")
     if TRAINED_TO not in run.manifest.lineage or not run.metrics.damped:
         raise BadData(f"G5 {folder.name}: trained before the gate knew its rules; train again")
     return run
 
 
-def _champion(workspace: Workspace, channel: str, clock: Clock) -> _Champion | None:
+def _champion(workspace: Workspace, channel: str, clock: Clock) -> Champion | None:
     """What is live; None where this code cannot run it or its training range is unknown."""
     depot = open_depot(workspace, clock)
     live = depot.live().get(channel)
     if live is None or not _comparable(live.manifest):
         return None
-    return _Champion(live.manifest, depot.content(live.manifest))
+    return Champion(live.manifest, depot.content(live.manifest))
 
 
 def _comparable(release: Manifest) -> bool:
@@ -218,10 +208,13 @@ def _comparable(release: Manifest) -> bool:
 
 
 def _hashes(manifest: Manifest) -> dict[str, str]:
-    return {target: model.file.sha256 for target, model in manifest.models.items()}
+    models = dict(manifest.models)
+    if manifest.guidance:
+        models |= {f"{GUIDED} {target}": m for target, m in manifest.guidance.models.items()}
+    return {name: model.file.sha256 for name, model in models.items()}
 
 
-def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
+def _terms(run: Run, champion: Champion | None, channel: str) -> Terms:
     lineage = run.manifest.lineage
     embargo = int(lineage["embargo_hours"])
     start = datetime.fromisoformat(run.metrics.holdout_from)
@@ -245,10 +238,11 @@ def _terms(run: Run, champion: _Champion | None, channel: str) -> Terms:
         same_normals=champion is not None and _same_normals(run.manifest, champion.manifest),
         seed=SEED,
         parity=run.metrics.parity,
+        guided=run.manifest.guidance is not None,
     )
 
 
-def _daily_sums(workspace: Workspace, run: Run, champion: _Champion | None, terms: Terms) -> bytes:
+def _daily_sums(workspace: Workspace, run: Run, champion: Champion | None, terms: Terms) -> bytes:
     models = {CHALLENGER: ReleaseModels.tried(run.manifest, run.files)}
     if champion:
         models[CHAMPION] = ReleaseModels.tried(champion.manifest, champion.files)
@@ -259,42 +253,12 @@ def _daily_sums(workspace: Workspace, run: Run, champion: _Champion | None, term
         trained_to=datetime.fromisoformat(terms.trained_to),
         damped=run.metrics.damped,
     )
-    return daily_sums.to_bytes(collect(workspace.lake, period, models))
+
+    def guidance(number: int) -> pl.DataFrame:
+        return guidance_at(workspace.store, station(number).site)
+
+    return daily_sums.to_bytes(collect(workspace.lake, period, models, guidance))
 
 
 def _same_normals(manifest: Manifest, other: Manifest) -> bool:
     return all(other.sites.get(number) == normals for number, normals in manifest.sites.items())
-
-
-def _compose(runs: RunStore, run: Run, champion: _Champion, winners: set[str]) -> Path:
-    """A run with the winners' models, and the champion's where the challenger lost."""
-    manifest, live = run.manifest, champion.manifest
-    models = {t: (manifest if t in winners else live).models[t] for t in TARGETS}
-    content = {
-        model.file.path: (run.files if target in winners else champion.files)[model.file.path]
-        for target, model in models.items()
-    }
-    predictors = ReleaseModels.of(
-        msgspec.structs.replace(manifest, models=models), content
-    ).predictors
-    windows = golden_windows.with_predictions(
-        run.files[manifest.golden.path], {t: p.predict for t, p in predictors.items()}
-    )
-    path, reference = run_folder.golden_file(windows)
-    composed = msgspec.structs.replace(
-        manifest,
-        tuned=(),
-        models=models,
-        golden=reference,
-        residuals={t: (manifest if t in winners else live).residuals[t] for t in TARGETS},
-        scores={t: (manifest if t in winners else live).scores[t] for t in TARGETS},
-        lineage={
-            **{key: text for key, text in manifest.lineage.items() if key != FARMS},
-            **{f"kept_{t}": f"release {live.release}" for t in TARGETS if t not in winners},
-        },
-    )
-    name = f"{run.folder.name}{_WITH}{live.release}"
-    folder = runs.folder(name)
-    if not (folder / run_folder.MANIFEST).exists():
-        run_folder.write(folder, composed, {**content, path: windows}, run.metrics)
-    return runs.folder(name)

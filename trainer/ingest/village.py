@@ -56,7 +56,7 @@ NOWCASTS: Final = VILLAGE.lake_name
 _OPERATIONS: Final = {FORECASTS: "getVilageFcst", NOWCASTS: "getUltraSrtNcst"}
 _TABLES: Final = {FORECASTS: village_table.forecasts, NOWCASTS: village_table.nowcast}
 _ISSUE_HOURS: Final = (2, 5, 8, 11, 14, 17, 20, 23)
-_FORECAST_OUT: Final = timedelta(minutes=15)
+FORECAST_OUT: Final = timedelta(minutes=15)
 """An issue is out 10 minutes after its base time."""
 _NOWCAST_OUT: Final = timedelta(minutes=40)
 """By KMA's guide. It appears earlier, and values are filled in for half an hour."""
@@ -136,7 +136,7 @@ def issues_out(now: datetime) -> list[datetime]:
     """Base times (UTC) of the forecasts that KMA still has at `now`, oldest first."""
     first = korean_midnight(korean_date(now) - timedelta(days=1))
     bases = (first + timedelta(days=d, hours=h) for d in (0, 1) for h in _ISSUE_HOURS)
-    return [base for base in bases if base + _FORECAST_OUT <= now]
+    return [base for base in bases if base + FORECAST_OUT <= now]
 
 
 def hours_out(now: datetime) -> list[datetime]:

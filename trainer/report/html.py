@@ -109,6 +109,11 @@ def decision(channel: str, document: Mapping[str, Any]) -> Markup:
     passed = bool(document.get("passed"))
     word = tag("span", "passed" if passed else "refused", class_="good" if passed else "bad")
     reasons = [tag("li", str(reason)) for reason in document.get("reasons", ())]
+    unguided = [
+        tag("li", f"KMA's forecasts are not corrected: {found['target']} {found['text']}")
+        for found in document.get("guided", ())
+        if not found["passed"]
+    ]
     figures = [
         (name, f"{value:g}" if isinstance(value, float) else _text(value))
         for name, value in _flat("", document)
@@ -121,7 +126,7 @@ def decision(channel: str, document: Mapping[str, Any]) -> Markup:
     ]
     return join(
         tag("h3", f"{channel}: ", word),
-        tag("ul", *reasons) if reasons else None,
+        tag("ul", *reasons, *unguided) if reasons or unguided else None,
         folded("Every figure the gate recorded", join(table(("figure", "value"), figures), *lists)),
     )
 

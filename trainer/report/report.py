@@ -47,6 +47,7 @@ def build(workspace: Workspace, folder: Path) -> bytes:
         scores.headline(metrics),
         _gate(facts),
         scores.skill(metrics),
+        scores.guided(metrics),
         _examples(facts.day_ahead),
         scores.calibration(metrics),
         scores.events(metrics),

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge_agent.contract.schema import QUANTITIES, TARGETS
-from trainer.evaluation.daily_sums import SEASONS
+from trainer.evaluation.daily_sums import (
+    GUIDANCE_REFERENCES,
+    GUIDED,
+    OBSERVATIONS,
+    RAW_GUIDANCE,
+    SEASONS,
+)
 from trainer.evaluation.events import EVENTS
 from trainer.evaluation.holdout_scores import HEADLINE_LEAD, MODEL
 from trainer.evaluation.point_scores import skill as skill_over
@@ -216,6 +222,29 @@ def lacking(metrics: Metrics) -> str:
     ]
     units = (f"{NAMES[target]}, {QUANTITIES[target].unit}" for target in TARGETS)
     return html.table(("RMSE 24 h ahead without", *units), rows)
+
+
+def guided(metrics: Metrics) -> str:
+    """Corrected forecasts of KMA beside raw ones; empty for runs without."""
+    rows, names = [], (GUIDED, *GUIDANCE_REFERENCES, OBSERVATIONS)
+    for target, forecasts in metrics.guided.items():
+        for lead, own in sorted(forecasts[GUIDED].items()):
+            rmse = [forecasts[name][lead].rmse for name in names]
+            ratio = own.rmse / forecasts[RAW_GUIDANCE][lead].rmse
+            rows.append(
+                (f"{NAMES[target]}, {QUANTITIES[target].unit}", lead, own.rows, *rmse, ratio)
+            )
+    if not rows:
+        return ""
+    return html.section(
+        "KMA's forecasts, corrected",
+        "Root mean square errors on the hours of the holdout that have KMA's forecasts: as devices "
+        "show them, as KMA gives them, plus their mean error of 30 days, plus their newest error, "
+        "and the models of observations alone.",
+        html.table(
+            ("RMSE", "lead, h", "hours", *map(_plain, names), "ratio to raw guidance"), rows
+        ),
+    )
 
 
 def _rmse(parts: dict[str, Part], name: str) -> float:

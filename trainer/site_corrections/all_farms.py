@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.site_correction import Tuning
     from edge_agent.system.ports import Clock
-    from trainer.gate.gate import Run
+    from trainer.gate.composed_run import Run
     from trainer.site_corrections.outcomes import CorrectionSummary
     from trainer.workspace.places import FarmId
     from trainer.workspace.workspace import Workspace

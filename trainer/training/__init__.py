@@ -1,4 +1,4 @@
 """Fitting a candidate: ridge, trees, stacking, ONNX export and its parity check.
 
-Imports `workspace` and `evaluation`.
+Imports `workspace`, `evaluation` and `ingest`.
 """

@@ -21,7 +21,7 @@ from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
 from trainer.evaluation.holdout import Holdout
 from trainer.evaluation.holdout_scores import SCORED_LEADS, score_holdout
-from trainer.training import fit, onnx_export, onnx_parity, readiness, seed_recipe
+from trainer.training import fit, guided, onnx_export, onnx_parity, readiness, seed_recipe
 from trainer.training.lake_source import TrainingData
 from trainer.training.lineage import digest, lineage_of
 from trainer.workspace import free_space
@@ -86,10 +86,15 @@ def train(
     models, parity = _exported(fitted, holdout, options.seed)
     predictors = load_predictors(models, len(features.FEATURES))
     recipe = partial(seed_recipe.forecast, threads=options.threads)
+    part = guided.guided_part(data, fitted.unseen, options, progress)
     metrics = score_holdout(
         holdout, data.borders, predictors, fitted, seed_recipe=recipe, progress=progress
     )
-    metrics = msgspec.structs.replace(metrics, parity=parity)
+    metrics = msgspec.structs.replace(
+        metrics,
+        parity={**parity, **{f"{target} guided": worst for target, worst in part.parity.items()}},
+        guided=guided.score_guided(part, data.stations, holdout, predictors),
+    )
     files = {_model_path(target, model): model for target, model in models.items()}
     refs = {
         t: run_folder.file_ref(path, files[path]) for t, path in zip(models, files, strict=True)
@@ -97,7 +102,8 @@ def train(
     windows = _golden_windows(data, predictors)
     golden_path, golden = run_folder.golden_file(windows)
     manifest = _manifest(fitted, data, metrics, (refs, golden), lineage)
-    run_folder.write(folder, manifest, {**files, golden_path: windows}, metrics)
+    manifest = guided.added(manifest, part, metrics)
+    run_folder.write(folder, manifest, {**files, **part.files, golden_path: windows}, metrics)
     return workspace.run_store.folder(name)
 
 

@@ -18,11 +18,11 @@ import polars as pl
 
 from edge_agent.contract import missing_inputs, residuals
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.schema import TARGETS
+from edge_agent.contract.schema import QUANTITIES, TARGETS
 from trainer.evaluation import baselines
-from trainer.evaluation.dataset import Pairs, row_of, training_pairs
+from trainer.evaluation.dataset import row_of, training_pairs
 from trainer.training import stacking
-from trainer.training.forecast_model import Fitted, ForecastModel
+from trainer.training.forecast_model import Fitted, ForecastModel, UnseenForecasts
 from trainer.training.input_dropout import drop_inputs, without_values
 from trainer.training.ridge import PENALTY, reference_of
 from trainer.training.station_sums import GUARD, Drawn, Plan, Sample, sums_and_sample
@@ -98,7 +98,8 @@ def fit_candidate(
     gram, record = _Record.of(sources, split, seed, each)
     _check_parts(record)
     binned = Binned(record.thinned, Recipe(seed=seed, threads=threads))
-    fitted = Fitted({}, {}, {}, {}, {}, missing_inputs.missing(record.thinned))
+    unseen = UnseenForecasts.none(record.places, record.times, record.leads)
+    fitted = Fitted({}, {}, {}, {}, {}, unseen, missing_inputs.missing(record.thinned))
     if fitted.unused:
         named = ", ".join(fitted.unused)
         progress(f"inputs without values, or always with the same one, take no part: {named}")
@@ -113,11 +114,14 @@ def _fit_target(task: _Task, fitted: Fitted, progress: Callable[[str], None]) ->
     target, record, leads = task.target, task.record, task.record.leads
     truth = record.truth[:, task.index]
     unseen = _unseen(task, progress)
-    change = truth - reference_of(target, record.unseen)
+    reference = reference_of(target, record.unseen)
+    change = truth - reference
     weights = stacking.weights(unseen.members, change, leads)
     progress(f"{target}: final model")
     fitted.models[target] = replace(task.fit(None), weights=weights)
-    errors = change - _weighted(weights, leads, unseen.members)
+    weighted = _weighted(weights, leads, unseen.members)
+    errors = change - weighted
+    fitted.unseen.values[target] = np.clip(reference + weighted, *QUANTITIES[target].bounds)
     for season in stacking.thin_seasons(record.times, leads, errors):
         progress(f"{target}: too few hours of {season}: its intervals are the whole year's")
     fitted.residuals[target] = stacking.intervals(record.times, leads, errors, record.block)
@@ -153,6 +157,7 @@ class _Record:
     """Pairs of the training span and what is known of each.
 
     Attributes:
+        places: `Source.number` of each, shape (N,).
         leads: Hours ahead, shape (N,).
         times: Target hours, UTC.
         block: Part of the span in which the target lies, shape (N,).
@@ -164,6 +169,7 @@ class _Record:
         unseen: The same as they would be had the pair's block never been seen.
     """
 
+    places: np.ndarray
     leads: np.ndarray
     times: pl.Series
     block: np.ndarray
@@ -179,7 +185,7 @@ class _Record:
     ) -> tuple[GramSums, _Record]:
         """Sums of the ridge and the record, from one station after the other."""
         pairs = training_pairs(sources, split.train_end, PAIRS, seed)
-        drawn = [Drawn(source, _only(pairs, index)) for index, source in enumerate(sources)]
+        drawn = [Drawn(source, pairs.alone(index)) for index, source in enumerate(sources)]
         hours = sum(min(row_of(source, split.train_end), source.hours) for source in sources)
         plan = Plan(_borders(split), max(1, hours // LINEAR_ROWS))
         gram, samples = _summed(plan, drawn, each)
@@ -192,6 +198,7 @@ class _Record:
         thinned = drop_inputs(whole, DROP_SHARE, seed, BARE_SHARE)
         thinned[:, without_values(whole)] = np.nan
         return gram, cls(
+            places=np.array([source.number for source in sources])[pairs.series],
             leads=pairs.leads,
             times=targets,
             block=np.concatenate([sample.block for sample in samples]),
@@ -216,12 +223,6 @@ def _summed(plan: Plan, drawn: Sequence[Drawn], each: Each) -> tuple[GramSums, l
         gram.merge(sums)
         samples.append(sample)
     return gram, samples
-
-
-def _only(pairs: Pairs, index: int) -> Pairs:
-    """The pairs of one station, counted as the only one."""
-    here = pairs.take(pairs.series == index)
-    return Pairs(np.zeros_like(here.series), here.origins, here.leads)
 
 
 @dataclass(frozen=True, slots=True)

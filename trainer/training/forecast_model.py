@@ -11,6 +11,8 @@ from edge_agent.contract.schema import QUANTITIES
 from trainer.training.ridge import leads_of, reference_of
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from edge_agent.contract.manifest import ResidualTable
     from trainer.evaluation.baselines import DampedAnomaly
     from trainer.training.ridge import Ridge
@@ -64,6 +66,29 @@ class ForecastModel:
 
 
 @dataclass(frozen=True, slots=True)
+class UnseenForecasts:
+    """Forecasts of training hours by models that never saw them.
+
+    Attributes:
+        places: `dataset.Source.number` of each pair, shape (N,).
+        origins: Hours since 1970, shape (N,).
+        leads: Hours ahead, shape (N,).
+        values: Per target, float64 (N,), NaN = none.
+    """
+
+    places: np.ndarray
+    origins: np.ndarray
+    leads: np.ndarray
+    values: dict[str, np.ndarray]
+
+    @classmethod
+    def none(cls, places: np.ndarray, times: pl.Series, leads: np.ndarray) -> UnseenForecasts:
+        """Pairs by their target hours (UTC), before anything has forecast them."""
+        hours = times.dt.epoch("s").to_numpy() // 3600
+        return cls(places, hours - leads, leads, {})
+
+
+@dataclass(frozen=True, slots=True)
 class Fitted:
     """A candidate before export.
 
@@ -73,6 +98,7 @@ class Fitted:
         widening: Per target and group of inputs, factor of the spread at each knot without it.
         climatology_residuals: Of the normals, per target.
         damped: The damped-anomaly baseline, per target.
+        unseen: Forecasts from the cross-fitting, which other models are compared with.
         unused: Groups of inputs without values, in which no model has a part.
     """
 
@@ -81,4 +107,5 @@ class Fitted:
     widening: dict[str, dict[str, tuple[float, ...]]]
     climatology_residuals: dict[str, ResidualTable]
     damped: dict[str, DampedAnomaly]
+    unseen: UnseenForecasts
     unused: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from edge_agent import __version__
 from edge_agent.contract import features
 from edge_agent.contract.schema import OBSERVED, TIME
 from trainer.evaluation.run_folder import LEFT_OUT
-from trainer.training import fit, onnx_export
+from trainer.training import fit, guided, guided_fit, onnx_export
 from trainer.workspace.code_identity import training_code
 
 if TYPE_CHECKING:
@@ -48,7 +48,13 @@ def lineage_of(options: Training, data: TrainingData) -> dict[str, str]:
         "machine": f"{platform.machine()} {sys.platform}",
         **({LEFT_OUT: "; ".join(data.left_out)} if data.left_out else {}),
         **_farms_lineage(data.farms),
+        **_guided_lineage(data),
     }
+
+
+def _guided_lineage(data: TrainingData) -> dict[str, str]:
+    archive = guided.lineage_of([*data.stations, *data.farms])
+    return {**archive, "guided_parameters": _json(guided_fit.parameters())} if archive else {}
 
 
 def _libraries() -> str:

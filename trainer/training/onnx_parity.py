@@ -9,17 +9,19 @@ missing values from all others by an infinite one, and no input lies there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from edge_agent.contract import feature_table, guidance_features
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.feature_table import NAMES
+from edge_agent.contract.schema import LEADS
 from edge_agent.forecasting.inference import OnnxPredictor
+from trainer.training import guided_dropout
 from trainer.training.input_dropout import drop_inputs
 
 if TYPE_CHECKING:
-    from trainer.training.forecast_model import ForecastModel
+    from collections.abc import Callable
 
 TOLERANCE = 1e-3
 """Largest accepted difference, in the target's unit."""
@@ -28,7 +30,45 @@ THRESHOLD_ROWS = 4000
 CHUNK = 20_000
 ZERO = np.float32(1e-35)
 LARGEST = float(np.finfo(np.float32).max)
-_LEAD = NAMES.index("lead")
+
+
+class _Exported(Protocol):
+    """A model and its graph's reference."""
+
+    @property
+    def target(self) -> str:
+        """Quantity."""
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """Float64 (N,) for float32 (N, F)."""
+
+    def thresholds(self) -> list[tuple[int, float]]:
+        """Every split of all trees as (feature, threshold)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a model's matrix is.
+
+    Attributes:
+        lead: Column of the lead.
+        leads: Hours ahead that there are.
+        dropped: Gives the matrix with inputs blanked at random, by a seed.
+    """
+
+    lead: int
+    leads: tuple[int, ...]
+    dropped: Callable[[np.ndarray, int], np.ndarray]
+
+
+OBSERVED = Inputs(
+    feature_table.NAMES.index("lead"), LEADS, lambda matrix, seed: drop_inputs(matrix, 0.5, seed)
+)
+"""Of `contract.features`."""
+GUIDED = Inputs(
+    guidance_features.NAMES.index("lead"), guidance_features.GUIDED_LEADS, guided_dropout.drop
+)
+"""Of `contract.guidance_features`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +84,9 @@ class Parity:
         return max(self.worst.values())
 
 
-def check(model: ForecastModel, content: bytes, matrix: np.ndarray, seed: int) -> Parity:
+def check(
+    model: _Exported, content: bytes, matrix: np.ndarray, seed: int, inputs: Inputs = OBSERVED
+) -> Parity:
     """Compare graph and model on `matrix` (float32 (N, F)) and on rows made from it.
 
     Raises:
@@ -53,8 +95,8 @@ def check(model: ForecastModel, content: bytes, matrix: np.ndarray, seed: int) -
     predictor = OnnxPredictor(content, matrix.shape[1], model.target)
     kinds = {
         "holdout": matrix,
-        "nulls": drop_inputs(matrix[:: max(1, len(matrix) // CHUNK)], 0.5, seed),
-        **_on_thresholds(model, matrix, seed),
+        "nulls": inputs.dropped(matrix[:: max(1, len(matrix) // CHUNK)], seed),
+        **_on_thresholds(model, matrix, seed, inputs),
     }
     worst = {name: _worst(model, predictor, rows) for name, rows in kinds.items()}
     parity = Parity(worst, sum(len(rows) for rows in kinds.values()))
@@ -66,7 +108,9 @@ def check(model: ForecastModel, content: bytes, matrix: np.ndarray, seed: int) -
     return parity
 
 
-def _on_thresholds(model: ForecastModel, matrix: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _on_thresholds(
+    model: _Exported, matrix: np.ndarray, seed: int, inputs: Inputs
+) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
     splits = model.thresholds()
     rows = matrix[random.integers(0, len(matrix), THRESHOLD_ROWS)].copy()
@@ -81,17 +125,18 @@ def _on_thresholds(model: ForecastModel, matrix: np.ndarray, seed: int) -> dict[
         chosen = random.random(len(rows)) < 0.1
         rows[chosen, feature] = random.choice(np.array(values, np.float32), int(chosen.sum()))
     # The lead is a number of the graph's own table and stays a whole hour.
-    rows[:, _LEAD] = np.clip(np.round(rows[:, _LEAD]), 1, 48)
+    lead = inputs.lead
+    rows[:, lead] = np.clip(np.round(rows[:, lead]), inputs.leads[0], inputs.leads[-1])
     # LightGBM reads anything up to its zero threshold as 0; no feature lies between, as inputs
     # come in steps of 2^-10.
     rows[np.abs(rows) <= ZERO] = 0.0
     above = np.nextafter(rows, np.float32(np.inf))
     above[np.abs(above) <= ZERO] = 0.0
-    above[:, _LEAD] = rows[:, _LEAD]
+    above[:, lead] = rows[:, lead]
     return {"on thresholds": rows, "above thresholds": above}
 
 
-def _worst(model: ForecastModel, predictor: OnnxPredictor, matrix: np.ndarray) -> float:
+def _worst(model: _Exported, predictor: OnnxPredictor, matrix: np.ndarray) -> float:
     worst = 0.0
     for start in range(0, len(matrix), CHUNK):
         rows = matrix[start : start + CHUNK]

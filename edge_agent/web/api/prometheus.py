@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from edge_agent import __version__
 from edge_agent.alerts.messages import rule_facts
 from edge_agent.alerts.state_machine import Level
+from edge_agent.core.agent_facts import guidance_at
 from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.observations.sensors import key_of
 from edge_agent.web.api import serialize
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from edge_agent.core.interfaces import ServiceStatus
+    from edge_agent.messages.payloads import GuidanceReport
     from edge_agent.web.snapshot import Snapshot
 
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
@@ -107,6 +109,20 @@ def _weather(snapshot: Snapshot, now: datetime) -> Iterator[Metric]:
                 values[word, str(lead)] = float(target.values[index])
     about = "Point forecast in degrees C or percent, by hours after the newest observation."
     yield _gauge("forecast", about, values, "target", "lead_h")
+    yield from _guidance(guidance_at(snapshot.decision, now))
+
+
+def _guidance(report: GuidanceReport | None) -> Iterator[Metric]:
+    if report is None:
+        return
+    age = {(report.cell,): float(report.age_s)}
+    yield _gauge("guidance_age_seconds", "Age of KMA's newest forecast used.", age, "cell")
+    weight = {(TARGET_TOPICS[name],): share for name, share in report.weight.items()}
+    about = "Mean share of KMA's corrected forecast in the forecast, 0 to 1."
+    yield _gauge("guidance_weight", about, weight, "target")
+    known = {(TARGET_TOPICS[name],): rmse for name, rmse in report.rmse.items() if rmse is not None}
+    about = "Root mean square error of KMA's newest issues here in the last 30 days, as they are."
+    yield _gauge("guidance_rmse", about, known, "target")
 
 
 def _alerts(snapshot: Snapshot) -> Iterator[Metric]:

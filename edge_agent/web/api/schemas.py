@@ -16,6 +16,7 @@ from edge_agent.messages.payloads import (
     Chance,
     EdgeName,
     ForecastHour,
+    GuidanceReport,
     HeldBack,
     Level,
     Operator,
@@ -32,11 +33,12 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class SeriesAnswer(Answer, frozen=True, kw_only=True):
-    """Forecast of one quantity, hour by hour."""
+    """Forecast of one quantity, hour by hour. `sources` says for each hour what made it."""
 
     quantity: str
     unit: str
     hours: tuple[ForecastHour, ...]
+    sources: tuple[str, ...]
 
 
 class AdviceAnswer(Answer, frozen=True, kw_only=True):
@@ -213,7 +215,7 @@ class MqttAnswer(Answer, frozen=True, kw_only=True):
 class HealthAnswer(Answer, frozen=True, kw_only=True):
     """How the agent is. `problems` are texts for people; empty is well.
 
-    `held_back` has the rules whose messages wait, see `Alert`.
+    `held_back` has the rules whose messages wait, see `Alert`; `guidance` is null without KMA's.
     """
 
     at: Utc
@@ -230,6 +232,7 @@ class HealthAnswer(Answer, frozen=True, kw_only=True):
     held_back: dict[str, HeldBack]
     rules_unknown: tuple[str, ...]
     problems: tuple[str, ...]
+    guidance: GuidanceReport | None
 
 
 class Alive(Answer, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from edge_agent.contract.numbers import rounded
 from edge_agent.core import sensor_reports
 from edge_agent.core.agent_facts import (
     forecast_reason,
+    guidance_at,
     health_facts,
     outbox_figures,
     release_facts,
@@ -65,6 +66,7 @@ def series(forecast: Forecast) -> dict[str, schemas.SeriesAnswer]:
             quantity=name,
             unit=forecast.targets[name].unit,
             hours=hours_of(forecast, forecast.targets[name]),
+            sources=tuple(forecast.sources_of(name)),
         )
         for name, level in TARGET_TOPICS.items()
         if name in forecast.targets
@@ -179,6 +181,7 @@ def health(
             "clock": snapshot.clock,
             "agent_version": __version__,
             "data_age_s": data_age_s(snapshot, now),
+            "guidance": guidance_at(snapshot.decision, now),
             "cycle_s": rounded(service.cycle_s, 3) if service else None,
             "updated_at": service.updated_at if service else None,
             "mqtt": schemas.MqttAnswer(

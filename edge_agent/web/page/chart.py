@@ -28,13 +28,14 @@ _HORIZON_DEG: Final = -0.833
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One hour: value, ends of the interval, and what was observed (None = not yet)."""
+    """One hour: value, ends of the interval, what was observed (None = not yet), what made it."""
 
     at: datetime
     value: float
     low: float
     high: float
     observed: float | None = None
+    made_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,8 @@ def _curve(chart: Chart, x: Callable[[datetime], float], y: Callable[[float], fl
 def _hour_text(hour: Hour, chart: Chart) -> str:
     local = hour.at.astimezone(chart.zone)
     value, low, high = (fixed(n, chart.digits) for n in (hour.value, hour.low, hour.high))
-    return f"{local:%m-%d %H:%M}: {value}{chart.unit} ({low} – {high}{chart.unit})"
+    made = f" {hour.made_of}" if hour.made_of else ""
+    return f"{local:%m-%d %H:%M}: {value}{chart.unit} ({low} – {high}{chart.unit}){made}"
 
 
 def _limit(limit: Limit, y: Callable[[float], float], hours: Sequence[Hour]) -> Markup:

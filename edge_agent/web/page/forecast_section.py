@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def forecast_section(context: PageContext) -> Markup:
     if forecast is None:
         why = forecast_reason(context.snapshot.decision) or ""
         return section("ahead", words("ahead"), tag("p", words("no_forecast", words.reason(why))))
-    ahead = {name: _ahead(context, chart_hours(forecast, name)) for name in TARGETS}
+    ahead = {name: _ahead(context, forecast, name) for name in TARGETS}
     charts = [figure(context, name, hours, "ahead") for name, hours in ahead.items() if hours]
     crop = CROPS.get(context.snapshot.config.irrigation.crop)
     keys = ["line", "band", "night", "limit", *(["comfort"] if crop else [])]
@@ -57,9 +58,14 @@ def chart_hours(
     ]
 
 
-def _ahead(context: PageContext, hours: list[Hour]) -> list[Hour]:
+def _ahead(context: PageContext, forecast: Forecast, quantity: str) -> list[Hour]:
     """Hours that are still to come; none where one is too few for a chart."""
-    to_come = [hour for hour in hours if hour.at > context.snapshot.at]
+    made = dict(zip(forecast.valid_at, forecast.sources_of(quantity), strict=True))
+    to_come = [
+        replace(hour, made_of=context.words.source(made[hour.at].value))
+        for hour in chart_hours(forecast, quantity)
+        if hour.at > context.snapshot.at
+    ]
     return to_come if len(to_come) > 1 else []
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.alerts import texts
 from edge_agent.contract.numbers import fixed, signed
 from edge_agent.contract.schema import QUANTITIES, TARGETS
+from edge_agent.core.agent_facts import guidance_at
+from edge_agent.forecasting.joining import OLD_H
 from edge_agent.system.html import Markup, tag
 from edge_agent.web.api import serialize
 from edge_agent.web.page.context import facts, section, table
@@ -141,6 +143,12 @@ def _states(context: PageContext) -> Iterator[tuple[str, bool, str]]:
         yield words("data"), not forecast.notes, text
     else:
         yield words("data"), False, words("none")
+    guidance = guidance_at(snapshot.decision, context.now)
+    if guidance is not None:
+        span = words.span(timedelta(seconds=guidance.age_s))
+        share = round(100 * sum(guidance.weight.values()) / len(guidance.weight))
+        text = words("guidance_state", guidance.cell, span, share)
+        yield words("guidance"), guidance.age_s < OLD_H * 3600, text
     if service is not None:
         link = service.link
         yield words("broker"), link.connected, words("connected" if link.connected else "away")

@@ -10,7 +10,9 @@ import pytest
 
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.errors import BadData
-from tests.fakes.loaded import manifest
+from tests.fakes import former_manifest
+from tests.fakes.guided_release import guided_release
+from tests.fakes.loaded import manifest, table
 
 
 def _document() -> dict[str, Any]:
@@ -52,10 +54,11 @@ def test_unknown_fields_are_refused_everywhere(place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", sorted(set(contract.Manifest.__struct_fields__) - {"rollout", "widening", "tuned"})
+    "field",
+    sorted(set(contract.Manifest.__struct_fields__) - {"rollout", "widening", "tuned", "guidance"}),
 )
 def test_missing_fields_are_refused(field: str) -> None:
-    """Every field but rollout, widening and tuned must be there; the text names it."""
+    """Every field but rollout, widening, tuned and guidance must be there; the text names it."""
     document = _document()
     del document[field]
     with pytest.raises(BadData, match=f"{field}: is missing"):
@@ -82,11 +85,68 @@ def test_other_bytes_are_refused(content: bytes) -> None:
 
 def test_another_format_says_to_update() -> None:
     """A newer format is refused by name, and the text says what to do."""
-    document = _document() | {"schema": "farm-edge/manifest/2"}
+    document = _document() | {"schema": "farm-edge/manifest/3"}
     with pytest.raises(
-        BadData, match=r"'farm-edge/manifest/2', this agent reads .*: update the agent"
+        BadData, match=r"'farm-edge/manifest/3', this agent reads .*: update the agent"
     ):
         contract.decode(json.dumps(document).encode())
+
+
+def test_models_of_guidance_are_format_2() -> None:
+    """They come back as they were, and equal manifests give equal bytes."""
+    one, _ = guided_release(residuals={"air_temperature_c": table(2.0)}, lineage={"code": "ab"})
+    content = contract.encode(one)
+    assert contract.decode(content) == one
+    assert contract.decode(content).lineage == {"code": "ab"}
+    assert contract.encode(contract.decode(content)) == content
+    assert one.guidance is not None
+    turned = dict(reversed(one.guidance.models.items()))
+    again = msgspec.structs.replace(one.guidance, models=turned)
+    assert contract.encode(msgspec.structs.replace(one, guidance=again)) == content
+    assert [file.path for file in one.files()][-1] == one.guidance.golden.path
+    assert set(one.guidance.files()) < set(one.files()) == set(one.all_files())
+
+
+def test_an_agent_of_format_1_says_to_update() -> None:
+    """Its own code, as it was: it reads what has no such models, and refuses the others by name."""
+    plain = manifest()
+    assert former_manifest.decode(contract.encode(plain)).release == plain.release
+    assert contract.encode(plain) == msgspec.json.encode(
+        former_manifest.decode(contract.encode(plain)), order="deterministic"
+    )
+    with pytest.raises(
+        BadData, match=r"^manifest: format 'farm-edge/manifest/2', .*: update the agent$"
+    ):
+        former_manifest.decode(contract.encode(guided_release()[0]))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "format 'farm-edge/manifest/2' without `guidance`"),
+        ("{", "manifest: guidance: "),
+        ('{"digest": 1}', "manifest: guidance: digest: "),
+        ("{}", "manifest: guidance: digest: is missing"),
+    ],
+)
+def test_wrong_models_of_guidance_are_refused(text: str | None, words: str) -> None:
+    """Missing, no JSON, a wrong type, a field too few."""
+    document = json.loads(contract.encode(guided_release()[0]))
+    del document["lineage"]["guidance"]
+    document["lineage"] |= {} if text is None else {"guidance": text}
+    with pytest.raises(BadData, match=words):
+        contract.decode(json.dumps(document).encode())
+
+
+def test_an_unknown_field_of_guidance_is_refused() -> None:
+    """As everywhere else; and the models stand in the one place that format 1 passes over."""
+    document = json.loads(contract.encode(guided_release()[0]))
+    guidance = json.loads(document["lineage"]["guidance"])
+    document["lineage"]["guidance"] = json.dumps(guidance | {"surprise": 1})
+    with pytest.raises(BadData, match="surprise"):
+        contract.decode(json.dumps(document).encode())
+    with pytest.raises(BadData, match="`guidance` stands in `lineage`"):
+        contract.decode(json.dumps(document | {"guidance": guidance}).encode())
 
 
 def test_too_long_is_refused_before_it_is_read() -> None:

@@ -45,14 +45,14 @@ def healths(farm: AlertFarm, since: int) -> list[dict[str, Any]]:
 def test_figures_wait_for_the_hour(farm: AlertFarm) -> None:
     """A reading that changes each minute is no news; the cycle tells of its value once."""
     before = len(farm.heard)
-    for minute in range(30):
+    for minute in range(60):
         farm.minutes(celsius=20 + minute / 10)
     assert healths(farm, before) == []
     farm.worker.watch(farm.clock.now())
     farm.cycle()
-    farm.minutes(3, celsius=23.0)
+    farm.minutes(3, celsius=26.0)
     (health,) = healths(farm, before)
-    assert health["sensors"][0]["value"] == 22.9
+    assert health["sensors"][0]["value"] == 25.9
 
 
 def test_news_comes_within_the_minute(farm: AlertFarm) -> None:

@@ -17,7 +17,8 @@ from edge_agent.commands.status import _written as status_document
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.forecast import Forecast, Source
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
-from edge_agent.ops.doctor import Subject, examine
+from edge_agent.ops.doctor import examine
+from edge_agent.ops.findings import Subject
 from edge_agent.web.api import serialize
 from edge_agent.web.page.page import page
 from edge_agent.web.snapshot import take_snapshot

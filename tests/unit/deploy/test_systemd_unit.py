@@ -6,6 +6,7 @@ import configparser
 import re
 import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from edge_agent.contract.errors import ConfigError, UsageError
 from edge_agent.core.loop import STOP_S
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, PUSH_CREDENTIAL, WEB_CREDENTIAL
 from edge_agent.core.systemd_reports import PING_S
+from trainer.ingest.village import FORECAST_OUT
 from trainer.workspace.kma_sources import API_HUB, DATA_PORTAL
 
 ROOT = Path(__file__).parents[3]
@@ -55,7 +57,12 @@ def _made(text: str, folder: Path) -> str:
 @needs_systemd
 @pytest.mark.parametrize(
     ("name", "tenths"),
-    [("edge-agent.service", 15), ("trainer.service", 15), ("edge-agent-update.service", 50)],
+    [
+        ("edge-agent.service", 15),
+        ("trainer.service", 15),
+        ("trainer-relay.service", 15),
+        ("edge-agent-update.service", 50),
+    ],
 )
 def test_exposure_stays_below_the_threshold(name: str, tenths: int) -> None:
     """Scores of `systemd-analyze security`, of 100 tenths; the updater is root and writes /opt."""
@@ -93,6 +100,7 @@ def test_systemd_understands_every_line(name: str, tmp_path: Path) -> None:
     [
         ("edge-agent.service", {PASSWORD_CREDENTIAL, WEB_CREDENTIAL, PUSH_CREDENTIAL}),
         ("trainer.service", {DATA_PORTAL.variable.lower(), API_HUB.variable.lower()}),
+        ("trainer-relay.service", {DATA_PORTAL.variable.lower(), API_HUB.variable.lower()}),
     ],
 )
 def test_every_secret_may_be_a_credential(name: str, wanted: set[str], tmp_path: Path) -> None:
@@ -108,11 +116,41 @@ def test_every_secret_may_be_a_credential(name: str, wanted: set[str], tmp_path:
 @needs_systemd
 def test_the_trainer_is_called_by_night_and_late_in_the_morning() -> None:
     """Its timer's times, as systemd reads them, are 02:00 and 11:20 in Korea."""
-    text = (UNITS / "trainer.timer").read_text("utf-8")
-    times = [line.partition("=")[2] for line in text.splitlines() if line.startswith("OnCalendar=")]
-    said = _analyze("calendar", "--base-time=2026-07-01 00:00:00 UTC", *times).stdout
+    said = _next_runs("trainer.timer")
     assert " 17:00:00 UTC" in said
     assert " 02:20:00 UTC" in said
+
+
+@needs_systemd
+def test_the_relay_is_called_once_it_can_read_the_newest_issue_in_each_hour() -> None:
+    """The first run after a base time asks for that issue; 24 runs a day follow each other."""
+    said = _next_runs("trainer-relay.timer", "--iterations=24")
+    runs = [int(hour) for hour in re.findall(r" (\d\d):17:00 UTC", said)]
+    assert sorted(set(runs)) == list(range(24))
+    assert timedelta(minutes=17) >= FORECAST_OUT
+    service = (UNITS / "trainer-relay.service").read_text("utf-8")
+    (minutes,) = re.findall(r"^TimeoutStartSec=(\d+)min$", service, re.MULTILINE)
+    assert int(minutes) < 60
+
+
+def test_both_units_of_the_trainer_work_as_the_same_account_in_the_same_folder() -> None:
+    """One lake, one depot, one quota, one set of keys; only what is called differs."""
+    names = ("Description", "ExecStart", "SuccessExitStatus", "Restart", "TimeoutStartSec", "#")
+    day, hour = (
+        [
+            line
+            for line in (UNITS / name).read_text("utf-8").splitlines()
+            if not line.startswith(names)
+        ]
+        for name in ("trainer.service", "trainer-relay.service")
+    )
+    assert hour == day
+
+
+def _next_runs(name: str, *args: str) -> str:
+    text = (UNITS / name).read_text("utf-8")
+    times = [line.partition("=")[2] for line in text.splitlines() if line.startswith("OnCalendar=")]
+    return _analyze("calendar", "--base-time=2026-07-01 00:00:00 UTC", *args, *times).stdout
 
 
 def test_the_unit_agrees_with_the_code() -> None:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 import pytest
 
 from edge_agent.alerts import default_rules
-from edge_agent.contract.bundles import GUIDANCE
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME, TIME_DTYPE
-from edge_agent.forecasting.online_correction import OnlineCorrection
-from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.replay import replay
 from edge_agent.settings import Builtin, Config, Learning, Rule
-from edge_agent.system.database import connect
-from tests.fakes.forecasts import NOW, forecast
+from tests.fakes.forecasts import NOW
 from tests.fakes.loaded import FakeRelease
 from tests.fakes.tuned import correction
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    import numpy as np
 
     from edge_agent.core.cycle import Decision
 
@@ -52,10 +48,13 @@ def recorded(warm: float = 0.0) -> pl.DataFrame:
 def guidance(value: float, last: datetime) -> pl.DataFrame:
     """An issue of KMA each three hours up to `last`, two days ahead, always of one temperature."""
     issues = [START + i * 3 * HOUR for i in range(int((last - START) / (3 * HOUR)) + 1)]
+    names = (ISSUED, VALID, AIR_TEMPERATURE, RELATIVE_HUMIDITY)
     rows = [
-        (at, at + lead * HOUR, value, 62.0, None, None) for at in issues for lead in range(1, 49)
+        dict(zip(names, (at, at + lead * HOUR, value, 62.0), strict=True))
+        for at in issues
+        for lead in range(1, 49)
     ]
-    return pl.DataFrame(rows, schema=GUIDANCE, orient="row")
+    return pl.DataFrame(rows, schema=GUIDANCE)
 
 
 def play(
@@ -119,23 +118,6 @@ def test_the_bias_of_corrected_models_is_learned_too() -> None:
     assert temperature(last)[:12] == pytest.approx([22.9] * 12, abs=0.8)
 
 
-class _KmaWithoutHumidity:
-    """A store whose guidance has no column for one of the targets."""
-
-    def guidance(self, since: datetime) -> pl.DataFrame:
-        del since
-        return guidance(23.0, START).drop(RELATIVE_HUMIDITY)
-
-
-def test_a_target_that_kma_does_not_forecast_has_no_guidance() -> None:
-    """The other target keeps its own."""
-    with closing(connect(Path(":memory:"))) as db:
-        online = OnlineCorrection(VerificationStore(db), _KmaWithoutHumidity(), Learning())
-        found = online.guidance(forecast([20.0] * 4, now=START), START).values
-    assert np.isfinite(found[AIR_TEMPERATURE]).all()
-    assert np.isnan(found[RELATIVE_HUMIDITY]).all()
-
-
 def _adjusted(decision: Decision) -> list[str]:
     assert isinstance(decision.forecast, Forecast)
     return list(decision.forecast.adjusted)
@@ -175,17 +157,35 @@ def test_own_sensor_is_the_truth_of_a_farm() -> None:
     assert total / count == pytest.approx(6.9, abs=1.2)
 
 
-def test_guidance_takes_part_when_it_has_proved_itself() -> None:
-    """Not in the first days; then by its error, named as an input with its age."""
+def test_guidance_takes_part_from_the_first_hour() -> None:
+    """By prior weights, without waiting for a record; named, with its age, as an input."""
     kma = guidance(23.0, END)
     decisions = play({STATION: recorded()}, settings=Learning(bias=False), kma=kma)
-    assert temperature(decisions[60]).tolist() == [20.0] * 48
-    last = decisions[-1]
-    assert temperature(last)[5:40] == pytest.approx([23.0] * 35, abs=1.1), "the weather, by KMA"
-    assert isinstance(last.forecast, Forecast)
-    assert list(last.forecast.adjusted) == ["guidance"]
+    # The first issue can be read an hour after its base time.
+    early = decisions[4]
+    assert isinstance(early.forecast, Forecast)
+    assert early.forecast.source == "model_relayed_station"
+    assert temperature(early)[5:44] == pytest.approx([23.0] * 39, abs=1.5), "the weather, by KMA"
+    assert list(early.forecast.adjusted) == ["guidance"]
+    assert [each.name for each in early.inputs] == [STATION, "guidance:village"]
+    assert early.inputs[1].at == START + 3 * HOUR
     off = play({STATION: recorded()}, settings=Learning(bias=False, guidance=False), kma=kma)
     assert temperature(off[-1]).tolist() == [20.0] * 48
+    assert off[-1].guidance is None
+
+
+def test_what_was_learned_of_guidance_survives_a_change_of_source() -> None:
+    """The record's name has nothing of the observations, and own errors stay known (V6, M2)."""
+    kma = guidance(19.0, END)
+    own = recorded().filter(pl.col(TIME) < END - 48 * HOUR)
+    settings = Learning(bias=False)
+    decisions = play({STATION: recorded(), OWN: own}, settings=settings, kma=kma)
+    before, after = decisions[24 * (DAYS - 2) - 2], decisions[-1]
+    assert (before.origin_source, after.origin_source) == (OWN, STATION)
+    records = {each.past_forecast.source for each in (before, after) if each.past_forecast}
+    assert records == {"guidance"}
+    # KMA is four degrees too cold here: that is known though the sensor is dead for two days.
+    assert temperature(after)[24:40] == pytest.approx([22.9] * 16, abs=0.8)
 
 
 def test_chances_are_scored_when_their_window_has_passed() -> None:

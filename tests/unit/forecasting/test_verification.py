@@ -31,6 +31,8 @@ from tests.fakes import forecasts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edge_agent.contract.forecast import Forecast
+
 HOUR = timedelta(hours=1)
 START = datetime(2026, 7, 1, tzinfo=UTC)
 NOTHING = dict.fromkeys(TARGETS, np.full(48, np.nan))
@@ -136,8 +138,20 @@ def test_foresee_keeps_both_the_models_and_what_was_said() -> None:
     assert np.isnan(made.values[:, :, 1]).all()
     assert made.source == "station:108"
     corrected = replace(model, adjusted=("tuning",))
-    made = verification.past_forecast_of(corrected, said, NOTHING, "sensor:outdoor", {})
-    assert made.source == "sensor:outdoor+tuning", "kept apart (V6)"
+    record = verification.record_of(corrected, "sensor:outdoor")
+    assert record == "sensor:outdoor+tuning", "kept apart (V6)"
+
+
+def test_hours_beyond_the_longest_lead_are_not_kept() -> None:
+    """A forecast with KMA's may reach further than the models."""
+    old = [replace(f, origin=f.origin - timedelta(hours=5)) for f in both()]
+    made = verification.past_forecast_of(old[0], old[1], NOTHING, "guided", {})
+    assert np.isfinite(made.values[0, :, 2]).nonzero()[0].tolist() == list(range(5, 48))
+
+
+def both() -> tuple[Forecast, Forecast]:
+    """The models' and what was said."""
+    return forecasts.forecast([20.0] * 48), forecasts.forecast([22.0] * 48)
 
 
 @pytest.fixture

@@ -9,11 +9,14 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import schema
-from edge_agent.contract.bundles import GUIDANCE
+from edge_agent.contract.bundles import GUIDANCE, GUIDANCE_RANGES, GUIDED, ISSUED, VALID
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TIME, TIME_DTYPE, Flag
 from edge_agent.observations import bundles
 from tests.fakes.forecasts import NOW
+from tests.fakes.guidance import forecasts
+from trainer import relay
+from trainer.ingest.sources import village_table
 
 HOUR = timedelta(hours=1)
 
@@ -98,18 +101,65 @@ def test_guidance_is_sorted_and_has_no_column_too_many() -> None:
     assert frame["rain_mm"].null_count() == 3, "a depot of before knows nothing of rain"
 
 
+def test_every_category_that_is_relayed_arrives() -> None:
+    """From the archive's columns over the relay's bytes to the device's; sums of six hours stay."""
+    issues = forecasts(NOW, 1)
+    kept = issues.rename({ISSUED: village_table.ISSUED, VALID: village_table.VALID})
+    archived = kept.with_columns(
+        pl.lit(1.0).alias(name) for name in village_table.COLUMNS if name not in kept.columns
+    )
+    frame = bundles.read_guidance(relay.guidance(archived), "guidance")
+    assert frame.equals(issues)
+    assert set(GUIDED) < set(village_table.COLUMNS)
+    assert all(frame[name].drop_nulls().len() > 0 for name in GUIDED)
+
+
+def test_an_agent_of_before_takes_the_columns_that_it_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Temperature, humidity and rain, as they were the only ones."""
+    content = parquet(forecasts(NOW, 1))
+    former = ("air_temperature_c", "relative_humidity_pct", "rain_mm", "rain_probability_pct")
+    columns = pl.Schema({name: GUIDANCE[name] for name in (ISSUED, VALID, *former)})
+    monkeypatch.setattr(bundles, "GUIDANCE", columns)
+    monkeypatch.setattr(bundles, "GUIDED", former)
+    monkeypatch.setattr(
+        bundles, "GUIDANCE_RANGES", {name: GUIDANCE_RANGES[name] for name in former}
+    )
+    frame = bundles.read_guidance(content, "guidance")
+    assert frame.equals(forecasts(NOW, 1).select(columns.names()))
+
+
+def test_a_bundle_of_before_has_null_for_the_other_columns() -> None:
+    """An older relay, a newer agent."""
+    former = forecasts(NOW, 1).select(GUIDANCE.names()[:6])
+    frame = bundles.read_guidance(parquet(former), "guidance")
+    assert frame.schema == GUIDANCE
+    assert frame.select(former.columns).equals(former)
+    assert all(frame[name].null_count() == frame.height for name in GUIDANCE.names()[6:])
+
+
 def test_guidance_that_cannot_be_true_is_missing() -> None:
     """130 C, 140 % and a chance of 101 % are null; what stands beside them stays."""
+    wrong = {
+        "air_temperature_c": 130.0,
+        "relative_humidity_pct": 140.0,
+        "rain_probability_pct": 101.0,
+        "wind_speed_ms": -1.0,
+        "wind_from_direction_deg": 361.0,
+        "sky_code": 0.0,
+        "precipitation_code": 8.0,
+        "new_snow_cm": -0.1,
+        "air_temperature_min_c": -41.0,
+        "air_temperature_max_c": 46.0,
+    }
+    assert {*wrong, "rain_mm"} == set(GUIDED)
     forged = guidance().with_columns(
-        pl.lit(130.0).alias("air_temperature_c"),
-        pl.lit(140.0).alias("relative_humidity_pct"),
-        pl.lit(1.5).alias("rain_mm"),
-        pl.lit(101.0).alias("rain_probability_pct"),
+        pl.lit(value).alias(name) for name, value in (wrong | {"rain_mm": 1.5}).items()
     )
     frame = bundles.read_guidance(parquet(forged), "guidance")
     assert frame["rain_mm"].to_list() == [1.5, 1.5, 1.5]
-    others = ("air_temperature_c", "relative_humidity_pct", "rain_probability_pct")
-    assert frame.select(others).null_count().row(0) == (3, 3, 3)
+    assert set(frame.select(list(wrong)).null_count().row(0)) == {3}
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import zlib
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from edge_agent.contract.bundles import GUIDANCE
+from edge_agent.contract.bundles import GUIDANCE, GUIDED
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.forecast_json import from_bytes, to_bytes
-from edge_agent.contract.schema import TIME, TIME_DTYPE
+from edge_agent.contract.forecast import Source
+from edge_agent.contract.forecast_json import from_bytes, packed, to_bytes
+from edge_agent.contract.schema import AIR_TEMPERATURE, TIME, TIME_DTYPE
 from edge_agent.observations import retention
 from edge_agent.observations.retention import prune
 from edge_agent.observations.sensors import Sample
@@ -130,8 +133,7 @@ def said(*values: float | None, issued: datetime = NOW) -> pl.DataFrame:
             "valid": valid,
             "air_temperature_c": list(values),
             "relative_humidity_pct": [None] * len(values),
-            "rain_mm": [0.5] * len(values),
-            "rain_probability_pct": [60.0] * len(values),
+            **{name: [2.0] * len(values) for name in GUIDED[2:]},
         },
         schema=GUIDANCE,
     )
@@ -223,3 +225,15 @@ def test_times_are_utc_whatever_the_zone_of_the_caller(store: Store) -> None:
     seoul = NOW.astimezone(tz=None)
     assert store.hourly("s", seoul, seoul)[TIME].to_list() == [NOW]
     assert NOW.tzinfo is UTC
+
+
+def test_an_earlier_agent_reads_a_guided_forecast(store: Store) -> None:
+    """It knows neither the rung of an hour nor the word; this one does."""
+    made = forecast([20.0] * 48, source=Source.GUIDED)
+    made = replace(made, sources={AIR_TEMPERATURE: (Source.GUIDED,) * 48})
+    store.put_forecast(made)
+    (found,) = store.forecasts(NOW, NOW)
+    assert found.source is Source.GUIDED
+    plain = msgspec.json.decode(zlib.decompress(packed(made)))
+    assert plain["source"] == "model_relayed_station"
+    assert "sources" not in plain

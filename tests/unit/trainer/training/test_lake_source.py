@@ -224,7 +224,7 @@ def test_drawn_pairs_lie_in_the_station(sources: list[LakeSource], split: datase
     """Each station's sample holds its own pairs only, all of whose windows are full."""
     pairs = dataset.training_pairs(sources, split.train_end, 500, 1)
     for index, one in enumerate(sources):
-        drawn = station_sums.Drawn(one, fit._only(pairs, index))
+        drawn = station_sums.Drawn(one, pairs.alone(index))
         _, sample = station_sums.sums_and_sample(station_sums.Plan(fit._borders(split), 50), drawn)
         here = pairs.take(pairs.series == index)
         hours = [one.first + timedelta(hours=int(h)) for h in here.origins + here.leads]

@@ -1,0 +1,117 @@
+"""The forecast that goes out: observation models, KMA's forecast, what the device has learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_agent.contract.forecast import Forecast
+from edge_agent.contract.guidance_features import HISTORY_H
+from edge_agent.contract.schema import TARGETS
+from edge_agent.core import cross_check, rules
+from edge_agent.forecasting import fallback, joining, verification
+from edge_agent.messages.payloads import GuidanceReport
+from edge_agent.observations import bundles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    import polars as pl
+
+    from edge_agent.contract.forecast import NoForecast
+    from edge_agent.core.cycle_context import CycleContext
+    from edge_agent.forecasting.guided import GuidedForecast
+    from edge_agent.forecasting.verification import PastForecast
+    from edge_agent.messages.payloads import Input
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A forecast and how it came about.
+
+    Attributes:
+        forecast: As it goes out.
+        source: Name of its observations.
+        truth: What the farm saw, `HISTORY_H` checked hours.
+        before: Before the device took off what it has learned; None: it is not scored.
+        record: Name that its errors are stored under.
+        guided: KMA's part, where it takes part.
+        weights: By target, its mean weight.
+    """
+
+    forecast: Forecast | NoForecast
+    source: str
+    truth: pl.DataFrame
+    before: Forecast | None = None
+    record: str = ""
+    guided: GuidedForecast | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def inputs(self, now: datetime) -> tuple[Input, ...]:
+        """What it rests on."""
+        found: tuple[Input, ...] = ()
+        observed_at = self.forecast.observed_at
+        if observed_at is not None:
+            found += (rules.input_of(self.source, observed_at, now),)
+        if self.guided is not None:
+            found += (rules.input_of(cross_check.GUIDANCE, self.guided.issued, now),)
+        return found
+
+    def past_forecast(self, chances: Mapping[str, float]) -> PastForecast | None:
+        """The forecast as it is kept for scoring; None where it is not."""
+        if self.before is None:
+            return None
+        assert isinstance(self.forecast, Forecast)
+        hours, guided = list(self.before.valid_at), self.guided
+        none = np.full(len(hours), np.nan)
+        raw = {name: guided.raw_at(name, hours) if guided else none for name in TARGETS}
+        return verification.past_forecast_of(self.before, self.forecast, raw, self.record, chances)
+
+    def report(self, context: CycleContext, now: datetime) -> GuidanceReport | None:
+        """What is told of KMA's part; None without it."""
+        guided = self.guided
+        if guided is None:
+            return None
+        return GuidanceReport(
+            cell=str(bundles.cell(context.config.device)),
+            issued_at=guided.issued,
+            age_s=int((now - guided.issued).total_seconds()),
+            until=guided.until,
+            corrected_by="bias" if guided.release is None else "models",
+            weight=dict(self.weights),
+            rmse={
+                name: None if error is None else round(error, 2)
+                for name, error in guided.rmse.items()
+            },
+        )
+
+
+def publish(context: CycleContext, now: datetime) -> Publication:
+    """The forecast of one hour.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    model, source = context.weather.forecast(context.release, now)
+    truth = context.weather.truth(now, HISTORY_H)
+    guided = context.guidance.make(truth, context.release, now)
+    by_models = isinstance(model, Forecast) and model.source in fallback.MODELS
+    other = model
+    if not by_models:
+        earlier = context.store.forecasts(now - fallback.CACHED_MAX_AGE, now)
+        other = fallback.choose(model, earlier, now)
+    joined = None if guided is None else joining.join(guided, other, now)
+    if joined is None:
+        if not by_models:
+            return Publication(other, source, truth)
+        assert isinstance(model, Forecast)
+        record = verification.record_of(model, source)
+        adjusted = context.correction.adjust(model, record, now)
+        return Publication(adjusted, source, truth, model, record)
+    assert guided is not None
+    before, record = joined.forecast, guided.source.value
+    adjusted = context.correction.adjust(before, record, now)
+    return Publication(adjusted, source, truth, before, record, guided, joined.weights)

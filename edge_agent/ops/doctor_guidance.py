@@ -1,0 +1,46 @@
+"""Check of KMA's forecast for the farm's cell."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.contract.bundles import ISSUED, VALID
+from edge_agent.forecasting.joining import OLD_H
+from edge_agent.observations import bundles
+from edge_agent.ops.findings import Finding, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from edge_agent.observations.store import Store
+    from edge_agent.ops.findings import Subject
+
+_HOUR: Final = timedelta(hours=1)
+_REACH: Final = timedelta(days=3)
+"""Age of the oldest issue that still reaches into the future."""
+
+
+def findings(subject: Subject, store: Store) -> Iterator[Finding]:
+    """How old the newest forecast is, and how far it reaches; nothing where none is wanted."""
+    config, now = subject.config, subject.clock.now()
+    cell = bundles.cell(config.device)
+    if cell is None or not config.learning.guidance or not (config.depot.url or config.depot.path):
+        return
+    rows = store.guidance(now - _REACH, now)
+    advice = "see the finding on the depot; whoever runs the trainer adds the farm's cell to relay"
+    if not rows.height:
+        yield Finding("guidance", Outcome.OK, f"no forecast of KMA for cell {cell}", advice)
+        return
+    issued: datetime = rows[ISSUED][-1]
+    until: datetime = rows[VALID].sort()[-1]
+    age = (now - issued) / _HOUR
+    seen = (
+        f"cell {cell}: issued {issued:%Y-%m-%d %H:%M} UTC, {age:.1f} h old, "
+        f"reaches until {until:%Y-%m-%d %H:%M} UTC"
+    )
+    if age < OLD_H:
+        yield Finding("guidance", Outcome.OK, seen)
+    else:
+        yield Finding("guidance", Outcome.WARN, seen, advice)

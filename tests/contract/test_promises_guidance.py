@@ -1,0 +1,213 @@
+"""Promises about KMA's forecast: links and sensors come and go, and no forecast jumps or lapses.
+
+The machine's own model of the world is what KMA last said for each hour, and whether it said
+anything. Its weather has one course of the day; KMA is wrong by a few degrees that change slowly.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
+from edge_agent.contract.forecast import GUIDED_SOURCES, Forecast
+from edge_agent.contract.hours import hour_of
+from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME, TIME_DTYPE
+from edge_agent.core import cycle
+from edge_agent.core.runtime import Runtime
+from edge_agent.settings import Config, Device
+from tests.fakes.clock import FakeClock
+from tests.fakes.loaded import FakeRelease, Says
+
+if TYPE_CHECKING:
+    from edge_agent.core.cycle import Decision
+
+HOUR = timedelta(hours=1)
+START = datetime(2026, 3, 1, tzinfo=UTC)
+OWN, STATION = "sensor:outdoor", "station:108"
+REACH_H = 66
+USUAL_C = 4.0 * 2.0 * np.pi / 24.0
+"""Largest change of an hour that the weather makes."""
+
+
+def weather(hour: int) -> float:
+    """Temperature of an hour since 1970."""
+    return float(10.0 + 4.0 * np.sin(2.0 * np.pi * (hour % 24) / 24.0))
+
+
+class GuidancePromises(RuleBasedStateMachine):
+    """A farm whose link and sensor come and go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.clock = FakeClock(START)
+        device = Device(site="a", id="b", latitude=37.57, longitude=126.97, elevation_m=86.0)
+        self.runtime = Runtime(Config(device=device), Path(self.folder.name), self.clock)
+        self.models = FakeRelease()
+        self.models.predictors = {
+            AIR_TEMPERATURE: Says(self._by_models),
+            RELATIVE_HUMIDITY: Says(60.0),
+        }
+        self.runtime.release = lambda: self.models  # type: ignore[method-assign,assignment,return-value]
+        self.link, self.sensor, self.every = True, True, 1
+        self.wrong, self.until = 0.0, START
+        self.decision: Decision | None = None
+        self.hour = START
+        self._observe(OWN, 260)
+        self._observe(STATION, 260)
+        self._work()
+
+    def teardown(self) -> None:
+        """Close the farm."""
+        self.runtime.close()
+        self.folder.cleanup()
+
+    def _by_models(self, matrix: np.ndarray) -> np.ndarray:
+        """Three degrees too warm at the longest lead, growing from nothing."""
+        origin = hour_of(self.hour)
+        return np.array(
+            [weather(origin + i + 1) + 3.0 * (i + 1) / len(matrix) for i in range(len(matrix))]
+        )
+
+    def _observe(self, source: str, hours: int) -> None:
+        times = [self.hour - i * HOUR for i in range(hours)]
+        frame = pl.DataFrame(
+            {
+                TIME: times,
+                AIR_TEMPERATURE: [weather(hour_of(at)) for at in times],
+                RELATIVE_HUMIDITY: [60.0 + at.hour % 3 for at in times],
+            },
+            schema_overrides={TIME: TIME_DTYPE},
+        )
+        self.runtime.store.put_hourly(source, frame)
+
+    def _issue(self) -> None:
+        leads = range(1, REACH_H + 1, self.every)
+        valid = [self.hour + lead * HOUR for lead in leads]
+        rows = {
+            ISSUED: [self.hour] * len(leads),
+            VALID: valid,
+            AIR_TEMPERATURE: [weather(hour_of(self.hour) + lead) + self.wrong for lead in leads],
+            RELATIVE_HUMIDITY: [62.0] * len(leads),
+        }
+        given = pl.DataFrame(rows, schema_overrides={name: GUIDANCE[name] for name in rows})
+        frame = pl.concat([GUIDANCE.to_frame(), given], how="diagonal")
+        self.runtime.store.put_guidance(frame)
+        self.until = valid[-1]
+
+    def _work(self) -> None:
+        now = self.hour + timedelta(minutes=2)
+        self.clock.advance((now - self.clock.now()).total_seconds())
+        context = self.runtime.context()
+        self.decision = cycle.decide(context, now, "trusted")
+        cycle.commit(context, self.decision)
+
+    @rule(hours=st.integers(1, 30))
+    def time_passes(self, hours: int) -> None:
+        """Hour by hour; issues come every three hours while the link is up."""
+        for _ in range(hours):
+            self.hour += HOUR
+            if self.sensor:
+                self._observe(OWN, 1)
+            if self.link:
+                self._observe(STATION, 1)
+                if self.hour.hour % 3 == 2:
+                    self._issue()
+        self._work()
+
+    @rule()
+    def link_is_lost_or_back(self) -> None:
+        """Both station and KMA."""
+        self.link = not self.link
+
+    @rule()
+    def sensor_dies_or_is_back(self) -> None:
+        """The farm's own."""
+        self.sensor = not self.sensor
+
+    @initialize(every=st.sampled_from([1, 3]))
+    def kma_has_steps(self, every: int) -> None:
+        """Hourly values, or one in three hours."""
+        self.every = every
+
+    @rule(wrong=st.floats(-3.0, 3.0))
+    def kma_changes(self, wrong: float) -> None:
+        """Another error."""
+        self.wrong = wrong
+
+    @invariant()
+    def every_hour_has_a_number_and_a_source(self) -> None:
+        """As long as there is anything to say."""
+        forecast = self._forecast()
+        for name in TARGETS:
+            target = forecast.targets[name]
+            assert np.isfinite(target.values).all()
+            assert (np.diff(target.quantiles, axis=1) >= -1e-9).all()
+            assert len(forecast.sources_of(name)) == len(forecast.valid_at)
+
+    @invariant()
+    def guidance_counts_as_long_as_it_reaches(self) -> None:
+        """From the first issue to its last hour, whatever the sensors do."""
+        forecast = self._forecast()
+        ahead = [at for at in forecast.valid_at if at <= self.until - 3 * HOUR]
+        readable = self.until - REACH_H * HOUR < self.hour
+        far = [
+            made
+            for at, made in zip(
+                forecast.valid_at, forecast.sources_of(AIR_TEMPERATURE), strict=True
+            )
+            if at in ahead and at > self.hour + 12 * HOUR
+        ]
+        if readable:
+            assert set(far) <= set(GUIDED_SOURCES)
+            assert ("guidance" in forecast.adjusted) == bool(ahead)
+
+    @invariant()
+    def no_hour_jumps(self) -> None:
+        """At most one and a half times what an hour changes by itself, and KMA's own steps."""
+        values = self._forecast().targets[AIR_TEMPERATURE].values
+        assert np.abs(np.diff(values)).max() <= 1.5 * USUAL_C + 0.01
+
+    @invariant()
+    def the_record_knows_no_source(self) -> None:
+        """What is learned of KMA's forecast is learned once."""
+        assert self.decision is not None
+        past = self.decision.past_forecast
+        if past is not None and "guidance" in self._forecast().adjusted:
+            assert past.source == "guidance"
+
+    def _forecast(self) -> Forecast:
+        assert self.decision is not None
+        forecast = self.decision.forecast
+        assert isinstance(forecast, Forecast)
+        return forecast
+
+
+@pytest.mark.timeout(240)
+def test_guidance_keeps_its_promises() -> None:
+    """Short: the machine tries some dozens of lives of a farm."""
+    run_state_machine_as_test(
+        GuidancePromises,
+        settings=settings(
+            max_examples=10,
+            stateful_step_count=12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

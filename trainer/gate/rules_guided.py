@@ -1,0 +1,146 @@
+"""Rules for models that correct KMA's forecasts, at the hours that have these. Pure.
+
+What is judged is what a device shows: these models joined with those of observations. Where a rule
+fails the release goes without them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trainer.evaluation.daily_sums import (
+    GUIDANCE_REFERENCES,
+    GUIDED,
+    OBSERVATIONS,
+    RAW_GUIDANCE,
+    SEASONS,
+    lead_slice,
+)
+from trainer.gate.resampled_sums import Finding, rmse_ratio, upper
+from trainer.gate.rules_champion import FEW_DAYS, SLICE_POINT
+
+if TYPE_CHECKING:
+    from trainer.gate.resampled_sums import ResampledSums, SliceSums
+
+PROVEN_LEADS: Final = (6, 24)
+"""Leads at which the upper 95 % bound of the RMSE ratio to each simple use must be below 1."""
+OTHER_LEADS: Final = (1, 3, 12, 36, 48)
+"""Leads at which that bound may be `AS_GOOD`."""
+AS_GOOD: Final = 1.01
+LEAST_DAYS: Final = 90
+LEAK_LEADS: Final = (12, 24, 36, 48)
+LEAK_RATIO: Final = 0.65
+"""Below this share of raw guidance's RMSE the model knew the answer; sound ones have 0.85."""
+COVERAGE: Final = (0.74, 0.86)
+"""Share of hours inside the 80 % interval, all leads of `PROVEN_LEADS`."""
+
+
+def has_guided(sums: ResampledSums, target: str) -> bool:
+    """Whether there are hours with corrected forecasts."""
+    return (target, lead_slice(24), GUIDED) in sums.daily_sums.losses
+
+
+def guided(sums: ResampledSums, target: str) -> list[Finding]:
+    """G14 of one target; see `docs/gate.md`."""
+    if not has_guided(sums, target):
+        text = "no hour of the holdout has KMA's forecasts"
+        return [_finding(target, "", passed=False, text=text)]
+    days = sums.losses(target, lead_slice(24), GUIDED).days
+    findings = [
+        _finding(
+            target, "length", passed=days >= LEAST_DAYS,
+            text=f"{days} days of the holdout have KMA's forecasts; {LEAST_DAYS} are needed",
+        )
+    ]  # fmt: skip
+    for lead in sorted((*PROVEN_LEADS, *OTHER_LEADS)):
+        findings += _beside(sums, target, lead)
+    for lead in LEAK_LEADS:
+        findings.append(_leak(sums, target, lead))
+    findings += _slices(sums, target)
+    findings += _intervals(sums, target)
+    return findings
+
+
+def _beside(sums: ResampledSums, target: str, lead: int) -> list[Finding]:
+    findings = []
+    part = lead_slice(lead)
+    if not _there(sums, target, part):
+        return []
+    own = sums.losses(target, part, GUIDED)
+    for name in (*GUIDANCE_REFERENCES, OBSERVATIONS):
+        theirs = sums.losses(target, part, name)
+        value, draws = rmse_ratio(own, theirs)
+        bound = upper(draws, 0.95)
+        proven = lead in PROVEN_LEADS and name != OBSERVATIONS
+        limit = 1.0 if proven else AS_GOOD
+        findings.append(
+            _finding(
+                target, f"{lead} h", passed=bound < limit if proven else bound <= limit,
+                text=(
+                    f"RMSE {own.rmse():.3f} against {theirs.rmse():.3f} of {name}: ratio "
+                    f"{value:.4f} (upper 95 % bound {bound:.4f}), the bound may be {limit:g}"
+                ),
+            )
+        )  # fmt: skip
+    return findings
+
+
+def _leak(sums: ResampledSums, target: str, lead: int) -> Finding:
+    part = lead_slice(lead)
+    value = 1.0
+    if _there(sums, target, part):
+        value, _ = rmse_ratio(
+            sums.losses(target, part, GUIDED), sums.losses(target, part, RAW_GUIDANCE)
+        )
+    return _finding(
+        target, f"{lead} h", passed=value >= LEAK_RATIO,
+        text=(
+            f"{value:.3f} of raw guidance's RMSE; below {LEAK_RATIO:g} is a leak alarm: look for "
+            "the future among the inputs"
+        ),
+    )  # fmt: skip
+
+
+def _slices(sums: ResampledSums, target: str) -> list[Finding]:
+    """No season, half of the day or station clearly worse than raw guidance, a day ahead."""
+    part = lead_slice(24)
+
+    def pair(name: str, season: int | None = None) -> tuple[SliceSums, SliceSums]:
+        own, theirs = (sums.losses(target, name, who, season) for who in (GUIDED, RAW_GUIDANCE))
+        return own, theirs
+
+    parts = {name: pair(part, season) for season, name in enumerate(SEASONS)}
+    parts |= {
+        name: pair(name)
+        for name in sums.parts(target, GUIDED)
+        if name in {"day", "night"} or name.startswith("station:")
+    }
+    findings = []
+    for name, (own, theirs) in parts.items():
+        if own.days < FEW_DAYS:
+            continue
+        value, _ = rmse_ratio(own, theirs)
+        text = f"RMSE ratio to raw guidance {value:.4f} over {own.days} days, limit {SLICE_POINT:g}"
+        findings.append(_finding(target, name, passed=value <= SLICE_POINT, text=text))
+    return findings
+
+
+def _intervals(sums: ResampledSums, target: str) -> list[Finding]:
+    findings = []
+    for lead in PROVEN_LEADS:
+        inside = sums.losses(target, lead_slice(lead), GUIDED).mean("inside_80")
+        low, high = COVERAGE
+        text = f"80 % interval holds {inside:.3f}, limits {low:g} to {high:g}"
+        findings.append(
+            _finding(target, f"{lead} h intervals", passed=low <= inside <= high, text=text)
+        )
+    return findings
+
+
+def _there(sums: ResampledSums, target: str, part: str) -> bool:
+    key = (target, part, GUIDED)
+    return key in sums.daily_sums.losses and bool(sums.daily_sums.losses[key][:, 0].any())
+
+
+def _finding(target: str, part: str, *, passed: bool, text: str) -> Finding:
+    return Finding("G14", target, part, passed, counted=True, text=text)

@@ -1,0 +1,61 @@
+"""A model that corrects KMA's forecasts (MOS) before export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_agent.contract.guidance_features import NAMES
+from edge_agent.contract.schema import QUANTITIES
+
+if TYPE_CHECKING:
+    from edge_agent.contract.manifest import ResidualTable
+    from trainer.training.trees import Trees
+
+LEAD = NAMES.index("lead")
+BASE = NAMES.index("base")
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedModel:
+    """One target's model: clip(base + scale(lead) * trees).
+
+    Attributes:
+        target: Quantity.
+        trees: Fitted on (truth - base) / scale(lead).
+        scale: Root mean squared error of the base at each of `GUIDED_LEADS`, float32.
+    """
+
+    target: str
+    trees: Trees
+    scale: np.ndarray
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """Float64 (N,) in the target's unit for float32 (N, F); NaN where there is no base."""
+        scale = self.scale[matrix[:, LEAD].astype(np.intp) - 1].astype(np.float64)
+        value = matrix[:, BASE].astype(np.float64) + scale * self.trees.predict(matrix)
+        clipped: np.ndarray = np.clip(value, *QUANTITIES[self.target].bounds)
+        return clipped
+
+    def thresholds(self) -> list[tuple[int, float]]:
+        """Every split of all trees as (feature, threshold)."""
+        return self.trees.thresholds()
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedFit:
+    """What a release has of these models.
+
+    Attributes:
+        models: Per target.
+        residuals: Per target, from cross-fitted errors, at `residuals.GUIDED_KNOTS`.
+        shares: Per target, weight beside the observation models at each of `schema.LEADS`.
+        places: `dataset.Source.number` of those that took part.
+    """
+
+    models: dict[str, GuidedModel]
+    residuals: dict[str, ResidualTable]
+    shares: dict[str, tuple[float, ...]]
+    places: tuple[int, ...]
