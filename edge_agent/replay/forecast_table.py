@@ -70,7 +70,7 @@ class ForecastTable:
             self._times.append(np.stack(np.broadcast_arrays(*columns)))
             quantiles = [target.quantile(level) for level in _LEVELS]
             self._values.append(np.stack([target.values, *quantiles]))
-            self._sources += [str(forecast.source)] * len(hours)
+            self._sources += map(str, forecast.sources_of(name))
 
     def frame(self) -> pl.DataFrame:
         """Rows so far, columns of `SCHEMA`, in the order of the decisions."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,18 +16,25 @@ from polars.testing import assert_frame_equal
 
 from edge_agent.commands.replay import replay
 from edge_agent.contract.errors import BadData, FarmError, InputMissing, UsageError
-from edge_agent.replay.forecast_table import SCHEMA
+from edge_agent.contract.schema import TARGETS
+from edge_agent.replay.forecast_table import SCHEMA, ForecastTable
 from tests.fakes.clock import FakeClock
-from tests.fakes.history import station_hours, village_forecasts
+from tests.fakes.history import echo, station_hours, village_forecasts
+from tests.fakes.loaded import Says
 from tests.fakes.runs import GOOD, Bench
 from tests.fakes.trained import AS_OF
 from trainer import setup
 from trainer.commands.forecast import forecast
 from trainer.evaluation import run_folder
+from trainer.evaluation.hindcast import ReleaseModels
 from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from edge_agent.contract.manifest import Manifest
+    from edge_agent.forecasting.forecaster import LoadedRelease
 
 
 @pytest.fixture
@@ -102,6 +110,28 @@ def test_bad_calls(args: tuple[str, ...], fault: type[FarmError], message: str) 
     """One line each, and nothing is written."""
     with pytest.raises(fault, match=message):
         call(*args, *FILES, *PERIOD, "--out", "o.parquet")
+
+
+@pytest.mark.usefixtures("bench")
+def test_models_that_correct_guidance_take_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run that has them forecasts with them, as a device does."""
+    at_hand = ReleaseModels.tried
+
+    def guided(manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
+        return replace(at_hand(manifest, files), guided=dict.fromkeys(TARGETS, Says(echo)))
+
+    monkeypatch.setattr(ReleaseModels, "tried", guided)
+    used: list[LoadedRelease] = []
+
+    def past(_device: object, release: LoadedRelease, _history: object) -> ForecastTable:
+        used.append(release)
+        return ForecastTable()
+
+    monkeypatch.setattr("edge_agent.replay.forecast_table.past_forecasts", past)
+    call(*example())
+    assert used[0].guided.keys() == set(TARGETS)
 
 
 def test_a_run_of_other_features_is_refused(bench: Bench) -> None:

@@ -122,4 +122,4 @@ def _release(options: ForecastOptions) -> tuple[DeviceRelease, str]:
     if manifest.features.digest != features.digest():
         raise BadData(f"{name}: has other features than this program, and cannot be run by it")
     models = ReleaseModels.tried(manifest, files)
-    return DeviceRelease(manifest, models.predictors), name
+    return DeviceRelease(manifest, models.predictors, guided=models.guided), name

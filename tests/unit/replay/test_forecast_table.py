@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,20 @@ def test_rows_are_what_was_forecast() -> None:
     assert ForecastTable().frame().schema == SCHEMA
 
 
+def test_each_hour_names_what_made_it() -> None:
+    """A joined forecast has hours of more than one source, by quantity."""
+    said = forecast([20.0, 21.0, 22.0], now=NOW)
+    made = [Source.GUIDED, Source.GUIDED, Source.MODEL]
+    table = ForecastTable()
+    joined = replace(said, sources={AIR_TEMPERATURE: made})
+    table.add(Decision(NOW, joined, "", (), (), (), None, ()))
+    frame = table.frame()
+    warm = frame.filter(pl.col("quantity") == AIR_TEMPERATURE)
+    assert warm["source"].to_list() == [str(source) for source in made]
+    moist = frame.filter(pl.col("quantity") == RELATIVE_HUMIDITY)
+    assert set(moist["source"]) == {str(said.source)}
+
+
 def test_hours_ahead_count_from_the_decisions_full_hour(tmp_path: Path) -> None:
     """Each hour of the period has 48 hours of both quantities, two minutes after it."""
     frame = played(tmp_path)
@@ -97,7 +112,7 @@ def test_hours_ahead_count_from_the_decisions_full_hour(tmp_path: Path) -> None:
     assert (frame["valid_at"] - hours).dt.total_hours().cast(pl.Int32).equals(frame["lead_h"])
     assert frame.group_by("issued_at", "quantity").len()["len"].unique().to_list() == [48]
     assert frame["lead_h"].unique().sort().to_list() == list(range(1, 49))
-    assert frame["source"].unique().to_list() == [Source.MODEL_RELAYED]
+    assert set(frame["source"]) == {Source.GUIDANCE, Source.MODEL_RELAYED}
     assert (frame["p10"] <= frame["p50"]).all()
     assert (frame["p50"] <= frame["p90"]).all()
 
