@@ -17,6 +17,7 @@ import polars as pl
 from edge_agent.contract import features
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.golden_values import Comparison, Rows, matrix_of, rows_of
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import OBSERVED, TIME, TIME_DTYPE, Site
 
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FORMAT: Final = "farm-edge/golden/1"
-FEATURE_TOLERANCE: Final = 1e-4
-"""Largest accepted difference of a feature, relative to 1 or its size if that is larger."""
-
-PREDICTION_TOLERANCE: Final = 1e-3
-"""Largest accepted difference of a prediction, in the target's unit."""
 
 
 class GoldenWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +47,7 @@ class GoldenWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     normals: dict[str, tuple[float, ...]]
     first: str
     observations: dict[str, tuple[float | None, ...]]
-    features: tuple[tuple[float | None, ...], ...]
+    features: Rows
     predictions: dict[str, tuple[float, ...]]
 
 
@@ -93,9 +89,7 @@ def build(
                     for name in OBSERVED
                     if name in frame.columns and frame[name].null_count() < frame.height
                 },
-                features=tuple(
-                    tuple(None if np.isnan(v) else float(v) for v in row) for row in matrix
-                ),
+                features=rows_of(matrix),
                 predictions={
                     target: tuple(float(v) for v in predict(matrix))
                     for target, predict in predictors.items()
@@ -142,7 +136,7 @@ def with_predictions(
         msgspec.structs.replace(
             window,
             predictions={
-                target: tuple(float(v) for v in predict(_expected(window)))
+                target: tuple(float(v) for v in predict(matrix_of(window.features)))
                 for target, predict in predictors.items()
             },
         )
@@ -161,10 +155,6 @@ def _decode(content: bytes) -> GoldenFile:
     if golden.schema != FORMAT:
         raise BadData(f"golden windows: format {golden.schema!r}, expected {FORMAT!r}")
     return golden
-
-
-def _expected(window: GoldenWindow) -> np.ndarray:
-    return np.array(window.features, dtype=np.float32)
 
 
 def _replay_window(
@@ -187,34 +177,16 @@ def _replay_window(
     )
     site = Site(window.latitude, window.longitude, window.elevation_m)
     computed = _matrix(features.Place(site, window.normals), frame, leads)
-    expected = _expected(window)
-    if computed.shape != expected.shape:
-        raise BadData(f"{where}: {computed.shape} features, expected {expected.shape}")
-    scale = np.maximum(1.0, np.abs(np.nan_to_num(expected)))
-    missing = np.isnan(computed) != np.isnan(expected)
-    wrong = missing | (np.abs(np.nan_to_num(computed - expected)) > FEATURE_TOLERANCE * scale)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise BadData(
-            f"{where}: feature {features.FEATURES[column]} at lead {leads[row]} h is "
-            f"{computed[row, column]}, expected {expected[row, column]}"
-        )
+    expected = matrix_of(window.features)
+    comparison = Comparison(where, leads, "feature", features.FEATURES)
+    comparison.inputs(computed, expected)
     if window.predictions.keys() != predictors.keys():
         raise BadData(
             f"{where}: predictions of {sorted(window.predictions)}, "
             f"but the release has models of {sorted(predictors)}"
         )
     for target, values in window.predictions.items():
-        if len(values) != len(leads):
-            raise BadData(f"{where}: {len(values)} predictions of {target} at {len(leads)} leads")
-        predicted = predictors[target](expected)
-        difference = np.abs(predicted - np.array(values))
-        if not (difference <= PREDICTION_TOLERANCE).all():
-            row = int(np.argmax(np.nan_to_num(difference, nan=np.inf)))
-            raise BadData(
-                f"{where}: {target} at lead {leads[row]} h is {predicted[row]}, "
-                f"expected {values[row]}"
-            )
+        comparison.predictions(target, predictors[target](expected), values)
 
 
 def _matrix(place: features.Place, frame: pl.DataFrame, leads: tuple[int, ...]) -> np.ndarray:

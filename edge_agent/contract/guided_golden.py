@@ -16,7 +16,7 @@ import polars as pl
 from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, SKY, VALID
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.golden_windows import FEATURE_TOLERANCE, PREDICTION_TOLERANCE
+from edge_agent.contract.golden_values import Comparison, Rows, matrix_of, rows_of
 from edge_agent.contract.guidance_course import GuidanceCourse
 from edge_agent.contract.guidance_features import NAMES, GuidanceInputs
 from edge_agent.contract.hours import hour_of
@@ -73,7 +73,7 @@ class GuidedWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     first: int
     observations: dict[str, tuple[float | None, ...]]
     guidance: dict[str, tuple[float | None, ...]]
-    inputs: dict[str, tuple[tuple[float | None, ...], ...]]
+    inputs: dict[str, Rows]
     predictions: dict[str, tuple[float, ...]]
 
 
@@ -127,12 +127,7 @@ def build(
         windows.append(
             msgspec.structs.replace(
                 bare,
-                inputs={
-                    target: tuple(
-                        tuple(None if np.isnan(v) else float(v) for v in row) for row in matrix
-                    )
-                    for target, matrix in matrices.items()
-                },
+                inputs={target: rows_of(matrix) for target, matrix in matrices.items()},
                 predictions={
                     target: tuple(float(v) for v in predict(matrices[target]))
                     for target, predict in predictors.items()
@@ -183,36 +178,11 @@ def _replay_window(
             f"but the release has guided models of {sorted(predictors)}"
         )
     computed = _matrices(window, leads)
+    comparison = Comparison(where, leads, "input", NAMES)
     for target, rows in window.inputs.items():
-        expected = np.array(rows, dtype=np.float32)
-        _compare_inputs(where, leads, computed[target], expected)
-        values = window.predictions[target]
-        if len(values) != len(leads):
-            raise BadData(f"{where}: {len(values)} predictions of {target} at {len(leads)} leads")
-        predicted = predictors[target](expected)
-        difference = np.abs(predicted - np.array(values))
-        if not (difference <= PREDICTION_TOLERANCE).all():
-            row = int(np.argmax(np.nan_to_num(difference, nan=np.inf)))
-            raise BadData(
-                f"{where}: {target} at lead {leads[row]} h is {predicted[row]}, "
-                f"expected {values[row]}"
-            )
-
-
-def _compare_inputs(
-    where: str, leads: tuple[int, ...], computed: np.ndarray, expected: np.ndarray
-) -> None:
-    if computed.shape != expected.shape:
-        raise BadData(f"{where}: {computed.shape} inputs, expected {expected.shape}")
-    scale = np.maximum(1.0, np.abs(np.nan_to_num(expected)))
-    missing = np.isnan(computed) != np.isnan(expected)
-    wrong = missing | (np.abs(np.nan_to_num(computed - expected)) > FEATURE_TOLERANCE * scale)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise BadData(
-            f"{where}: input {NAMES[column]} at lead {leads[row]} h is "
-            f"{computed[row, column]}, expected {expected[row, column]}"
-        )
+        expected = matrix_of(rows)
+        comparison.inputs(computed[target], expected)
+        comparison.predictions(target, predictors[target](expected), window.predictions[target])
 
 
 def _matrices(window: GuidedWindow, leads: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -225,7 +195,10 @@ def _matrices(window: GuidedWindow, leads: tuple[int, ...]) -> dict[str, np.ndar
     observed = pl.DataFrame(
         {
             TIME: _times(np.arange(window.first, window.first + hours)),
-            **{name: pl.Series(values, dtype=pl.Float64) for name, values in _observed(window)},
+            **{
+                target: pl.Series(window.observations[target], dtype=pl.Float64)
+                for target in TARGETS
+            },
         }
     )
     guidance = pl.DataFrame(
@@ -240,10 +213,6 @@ def _matrices(window: GuidedWindow, leads: tuple[int, ...]) -> dict[str, np.ndar
     inputs = GuidanceInputs.of(clean(observed), GuidanceCourse.of(guidance), site)
     origins = np.full(len(leads), window.first + hours - 1)
     return {target: inputs.matrix(target, origins, np.array(leads)) for target in TARGETS}
-
-
-def _observed(window: GuidedWindow) -> list[tuple[str, tuple[float | None, ...]]]:
-    return [(target, window.observations[target]) for target in TARGETS]
 
 
 def _times(hours: np.ndarray) -> pl.Series:

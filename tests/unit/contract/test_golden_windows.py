@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edge_agent.contract import features, golden_windows
+from edge_agent.contract import features, golden_values, golden_windows
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, STATION_PRESSURE
 from tests.fakes.weather import Damage, place, record, spoil, values_only
@@ -57,7 +57,7 @@ def test_features_survive_the_file_to_the_last_bit() -> None:
     """Expected features come back as the very float32 numbers, null as NaN."""
     document = json.loads(CONTENT)
     window = golden_windows._decode(CONTENT).windows[1]
-    matrix = golden_windows._expected(window)
+    matrix = golden_values.matrix_of(window.features)
     assert matrix.dtype == np.float32
     assert matrix.shape == (len(LEADS), len(features.FEATURES))
     nulls = [value is None for row in document["windows"][1]["features"] for value in row]
