@@ -6,7 +6,9 @@ J2  Where the other is a lower rung (an earlier forecast, persistence, normals),
     alone.
 J3  Where one of them ends, the other is moved to the joined value of the last common hour, by a
     difference that fades by exp(-distance / `HAND_OVER_H`). So no hour differs from its neighbour
-    by the change alone. Between two common hours the difference runs from one to the other.
+    by the change alone. Between two common hours the difference runs from one to the other. Where
+    one ends and the other begins in the next hour, the first goes on for that hour by the mean of
+    its last change and the first change of the other, so that it is common.
 J4  Distances of the quantiles from the value are weighted as the values are, so their order stays;
     in a hand-over they become those of the other within `WIDENING_H`. Values and quantiles end at
     the quantity's bounds.
@@ -147,10 +149,10 @@ def _joined(
     guided: _Course, other: _Course | None, share: np.ndarray
 ) -> tuple[_Course, np.ndarray]:
     """Rules J1 to J4 for one target; with the weight of guidance at each hour."""
-    known = np.isfinite(guided.values)
     if other is None:
-        return guided, known.astype(np.float64)
-    beside = np.isfinite(other.values)
+        return guided, np.isfinite(guided.values).astype(np.float64)
+    guided, other = _until_the_next_begins(guided, other), _until_the_next_begins(other, guided)
+    known, beside = np.isfinite(guided.values), np.isfinite(other.values)
     weight = np.where(known, np.where(beside, share, 1.0), 0.0)
     mixed = _mix(guided, other, weight)
     both = known & beside
@@ -166,6 +168,25 @@ def _joined(
     around = np.where(begun[:, None], taken[0].around, around)
     weight = np.where(ended, handed[1], np.where(begun, 1.0 - taken[1], weight))
     return _Course(values, around), weight
+
+
+def _until_the_next_begins(ending: _Course, next_one: _Course) -> _Course:
+    """A forecast, one hour longer where it ends and the other begins in the hour after (J3)."""
+    here, there = np.isfinite(ending.values), np.isfinite(next_one.values)
+    last = (here[:-1] & ~here[1:] & ~there[:-1] & there[1:]).nonzero()[0]
+    values, around = ending.values.copy(), ending.around.copy()
+    changes = np.stack([_change(ending, last), _change(next_one, last + 2)])
+    known = np.isfinite(changes)
+    mean = np.where(known, changes, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    values[last + 1] = values[last] + mean
+    around[last + 1] = around[last]
+    return _Course(values, around)
+
+
+def _change(course: _Course, rows: np.ndarray) -> np.ndarray:
+    """Change from the hour before to each hour; NaN = one of both is not there."""
+    padded: np.ndarray = np.pad(np.diff(course.values), 1, constant_values=np.nan)
+    return np.asarray(padded[np.minimum(rows, len(padded) - 1)])
 
 
 def _handed_over(
