@@ -1,10 +1,11 @@
 """KMA's village forecast as it could be read at each issue, hour by hour. Pure.
 
-An issue has values every hour (every three hours until 2021) and begins some hours after its base
-time. For an hour that it does not reach, the newest older issue that does is taken. Between its
-hours temperature follows a cubic through four of them (Catmull-Rom), everything else a straight
-line; wind is interpolated by its components. Sums (rain, snow) belong to their period and are not
-interpolated here.
+An issue has values every hour (every three hours until 2021, and today far ahead) and begins some
+hours after its base time. Between an issue's own values temperature follows a cubic through four of
+them (Catmull-Rom), everything else a straight line; wind is interpolated by its components.
+Humidity through the dew point was no better (Busan, 2018 and 2019). Only then is an hour that the
+issue does not reach taken from the newest older issue that does, so no course runs to and fro
+between two issues. Sums (rain, snow) belong to their period and are not interpolated here.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ class GuidanceCourse:
         for name, numbers in _columns(guidance).items():
             table = np.full((len(issues), _SPAN), np.nan)
             table[row[inside], column[inside]] = numbers[inside]
-            values[name] = _between(_completed(issues, table), curved=name == AIR_TEMPERATURE)
+            curved = name == AIR_TEMPERATURE
+            own = _between(table, curved=curved)
+            values[name] = _between(_completed(issues, own), curved=curved)
         return cls(issues, values)
 
     def renewed(self, newer: GuidanceCourse, first: int, oldest: int) -> GuidanceCourse:
@@ -163,7 +166,20 @@ def _completed(issues: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 
 def _between(table: np.ndarray, *, curved: bool) -> np.ndarray:
-    """Fill gaps of up to `WIDEST_GAP_H` between two values."""
+    """Fill gaps of up to `WIDEST_GAP_H` between two values, in place."""
+    gaps = _with_gaps(np.isfinite(table))
+    if gaps.any():
+        table[gaps] = _interpolated(table[gaps], curved=curved)
+    return table
+
+
+def _with_gaps(known: np.ndarray) -> np.ndarray:
+    """Whether a row misses an hour between two that it has."""
+    begins = known[:, 0] + (known[:, 1:] & ~known[:, :-1]).sum(axis=1)
+    return np.asarray(begins > 1)
+
+
+def _interpolated(table: np.ndarray, *, curved: bool) -> np.ndarray:
     hours = np.arange(_SPAN)
     known = np.isfinite(table)
     left = np.maximum.accumulate(np.where(known, hours, -1), axis=1)

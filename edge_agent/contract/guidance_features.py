@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.guidance_course import GuidanceCourse
     from edge_agent.contract.schema import Site
 
-REVISION: Final = 1
+REVISION: Final = 2
 GUIDED_LEADS: Final = tuple(range(1, 67))
 """Hours ahead that guidance reaches."""
 FADING_H: Final = 8.0

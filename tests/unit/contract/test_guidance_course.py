@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, SKY, VALID
 from edge_agent.contract.guidance_course import (
     AFTER_H,
     BEFORE_H,
     INTERPOLATED,
+    SPAN_H,
     WIDEST_GAP_H,
     WIND_EAST,
     WIND_NORTH,
@@ -132,3 +135,55 @@ def test_what_is_not_given_is_missing() -> None:
     assert empty.newest(hours).tolist() == [-1] * 5
     for name in INTERPOLATED:
         assert np.isnan(empty.at(name, empty.newest(hours), hours)).all()
+
+
+def test_an_issue_is_interpolated_before_an_older_one_fills_it() -> None:
+    """No zigzag between an issue of three-hourly values and the hourly one before it."""
+    older = issue(0, dict.fromkeys(range(1, 67), 20.0))
+    for name in (AIR_TEMPERATURE, RELATIVE_HUMIDITY):
+        newer = issue(1, {lead: 10.0 + lead for lead in (4, 7, 10, 11, 12, 15, 21)}, name)
+        before = older.rename({AIR_TEMPERATURE: name, name: AIR_TEMPERATURE})
+        course = GuidanceCourse.of(pl.concat([before.select(GUIDANCE.names()), newer]))
+        found = at(course, name, 1, *range(1, 25))
+        assert found[3:21] == pytest.approx([10.0 + lead for lead in range(4, 22)])
+        assert found[:3] + found[21:] == [20.0] * 6
+
+
+def test_hours_that_neither_issue_has_are_between_both() -> None:
+    """The newer begins five hours after the last value of the older."""
+    course = GuidanceCourse.of(
+        pl.concat([issue(0, {4: 4.0, 7: 7.0}), issue(1, {9: 12.0, 12: 15.0})])
+    )
+    assert at(course, AIR_TEMPERATURE, 1, 4, 5, 8, 9) == pytest.approx([7.0, 8.0, 11.0, 12.0])
+
+
+@given(
+    every=st.lists(st.sampled_from([1, 3]), min_size=60, max_size=60),
+    absent=st.tuples(st.integers(0, 59), st.integers(0, 45)),
+    first=st.integers(0, 60),
+    oldest=st.integers(0, 60),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_renewed_course_is_that_of_all_issues(
+    every: list[int], absent: tuple[int, int], first: int, oldest: int
+) -> None:
+    """Whatever time has no issue: what is left out beyond `SPAN_H` fills nothing."""
+    whole = pl.concat(
+        [
+            forecasts(START + 3 * number * HOUR, 0.125, every=step, first_lead=4, seed=number)
+            for number, step in enumerate(every)
+            if not absent[0] <= number < sum(absent)
+        ]
+        or [GUIDANCE.to_frame()]
+    )
+    border = START + 3 * first * HOUR
+    known = GuidanceCourse.of(whole.filter(pl.col(ISSUED) < border))
+    newer = GuidanceCourse.of(whole.filter(pl.col(ISSUED) >= border - SPAN_H * HOUR))
+    renewed = known.renewed(newer, BASE + 3 * first, BASE + 3 * oldest)
+    all_at_once = GuidanceCourse.of(whole)
+    recent = all_at_once.issues >= min(BASE + 3 * oldest, BASE + 3 * first)
+    assert renewed.issues.tolist() == all_at_once.issues[recent].tolist()
+    for name in INTERPOLATED:
+        assert np.array_equal(
+            renewed.values[name], all_at_once.values[name][recent], equal_nan=True
+        )
