@@ -23,6 +23,7 @@ from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import TIME
 from trainer.ingest import guidance_files, importer, registry
 from trainer.ingest.sources.village_table import ISSUED, VALID
+from trainer.ingest.warning_archive import FOLDER, KEY
 from trainer.workspace import future_hours, parquet
 from trainer.workspace.lake import Lake
 from trainer.workspace.places import FARM
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from trainer.workspace.workspace import Workspace
 
-_TIDY: Final = ("observations", "revisions", "guidance")
+_TIDY: Final = ("observations", "revisions", "guidance", FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Rebuilt:
 
 
 def rebuild(workspace: Workspace, now: datetime | None = None) -> Rebuilt:
-    """Make observations and guidance again from the raw store, without a request.
+    """Make observations, guidance and bulletins again from the raw store, without a request.
 
     Args:
         workspace: Whose lake.
@@ -72,6 +73,8 @@ def rebuild(workspace: Workspace, now: datetime | None = None) -> Rebuilt:
             _check_rows(name, store.read(name), shadow.read(name), [TIME], now)
         for name in store.names("guidance"):
             _check_rows(name, store.read(name), shadow.read(name), [ISSUED, VALID], now)
+        for name in store.names(FOLDER):
+            _check_rows(name, store.read(name), shadow.read(name), KEY, now)
         rebuilt["revisions"] -= set(store.names("revisions"))
         replaced = [name for name in sorted(late) if store.read(name) is not None]
         for name in replaced:

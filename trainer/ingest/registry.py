@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trainer.ingest import hub, pipeline, village
-from trainer.workspace.kma_sources import ASOS, HUB, SOURCES, VILLAGE
+from trainer.ingest import hub, pipeline, village, warnings
+from trainer.workspace.kma_sources import ASOS, HUB, SOURCES, VILLAGE, WARNING
 
 if TYPE_CHECKING:
     from trainer.ingest.source import NearRealTime, SourceModule
@@ -14,6 +14,7 @@ MODULES: Final[dict[str, SourceModule]] = {
     ASOS.name: pipeline,
     HUB.name: hub,
     VILLAGE.name: village,
+    WARNING.name: warnings,
 }
 
 RELAYED: Final[tuple[NearRealTime, ...]] = (hub, village)

@@ -44,6 +44,7 @@ class Kma(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     asos_url: Address = "https://apis.data.go.kr/1360000/AsosHourlyInfoService/getWthrDataList"
     hub_url: Address = "https://apihub.kma.go.kr/api/typ01/url"
     village_url: Address = "https://apis.data.go.kr/1360000/VilageFcstInfoService_2.0"
+    warning_url: Address = "https://apis.data.go.kr/1360000/WthrWrnInfoService"
     service_key_file: str = ""
     """File with the data.go.kr key; the environment's KMA_SERVICE_KEY comes first."""
     hub_key_file: str = ""
@@ -99,8 +100,9 @@ HUB: Final = KmaSource("hub", "newest hours", Rank.NEAR_REAL_TIME, API_HUB)
 VILLAGE: Final = KmaSource(
     "village", "forecasts and nowcasts of grid cells", Rank.GRID, DATA_PORTAL, "nowcast"
 )
+WARNING: Final = KmaSource("warning", "official warnings", Rank.GRID, DATA_PORTAL)
 
-SOURCES: Final = (ASOS, HUB, VILLAGE)
+SOURCES: Final = (ASOS, HUB, VILLAGE, WARNING)
 """Every source; the first one is the default of `trainer ingest`."""
 
 RANKS: Final = {source.lake_name or source.name: source.rank for source in SOURCES}

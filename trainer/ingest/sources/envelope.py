@@ -1,7 +1,8 @@
-"""The envelope of data.go.kr's weather services: its success and its three kinds of error.
+"""The envelope of data.go.kr's weather services: its success and its kinds of error.
 
     service code   {"response":{"header":{"resultCode":"22",...}}}, HTTP 200 (JSON or XML)
     gateway XML    <OpenAPI_ServiceResponse>...<returnReasonCode>30</...>, HTTP 200, 400 or 403
+    gateway JSON   {"OpenAPI_ServiceResponse":{..."returnReasonCode":"30"}}, the same as JSON
     gateway text   "API token quota exceeded", with an HTTP status
 
 Neither the content type nor status 200 says which one came: the bytes decide. Pure.
@@ -41,6 +42,7 @@ _BY_STATUS: Final[dict[int, tuple[type[FarmError], str]]] = {
     404: (ProtocolFault, "no such address; correct it in trainer.toml, [kma]"),
 }
 _GATEWAY_FAULTS: Final = ("unexpected error", "backend server", "api rate limit")
+_GATEWAY_JSON: Final = b'{"OpenAPI_ServiceResponse"'
 _TOO_EARLY: Final = "전날 자료까지"
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 _decoders_lock: Final = threading.Lock()
@@ -106,6 +108,10 @@ def sort_out(body: bytes, status: int, service: str) -> bytes:
         Transient, QuotaSpent, Refused, ProtocolFault, Truncated: As the table above says.
     """
     body = body.strip()
+    if body.startswith(_GATEWAY_JSON):
+        reason = _json_text(body, "returnReasonCode")
+        if reason is not None:
+            raise fault_of(reason, _json_text(body, "returnAuthMsg") or "", service)
     if body.startswith(b"{") and status < 400:
         return body
     if body.startswith(b"<"):
@@ -202,4 +208,9 @@ def _plain(body: bytes, status: int, service: str) -> FarmError:
 
 def _tag(body: bytes, name: str) -> str | None:
     match = re.search(rf"<{name}>\s*([^<]*?)\s*</{name}>".encode(), body)
+    return match.group(1).decode("utf-8", "replace") if match else None
+
+
+def _json_text(body: bytes, name: str) -> str | None:
+    match = re.search(rf'"{name}"\s*:\s*"([^"]*)"'.encode(), body)
     return match.group(1).decode("utf-8", "replace") if match else None
