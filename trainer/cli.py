@@ -32,6 +32,7 @@ _COMMANDS = {
     "status": "trainer.commands.status:status",
     "train": "trainer.commands.train:train",
     "tune": "trainer.commands.tune:tune",
+    "warnings": "trainer.commands.relay:warnings",
 }
 
 

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+from msgspec.structs import replace
 
+from edge_agent.contract import official_warnings
 from edge_agent.contract.bundles import (
     GUIDANCE,
     ISSUED,
@@ -22,26 +24,35 @@ from edge_agent.contract.bundles import (
     station_path,
 )
 from edge_agent.contract.dfs_grid import Cell
-from edge_agent.contract.errors import FarmError, InputMissing, StorageError
+from edge_agent.contract.errors import BadData, FarmError, InputMissing, StorageError
 from edge_agent.contract.quality import KEPT
 from edge_agent.contract.schema import OBSERVED, TIME, flag_column
 from trainer.depot.releases import open_depot
+from trainer.ingest import warnings
 from trainer.ingest.guidance import Archive
 from trainer.ingest.registry import RELAYED
+from trainer.ingest.source import Selection
 from trainer.ingest.sources import village_table
 from trainer.ingest.village import cells_of
+from trainer.ingest.warning_archive import WarningArchive
+from trainer.ingest.warning_archive import bundle as warnings_of
 from trainer.workspace import parquet
 from trainer.workspace.kma_sources import API_HUB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edge_agent.contract.official_warnings import WarningBundle
     from trainer.ingest.kma_client import KmaClient
     from trainer.workspace.workspace import Workspace
 
 
 GUIDANCE_SPAN: Final = timedelta(days=2)
 """Age of the oldest issue that is relayed, before the newest. Farms keep what they have."""
+WARNINGS_AGE: Final = timedelta(minutes=30)
+"""Age at which an unchanged file of warnings is published anew: farms see that KMA was asked."""
+_WARNINGS: Final = "warnings-relayed.json.gz"
+"""In the lake: the file of warnings that was published last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,23 @@ class Relay:
 
     newest: Mapping[int | Cell, datetime]
     guidance: Mapping[Cell, datetime]
+    added: int
+    published: bool
+    fault: FarmError | None
+
+
+@dataclass(frozen=True, slots=True)
+class WarningRelay:
+    """What a relay of warnings did.
+
+    Attributes:
+        bundle: The warnings, as of KMA's last full answer.
+        added: Rows of bulletins that were new.
+        published: Whether a new file was published.
+        fault: Why KMA's service could not be read, or None.
+    """
+
+    bundle: WarningBundle
     added: int
     published: bool
     fault: FarmError | None
@@ -134,6 +162,45 @@ def relay(client: KmaClient, stations: Sequence[int] = ()) -> Relay:
         published=open_depot(workspace, client.clock).publish_bundles(bundles),
         fault=faults[0] if faults else None,
     )
+
+
+def relay_warnings(client: KmaClient) -> WarningRelay:
+    """Ask KMA for its official warnings, and publish them for every farm where they are news.
+
+    An answer that cannot be read leaves what farms have as it is, and it grows old there.
+
+    Raises:
+        InputMissing: KMA has never answered in full.
+        ConfigError, StorageError: The settings or the lake.
+        Refused: This machine has not the keys to publish observations.
+    """
+    workspace = client.workspace
+    result = warnings.fetch(client, Selection())
+    archive = WarningArchive(workspace.store)
+    as_of = archive.asked_until()
+    if as_of is None:
+        raise result.fault or InputMissing("lake: KMA's warnings were never asked for")
+    found = warnings_of(archive.since(warnings.oldest(as_of)), as_of)
+    order = sorted(found.warnings, key=official_warnings.order)
+    now = replace(found, warnings=tuple(order))
+    before = _relayed(workspace)
+    published = (
+        before is None or as_of - before.as_of >= WARNINGS_AGE or now.warnings != before.warnings
+    )
+    if published:
+        content = official_warnings.encode(now)
+        open_depot(workspace, client.clock).publish_bundles({official_warnings.PATH: content})
+        workspace.store.write(_WARNINGS, content)
+    return WarningRelay(now, result.added, published, result.fault)
+
+
+def _relayed(workspace: Workspace) -> WarningBundle | None:
+    """The warnings that were published last; None where there are none or the note is damaged."""
+    content = workspace.store.read(_WARNINGS)
+    try:
+        return None if content is None else official_warnings.decode(content, _WARNINGS)
+    except BadData:
+        return None
 
 
 def _bring_up(

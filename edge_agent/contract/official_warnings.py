@@ -122,9 +122,14 @@ class WarningBundle(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Annotated[tuple[OfficialWarning, ...], Meta(max_length=_MOST)]
 
 
+def order(warning: OfficialWarning) -> tuple[str, str, str]:
+    """Key by which warnings are sorted in a file."""
+    return warning.zone, warning.kind, warning.name
+
+
 def encode(bundle: WarningBundle) -> bytes:
     """File of a bundle; equal bundles give equal bytes."""
-    ordered = sorted(bundle.warnings, key=lambda each: (each.zone, each.kind, each.name))
+    ordered = sorted(bundle.warnings, key=order)
     whole = msgspec.structs.replace(bundle, warnings=tuple(ordered))
     return gzip.compress(msgspec.json.encode(whole), 9, mtime=0)
 

@@ -16,6 +16,7 @@ PAGES = sorted(
 UNITS = {
     *("trainer.toml", "trainer.service", "trainer.timer"),
     *("trainer-relay.service", "trainer-relay.timer"),
+    *("trainer-warnings.service", "trainer-warnings.timer"),
 }
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 

@@ -104,7 +104,7 @@ def _extended(folder: Path) -> Path:
         copy / "workspace/kma_sources.py",
         ('VilageFcstInfoService_2.0"\n', textwrap.indent(address, "    ")),
         ('DATA_PORTAL, "nowcast"\n)\n', row),
-        ("SOURCES: Final = (ASOS, HUB, VILLAGE", ", AWS"),
+        ("SOURCES: Final = (ASOS, HUB, VILLAGE, WARNING", ", AWS"),
     )
     (copy / "ingest/sources/aws.py").write_text(parser, "utf-8")
     (copy / "ingest/aws.py").write_text(run, "utf-8")

@@ -60,7 +60,7 @@ def rebuild(workspace: Workspace, now: datetime | None = None) -> Rebuilt:
         TryLater: Another process works on the lake.
     """
     store = workspace.store
-    with workspace.lake_lock():
+    with workspace.lake_lock(), workspace.warnings_lock():
         raw, shadow = workspace.raw, MemoryStore()
         files = {file.answer.sha256 for file in importer.kept_files(raw)}
         _check_imports(store.read(importer.JOURNAL) or b"", files | guidance_files.digests(raw))

@@ -78,7 +78,7 @@ def fetch(client: KmaClient, selection: Selection, show: ShowProgress = silent) 
     the newest, so the next run begins there.
     """
     workspace, added, answered = client.workspace, 0, 0
-    with workspace.lake_lock(), client.connect(WARNING) as service:
+    with workspace.warnings_lock(), client.connect(WARNING) as service:
         days, now = _days(client, selection), client.clock.now()
         archive = WarningArchive(workspace.store)
         with show(WARNING.name, len(days)) as progress:

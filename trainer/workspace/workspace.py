@@ -100,6 +100,16 @@ class Workspace:
             return self.store.lock()
         return FolderStore(self.state / "lake").lock()
 
+    def warnings_lock(self) -> AbstractContextManager[None]:
+        """Lock the bulletins of warnings alone: they do not wait for hours of other work.
+
+        Raises:
+            TryLater: Another one is at work.
+        """
+        if _is_bucket(self.config.lake_path):
+            return self.store.lock("warnings")
+        return FolderStore(self.state / "warnings").lock()
+
     def day_lock(self) -> AbstractContextManager[None]:
         """Lock the depot against every other process that does the day's work.
 

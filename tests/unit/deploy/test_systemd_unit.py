@@ -61,6 +61,7 @@ def _made(text: str, folder: Path) -> str:
         ("edge-agent.service", 15),
         ("trainer.service", 15),
         ("trainer-relay.service", 15),
+        ("trainer-warnings.service", 15),
         ("edge-agent-update.service", 50),
     ],
 )
@@ -101,6 +102,7 @@ def test_systemd_understands_every_line(name: str, tmp_path: Path) -> None:
         ("edge-agent.service", {PASSWORD_CREDENTIAL, WEB_CREDENTIAL, PUSH_CREDENTIAL}),
         ("trainer.service", {DATA_PORTAL.variable.lower(), API_HUB.variable.lower()}),
         ("trainer-relay.service", {DATA_PORTAL.variable.lower(), API_HUB.variable.lower()}),
+        ("trainer-warnings.service", {DATA_PORTAL.variable.lower()}),
     ],
 )
 def test_every_secret_may_be_a_credential(name: str, wanted: set[str], tmp_path: Path) -> None:
@@ -131,6 +133,14 @@ def test_the_relay_is_called_once_it_can_read_the_newest_issue_in_each_hour() ->
     service = (UNITS / "trainer-relay.service").read_text("utf-8")
     (minutes,) = re.findall(r"^TimeoutStartSec=(\d+)min$", service, re.MULTILINE)
     assert int(minutes) < 60
+
+
+@needs_systemd
+def test_warnings_are_asked_for_every_ten_minutes() -> None:
+    """144 runs a day, none in the minute of the relay."""
+    said = _next_runs("trainer-warnings.timer", "--iterations=12")
+    minutes = [int(minute) for minute in re.findall(r" \d\d:(\d\d):00 UTC", said)]
+    assert sorted(set(minutes)) == [4, 14, 24, 34, 44, 54]
 
 
 def test_both_units_of_the_trainer_work_as_the_same_account_in_the_same_folder() -> None:

@@ -68,7 +68,7 @@ _DIGITS: Final = 12
 _Moment = Annotated[int, Meta(ge=0, le=999_999_999_999)] | str
 
 
-class _Item(msgspec.Struct, frozen=True, gc=False):
+class _WarningItem(msgspec.Struct, frozen=True, gc=False):
     areaCode: Annotated[str, Meta(pattern=r"^[A-Z][0-9]{7}$")]  # noqa: N815 - KMA's field names
     command: Annotated[str, Meta(max_length=4)] | int
     tmFc: _Moment  # noqa: N815
@@ -101,7 +101,7 @@ def parse(body: bytes, status: int) -> pl.DataFrame:
         if not envelope.check(envelope.Header(code, root.findtext(".//resultMsg") or ""), _TITLE):
             return BULLETINS.to_frame()
         raise ProtocolFault(f"{_TITLE}: XML where JSON was asked for")
-    response = envelope.decode_json(content, envelope.Envelope[_Item], _TITLE).response
+    response = envelope.decode_json(content, envelope.Envelope[_WarningItem], _TITLE).response
     if not envelope.check(response.header, _TITLE) or response.body is None:
         return BULLETINS.to_frame()
     items = response.body.rows(_TITLE)
@@ -124,7 +124,7 @@ def query(day: date) -> dict[str, str]:
     }
 
 
-def _row(item: _Item) -> tuple[object, ...]:
+def _row(item: _WarningItem) -> tuple[object, ...]:
     announced = _time("tmFc", item.tmFc)
     if announced is None:
         raise ProtocolFault(f"{_TITLE}: a bulletin for {item.areaCode} without tmFc")
