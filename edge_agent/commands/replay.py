@@ -156,6 +156,12 @@ def _replay(options: ReplayOptions) -> None:
     seconds = round(time.monotonic() - began, 2)
     summary = {"hours": hours, "seconds": seconds, "release": release.manifest.release}
     click.echo(msgspec.json.encode(summary))
+    if not release.manifest.release:
+        click.echo(
+            f"edge-agent: warning: {options.folder} is a training run and no release: nothing here "
+            "says that the gate approved it (`trainer runs` does)",
+            err=True,
+        )
 
 
 def _settings(options: ReplayOptions) -> Config:

@@ -54,6 +54,8 @@ _FILES = click.Path(path_type=Path)
 def forecast(**options: Any) -> None:  # noqa: ANN401 - the fields of `ForecastOptions`
     """Forecast past hours at a place as a device there would have, by a run or a release.
 
+    A run that the gate refused or has not judged forecasts too; standard error says so.
+
     The device begins with the first hour, as a new one does, and learns from then on. It knows
     observations up to the hour and KMA's forecasts that were out. The file has the columns that
     `edge-agent replay --forecasts` writes (docs/replay.md).
@@ -73,12 +75,15 @@ def forecast(**options: Any) -> None:  # noqa: ANN401 - the fields of `ForecastO
     files = past.HistoryFiles(station=chosen.files, guidance=chosen.guidance)
     first, last = start_of_hour(chosen.first), start_of_hour(chosen.last)
     history = past.read(files, device, first, last)
-    release, name = _release(chosen)
+    release, name, why_not = _release(chosen)
     rows = past_forecasts(device, release, history).write(chosen.out)
     if chosen.as_json:
-        print_json({"out": str(chosen.out), "rows": rows, "models": name})
+        document = {"out": str(chosen.out), "rows": rows, "models": name, "approved": not why_not}
+        print_json(document)
     else:
         click.echo(f"{chosen.out}: {rows} rows by {name}")
+    if why_not:
+        click.echo(f"trainer: warning: {name} is not approved: {why_not}", err=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,18 +103,20 @@ class ForecastOptions:
     as_json: bool
 
 
-def _release(options: ForecastOptions) -> tuple[DeviceRelease, str]:
-    """What forecasts, and its name."""
+def _release(options: ForecastOptions) -> tuple[DeviceRelease, str, str]:
+    """What forecasts, its name, and why the gate has not approved it (empty: it has)."""
     from edge_agent.contract import features
     from edge_agent.core.loaded_release import DeviceRelease
     from trainer.depot.releases import open_depot
     from trainer.evaluation import run_folder
     from trainer.evaluation.hindcast import ReleaseModels
+    from trainer.gate.gate import why_not_approved
 
+    why_not = ""
     if options.channel is None:
         folder = chosen_run(options.workspace, options.run)
         manifest, files, _ = run_folder.load(folder)
-        name = folder.name
+        name, why_not = folder.name, why_not_approved(folder)
     elif options.run is not None:
         raise UsageError("name --run or --channel, not both")
     else:
@@ -122,4 +129,4 @@ def _release(options: ForecastOptions) -> tuple[DeviceRelease, str]:
     if manifest.features.digest != features.digest():
         raise BadData(f"{name}: has other features than this program, and cannot be run by it")
     models = ReleaseModels.tried(manifest, files)
-    return DeviceRelease(manifest, models.predictors, guided=models.guided), name
+    return DeviceRelease(manifest, models.predictors, guided=models.guided), name, why_not

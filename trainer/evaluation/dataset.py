@@ -29,8 +29,11 @@ WARM_UP_HOURS = features.LOOKBACK_HOURS
 
 HOURS_OF_YEAR = 365 * 24
 
-LEAST_HOURS = 2 * HOURS_OF_YEAR
-"""Shortest record that is trained on: two winters and two summers."""
+LEAST_TRAINED = HOURS_OF_YEAR
+"""Hours that a record must have before its holdout: one of each season."""
+
+USUAL_HOURS = 2 * HOURS_OF_YEAR
+"""Two winters and two summers; what is trained on a shorter record says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +130,23 @@ class Pairs:
 def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: int) -> Split:
     """Chronological split of a record from `first` to `last`.
 
-    The holdout is a year at least, so that the gate sees each season, as long as `LEAST_HOURS`
+    The holdout is a year at least, so that the gate sees each season, as long as `USUAL_HOURS`
     stay for training; a shorter record gives up what it can, and never less than its share.
 
     Raises:
-        BadData: The record is shorter than `LEAST_HOURS`.
+        BadData: Fewer than `LEAST_TRAINED` hours would stay for training.
     """
     hours = int((last - first) / timedelta(hours=1)) + 1
-    if hours < LEAST_HOURS:
+    year = min(HOURS_OF_YEAR, hours - USUAL_HOURS - embargo_hours)
+    before = min(int(hours * (1.0 - holdout_share)), hours - year)
+    if before - embargo_hours < LEAST_TRAINED:
+        needed = ceil((LEAST_TRAINED + embargo_hours) / (1.0 - holdout_share))
         raise BadData(
-            f"observations of {hours // 24} days are too few to train on; {LEAST_HOURS // 24} are "
-            "needed: ingest or import more"
+            f"observations of {hours // 24} days are too few to train on; {ceil(needed / 24)} are "
+            f"needed, of which {LEAST_TRAINED // 24} come before the holdout (holdout_share "
+            f"{holdout_share:g} in trainer.toml): ingest or import more"
         )
-    year = min(HOURS_OF_YEAR, hours - LEAST_HOURS - embargo_hours)
-    holdout = first + timedelta(hours=min(int(hours * (1.0 - holdout_share)), hours - year))
+    holdout = first + timedelta(hours=before)
     return Split(first, holdout - timedelta(hours=embargo_hours), holdout, last)
 
 

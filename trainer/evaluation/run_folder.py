@@ -32,6 +32,8 @@ LEFT_OUT: Final = "left_out"
 """Stations that were not trained on, and why; absent where all were."""
 UNUSED: Final = "unused_inputs"
 """Groups of inputs without values, in which no model has a part; absent where there are none."""
+SHORT: Final = "short_record"
+"""How long a record is on which less than is usual could be learned; absent where it is not."""
 UNGUIDED: Final = "without_guidance"
 """Why a run or release does not correct KMA's forecasts; absent where it does."""
 
@@ -94,12 +96,16 @@ def sha256_hex(body: bytes) -> str:
 
 
 def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
-    """What a run was trained without, in words: stations left out, inputs without values."""
+    """What a run was trained without, in words: stations left out, inputs without values, years."""
     reasons = lineage[LEFT_OUT].split("; ") if LEFT_OUT in lineage else []
     if UNUSED in lineage:
         groups = ", ".join(lineage[UNUSED].split(","))
         reasons.append(
             f"inputs without values, or always with the same one, take no part: {groups}"
+        )
+    if SHORT in lineage:
+        reasons.append(
+            f"short record: {lineage[SHORT]}; the models of observations know some seasons once"
         )
     if UNGUIDED in lineage:
         reasons.append(f"KMA's forecasts are not corrected: {lineage[UNGUIDED]}")

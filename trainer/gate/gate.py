@@ -165,15 +165,40 @@ def recompute(folder: Path, channel: str) -> tuple[Decision, Decision]:
     """
     path = folder / f"gate-{channel}.json"
     try:
-        recorded = msgspec.json.decode(path.read_bytes(), type=Decision)
+        recorded = _recorded(path)
         content = path.with_suffix(".parquet").read_bytes()
     except FileNotFoundError as fault:
         raise InputMissing(f"{fault.filename}: missing; judge the run first") from fault
-    except msgspec.DecodeError as fault:
-        raise BadData(f"{path}: is damaged: judge the run anew") from fault
     if hashlib.sha256(content).hexdigest() != recorded.evidence:
         raise BadData(f"{path.with_suffix('.parquet')}: not the evidence of this decision")
     return recorded, conclude(recorded.terms, content)
+
+
+def why_not_approved(folder: Path) -> str:
+    """Why no channel may have a run, in words; empty where the gate let it through for one.
+
+    Raises:
+        BadData: A decision is damaged.
+    """
+    if WITH in folder.name:
+        # It was composed after the gate let it through.
+        return ""
+    decisions = [_recorded(path) for path in sorted(folder.glob("gate-*.json"))]
+    if not decisions:
+        return f"the gate has not judged it; `trainer evaluate {folder.name}` says what it lacks"
+    if any(decision.passed for decision in decisions):
+        return ""
+    return "; ".join(
+        f"refused for {decision.terms.channel}: {'; '.join(decision.reasons)}"
+        for decision in decisions
+    )
+
+
+def _recorded(path: Path) -> Decision:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Decision)
+    except msgspec.DecodeError as fault:
+        raise BadData(f"{path}: is damaged: judge the run anew") from fault
 
 
 def load(folder: Path) -> Run:

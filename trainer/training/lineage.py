@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,15 @@ import polars as pl
 from edge_agent import __version__
 from edge_agent.contract import features
 from edge_agent.contract.schema import OBSERVED, TIME
-from trainer.evaluation.run_folder import LEFT_OUT
+from trainer.evaluation.dataset import USUAL_HOURS
+from trainer.evaluation.run_folder import LEFT_OUT, SHORT
 from trainer.training import fit, guided, guided_fit, onnx_export
 from trainer.workspace.code_identity import training_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from trainer.evaluation.dataset import Split
     from trainer.training.lake_source import LakeSource, TrainingData
     from trainer.workspace.config import Training
 
@@ -47,9 +50,17 @@ def lineage_of(options: Training, data: TrainingData) -> dict[str, str]:
         "libraries": _libraries(),
         "machine": f"{platform.machine()} {sys.platform}",
         **({LEFT_OUT: "; ".join(data.left_out)} if data.left_out else {}),
+        **_short(data.borders),
         **_farms_lineage(data.farms),
         **_guided_lineage(data),
     }
+
+
+def _short(borders: Split) -> dict[str, str]:
+    hours = (borders.last - borders.first) // timedelta(hours=1) + 1
+    if hours >= USUAL_HOURS:
+        return {}
+    return {SHORT: f"{hours // 24} days of observations, {USUAL_HOURS // 24} are usual"}
 
 
 def _guided_lineage(data: TrainingData) -> dict[str, str]:

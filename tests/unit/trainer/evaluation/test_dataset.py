@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.contract import climatology
@@ -31,22 +31,31 @@ ONE, OTHER = series(), series(300, 700, 119)
 
 
 @given(
-    hours=st.integers(dataset.LEAST_HOURS, 10 * dataset.LEAST_HOURS),
+    hours=st.integers(dataset.LEAST_TRAINED, 20 * dataset.LEAST_TRAINED),
     share=st.floats(0.01, 0.5),
     embargo=st.integers(0, 1000),
 )
 def test_split_is_chronological_with_its_embargo(hours: int, share: float, embargo: int) -> None:
     """The holdout is the newest share at least, and training ends the embargo before it."""
+    assume(hours * (1.0 - share) - embargo >= dataset.LEAST_TRAINED + 1)
     last = FIRST + (hours - 1) * HOUR
     found = dataset.split(FIRST, last, share, embargo)
     assert found.holdout - found.train_end == embargo * HOUR
     assert found.first <= found.holdout <= found.last == last
     assert _held(found) >= hours * share - 1
+    assert (found.train_end - found.first) / HOUR >= dataset.LEAST_TRAINED
 
 
 @pytest.mark.parametrize(
     ("days", "held"),
-    [(2 * 365, 146), (2 * 365 + 157, 177.4), (3 * 365, 358), (4 * 365, 365), (6 * 365, 438)],
+    [
+        (546, 109.2),
+        (2 * 365, 146),
+        (2 * 365 + 157, 177.4),
+        (3 * 365, 358),
+        (4 * 365, 365),
+        (6 * 365, 438),
+    ],
 )
 def test_the_holdout_is_a_year_where_two_stay_for_training(days: int, held: float) -> None:
     """Up to five years the newest one, from six on a fifth; below three what two years leave."""
@@ -59,11 +68,10 @@ def _held(found: dataset.Split) -> float:
 
 
 def test_a_short_record_is_refused() -> None:
-    """Less than two years: refused with what is there and what to do."""
-    last = FIRST + (dataset.LEAST_HOURS - 2) * HOUR
-    with pytest.raises(
-        BadData, match=r"of 729 days are too few to train on; 730 are needed: ingest or imp"
-    ):
+    """Less than a year before the holdout: refused with what is there and what to do."""
+    last = FIRST + (465 * 24 - 2) * HOUR
+    text = r"of 464 days .* 465 are needed, of which 365 come .*holdout_share 0.2 .*: ingest or imp"
+    with pytest.raises(BadData, match=text):
         dataset.split(FIRST, last, 0.2, 168)
     dataset.split(FIRST, last + HOUR, 0.2, 168)
 
