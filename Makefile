@@ -47,9 +47,8 @@ fuzz: $(READY) ## Coverage-guided fuzzing of every parser (SECONDS=30 each), wit
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/fuzz 'atheris>=3,<4'
 	PYTHONPATH=build/fuzz:. $(BIN)/python tools/fuzz.py $(or $(SECONDS),30) $(ARGS)
 
-torture: $(READY) system ## The long runs that `make test` leaves out
-	$(BIN)/pytest -q -m slow $(ARGS)
-	PROMISE_EXAMPLES=4000 $(BIN)/pytest -q tests/contract/test_promises_alerts.py tests/contract/test_promises_observations.py
+torture: $(READY) system ## The long runs that `make test` leaves out, and random examples
+	PROMISE_EXAMPLES=4000 $(BIN)/pytest -q -m "slow or hypothesis" --hypothesis-profile random --timeout 1200 $(ARGS)
 
 # Program each and the Debian package that brings it.
 SYSTEM := mosquitto:mosquitto nginx:nginx-light systemd-analyze:systemd strip:binutils chromium:chromium npm:npm

@@ -22,6 +22,7 @@ from edge_agent.contract.schema import (
     TIME,
     WIND_SPEED,
 )
+from tests.fakes.examples import examples
 from tests.fakes.weather import Damage, place, record, spoil
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _newest(frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
     return table[cleaned.height - 1], features.matrix(table, origins, LEAD_HOURS)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(start=st.integers(0, 17_000), damage=damages)
 def test_window_equals_full_frame_bit_for_bit(start: int, damage: list[Damage]) -> None:
     """The last LOOKBACK_HOURS give the same float32 row as the whole series, whatever is wrong.
@@ -73,7 +74,7 @@ def test_window_equals_full_frame_bit_for_bit(start: int, damage: list[Damage]) 
         assert here[1][:, column].tobytes() == there[1][:, column].tobytes(), name
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(start=st.integers(0, 17_000), cut=st.integers(50, 390), damage=damages)
 def test_nothing_after_the_origin_changes_its_row(
     start: int, cut: int, damage: list[Damage]

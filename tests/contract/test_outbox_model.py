@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt.outbox import Caps, Outbox
 from edge_agent.system.database import connect
+from tests.fakes.examples import examples
 from tests.fakes.outbox import MemoryOutbox
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -50,7 +51,7 @@ def _do(box: Outbox | MemoryOutbox, step: str, value: Any) -> object:  # noqa: A
     return getattr(box, step)(value)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(STEPS, max_size=30))
 def test_real_and_model_agree(steps: list[tuple[str, Any]]) -> None:
     """Same answers and same counts after every step; the caps always hold."""

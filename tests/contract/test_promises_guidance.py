@@ -16,13 +16,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.forecast import GUIDED_SOURCES, Forecast
@@ -32,6 +26,7 @@ from edge_agent.core import cycle
 from edge_agent.core.runtime import Runtime
 from edge_agent.settings import Config, Device
 from tests.fakes.clock import FakeClock
+from tests.fakes.examples import examples
 from tests.fakes.loaded import FakeRelease, Says
 
 if TYPE_CHECKING:
@@ -199,15 +194,8 @@ class GuidancePromises(RuleBasedStateMachine):
         return forecast
 
 
-@pytest.mark.timeout(240)
-def test_guidance_keeps_its_promises() -> None:
-    """Short: the machine tries some dozens of lives of a farm."""
-    run_state_machine_as_test(
-        GuidancePromises,
-        settings=settings(
-            max_examples=10,
-            stateful_step_count=12,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+LIVES = examples(10)
+TestGuidancePromises = pytest.mark.timeout(24 * LIVES)(GuidancePromises.TestCase)
+TestGuidancePromises.settings = settings(
+    max_examples=LIVES, stateful_step_count=12, suppress_health_check=list(HealthCheck)
+)

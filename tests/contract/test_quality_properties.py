@@ -21,6 +21,7 @@ from edge_agent.contract.schema import (
     Flag,
     flag_column,
 )
+from tests.fakes.examples import examples
 from tests.fakes.weather import Damage, record, spoil
 
 HOURS = 160
@@ -46,7 +47,7 @@ def _raw(start: int, damage: list[Damage]) -> pl.DataFrame:
     return spoil(record()[start : start + HOURS], damage)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(start=starts, damage=damages)
 def test_values_are_kept_or_null_never_changed(start: int, damage: list[Damage]) -> None:
     """A value stays exactly as it was under GOOD or ACCUMULATED, and is null under any other."""
@@ -63,7 +64,7 @@ def test_values_are_kept_or_null_never_changed(start: int, damage: list[Damage])
     assert cleaned[TIME].diff().drop_nulls().eq(timedelta(hours=1)).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(start=starts, damage=damages, cut=st.integers(1, HOURS - 1))
 def test_rules_look_back_only(start: int, damage: list[Damage], cut: int) -> None:
     """Hours judged with all that followed are judged the same as with nothing after them."""
@@ -73,7 +74,7 @@ def test_rules_look_back_only(start: int, damage: list[Damage], cut: int) -> Non
     assert_frame_equal(quality.clean(raw.filter(pl.col(TIME) <= border)), whole)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(start=starts, damage=damages)
 def test_rules_are_bounded(start: int, damage: list[Damage]) -> None:
     """LOOKBACK_HOURS of history are enough to judge an hour as with all of it."""
@@ -87,7 +88,7 @@ def test_rules_are_bounded(start: int, damage: list[Damage]) -> None:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(start=starts, damage=damages)
 def test_cleaning_again_only_adds_steps_after_what_was_taken_away(
     start: int, damage: list[Damage]
@@ -109,7 +110,7 @@ def test_cleaning_again_only_adds_steps_after_what_was_taken_away(
         assert near.filter(changed).all(), name
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(start=starts, damage=damages, seed=st.integers(0, 99))
 def test_order_of_rows_does_not_matter(start: int, damage: list[Damage], seed: int) -> None:
     """Rows may come in any order, as long as no hour comes twice."""

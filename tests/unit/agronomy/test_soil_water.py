@@ -19,6 +19,7 @@ from edge_agent.agronomy.soil_water import Gift, SoilWater, advance, begin, corr
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TIME, TIME_DTYPE, Site
 from edge_agent.settings import Irrigation
+from tests.fakes.examples import examples
 from tests.fakes.forecasts import NOW
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ a_hour = st.tuples(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.lists(a_hour, min_size=1, max_size=60),
     st.lists(st.tuples(st.integers(0, 60), st.floats(0.1, 200.0)), max_size=6),
@@ -281,7 +282,7 @@ def test_sums_close_whatever_comes(
     assert state.rain_mm == pytest.approx(sum(rain))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(a_hour, min_size=2, max_size=60), st.data())
 def test_where_cycles_fall_changes_nothing(
     raw: list[tuple[float, float, bool]], data: st.DataObject

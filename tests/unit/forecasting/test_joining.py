@@ -17,6 +17,7 @@ from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY
 from edge_agent.forecasting.guided import REACH_H, GuidedForecast
 from edge_agent.forecasting.joining import HAND_OVER_H, join
 from tests.fakes import forecasts
+from tests.fakes.examples import examples
 from tests.fakes.forecasts import NOW
 
 HOUR = timedelta(hours=1)
@@ -126,7 +127,7 @@ def test_a_quantity_without_guidance_keeps_its_own() -> None:
 COURSE = st.lists(st.floats(-6.0, 6.0), min_size=1, max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(
     apart=COURSE,
     there=st.lists(st.booleans(), min_size=6, max_size=12),

@@ -27,6 +27,7 @@ from edge_agent.mqtt.commands import (
 )
 from edge_agent.mqtt.connection import Received
 from tests.fakes.clock import FakeClock
+from tests.fakes.examples import examples
 
 DOCS = Path(__file__).parents[3] / "docs" / "mqtt"
 TOPICS = Topics.of("s", "d")
@@ -170,7 +171,7 @@ def test_what_cannot_be_done_is_told() -> None:
     assert (case.last()["ok"], case.last()["text"]) == (False, "depot: no answer")
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.sampled_from([*NAMES, "x"]), st.binary(max_size=200), st.booleans())
 def test_no_payload_harms(name: str, payload: bytes, retain: bool) -> None:
     """Whatever comes in ends in an answer or in a count, never in a fault."""

@@ -19,6 +19,7 @@ from edge_agent.mqtt.connection import Session
 from edge_agent.mqtt.culprit import FACTOR, FIRST_S
 from edge_agent.mqtt.delivery import RETRY_S, Delivery
 from tests.fakes.clock import FakeClock
+from tests.fakes.examples import examples
 from tests.fakes.outbox import MemoryOutbox
 from tests.fakes.strict_broker import StrictBroker
 
@@ -208,7 +209,7 @@ def test_one_loss_of_the_network_blames_nothing(agent: _Agent) -> None:
     assert agent.told() == set()
 
 
-@settings(max_examples=40, stateful_step_count=20, deadline=None)
+@settings(max_examples=examples(40), stateful_step_count=20)
 class BrokerWorld(RuleBasedStateMachine):
     """Alerts and states come, and the broker changes its mind about topics; see T3 and S5."""
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edge_agent.contract import climatology
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TIME
+from tests.fakes.examples import examples
 from tests.fakes.weather import FIRST, SITE, STATION, Damage, place, record, spoil
 from trainer.evaluation import dataset
 from trainer.evaluation.dataset import WARM_UP_HOURS, Pairs, StationSeries
@@ -76,7 +77,7 @@ def test_a_short_record_is_refused() -> None:
     dataset.split(FIRST, last + HOUR, 0.2, 168)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(end=st.integers(0, 1300), limit=st.integers(1, 60_000), seed=st.integers(0, 9))
 def test_no_training_target_at_or_after_the_end(end: int, limit: int, seed: int) -> None:
     """Every target hour lies before the end, every origin after the warm-up; no pair twice."""
@@ -120,7 +121,7 @@ def test_a_draw_repeats_with_its_seed() -> None:
     assert draws[0] == draws[1] != draws[2]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(start=st.integers(-10, 800), length=st.integers(-20, 300))
 def test_scoring_pairs_are_complete_origins(start: int, length: int) -> None:
     """Each origin from the start has all leads, and its longest target is observed by the end."""
