@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+# Tests start hundreds of processes: each reads compiled modules instead of compiling them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test pytest test-pythons test-mlflow test-node-red test-airflow test-brokers test-home-assistant axe lint format lock bench fuzz torture clean \
 	binary test-binary deb arm64 test-systemd system
@@ -127,3 +129,4 @@ lock: $(READY) ## Bring the one lock file up to pyproject.toml (UPGRADE=1: newes
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) build dist demo-output .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
