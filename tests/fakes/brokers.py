@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,7 +36,7 @@ def are_here() -> bool:
     return (BROUGHT / "rabbitmq" / "ready").exists() and modules.is_dir()
 
 
-class _Server:
+class _Server(ABC):
     """A broker in a process group of its own, killed with it."""
 
     def __init__(self, folder: Path) -> None:
@@ -83,9 +84,9 @@ class _Server:
                 process.stdin.close()
         self._processes.clear()
 
+    @abstractmethod
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self.start()

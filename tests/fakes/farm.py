@@ -33,6 +33,21 @@ if TYPE_CHECKING:
 ROOT = "farm/v1/farm/edge-1"
 OWN_RULES_ALONE = f"[builtin]\noff = {list(default_rules.NAMES)}\n"
 """For a configuration: no built-in rule is in force."""
+HOT_HOUSE = """
+[[sensors]]
+topic = "house"
+quantity = "air_temperature_c"
+unit = "C"
+role = "indoor"
+[[rules]]
+name = "hot-house"
+quantity = "air_temperature_c"
+operator = ">="
+threshold = 30.0
+now = true
+role = "indoor"
+"""
+"""For a configuration: a live rule on readings of the topic `house`, from 30 C on."""
 
 
 @functools.cache

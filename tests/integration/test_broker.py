@@ -29,13 +29,6 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running Mosquitto."""
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
 def _in_order_once(payloads: list[bytes]) -> list[str]:
     """First occurrences in the order they were heard."""
     return list(dict.fromkeys(payload.decode() for payload in payloads))

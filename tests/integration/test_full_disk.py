@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,22 +14,11 @@ from edge_agent.core.worker import Worker
 from edge_agent.system.disk_reserve import NAME, DiskReserve
 from tests.fakes.clock import FakeClock
 from tests.fakes.farm import fill_weather, install_release, no_update, write_config
+from tests.fakes.full_disk import fill
 from tests.integration.test_worker import NOW
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def _fill(place: Path) -> Path:
-    ballast = place / "ballast"
-    with ballast.open("wb") as handle:
-        for size in (65_536, 4096, 1):
-            try:
-                while True:
-                    os.write(handle.fileno(), b"\0" * size)
-            except OSError:
-                continue
-    return ballast
 
 
 def _agent(place: Path, reserve_bytes: int) -> Worker:
@@ -55,7 +43,7 @@ def test_alerts_are_written_on_a_full_disk(small_disk: Path) -> None:
     """The reserve is given back, the cycle is worked, and its alert waits for the broker."""
     with closing(_agent(small_disk, 500_000)) as agent:
         assert (small_disk / "state" / NAME).stat().st_size == 500_000
-        _fill(small_disk)
+        fill(small_disk)
         with pytest.raises(StorageError, match="full"):
             agent.cycle(NOW)
         assert agent.move_to_memory() is None, "there is room again"
@@ -68,7 +56,7 @@ def test_alerts_are_written_on_a_full_disk(small_disk: Path) -> None:
 def test_without_a_reserve_it_is_said_and_heals(small_disk: Path) -> None:
     """A full disk is one clear fault, nothing is half written, and room again ends it."""
     with closing(_agent(small_disk, 0)) as agent:
-        ballast = _fill(small_disk)
+        ballast = fill(small_disk)
         with pytest.raises(StorageError, match="full"):
             agent.cycle(NOW)
         assert agent._runtime.outbox.counts().waiting == {}

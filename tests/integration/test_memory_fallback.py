@@ -22,29 +22,22 @@ from edge_agent.mqtt.outbox_table import counters
 from edge_agent.system.database import connect, set_aside_files
 from edge_agent.system.instance_lock import InstanceLock
 from edge_agent.system.memory_fallback import back_to_disk, into_memory, read_into_memory
-from tests.fakes.farm import ROOT, ServiceProcess, fill_weather, install_release, write_config
-from tests.fakes.mosquitto import Mosquitto
+from tests.fakes.farm import (
+    HOT_HOUSE,
+    ROOT,
+    ServiceProcess,
+    fill_weather,
+    install_release,
+    write_config,
+)
+from tests.fakes.full_disk import fill
 from tests.fakes.slow_fsync import SlowFsync
 from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.fakes.mosquitto import Mosquitto
 
 RULE = '[[rules]]\nname = "{}"\nquantity = "air_temperature_c"\noperator = ">="\nthreshold = 20.0\n'
-LIVE = """
-[[sensors]]
-topic = "house"
-quantity = "air_temperature_c"
-unit = "C"
-role = "indoor"
-[[rules]]
-name = "hot-house"
-quantity = "air_temperature_c"
-operator = ">="
-threshold = 30.0
-now = true
-role = "indoor"
-"""
 _Fault = Callable[[Path], Callable[[], None]]
 
 
@@ -90,23 +83,8 @@ def _quietly(*command: str) -> int:
     ).returncode
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
 def _fill(place: Path) -> Callable[[], None]:
-    ballast = place / "ballast"
-    with ballast.open("wb") as handle:
-        for size in (65_536, 4096, 1):
-            try:
-                while True:
-                    os.write(handle.fileno(), b"\0" * size)
-            except OSError:
-                continue
-    return ballast.unlink
+    return fill(place).unlink
 
 
 def _garble(place: Path) -> Callable[[], None]:
@@ -182,7 +160,7 @@ def test_a_slow_disk_delays_alerts_and_loses_none(
 ) -> None:
     """Each flush takes over a second: the alert comes all the same, and the disk is named."""
     path = _device(tmp_path, broker.port)
-    path.write_text(path.read_text("utf-8") + LIVE, "utf-8")
+    path.write_text(path.read_text("utf-8") + HOT_HOUSE, "utf-8")
     slow = SlowFsync(tmp_path, monkeypatch)
     with (
         Subscriber(broker.port, f"{ROOT}/#", "watcher") as watcher,

@@ -37,13 +37,6 @@ SETTINGS = """module.exports = {
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def node_red(tmp_path: Path, broker: Mosquitto) -> Iterator[None]:
     """Node-RED with the flow as it is shipped, but for the broker's port."""
     node = shutil.which("node")

@@ -9,9 +9,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.fakes.farm import (
+    HOT_HOUSE,
     OWN_RULES_ALONE,
     ROOT,
     ServiceProcess,
@@ -19,36 +18,16 @@ from tests.fakes.farm import (
     install_release,
     write_config,
 )
-from tests.fakes.mosquitto import Mosquitto
+from tests.fakes.full_disk import fill
 from tests.fakes.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-LIVE = f"""{OWN_RULES_ALONE}
-[[sensors]]
-topic = "house"
-quantity = "air_temperature_c"
-unit = "C"
-role = "indoor"
-[[rules]]
-name = "hot-house"
-quantity = "air_temperature_c"
-operator = ">="
-threshold = 30.0
-now = true
-role = "indoor"
-severity = "critical"
-"""
+    from tests.fakes.mosquitto import Mosquitto
+
+LIVE = f'{OWN_RULES_ALONE}{HOT_HOUSE}severity = "critical"\n'
 CONFIG_ERROR = 78
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
 
 
 def device(place: Path, port: int) -> Path:
@@ -70,17 +49,6 @@ def ask(path: Path, *command: str) -> tuple[int, str, str]:
         text=True,
     )
     return done.returncode, done.stdout, done.stderr
-
-
-def fill(place: Path) -> None:
-    """Leave no byte free."""
-    with (place / "ballast").open("wb") as handle:
-        for size in (65_536, 4096, 1):
-            try:
-                while True:
-                    os.write(handle.fileno(), b"\0" * size)
-            except OSError:
-                continue
 
 
 def test_an_alert_that_is_in_memory_alone_is_shown(

@@ -5,7 +5,6 @@ The numbers are the rules of `mqtt.culprit`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,68 +12,24 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.backoff import Backoff
-from edge_agent.mqtt.connection import Session
 from edge_agent.mqtt.culprit import FACTOR, FIRST_S
-from edge_agent.mqtt.delivery import RETRY_S, Delivery
-from tests.fakes.clock import FakeClock
+from edge_agent.mqtt.delivery import RETRY_S
+from tests.fakes.delivering_agent import CAUSES, PING, PRESENCE, DeliveringAgent
 from tests.fakes.examples import examples
-from tests.fakes.outbox import MemoryOutbox
-from tests.fakes.strict_broker import StrictBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.fakes.delivering_agent import Cause
+
 DISCOVERY = "homeassistant/device/d/config"
 EVENT = "d/alert/frost/event"
 HEALTH = "d/health"
-PRESENCE = "d/availability"
-PING = "d/ping"
 TOPICS = (DISCOVERY, HEALTH, "d/forecast", EVENT, "d/alert/heat/event", PRESENCE, PING)
 
 
-class _Agent:
-    """A delivery on a strict broker, with time that passes at once."""
-
-    def __init__(self) -> None:
-        self.clock, self.broker, self.outbox = FakeClock(), StrictBroker(), MemoryOutbox()
-        self.number = 0
-        self.delivery = self._delivery()
-
-    def _delivery(self) -> Delivery:
-        session = Session(PRESENCE, protocol="5", ping=PING)
-        return Delivery(self.broker, self.outbox, session, Backoff(lambda: 1.0), self.clock)
-
-    def reload(self) -> None:
-        before, self.delivery = self.delivery, self._delivery()
-        if not self.delivery.take_over(before):
-            before.disconnect(1.0)
-
-    def put(self, topic: str, size: int = 2) -> bytes:
-        self.number += 1
-        payload = f"{self.number} ".encode().ljust(size)
-        kind = Kind.ALERT if topic.endswith("event") else Kind.STATE
-        message = Message(f"m{self.number}", topic, payload, kind)
-        if kind is Kind.STATE:
-            message = replace(message, retain=True, collapse=topic)
-        self.outbox.put(message)
-        return payload
-
-    def run(self, seconds: float) -> None:
-        end = self.clock.monotonic() + seconds
-        while True:
-            wait_s = self.delivery.tick(self.clock.now())
-            if self.broker.events:
-                self.delivery.handle(self.broker.events.popleft())
-                continue
-            left_s = end - self.clock.monotonic()
-            if left_s <= 0:
-                return
-            self.clock.advance(min(max(wait_s, 0.001), left_s))
-
-    def heard(self, topic: str) -> list[bytes]:
-        return [payload for where, payload in self.broker.heard if where == topic]
+class _Agent(DeliveringAgent):
+    """One that tells which of `TOPICS` do not pass."""
 
     def told(self) -> set[str]:
         texts = [f" {refusal.topic}" for refusal in self.outbox.counts().refusals]
@@ -133,9 +88,9 @@ def test_it_is_tried_ever_less_often(agent: _Agent) -> None:
     assert agent.broker.ends < 3 + 3 + 7 * 86_400 / RETRY_S + 5
 
 
-@pytest.mark.parametrize("ask", ["connection", "reload", "person", "time"])
+@pytest.mark.parametrize("cause", CAUSES)
 @pytest.mark.parametrize("how", ["ends", "refuses"])
-def test_what_was_refused_is_tried_again(agent: _Agent, ask: str, how: str) -> None:
+def test_what_was_refused_is_tried_again(agent: _Agent, cause: Cause, how: str) -> None:
     """Rule 4: a mended access list brings everything back."""
     topics = {DISCOVERY, HEALTH, EVENT}
     agent.broker.ends_on = topics if how == "ends" else set()
@@ -145,14 +100,8 @@ def test_what_was_refused_is_tried_again(agent: _Agent, ask: str, how: str) -> N
     assert agent.told() == topics
     assert agent.delivery.state.connected
     agent.broker.ends_on = agent.broker.refuses = set()
-    match ask:
-        case "connection":
-            agent.broker.lose()
-        case "reload":
-            agent.reload()
-        case "person":
-            agent.delivery.retry()
-    agent.run(RETRY_S + 60 if ask == "time" else 20)
+    agent.ask_again(cause)
+    agent.run(60 if cause == "time" else 20)
     assert {topic: agent.heard(topic) for topic in topics} == {t: [payloads[t]] for t in topics}
     assert agent.told() == set()
 

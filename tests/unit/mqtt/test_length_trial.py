@@ -5,62 +5,27 @@ The numbers are the rules of `mqtt.length_trial`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.backoff import Backoff
 from edge_agent.mqtt.connection import LARGEST_IN, Session, Version
-from edge_agent.mqtt.delivery import RETRY_S, Delivery
 from edge_agent.mqtt.length_trial import PATIENCE_S
-from tests.fakes.clock import FakeClock
-from tests.fakes.outbox import MemoryOutbox
-from tests.fakes.strict_broker import StrictBroker
+from tests.fakes.delivering_agent import CAUSES, PING, PRESENCE, DeliveringAgent
 
-PING, EVENT, STATE = "d/ping", "d/alert/heat/event", "d/forecast"
+if TYPE_CHECKING:
+    from tests.fakes.delivering_agent import Cause
+
+EVENT, STATE = "d/alert/heat/event", "d/forecast"
 
 
-class _Agent:
-    """A connected delivery on a broker that drops payloads of more than 2000 bytes."""
+class _Agent(DeliveringAgent):
+    """Connected to a broker that drops payloads of more than 2000 bytes."""
 
     def __init__(self, version: Version = "3.1.1", ping: str = PING) -> None:
-        self.clock, self.outbox, self.broker = FakeClock(), MemoryOutbox(), StrictBroker()
+        super().__init__(Session(PRESENCE, protocol=version, ping=ping))
         self.broker.drops_over = 2000
-        self.session = Session("d/availability", protocol=version, ping=ping)
-        self.delivery = self._delivery()
-        self.number = 0
         self.run(5)
-
-    def _delivery(self) -> Delivery:
-        return Delivery(self.broker, self.outbox, self.session, Backoff(lambda: 1.0), self.clock)
-
-    def reload(self) -> None:
-        before, self.delivery = self.delivery, self._delivery()
-        assert self.delivery.take_over(before)
-
-    def put(self, topic: str, length: int) -> bytes:
-        self.number += 1
-        payload = f"{self.number} ".encode().ljust(length)
-        kind = Kind.ALERT if topic == EVENT else Kind.STATE
-        message = Message(f"m{self.number}", topic, payload, kind)
-        self.outbox.put(message if kind is Kind.ALERT else replace(message, retain=True))
-        return payload
-
-    def run(self, seconds: float) -> None:
-        end = self.clock.monotonic() + seconds
-        while True:
-            wait_s = self.delivery.tick(self.clock.now())
-            if self.broker.events:
-                self.delivery.handle(self.broker.events.popleft())
-                continue
-            left_s = end - self.clock.monotonic()
-            if left_s <= 0:
-                return
-            self.clock.advance(min(max(wait_s, 0.001), left_s))
-
-    def heard(self, *topics: str) -> list[bytes]:
-        return [payload for topic, payload in self.broker.heard if topic in topics]
 
     def long_pings(self) -> list[int]:
         return [len(p) for t, p in self.broker.sent if t == PING and len(p) > 64]
@@ -97,22 +62,14 @@ def test_one_trial_is_enough_for_a_broker_that_passes_all_on() -> None:
     assert [len(payload) for payload in agent.heard(EVENT)] == [100, 9000, 10, 9000]
 
 
-@pytest.mark.parametrize("how", ["loss", "reload", "person", "time"])
-def test_it_arrives_once_the_broker_is_mended(how: str) -> None:
+@pytest.mark.parametrize("cause", CAUSES)
+def test_it_arrives_once_the_broker_is_mended(cause: Cause) -> None:
     """Rule 4."""
     agent = _Agent()
     long = agent.put(STATE, 5000)
     agent.run(1)
     agent.broker.drops_over = None
-    match how:
-        case "loss":
-            agent.broker.lose()
-        case "reload":
-            agent.reload()
-        case "person":
-            agent.delivery.retry()
-        case "time":
-            agent.run(RETRY_S)
+    agent.ask_again(cause)
     agent.run(20)
     assert agent.heard(STATE) == [long]
     assert agent.outbox.counts().refusals == ()

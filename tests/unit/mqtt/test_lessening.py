@@ -5,51 +5,39 @@ The numbers are the rules of `mqtt.lessening`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from edge_agent.messages.message import Kind, Message
-from edge_agent.mqtt.backoff import Backoff
 from edge_agent.mqtt.connection import Down, Event, Session, Up
-from edge_agent.mqtt.delivery import RETRY_S, Delivery
 from edge_agent.mqtt.reason_codes import NO_QOS_1, NO_RETAIN
-from tests.fakes.clock import FakeClock
-from tests.fakes.outbox import MemoryOutbox
-from tests.fakes.strict_broker import StrictBroker
+from tests.fakes.delivering_agent import CAUSES, PRESENCE, DeliveringAgent
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from tests.fakes.delivering_agent import Cause
+
+    Protocol = Literal["auto", "5", "3.1.1"]
 
 SILENT = Down("connection lost", reached=True, silent=True)
 
 
-class _Agent:
-    """A delivery on a broker that hangs up on what it does not take."""
+class _Agent(DeliveringAgent):
+    """One whose broker has these attributes, see `StrictBroker`."""
 
-    def __init__(self, protocol: str = "3.1.1", **broker: object) -> None:
-        self.clock, self.outbox, self.broker = FakeClock(), MemoryOutbox(), StrictBroker()
+    def __init__(self, protocol: Protocol = "3.1.1", **broker: object) -> None:
+        super().__init__(Session(PRESENCE, protocol=protocol))
         for name, value in broker.items():
             setattr(self.broker, name, value)
-        self.protocol = protocol
-        self.delivery = self._delivery()
-
-    def _delivery(self) -> Delivery:
-        session = Session("d/availability", protocol=self.protocol)  # type: ignore[arg-type]
-        return Delivery(self.broker, self.outbox, session, Backoff(lambda: 1.0), self.clock)
-
-    def reload(self) -> None:
-        before, self.delivery = self.delivery, self._delivery()
-        assert self.delivery.take_over(before)
-
-    def run(self, seconds: float) -> None:
-        end = self.clock.monotonic() + seconds
-        while (left_s := end - self.clock.monotonic()) > 0:
-            wait_s = self.delivery.tick(self.clock.now())
-            if self.broker.events:
-                self.delivery.handle(self.broker.events.popleft())
-            else:
-                self.clock.advance(min(max(wait_s, 0.001), left_s))
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "auto"])
 @pytest.mark.parametrize("needless", [{NO_RETAIN}, {NO_QOS_1}, {NO_RETAIN, NO_QOS_1}])
-def test_what_a_silent_broker_does_not_take_is_found(protocol: str, needless: set[int]) -> None:
+def test_what_a_silent_broker_does_not_take_is_found(
+    protocol: Protocol, needless: set[int]
+) -> None:
     """Rules 2 and 3: connected, alerts pass, and people are told what is missing."""
     agent = _Agent(protocol, hangs_up_on=needless)
     agent.outbox.put(Message("a", "d/alert/heat/event", b"a", Kind.ALERT))
@@ -82,21 +70,13 @@ def test_nothing_less_is_asked_of_a_broker_that_is_away(end: Event) -> None:
     assert agent.delivery.state.connected
 
 
-@pytest.mark.parametrize("how", ["loss", "reload", "person", "time"])
-def test_a_mended_broker_gets_all(how: str) -> None:
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_mended_broker_gets_all(cause: Cause) -> None:
     """Rule 4: at the next connection, which a reload, a person and six hours bring about."""
     agent = _Agent(hangs_up_on={NO_RETAIN})
     agent.run(20)
     agent.broker.hangs_up_on = set()
-    match how:
-        case "loss":
-            agent.broker.lose()
-        case "reload":
-            agent.reload()
-        case "person":
-            agent.delivery.retry()
-        case "time":
-            agent.run(RETRY_S)
+    agent.ask_again(cause)
     agent.run(20)
     assert agent.delivery.state.connected
     assert agent.delivery.state.concerns == ()
