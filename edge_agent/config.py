@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from dataclasses import replace
 from datetime import date
-from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,19 +13,19 @@ import msgspec
 
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.development import BUD_FROST_C
-from edge_agent.alerts import default_rules
+from edge_agent.alerts import default_rules, rule_problems
 from edge_agent.contract import schema
 from edge_agent.contract.errors import ConfigError
 from edge_agent.observations.codecs import CODECS
 from edge_agent.settings import Config
 from edge_agent.system import addresses, locations, struct_decoder
-from edge_agent.system.struct_decoder import Problem, line_of
+from edge_agent.system.struct_decoder import Problem, line_of, nearest, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from edge_agent.settings import Rule, Sensor
+    from edge_agent.settings import Sensor
 
 PREFIX: Final = "EDGE_AGENT__"
 MAX_BYTES: Final = 1_000_000
@@ -54,6 +52,7 @@ def decode(content: bytes, where: str, env: Mapping[str, str] | None = None) -> 
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise InvalidConfig(where, (struct_decoder.not_toml(fault),)) from fault
+    rule_problems.name_first_conditions(document)
     problems: list[Problem] = []
     names = struct_decoder.override(document, env or {}, PREFIX, problems)
     config = struct_decoder.build(document, Config, problems)
@@ -103,22 +102,6 @@ def _anchored(config: Config, folder: Path) -> Config:
     )
 
 
-FORECAST_QUANTITIES: Final = (*schema.TARGETS, *schema.DERIVED)
-LIVE_QUANTITIES: Final = (*schema.SENSED, *schema.DERIVED)
-PLACEHOLDERS: Final = (
-    "rule",
-    "severity",
-    "quantity",
-    "value",
-    "value_time",
-    "unit",
-    "operator",
-    "threshold",
-    "probability",
-    "time",
-    "lead_h",
-)
-"""Names that a rule's own `message` may use in braces."""
 PUSH_PLACEHOLDERS: Final = ("text", "rule", "severity")
 """Names that `push.template` may use in braces."""
 _CODEC_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -139,13 +122,13 @@ def check(config: Config, faults: Collection[Problem] = ()) -> Iterator[Problem]
         yield from part(config, readable)
     for name in config.builtin.off:
         if name not in default_rules.NAMES:
-            yield Problem("builtin.off", _one_of(name, default_rules.NAMES))
+            yield Problem("builtin.off", one_of(name, default_rules.NAMES))
     for index, sensor in enumerate(config.sensors):
         yield from _sensor(sensor, f"sensors[{index}]", readable)
     number = ("topic", "field", "quantity")
     yield from _repeated(config.sensors, number, "sensors", "the same number", readable)
     for index, rule in enumerate(config.rules):
-        yield from _rule(rule, f"rules[{index}]", readable)
+        yield from rule_problems.problems_of(rule, f"rules[{index}]", readable)
     yield from _repeated(config.rules, ("name",), "rules", "the same name", readable)
 
 
@@ -181,12 +164,12 @@ def _irrigation(config: Config, readable: _Readable) -> Iterator[Problem]:
     settings = config.irrigation
     if readable(settings, "irrigation", "crop", "bud_stage"):
         if settings.crop and settings.crop not in CROPS:
-            yield Problem("irrigation.crop", _one_of(settings.crop, tuple(CROPS)))
+            yield Problem("irrigation.crop", one_of(settings.crop, tuple(CROPS)))
         stage, stages = settings.bud_stage, tuple(BUD_FROST_C.get(settings.crop, ()))
         if stage and not stages:
             yield Problem("irrigation.bud_stage", f"is for {' and '.join(BUD_FROST_C)} only")
         elif stage and stage not in stages:
-            yield Problem("irrigation.bud_stage", _one_of(stage, stages))
+            yield Problem("irrigation.bud_stage", one_of(stage, stages))
     if settings.planted_on and readable(settings, "irrigation", "planted_on"):
         try:
             date.fromisoformat(settings.planted_on)
@@ -231,7 +214,7 @@ def _push(config: Config, _readable: _Readable) -> Iterator[Problem]:
     push = config.push
     if push.url and not addresses.is_web_address(push.url):
         yield Problem("push.url", "is not an http:// or https:// address")
-    yield from _template(push.template, "push.template", PUSH_PLACEHOLDERS)
+    yield from rule_problems.template_problems(push.template, "push.template", PUSH_PLACEHOLDERS)
 
 
 def _web(config: Config, readable: _Readable) -> Iterator[Problem]:
@@ -257,11 +240,11 @@ def _web(config: Config, readable: _Readable) -> Iterator[Problem]:
 def _sensor(sensor: Sensor, at: str, readable: _Readable) -> Iterator[Problem]:
     if readable(sensor, at, "quantity"):
         if sensor.quantity not in schema.SENSED:
-            yield Problem(f"{at}.quantity", _one_of(sensor.quantity, schema.SENSED))
+            yield Problem(f"{at}.quantity", one_of(sensor.quantity, schema.SENSED))
         elif readable(sensor, at, "unit"):
             units = tuple(schema.QUANTITIES[sensor.quantity].sensor_units)
             if sensor.unit not in units:
-                yield Problem(f"{at}.unit", _one_of(sensor.unit, units))
+                yield Problem(f"{at}.unit", one_of(sensor.unit, units))
     if sensor.scale == 0:
         yield Problem(f"{at}.scale", "must be a number other than 0")
     name, colon, _ = sensor.field.partition(":")
@@ -269,40 +252,9 @@ def _sensor(sensor: Sensor, at: str, readable: _Readable) -> Iterator[Problem]:
     if colon and _CODEC_NAME.fullmatch(name) and name not in CODECS:
         yield Problem(
             f"{at}.field",
-            f"{name!r} is no payload format{_nearest(name, sorted(CODECS))} (one of "
+            f"{name!r} is no payload format{nearest(name, sorted(CODECS))} (one of "
             f"{', '.join(sorted(CODECS))}); for a JSON name with a colon write '$.{sensor.field}'",
         )
-
-
-def _rule(rule: Rule, at: str, readable: _Readable) -> Iterator[Problem]:
-    allowed = LIVE_QUANTITIES if rule.now else FORECAST_QUANTITIES
-    if rule.quantity not in allowed and readable(rule, at, "quantity", "now"):
-        yield Problem(f"{at}.quantity", _one_of(rule.quantity, allowed))
-    too_long = not rule.now and rule.for_h > rule.within_h
-    if too_long and readable(rule, at, "for_h", "within_h", "now"):
-        yield Problem(f"{at}.for_h", f"must not exceed within_h = {rule.within_h}")
-    if rule.clear is not None and readable(rule, at, "clear", "threshold", "operator"):
-        upwards = rule.operator in {">=", ">"}
-        if rule.clear > rule.threshold if upwards else rule.clear < rule.threshold:
-            side = "below" if upwards else "above"
-            yield Problem(f"{at}.clear", f"must lie {side} threshold = {rule.threshold:g}")
-    yield from _template(rule.message, f"{at}.message", PLACEHOLDERS)
-
-
-def _template(text: str, at: str, allowed: Sequence[str]) -> Iterator[Problem]:
-    """What a text may not hold: other names, attributes, widths and conversions."""
-    try:
-        fields = [field for _, *field in Formatter().parse(text)]
-    except ValueError:
-        yield Problem(at, "has a brace that belongs to no name: write {{ or }} for a brace")
-        return
-    for name, form, conversion in fields:
-        if name is None:
-            continue
-        if name not in allowed:
-            yield Problem(at, f"{{{name}}}: {_one_of(name, allowed)}")
-        if form or conversion:
-            yield Problem(at, f"{{{name}}}: its form is fixed: write no more than the name")
 
 
 def _repeated(
@@ -334,12 +286,3 @@ def _bare_host(given: str, section: str) -> str:
     if section == "mqtt" and parts.user:
         keys.append("username and password_file")
     return f"{rule}: {', '.join(keys)}"
-
-
-def _one_of(given: str, allowed: Sequence[str]) -> str:
-    return f"{given!r} is not allowed{_nearest(given, allowed)} (one of {', '.join(allowed)})"
-
-
-def _nearest(given: str, allowed: Sequence[str]) -> str:
-    close = difflib.get_close_matches(given, allowed, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -172,13 +172,24 @@ class Action(_Section, frozen=True, kw_only=True):
     max_run_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
 
 
-class Rule(_Section, frozen=True, kw_only=True):
-    """One rule; `alerts.evaluation` defines what its keys mean."""
+class Condition(_Section, frozen=True, kw_only=True, omit_defaults=True):
+    """What is compared with what; `alerts.windows` defines `aggregate` and `over_h`."""
 
-    name: Slug
     quantity: str
     operator: Operator
     threshold: float
+    aggregate: Literal["", "sum", "max", "min", "mean", "rise", "fall"] = ""
+    over_h: Annotated[int, Meta(ge=0, le=47)] = 0
+
+
+class Rule(Condition, frozen=True, kw_only=True, omit_defaults=True):
+    """One rule; `alerts.evaluation` defines what its keys mean.
+
+    Earlier agents, which know fewer keys, read stored rules that use none of the newer ones.
+    """
+
+    name: Slug
+    all: tuple[Condition, ...] = ()
     within_h: Annotated[int, Meta(ge=1, le=48)] = 24
     now: bool = False
     role: Literal["outdoor", "indoor", "soil"] = "outdoor"
@@ -190,6 +201,18 @@ class Rule(_Section, frozen=True, kw_only=True):
     severity: Severity = "warning"
     message: str = ""
     action: Action | None = None
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Its own condition, then those that have to hold in the same hour."""
+        return (self, *self.all)
+
+
+class House(_Section, frozen=True, kw_only=True):
+    """What the house bears: limits of the rules strong-wind and heavy-snow."""
+
+    wind_limit_ms: Annotated[float, Meta(gt=0, le=75)] = 12.0
+    snow_limit_cm: Annotated[float, Meta(gt=0, le=200)] = 10.0
 
 
 class Builtin(_Section, frozen=True, kw_only=True):
@@ -282,6 +305,7 @@ class Config(_Section, frozen=True, kw_only=True):
     quiet_hours: QuietHours = field(default_factory=QuietHours)
     learning: Learning = field(default_factory=Learning)
     irrigation: Irrigation = field(default_factory=Irrigation)
+    house: House = field(default_factory=House)
     storage: Storage = field(default_factory=Storage)
     web: Web = field(default_factory=Web)
     push: Push = field(default_factory=Push)

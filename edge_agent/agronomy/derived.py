@@ -1,4 +1,8 @@
-"""Quantities that follow from air temperature and relative humidity: `schema.DERIVED`. Pure."""
+"""Quantities that follow from air temperature and relative humidity, and any of a forecast. Pure.
+
+`schema.DERIVED` follow from both in observations and forecasts. The dew point, which stations
+measure, follows from both in forecasts only.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.agronomy.psychrometrics import deficit_kpa
+from edge_agent.agronomy.psychrometrics import deficit_kpa, dew_point_c, wet_bulb_c
 from edge_agent.contract.forecast import TargetForecast
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     DERIVED,
+    DEW_POINT,
     QUANTITIES,
     RELATIVE_HUMIDITY,
     VPD,
+    WET_BULB,
 )
 
 if TYPE_CHECKING:
@@ -22,12 +28,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edge_agent.agronomy.psychrometrics import Array
-    from edge_agent.contract.forecast import Forecast
+    from edge_agent.contract.forecast import Forecast, PointForecast
 
 FORMULAS: Final[Mapping[str, Callable[[npt.ArrayLike, npt.ArrayLike], Array]]] = {
     VPD: deficit_kpa,
+    WET_BULB: wet_bulb_c,
 }
 """Derived quantity -> formula of temperature in degrees Celsius and humidity in percent."""
+
+_IN_FORECAST: Final = {**FORMULAS, DEW_POINT: dew_point_c}
 
 _DRIEST_PCT: Final = QUANTITIES[RELATIVE_HUMIDITY].low
 """Forecast humidity below it is taken as this much: the driest that is plausible."""
@@ -36,6 +45,11 @@ _DRIEST_PCT: Final = QUANTITIES[RELATIVE_HUMIDITY].low
 def needed_for(quantity: str) -> tuple[str, ...]:
     """Quantities that `quantity` is computed from; itself where it is not derived."""
     return (AIR_TEMPERATURE, RELATIVE_HUMIDITY) if quantity in DERIVED else (quantity,)
+
+
+def inputs_of(quantity: str) -> tuple[str, ...]:
+    """Targets that the forecast of `quantity` follows from; empty where it does from none."""
+    return (AIR_TEMPERATURE, RELATIVE_HUMIDITY) if quantity in _IN_FORECAST else ()
 
 
 def values_of(quantity: str, known: Mapping[str, npt.ArrayLike]) -> Array:
@@ -64,9 +78,9 @@ def target_of(forecast: Forecast, quantity: str) -> TargetForecast | None:
         return forecast.targets[quantity]
     temperature = forecast.targets.get(AIR_TEMPERATURE)
     humidity = forecast.targets.get(RELATIVE_HUMIDITY)
-    if quantity not in DERIVED or temperature is None or humidity is None:
+    if quantity not in _IN_FORECAST or temperature is None or humidity is None:
         return None
-    levels, formula = temperature.levels, FORMULAS[quantity]
+    levels, formula = temperature.levels, _IN_FORECAST[quantity]
     opposite = np.stack([humidity.quantile(1.0 - float(p)) for p in levels], axis=1)
     quantiles = formula(temperature.quantiles, np.clip(opposite, _DRIEST_PCT, 100.0))
     return TargetForecast(
@@ -75,3 +89,11 @@ def target_of(forecast: Forecast, quantity: str) -> TargetForecast | None:
         levels=levels,
         quantiles=np.sort(quantiles, axis=1),
     )
+
+
+def forecast_of(forecast: Forecast, quantity: str) -> TargetForecast | PointForecast | None:
+    """Forecast of any quantity of `schema.FORECAST`; None when the forecast cannot say.
+
+    A distribution comes before a point.
+    """
+    return target_of(forecast, quantity) or forecast.points.get(quantity)

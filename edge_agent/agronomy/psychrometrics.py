@@ -29,6 +29,16 @@ def vapour_pressure_kpa(temperature_c: npt.ArrayLike, humidity_pct: npt.ArrayLik
     return saturation_kpa(temperature_c) * np.asarray(humidity_pct, dtype=np.float64) / 100.0
 
 
+def dew_point_c(temperature_c: npt.ArrayLike, humidity_pct: npt.ArrayLike) -> Array:
+    """Temperature at which the air is saturated: the inverse of `saturation_kpa`.
+
+    NaN where humidity is not above zero.
+    """
+    vapour = vapour_pressure_kpa(temperature_c, humidity_pct)
+    logarithm = np.log(np.where(vapour > 0.0, vapour, np.nan) / 0.6108)
+    return np.asarray(237.3 * logarithm / (17.27 - logarithm))
+
+
 def deficit_kpa(temperature_c: npt.ArrayLike, humidity_pct: npt.ArrayLike) -> Array:
     """Vapour pressure deficit of the air, never below zero."""
     humidity = np.asarray(humidity_pct, dtype=np.float64)

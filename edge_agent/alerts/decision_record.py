@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.agronomy.derived import needed_for
+from edge_agent.agronomy.derived import inputs_of
 from edge_agent.alerts.evaluation import DecisionInputs, Relayed
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch
@@ -110,16 +110,22 @@ def _cut(forecast: Forecast, inputs: DecisionInputs) -> Forecast:
     begin = inputs.forecast_at or inputs.now
     end = begin + timedelta(hours=inputs.rule.within_h)
     hours = [i for i, at in enumerate(forecast.valid_at) if begin < at <= end]
+    quantities = [condition.quantity for condition in inputs.rule.conditions]
+    names = {name for quantity in quantities for name in (quantity, *inputs_of(quantity))}
     return replace(
         forecast,
         valid_at=tuple(forecast.valid_at[i] for i in hours),
+        sources={name: tuple(made[i] for i in hours) for name, made in forecast.sources.items()},
         targets={
             name: replace(
                 forecast.targets[name],
                 values=forecast.targets[name].values[hours],
                 quantiles=forecast.targets[name].quantiles[hours],
             )
-            for name in needed_for(inputs.rule.quantity)
-            if name in forecast.targets
+            for name in sorted(names & forecast.targets.keys())
+        },
+        points={
+            name: replace(forecast.points[name], values=forecast.points[name].values[hours])
+            for name in sorted(names & forecast.points.keys())
         },
     )

@@ -11,6 +11,13 @@ together with it; 0.20 misses both by least) and frost, 0.95 for the watch and 0
     frost-watch    0.25   0.95   0.25   0.73
     dryness        0.25   0.59   0.60   0.32
 
+Rules on wind, rain and snow are on what KMA's forecast has; a device that never had one leaves them
+out. The limits of wind and snow are those of `[house]`. Their defaults are half of the smallest
+that houses in Korea are designed for (24 m/s of gusts, which reach twice the mean; 20 cm of snow):
+the house may be older. Sudden cold is a fall against the same hour of the day before, since each
+day has one. Dew settles on fruit that is still as cold as three hours before, when the air has
+warmed by more than its dew point lies below it: 2.5 C at 85 %.
+
 They are defaults to edit. `trainer.evaluation.events` scores the same.
 """
 
@@ -21,10 +28,10 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.development import BUD_FROST_C
 from edge_agent.contract import schema
-from edge_agent.settings import Rule
+from edge_agent.settings import Condition, Rule
 
 if TYPE_CHECKING:
-    from edge_agent.settings import Config, Irrigation
+    from edge_agent.settings import Config, House, Irrigation
 
 HIGH_VPD_KPA: Final = 1.6
 """Upper end of what is advised for crops under glass (`LOW_VPD_KPA` to it)."""
@@ -79,10 +86,65 @@ _WEATHER: Final = (
         hold_s=_HOLD_S,
         severity="info",
     ),
+    Rule(
+        name="cold-snap",
+        quantity=schema.AIR_TEMPERATURE,
+        aggregate="fall",
+        over_h=24,
+        operator=">=",
+        threshold=10.0,
+        clear=8.0,
+        all=(Condition(quantity=schema.AIR_TEMPERATURE, operator="<=", threshold=5.0),),
+        within_h=48,
+        hold_s=_HOLD_S,
+    ),
+    Rule(
+        name="heavy-rain",
+        quantity=schema.RAIN,
+        aggregate="sum",
+        over_h=12,
+        operator=">=",
+        threshold=60.0,
+        clear=40.0,
+        hold_s=_HOLD_S,
+    ),
+    Rule(
+        name="rain-soon",
+        quantity=schema.RAIN_CHANCE,
+        operator=">=",
+        threshold=60.0,
+        clear=40.0,
+        within_h=6,
+        hold_s=_HOLD_S,
+        severity="info",
+    ),
 )
+_DEW: Final = Rule(
+    name="dew-at-sunrise",
+    quantity=schema.AIR_TEMPERATURE,
+    aggregate="rise",
+    over_h=3,
+    operator=">=",
+    threshold=3.0,
+    all=(Condition(quantity=schema.RELATIVE_HUMIDITY, operator=">=", threshold=85.0),),
+    hold_s=_HOLD_S,
+    severity="info",
+)
+FRUIT: Final = (
+    "strawberry", "tomato", "paprika", "chilli", "cucumber", "melon", "apple", "pear",
+)  # fmt: skip
+"""Crops whose fruit dew harms."""
 
 
-NAMES: Final = (*(rule.name for rule in _WEATHER), "bud-frost", "house-hot", "house-cold")
+NAMES: Final = (
+    *(rule.name for rule in _WEATHER),
+    "strong-wind",
+    "heavy-snow",
+    _DEW.name,
+    "bud-frost",
+    "house-hot",
+    "house-cold",
+)
 """Of every built-in rule, whatever the farm grows."""
 
 
@@ -107,7 +169,8 @@ def rules(config: Config) -> tuple[Rule, ...]:
         sensor.role == "indoor" and sensor.quantity == schema.AIR_TEMPERATURE
         for sensor in config.sensors
     )
-    weather = (*_WEATHER, *_bud_frost(config.irrigation))
+    dew = (_DEW,) if config.irrigation.crop in FRUIT else ()
+    weather = (*_WEATHER, *_loads(config.house), *dew, *_bud_frost(config.irrigation))
     if crop is None or not indoor:
         return weather
     hot = Rule(
@@ -129,6 +192,37 @@ def rules(config: Config) -> tuple[Rule, ...]:
         role="indoor",
     )
     return (*weather, hot, cold)
+
+
+def needs_guidance(config: Config, rule: Rule) -> bool:
+    """Whether a rule comes with the agent and is on what only KMA's forecast has."""
+    own = {own.name for own in config.rules}
+    points = any(condition.quantity in schema.POINTS for condition in rule.conditions)
+    return points and not rule.now and rule.name in NAMES and rule.name not in own
+
+
+def _loads(house: House) -> tuple[Rule, ...]:
+    """Wind and snow that the house may not bear."""
+    wind = Rule(
+        name="strong-wind",
+        quantity=schema.WIND_SPEED,
+        operator=">=",
+        threshold=house.wind_limit_ms,
+        clear=round(0.8 * house.wind_limit_ms, 1),
+        probability=0.3,
+        hold_s=_HOLD_S,
+    )
+    snow = Rule(
+        name="heavy-snow",
+        quantity=schema.NEW_SNOW,
+        aggregate="sum",
+        over_h=12,
+        operator=">=",
+        threshold=house.snow_limit_cm,
+        clear=round(0.7 * house.snow_limit_cm, 1),
+        hold_s=_HOLD_S,
+    )
+    return wind, snow
 
 
 def _bud_frost(settings: Irrigation) -> tuple[Rule, ...]:

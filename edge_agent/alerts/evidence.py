@@ -1,11 +1,12 @@
 """Evidence of a forecast or a sensor about a rule. Pure; unknown is None, never a number.
 
-E1  A forecast rule looks at the hours after `now`, up to `within_h` of them.
+E1  A forecast rule looks at the hours after `now`, up to `within_h` of them: see `windows`.
 E2  The chance of `for_h` hours in a row is the smallest of their chances: errors of hours
     next to each other move together. The chance of the window is the largest over its runs:
     a lower bound of "some run in the window", stated as such.
 E3  Hours without a number, and normals alone (climatology knows nothing of this day), are no
-    evidence. Nothing is raised on them.
+    evidence. Nothing is raised on them. A rule on one target is not met then. Any other rule is
+    unknown until every hour that the forecast covers says that it is not met.
 E4  An alert ends only on evidence about every hour of the window that the forecast covers.
 E5  A live rule looks at the value now, and for `for_h` > 1 at the hourly values before
     it as well; one of them missing is no evidence.
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.agronomy.derived import target_of
+from edge_agent.alerts.windows import Windows, on_target, windows_of
 from edge_agent.contract import events
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.numbers import rounded
@@ -30,7 +31,7 @@ from edge_agent.contract.numbers import rounded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edge_agent.contract.forecast import Forecast, Operator, TargetForecast
+    from edge_agent.contract.forecast import Forecast
     from edge_agent.settings import Rule
 
 _HOUR: Final = timedelta(hours=1)
@@ -44,10 +45,12 @@ class Evidence:
     Attributes:
         met: The rule's condition holds; None = unknown.
         over: The clear level is no longer met, so a raised alert may end; None = unknown.
-        probability: Chance of the event, 0..1; None = unknown. 1.0 for a met live rule.
-        value: Lowest (for < and <=) or highest point forecast of the window, rounded as in the
-            forecast's message; for a live rule the reading; None = unknown.
-        value_at: Hour of `value`, the first of several; the time of the reading.
+        probability: Chance of the event, 0..1; None = unknown, also of forecasts without a spread.
+            1.0 for a met live rule.
+        value: Lowest (for < and <=) or highest number of the window that the rule compares, rounded
+            as in the forecast's message; for a live rule the reading; None = unknown.
+        value_at: Hour of `value`, the first of several; the time of the reading. With `aggregate`
+            the first of the hours that the number is of.
         hour: First hour of the first run that meets the rule; None = no run does. For a live rule
             the time of the reading.
         source: The relayed source that it is from; empty where it is the cycle's own.
@@ -72,31 +75,30 @@ class Measured:
 
 def from_forecast(rule: Rule, forecast: Forecast | None, now: datetime) -> Evidence:
     """Evidence of a forecast about a rule (E1 to E4)."""
-    target = target_of(forecast, rule.quantity) if forecast is not None else None
-    if forecast is None or target is None or forecast.source is Source.CLIMATOLOGY:
+    if forecast is None or forecast.source is Source.CLIMATOLOGY:
         return Evidence()
-    end, normal = now + rule.within_h * _HOUR, forecast.only_normal()
-    hours = [i for i, at in enumerate(forecast.valid_at) if now < at <= end and not normal[i]]
-    chances = _chances(target, hours, rule.operator, rule.threshold)
-    times = [forecast.valid_at[i] for i in hours]
-    runs = _runs(chances, times, rule.for_h)
-    if not runs:
+    windows = windows_of(rule, forecast, now, rule.threshold)
+    runs = [] if windows is None else _runs(windows, rule.for_h)
+    if windows is None or not runs:
         return Evidence()
     best = max(chance for _, chance in runs)
     first = next((start for start, chance in runs if chance >= rule.probability), None)
+    complete = _is_complete(windows, rule)
+    if first is None and not complete and not on_target(rule):
+        return Evidence()
     over: bool | None = None
-    if np.isfinite(chances).all() and len(hours) >= min(rule.within_h, _REACH_H):
-        level = rule.threshold if rule.clear is None else rule.clear
-        held = _runs(_chances(target, hours, rule.operator, level), times, rule.for_h)
-        over = max(run[1] for run in held) < rule.probability
-    value, value_at = extreme(times, target.values[hours], lowest=rule.operator in {"<", "<="})
+    level = rule.threshold if rule.clear is None else rule.clear
+    held = windows_of(rule, forecast, now, level)
+    if complete and held is not None and _is_complete(held, rule):
+        over = max(run[1] for run in _runs(held, rule.for_h)) < rule.probability
+    value, value_at = extreme(windows.times, windows.values, lowest=rule.operator in {"<", "<="})
     return Evidence(
         met=first is not None,
         over=over,
-        probability=best,
+        probability=None if windows.certain else best,
         value=value,
         value_at=value_at,
-        hour=None if first is None else times[first],
+        hour=None if first is None else windows.times[first],
     )
 
 
@@ -156,16 +158,14 @@ def worse(own: Evidence, other: Evidence) -> Evidence:
     return replace(own if first else other, over=over)
 
 
-def _chances(
-    target: TargetForecast, hours: Sequence[int], sign: Operator, threshold: float
-) -> np.ndarray:
-    """Chance per hour; NaN where the forecast has no number."""
-    chances = target.probability(sign, threshold)[list(hours)]
-    finite = np.isfinite(target.quantiles).all(axis=1) & np.isfinite(target.values)
-    return np.where(finite[list(hours)], chances, np.nan)
+def _is_complete(windows: Windows, rule: Rule) -> bool:
+    """Whether every window that the forecast covers is known (E4)."""
+    known = np.isfinite(windows.chances)
+    return int(known.sum()) >= max(min(rule.within_h, _REACH_H) - windows.lag, rule.for_h)
 
 
-def _runs(chances: np.ndarray, times: Sequence[datetime], length: int) -> list[tuple[int, float]]:
-    """First index and chance of every run of `length` known hours in a row."""
-    hours_in_a_row = events.runs(times, np.isfinite(chances), length)
+def _runs(windows: Windows, length: int) -> list[tuple[int, float]]:
+    """First index and chance of every run of `length` known windows in a row."""
+    chances = windows.chances
+    hours_in_a_row = events.runs(windows.times, np.isfinite(chances), length)
     return [(run.start, float(chances[run].min())) for run in hours_in_a_row]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from edge_agent.alerts.state_machine import Latch
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
-    from edge_agent.settings import Rule
+    from edge_agent.settings import Condition, Rule
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -213,7 +213,7 @@ def _action_order(rule: Rule, now: datetime) -> ActionOrder | None:
 
 
 def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
-    event = f"{rule.quantity} {rule.operator} {plain(rule.threshold)}"
+    event = " and ".join(_compared(condition, rule) for condition in rule.conditions)
     if rule.now:
         return f"{event}: {_measured(rule, evidence)} is {_shown(evidence.value)}"
     run = f", {rule.for_h} h in a row" if rule.for_h > 1 else ""
@@ -221,11 +221,23 @@ def _reason(rule: Rule, edge: Edge, evidence: Evidence) -> str:
         f"P({event}{run}) within {rule.within_h} h is "
         f"{_shown(shown_chance(evidence.probability))}, limit {plain(rule.probability)}"
     )
+    if evidence.probability is None:
+        found = "is forecast" if evidence.met else "is not forecast"
+        chance = f"{event}{run} within {rule.within_h} h {found}"
     if evidence.source:
         chance += f", by {evidence.source}"
     if edge is Edge.CLEARED and rule.clear is not None:
+        if evidence.probability is None:
+            return f"{chance}, nor is the clear level {plain(rule.clear)}"
         return f"{chance}; chance of the clear level {plain(rule.clear)} fell below the limit too"
     return f"{chance}; first at {evidence.hour:%Y-%m-%dT%H:%MZ}" if evidence.hour else chance
+
+
+def _compared(condition: Condition, rule: Rule) -> str:
+    what, hours = condition.quantity, condition.over_h or rule.within_h
+    if condition.aggregate:
+        what = f"{condition.aggregate} of {what} over {hours} h"
+    return f"{what} {condition.operator} {plain(condition.threshold)}"
 
 
 def _measured(rule: Rule, evidence: Evidence) -> str:

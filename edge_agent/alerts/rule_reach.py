@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_agent.alerts.windows import CHANGES
 from edge_agent.contract import events
 from edge_agent.contract.quantity import HourMethod
 from edge_agent.contract.schema import QUANTITIES
@@ -17,7 +18,11 @@ def limits_of(rule: Rule) -> Limits:
     """Smallest and largest value that a rule can be compared with, in the quantity's unit."""
     quantity = QUANTITIES[rule.quantity]
     if not rule.now:
-        return quantity.bounds
+        low, high = quantity.bounds
+        if rule.aggregate in CHANGES:
+            return low - high, high - low
+        hours = (rule.over_h or rule.within_h) if rule.aggregate == "sum" else 1
+        return low * hours, high * hours
     if quantity.hourly is HourMethod.COUNTER:
         # Of an hour: the limits of its sensor are those of the running total.
         return quantity.low, quantity.high

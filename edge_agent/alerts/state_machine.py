@@ -52,6 +52,9 @@ _MEANING: Final = (
     "now",
     "for_h",
     "within_h",
+    "aggregate",
+    "over_h",
+    "all",
     "severity",
     "action",
 )
@@ -285,11 +288,11 @@ def _sent(rule: Rule, latch: Latch, edge: Edge, evidence: Evidence, local: datet
 
 
 def _moved(latch: Latch, evidence: Evidence, now: datetime) -> bool:
-    if latch.probability is None or latch.hour is None:
+    if latch.hour is None or (latch.probability is None) != (evidence.probability is None):
         return True
-    assert evidence.probability is not None
     assert evidence.hour is not None
-    rise = evidence.probability - latch.probability
+    # A forecast without a spread has no chance; its first hour may move all the same.
+    rise = (evidence.probability or 0.0) - (latch.probability or 0.0)
     later = evidence.hour - latch.hour
     if rise >= CHANCE_STEP or later <= -HOUR_STEP:
         return True

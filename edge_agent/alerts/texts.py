@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.alerts import conditions, what_to_do
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract import events, numbers, schema
 
@@ -27,6 +28,12 @@ _TITLE: Final = {
         "vpd-high": "건조한 공기(VPD)",
         "house-hot": "온실 고온",
         "house-cold": "온실 저온",
+        "strong-wind": "강한 바람",
+        "heavy-snow": "많은 눈",
+        "heavy-rain": "많은 비",
+        "rain-soon": "곧 비",
+        "cold-snap": "갑작스러운 추위",
+        "dew-at-sunrise": "해 뜰 때 열매에 이슬",
     },
     "en": {
         "heat": "Heat",
@@ -37,15 +44,17 @@ _TITLE: Final = {
         "vpd-high": "High VPD",
         "house-hot": "Hot house",
         "house-cold": "Cold house",
+        "strong-wind": "Strong wind",
+        "heavy-snow": "Heavy snow",
+        "heavy-rain": "Heavy rain",
+        "rain-soon": "Rain soon",
+        "cold-snap": "Sudden cold",
+        "dew-at-sunrise": "Dew on the fruit at sunrise",
     },
 }
 _SEVERITY: Final = {
     "ko": {"info": "알림", "warning": "주의", "critical": "경보"},
     "en": {"info": "Notice", "warning": "Warning", "critical": "Alarm"},
-}
-_SIDE: Final = {
-    "ko": {">=": "이상", ">": "초과", "<=": "이하", "<": "미만"},
-    "en": {">=": "at or above", ">": "above", "<=": "at or below", "<": "below"},
 }
 _EXTREME: Final = {
     "ko": {">=": "최고", ">": "최고", "<=": "최저", "<": "최저"},
@@ -68,6 +77,17 @@ _FORESEEN: Final = {
     "ko": "{when} {quantity} {event} 가능성 {chance}, {at}쯤 {extreme} {amount} 예상.",
     "en": "{when} {quantity} {event} with a chance of {chance}, {reach} {amount} at about {at}.",
 }
+_EXPECTED: Final = {
+    "ko": "{when} {quantity} {event} 것으로 예상됩니다({at}쯤 {extreme} {amount}).",
+    "en": "{when} {quantity} {event} is expected, {reach} {amount} at about {at}.",
+}
+_OVER: Final = {
+    "ko": "앞으로 {within_h}시간 안에 {quantity} {event} 때가 예보에 없습니다. "
+    "{duration} 만에 알림을 끝냅니다.",
+    "en": "{quantity} {event} is no longer expected in the next {within_h} h "
+    "(it lasted {duration}).",
+}
+"""Where the forecast has no spread, so that nobody says how sure it is."""
 _BY_CHANCE: Final = {
     "ko": "예상 {extreme}는 {value_time}쯤 {amount}이지만, {when} {quantity} {event} 가능성이 "
     "{chance} 있습니다.",
@@ -123,16 +143,6 @@ _RENAMED: Final = {
 }
 
 
-def amount_of(quantity: str, value: float) -> str:
-    """A value with its unit, as finely as people read it."""
-    row = schema.QUANTITIES[quantity]
-    return _with_unit(numbers.fixed(value, row.digits), row.unit)
-
-
-def _with_unit(number: str, unit: str) -> str:
-    return f"{number}{unit}" if unit in {"%", "°C"} else f"{number} {unit}"
-
-
 def title_of(language: str, rule: str) -> str:
     """What people call a rule."""
     return _TITLE[language].get(rule, rule)
@@ -143,11 +153,6 @@ def severity_of(language: str, severity: str) -> str:
     return _SEVERITY[language][severity]
 
 
-def quantity_of(language: str, quantity: str) -> str:
-    """What people call a quantity."""
-    return schema.QUANTITIES[quantity].label(language).text
-
-
 def extreme_of(language: str, rule: Rule) -> str:
     """What people call the extreme of a rule's window: lowest or highest."""
     return _EXTREME[language][rule.operator]
@@ -156,13 +161,6 @@ def extreme_of(language: str, rule: Rule) -> str:
 def place_of(language: str, role: str) -> str:
     """What people call the place of a sensor, before the name of a quantity."""
     return _PLACE[language][role]
-
-
-def limit_of(language: str, rule: Rule) -> str:
-    """Threshold of a rule with its unit and side, such as `30°C 이상`."""
-    amount = _with_unit(numbers.plain(rule.threshold), schema.QUANTITIES[rule.quantity].unit)
-    side = _SIDE[language][rule.operator]
-    return f"{amount} {side}" if language == "ko" else f"{side} {amount}"
 
 
 def alert_text(
@@ -177,10 +175,12 @@ def alert_text(
     """Text of one alert edge; a rule's own `message` replaces the one for raised and updated."""
     language = locale.language
     basis = source_text(language, evidence.source)
+    if edge is not Edge.CLEARED and (advice := what_to_do.advice_of(language, rule.name)):
+        basis = f"{basis} {advice}"
     words = _words(locale, rule, evidence, now)
     if rule.message and edge is not Edge.CLEARED:
-        return rule.message.format_map(words) + basis
-    limit = limit_of(language, rule)
+        return rule.message.format_map(words) + source_text(language, evidence.source)
+    limit = conditions.limits_of(language, rule)
     words |= {
         "title": title_of(language, rule.name),
         "limit": limit,
@@ -210,6 +210,8 @@ def _body(language: str, rule: Rule, edge: Edge, evidence: Evidence) -> str:
     """Template of what comes after the title."""
     if rule.now:
         return _MEASURED[language, edge is Edge.CLEARED]
+    if evidence.probability is None:
+        return (_OVER if edge is Edge.CLEARED else _EXPECTED)[language]
     if edge is Edge.CLEARED:
         return _UNLIKELY[language]
     return (_FORESEEN if _shown_to_meet(rule, evidence) else _BY_CHANCE)[language]
@@ -229,8 +231,8 @@ def _amount(rule: Rule, evidence: Evidence) -> str:
     if rule.now and evidence.met and not _shown_to_meet(rule, evidence):
         # 29.96 is below 30, and 30.0 is not.
         unit = schema.QUANTITIES[rule.quantity].unit
-        return _with_unit(numbers.plain(evidence.value), unit)
-    return amount_of(rule.quantity, evidence.value)
+        return conditions.with_unit(numbers.plain(evidence.value), unit)
+    return conditions.amount_of(rule.quantity, evidence.value)
 
 
 def _hour_of_extreme(locale: Locale, evidence: Evidence, now: datetime) -> str:
@@ -269,7 +271,7 @@ def _words(locale: Locale, rule: Rule, evidence: Evidence, now: datetime) -> dic
     return {
         "rule": rule.name,
         "severity": severity_of(locale.language, rule.severity),
-        "quantity": quantity_of(locale.language, rule.quantity),
+        "quantity": conditions.compared_of(locale.language, rule, rule.within_h),
         "value": "-" if evidence.value is None else numbers.fixed(evidence.value, row.digits),
         "value_time": "-" if evidence.value_at is None else locale.time(evidence.value_at, now),
         "unit": row.unit,

@@ -9,8 +9,9 @@ import click
 import msgspec
 
 from edge_agent import config
-from edge_agent.alerts import default_rules, texts
+from edge_agent.alerts import conditions, default_rules
 from edge_agent.commands.common import standard_options
+from edge_agent.contract import schema
 from edge_agent.core import config_warnings, page_token
 from edge_agent.core.config_warnings import ConfigWarning
 from edge_agent.core.masking import PASSWORD_CREDENTIAL, masked
@@ -107,14 +108,16 @@ def _facts(rule: Rule, settings: Config) -> dict[str, str]:
 
 
 def _condition(rule: Rule) -> str:
-    quantity = texts.quantity_of("en", rule.quantity)
-    limit = f"{quantity} {texts.limit_of('en', rule)}"
+    quantity = conditions.compared_of("en", rule, rule.within_h)
+    limit = f"{quantity} {conditions.limits_of('en', rule)}"
     hours = f"for {rule.for_h} h" if rule.for_h > 1 else ""
     if rule.now:
         place = "" if quantity.startswith(rule.role) else f"{rule.role} "
         return f"{place}{limit} now" + (f", {hours}" if hours else "")
-    chance = f"at a chance of {100 * rule.probability:g}% or more"
-    return f"{limit}{hours and f' {hours}'} within {rule.within_h} h, {chance}"
+    chance = f", at a chance of {100 * rule.probability:g}% or more"
+    if all(each.quantity in schema.POINTS for each in rule.conditions):
+        chance = ""  # It has no spread.
+    return f"{limit}{hours and f' {hours}'} within {rule.within_h} h{chance}"
 
 
 def _lines(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - plain values of any shape

@@ -120,6 +120,7 @@ class ReplayOptions:
 def _replay(options: ReplayOptions) -> None:
     if not (options.files or options.own) or options.start is None or options.end is None:
         raise UsageError("replay needs --observations or --own, --from and --to; or --explain ID")
+    from edge_agent.alerts.windows import is_scored
     from edge_agent.core.rules import rules_of
     from edge_agent.replay import history as past
     from edge_agent.replay.alert_scores import AlertScorer
@@ -135,7 +136,7 @@ def _replay(options: ReplayOptions) -> None:
         path.stem: past.past_hours((path,), settings.device, first, last) for path in options.beside
     }
     truth = next(iter(history.observations.values()))
-    rules = [rule for rule in rules_of(settings) if not rule.now]
+    rules = [rule for rule in rules_of(settings) if is_scored(rule)]
     scorers = [AlertScorer(rule, truth, others) for rule in rules]
     table = None if options.forecasts is None else ForecastTable()
     began, hours = time.monotonic(), 0

@@ -12,9 +12,13 @@ import polars as pl
 
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
-    MEASURED,
+    NEW_SNOW,
+    PRECIPITATION,
+    QUANTITIES,
     RAIN,
+    RAIN_CHANCE,
     RELATIVE_HUMIDITY,
+    SKY,
     TIME_DTYPE,
     WIND_FROM_DIRECTION,
     WIND_SPEED,
@@ -27,14 +31,6 @@ ISSUED: Final = "issued"
 """Base time of a forecast (UTC); KMA publishes it some ten minutes later."""
 VALID: Final = "valid"
 """The hour (UTC) that the forecast is for."""
-RAIN_CHANCE: Final = "rain_probability_pct"
-"""KMA's chance of rain in the hour, in percent; `rain_mm` is the amount if it rains."""
-SKY: Final = "sky_code"
-"""KMA's sky: 1 clear, 3 mostly cloudy, 4 cloudy (2, partly cloudy, until June 2019)."""
-PRECIPITATION: Final = "precipitation_code"
-"""Kind: 0 none, 1 rain, 2 rain or snow, 3 snow, 4 shower; 5 to 7 the same as drops or flurries."""
-NEW_SNOW: Final = "new_snow_cm"
-"""New snow of the hour that ends at the valid hour, as `rain_mm` is its rain."""
 LOWEST: Final = "air_temperature_min_c"
 """Lowest of the Korean day; given at 6 o'clock (21 UTC) and null at the other hours."""
 HIGHEST: Final = "air_temperature_max_c"
@@ -64,13 +60,11 @@ lacks are null.
 """
 GUIDED: Final = tuple(name for name in GUIDANCE if name not in {ISSUED, VALID})
 """Columns with values."""
-_TEMPERATURES: Final = (MEASURED[AIR_TEMPERATURE].low, MEASURED[AIR_TEMPERATURE].high)
+_TEMPERATURES: Final = (QUANTITIES[AIR_TEMPERATURE].low, QUANTITIES[AIR_TEMPERATURE].high)
 GUIDANCE_RANGES: Final = {
-    **{name: (MEASURED[name].low, MEASURED[name].high) for name in GUIDED if name in MEASURED},
-    RAIN_CHANCE: (0.0, 100.0),
-    SKY: (1.0, 4.0),
-    PRECIPITATION: (0.0, 7.0),
-    NEW_SNOW: (0.0, 100.0),
+    **{
+        name: (QUANTITIES[name].low, QUANTITIES[name].high) for name in GUIDED if name in QUANTITIES
+    },
     LOWEST: _TEMPERATURES,
     HIGHEST: _TEMPERATURES,
 }

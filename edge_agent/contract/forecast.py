@@ -77,6 +77,21 @@ class TargetForecast:
 
 
 @dataclass(frozen=True, slots=True)
+class PointForecast:
+    """Forecast of one quantity without a spread: nobody says how far off it may be.
+
+    Attributes:
+        unit: Unit of the values.
+        values: Shape (N,); NaN = not forecast, which is never zero.
+        source: What made every value.
+    """
+
+    unit: str
+    values: np.ndarray
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """Forecast of every target.
 
@@ -92,6 +107,8 @@ class Forecast:
         adjusted: What took part beside the models: `tuning`, `bias`, `guidance`.
         sources: By target, what made each hour, shape (N,); empty: `source` made all of them. Of
             two that were joined it names the one with the greater weight.
+        points: What is forecast without a spread, by quantity name, at the same hours; empty where
+            no hour of it is known. Of a quantity that is a target too, the target counts.
     """
 
     issued_at: datetime
@@ -103,6 +120,7 @@ class Forecast:
     notes: Sequence[str] = ()
     adjusted: Sequence[str] = ()
     sources: Mapping[str, Sequence[Source]] = field(default_factory=dict)
+    points: Mapping[str, PointForecast] = field(default_factory=dict)
 
     @property
     def observed_at(self) -> datetime | None:

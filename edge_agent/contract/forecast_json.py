@@ -12,7 +12,13 @@ import numpy as np
 
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.forecast import GUIDED_SOURCES, Forecast, Source, TargetForecast
+from edge_agent.contract.forecast import (
+    GUIDED_SOURCES,
+    Forecast,
+    PointForecast,
+    Source,
+    TargetForecast,
+)
 
 Number = float | None
 
@@ -22,6 +28,12 @@ class _Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: list[Number]
     levels: tuple[float, ...]
     quantiles: tuple[list[Number], ...]
+
+
+class _Points(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    unit: str
+    values: list[Number]
+    source: Source
 
 
 class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -34,8 +46,9 @@ class _Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     notes: tuple[str, ...]
     # Forecasts stored by older agents have none.
     adjusted: tuple[str, ...] = ()
-    # Agents that do not know it refuse it; the store leaves it out.
+    # Agents that do not know these refuse them; the store leaves them out.
     sources: dict[str, tuple[Source, ...]] = {}
+    points: dict[str, _Points] = {}
 
 
 def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
@@ -64,6 +77,10 @@ def to_bytes(forecast: Forecast, *, digits: int | None = 3) -> bytes:
             tuple(forecast.notes),
             tuple(forecast.adjusted),
             {name: tuple(made) for name, made in forecast.sources.items()},
+            {
+                name: _Points(point.unit, _numbers(point.values, digits), point.source)
+                for name, point in forecast.points.items()
+            },
         )
     )
 
@@ -96,13 +113,22 @@ def from_bytes(content: bytes) -> Forecast:
         stored.notes,
         stored.adjusted,
         stored.sources,
+        {
+            name: PointForecast(point.unit, np.array(point.values, dtype=np.float64), point.source)
+            for name, point in stored.points.items()
+        },
     )
 
 
 def packed(forecast: Forecast) -> bytes:
-    """Compressed JSON that earlier agents can read too: `source` is to be kept beside it."""
+    """Compressed JSON that earlier agents can read too: `source` is to be kept beside it.
+
+    Without `points`: they are taken from KMA's newest forecast anew.
+    """
     source = Source.MODEL_RELAYED if forecast.source in GUIDED_SOURCES else forecast.source
-    return zlib.compress(to_bytes(dataclasses.replace(forecast, source=source, sources={})))
+    return zlib.compress(
+        to_bytes(dataclasses.replace(forecast, source=source, sources={}, points={}))
+    )
 
 
 def unpacked(content: bytes, source: str) -> Forecast:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, SKY, VALID
+from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
+    RAIN_CHANCE,
     RELATIVE_HUMIDITY,
+    SKY,
     WIND_FROM_DIRECTION,
     WIND_SPEED,
 )

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge_agent.contract import solar
-from edge_agent.contract.bundles import RAIN_CHANCE, SKY
 from edge_agent.contract.guidance_course import INTERPOLATED, WIND_EAST, WIND_NORTH
 from edge_agent.contract.guidance_errors import (
     FEWEST_ERRORS,
@@ -34,11 +33,7 @@ from edge_agent.contract.guidance_errors import (
     GuidanceErrors,
 )
 from edge_agent.contract.hours import KOREA_OFFSET_H
-from edge_agent.contract.schema import (
-    TARGETS,
-    TIME,
-    WIND_SPEED,
-)
+from edge_agent.contract.schema import RAIN_CHANCE, SKY, TARGETS, TIME, WIND_SPEED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

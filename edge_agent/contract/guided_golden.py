@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, SKY, VALID
+from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.golden_values import Comparison, Rows, matrix_of, rows_of
@@ -23,7 +23,9 @@ from edge_agent.contract.hours import hour_of
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
+    RAIN_CHANCE,
     RELATIVE_HUMIDITY,
+    SKY,
     TARGETS,
     TIME,
     TIME_DTYPE,

@@ -102,6 +102,7 @@ class Quantity:
             read. The limit is taken then.
         turn: Degrees after which values are the same again; None: they are no directions.
         hourly: What becomes of a sensor's readings.
+        code: Whether its numbers are those of kinds, between which there is nothing.
         noise: Falls of a running total up to this are noise.
         physical: Smallest and largest possible value, where that is more than what is plausible of
             a reading; forecasts are clipped to it.
@@ -127,12 +128,18 @@ class Quantity:
     overshoot: tuple[float, float] = (0.0, 0.0)
     turn: float | None = None
     hourly: HourMethod = HourMethod.MEDIAN
+    code: bool = False
     noise: float = 0.0
     physical: Limits | None = None
     digits: int = 1
     chart: tuple[float | None, float | None] = (None, None)
     device_class: str = ""
     target: TargetLimits | None = None
+
+    @property
+    def sums(self) -> bool:
+        """Whether it is the amount of an hour, so that hours have a sum."""
+        return self.hourly is HourMethod.COUNTER
 
     @property
     def bounds(self) -> Limits:

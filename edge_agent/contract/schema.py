@@ -72,6 +72,16 @@ CLOUD: Final = "cloud_tenths"
 SOIL_MOISTURE: Final = "soil_moisture_pct"
 
 VPD: Final = "vapour_pressure_deficit_kpa"
+WET_BULB: Final = "wet_bulb_c"
+
+RAIN_CHANCE: Final = "rain_probability_pct"
+"""KMA's chance of rain in the hour, in percent; `rain_mm` is the amount if it rains."""
+SKY: Final = "sky_code"
+"""KMA's sky: 1 clear, 3 mostly cloudy, 4 cloudy (2, partly cloudy, until June 2019)."""
+PRECIPITATION: Final = "precipitation_code"
+"""Kind: 0 none, 1 rain, 2 rain or snow, 3 snow, 4 shower; 5 to 7 the same as drops or flurries."""
+NEW_SNOW: Final = "new_snow_cm"
+"""New snow of the hour that ends at the valid hour, as `rain_mm` is its rain."""
 
 ROLES: Final = ("outdoor", "indoor", "soil")
 """Where a farm's own sensor may hang."""
@@ -107,12 +117,14 @@ _MEASURED: Final = (
     ),
     Quantity(
         name=WIND_SPEED, short_name="wind_speed", unit="m/s", low=0.0, high=75.0,
-        ko=Label.of("풍속"), en=Label.of("wind speed"), step_per_hour=30.0,
-        sensor_units=units.SPEED, overshoot=(1.0, 0.0), hourly=HourMethod.MEAN,
+        ko=Label.of("풍속"), en=Label.of("wind speed", "Wind speed"), step_per_hour=30.0,
+        device_class="wind_speed", sensor_units=units.SPEED, overshoot=(1.0, 0.0),
+        hourly=HourMethod.MEAN,
     ),
     Quantity(
         name=WIND_FROM_DIRECTION, short_name="wind_direction", unit="°", low=0.0, high=360.0,
-        ko=Label.of("풍향"), en=Label.of("wind from direction"), sensor_units=units.DIRECTION,
+        ko=Label.of("풍향"), en=Label.of("wind from direction", "Wind from"), chart=(0.0, 360.0),
+        sensor_units=units.DIRECTION,
         overshoot=(180.0, 180.0), turn=360.0, hourly=HourMethod.DIRECTION,
     ),
     Quantity(
@@ -127,7 +139,8 @@ _MEASURED: Final = (
     ),
     Quantity(
         name=DEW_POINT, short_name="dew_point", unit="°C", low=-50.0, high=35.0,
-        ko=Label.of("이슬점"), en=Label.of("dew point"), step_per_hour=26.0,
+        ko=Label.of("이슬점"), en=Label.of("dew point", "Dew point"), step_per_hour=26.0,
+        device_class="temperature",
         stuck_hours=12, sensor_units=units.TEMPERATURE, sensor_limits=_sheltered(-50.0, 80.0),
     ),
     Quantity(
@@ -137,7 +150,8 @@ _MEASURED: Final = (
     ),
     Quantity(
         name=RAIN, short_name="rain", unit="mm", low=0.0, high=200.0,
-        ko=Label.of("강수량"), en=Label.of("rain"), sensor_units=units.RAIN,
+        ko=Label.of("강수량"), en=Label.of("rain", "Rain"), device_class="precipitation",
+        sensor_units=units.RAIN,
         sensor_limits=dict.fromkeys(ROLES, (0.0, 100_000.0)), hourly=HourMethod.COUNTER, noise=0.5,
     ),
     Quantity(
@@ -174,6 +188,32 @@ _DERIVED: Final = (
         ko=Label.of("수증기압차(VPD)", "VPD"), en=Label.of("vapour pressure deficit", "VPD"),
         digits=2,
     ),
+    Quantity(
+        name=WET_BULB, short_name="wet_bulb", unit="°C", low=-50.0, high=40.0,
+        ko=Label.of("습구온도"), en=Label.of("wet-bulb temperature", "Wet bulb"),
+        device_class="temperature",
+    ),
+)  # fmt: skip
+_GUIDED: Final = (
+    Quantity(
+        name=RAIN_CHANCE, short_name="rain_probability", unit="%", low=0.0, high=100.0,
+        ko=Label.of("강수확률"), en=Label.of("chance of rain", "Chance of rain"), weather=False,
+        digits=0, chart=(0.0, 100.0),
+    ),
+    Quantity(
+        name=PRECIPITATION, short_name="precipitation", unit="", low=0.0, high=7.0,
+        ko=Label.of("강수 형태"), en=Label.of("kind of precipitation", "Precipitation"),
+        weather=False, digits=0, code=True,
+    ),
+    Quantity(
+        name=NEW_SNOW, short_name="new_snow", unit="cm", low=0.0, high=100.0,
+        ko=Label.of("새로 쌓이는 눈", short="적설"), en=Label.of("new snow", "New snow"),
+        weather=False, hourly=HourMethod.COUNTER,
+    ),
+    Quantity(
+        name=SKY, short_name="sky", unit="", low=1.0, high=4.0,
+        ko=Label.of("하늘 상태"), en=Label.of("sky", "Sky"), weather=False, digits=0, code=True,
+    ),
 )  # fmt: skip
 
 MEASURED: Final = {quantity.name: quantity for quantity in _MEASURED}
@@ -182,7 +222,10 @@ MEASURED: Final = {quantity.name: quantity for quantity in _MEASURED}
 DERIVED: Final = {quantity.name: quantity for quantity in _DERIVED}
 """What follows from air temperature and relative humidity: see `agronomy.derived`."""
 
-QUANTITIES: Final = MEASURED | DERIVED
+GUIDED_ONLY: Final = {quantity.name: quantity for quantity in _GUIDED}
+"""What KMA's forecast has and no instrument of a farm measures."""
+
+QUANTITIES: Final = MEASURED | DERIVED | GUIDED_ONLY
 """Every quantity by name."""
 
 SENSED: Final = tuple(name for name, quantity in MEASURED.items() if quantity.sensor_units)
@@ -190,6 +233,14 @@ SENSED: Final = tuple(name for name, quantity in MEASURED.items() if quantity.se
 
 TARGETS: Final = tuple(name for name, quantity in MEASURED.items() if quantity.target)
 """What is forecast, in the order used everywhere."""
+
+POINTS: Final = (
+    WIND_SPEED, WIND_FROM_DIRECTION, RAIN, RAIN_CHANCE, PRECIPITATION, NEW_SNOW, SKY,
+)  # fmt: skip
+"""What KMA's forecast gives as values without a spread: `Forecast.points`."""
+
+FORECAST: Final = tuple(dict.fromkeys((*TARGETS, *POINTS, DEW_POINT, *DERIVED)))
+"""Everything that a forecast may have: targets, points, and what follows from the targets."""
 
 LEADS: Final = tuple(range(1, 49))
 """Hours ahead that a release covers."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.agronomy.derived import needed_for, values_of
+from edge_agent.agronomy.derived import inputs_of, needed_for, values_of
 from edge_agent.alerts.evaluation import Relayed
 from edge_agent.alerts.evidence import Measured
 from edge_agent.contract.bundles import ISSUED, VALID
@@ -171,7 +171,13 @@ def _relayed(
     raw = context.weather.raw(now, source_gap.RECENT_H)
     warmer = source_gap.heights(context.config.device, release.manifest.sites)
     other = source_choice.choose_relayed(raw, now, warmer).source
-    needed = sorted({name for rule in critical for name in needed_for(rule.quantity)})
+    compared = {
+        name
+        for rule in critical
+        for condition in rule.conditions
+        for name in inputs_of(condition.quantity) or (condition.quantity,)
+    }
+    needed = sorted(compared.intersection(TARGETS))
     height = warmer.get(other, 0.0)
     if all(source_gap.agree(name, raw[own], raw[other], height) for name in needed):
         return None, ""

@@ -16,10 +16,11 @@ import polars as pl
 from edge_agent.agronomy import irrigation
 from edge_agent.agronomy.watering_hours import Shower
 from edge_agent.alerts import messages as alert_messages
+from edge_agent.alerts import windows
 from edge_agent.alerts.state_machine import Edge, Latch, Level
-from edge_agent.contract.bundles import ISSUED, RAIN_CHANCE, VALID
+from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.forecast import Forecast, NoForecast
-from edge_agent.contract.schema import RAIN
+from edge_agent.contract.schema import RAIN, RAIN_CHANCE
 from edge_agent.core import cross_check, publishing, rules, soil_water
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.stored_weather import site_of
@@ -123,7 +124,7 @@ def decide(
     if isinstance(advice, irrigation.Advice):
         crop = context.config.irrigation.crop
         states.append(alert_messages.advice_message(message_context, crop, advice))
-    forecast_rules = [rule for rule in rules.rules_of(context.config) if not rule.now]
+    scored = [rule for rule in rules.rules_of(context.config) if windows.is_scored(rule)]
     truth = publication.truth.tail(online_correction.TRUTH_H)
     return Decision(
         at=now,
@@ -131,7 +132,7 @@ def decide(
         origin_source=source,
         inputs=inputs,
         edges=tuple(results.edges),
-        scored_hours=context.correction.score(truth, forecast_rules, now),
+        scored_hours=context.correction.score(truth, scored, now),
         past_forecast=publication.past_forecast(results.chances),
         guidance=publication.report(context, now),
         records=results.records,

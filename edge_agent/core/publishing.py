@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.guidance_features import HISTORY_H
 from edge_agent.contract.schema import TARGETS
 from edge_agent.core import cross_check, rules
-from edge_agent.forecasting import fallback, joining, verification
+from edge_agent.forecasting import fallback, joining, points, verification
 from edge_agent.messages.payloads import GuidanceReport
 from edge_agent.observations import bundles
 
@@ -90,11 +90,20 @@ class Publication:
 
 
 def publish(context: CycleContext, now: datetime) -> Publication:
-    """The forecast of one hour.
+    """The forecast of one hour, with what KMA's forecast has besides the targets.
 
     Raises:
         StorageError: The disk refused.
     """
+    publication = _of_targets(context, now)
+    forecast = publication.forecast
+    if not isinstance(forecast, Forecast) or not context.guidance.allowed:
+        return publication
+    found = points.of_store(context.store, now, forecast.valid_at)
+    return replace(publication, forecast=replace(forecast, points=found))
+
+
+def _of_targets(context: CycleContext, now: datetime) -> Publication:
     model, source = context.weather.forecast(context.release, now)
     truth = context.weather.truth(now, HISTORY_H)
     guided = context.guidance.make(truth, context.release, now)

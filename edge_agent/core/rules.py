@@ -11,13 +11,14 @@ from edge_agent.alerts import decision_record, default_rules, orders
 from edge_agent.alerts import messages as alert_messages
 from edge_agent.alerts.evaluation import DecisionInputs, evaluate_rule
 from edge_agent.alerts.state_machine import Edge, Latch, meaning_changed, retire
+from edge_agent.alerts.windows import is_scored
 from edge_agent.contract.forecast import Forecast
 from edge_agent.core import cross_check
 from edge_agent.forecasting import verification
 from edge_agent.messages.payloads import Input
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from edge_agent.alerts.evaluation import RuleDecision
@@ -36,6 +37,18 @@ Kind = Literal["live", "forecast"]
 def rules_of(config: Config) -> tuple[Rule, ...]:
     """The rules in force."""
     return default_rules.in_force(config)
+
+
+def watched(context: CycleContext, now: datetime) -> Sequence[Rule]:
+    """Those in force, without built-in ones on what only KMA's forecast has where none ever came.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    every, config = rules_of(context.config), context.config
+    if context.guidance.there(now):
+        return every
+    return [rule for rule in every if not default_rules.needs_guidance(config, rule)]
 
 
 @dataclass(slots=True)
@@ -90,7 +103,7 @@ class RuleResults:
             self.changed.append(latch)
         if latch.changed_at != before.changed_at:
             self.moved.add(rule.name)
-        if evidence.probability is not None and not rule.now:
+        if evidence.probability is not None and is_scored(rule):
             self.chances[verification.meaning(rule)] = evidence.probability
         if evidence.met is None:
             self.unknown.append(rule.name)
@@ -153,7 +166,7 @@ def evaluate(
     """
     latches = context.latches.all()
     results = RuleResults()
-    for rule in rules_of(context.config):
+    for rule in watched(context, message_context.now):
         if only is not None and rule.now != (only == "live"):
             continue
         before = latches.get(rule.name, Latch(rule=rule.name))

@@ -114,6 +114,14 @@ class Guidance:
         init=False, default=None
     )
 
+    def there(self, now: datetime) -> bool:
+        """Whether KMA's forecasts take part and have ever come, however old they are.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        return self.allowed and any(self.store.guidance_mark(now))
+
     def make(
         self, truth: pl.DataFrame | None, release: LoadedRelease | None, now: datetime
     ) -> GuidedForecast | None:

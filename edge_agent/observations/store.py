@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from edge_agent.contract.bundles import GUIDANCE, GUIDED, ISSUED, RAIN_CHANCE, VALID
+from edge_agent.contract.bundles import GUIDANCE, GUIDED, ISSUED, VALID
 from edge_agent.contract.forecast_json import packed, unpacked
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     MEASURED,
     RAIN,
+    RAIN_CHANCE,
     RELATIVE_HUMIDITY,
     TIME,
     TIME_DTYPE,

@@ -9,6 +9,7 @@ from edge_agent.agronomy.derived import target_of
 from edge_agent.alerts import decision_record
 from edge_agent.alerts.evaluation import evaluate_rule
 from edge_agent.alerts.messages import rule_facts
+from edge_agent.alerts.windows import on_target, windows_of
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.numbers import rounded, shown_chance
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edge_agent.alerts.evaluation import DecisionInputs, RuleDecision
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.log import RecordedAlert
+    from edge_agent.alerts.windows import Windows
     from edge_agent.messages.payloads import AlertEvent
 
 
@@ -86,13 +88,30 @@ def _steps(case: DecisionInputs, evidence: Evidence) -> tuple[ExplainedStep, ...
             ExplainedStep(reading.at, rounded(reading.value), None, None, None)
             for reading in basis.readings
         )
-    forecast = basis.forecast
-    target = None if forecast is None else target_of(forecast, case.rule.quantity)
+    forecast, rule = basis.forecast, case.rule
+    if forecast is not None and not on_target(rule):
+        windows = windows_of(rule, forecast, case.forecast_at or case.now, rule.threshold)
+        return () if windows is None else _of_windows(windows)
+    target = None if forecast is None else target_of(forecast, rule.quantity)
     if forecast is None or target is None:
         return ()
-    chance = target.probability(case.rule.operator, case.rule.threshold)
+    chance = target.probability(rule.operator, rule.threshold)
     columns = (target.values, target.quantile(P10), target.quantile(P90), chance)
     return tuple(
         ExplainedStep(at, rounded(value), rounded(low), rounded(high), shown_chance(p))
         for at, value, low, high, p in zip(forecast.valid_at, *columns, strict=True)
+    )
+
+
+def _of_windows(windows: Windows) -> tuple[ExplainedStep, ...]:
+    columns = zip(windows.times, windows.values, windows.chances, strict=True)
+    return tuple(
+        ExplainedStep(
+            at,
+            rounded(float(value)),
+            None,
+            None,
+            None if windows.certain else shown_chance(rounded(float(chance))),
+        )
+        for at, value, chance in columns
     )

@@ -16,7 +16,7 @@ import msgspec
 from edge_agent.system import value_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 S = TypeVar("S", bound=msgspec.Struct)
 _HEADER: Final = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-\" ]+?)\s*\]\]?\s*(#.*)?$")
@@ -192,6 +192,17 @@ def override(
         else:
             problems.append(Problem(name, "names no key of a table"))
     return names
+
+
+def one_of(given: str, allowed: Sequence[str]) -> str:
+    """Words for a value that is none of the allowed ones."""
+    return f"{given!r} is not allowed{nearest(given, allowed)} (one of {', '.join(allowed)})"
+
+
+def nearest(given: str, allowed: Sequence[str]) -> str:
+    """A question after one of the allowed values that is much like it; empty without one."""
+    close = difflib.get_close_matches(given, allowed, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def not_toml(fault: Exception) -> Problem:

@@ -18,7 +18,7 @@ from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import MEASURED, TARGETS, TIME
 from edge_agent.core.cross_check import CrossCheck
-from edge_agent.core.rules import inputs_of, rules_of
+from edge_agent.core.rules import inputs_of, watched
 from edge_agent.forecasting import online_correction
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def take_snapshot(
     if not isinstance(forecast, Forecast):
         forecast = None
     rules, check = [], decision.check if decision else CrossCheck()
-    for rule in rules_of(runtime.config):
+    for rule in watched(context, at):
         evidence = inputs_of(context, rule, forecast, check, at).evidence
         latch = latches.get(rule.name, Latch(rule=rule.name))
         rules.append(RuleStatus(rule, latch, evidence))

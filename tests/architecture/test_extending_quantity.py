@@ -57,7 +57,7 @@ targets = {
 }
 hours = [NOW + timedelta(hours=lead) for lead in range(1, 49)]
 forecast = Forecast(NOW, NOW, hours, targets, Source.MODEL, 1)
-rule = Rule(name="sprinkler", quantity="wet_bulb_c", operator="<=", threshold=-1.0)
+rule = Rule(name="sprinkler", quantity="wet_bulb_depression_c", operator=">=", threshold=3.0)
 alert(rule, forecast=forecast)
 """
 MEASURED = """
@@ -136,15 +136,11 @@ def test_a_derived_quantity_costs_two_files_at_most(tmp_path: Path) -> None:
     row, formula = _blocks("Derived")
     _edit(copy / "contract" / "schema.py", _rows("_DERIVED", row))
     derived = copy / "agronomy" / "derived.py"
-    _edit(
-        derived,
-        ("    VPD: deficit_kpa,\n", textwrap.indent(formula, "    ")),
-        ("import deficit_kpa", ", wet_bulb_c"),
-    )
+    _edit(derived, ("    VPD: deficit_kpa,\n", textwrap.indent(formula, "    ")))
     assert 1 <= len(_changed(copy)) <= MOST_FILES
     korean, english = _alerts(tmp_path, DERIVED)
-    assert "습구온도 -1°C 이하일" in korean
-    assert "wet-bulb temperature at or below -1°C" in english
+    assert "건습구 온도차 3°C 이상일" in korean
+    assert "wet-bulb depression at or above 3°C" in english
 
 
 def test_a_quantity_of_a_farms_sensor_costs_two_files_at_most(tmp_path: Path) -> None:

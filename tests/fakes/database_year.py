@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent import config
-from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, VALID
-from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    RAIN,
+    RAIN_CHANCE,
+    RELATIVE_HUMIDITY,
+    TIME,
+    TIME_DTYPE,
+)
 from edge_agent.core.runtime import DATABASE, Runtime
 from tests.fakes.clock import FakeClock
 from tests.fakes.days import SENSORS

@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from edge_agent.contract.bundles import (
-    GUIDANCE,
-    HIGHEST,
-    ISSUED,
-    LOWEST,
-    NEW_SNOW,
-    PRECIPITATION,
-    RAIN_CHANCE,
-    SKY,
-    VALID,
-)
+from edge_agent.contract.bundles import GUIDANCE, HIGHEST, ISSUED, LOWEST, VALID
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
+    NEW_SNOW,
+    PRECIPITATION,
     RAIN,
+    RAIN_CHANCE,
     RELATIVE_HUMIDITY,
+    SKY,
     WIND_FROM_DIRECTION,
     WIND_SPEED,
 )

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from edge_agent.contract.bundles import GUIDANCE, ISSUED, SKY, VALID
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.dfs_grid import cell_of
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     RELATIVE_HUMIDITY,
+    SKY,
     TARGETS,
     TIME,
     WIND_FROM_DIRECTION,

@@ -12,8 +12,8 @@ import polars as pl
 
 from edge_agent import config
 from edge_agent.alerts.messages import balance_of
-from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, VALID
-from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RELATIVE_HUMIDITY, TIME
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
+from edge_agent.contract.schema import AIR_TEMPERATURE, RAIN, RAIN_CHANCE, RELATIVE_HUMIDITY, TIME
 from edge_agent.core import soil_water
 from edge_agent.core.runtime import Runtime
 from tests.fakes.clock import FakeClock

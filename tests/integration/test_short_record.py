@@ -13,10 +13,17 @@ from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 from edge_agent.cli import cli as agent
-from edge_agent.contract.bundles import ISSUED, SKY, VALID
+from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.dfs_grid import cell_of
 from edge_agent.contract.errors import GateRefused
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME, WIND_SPEED
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    RELATIVE_HUMIDITY,
+    SKY,
+    TARGETS,
+    TIME,
+    WIND_SPEED,
+)
 from tests.fakes import guided as fakes
 from tests.fakes.trained import shrink
 from tests.fakes.weather import FIRST, SITE, STATION, kma_record, record

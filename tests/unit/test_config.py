@@ -197,7 +197,12 @@ def test_the_page_listens_on_an_address_alone() -> None:
 @pytest.mark.parametrize(
     ("line", "path"),
     [
-        ('quantity = "rain_mm"', "rules[0].quantity"),
+        ('quantity = "station_pressure_hpa"', "rules[0].quantity"),
+        ("over_h = 3", "rules[0].over_h"),
+        ('aggregate = "sum"', "rules[0].aggregate"),
+        ('aggregate = "fall"', "rules[0].over_h"),
+        ('all = [{quantity="rain", operator=">", threshold=0}]', "rules[0].all[0].quantity"),
+        ('all = [{quantity="rain_mm", operator="over", threshold=0}]', "rules[0].all[0].operator"),
         ("for_h = 30", "rules[0].for_h"),
         ("clear = 31.0", "rules[0].clear"),
         ("probability = 1.0", "rules[0].probability"),

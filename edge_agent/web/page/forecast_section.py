@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.agronomy.crops import CROPS
-from edge_agent.alerts import texts
+from edge_agent.alerts import conditions, texts
 from edge_agent.alerts.evidence import extreme
 from edge_agent.contract.numbers import fixed
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, TARGETS
@@ -123,7 +123,7 @@ def _extremes(context: PageContext, quantity: str, hours: list[Hour]) -> list[tu
         value, at = extreme(times, values, lowest=lowest)
         assert value is not None, "an hour of a chart has a value"
         assert at is not None
-        found.append((context.words(key), texts.amount_of(quantity, value), context.time(at)))
+        found.append((context.words(key), conditions.amount_of(quantity, value), context.time(at)))
     return found
 
 

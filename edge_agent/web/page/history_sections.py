@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent import __version__
-from edge_agent.alerts import texts
+from edge_agent.alerts import conditions, texts
 from edge_agent.contract.numbers import fixed, signed
 from edge_agent.contract.schema import QUANTITIES, TARGETS
 from edge_agent.core.agent_facts import guidance_at
@@ -35,7 +35,7 @@ def yesterday_section(context: PageContext) -> Markup:
             continue
         off = sum(abs(observed[h.at] - h.value) for h in hours) / len(hours)
         inside = sum(h.low <= observed[h.at] <= h.high for h in hours)
-        summary = words("missed_by", texts.amount_of(name, off), len(hours), inside)
+        summary = words("missed_by", conditions.amount_of(name, off), len(hours), inside)
         charts.append(tag("div", figure(context, name, hours, "past"), tag("p", summary)))
     title = words("yesterday")
     if not charts:
@@ -53,9 +53,9 @@ def _month(context: PageContext) -> Markup | None:
     rows = [
         tag(
             "tr",
-            tag("th", texts.quantity_of(words.language, score.quantity), scope="row"),
+            tag("th", conditions.quantity_of(words.language, score.quantity), scope="row"),
             tag("td", words("hours", score.lead_h), class_="number"),
-            tag("td", texts.amount_of(score.quantity, score.rmse), class_="number"),
+            tag("td", conditions.amount_of(score.quantity, score.rmse), class_="number"),
             tag("td", signed(score.bias, 1), class_="number"),
             tag("td", f"{100 * score.coverage:.0f}%", class_="number"),
         )
@@ -100,7 +100,7 @@ def _fitted(context: PageContext, tuned: Tuned | None) -> str | None:
     if tuned is None or not tuned.targets:
         return None
     words = context.words
-    names = ", ".join(texts.quantity_of(words.language, target) for target in tuned.targets)
+    names = ", ".join(conditions.quantity_of(words.language, target) for target in tuned.targets)
     return words("fitted_on", names, context.time(datetime.fromisoformat(tuned.trained_to)))
 
 

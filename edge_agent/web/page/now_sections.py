@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.derived import needed_for, values_of
-from edge_agent.alerts import texts
+from edge_agent.alerts import conditions, texts
 from edge_agent.alerts.state_machine import Level
 from edge_agent.contract.numbers import fixed, percent, plain
 from edge_agent.contract.schema import AIR_TEMPERATURE, DERIVED, QUANTITIES, RELATIVE_HUMIDITY
@@ -104,7 +104,7 @@ def _actions(context: PageContext, rule: str) -> Markup | None:
 def _why(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Markup:
     words, why, rule = context.words, alert.why, status.rule
     origin = context.time(why.origin) if why.origin else None
-    value = None if why.value is None else texts.amount_of(rule.quantity, why.value)
+    value = None if why.value is None else conditions.amount_of(rule.quantity, why.value)
     return facts(
         [
             (words("condition"), condition(words, status)),
@@ -141,8 +141,8 @@ def _why(context: PageContext, status: RuleStatus, alert: schemas.Alert) -> Mark
 def condition(words: PageTexts, status: RuleStatus) -> str:
     """Condition of a rule in words."""
     rule = status.rule
-    name = texts.quantity_of(words.language, rule.quantity)
-    limit = texts.limit_of(words.language, rule)
+    name = conditions.compared_of(words.language, rule, rule.within_h)
+    limit = conditions.limits_of(words.language, rule)
     if rule.now:
         return words("measured_now", name, limit)
     if rule.for_h > 1:

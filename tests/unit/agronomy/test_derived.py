@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,14 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.agronomy.derived import FORMULAS, needed_for, target_of, values_of
+from edge_agent.agronomy.derived import (
+    FORMULAS,
+    forecast_of,
+    inputs_of,
+    needed_for,
+    target_of,
+    values_of,
+)
 from edge_agent.agronomy.psychrometrics import saturation_kpa
-from edge_agent.contract.forecast import Forecast, Source, TargetForecast
+from edge_agent.contract.forecast import Forecast, PointForecast, Source, TargetForecast
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     DERIVED,
+    DEW_POINT,
+    RAIN,
     RELATIVE_HUMIDITY,
     VPD,
+    WET_BULB,
     WIND_SPEED,
 )
 from tests.fakes.forecasts import hours_after
@@ -71,6 +82,25 @@ def test_known_values() -> None:
     known = {AIR_TEMPERATURE: [20.0, np.nan], RELATIVE_HUMIDITY: [50.0, 50.0]}
     assert values_of(VPD, known) == pytest.approx([1.1691, np.nan], abs=1e-4, nan_ok=True)
     assert values_of(AIR_TEMPERATURE, known)[0] == 20.0
+
+
+def test_dew_point_and_wet_bulb_of_a_forecast() -> None:
+    """20 C and 50 %: 9.3 C and 13.7 C by tables; both are the temperature of saturated air."""
+    assert _of(_forecast(20.0, 50.0), DEW_POINT).values == pytest.approx([9.27], abs=0.01)
+    assert _of(_forecast(20.0, 50.0), WET_BULB).values == pytest.approx([13.7], abs=0.15)
+    for quantity in (DEW_POINT, WET_BULB):
+        assert _of(_forecast(3.0, 100.0), quantity).values == pytest.approx([3.0], abs=1e-6)
+    assert needed_for(DEW_POINT) == (DEW_POINT,), "stations measure it"
+    assert inputs_of(DEW_POINT) == inputs_of(WET_BULB) == (AIR_TEMPERATURE, RELATIVE_HUMIDITY)
+
+
+def test_any_quantity_of_a_forecast() -> None:
+    """A distribution where there is one, else the single values."""
+    point = PointForecast("m/s", np.array([3.0]), Source.GUIDANCE)
+    known = replace(_forecast(20.0, 50.0), points={WIND_SPEED: point, AIR_TEMPERATURE: point})
+    assert forecast_of(known, WIND_SPEED) is point
+    assert forecast_of(known, AIR_TEMPERATURE) is known.targets[AIR_TEMPERATURE]
+    assert forecast_of(known, RAIN) is None
 
 
 def test_what_cannot_be_derived_is_not() -> None:

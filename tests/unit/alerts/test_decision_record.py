@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from edge_agent.alerts import decision_record
 from edge_agent.alerts.evaluation import DecisionInputs, Relayed, evaluate_rule
 from edge_agent.alerts.evidence import Measured
 from edge_agent.alerts.state_machine import Latch, Level
-from edge_agent.contract import schema
+from edge_agent.contract import forecast_json, schema
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.forecast import PointForecast, Source
 from edge_agent.contract.schema import VPD
-from edge_agent.settings import QuietHours, Rule
+from edge_agent.settings import Condition, QuietHours, Rule
 from tests.fakes.forecasts import NOW, forecast
 
 CELSIUS = [20.0 + 0.3 * hour / 0.7 for hour in range(48)]
@@ -85,3 +88,31 @@ def test_damaged_inputs_are_told(content: bytes) -> None:
     """One line, no traceback."""
     with pytest.raises(BadData, match="kept inputs of an alert"):
         decision_record.from_bytes(content)
+
+
+def test_joined_conditions_and_single_values_are_kept() -> None:
+    """What each condition looks at, to the last bit; earlier agents need not read it."""
+    wind = PointForecast("m/s", np.linspace(0.1, 14.7, 48), Source.GUIDANCE)
+    other = PointForecast("mm", np.full(48, np.nan), Source.GUIDANCE)
+    known = replace(
+        forecast(CELSIUS, HUMIDITY),
+        points={schema.WIND_SPEED: wind, schema.RAIN: other},
+        sources=dict.fromkeys(schema.TARGETS, (Source.MODEL,) * 48),
+    )
+    rule = Rule(
+        name="r",
+        quantity=schema.WIND_SPEED,
+        operator=">=",
+        threshold=5.0,
+        aggregate="mean",
+        over_h=3,
+        all=(Condition(quantity=schema.DEW_POINT, operator=">=", threshold=13.0),),
+    )
+    one = case(rule=rule, forecast=known)
+    again = decision_record.from_bytes(decision_record.to_bytes(one))
+    assert evaluate_rule(again) == evaluate_rule(one)
+    assert evaluate_rule(one).evidence.met is True
+    assert again.forecast is not None
+    assert again.forecast.points.keys() == {schema.WIND_SPEED}
+    assert again.forecast.targets.keys() == set(schema.TARGETS)
+    assert forecast_json.unpacked(forecast_json.packed(known), "model").points == {}

@@ -15,7 +15,7 @@ import pytest
 
 from edge_agent.agronomy.irrigation import Advice
 from edge_agent.agronomy.soil_water import SoilWater
-from edge_agent.alerts import messages
+from edge_agent.alerts import conditions, messages
 from edge_agent.alerts import texts as alert_texts
 from edge_agent.alerts.evaluation import RuleDecision
 from edge_agent.alerts.evidence import Evidence
@@ -417,10 +417,10 @@ def test_times_as_people_say_them(hours: int, korean: str, english: str) -> None
 
 def test_numbers_as_people_read_them() -> None:
     """No tenths of a percent, no chance of 0 or 100 %, days for what lasted days."""
-    assert alert_texts.amount_of(schema.RELATIVE_HUMIDITY, 27.46) == "27%"
-    assert alert_texts.amount_of(schema.WIND_SPEED, 3.44) == "3.4 m/s"
-    assert alert_texts.amount_of(schema.AIR_TEMPERATURE, -0.04) == "0.0°C"
-    assert alert_texts.amount_of(schema.VPD, 1.436) == "1.44 kPa"
+    assert conditions.amount_of(schema.RELATIVE_HUMIDITY, 27.46) == "27%"
+    assert conditions.amount_of(schema.WIND_SPEED, 3.44) == "3.4 m/s"
+    assert conditions.amount_of(schema.AIR_TEMPERATURE, -0.04) == "0.0°C"
+    assert conditions.amount_of(schema.VPD, 1.436) == "1.44 kPa"
     assert (str(rounded(-0.001)), plain(-0.0), plain(1.6 - 0.2)) == ("0.0", "0", "1.4")
     sure = replace(MET, probability=0.9996)
     made = messages.event_message(CONTEXT, RULE, replace(verdict(Edge.RAISED), evidence=sure))

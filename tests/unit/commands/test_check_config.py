@@ -115,6 +115,11 @@ def test_lists_the_rules_in_force_and_those_that_are_off(tmp_path: Path) -> None
         "frost": "built-in",
         "frost-watch": "built-in",
         "vpd-high": "built-in",
+        "cold-snap": "built-in",
+        "heavy-rain": "built-in",
+        "rain-soon": "built-in",
+        "strong-wind": "built-in",
+        "heavy-snow": "built-in",
         "heat": "own",
         "house-freezing": "own",
     }
@@ -209,7 +214,8 @@ def test_an_unknown_built_in_rule_cannot_be_switched_off(tmp_path: Path) -> None
     assert result.exit_code == 78
     assert result.stderr == (
         f"{path}:2: builtin.off: 'frosty' is not allowed; did you mean 'frost'? (one of heat, "
-        "dryness, frost, frost-watch, vpd-high, bud-frost, house-hot, house-cold)\n"
+        "dryness, frost, frost-watch, vpd-high, cold-snap, heavy-rain, rain-soon, "
+        "strong-wind, heavy-snow, dew-at-sunrise, bud-frost, house-hot, house-cold)\n"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, SKY, VALID
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.guidance_course import (
     AFTER_H,
     BEFORE_H,
@@ -24,7 +24,9 @@ from edge_agent.contract.guidance_course import (
 )
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
+    RAIN_CHANCE,
     RELATIVE_HUMIDITY,
+    SKY,
     WIND_FROM_DIRECTION,
     WIND_SPEED,
 )

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from edge_agent.contract import guidance_features
-from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, SKY, VALID
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.guidance_course import GuidanceCourse
 from edge_agent.contract.guidance_errors import FEWEST_ERRORS
 from edge_agent.contract.guidance_features import (
@@ -19,7 +19,14 @@ from edge_agent.contract.guidance_features import (
     NAMES,
     GuidanceInputs,
 )
-from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, WIND_SPEED
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    RAIN_CHANCE,
+    RELATIVE_HUMIDITY,
+    SKY,
+    TARGETS,
+    WIND_SPEED,
+)
 from tests.fakes.guidance import HOUR, forecasts
 from tests.fakes.guided_place import SITE, observed
 

@@ -38,6 +38,7 @@ BEFORE = settings.Config(
             quantity="air_temperature_c",
             operator=">",
             threshold=30.0,
+            all=(settings.Condition(quantity="rain_mm", operator=">", threshold=0.0),),
             action=settings.Action(command="vent"),
         ),
     ),

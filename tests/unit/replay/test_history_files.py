@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from edge_agent.contract.bundles import GUIDANCE, ISSUED, RAIN_CHANCE, VALID
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.errors import BadData, FarmError, InputMissing
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     OBSERVED,
     RAIN,
+    RAIN_CHANCE,
     RELATIVE_HUMIDITY,
     STATION_PRESSURE,
     TIME,

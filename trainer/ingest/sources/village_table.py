@@ -21,7 +21,7 @@ from typing import Final
 
 import polars as pl
 
-from edge_agent.contract import bundles, schema
+from edge_agent.contract import schema
 from edge_agent.contract.errors import ProtocolFault
 from edge_agent.contract.hours import KOREA_OFFSET_H
 from edge_agent.contract.kma_fields import CATEGORIES
@@ -41,7 +41,7 @@ NOWCAST: Final = {
 
 COLUMNS: Final = (ISSUED, VALID, *CATEGORIES.values())
 _CLASSES_SINCE: Final = datetime(2024, 11, 28, 5, tzinfo=UTC)
-_CLASSES: Final = (schema.RAIN, bundles.NEW_SNOW, schema.WIND_SPEED)
+_CLASSES: Final = (schema.RAIN, schema.NEW_SNOW, schema.WIND_SPEED)
 _EVENING: Final = 17
 """Issues from this hour (KST) on reach a day further."""
 _AMOUNT: Final = re.compile(

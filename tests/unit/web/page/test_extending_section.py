@@ -15,7 +15,7 @@ from tests.fakes.shown_farm import CONNECTED, NOON, ShownFarm
 DOCUMENT = Path(__file__).parents[4] / "docs" / "extending.md"
 
 
-@pytest.mark.parametrize(("language", "text"), [("ko", "규칙 7개"), ("en", "7 rules")])
+@pytest.mark.parametrize(("language", "text"), [("ko", "규칙 9개"), ("en", "9 rules")])
 def test_a_section_is_a_function_and_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, text: str
 ) -> None:

@@ -1,0 +1,119 @@
+"""What KMA's forecast has as single values, hour by hour: wind, rain, snow, sky. Pure.
+
+P1  Each hour is that of the newest issue that can be read and has the hour. An older issue never
+    fills what a newer one leaves out.
+P2  Between hours that an issue gives every three hours, the wind is interpolated by its components,
+    its speed and the chance of rain on a straight line; kinds are those of the nearer hour.
+P3  Rain and snow belong to their hour: one that is not given is not known.
+P4  Where the issues end nothing is known. Missing is never zero.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from edge_agent.contract.bundles import GUIDANCE_RANGES, ISSUED, VALID
+from edge_agent.contract.forecast import PointForecast, Source
+from edge_agent.contract.guidance_course import AFTER_H, READABLE_AFTER_H, WIDEST_GAP_H
+from edge_agent.contract.hours import hour_of
+from edge_agent.contract.schema import (
+    NEW_SNOW,
+    POINTS,
+    QUANTITIES,
+    RAIN,
+    WIND_FROM_DIRECTION,
+    WIND_SPEED,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from edge_agent.forecasting.guided import GuidanceStore
+
+_RECENT: Final = timedelta(hours=24)
+_OLDEST: Final = timedelta(hours=AFTER_H)
+_US_PER_H: Final = 3_600_000_000
+
+
+def of_store(
+    store: GuidanceStore, now: datetime, valid_at: Sequence[datetime]
+) -> Mapping[str, PointForecast]:
+    """Values at hours from the issues in a store, see `points_of`.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    guidance = store.guidance(now - _RECENT, now)
+    if guidance.is_empty():
+        guidance = store.guidance(now - _OLDEST, now)
+    return points_of(guidance, hour_of(now), valid_at)
+
+
+def points_of(
+    guidance: pl.DataFrame, hour: int, valid_at: Sequence[datetime]
+) -> Mapping[str, PointForecast]:
+    """Values at hours, by quantity; without those of which no hour is known.
+
+    Args:
+        guidance: Columns of `bundles.GUIDANCE`, ascending by issue and valid hour.
+        hour: Of the decision, since 1970.
+        valid_at: Hours to give, ascending.
+    """
+    readable = guidance.filter(
+        pl.col(ISSUED).to_physical() <= (hour - READABLE_AFTER_H) * _US_PER_H
+    )
+    rows = readable.unique(VALID, keep="last", maintain_order=True).sort(VALID)
+    if rows.is_empty():
+        return {}
+    given = rows[VALID].to_physical().to_numpy() // _US_PER_H
+    wanted = np.array([hour_of(at) for at in valid_at], np.int64)
+    columns = {name: _checked(rows, name) for name in POINTS}
+    speed, bearing = columns[WIND_SPEED], np.radians(columns[WIND_FROM_DIRECTION])
+    east = _between(given, speed * np.sin(bearing), wanted)
+    north = _between(given, speed * np.cos(bearing), wanted)
+    values = {
+        name: _at(given, column, wanted)
+        if name in {RAIN, NEW_SNOW}
+        else _between(given, column, wanted, nearest=QUANTITIES[name].code)
+        for name, column in columns.items()
+    }
+    values[WIND_FROM_DIRECTION] = np.degrees(np.arctan2(east, north)) % 360.0
+    return {
+        name: PointForecast(QUANTITIES[name].unit, column, Source.GUIDANCE)
+        for name, column in values.items()
+        if np.isfinite(column).any()
+    }
+
+
+def _checked(rows: pl.DataFrame, name: str) -> np.ndarray:
+    """A column as float64; NaN where there is no value, or one that is no forecast."""
+    low, high = GUIDANCE_RANGES[name]
+    values = rows[name].cast(pl.Float64).to_numpy()
+    return np.where((values >= low) & (values <= high), values, np.nan)
+
+
+def _at(given: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    place = np.minimum(np.searchsorted(given, wanted), len(given) - 1)
+    return np.where(given[place] == wanted, values[place], np.nan)
+
+
+def _between(
+    given: np.ndarray, values: np.ndarray, wanted: np.ndarray, *, nearest: bool = False
+) -> np.ndarray:
+    """Values between two known ones up to `WIDEST_GAP_H` apart, and at each."""
+    known = np.isfinite(values)
+    hours, values = given[known], values[known]
+    if not len(hours):
+        return np.full(len(wanted), np.nan)
+    right = np.minimum(np.searchsorted(hours, wanted), len(hours) - 1)
+    left = np.where(hours[right] == wanted, right, np.maximum(right - 1, 0))
+    inside = (hours[left] <= wanted) & (wanted <= hours[right])
+    inside &= hours[right] - hours[left] <= WIDEST_GAP_H
+    share = (wanted - hours[left]) / np.maximum(hours[right] - hours[left], 1)
+    share = np.round(share) if nearest else share
+    return np.where(inside, values[left] + share * (values[right] - values[left]), np.nan)
