@@ -15,7 +15,8 @@ from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.development import BUD_FROST_C
 from edge_agent.alerts import default_rules, rule_problems
 from edge_agent.contract import schema
-from edge_agent.contract.errors import ConfigError
+from edge_agent.contract.errors import ConfigError, UsageError
+from edge_agent.contract.warning_zones import zone_named
 from edge_agent.observations.codecs import CODECS
 from edge_agent.settings import Config
 from edge_agent.system import addresses, locations, struct_decoder
@@ -152,6 +153,11 @@ class _Readable:
 
 
 def _device(config: Config, readable: _Readable) -> Iterator[Problem]:
+    if readable(config.device, "device", "warning_zone") and config.device.warning_zone:
+        try:
+            zone_named(config.device.warning_zone)
+        except UsageError as fault:
+            yield Problem("device.warning_zone", str(fault))
     if not readable(config.device, "device", "timezone"):
         return
     try:

@@ -41,7 +41,10 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Device(_Section, frozen=True, kw_only=True):
-    """Name and location, in degrees north and east; `station` is the nearest of ASOS, 0: none."""
+    """Name and location, in degrees north and east; `station` is the nearest of ASOS, 0: none.
+
+    `warning_zone` is the code or name of a zone of KMA's warnings; empty: by the place.
+    """
 
     site: Slug = "farm"
     id: Slug = "edge-1"
@@ -50,6 +53,7 @@ class Device(_Section, frozen=True, kw_only=True):
     longitude: Longitude = 126.9658
     elevation_m: Elevation = 86.0
     station: Annotated[int, Meta(ge=0, le=999)] = 108
+    warning_zone: Annotated[str, Meta(max_length=60)] = ""
     timezone: str = "Asia/Seoul"
     language: Literal["ko", "en"] = "ko"
 
@@ -291,6 +295,7 @@ class Limits(_Section, frozen=True, kw_only=True):
     forecast_valid_h: Annotated[int, Meta(ge=1, le=48)] = 3
     advice_max_age_h: Annotated[int, Meta(ge=1, le=72)] = 6
     alerts_per_day: Annotated[int, Meta(ge=1, le=1000)] = 24
+    warnings_max_age_h: Annotated[int, Meta(ge=1, le=48)] = 6
 
 
 class Config(_Section, frozen=True, kw_only=True):

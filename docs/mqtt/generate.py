@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.messages.json_schemas import json_schema
-from edge_agent.messages.payloads import SCHEMAS
+from edge_agent.messages.official_payloads import ALL_SCHEMAS
 from edge_agent.mqtt import commands
 
 FOLDER = Path(__file__).parent
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent
 
 def schemas() -> dict[str, bytes]:
     """File name -> content, for everything that is said and asked."""
-    said = {kind: json_schema(kind) for kind in SCHEMAS}
+    said = {kind: json_schema(kind) for kind in ALL_SCHEMAS}
     asked = {kind: commands.json_schema(kind) for kind in commands.FORMS}
     return {f"{kind}.schema.json": content for kind, content in (said | asked).items()}
 

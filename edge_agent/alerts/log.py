@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge_agent.contract.errors import InputMissing
-from edge_agent.messages.payloads import AlertEvent
+from edge_agent.messages.payloads import AlertEvent, schema_name
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
@@ -26,6 +26,17 @@ _STEPS: Final = (
     """ALTER TABLE alert_log ADD COLUMN event BLOB;
 ALTER TABLE alert_log ADD COLUMN inputs BLOB""",
 )
+
+
+class _Edge(msgspec.Struct):
+    """Of an event of either kind."""
+
+    schema: str
+    id: str
+    issued_at: datetime
+    rule: str
+    event_type: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,9 @@ class AlertLog:
             event: Its message.
             inputs: Its decision record.
         """
-        edge = msgspec.json.decode(event.payload, type=AlertEvent)
+        edge = msgspec.json.decode(event.payload, type=_Edge)
+        # Of an official warning there is no decision of this device to explain.
+        kept = event.payload if edge.schema == schema_name("alert-event") else None
         with transaction(self._db) as db:
             db.execute(
                 "INSERT INTO alert_log (at, rule, edge, text, id, event, inputs) "
@@ -76,7 +89,7 @@ class AlertLog:
                     edge.event_type,
                     edge.text,
                     edge.id,
-                    event.payload,
+                    kept,
                     inputs,
                 ),
             )

@@ -70,6 +70,16 @@ def zone_at(latitude: float, longitude: float) -> WarningZone | None:
     return None
 
 
+@cache
+def zone_of(text: str, latitude: float, longitude: float) -> WarningZone | None:
+    """The zone that a configuration names, else the one that surely holds the place, or None.
+
+    Raises:
+        UsageError: No such name, or several zones have it.
+    """
+    return zone_named(text) if text else zone_at(latitude, longitude)
+
+
 def zone_named(text: str) -> WarningZone:
     """The zone of a code or a Korean name, as people write it.
 

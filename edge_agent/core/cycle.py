@@ -21,7 +21,7 @@ from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.forecast import Forecast, NoForecast
 from edge_agent.contract.schema import RAIN, RAIN_CHANCE
-from edge_agent.core import cross_check, publishing, rules, soil_water
+from edge_agent.core import cross_check, official_alerts, publishing, rules, soil_water
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.stored_weather import site_of
 from edge_agent.forecasting import online_correction
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_agent.agronomy.irrigation import Advice, NoAdvice
+    from edge_agent.alerts.official import OfficialLatch
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.core.cycle_context import CycleContext
     from edge_agent.core.soil_water import Reckoning
@@ -67,6 +68,7 @@ class Decision:
         inputs: What the forecast rests on.
         guidance: What KMA's forecast contributed; None where it took no part.
         soil_water: Soil water of the hour; None without a crop.
+        official: States of KMA's warnings to write.
     """
 
     at: datetime
@@ -85,6 +87,12 @@ class Decision:
     guidance: GuidanceReport | None = None
     soil_water: Reckoning | None = None
     withdrawn: tuple[str, ...] = ()
+    official: tuple[OfficialLatch, ...] = ()
+
+    @property
+    def news(self) -> bool:
+        """Whether there is anything to write between two hours."""
+        return bool(self.latches or self.official)
 
     @property
     def raised(self) -> tuple[str, ...]:
@@ -113,7 +121,9 @@ def decide(
     check = cross_check.of_cycle(context, rules.rules_of(context.config), source, now)
     kind: rules.Kind | None = None if live else "forecast"
     results = rules.evaluate(context, message_context, forecast, check, only=kind)
-    states = list(results.states)
+    official = official_alerts.evaluate(context, message_context, every_state=True)
+    edges = (*results.edges, *official.edges)
+    states = [*results.states, *official.states]
     if isinstance(forecast, Forecast):
         states.extend(status.forecast_messages(message_context, forecast))
     water = None
@@ -131,7 +141,8 @@ def decide(
         forecast=forecast,
         origin_source=source,
         inputs=inputs,
-        edges=tuple(results.edges),
+        edges=edges,
+        official=official.changed,
         scored_hours=context.correction.score(truth, scored, now),
         past_forecast=publication.past_forecast(results.chances),
         guidance=publication.report(context, now),
@@ -140,7 +151,7 @@ def decide(
         unknown=tuple(results.unknown),
         advice=advice,
         soil_water=water,
-        messages=(*results.orders, *(event for _, _, event in results.edges), *states),
+        messages=(*results.orders, *(event for _, _, event in edges), *states),
         withdrawn=tuple(results.withdrawn),
         check=check,
     )
@@ -177,13 +188,16 @@ def watch(
         forecast_at=newest.at if newest else None,
         only="live" if newest is None else None,
     )
+    official = official_alerts.evaluate(context, message_context, every_state=False)
+    edges = (*results.edges, *official.edges)
     topics = {message_context.topics.alert_state(name) for name in results.moved}
     return Decision(
         at=now,
         # Stored and scored with the cycle that made it.
         forecast=NoForecast(now, "made with the last cycle"),
         origin_source=newest.origin_source if newest else "sensor",
-        edges=tuple(results.edges),
+        edges=edges,
+        official=official.changed,
         records=results.records,
         latches=tuple(results.changed),
         unknown=tuple(results.unknown),
@@ -191,8 +205,9 @@ def watch(
         withdrawn=tuple(results.withdrawn),
         messages=(
             *results.orders,
-            *(event for _, _, event in results.edges),
+            *(event for _, _, event in edges),
             *(state for state in results.states if state.topic in topics),
+            *official.states,
         ),
     )
 
@@ -216,6 +231,8 @@ def commit(
             _remember(context, decision)
         before = context.latches.all()
         context.latches.save(latch for latch in decision.latches if before.get(latch.rule) != latch)
+        if context.official is not None:
+            context.official.save(decision.official)
         for name in decision.withdrawn:
             context.queue.withdraw(name)
         for _, _, event in decision.edges:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edge_agent.alerts.evidence import Measured
     from edge_agent.alerts.latches import Latches
     from edge_agent.alerts.log import AlertLog
+    from edge_agent.alerts.official_store import OfficialStore
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.forecast import Forecast, NoForecast
     from edge_agent.core.soil_water_store import SoilWaterStore
@@ -84,6 +85,7 @@ class CycleContext:
         soil_moisture: Soil moisture in percent now, or None where it is not measured.
         message_context: Makes the context of its messages from time, clock state, forecast, inputs.
         push: Queues an alert for the webhook; None where there is none.
+        official: KMA's warnings and what was told of them; None in a replay.
     """
 
     config: Config
@@ -104,3 +106,4 @@ class CycleContext:
         [datetime, ClockState, Forecast | NoForecast, tuple[Input, ...]], MessageContext
     ]
     push: Callable[[Message], None] | None = None
+    official: OfficialStore | None = None

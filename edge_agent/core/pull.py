@@ -6,8 +6,9 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from edge_agent.contract import official_warnings
 from edge_agent.contract.bundles import guidance_path
 from edge_agent.contract.errors import BadData, FarmError, NothingNew, Refused, TryLater
 from edge_agent.core.update_setup import open_updater
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import polars as pl
-
+    from edge_agent.alerts.official_store import OfficialStore
     from edge_agent.observations.store import Store
     from edge_agent.settings import Config
     from edge_agent.system.ports import Clock
     from edge_agent.updates.installed_release import InstalledRelease
     from edge_agent.updates.updater import Updater
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +37,7 @@ class PullResult:
         release: The release that went live, or None.
         hours: New hours of observations.
         guidance: New rows of KMA's forecasts.
+        warnings: Whether KMA's official warnings are others than before.
         none_because: Why no release went live, for people; empty where one did.
     """
 
@@ -43,13 +45,19 @@ class PullResult:
     hours: int
     guidance: int
     none_because: str = ""
+    warnings: bool = False
 
     def __bool__(self) -> bool:
-        return self.release is not None or self.hours > 0 or self.guidance > 0
+        return self.release is not None or self.hours > 0 or self.guidance > 0 or self.warnings
 
 
 def pull(
-    config: Config, state: Path, clock: Clock, store: Store, *, place: str | None = None
+    config: Config,
+    state: Path,
+    clock: Clock,
+    stores: tuple[Store, OfficialStore],
+    *,
+    place: str | None = None,
 ) -> Callable[[], PullResult]:
     """Pull release and relayed bundles.
 
@@ -61,7 +69,7 @@ def pull(
         config: `[depot]` and `[device]` are read.
         state: The agent's state folder.
         clock: Judges expiry.
-        store: Takes the bundles, in the function that is returned.
+        stores: Take hours and forecasts, and KMA's warnings, in the function that is returned.
         place: Address or folder instead of the configured depot.
 
     Returns:
@@ -83,16 +91,19 @@ def pull(
     }
     cell = relayed_bundles.cell(config.device)
     issues = reader.read(relayed_bundles.read_guidance, guidance_path(cell)) if cell else None
+    warnings = reader.read(official_warnings.decode, official_warnings.PATH)
+    store, official = stores
 
     def finish() -> PullResult:
         frames = ((source, frame) for source, frame in observed.items() if frame is not None)
         hours = sum(store.put_hourly(source, frame) for source, frame in frames)
         guidance = 0 if issues is None else store.put_guidance(issues)
+        told = warnings is not None and official.put(warnings)
         if faults and installed is None:
             raise faults[0]
         for fault in faults:
             _log.warning("%s", fault)
-        return PullResult(installed, hours, guidance, none_because)
+        return PullResult(installed, hours, guidance, none_because, warnings=told)
 
     return finish
 
@@ -122,6 +133,7 @@ def _bundles(
     cell = relayed_bundles.cell(config.device)
     if cell is not None:
         paths.append(guidance_path(cell))
+    paths.append(official_warnings.PATH)
     try:
         contents = {path: updater.fetch_relayed(path) for path in paths}
     except (Refused, TryLater) as fault:
@@ -150,7 +162,7 @@ class _Reader:
     contents: Mapping[str, bytes]
     faults: list[FarmError]
 
-    def read(self, parse: Callable[[bytes, str], pl.DataFrame], path: str) -> pl.DataFrame | None:
+    def read(self, parse: Callable[[bytes, str], T], path: str) -> T | None:
         content = self.contents.get(path)
         if content is None:
             return None

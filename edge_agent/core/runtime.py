@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.latches import Latches
 from edge_agent.alerts.log import AlertLog
+from edge_agent.alerts.official_store import OfficialStore
 from edge_agent.core import (
     certificates,
     config_warnings,
@@ -116,6 +117,7 @@ class Runtime:
             self.store = Store(self.db)
             self.latches = Latches(self.db)
             self.log = AlertLog(self.db)
+            self.official = OfficialStore(self.db)
             self.verification = VerificationStore(self.db)
             self.soil_water = SoilWaterStore(self.db)
             self.outbox = Outbox(self.db, outbox_caps(settings))
@@ -196,6 +198,7 @@ class Runtime:
             soil_moisture=self._live.soil_moisture,
             message_context=self._message_context,
             push=self.pushes.put if self.config.push.url else None,
+            official=self.official,
         )
 
     def settle(self) -> None:
@@ -329,7 +332,7 @@ class Runtime:
         context = self.context()
         moment = now or self.clock.now()
         decision = cycle.watch(context, self._decision, moment, self.time.judge()[1])
-        return cycle.commit(context, decision) if decision.latches else 0
+        return cycle.commit(context, decision) if decision.news else 0
 
     def lacks_readings(self) -> bool:
         """Whether a live rule is unknown, so that a reading may be news.
@@ -345,7 +348,7 @@ class Runtime:
         """Pull release and relayed bundles, from `place` or the configured depot: see `pull`."""
         from edge_agent.core.pull import pull
 
-        return pull(self.config, self.state, self.clock, self.store, place=place)
+        return pull(self.config, self.state, self.clock, (self.store, self.official), place=place)
 
     def ready(self) -> bool:
         """Whether a good release is installed."""

@@ -17,6 +17,7 @@ from edge_agent.agronomy.crops import CROPS
 from edge_agent.agronomy.development import BUD_FROST_C, chill_hours, degree_days_of
 from edge_agent.alerts.messages import balance_of
 from edge_agent.contract.schema import AIR_TEMPERATURE, TIME
+from edge_agent.core import official_reports
 from edge_agent.core.soil_water import reckon
 from edge_agent.forecasting import online_correction
 from edge_agent.observations import source_choice
@@ -83,6 +84,7 @@ def document(runtime: Runtime) -> dict[str, Any]:
         "growth": _growth(runtime, now),
         "water": _water(runtime, now),
         "alerts": _alerts(runtime, now),
+        "official_warnings": official_reports.report(runtime, now),
         "outbox": {
             "waiting": counts.waiting,
             "dropped_for_room": counts.dropped_for_room,

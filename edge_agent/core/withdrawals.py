@@ -18,8 +18,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_agent.alerts import messages as alert_messages
+from edge_agent.alerts import official
 from edge_agent.alerts.state_machine import retire
 from edge_agent.contract.forecast import NoForecast
+from edge_agent.contract.official_warnings import KINDS
+from edge_agent.core import official_alerts
 from edge_agent.core.rules import rules_of
 from edge_agent.messages.status import TARGET_TOPICS
 from edge_agent.messages.topics import Topics
@@ -65,6 +68,7 @@ def settle(
             for latch in context.latches.all().values():
                 _end(context, old, latch, alert_messages.renamed_message)
                 context.latches.save([retire(latch, now)[0]])
+            official_alerts.retire(context, old, "renamed")
         description = discovery.topic_of(context.config)
         gone = _gone(own_name, (f"{root}/", description), f"{former}/" if renamed else "")
         for topic in gone:
@@ -80,6 +84,7 @@ def settle(
             if name not in names:
                 _end(context, sender, latch, alert_messages.retired_message)
                 context.latches.forget(name)
+        official_alerts.retire_without_zone(context, sender)
         published = _published(context, sender.topics, names)
         for topic in own_name.retained_topics():
             if topic.startswith(f"{root}/") and topic not in published:
@@ -91,6 +96,9 @@ def _published(context: CycleContext, topics: Topics, rules: set[str]) -> set[st
     own = {topics.model, topics.health, topics.fresh}
     own |= {topics.forecast(target) for target in TARGET_TOPICS.values()}
     own |= {topics.alert_state(rule) for rule in rules}
+    if official_alerts.zone_code(context.config) is not None:
+        own |= {topics.alert_state(rule) for rule in official.RULES}
+        own |= {topics.official(kind) for kind in KINDS}
     if context.config.irrigation.crop:
         own.add(topics.irrigation)
     if context.config.mqtt.share_history:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edge_agent.messages.payloads import SCHEMAS, schema_name
+from edge_agent.messages.official_payloads import ALL_SCHEMAS
+from edge_agent.messages.payloads import schema_name
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -36,7 +37,7 @@ def json_schema(kind: str) -> bytes:
     Raises:
         KeyError: There is no such kind.
     """
-    struct = SCHEMAS[kind]
+    struct = ALL_SCHEMAS[kind]
     schemas = definitions(struct)
     document = schemas.pop(struct.__name__)
     document["properties"]["schema"] = {"const": schema_name(kind)}

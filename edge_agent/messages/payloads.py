@@ -34,7 +34,7 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         issued_at: Time of issue.
         valid_from: Start of the time it is about.
         valid_until: Do not act on it at or after this time.
-        source: Rung of the forecast ladder, `sensor`, or `agent`.
+        source: Rung of the forecast ladder, `sensor`, `agent`, or `official`.
         model_release: Release behind it; null where none is.
         clock: How far the device's clock can be trusted.
         historical: True for a message about the past: never act on it.

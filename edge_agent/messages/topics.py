@@ -88,6 +88,10 @@ class Topics:
         """Edges of a rule, never retained."""
         return self._of("alert", rule, "event")
 
+    def official(self, kind: str) -> str:
+        """KMA's warning of a kind now, retained with expiry."""
+        return self._of("warning", kind)
+
     def command(self, name: str) -> str:
         """Requests to the agent; those that the broker had kept are ignored."""
         return self._of("cmd", name)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from edge_agent.contract.official_warnings import KINDS
+from edge_agent.contract.warning_zones import zone_of
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt import discovery_components
 from edge_agent.mqtt.discovery_components import Components
@@ -97,6 +99,10 @@ def _document(
     discovery_components.add_diagnostics(components)
     for rule in rules:
         discovery_components.add_rule(components, rule)
+    place = device.warning_zone, device.latitude, device.longitude
+    if (config.depot.url or config.depot.path) and zone_of(*place) is not None:
+        for kind in KINDS:
+            discovery_components.add_official(components, kind)
     for name in _BUTTONS:
         if name in config.mqtt.commands:
             discovery_components.add_button(components, name)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.contract import schema
+from edge_agent.contract.official_warnings import KINDS
 
 if TYPE_CHECKING:
     from edge_agent.messages.topics import Topics
@@ -32,6 +33,8 @@ _NAMES: Final = {
         "model": "예보 모델",
         "alert": "경보",
         "news": "경보 소식",
+        "official": "기상청 {} 특보",
+        "official_news": "소식",
         "predict": "지금 예보",
         "sync": "지금 갱신",
         "republish": "다시 보내기",
@@ -45,6 +48,8 @@ _NAMES: Final = {
         "model": "Forecast model",
         "alert": "Alert",
         "news": "Alert news",
+        "official": "KMA {} warning",
+        "official_news": "news",
         "predict": "Forecast now",
         "sync": "Update now",
         "republish": "Say again",
@@ -218,6 +223,32 @@ def add_rule(components: Components, rule: Rule) -> None:
         "event",
         f"{names['news']} {rule.name}",
         state_topic=topics.alert_event(rule.name),
+        event_types=["raised", "updated", "cleared"],
+    )
+
+
+def add_official(components: Components, kind: str) -> None:
+    """KMA's warning of a kind, and its edges."""
+    topics, names = components.topics, components.names
+    korean, english = KINDS[kind]
+    rule = f"official-{kind}"
+    name = names["official"].format(korean if components.language == "ko" else english)
+    components.add(
+        f"official_{kind}",
+        "binary_sensor",
+        name,
+        state_topic=topics.alert_state(rule),
+        value_template=_value("['level'] | replace('unknown', 'None')"),
+        payload_on="raised",
+        payload_off="clear",
+        json_attributes_topic=topics.alert_state(rule),
+        device_class="safety",
+    )
+    components.add(
+        f"official_{kind}_event",
+        "event",
+        f"{name} {names['official_news']}",
+        state_topic=topics.alert_event(rule),
         event_types=["raised", "updated", "cleared"],
     )
 

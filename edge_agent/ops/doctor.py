@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.alerts.official_store import OfficialStore
 from edge_agent.contract.errors import ConfigError, InputMissing
 from edge_agent.core import certificates, cross_check, masking, page_token
 from edge_agent.core.runtime import DATABASE
@@ -152,6 +153,7 @@ def _database(subject: Subject) -> Iterator[Finding]:
     with closing(connect(path)) as db:
         yield _data_age(subject, Store(db))
         yield from doctor_guidance.findings(subject, Store(db))
+        yield from doctor_guidance.warnings(subject, OfficialStore(db))
         yield from _gaps(subject, Store(db))
 
 

@@ -1,4 +1,4 @@
-"""Check of KMA's forecast for the farm's cell."""
+"""Checks of what the depot relays from KMA: the forecast of the farm's cell, and warnings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.bundles import ISSUED, VALID
+from edge_agent.contract.warning_zones import name_of
+from edge_agent.core import official_alerts
 from edge_agent.forecasting.joining import OLD_H
 from edge_agent.observations import bundles
 from edge_agent.ops.findings import Finding, Outcome
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from edge_agent.alerts.official_store import OfficialStore
     from edge_agent.observations.store import Store
     from edge_agent.ops.findings import Subject
 
@@ -44,3 +47,19 @@ def findings(subject: Subject, store: Store) -> Iterator[Finding]:
         yield Finding("guidance", Outcome.OK, seen)
     else:
         yield Finding("guidance", Outcome.WARN, seen, advice)
+
+
+def warnings(subject: Subject, store: OfficialStore) -> Iterator[Finding]:
+    """How old the newest file of official warnings is; nothing where none ever came."""
+    config, now, bundle = subject.config, subject.clock.now(), store.bundle()
+    if bundle is None:
+        return
+    faults = official_alerts.problems(config, store, now)
+    for fault in faults:
+        seen, _, advice = fault.partition(": ")
+        yield Finding("official warnings", Outcome.WARN, seen, advice)
+    if not faults:
+        zone = official_alerts.zone_code(config) or ""
+        age = (now - bundle.as_of) / _HOUR
+        seen = f"zone {zone} {name_of(zone)}: heard from KMA {age:.1f} h ago"
+        yield Finding("official warnings", Outcome.OK, seen)

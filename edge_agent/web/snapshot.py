@@ -17,6 +17,7 @@ from edge_agent.alerts.log import KEPT
 from edge_agent.alerts.state_machine import Latch
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.schema import MEASURED, TARGETS, TIME
+from edge_agent.core import official_reports
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.rules import inputs_of, watched
 from edge_agent.forecasting import online_correction
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from edge_agent.alerts.evidence import Evidence
     from edge_agent.alerts.log import LoggedEdge
+    from edge_agent.alerts.official import OfficialLatch
     from edge_agent.contract.clock_state import ClockState
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Tuning
@@ -89,6 +91,7 @@ class Snapshot:
         settings_problems: See `Runtime.settings_problems`.
         disk_free: Bytes.
         skill: Errors of the forecasts of the last 30 days, by quantity and lead.
+        official: State of every kind of KMA's warnings; empty where none can be told.
         edges: Log of the alerts with their numbers, newest first, while the disk refuses; None: the
             disk has it.
     """
@@ -109,6 +112,7 @@ class Snapshot:
     disk_free: int
     skill: tuple[Skill, ...]
     edges: tuple[tuple[int, LoggedEdge], ...] | None
+    official: tuple[OfficialLatch, ...] = ()
 
     @property
     def forecast(self) -> Forecast | None:
@@ -209,6 +213,7 @@ def take_snapshot(
         settings_problems=runtime.settings_problems(at),
         disk_free=shutil.disk_usage(runtime.state).free,
         skill=online_correction.skill(runtime.verification, at) if skill is None else skill,
+        official=official_reports.told_of(runtime),
         edges=None if runtime.on_disk else tuple(runtime.log.before(None, KEPT)),
     )
 

@@ -18,6 +18,7 @@ from demo.climate import generate
 from demo.kma import KmaStandIn
 from demo.kma_faults import FaultRates
 from demo.places import SEOUL
+from edge_agent.alerts.official_store import OfficialStore
 from edge_agent.contract import kma_fields
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.dfs_grid import Cell
@@ -76,13 +77,14 @@ class Farm:
         self._state, self._workspace, self._clock = state, workspace, clock
         self._db = connect(state / "agent.db")
         self.store = Store(self._db)
+        self.official = OfficialStore(self._db)
 
     def pull(self) -> None:
         """Take what is there; that there is no release yet does not keep the weather away."""
         with served(self._workspace.depot) as url:
             root = str(self._workspace.root / "root.json")
             config = Config(device=FARM, depot=Depot(url=url, root_file=root))
-            finish = pull(config, self._state, self._clock, self.store)
+            finish = pull(config, self._state, self._clock, (self.store, self.official))
         with pytest.raises(TryLater, match="no release on this channel yet"):
             finish()
 

@@ -14,6 +14,7 @@ from edge_agent.web.page.history_sections import (
     yesterday_section,
 )
 from edge_agent.web.page.now_sections import alert_section, now_section, water_section
+from edge_agent.web.page.official_section import official_section
 from edge_agent.web.page.texts import PageTexts
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 SECTIONS: Final[tuple[Callable[[PageContext], Markup | None], ...]] = (
+    official_section,
     alert_section,
     now_section,
     forecast_section,

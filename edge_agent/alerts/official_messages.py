@@ -1,0 +1,213 @@
+"""Texts and messages about official warnings. Pure.
+
+The words are KMA's own, and each text begins with who announced it, so that nobody takes a rule of
+the farm for a warning of KMA or the other way round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from edge_agent.alerts.messages import EVENT_VALID
+from edge_agent.alerts.state_machine import Edge
+from edge_agent.contract.official_warnings import KINDS, LEVELS, WarningLevel
+from edge_agent.contract.warning_zones import name_of
+from edge_agent.messages import envelope
+from edge_agent.messages.message import Kind
+from edge_agent.messages.official_payloads import OfficialWarningEvent, OfficialWarningState
+from edge_agent.messages.payloads import fill
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta, tzinfo
+
+    from edge_agent.alerts.official import OfficialLatch
+    from edge_agent.messages.envelope import MessageContext
+    from edge_agent.messages.message import Message
+
+_SEVERITY: Final = {WarningLevel.WARNING: "critical", WarningLevel.SEVERE: "critical"}
+_STANDS: Final = {
+    "ko": "기상청 발표: {region} {title} ({announced} 발표{from_when}).",
+    "en": "KMA, the Korea Meteorological Administration: {title} for {region}, issued "
+    "{announced}{from_when}.",
+}
+_CHANGED: Final = {
+    "ko": "기상청 발표: {region} {title}로 바뀌었습니다 ({announced} 발표{from_when}).",
+    "en": "KMA, the Korea Meteorological Administration: changed to {title} for {region}, issued "
+    "{announced}{from_when}.",
+}
+_FROM: Final = {"ko": ", {time}부터", "en": ", in effect from {time}"}
+_ENDED: Final = {
+    ("ko", "lifted"): "기상청 발표: {region} {title} 해제 ({time}).",
+    ("en", "lifted"): "KMA, the Korea Meteorological Administration: {title} for {region} lifted "
+    "({time}).",
+    ("ko", "expired"): "기상청 특보 소식이 {age}시간 넘게 오지 않았습니다. {region} {title}가 "
+    "이어지는지 이 기기는 알 수 없습니다. 기상청 날씨누리(weather.go.kr)를 확인하세요.",
+    ("en", "expired"): "No news of KMA's warnings for more than {age} h: whether {title} for "
+    "{region} still stands is not known here. Look at weather.go.kr.",
+    ("ko", "zone_changed"): "설정에서 특보 구역이 바뀌어 {region} {title} 알림을 끝냅니다.",
+    ("en", "zone_changed"): "The zone was changed in the configuration: {title} for {region} is "
+    "no longer told here.",
+    ("ko", "renamed"): "장치 이름이 바뀌었습니다. {region} {title}는 새 이름으로 다시 알립니다.",
+    ("en", "renamed"): "The device was renamed: {title} for {region} is told under its new name.",
+}
+
+
+def state_messages(
+    context: MessageContext, latch: OfficialLatch, as_of: datetime | None, max_age: timedelta
+) -> tuple[Message, Message]:
+    """State of a kind, retained: as an alert, and on the topic of the kind."""
+    topics = context.topics
+    places = (
+        (f"alert/{latch.rule}/state", topics.alert_state(latch.rule)),
+        (f"warning/{latch.kind}", topics.official(latch.kind)),
+    )
+    facts = _facts(context, latch, as_of, max_age)
+    first, second = (
+        envelope.state(
+            topic,
+            fill(OfficialWarningState, envelope.base(context, "official-state", key), facts),
+            Kind.STATE,
+        )
+        for key, topic in places
+    )
+    return first, second
+
+
+def event_message(
+    context: MessageContext,
+    latch: OfficialLatch,
+    edge: Edge,
+    as_of: datetime | None,
+    max_age: timedelta,
+) -> Message:
+    """An edge of a kind, never retained."""
+    ends = edge is Edge.CLEARED
+    began = envelope.digest([latch.since, latch.told, latch.ended_at if ends else None])
+    lasted = None
+    if ends and latch.since is not None and latch.ended_at is not None:
+        lasted = max(int((latch.ended_at - latch.since).total_seconds()), 0)
+    payload = fill(
+        OfficialWarningEvent,
+        envelope.base(
+            context,
+            "official-event",
+            f"alert/{latch.rule}/{edge}/{began}",
+            valid=EVENT_VALID,
+        ),
+        _facts(context, latch, as_of, max_age, edge),
+        {
+            "event_type": edge.value,
+            "ended_by": latch.ended_by if ends else None,
+            "lasted_s": lasted,
+            "action": None,
+            "drill": False,
+        },
+    )
+    event = envelope.passing(context.topics.alert_event(latch.rule), payload, Kind.ALERT)
+    return replace(event, collapse=f"{event.topic}/news") if edge is Edge.UPDATED else event
+
+
+def text_of(
+    language: str, zone: tzinfo, latch: OfficialLatch, max_age: timedelta, edge: Edge
+) -> str:
+    """What people are told of the warnings of a kind."""
+    announced = max(each.announced_at for each in latch.told)
+    effective = max(each.effective_at for each in latch.told)
+    values = {
+        "region": _region(latch),
+        "title": title_of(language, latch),
+        "announced": _time(language, zone, announced),
+        "from_when": "",
+        "age": f"{max_age.total_seconds() / 3600:g}",
+        "time": "",
+    }
+    if edge is Edge.CLEARED:
+        if latch.ended_at is not None:
+            values["time"] = _time(language, zone, latch.ended_at)
+        return _ENDED[language, latch.ended_by].format_map(values)
+    if effective > announced:
+        values["from_when"] = _FROM[language].format(time=_time(language, zone, effective))
+    return (_CHANGED if edge is Edge.UPDATED else _STANDS)[language].format_map(values)
+
+
+def severity_of(latch: OfficialLatch) -> str:
+    """Severity of what was told: critical where the level is above an advisory."""
+    return _SEVERITY.get(latch.level, "warning")
+
+
+def _facts(
+    context: MessageContext,
+    latch: OfficialLatch,
+    as_of: datetime | None,
+    max_age: timedelta,
+    edge: Edge | None = None,
+) -> dict[str, Any]:
+    """Values of either payload; `edge` is None for a state."""
+    told = latch.told if edge is not None or latch.raised else ()
+    level = latch.level if told else None
+    ends = [each.ended_at for each in told]
+    texts = {
+        language: text_of(language, context.locale.zone, latch, max_age, edge or Edge.RAISED)
+        if told
+        else ""
+        for language in ("ko", "en")
+    }
+    return {
+        "source": "official",
+        "model_release": None,
+        "authority": "KMA",
+        "rule": latch.rule,
+        "level": _state(latch),
+        "severity": severity_of(latch) if told else "warning",
+        "since": latch.since if told else latch.ended_at,
+        "acknowledged": latch.acknowledged,
+        "kind": latch.kind,
+        "kma_level": level.value if level else None,
+        "title": title_of("ko", latch) if told else "",
+        "zone": latch.zone,
+        "region": _region(latch) if told else name_of(latch.zone),
+        "announced_at": max((each.announced_at for each in told), default=None),
+        "effective_at": max((each.effective_at for each in told), default=None),
+        "ends_at": None if None in ends else max(filter(None, ends), default=None),
+        "as_of": as_of,
+        "reason": _reason(latch, as_of, max_age),
+        "text": texts[context.locale.language],
+        "text_ko": texts["ko"],
+        "text_en": texts["en"],
+    }
+
+
+def _state(latch: OfficialLatch) -> str:
+    if not latch.known:
+        return "unknown"
+    return "raised" if latch.raised else "clear"
+
+
+def _reason(latch: OfficialLatch, as_of: datetime | None, max_age: timedelta) -> str:
+    if latch.known or as_of is None:
+        return "as the trainer's relay heard from KMA"
+    hours = f"{max_age.total_seconds() / 3600:g}"
+    return f"no news of KMA's warnings since {as_of:%Y-%m-%dT%H:%MZ}, longer than {hours} h"
+
+
+def title_of(language: str, latch: OfficialLatch) -> str:
+    """KMA's words, highest level first; in English what they are called, where that is known."""
+    named = {}
+    for each in sorted(latch.told, key=lambda each: list(WarningLevel).index(each.known_level)):
+        korean = f"{each.name}{each.level_name}"
+        kind, level = KINDS.get(each.kind), LEVELS.get(each.known_level)
+        known = language == "en" and kind and level and each.name == kind[0]
+        named[f"{kind[1]} {level[1]} ({korean})" if known and kind and level else korean] = True
+    return ", ".join(reversed(named))
+
+
+def _region(latch: OfficialLatch) -> str:
+    return ", ".join(dict.fromkeys(name_of(each.zone) for each in latch.told))
+
+
+def _time(language: str, zone: tzinfo, at: datetime) -> str:
+    local = at.astimezone(zone)
+    if language == "ko":
+        return f"{local.month}월 {local.day}일 {local:%H:%M}"
+    return f"{local.day} {local:%b %H:%M}"
