@@ -67,9 +67,9 @@ def promote(  # noqa: PLR0917 - click passes them by name
         rollout = Rollout(percent, folder.name, devices) if staged else None
         number = publish_run(workspace, folder, channel, reason, clock, rollout=rollout)
     _say(number, channel, folder.name, as_json)
-    left_out = run_folder.load(folder)[0].lineage.get(run_folder.UNGUIDED)
-    if left_out and folder != candidate:
-        click.echo(f"trainer: KMA's forecasts are not corrected: {left_out}", err=True)
+    note = run_folder.guidance_note(run_folder.load(folder)[0].lineage)
+    if note and folder != candidate:
+        click.echo(f"trainer: {note}", err=True)
     if before is not None and before.tuned:
         click.echo(
             f"trainer: the corrections for farms of release {before.release} fitted its models "

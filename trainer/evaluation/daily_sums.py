@@ -49,6 +49,8 @@ REFERENCES: Final = (PERSISTENCE, CLIMATOLOGY, DAMPED)
 
 GUIDED: Final = "guided"
 """Models that correct KMA's forecasts, joined with those of observations as on a device."""
+LIVE_GUIDED: Final = "live_guided"
+"""The same with corrections of the live release."""
 OBSERVATIONS: Final = "observations"
 """The challenger's models of observations at the hours of `GUIDED`."""
 RAW_GUIDANCE: Final = "raw_guidance"

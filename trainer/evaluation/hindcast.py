@@ -50,6 +50,12 @@ class ReleaseModels:
     predictors: Mapping[str, Predictor]
     guided: Mapping[str, Predictor] = field(default_factory=dict)
 
+    @property
+    def corrects(self) -> bool:
+        """Whether it corrects KMA's forecasts, from inputs that this code computes."""
+        guidance = self.manifest.guidance
+        return guidance is not None and guidance.digest == guidance_features.digest()
+
     @classmethod
     def of(cls, manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
         """From a manifest and the content of its files by target path.
@@ -81,10 +87,10 @@ class ReleaseModels:
             golden_windows.with_predictions(
                 files[manifest.golden.path], {t: p.predict for t, p in models.predictors.items()}
             )
-            guidance = manifest.guidance
-            if guidance and guidance.digest == guidance_features.digest():
+            if models.corrects and manifest.guidance:
                 guided_golden.replay(
-                    files[guidance.golden.path], {t: p.predict for t, p in models.guided.items()}
+                    files[manifest.guidance.golden.path],
+                    {t: p.predict for t, p in models.guided.items()},
                 )
         return models
 

@@ -12,8 +12,10 @@ from edge_agent.contract.schema import TARGETS
 from edge_agent.contract.stations import by_terrain
 from trainer.evaluation.daily_sums import (
     CHALLENGER,
+    CHAMPION,
     GUIDANCE_REFERENCES,
     GUIDED,
+    LIVE_GUIDED,
     OBSERVATIONS,
     DailySums,
 )
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    import numpy as np
     import polars as pl
 
     from trainer.evaluation.dataset import StationSeries
@@ -72,18 +75,24 @@ def collect(
         period: Stations and hours.
         models: By name; CHALLENGER must be among them, the references use its normals.
         guidance: KMA's forecasts of a station's cell (columns of `bundles.GUIDANCE`): with them
-            the challenger's corrections of these are summed too, at the hours that have them.
+            corrections of these are summed too, at the hours that have them. The champion's are
+            joined with the challenger's models of observations, as they would be published.
 
     Raises:
         BadData: A model has no normals of a station, or there is no hour to score.
     """
     sums = DailySums.spanning(period.start, period.end)
+    correcting = {
+        shown: models[name]
+        for name, shown in ((CHALLENGER, GUIDED), (CHAMPION, LIVE_GUIDED))
+        if name in models and models[name].corrects
+    }
     for number in period.stations:
         frame = lake.observations(number, end=period.end)
         if frame.height:
             scored = _add_station(sums, period, models, number, frame)
-            if scored and guidance and models[CHALLENGER].guided:
-                _add_guided(sums, models[CHALLENGER], *scored, guidance(number))
+            if scored and guidance and correcting:
+                _add_guided(sums, correcting, *scored, guidance(number))
     if not sums.losses:
         raise BadData(
             f"no hour between {period.start:%Y-%m-%d} and {period.end:%Y-%m-%d} can be judged"
@@ -127,34 +136,27 @@ def _add_station(
 
 def _add_guided(
     sums: DailySums,
-    release: ReleaseModels,
+    correcting: Mapping[str, ReleaseModels],
     scores: PairedScores,
     observed: Mapping[str, Hindcast],
     issues: pl.DataFrame,
 ) -> None:
-    guidance = release.manifest.guidance
-    if guidance is None or issues.is_empty():
+    if issues.is_empty():
         return
     series, pairs = scores.series, scores.pairs
     inputs = GuidanceInputs.of(series.frame, GuidanceCourse.of(issues), series.place.site)
-    forecasts = guided_forecasts(
-        guidance,
-        release.guided,
-        inputs,
-        (pairs.origins + inputs.first, pairs.leads),
-        {target: hindcast.values for target, hindcast in observed.items()},
-    )
-    scores.add_guided(
-        sums,
-        {
-            target: {name: found[name] for name in GUIDANCE_REFERENCES}
-            for target, found in forecasts.items()
-        },
-        {
-            target: {
-                GUIDED: Hindcast(found[GUIDED], guidance.residuals[target]),
+    at = (pairs.origins + inputs.first, pairs.leads)
+    values = {target: hindcast.values for target, hindcast in observed.items()}
+    points: dict[str, dict[str, np.ndarray]] = {}
+    models: dict[str, dict[str, Hindcast]] = {target: {} for target in TARGETS}
+    for name, release in correcting.items():
+        guidance = release.manifest.guidance
+        assert guidance is not None
+        forecasts = guided_forecasts(guidance, release.guided, inputs, at, values)
+        for target, found in forecasts.items():
+            points[target] = {reference: found[reference] for reference in GUIDANCE_REFERENCES}
+            models[target] |= {
+                name: Hindcast(found[GUIDED], guidance.residuals[target]),
                 OBSERVATIONS: Hindcast(found[OBSERVATIONS], observed[target].table),
             }
-            for target, found in forecasts.items()
-        },
-    )
+    scores.add_guided(sums, points, models)

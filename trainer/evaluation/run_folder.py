@@ -34,6 +34,8 @@ UNUSED: Final = "unused_inputs"
 """Groups of inputs without values, in which no model has a part; absent where there are none."""
 SHORT: Final = "short_record"
 """How long a record is on which less than is usual could be learned; absent where it is not."""
+KEPT_GUIDANCE: Final = "kept_guidance"
+"""Whose models correct KMA's forecasts in a release where the run's own do not, and why not."""
 UNGUIDED: Final = "without_guidance"
 """Why a run or release does not correct KMA's forecasts; absent where it does."""
 
@@ -107,6 +109,14 @@ def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
         reasons.append(
             f"short record: {lineage[SHORT]}; the models of observations know some seasons once"
         )
+    guidance = guidance_note(lineage)
+    return (*reasons, guidance) if guidance else tuple(reasons)
+
+
+def guidance_note(lineage: Mapping[str, str]) -> str:
+    """Why a run or release does not correct KMA's forecasts by models of its own, or empty."""
     if UNGUIDED in lineage:
-        reasons.append(f"KMA's forecasts are not corrected: {lineage[UNGUIDED]}")
-    return tuple(reasons)
+        return f"KMA's forecasts are not corrected: {lineage[UNGUIDED]}"
+    if KEPT_GUIDANCE in lineage:
+        return f"KMA's forecasts are corrected by the models of {lineage[KEPT_GUIDANCE]}"
+    return ""

@@ -44,23 +44,41 @@ class Champion:
     files: Mapping[str, bytes]
 
 
-def compose(
-    runs: RunStore, run: Run, champion: Champion | None, winners: set[str], unguided: str
-) -> Path:
-    """A run with the winners' models, and the champion's where the challenger lost.
+@dataclass(frozen=True, slots=True)
+class Guiding:
+    """Which models correct KMA's forecasts in a composed run: the candidate's unless it says not.
 
-    It corrects KMA's forecasts unless `unguided` says why not.
+    Attributes:
+        unguided: Why the candidate's do not; may be empty.
+        kept: Why the champion's do; may be empty.
     """
+
+    unguided: str
+    kept: str
+
+
+def compose(
+    runs: RunStore,
+    run: Run,
+    champion: Champion | None,
+    winners: set[str],
+    guiding: Guiding,
+) -> Path:
+    """A run with the winners' models, and the champion's where the challenger lost."""
     parts, manifest, files = [], run.manifest, dict(run.files)
     if champion and len(winners) < len(TARGETS):
         manifest, files = _with_champion(run, champion, winners)
         parts.append(str(champion.manifest.release))
-    if unguided:
+    if champion and guiding.kept:
+        manifest = _with_live_guidance(manifest, champion.manifest, guiding.kept)
+        files = {**champion.files, **files}
+        parts.append(f"guidance-{champion.manifest.release}")
+    elif guiding.unguided:
         manifest = msgspec.structs.replace(
             manifest,
             schema=contract.FORMAT,
             guidance=None,
-            lineage={**manifest.lineage, run_folder.UNGUIDED: unguided},
+            lineage={**manifest.lineage, run_folder.UNGUIDED: guiding.unguided},
         )
         parts.append("no-guidance")
     name = f"{run.folder.name}{WITH}{'-'.join(parts)}"
@@ -69,6 +87,16 @@ def compose(
         named = {ref.path: files[ref.path] for ref in manifest.all_files()}
         run_folder.write(folder, manifest, named, run.metrics)
     return runs.folder(name)
+
+
+def _with_live_guidance(manifest: Manifest, live: Manifest, why: str) -> Manifest:
+    lineage = {key: text for key, text in manifest.lineage.items() if key != run_folder.UNGUIDED}
+    return msgspec.structs.replace(
+        manifest,
+        schema=contract.GUIDED_FORMAT,
+        guidance=live.guidance,
+        lineage={**lineage, run_folder.KEPT_GUIDANCE: f"release {live.release}: {why}"},
+    )
 
 
 def _with_champion(

@@ -11,8 +11,8 @@ Rules, numbered as tests, refusals and `docs/gate.md` name them:
     G7   Bias.          G8  Intervals.          G9  Events.
     G10  Leak alarms.   G11 Length of the holdout.
     G12  Forecasts for all hours.               G13 Training ended before the holdout began.
-    G14  Corrections of KMA's forecasts: better than simple uses of these. Without them goes a
-         release for which this fails.
+    G14  Corrections of KMA's forecasts: better than simple uses of these, and no worse than those
+         of the live release. Where this fails a release has the live ones, or goes without.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parity: Target -> worst difference between ONNX and LightGBM, as measured in training.
         farm: Device ("site/id") whose corrections are compared with the shared models, or empty.
         guided: Whether the candidate corrects KMA's forecasts.
+        live_guided: Whether the champion does, so that its corrections can be kept.
     """
 
     run: str
@@ -74,6 +75,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parity: dict[str, float]
     farm: str = ""
     guided: bool = False
+    live_guided: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +90,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         reasons: For every rule that failed, which and with what figures.
         findings: Every rule with its figures.
         guided: What G14 found; empty where the candidate does not correct KMA's forecasts.
+        live_guided: Whether the champion's corrections of these are still fit to be kept.
     """
 
     terms: Terms
@@ -98,11 +101,19 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
     guided: tuple[Finding, ...] = ()
+    live_guided: tuple[Finding, ...] = ()
 
     @property
     def unguided(self) -> str:
-        """Why the release goes without corrections of KMA's forecasts; empty where nothing is."""
+        """Why the candidate's corrections of KMA's forecasts stay out; empty where they do not."""
         return "; ".join(finding.reason() for finding in self.guided if not finding.passed)
+
+    @property
+    def kept_guided(self) -> str:
+        """Why the release has the champion's corrections of KMA's forecasts; empty where not."""
+        if not self.terms.live_guided or not all(finding.passed for finding in self.live_guided):
+            return ""
+        return self.unguided if self.terms.guided else "the candidate has none"
 
 
 def conclude(terms: Terms, content: bytes) -> Decision:
@@ -116,6 +127,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
     findings = [_range(terms)]
     routes: dict[str, Route] = {}
     guided: list[Finding] = []
+    live: list[Finding] = []
     if daily.days < rules_floor.LEAST_DAYS:
         # No other rule can be applied to so few days.
         findings.append(rules_floor.too_short(daily.days))
@@ -128,6 +140,9 @@ def conclude(terms: Terms, content: bytes) -> Decision:
             findings += of_target
             if terms.guided:
                 guided += rules_guided.guided(sums, target)
+                guided += rules_guided.beside_live(sums, target, same_recipe=terms.same_recipe)
+            if terms.live_guided:
+                live += rules_guided.still_fit(sums, target)
     winners, more = _winners(terms, findings, routes)
     findings += more
     return Decision(
@@ -139,6 +154,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
         reasons=tuple(finding.reason() for finding in findings if not finding.passed),
         findings=tuple(findings),
         guided=tuple(guided),
+        live_guided=tuple(live),
     )
 
 

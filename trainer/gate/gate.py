@@ -26,7 +26,7 @@ from trainer.evaluation.hindcast import ReleaseModels
 from trainer.evaluation.period_sums import Period, collect
 from trainer.gate import rules_floor
 from trainer.gate.attempts import Attempt, alpha_of, count, quarter_of
-from trainer.gate.composed_run import WITH, Champion, Run, compose
+from trainer.gate.composed_run import WITH, Champion, Guiding, Run, compose
 from trainer.gate.decision import Decision, Terms, conclude
 from trainer.ingest.station_guidance import guidance_at
 
@@ -102,7 +102,8 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
     """Judge a candidate and return the folder of the run to publish.
 
     That is the candidate itself, or, where only one target is better, a run composed of its model
-    and the champion's other one.
+    and the champion's other one. Where its corrections of KMA's forecasts fail, it has the
+    champion's, or none.
 
     Raises:
         GateRefused: Nothing may go live; the text lists each failed rule with its figures.
@@ -134,12 +135,13 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
     )
     if not decision.passed:
         raise GateRefused(f"{folder.name}: refused for {channel}: " + "; ".join(decision.reasons))
-    unguided = decision.unguided
-    if not unguided and (champion is None or len(decision.winners) == len(TARGETS)):
+    unguided, kept = decision.unguided, decision.kept_guided
+    whole = champion is None or len(decision.winners) == len(TARGETS)
+    if whole and not unguided and not kept:
         return folder
-    composed = compose(runs, run, champion, set(decision.winners), unguided)
+    composed = compose(runs, run, champion, set(decision.winners), Guiding(unguided, kept))
     if champion and _hashes(load(composed).manifest) == _hashes(champion.manifest):
-        raise NothingNew(f"{folder.name}: {channel} holds these models already; {unguided}")
+        raise NothingNew(f"{folder.name}: {channel} holds these models already; {kept or unguided}")
     return composed
 
 
@@ -211,8 +213,7 @@ def load(folder: Path) -> Run:
     run = Run(folder, *run_folder.load(folder))
     if run.manifest.features.digest != features.digest():
         raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
-    guidance = run.manifest.guidance
-    if guidance and guidance.digest != guidance_features.digest():
+    if run.manifest.guidance and not _corrects(run.manifest):
         raise BadData(f"G5 {folder.name}: corrects KMA's forecasts by other code; train again")
     if TRAINED_TO not in run.manifest.lineage or not run.metrics.damped:
         raise BadData(f"G5 {folder.name}: trained before the gate knew its rules; train again")
@@ -230,6 +231,11 @@ def _champion(workspace: Workspace, channel: str, clock: Clock) -> Champion | No
 
 def _comparable(release: Manifest) -> bool:
     return release.features.digest == features.digest() and TRAINED_TO in release.lineage
+
+
+def _corrects(manifest: Manifest) -> bool:
+    guidance = manifest.guidance
+    return guidance is not None and guidance.digest == guidance_features.digest()
 
 
 def _hashes(manifest: Manifest) -> dict[str, str]:
@@ -264,6 +270,7 @@ def _terms(run: Run, champion: Champion | None, channel: str) -> Terms:
         seed=SEED,
         parity=run.metrics.parity,
         guided=run.manifest.guidance is not None,
+        live_guided=champion is not None and _corrects(champion.manifest),
     )
 
 

@@ -1,7 +1,8 @@
 """Rules for models that correct KMA's forecasts, at the hours that have these. Pure.
 
 What is judged is what a device shows: these models joined with those of observations. Where a rule
-fails the release goes without them.
+fails the release has those of the live release instead, where it has such and they are still fit,
+or goes without.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ from typing import TYPE_CHECKING, Final
 from trainer.evaluation.daily_sums import (
     GUIDANCE_REFERENCES,
     GUIDED,
+    LIVE_GUIDED,
     OBSERVATIONS,
     RAW_GUIDANCE,
     SEASONS,
     lead_slice,
 )
+from trainer.evaluation.holdout_scores import HEADLINE_LEAD
 from trainer.gate.resampled_sums import Finding, rmse_ratio, upper
-from trainer.gate.rules_champion import FEW_DAYS, SLICE_POINT
+from trainer.gate.rules_champion import (
+    FEW_DAYS,
+    OTHER_RECIPE,
+    SAME_RECIPE,
+    SLICE_BOUND,
+    SLICE_POINT,
+)
 
 if TYPE_CHECKING:
     from trainer.gate.resampled_sums import ResampledSums, SliceSums
@@ -58,6 +67,52 @@ def guided(sums: ResampledSums, target: str) -> list[Finding]:
         findings.append(_leak(sums, target, lead))
     findings += _slices(sums, target)
     findings += _intervals(sums, target)
+    return findings
+
+
+def beside_live(sums: ResampledSums, target: str, *, same_recipe: bool) -> list[Finding]:
+    """G14 beside the live release's corrections, joined with the same models of observations.
+
+    A day ahead as good as G2 asks of models of observations, at the other leads as G6 does.
+
+    Args:
+        sums: With both.
+        target: Quantity.
+        same_recipe: Whether only data and seeds differ.
+    """
+    findings = []
+    for lead in sorted((*PROVEN_LEADS, *OTHER_LEADS)):
+        part = lead_slice(lead)
+        if not _there(sums, target, part, LIVE_GUIDED):
+            continue
+        own, live = (sums.losses(target, part, name) for name in (GUIDED, LIVE_GUIDED))
+        value, draws = rmse_ratio(own, live)
+        confidence, limit = 0.90, SLICE_BOUND
+        if lead == HEADLINE_LEAD:
+            confidence, limit = 0.95, SAME_RECIPE if same_recipe else OTHER_RECIPE
+        bound = upper(draws, confidence)
+        text = (
+            f"RMSE {own.rmse():.3f} against {live.rmse():.3f} of the live release's corrections: "
+            f"ratio {value:.4f} (upper {confidence:.0%} bound {bound:.4f}), the bound may be "
+            f"{limit:g}"
+        )
+        findings.append(_finding(target, f"{lead} h live", passed=bound <= limit, text=text))
+    return findings
+
+
+def still_fit(sums: ResampledSums, target: str) -> list[Finding]:
+    """Whether the live release's corrections may stay: no worse than raw guidance.
+
+    Without hours that have KMA's forecasts nothing speaks against them.
+    """
+    findings = []
+    for lead in PROVEN_LEADS:
+        part = lead_slice(lead)
+        if not _there(sums, target, part, LIVE_GUIDED):
+            continue
+        value, _ = rmse_ratio(*(sums.losses(target, part, n) for n in (LIVE_GUIDED, RAW_GUIDANCE)))
+        text = f"the live release's corrections: {value:.4f} of raw guidance's RMSE, limit 1"
+        findings.append(_finding(target, f"{lead} h live", passed=value <= 1.0, text=text))
     return findings
 
 
@@ -137,8 +192,8 @@ def _intervals(sums: ResampledSums, target: str) -> list[Finding]:
     return findings
 
 
-def _there(sums: ResampledSums, target: str, part: str) -> bool:
-    key = (target, part, GUIDED)
+def _there(sums: ResampledSums, target: str, part: str, forecast: str = GUIDED) -> bool:
+    key = (target, part, forecast)
     return key in sums.daily_sums.losses and bool(sums.daily_sums.losses[key][:, 0].any())
 
 

@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import msgspec
+import onnx
 import pytest
 
 from edge_agent.contract import guidance_features
@@ -20,6 +21,7 @@ from tests.fakes.trained import AS_OF, make_workspace, shrink, train
 from trainer.depot.releases import publish_run
 from trainer.evaluation import run_folder
 from trainer.evaluation.daily_sums import GUIDED, OBSERVATIONS, RAW_GUIDANCE
+from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.gate import gate, rules_guided
 from trainer.gate.decision import Decision
 from trainer.report import report
@@ -117,6 +119,79 @@ def test_it_goes_without_them_where_they_fail(
     with pytest.raises(NothingNew, match="holds these models already; G14"):
         gate.decide(made, folder, "stable", clock)
     assert "are not corrected: " in report.build(made, folder).decode()
+
+
+def _again(made: Workspace, folder: Path, *, guided: bool = True) -> Path:
+    """A run that forecasts the same: its corrections are other files, or it has none."""
+    manifest, files, metrics = run_folder.load(folder)
+    guidance = manifest.guidance
+    assert guidance is not None
+    if not guided:
+        manifest = msgspec.structs.replace(manifest, schema=FORMAT, guidance=None)
+    else:
+        refs = {}
+        for target, model in guidance.models.items():
+            graph = onnx.load_model_from_string(files[model.file.path])
+            graph.doc_string = "again"
+            path = f"models/{target}-guided/again/model.onnx"
+            files[path] = graph.SerializeToString(deterministic=True)
+            file = run_folder.file_ref(path, files[path])
+            refs[target] = msgspec.structs.replace(model, version="again", file=file)
+        manifest = msgspec.structs.replace(
+            manifest, guidance=msgspec.structs.replace(guidance, models=refs)
+        )
+    again = made.runs / "20220106-again"
+    named = {ref.path: files[ref.path] for ref in manifest.all_files()}
+    run_folder.write(again, manifest, named, metrics)
+    return again
+
+
+def test_they_are_compared_with_the_live_ones_on_the_same_hours(
+    run: tuple[Workspace, Path],
+) -> None:
+    """The live release's, joined with the candidate's models of observations: here the same."""
+    made, folder = run
+    publish_run(made, folder, "stable", "test", FakeClock(AS_OF))
+    again = _again(made, folder)
+    assert gate.decide(made, again, "stable", FakeClock(AS_OF)) == again
+    decision = _decision(again)
+    live = [finding.text for finding in decision.guided if finding.part.endswith("h live")]
+    assert len(live) == len(TARGETS) * len(SCORED_LEADS)
+    assert all("ratio 1.0000 (upper" in text for text in live)
+    recorded, computed = gate.recompute(again, "stable")
+    assert recorded == computed
+
+
+def test_where_they_are_worse_the_live_ones_stay(
+    run: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The release has the candidate's models of observations and the live corrections."""
+    made, folder = run
+    publish_run(made, folder, "stable", "test", FakeClock(AS_OF))
+    live = run_folder.load(folder)[0]
+    again = _again(made, folder)
+    monkeypatch.setattr(rules_guided, "SAME_RECIPE", 0.99)
+    with pytest.raises(NothingNew, match=r"holds these models already; G14 .* 24 h live: RMSE"):
+        gate.decide(made, again, "stable", FakeClock(AS_OF))
+    manifest, files, _ = run_folder.load(again.with_name(f"{again.name}-with-guidance-1"))
+    assert (manifest.schema, manifest.guidance) == (GUIDED_FORMAT, live.guidance)
+    golden_check(manifest, files)
+    (note,) = (note for note in run_folder.notes(manifest.lineage) if "release 1" in note)
+    assert note.startswith("KMA's forecasts are corrected by the models of release 1: G14 ")
+
+
+def test_a_candidate_without_any_does_not_take_them_from_devices(
+    run: tuple[Workspace, Path],
+) -> None:
+    """An archive that was lost since: the live corrections stay, and the decision says so."""
+    made, folder = run
+    publish_run(made, folder, "stable", "test", FakeClock(AS_OF))
+    bare = _again(made, folder, guided=False)
+    with pytest.raises(NothingNew, match="holds these models already; the candidate has none"):
+        gate.decide(made, bare, "stable", FakeClock(AS_OF))
+    manifest, _, _ = run_folder.load(bare.with_name(f"{bare.name}-with-guidance-1"))
+    assert manifest.guidance == run_folder.load(folder)[0].guidance
+    assert len(_decision(bare).live_guided) == 2 * len(TARGETS)
 
 
 def test_other_code_of_guidance_is_refused(
