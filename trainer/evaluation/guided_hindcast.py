@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
-from edge_agent.contract.guidance_features import NAMES
+from edge_agent.contract.guidance_features import NAMES, GuidanceInputs
 from edge_agent.contract.schema import QUANTITIES, TARGETS
 from trainer.evaluation.daily_sums import (
     DAMPED_GUIDANCE,
@@ -22,9 +23,10 @@ from trainer.evaluation.daily_sums import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_agent.contract.guidance_features import GuidanceInputs
+    from edge_agent.contract.guidance_course import GuidanceCourse
     from edge_agent.contract.manifest import GuidanceModels
     from edge_agent.system.ports import Predictor
+    from trainer.evaluation.dataset import StationSeries
 
 MEAN_H: Final = 30 * 24
 """Hours whose mean error `MEAN_CORRECTED` takes off."""
@@ -70,6 +72,35 @@ def guided_forecasts(
             DAMPED_GUIDANCE: np.clip(damped, *limits),
             OBSERVATIONS: np.where(there, observed[target], np.nan),
         }
+    return forecasts
+
+
+def at_a_new_place(
+    predictors: Mapping[str, Predictor],
+    course: GuidanceCourse,
+    series: StationSeries,
+    pairs: tuple[np.ndarray, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Corrections as on the first day of a farm that took no part: nothing is known of its hours.
+
+    Args:
+        predictors: That correct KMA's forecasts, by target.
+        course: What was forecast for the place.
+        series: The place.
+        pairs: See `guided_forecasts`.
+
+    Returns:
+        Target -> float64 (N,), NaN where there is no guidance.
+    """
+    unknown = series.frame.with_columns(pl.lit(None, pl.Float64).alias(t) for t in TARGETS)
+    inputs = GuidanceInputs.of(unknown, course, series.place.site)
+    forecasts = {}
+    for target in TARGETS:
+        matrix = inputs.matrix(target, *pairs)
+        there = np.isfinite(matrix[:, NAMES.index("guidance")])
+        values = np.full(len(there), np.nan)
+        values[there] = predictors[target].predict(matrix[there])
+        forecasts[target] = values
     return forecasts
 
 

@@ -16,11 +16,12 @@ from trainer.evaluation.daily_sums import (
     GUIDANCE_REFERENCES,
     GUIDED,
     LIVE_GUIDED,
+    NEW_PLACE,
     OBSERVATIONS,
     DailySums,
 )
 from trainer.evaluation.dataset import gather, scoring_pairs
-from trainer.evaluation.guided_hindcast import guided_forecasts
+from trainer.evaluation.guided_hindcast import at_a_new_place, guided_forecasts
 from trainer.evaluation.hindcast import Hindcast, hindcast, normals_of, station_series
 from trainer.evaluation.holdout import origin_step
 from trainer.evaluation.holdout_scores import SCORED_LEADS
@@ -144,7 +145,8 @@ def _add_guided(
     if issues.is_empty():
         return
     series, pairs = scores.series, scores.pairs
-    inputs = GuidanceInputs.of(series.frame, GuidanceCourse.of(issues), series.place.site)
+    course = GuidanceCourse.of(issues)
+    inputs = GuidanceInputs.of(series.frame, course, series.place.site)
     at = (pairs.origins + inputs.first, pairs.leads)
     values = {target: hindcast.values for target, hindcast in observed.items()}
     points: dict[str, dict[str, np.ndarray]] = {}
@@ -159,4 +161,7 @@ def _add_guided(
                 name: Hindcast(found[GUIDED], guidance.residuals[target]),
                 OBSERVATIONS: Hindcast(found[OBSERVATIONS], observed[target].table),
             }
+        if name == GUIDED:
+            for target, new in at_a_new_place(release.guided, course, series, at).items():
+                models[target][NEW_PLACE] = Hindcast(new, guidance.residuals[target])
     scores.add_guided(sums, points, models)

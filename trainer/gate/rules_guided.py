@@ -13,6 +13,7 @@ from trainer.evaluation.daily_sums import (
     GUIDANCE_REFERENCES,
     GUIDED,
     LIVE_GUIDED,
+    NEW_PLACE,
     OBSERVATIONS,
     RAW_GUIDANCE,
     SEASONS,
@@ -65,6 +66,7 @@ def guided(sums: ResampledSums, target: str) -> list[Finding]:
         findings += _beside(sums, target, lead)
     for lead in LEAK_LEADS:
         findings.append(_leak(sums, target, lead))
+    findings += _new_place(sums, target)
     findings += _slices(sums, target)
     findings += _intervals(sums, target)
     return findings
@@ -137,6 +139,27 @@ def _beside(sums: ResampledSums, target: str, lead: int) -> list[Finding]:
                 ),
             )
         )  # fmt: skip
+    return findings
+
+
+def _new_place(sums: ResampledSums, target: str) -> list[Finding]:
+    """At most raw guidance for a farm that took no part: unseen months, nothing known of the place.
+
+    The place's own months were trained on, so that a figure of this kind flatters somewhat.
+    """
+    findings = []
+    for lead in sorted((*PROVEN_LEADS, *OTHER_LEADS)):
+        part = lead_slice(lead)
+        if not _there(sums, target, part, NEW_PLACE):
+            continue
+        own, raw = (sums.losses(target, part, name) for name in (NEW_PLACE, RAW_GUIDANCE))
+        value, draws = rmse_ratio(own, raw)
+        bound = upper(draws, 0.95)
+        text = (
+            f"RMSE {own.rmse():.3f} against {raw.rmse():.3f} of {RAW_GUIDANCE} without an "
+            f"observation of the place: ratio {value:.4f} (upper 95 % bound {bound:.4f}), limit 1"
+        )
+        findings.append(_finding(target, f"{lead} h new place", passed=value <= 1.0, text=text))
     return findings
 
 

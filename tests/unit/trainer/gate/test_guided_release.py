@@ -19,8 +19,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.runs import lower_floor
 from tests.fakes.trained import AS_OF, make_workspace, shrink, train
 from trainer.depot.releases import publish_run
-from trainer.evaluation import run_folder
-from trainer.evaluation.daily_sums import GUIDED, OBSERVATIONS, RAW_GUIDANCE
+from trainer.evaluation import daily_sums, run_folder
+from trainer.evaluation.daily_sums import GUIDED, LOSSES, NEW_PLACE, OBSERVATIONS, RAW_GUIDANCE
 from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.gate import gate, rules_guided
 from trainer.gate.decision import Decision
@@ -88,6 +88,14 @@ def test_it_goes_live_with_them(run: tuple[Workspace, Path]) -> None:
     text = "\n".join(finding.text for finding in decision.guided)
     for name in ("raw_guidance", "mean_corrected_guidance", "damped_guidance", "observations"):
         assert f"of {name}: ratio" in text
+    new = [finding for finding in decision.guided if finding.part.endswith("h new place")]
+    assert len(new) == len(TARGETS) * len(SCORED_LEADS)
+    found = daily_sums.from_bytes((folder / "gate-stable.parquet").read_bytes())
+    for target in TARGETS:
+        own, there = (found.losses[target, "lead:24", name] for name in (NEW_PLACE, GUIDED))
+        assert own[:, 0].tolist() == there[:, 0].tolist()
+        # Without the newest errors these cannot be as good.
+        assert own[:, LOSSES.index("squared")].sum() > there[:, LOSSES.index("squared")].sum()
     recorded, again = gate.recompute(folder, "stable")
     assert recorded == again
     page = report.build(made, folder).decode()

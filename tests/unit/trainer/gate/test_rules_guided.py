@@ -15,6 +15,7 @@ from trainer.evaluation.daily_sums import (
     LIVE_GUIDED,
     LOSSES,
     MEAN_CORRECTED,
+    NEW_PLACE,
     OBSERVATIONS,
     RAW_GUIDANCE,
     lead_slice,
@@ -29,10 +30,10 @@ GOOD = 0.9
 """Of raw guidance's RMSE: what sound corrections have."""
 
 
-def sums(own: float | None, live: float | None) -> DailySums:
-    """A year with KMA's forecasts; `own` and `live` are shares of raw guidance's RMSE."""
+def sums(own: float | None, live: float | None, new_place: float = 0.97) -> DailySums:
+    """A year with KMA's forecasts; the arguments are shares of raw guidance's RMSE."""
     found = pair(3)
-    given = {**RMSE, GUIDED: own, LIVE_GUIDED: live}
+    given = {**RMSE, GUIDED: own, LIVE_GUIDED: live, NEW_PLACE: new_place}
     for target in TARGETS:
         for lead in SCORED_LEADS:
             base = found.losses[target, lead_slice(lead), CHAMPION]
@@ -50,6 +51,15 @@ def test_as_good_as_the_live_ones_go_in() -> None:
     decision = judge(sums(GOOD, GOOD / 1.005), guided=True, live_guided=True)
     assert decision.passed
     assert (decision.unguided, decision.kept_guided) == ("", "")
+
+
+def test_a_place_that_took_no_part_gets_at_most_raw_guidance() -> None:
+    """Corrections that help where they learned and hurt elsewhere stay out."""
+    decision = judge(sums(GOOD, None, new_place=1.02), guided=True)
+    assert decision.passed
+    text = "24 h new place: .* of raw_guidance without an observation of the place: ratio 1.0200"
+    assert re.search(text, decision.unguided)
+    assert judge(sums(GOOD, None, new_place=1.0), guided=True).unguided == ""
 
 
 def test_worse_than_the_live_ones_stay_out_and_these_are_kept() -> None:
