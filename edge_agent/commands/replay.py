@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -124,9 +125,12 @@ def _replay(options: ReplayOptions) -> None:
     from edge_agent.core.rules import rules_of
     from edge_agent.replay import history as past
     from edge_agent.replay.alert_scores import AlertScorer
-    from edge_agent.replay.forecast_table import ForecastTable
+    from edge_agent.replay.forecast_table import ForecastTable, check_output
     from edge_agent.replay.replay import run
 
+    if options.forecasts is not None:
+        inputs = (options.files, options.own, options.guidance, options.beside)
+        check_output(options.forecasts, itertools.chain(*inputs))
     settings = _settings(options)
     release = _release(options, settings)
     first, last = _hour(options.start, "--from"), _hour(options.end, "--to")

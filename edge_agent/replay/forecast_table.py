@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from edge_agent.alerts import default_rules
-from edge_agent.contract.errors import CannotCreate
+from edge_agent.contract.errors import CannotCreate, UsageError
 from edge_agent.contract.forecast import P10, P90, Forecast
 from edge_agent.contract.hours import hour_of
 from edge_agent.contract.schema import TARGETS, TIME_DTYPE
@@ -19,6 +19,7 @@ from edge_agent.settings import Builtin, Config
 from edge_agent.system.files import write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from edge_agent.core.cycle import Decision
@@ -106,6 +107,26 @@ class ForecastTable:
         except OSError as fault:
             raise CannotCreate(f"{path}: {fault.strerror}; choose another place") from fault
         return frame.height
+
+
+def check_output(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a file that would be written over one that is read, before hours of work.
+
+    Args:
+        path: Where the table goes.
+        inputs: Every file that is read; those that are absent are passed over.
+
+    Raises:
+        UsageError: The path is one of the inputs, or does not end in .parquet.
+    """
+    if path.suffix.lower() != ".parquet":
+        raise UsageError(
+            f"{path}: forecasts are written as Parquet: give a name that ends in .parquet"
+        )
+    if path.exists() and any(other.exists() and path.samefile(other) for other in inputs):
+        raise UsageError(
+            f"{path}: is read, and would be replaced by the forecasts: give another name"
+        )
 
 
 def past_forecasts(device: Device, release: LoadedRelease, history: History) -> ForecastTable:

@@ -74,7 +74,7 @@ def read(files: HistoryFiles, device: Device, first: datetime, last: datetime) -
         raise UsageError(f"the last hour {last:%Y-%m-%d %H:%M} is before the first")
     own, station, *_ = source_choice.names(device)
     hours = {
-        source: past_hours(paths, device, first, last)
+        source: past_hours(paths, device, first, last, relayed=source == station)
         for source, paths in ((own, files.own), (station, files.station))
         if paths
     }
@@ -85,11 +85,24 @@ def read(files: HistoryFiles, device: Device, first: datetime, last: datetime) -
 
 
 def past_hours(
-    paths: Sequence[Path], device: Device, first: datetime, last: datetime
+    paths: Sequence[Path],
+    device: Device,
+    first: datetime,
+    last: datetime,
+    *,
+    relayed: bool = False,
 ) -> pl.DataFrame:
-    """Hours of files from `HISTORY` before the first hour on; errors as `read`."""
+    """Hours of files from `HISTORY` before the first hour on; errors as `read`.
+
+    Args:
+        paths: Files, at least one.
+        device: Where, and which station is taken of a file with several.
+        first: First hour that is worked, UTC.
+        last: Last hour that is worked, UTC.
+        relayed: The files are said to be of the device's station.
+    """
     site = Site(device.latitude, device.longitude, device.elevation_m)
-    hours = history_files.observations(paths, device.station, site)
+    hours = history_files.observations(paths, device.station, site, relayed=relayed)
     return _between(hours, first - HISTORY, last + _AFTER, TIME)
 
 

@@ -7,17 +7,21 @@ Rules, numbered as the tests name them:
     H2  Of an hour that stands in several files the last value that is known counts, column by
         column.
     H3  Of a file with several stations the rows of the wanted one are taken. A file of one station
-        is taken as it is: the caller says for which place.
+        is taken as it is: the caller says for which place. Where its number is another than that of
+        the relayed station, a warning says so.
     H4  Of forecasts the columns of `bundles.GUIDANCE` are read. Sums of six hours (`r06`, `s06`)
         are never taken for hourly amounts.
     H5  Rain without a QC flag is dry where it is blank, also between November and March: that the
         amount of three hours comes later is not known yet at that hour (K6 of `kma_fields` looks
         up to two hours ahead).
+    H6  What a file has and a replay cannot use is told as a warning with the file's name: a target
+        without any value, values beyond their quantity's limits, rows that stand twice and differ.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -25,8 +29,14 @@ import polars as pl
 from edge_agent.contract import kma_fields
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.errors import BadData, InputMissing, StorageError
-from edge_agent.contract.schema import OBSERVED, TIME, TIME_DTYPE, flag_column
+from edge_agent.contract.schema import (
+    OBSERVED,
+    TIME,
+    TIME_DTYPE,
+    flag_column,
+)
 from edge_agent.observations import bundles
+from edge_agent.replay import history_warnings
 from edge_agent.system import parquet_size
 from edge_agent.system.parquet_size import UnpackedLimits
 
@@ -35,6 +45,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.contract.schema import Site
+
+_log = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 200_000_000
 MAX_ROWS: Final = 5_000_000
@@ -59,13 +71,16 @@ _LONGEST: Final = pl.duration(days=10)
 """From an issue to the last hour that it can have."""
 
 
-def observations(paths: Sequence[Path], station: int, site: Site) -> pl.DataFrame:
-    """Hours of one place from files, joined (H1 to H3).
+def observations(
+    paths: Sequence[Path], station: int, site: Site, *, relayed: bool = False
+) -> pl.DataFrame:
+    """Hours of one place from files, joined (H1 to H3, H6).
 
     Args:
         paths: Files, at least one.
         station: Whose rows are taken, where a file has several stations.
         site: Where the observations are from, for sunshine at night.
+        relayed: The files are said to be of `station`, and not of sensors near it.
 
     Returns:
         `time` and every quantity of `schema.OBSERVED`, ascending, one row an hour; null = missing.
@@ -79,15 +94,20 @@ def observations(paths: Sequence[Path], station: int, site: Site) -> pl.DataFram
     for path in paths:
         frame = _table(path, _OURS | _KMA)
         try:
-            frame = _hours(_of_station(frame, station), site)
+            rows = _of_station(frame, station)
+            others = _stations(rows) if relayed else []
+            frame = _hours(rows, site)
         except BadData as fault:
             raise BadData(f"{path}: {fault}") from fault
+        if others and station not in others:
+            _log.warning("%s: has hours of station %s: taken for %d", path, others[0], station)
+        history_warnings.of_observations(path, rows, frame)
         frames.append(bundles.hourly(frame, str(path)))
     return _joined(frames, (TIME,))
 
 
 def guidance(paths: Sequence[Path]) -> pl.DataFrame:
-    """KMA's forecasts of one cell from files, joined (H1, H2, H4).
+    """KMA's forecasts of one cell from files, joined (H1, H2, H4, H6).
 
     Args:
         paths: Files, at least one.
@@ -105,9 +125,10 @@ def guidance(paths: Sequence[Path]) -> pl.DataFrame:
     for path in paths:
         frame = _table(path, {*_TIMES, *_CATEGORIES})
         try:
-            frame = _forecasts(frame)
+            rows, frame = frame, _forecasts(frame)
         except BadData as fault:
             raise BadData(f"{path}: {fault}") from fault
+        history_warnings.of_guidance(path, rows, frame)
         frames.append(bundles.guidance(frame, str(path)))
     return _joined(frames, (ISSUED, VALID))
 
@@ -119,15 +140,22 @@ def _joined(frames: Sequence[pl.DataFrame], key: tuple[str, ...]) -> pl.DataFram
     return rows.agg(pl.all().drop_nulls().last()).sort(key)
 
 
+def _stations(frame: pl.DataFrame) -> list[int | None]:
+    """Numbers of the stations of a file; none where it has no such column."""
+    column = next((name for name in _STATION if name in frame.columns), None)
+    return (
+        []
+        if column is None
+        else frame[column].cast(pl.Int64, strict=False).unique().sort().to_list()
+    )
+
+
 def _of_station(frame: pl.DataFrame, station: int) -> pl.DataFrame:
     """Rule H3."""
-    column = next((name for name in _STATION if name in frame.columns), None)
-    if column is None:
-        return frame
-    numbers = frame[column].cast(pl.Int64, strict=False)
-    given = numbers.unique().sort().to_list()
+    given = _stations(frame)
     if station in given:
-        return frame.filter(numbers == station)
+        column = next(name for name in _STATION if name in frame.columns)
+        return frame.filter(frame[column].cast(pl.Int64, strict=False) == station)
     if len(given) > 1:
         few = ", ".join(map(str, given[:5]))
         raise BadData(f"has rows of stations {few}, and none of {station}: name it with --station")
@@ -137,7 +165,7 @@ def _of_station(frame: pl.DataFrame, station: int) -> pl.DataFrame:
 def _hours(frame: pl.DataFrame, site: Site) -> pl.DataFrame:
     """Rule H1 for observations."""
     if TIME in frame.columns:
-        return _numbers(_utc(frame, TIME), OBSERVED)
+        return _numbers(_utc(frame, TIME, TIME), OBSERVED)
     if kma_fields.TIME_FIELD not in frame.columns:
         raise BadData(f"no column {kma_fields.TIME_FIELD} (KMA's names) or {TIME} (ours)")
     if not set(kma_fields.NAMES) & set(frame.columns):
@@ -156,10 +184,16 @@ def _forecasts(frame: pl.DataFrame) -> pl.DataFrame:
         names[name] = known
     frame = frame.rename(names)
     if not {ISSUED, VALID} <= set(frame.columns):
-        raise BadData("no columns issued_at and valid_at: no forecasts of KMA")
+        raise BadData(
+            "no columns issued_at and valid_at; files of KMA's portal go through `trainer import`, "
+            "which makes such files in the lake"
+        )
     if not set(_VALUES) & set(frame.columns):
         raise BadData("no column of tmp, reh, ..., or of ours")
-    frame = _numbers(_utc(_utc(frame, ISSUED), VALID), _VALUES)
+    labels = {known: name for name, known in names.items()}
+    for name in (ISSUED, VALID):
+        frame = _utc(frame, name, labels[name])
+    frame = _numbers(frame, _VALUES)
     sane = (pl.col(VALID) - pl.col(ISSUED)).is_between(pl.duration(hours=0), _LONGEST)
     wrong = frame.select((~sane).fill_null(value=True)).to_series().arg_true()
     if wrong.len():
@@ -168,13 +202,14 @@ def _forecasts(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _utc(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+def _utc(frame: pl.DataFrame, name: str, label: str) -> pl.DataFrame:
+    """A column of times in UTC; errors name it by the label, as the file does."""
     dtype = frame.schema[name]
     if dtype == pl.String:
         time = pl.col(name).str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
         frame = frame.with_columns(time)
     elif not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
-        raise BadData(f"column {name} must be UTC: a type with a time zone, or ISO 8601 with Z")
+        raise BadData(f"column {label} must be UTC: a type with a time zone, or ISO 8601 with Z")
     return frame.with_columns(pl.col(name).dt.convert_time_zone("UTC").cast(TIME_DTYPE))
 
 
@@ -201,8 +236,10 @@ def _table(path: Path, columns: Collection[str]) -> pl.DataFrame:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, IsADirectoryError) as fault:
+    except FileNotFoundError as fault:
         raise InputMissing(f"{path}: no such file") from fault
+    except IsADirectoryError as fault:
+        raise InputMissing(f"{path}: is a folder: name the files in it") from fault
     except OSError as fault:
         raise StorageError(f"{path}: cannot be read: {fault.strerror}") from fault
     if len(content) > MAX_BYTES:

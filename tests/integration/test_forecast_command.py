@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,7 +32,6 @@ from trainer.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.forecasting.forecaster import LoadedRelease
@@ -110,6 +110,18 @@ def test_bad_calls(args: tuple[str, ...], fault: type[FarmError], message: str) 
     """One line each, and nothing is written."""
     with pytest.raises(fault, match=message):
         call(*args, *FILES, *PERIOD, "--out", "o.parquet")
+
+
+@pytest.mark.parametrize("out", ["station.parquet", "village.parquet", "./x/../village.parquet"])
+def test_what_is_read_is_never_replaced(bench: Bench, out: str) -> None:
+    """A slip of the keyboard must not cost an archive."""
+    (bench.workspace.runs.parent / "x").mkdir(exist_ok=True)
+    before = Path(out).read_bytes()
+    with pytest.raises(UsageError, match="would be replaced by the forecasts"):
+        call("--station", "159", *FILES, *PERIOD, "--out", out)
+    with pytest.raises(UsageError, match=r"give a name that ends in \.parquet"):
+        call("--station", "159", *FILES, *PERIOD, "--out", "o.csv")
+    assert Path(out).read_bytes() == before
 
 
 @pytest.mark.usefixtures("bench")

@@ -65,12 +65,13 @@ def forecast(**options: Any) -> None:  # noqa: ANN401 - the fields of `ForecastO
     """
     chosen = ForecastOptions(**options)
     from edge_agent.replay import history as past
-    from edge_agent.replay.forecast_table import past_forecasts
+    from edge_agent.replay.forecast_table import check_output, past_forecasts
     from edge_agent.replay.places import device_at
     from edge_agent.settings import Device
 
     if chosen.place is None and chosen.station is None:
         raise UsageError("where? Name --station N or --place LAT,LON,ELEV")
+    check_output(chosen.out, (*chosen.files, *chosen.guidance))
     device = device_at(Device(), chosen.place, chosen.station)
     files = past.HistoryFiles(station=chosen.files, guidance=chosen.guidance)
     first, last = start_of_hour(chosen.first), start_of_hour(chosen.last)

@@ -116,4 +116,8 @@ def test_bad_calls(farm: Path) -> None:
         call("--observations", "station.parquet", "--from", "2019-07-02", "--to", "2019-07-01")
     with pytest.raises(UsageError, match="give a time such as"):
         call("--observations", "station.parquet", "--from", "x", "--to", "2019-07-01")
+    before = (farm / "station.parquet").read_bytes()
+    with pytest.raises(UsageError, match="would be replaced by the forecasts"):
+        call("--observations", "station.parquet", *PERIOD, "--forecasts", "station.parquet")
+    assert (farm / "station.parquet").read_bytes() == before
     assert not (farm / "forecasts.parquet").exists()

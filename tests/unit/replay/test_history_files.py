@@ -176,7 +176,7 @@ def test_bad_observations_are_named(
         ({"issued_at": [FIRST], "valid_at": [FIRST], "lead_h": [1.0]}, "no column of tmp, reh"),
         (FORECAST | {"valid_at": [FIRST - HOUR]}, "row 1: issued .* that is no forecast"),
         (FORECAST | {"valid_at": [FIRST + 500 * HOUR]}, "row 1: issued .* that is no forecast"),
-        (FORECAST | {"issued_at": [FIRST.replace(tzinfo=None)]}, "column issued must be UTC"),
+        (FORECAST | {"issued_at": [FIRST.replace(tzinfo=None)]}, "column issued_at must be UTC"),
         (FORECAST | {AIR_TEMPERATURE: [20.0]}, "stands twice"),
         (FORECAST | {"tmp": ["warm"]}, "holds 'warm', which is no number"),
     ],
@@ -210,3 +210,42 @@ def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / "long.csv").write_text("tm,ta\n2019-06-10 09:00,1\n")
         with pytest.raises(BadData, match=r"more (than 0 )?rows"):
             read(tmp_path / name)
+
+
+def test_h3_hours_of_another_station_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only where the files are said to be of the station: a farm's own file may have any number."""
+    path = written(tmp_path / "a.parquet", station_hours(days=2))
+    for number, relayed, told in ((STATION, True, 0), (7, False, 0), (7, True, 1)):
+        caplog.clear()
+        history_files.observations([path], number, SITE, relayed=relayed)
+        assert len(caplog.messages) == told
+    assert caplog.messages == [f"{path}: has hours of station {STATION}: taken for 7"]
+
+
+def test_h6_what_cannot_be_used_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Kelvin, a missing target, and two rows of one hour, each with the file's name."""
+    hours = station_hours(days=2)
+    good = written(tmp_path / "good.parquet", hours)
+    read(good)
+    assert caplog.messages == []
+    kelvin = written(tmp_path / "kelvin.parquet", hours.with_columns(pl.col("ta") + 273.15))
+    read(kelvin)
+    assert f"{kelvin}: {hours.height} of {hours.height} values of {AIR_TEMPERATURE}" in caplog.text
+    caplog.clear()
+    dry = written(tmp_path / "dry.parquet", hours.drop("hm"))
+    read(dry)
+    assert caplog.messages == [f"{dry}: has no value of {RELATIVE_HUMIDITY}"]
+    caplog.clear()
+    twice = written(
+        tmp_path / "twice.parquet", pl.concat([hours, hours.head(3).with_columns(pl.col("ta") + 1)])
+    )
+    read(twice)
+    assert caplog.messages == [f"{twice}: 3 rows stand twice and differ: the last one counts"]
+    caplog.clear()
+    issues = village_forecasts(days=2).with_columns(tmp=pl.lit(-99.0), reh=pl.lit(None))
+    wrong = written(tmp_path / "wrong.parquet", issues)
+    history_files.guidance([wrong])
+    assert f"{wrong}: {issues.height} of {issues.height} values of {AIR_TEMPERATURE}" in caplog.text
+    assert f"{wrong}: has no value of {RELATIVE_HUMIDITY}" in caplog.text
