@@ -30,6 +30,11 @@ _ACTIONS: Final = (
         "센서가 값을 보내는지 보세요. 저장소의 관측소 자료를 쓰면 edge-agent sync를 해 보세요",
     ),
     (
+        r"KMA's forecasts since \S+ are set aside",
+        "nothing here: they count again once they agree; if it lasts, look at the outdoor sensors",
+        "다시 맞으면 저절로 씁니다. 오래가면 바깥 센서를 확인하세요",
+    ),
+    (
         r"time service|clock",
         "switch on systemd-timesyncd or chrony; without a network set the clock by hand",
         "인터넷 시간 맞춤(systemd-timesyncd, chrony)을 켜거나 시계를 손으로 맞추세요",

@@ -12,6 +12,7 @@ from edge_agent.contract.guidance_features import HISTORY_H
 from edge_agent.contract.schema import TARGETS
 from edge_agent.core import cross_check, rules
 from edge_agent.forecasting import fallback, joining, points, verification
+from edge_agent.forecasting.trusted_issues import set_aside_text
 from edge_agent.messages.payloads import GuidanceReport
 from edge_agent.observations import bundles
 
@@ -114,12 +115,15 @@ def _of_targets(context: CycleContext, now: datetime) -> Publication:
         other = fallback.choose(model, earlier, now)
     joined = None if guided is None else joining.join(guided, other, now)
     if joined is None:
+        told = set_aside_text(() if guided is None else guided.set_aside)
+        if told and isinstance(other, Forecast):
+            other = replace(other, notes=[*other.notes, told])
         if not by_models:
             return Publication(other, source, truth)
-        assert isinstance(model, Forecast)
-        record = verification.record_of(model, source)
-        adjusted = context.correction.adjust(model, record, now)
-        return Publication(adjusted, source, truth, model, record)
+        assert isinstance(other, Forecast)
+        record = verification.record_of(other, source)
+        adjusted = context.correction.adjust(other, record, now)
+        return Publication(adjusted, source, truth, other, record)
     assert guided is not None
     before, record = joined.forecast, guided.source.value
     adjusted = context.correction.adjust(before, record, now)

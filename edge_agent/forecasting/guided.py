@@ -1,4 +1,4 @@
-"""KMA's forecast, corrected for this farm: by the release's models (MOS), or by its bias. Pure.
+"""KMA's forecast, corrected for this farm: by the release's models (MOS), or by its bias.
 
 M1  The origin of a target is the newest hour whose error of KMA's forecast is known, not older than
     `MAX_AGE_HOURS`; else the hour of the decision, with no error. The newest issue that can be read
@@ -9,50 +9,41 @@ M2  Errors are those of the farm's own outdoor sensors where these know any hour
 M3  The spread is that of the residual table at the lead. Without an error at the origin it is at
     least that of `UNKNOWN_LEAD`; without any error here, of `COLD_LEAD`. An issue that is older
     than usual widens it as its errors grow with age.
+M4  Issues that `odd_issues` sets aside count as if they had not come, in the errors of past hours
+    as well. They are told, and count again as soon as these rules let them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
 from edge_agent.contract import guidance_defaults, residuals
 from edge_agent.contract.forecast import Source, TargetForecast
-from edge_agent.contract.guidance_course import SPAN_H, GuidanceCourse
-from edge_agent.contract.guidance_features import HISTORY_H, GuidanceInputs
+from edge_agent.contract.guidance_features import GuidanceInputs
 from edge_agent.contract.hours import hour_of, start_of_hour, time_of
 from edge_agent.contract.schema import LEADS, TARGETS, TIME, TIME_DTYPE
 from edge_agent.forecasting import guidance_bias
 from edge_agent.forecasting.forecaster import MAX_AGE_HOURS
+from edge_agent.forecasting.trusted_issues import TrustedIssues
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from edge_agent.contract.schema import Site
     from edge_agent.forecasting.forecaster import LoadedRelease
+    from edge_agent.forecasting.trusted_issues import GuidanceStore
 
 REACH_H: Final = max(LEADS)
 """Hours after the decision that are forecast."""
 UNKNOWN_LEAD: Final = 12
 COLD_LEAD: Final = 24
-_NEW: Final = timedelta(days=3)
-"""Issues of this time may change; see `guidance_mark` of the store."""
 _USUAL_AGE_H: Final = 3
 """Age of the newest issue at a decision while the link is up."""
-
-
-class GuidanceStore(Protocol):
-    """Where KMA's guidance is kept."""
-
-    def guidance(self, since: datetime, until: datetime) -> pl.DataFrame:
-        """Rows issued in this time, see `contract.bundles`."""
-
-    def guidance_mark(self, until: datetime) -> tuple[float, ...]:
-        """Changes with the newest of the rows issued until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +59,7 @@ class GuidedForecast:
         targets: By target, the forecast of the same hours; NaN where KMA has none.
         shares: By target, weight beside an observation model at each of `LEADS`.
         rmse: By target, error of KMA's newest issues here in the last 30 days; None = not known.
+        set_aside: Base times of newer issues that are set aside (M4), UTC.
     """
 
     hour: int
@@ -78,6 +70,7 @@ class GuidedForecast:
     targets: Mapping[str, TargetForecast]
     shares: Mapping[str, np.ndarray]
     rmse: Mapping[str, float | None]
+    set_aside: Sequence[datetime] = ()
 
     def raw_at(self, target: str, times: list[datetime]) -> np.ndarray:
         """KMA's values at some hours; NaN = none, or beyond `REACH_H`."""
@@ -99,7 +92,7 @@ class GuidedForecast:
 
 @dataclass
 class Guidance:
-    """KMA's forecasts of the farm's cell; holds their course until others come.
+    """KMA's forecasts of the farm's cell.
 
     Args:
         store: Where they are.
@@ -110,9 +103,10 @@ class Guidance:
     store: GuidanceStore
     site: Site
     allowed: bool = True
-    _held: tuple[tuple[float, ...], datetime, GuidanceCourse] | None = field(
-        init=False, default=None
-    )
+    _issues: TrustedIssues = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._issues = TrustedIssues(self.store)
 
     def there(self, now: datetime) -> bool:
         """Whether KMA's forecasts take part and have ever come, however old they are.
@@ -127,6 +121,8 @@ class Guidance:
     ) -> GuidedForecast | None:
         """Forecast of the next `REACH_H` hours; None where KMA has none of them.
 
+        Without an hour, but with `set_aside`, where every issue that reaches them is set aside.
+
         Args:
             truth: Checked hours up to `now`, `HISTORY_H` of them (M2); None: none are known.
             release: What is installed.
@@ -138,14 +134,19 @@ class Guidance:
         """
         if not self.allowed:
             return None
-        course, hour = self._course(now), hour_of(now)
+        observed = _no_hour(now) if truth is None else truth
+        course, aside = self._issues.course(observed, now)
+        if truth is not None:
+            self._issues.tell(aside)
+        hour = hour_of(now)
         row = int(course.newest(np.array([hour]))[0])
         hours = np.arange(hour + 1, hour + 1 + REACH_H)
         rows = np.full(REACH_H, row)
         raw = {target: course.at(target, rows, hours) for target in TARGETS}
-        if row < 0 or not any(np.isfinite(values).any() for values in raw.values()):
+        reached = any(np.isfinite(values).any() for values in raw.values())
+        if row < 0 or not (reached or aside):
             return None
-        inputs = GuidanceInputs.of(_no_hour(now) if truth is None else truth, course, self.site)
+        inputs = GuidanceInputs.of(observed, course, self.site)
         maker = _Maker(inputs, hour, row)
         models = None if release is None or not release.guided else release
         targets, shares, made = {}, {}, {}
@@ -166,22 +167,8 @@ class Guidance:
             targets=targets,
             shares=shares,
             rmse={target: _rmse(inputs.errors[target]) for target in TARGETS},
+            set_aside=aside,
         )
-
-    def _course(self, now: datetime) -> GuidanceCourse:
-        mark = self.store.guidance_mark(now)
-        if self._held is not None and self._held[0] == mark:
-            return self._held[2]
-        held, back = self._held, timedelta(hours=HISTORY_H)
-        # Only the newest issues have changed, and a month of them takes five times as long.
-        if held is None or not timedelta(0) <= now - held[1] <= _NEW / 2:
-            course = GuidanceCourse.of(self.store.guidance(now - back, now))
-        else:
-            back = _NEW + timedelta(hours=SPAN_H)
-            course = GuidanceCourse.of(self.store.guidance(now - back, now))
-            course = held[2].renewed(course, hour_of(now - _NEW), hour_of(now) - HISTORY_H)
-        self._held = (mark, now, course)
-        return course
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from edge_agent.contract.forecast import Forecast, NoForecast, Source, TargetFor
 from edge_agent.contract.hours import hour_of, time_of
 from edge_agent.contract.schema import LEADS, QUANTITIES
 from edge_agent.forecasting import fallback
+from edge_agent.forecasting.trusted_issues import set_aside_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -252,4 +253,6 @@ def _notes(guided: GuidedForecast, other: Forecast | NoForecast) -> Sequence[str
     age = guided.hour - hour_of(guided.issued)
     if age >= OLD_H:
         notes.append(f"KMA's newest forecast is {age} h old")
+    if guided.set_aside:
+        notes.append(set_aside_text(guided.set_aside))
     return notes

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from edge_agent.forecasting.guided import GuidanceStore
+    from edge_agent.forecasting.trusted_issues import GuidanceStore
 
 _RECENT: Final = timedelta(hours=24)
 _OLDEST: Final = timedelta(hours=AFTER_H)

@@ -16,7 +16,13 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.forecast import GUIDED_SOURCES, Forecast
@@ -62,6 +68,7 @@ class GuidancePromises(RuleBasedStateMachine):
         self.runtime.release = lambda: self.models  # type: ignore[method-assign,assignment,return-value]
         self.link, self.sensor, self.every = True, True, 1
         self.wrong, self.until = 0.0, START
+        self.issued, self.absurd, self.sound = START, 0.0, True
         self.decision: Decision | None = None
         self.hour = START
         self._observe(OWN, 260)
@@ -98,13 +105,16 @@ class GuidancePromises(RuleBasedStateMachine):
         rows = {
             ISSUED: [self.hour] * len(leads),
             VALID: valid,
-            AIR_TEMPERATURE: [weather(hour_of(self.hour) + lead) + self.wrong for lead in leads],
+            AIR_TEMPERATURE: [
+                weather(hour_of(self.hour) + lead) + self.wrong + self.absurd for lead in leads
+            ],
             RELATIVE_HUMIDITY: [62.0] * len(leads),
         }
         given = pl.DataFrame(rows, schema_overrides={name: GUIDANCE[name] for name in rows})
         frame = pl.concat([GUIDANCE.to_frame(), given], how="diagonal")
         self.runtime.store.put_guidance(frame)
-        self.until = valid[-1]
+        self.issued, self.until = self.hour, valid[-1]
+        self.sound, self.absurd = not self.absurd, 0.0
 
     def _work(self) -> None:
         now = self.hour + timedelta(minutes=2)
@@ -146,6 +156,15 @@ class GuidancePromises(RuleBasedStateMachine):
         """Another error."""
         self.wrong = wrong
 
+    @precondition(lambda self: self.link and self.sound and self.until > self.hour + 12 * HOUR)
+    @rule(absurd=st.sampled_from([-25.0, -15.0, 15.0, 25.0]))
+    def an_issue_is_absurd(self, absurd: float) -> None:
+        """The next one, after one that is not."""
+        self.absurd = absurd
+        while self.absurd:
+            self.time_passes(1)
+        assert any("set aside" in note for note in self._forecast().notes)
+
     @invariant()
     def every_hour_has_a_number_and_a_source(self) -> None:
         """As long as there is anything to say."""
@@ -161,7 +180,7 @@ class GuidancePromises(RuleBasedStateMachine):
         """From the first issue to its last hour, whatever the sensors do."""
         forecast = self._forecast()
         ahead = [at for at in forecast.valid_at if at <= self.until - 3 * HOUR]
-        readable = self.until - REACH_H * HOUR < self.hour
+        readable = START < self.issued < self.hour
         far = [
             made
             for at, made in zip(
@@ -178,6 +197,15 @@ class GuidancePromises(RuleBasedStateMachine):
         """At most one and a half times what an hour changes by itself, and KMA's own steps."""
         values = self._forecast().targets[AIR_TEMPERATURE].values
         assert np.abs(np.diff(values)).max() <= 1.5 * USUAL_C + 0.01
+
+    @invariant()
+    def no_number_is_absurd(self) -> None:
+        """KMA and models are wrong by three degrees at most, and what is learned by a little."""
+        forecast = self._forecast()
+        expected = np.array([weather(hour_of(at)) for at in forecast.valid_at])
+        wrong = np.abs(forecast.targets[AIR_TEMPERATURE].values - expected)
+        guided = np.isin(forecast.sources_of(AIR_TEMPERATURE), GUIDED_SOURCES)
+        assert wrong[guided].max(initial=0.0) < 8.0
 
     @invariant()
     def the_record_knows_no_source(self) -> None:

@@ -95,6 +95,10 @@ _KOREAN: Final = (
         r"가장 새 관측값이 \1시간 전 것입니다(한도 \2시간)",
     ),
     (r"newest usable observation is (\d+) h old", r"가장 새 관측값이 \1시간 전 것입니다"),
+    (
+        r"KMA's forecasts since (\S+) are set aside: .*",
+        r"\1부터 나온 동네예보는 관측값이나 그 전 예보와 너무 달라 쓰지 않습니다",
+    ),
     (r"KMA's newest forecast is (\d+) h old", r"가장 새 동네예보가 \1시간 전 것입니다"),
     (r"the model of (\S+) gave no number", r"모델이 값을 내지 못했습니다(\1)"),
     (r"forecast of (\S+) goes on", r"\1에 만든 예보를 이어서 씁니다"),

@@ -52,12 +52,12 @@ class Stored:
     reads: int = 0
 
     def guidance(self, since: datetime, until: datetime) -> pl.DataFrame:
-        """See `guided.GuidanceStore`."""
+        """See `trusted_issues.GuidanceStore`."""
         self.reads += 1
         return self.frame.filter(pl.col(ISSUED).is_between(since, until))
 
     def guidance_mark(self, until: datetime) -> tuple[float, ...]:
-        """See `guided.GuidanceStore`."""
+        """See `trusted_issues.GuidanceStore`."""
         rows = self.frame.filter(pl.col(ISSUED) <= until)
         return float(rows.height), float(rows[VALID].to_physical().sum())
 
@@ -288,8 +288,8 @@ def test_a_course_that_is_renewed_is_the_whole_one() -> None:
         if one is None or other is None:
             assert one is other
             continue
-        assert held._held is not None
-        renewed = held._held[2]
+        assert held._issues._held is not None
+        renewed = held._issues._held[2]
         whole = GuidanceCourse.of(store.guidance(now - HISTORY_H * HOUR, now))
         skip = len(renewed.issues) - len(whole.issues)
         assert renewed.issues[skip:].tolist() == whole.issues.tolist()

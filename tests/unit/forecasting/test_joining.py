@@ -115,6 +115,16 @@ def test_an_old_issue_is_told() -> None:
     assert list(made.notes) == ["KMA's newest forecast is 30 h old"]
 
 
+def test_issues_that_are_set_aside_are_told() -> None:
+    """Since when, and why."""
+    aside = [NOW - 4 * HOUR, NOW - HOUR]
+    made = joined(
+        replace(guided(np.full(REACH_H, 20.0)), set_aside=aside), forecasts.forecast([10.0] * 48)
+    )
+    (note,) = made.notes
+    assert note.startswith(f"KMA's forecasts since {aside[0]:%Y-%m-%dT%H:%MZ} are set aside: ")
+
+
 def test_a_quantity_without_guidance_keeps_its_own() -> None:
     """The other has it (rule by quantity)."""
     none = np.full(REACH_H, np.nan)

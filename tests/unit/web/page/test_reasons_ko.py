@@ -22,6 +22,10 @@ COMPOSED = (
     "release 6 was left: a first cycle failed: no usable observation at hand",
     "release 6 was left: the agent stopped within each of its last 3 cycles",
     "soil moisture 0.0 % is not plausible for sandy_loam (6 to 45 %): it is not used",
+    (
+        "KMA's forecasts since 2026-11-30T05:00Z are set aside: "
+        "they are far from what is observed and was forecast before"
+    ),
     "mqtt: not connected yet",
     "mqtt: broker disconnects: Session taken over; another client uses the same mqtt.client_id",
     "mqtt: broker refuses: Bad user name or password; check mqtt.username and mqtt.password_file",
