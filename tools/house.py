@@ -14,7 +14,7 @@ import statistics
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,27 +51,36 @@ class Module:
         """The folder or module directly below the package; empty for the package itself."""
         return f"{self.name}.".split(".")[1]
 
-    def imports(self) -> Iterator[str]:
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All nodes of its syntax tree."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def imports(self) -> frozenset[str]:
         """Absolute names that it imports: modules, or names inside of modules."""
-        for node in ast.walk(self.tree):
+        found: set[str] = set()
+        for node in self.nodes:
             if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
+                found.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 assert node.module is not None, f"{self.name}: a relative import"
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+                found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        return frozenset(found)
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
         """Every function and method."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield node
 
     def classes(self) -> Iterator[str]:
         """Names of its classes."""
-        return (node.name for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+        return (node.name for node in self.nodes if isinstance(node, ast.ClassDef))
 
 
-def modules(package: str) -> dict[str, Module]:
+@cache
+def modules(package: str) -> Mapping[str, Module]:
     """Modules of a package by name."""
     found = {}
     for path in sorted((ROOT / package).rglob("*.py")):
@@ -81,7 +90,7 @@ def modules(package: str) -> dict[str, Module]:
     return found
 
 
-def module_of(imported: str, known: dict[str, Module]) -> str:
+def module_of(imported: str, known: Mapping[str, Module]) -> str:
     """The known module that an imported name is, or lies in; empty where there is none."""
     name = imported
     while name and name not in known:

@@ -13,12 +13,12 @@ from tools import house
 
 ROOT = Path(__file__).parents[2]
 MODULES = {package: house.modules(package) for package in house.PACKAGES}
-ALL = MODULES["edge_agent"] | MODULES["trainer"]
+ALL = {**MODULES["edge_agent"], **MODULES["trainer"]}
 
 
 def _rooms_imported(module: house.Module, package: str) -> set[str]:
     known = MODULES[package]
-    targets = {house.module_of(name, known) for name in module.imports()}
+    targets = {house.module_of(name, known) for name in module.imports}
     return {known[target].room for target in targets if target} - {module.room, ""}
 
 
@@ -54,7 +54,7 @@ def test_no_room_imports_upwards(package: str) -> None:
 def test_the_agent_knows_nothing_of_the_trainer() -> None:
     """No module of the device names the trainer or one of its libraries."""
     for name, module in MODULES["edge_agent"].items():
-        tops = {imported.split(".")[0] for imported in module.imports()}
+        tops = {imported.split(".")[0] for imported in module.imports}
         assert tops & rooms.FORBIDDEN_ON_DEVICE == set(), name
 
 
@@ -63,14 +63,14 @@ def test_the_contract_is_pure() -> None:
     allowed = (sys.stdlib_module_names - rooms.CONTRACT_WITHOUT) | rooms.CONTRACT_LIBRARIES
     for name, module in MODULES["edge_agent"].items():
         if module.room == "contract":
-            tops = {imported.split(".")[0] for imported in module.imports()}
+            tops = {imported.split(".")[0] for imported in module.imports}
             assert tops <= allowed | {"edge_agent"}, name
 
 
 def test_one_owner_per_foreign_library() -> None:
     """A foreign library with a seam is imported by its owners only."""
     for name, module in ALL.items():
-        tops = {imported.split(".")[0] for imported in module.imports()}
+        tops = {imported.split(".")[0] for imported in module.imports}
         for library, owners in rooms.OWNERS.items():
             assert library not in tops or name in owners, f"{name} imports {library}"
 
@@ -78,7 +78,7 @@ def test_one_owner_per_foreign_library() -> None:
 def test_no_import_cycle() -> None:
     """Modules import one way, imports inside functions counted as well."""
     graph = {
-        name: {house.module_of(imported, ALL) for imported in module.imports()} - {"", name}
+        name: {house.module_of(imported, ALL) for imported in module.imports} - {"", name}
         for name, module in ALL.items()
     }
     house.floors(graph)
