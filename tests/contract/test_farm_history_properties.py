@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.contract.errors import FarmError
@@ -22,6 +22,7 @@ from edge_agent.messages.topics import Topics
 from edge_agent.observations import export
 from edge_agent.observations.store import Store
 from edge_agent.settings import Device
+from tests.fakes.examples import examples
 from tests.fakes.mutation import mutated
 from trainer.fleet import farm_histories
 from trainer.ingest import farm_files
@@ -74,6 +75,7 @@ def whole_columns(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+@settings(max_examples=examples(40))
 @given(stored())
 def test_files_return_every_value_that_went_out(frame: pl.DataFrame) -> None:
     """Both kinds of file and back: the same hours, the same numbers, the same gaps."""
@@ -88,6 +90,7 @@ def test_files_return_every_value_that_went_out(frame: pl.DataFrame) -> None:
         assert got.select(TIME, *OBSERVED).equals(whole_columns(told))
 
 
+@settings(max_examples=examples(40))
 @given(stored())
 def test_a_message_returns_every_value_of_a_file(frame: pl.DataFrame) -> None:
     """An hour told both ways is the same number, so that neither revises the other."""

@@ -68,7 +68,7 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
     return np.array_equal(one, other, equal_nan=True)
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(frame=frames, guidance=issues, origin=origins)
 def test_nothing_of_the_future(frame: pl.DataFrame, guidance: pl.DataFrame, origin: int) -> None:
     """What is observed later, and issues that cannot be read yet, change no row (G1)."""
@@ -79,7 +79,7 @@ def test_nothing_of_the_future(frame: pl.DataFrame, guidance: pl.DataFrame, orig
     assert same(rows(frame, guidance, origin), known)
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(frame=frames, guidance=issues, origin=origins)
 def test_a_window_gives_the_bits_of_the_series(
     frame: pl.DataFrame, guidance: pl.DataFrame, origin: int
@@ -95,7 +95,7 @@ def test_a_window_gives_the_bits_of_the_series(
     assert same(rows(frame, guidance, origin), window)
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(frame=frames, guidance=issues, origin=origins, issue=st.integers(1, 30))
 def test_an_older_issue_is_read_as_if_no_later_one_had_come(
     frame: pl.DataFrame, guidance: pl.DataFrame, origin: int, issue: int

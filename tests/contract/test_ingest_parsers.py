@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.contract import kma_fields
 from edge_agent.contract.errors import FarmError
 from edge_agent.contract.schema import RAIN, SOLAR, SUNSHINE, Flag, flag_column
 from edge_agent.contract.stations import station
+from tests.fakes.examples import examples
 from tests.fakes.mutation import mutated
 from trainer.ingest import importer
 from trainer.ingest.sources import asos
@@ -59,6 +60,7 @@ def rows(draw: st.DrawFn) -> list[dict[str, str]]:
     return found
 
 
+@settings(max_examples=examples(40))
 @given(rows())
 def test_every_row_and_every_value_is_accounted_for(sent: list[dict[str, str]]) -> None:
     """JSON -> page -> tidy: one row a time; a good value is the number sent; else flag and null."""
@@ -114,6 +116,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=examples(40))
 @given(JSON, st.sampled_from([200, 200, 200, 403, 500]))
 def test_any_json_ends_in_rows_or_a_documented_error(document: object, status: int) -> None:
     """No shape of JSON makes a parser fail in another way."""
@@ -135,6 +138,7 @@ def test_any_bytes_end_in_rows_or_a_documented_error(body: bytes, status: int) -
         _parse(start + body, status)
 
 
+@settings(max_examples=examples(40))
 @given(st.binary(max_size=200))
 @example(b"")
 @example(b"\n")

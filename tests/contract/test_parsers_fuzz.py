@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demo.kma_hub import _line, _ruler
@@ -18,6 +18,7 @@ from edge_agent.contract.dfs_grid import Cell
 from edge_agent.contract.errors import FarmError
 from edge_agent.contract.stations import station
 from tests.fakes import portal_village
+from tests.fakes.examples import examples
 from tests.fakes.mutation import mutated
 from tests.fakes.portal_file import COLUMNS, download
 from trainer.ingest import guidance_files, importer
@@ -54,6 +55,7 @@ def _hub_body(rows: list[dict[str, Any]]) -> bytes:
     return (HEAD + "".join(f"{_line(108, row)}\n" for row in rows) + END).encode()
 
 
+@settings(max_examples=examples(40))
 @given(observations())
 def test_hub_returns_every_value_that_was_written(sent: list[dict[str, Any]]) -> None:
     """Text of fixed columns and back: the same rows, the same numbers, the same gaps."""
@@ -64,6 +66,7 @@ def test_hub_returns_every_value_that_was_written(sent: list[dict[str, Any]]) ->
         assert {name: row[name] for name in wanted} == wanted
 
 
+@settings(max_examples=examples(40))
 @given(observations(), st.sampled_from(["cp949", "utf-8", "utf-8-sig"]))
 def test_portal_files_return_every_value_that_was_written(
     sent: list[dict[str, Any]], encoding: str
@@ -181,6 +184,7 @@ def _past(content: bytes, category: str = "습도") -> None:
     assert file.rows.height > 0
 
 
+@settings(max_examples=examples(40))
 @given(st.binary(max_size=300), st.integers(100, 599))
 @example(b"\xff\xfe", 200)
 @example(b"#7777END", 200)

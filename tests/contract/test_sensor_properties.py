@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.contract import schema
@@ -24,6 +24,7 @@ from edge_agent.observations.source_choice import aggregate
 from edge_agent.observations.store import Store
 from edge_agent.settings import Sensor
 from edge_agent.system.database import connect
+from tests.fakes.examples import examples
 from tests.fakes.forecasts import NOW
 
 SENSORS = tuple(
@@ -59,6 +60,7 @@ def hours(stream: list[tuple[str, int, float]], flush_each: int) -> list[tuple[o
         return store.hourly("sensor:outdoor", NOW, NOW + timedelta(hours=5)).rows()
 
 
+@settings(max_examples=examples(50))
 @given(messages, st.randoms(), st.integers(1, 9), st.integers(1, 9))
 def test_order_duplication_and_batching_change_nothing(
     stream: list[tuple[str, int, float]], random: Random, one: int, other: int
@@ -245,6 +247,7 @@ def test_a_counter_adds_up_what_fell(steps: list[tuple[int, str, int]], start: i
     assert math.fsum(added) == pytest.approx(fell, abs=1e-6)
 
 
+@settings(max_examples=examples(50))
 @given(
     st.lists(st.tuples(st.integers(1, 400), st.floats(0, 100_000)), max_size=40),
     st.randoms(),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.system.ports import Clock
 
-EXAMPLES: Final = int(os.environ.get("PROMISE_EXAMPLES", "30"))
-"""About a quarter of a minute for each machine; `make torture` takes some thousands."""
+EXAMPLES: Final = int(os.environ.get("PROMISE_EXAMPLES", "12"))
+"""Some seconds for each machine; `make torture` takes some thousands."""
 STEPS: Final = 30
 TIMEOUT_S: Final = 15 * EXAMPLES
 """Of one machine, beside other tests."""

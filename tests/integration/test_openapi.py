@@ -63,7 +63,7 @@ schema.app = SERVED
 
 
 @schema.parametrize()
-@settings(max_examples=examples(25), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
 def test_the_interface_keeps_to_its_document(case: schemathesis.Case[Any]) -> None:
     """Status, type, form and refusals of every address are as docs/openapi.json says."""
     case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})

@@ -82,10 +82,20 @@ def moved(before: dict[str, Any], after: dict[str, Any], name: str) -> float:
 
 
 @pytest.mark.parametrize("text", [OPEN, COVERED], ids=["open", "covered"])
-def test_a_season_moves_by_what_happened(new_farm: Callable[..., WateredFarm], text: str) -> None:
-    """June and July, not a drop reported: demand adds, rain takes off outdoors, sums close."""
-    farm, covered = new_farm(first_of(6), text), text == COVERED
-    told = list(farm.hours(24 * 61))
+@pytest.mark.parametrize(
+    ("month", "days", "rain_mm"),
+    [(7, 16, 150.0), pytest.param(6, 61, 300.0, marks=pytest.mark.slow)],
+    ids=["weeks", "months"],
+)
+def test_a_season_moves_by_what_happened(
+    new_farm: Callable[..., WateredFarm], text: str, month: int, days: int, rain_mm: float
+) -> None:
+    """July's first half, or June and July, not a drop reported.
+
+    Demand adds, rain takes off outdoors, and sums close.
+    """
+    farm, covered = new_farm(first_of(month), text), text == COVERED
+    told = list(farm.hours(24 * days))
     for before, after in pairwise(told):
         assert closes(after) < 0.1
         by = moved(before, after, "depletion_mm")
@@ -96,7 +106,7 @@ def test_a_season_moves_by_what_happened(new_farm: Callable[..., WateredFarm], t
         assert not covered or by >= 0
     last = told[-1]
     assert (last["given_mm"], last["corrected_mm"], last["last_given_at"]) == (0.0, 0.0, None)
-    assert last["rain_mm"] == 0.0 if covered else last["rain_mm"] > 300.0
+    assert last["rain_mm"] == 0.0 if covered else last["rain_mm"] > rain_mm
     assert last["depletion_mm"] > 40.0 or not covered
 
 
