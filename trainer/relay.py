@@ -36,8 +36,9 @@ from trainer.ingest.sources import village_table
 from trainer.ingest.village import cells_of
 from trainer.ingest.warning_archive import WarningArchive
 from trainer.ingest.warning_archive import bundle as warnings_of
+from trainer.ingest.warning_archive import carried_on as warnings_carried_on
 from trainer.workspace import parquet
-from trainer.workspace.kma_sources import API_HUB
+from trainer.workspace.kma_sources import API_HUB, DATA_PORTAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -167,31 +168,53 @@ def relay(client: KmaClient, stations: Sequence[int] = ()) -> Relay:
 def relay_warnings(client: KmaClient) -> WarningRelay:
     """Ask KMA for its official warnings, and publish them for every farm where they are news.
 
-    An answer that cannot be read leaves what farms have as it is, and it grows old there.
+    The service of data.go.kr is asked first, and the API hub where that cannot be read or has no
+    key. An answer that cannot be read leaves what farms have as it is, and it grows old there.
 
     Raises:
         InputMissing: KMA has never answered in full.
         ConfigError, StorageError: The settings or the lake.
         Refused: This machine has not the keys to publish observations.
     """
-    workspace = client.workspace
-    result = warnings.fetch(client, Selection())
-    archive = WarningArchive(workspace.store)
-    as_of = archive.asked_until()
-    if as_of is None:
-        raise result.fault or InputMissing("lake: KMA's warnings were never asked for")
-    found = warnings_of(archive.since(warnings.oldest(as_of)), as_of)
+    workspace, before = client.workspace, _relayed(client.workspace)
+    found, added, fault = _warnings_now(client, before)
     order = sorted(found.warnings, key=official_warnings.order)
     now = replace(found, warnings=tuple(order))
-    before = _relayed(workspace)
     published = (
-        before is None or as_of - before.as_of >= WARNINGS_AGE or now.warnings != before.warnings
+        before is None
+        or now.as_of - before.as_of >= WARNINGS_AGE
+        or now.warnings != before.warnings
     )
     if published:
         content = official_warnings.encode(now)
         open_depot(workspace, client.clock).publish_bundles({official_warnings.PATH: content})
         workspace.store.write(_WARNINGS, content)
-    return WarningRelay(now, result.added, published, result.fault)
+    return WarningRelay(now, added, published, fault)
+
+
+def _warnings_now(
+    client: KmaClient, before: WarningBundle | None
+) -> tuple[WarningBundle, int, FarmError | None]:
+    """The warnings of the first service that answers, new rows of bulletins, and a fault."""
+    archive, added, fault = WarningArchive(client.workspace.store), 0, None
+    hub = client.has_key(API_HUB)
+    if client.has_key(DATA_PORTAL) or not hub:
+        result = warnings.fetch(client, Selection())
+        added, fault = result.added, result.fault
+    if hub and (fault is not None or not client.has_key(DATA_PORTAL)):
+        try:
+            listed = warnings.in_force(client)
+            return warnings_carried_on(listed, before, client.clock.now()), added, fault
+        except StorageError:
+            raise
+        except FarmError as problem:
+            fault = fault or problem
+    as_of = archive.asked_until()
+    if before is not None and (as_of is None or as_of < before.as_of):
+        return before, added, fault
+    if as_of is None:
+        raise fault or InputMissing("lake: KMA's warnings were never asked for")
+    return warnings_of(archive.since(warnings.oldest(as_of)), as_of), added, fault
 
 
 def _relayed(workspace: Workspace) -> WarningBundle | None:

@@ -59,16 +59,20 @@ class WarningService(httpx.BaseTransport):
     Attributes:
         rows: Every row so far, oldest first.
         instead: Answer to every request, where it is not None.
-        asked: Day of every request.
+        in_force: Answer of the API hub.
+        asked: Day of every request to the portal.
     """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.instead: bytes | None = None
+        self.in_force = b""
         self.asked: list[str] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """One answer."""
+        if request.url.path.endswith("/wrn_now_data.php"):
+            return httpx.Response(200, content=self.in_force)
         day = request.url.params["fromTmFc"]
         assert request.url.path.endswith("/getPwnCd")
         assert request.url.params["toTmFc"] == day

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,33 @@ def test_a_service_that_fails_leaves_what_the_farms_have(
     done = relay_warnings(client)
     assert (done.published, type(done.fault)) == (False, kind)
     assert _published(client).as_of == NOON
+
+
+def test_the_hub_takes_over_where_the_portal_fails(
+    client: KmaClient, service: WarningService
+) -> None:
+    """A key of the API hub: what it lists is published, and the fault of the other is told."""
+    relay_warnings(client)
+    both = replace(client, env=ENV | {"KMA_HUB_KEY": "k"})
+    service.instead = BAD_KEY
+    service.in_force = (
+        "#START7777\nL1090000, 제주도 , L1091340, 제주시중산간, 202609261100, 202609261100, "
+        "호우 , 경보, 변경, ,=\n#7777END\n"
+    ).encode("cp949")
+    _later(client, 10)
+    done = relay_warnings(both)
+    assert (done.published, type(done.fault)) == (False, Refused)
+    service.in_force = b"#START7777\n#7777END\n"
+    _later(client, 10)
+    done = relay_warnings(replace(both, env={"KMA_HUB_KEY": "k"}))
+    assert (done.published, done.fault) == (True, None)
+    (ended,) = _published(client).warnings
+    assert ended.ended_at == client.clock.now()
+    service.in_force = b"?"
+    _later(client, 10)
+    again = relay_warnings(both)
+    assert (again.published, type(again.fault)) == (False, Refused)
+    assert again.bundle.warnings == (ended,)
 
 
 def test_before_the_first_full_answer_nothing_is_published(

@@ -65,7 +65,8 @@ def warnings(workspace: Workspace, as_json: bool) -> None:
     """Publish KMA's official warnings (기상특보) of the whole country for the farms.
 
     They come from the service of warnings on data.go.kr with KMA_SERVICE_KEY (apply for
-    기상청_기상특보 조회서비스). Exit 11: nothing is new. Run it every 10 minutes.
+    기상청_기상특보 조회서비스), else from the API hub with KMA_HUB_KEY (wrn_now_data). Exit 11:
+    nothing is new. Run it every 10 minutes.
 
     Example: trainer warnings
     """

@@ -13,6 +13,8 @@ Rules, numbered as the tests name them:
         level; `since` stays. The end of one kind leaves the others of the zone alone.
     S4  A command that is not known ends a warning where it gives an end and no start; else it
         starts one. So nothing that KMA announces is passed over.
+    S5  Of a list of what is in force (API hub), a warning that is on it no more has ended: at its
+        announced end, else when it was missing first.
 """
 
 from __future__ import annotations
@@ -149,6 +151,29 @@ def bundle(bulletins: pl.DataFrame, as_of: datetime) -> WarningBundle:
         for warning in _warnings(bulletins)
         if warning.ended_at is None or warning.ended_at > as_of - ENDED_FOR
     )
+    return WarningBundle(as_of=as_of, warnings=tuple(kept))
+
+
+def carried_on(
+    now: Iterable[OfficialWarning], before: WarningBundle | None, as_of: datetime
+) -> WarningBundle:
+    """The warnings in force, with those before that have ended since (S5).
+
+    Args:
+        now: All that are in force.
+        before: What was published last.
+        as_of: When KMA was asked.
+    """
+    past = {} if before is None else {(each.zone, each.name): each for each in before.warnings}
+    kept = []
+    for each in now:
+        old = past.pop((each.zone, each.name), None)
+        goes_on = old is not None and (old.ended_at is None or old.ended_at >= each.announced_at)
+        kept.append(replace(each, since=min(old.since, each.since)) if old and goes_on else each)
+    for old in past.values():
+        ended = as_of if old.ended_at is None else min(old.ended_at, as_of)
+        if ended > as_of - ENDED_FOR:
+            kept.append(replace(old, ended_at=ended))
     return WarningBundle(as_of=as_of, warnings=tuple(kept))
 
 

@@ -15,21 +15,25 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_agent.contract.errors import FarmError, NothingNew, UsageError
 from edge_agent.contract.hours import korean_date
 from trainer.ingest.source import RequestPlan, silent
+from trainer.ingest.sources import hub_warnings
 from trainer.ingest.sources import warnings as service_warnings
 from trainer.ingest.warning_archive import WarningArchive
-from trainer.workspace.kma_sources import WARNING
+from trainer.workspace.kma_sources import HUB, WARNING
 from trainer.workspace.raw import SEVERAL, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date, datetime
 
+    from edge_agent.contract.official_warnings import OfficialWarning
     from trainer.ingest.kma_client import KmaClient
     from trainer.ingest.source import Selection, ShowProgress
-    from trainer.ingest.sources.http import Service
+    from trainer.ingest.sources.http import Reply, Service
     from trainer.workspace.lake import Lake
     from trainer.workspace.raw import RawStore
 
+IN_FORCE: Final = "warning-now"
+"""Folder of the hub's answers."""
 DAYS: Final = 60
 """Days that KMA still has."""
 _LATE: Final = timedelta(hours=3)
@@ -102,6 +106,20 @@ def rebuild(raw: RawStore, lake: Lake) -> int:
     return read
 
 
+def in_force(client: KmaClient) -> tuple[OfficialWarning, ...]:
+    """What the API hub says is in force now; an answer that says something new is kept.
+
+    Raises:
+        ConfigError: There is no key of the hub.
+        FarmError: It cannot be read.
+    """
+    workspace = client.workspace
+    with workspace.warnings_lock(), client.connect(HUB) as service:
+        reply = service.ask(hub_warnings.QUERY, hub_warnings.parse, path=hub_warnings.PATH)
+        _keep(client, IN_FORCE, hub_warnings.QUERY, "now", reply)
+        return reply.value
+
+
 def oldest(now: datetime) -> datetime:
     """Issue of the oldest bulletin that counts at a time."""
     return now - timedelta(days=DAYS)
@@ -126,11 +144,18 @@ def _ask(client: KmaClient, service: Service, archive: WarningArchive, day: date
     reply = service.ask(query, service_warnings.parse, path=service_warnings.OPERATION)
     if not reply.value.height:
         return 0
-    raw, label = client.workspace.raw, f"{day:%Y%m%d}"
-    names = raw.names(WARNING.name, SEVERAL)
-    same_day = [name for _, name in names if name.endswith(f"_{label}.gz")]
-    digest = hashlib.sha256(reply.body).hexdigest()
-    if not same_day or raw.read(same_day[-1])[0].sha256 != digest:
-        packed = pack(query, reply.body, client.clock.now(), reply.status)
-        raw.keep(WARNING.name, SEVERAL, len(names) + 1, label, packed)
+    _keep(client, WARNING.name, query, f"{day:%Y%m%d}", reply)
     return archive.append(reply.value)
+
+
+def _keep(
+    client: KmaClient, folder: str, query: dict[str, str], label: str, reply: Reply[Any]
+) -> None:
+    """Keep an answer, unless the last one of that label was the same."""
+    raw = client.workspace.raw
+    names = raw.names(folder, SEVERAL)
+    same = [name for _, name in names if name.endswith(f"_{label}.gz")]
+    digest = hashlib.sha256(reply.body).hexdigest()
+    if not same or raw.read(same[-1])[0].sha256 != digest:
+        packed = pack(query, reply.body, client.clock.now(), reply.status)
+        raw.keep(folder, SEVERAL, len(names) + 1, label, packed)

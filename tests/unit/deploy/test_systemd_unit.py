@@ -102,7 +102,7 @@ def test_systemd_understands_every_line(name: str, tmp_path: Path) -> None:
         ("edge-agent.service", {PASSWORD_CREDENTIAL, WEB_CREDENTIAL, PUSH_CREDENTIAL}),
         ("trainer.service", {DATA_PORTAL.variable.lower(), API_HUB.variable.lower()}),
         ("trainer-relay.service", {DATA_PORTAL.variable.lower(), API_HUB.variable.lower()}),
-        ("trainer-warnings.service", {DATA_PORTAL.variable.lower()}),
+        ("trainer-warnings.service", {DATA_PORTAL.variable.lower(), API_HUB.variable.lower()}),
     ],
 )
 def test_every_secret_may_be_a_credential(name: str, wanted: set[str], tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ def read(body: bytes, status: int) -> HubAnswer:
         Transient, Truncated: Worth a repeat.
         QuotaSpent, Refused, ProtocolFault: Not worth one.
     """
-    text = _decode(body)
+    text = decode(body)
     if "#START7777" not in text:
-        raise _fault(text, status)
+        raise fault_in(text, status)
     lines = text[text.index("#START7777") :].splitlines()
     rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     if not any(line.startswith("#7777END") for line in lines) and (
@@ -181,7 +181,8 @@ def fetch(
         yield asked, reply
 
 
-def _decode(body: bytes) -> str:
+def decode(body: bytes) -> str:
+    """Text of an answer (H1)."""
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
@@ -259,7 +260,7 @@ def _scale(name: str) -> float:
     return 10.0 if name == "wd" else 1.0
 
 
-def _fault(text: str, status: int) -> FarmError:
+def fault_in(text: str, status: int) -> FarmError:
     """The error that an answer without data stands for."""
     code, message, cut_off = str(status), clean(text), "#START7777".startswith(text.strip())
     try:
