@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edge_agent.contract.dfs_grid import Cell
+from edge_agent.contract.dfs_grid import Cell, cell_of
 from edge_agent.contract.errors import BadData, UsageError
 from edge_agent.system.parquet_size import UnpackedLimits
 from trainer.ingest import tables
@@ -30,7 +30,9 @@ MAX_ROWS: Final = 5_000_000
 """Of a CSV file, five years of one category are 1.1 million."""
 _CSV_COLUMNS: Final = 32
 """Texts and numbers of a line in memory while it is read: 500 bytes, as measured."""
-_READ: Final = {ISSUED, VALID, *past_forecasts.FIELDS, *COLUMNS}
+_PLACE: Final = ("latitude", "longitude")
+"""Columns of a Parquet file that tell its cell, where it has both."""
+_READ: Final = {ISSUED, VALID, *_PLACE, *past_forecasts.FIELDS, *COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def read(
         BadData: Not such a file, too large, of another cell, or an issue is still to come.
     """
     if name.lower().endswith(".parquet"):
-        parts, said, notes = _parquet(content, now), None, []
+        parts, said = _parquet(content, now)
+        notes: list[str] = []
     else:
         tables.check_csv(content, MAX_ROWS, _CSV_COLUMNS)
         file = portal_village.parse(name, content, now)
@@ -144,7 +147,10 @@ def cell_of_folder(number: int) -> Cell:
     return Cell(*divmod(number, 1000))
 
 
-def _parquet(content: bytes, now: datetime | None) -> dict[str, tuple[pl.DataFrame, str]]:
+def _parquet(
+    content: bytes, now: datetime | None
+) -> tuple[dict[str, tuple[pl.DataFrame, str]], Cell | None]:
+    """Each category with its column's name, and the cell of the place that the file tells."""
     limits = UnpackedLimits(MAX_ROWS, tables.MAX_MEMORY)
     frame = past_forecasts.times(parquet.decode(content, limits, _READ))
     if now is not None:
@@ -152,11 +158,20 @@ def _parquet(content: bytes, now: datetime | None) -> dict[str, tuple[pl.DataFra
     fields = past_forecasts.FIELDS | {name: name for name in COLUMNS[2:]}
     parts: dict[str, tuple[pl.DataFrame, str]] = {}
     for name in frame.columns:
-        if name in {ISSUED, VALID}:
+        if name in {ISSUED, VALID, *_PLACE}:
             continue
         if fields[name] in parts:
             raise BadData(f"column {name} stands twice, as {parts[fields[name]][1]} as well")
         parts[fields[name]] = frame.select(ISSUED, VALID, name), name
     if not parts:
         raise BadData(f"no column of {', '.join(past_forecasts.FIELDS)}")
-    return parts
+    return parts, _cell(frame)
+
+
+def _cell(frame: pl.DataFrame) -> Cell | None:
+    if not set(_PLACE) <= set(frame.columns):
+        return None
+    cells = {cell_of(*place) for place in frame.select(_PLACE).drop_nulls().unique().iter_rows()}
+    if len(cells) > 1:
+        raise BadData(f"forecasts of {len(cells)} cells: give a file for each")
+    return next(iter(cells), None)

@@ -4,12 +4,15 @@ Rules, numbered as the tests name them:
     P1  KMA archives single precision, so that 20.2 can stand as 20.200001: values are rounded to a
         thousandth, and equal what the service gave.
     P2  A value beyond what its category can be is none (`LIMITS`); so are KMA's codes for missing
-        ones (-99, 99, -50, -1, 900 and more). A category whose limits hold 99 can be 99.
+        ones (-99, 99, -50, -1, 900 and more). A category whose limits hold 99 can be 99. Where more
+        than one in ten is beyond the limits and no such code, the file is of another category or
+        unit, and is refused: the others would be as wrong.
     P3  TMX belongs to 06 UTC (15 KST) and TMN to 21 UTC (06 KST), as in the service. Where an issue
         has them 4, 7 and 10 hours ahead instead, these are the first, second and third such hour
         that is at least 4 hours ahead. Measured on the issues of 2017 to 2020 of Busan: the
         extremes of the issues' own temperatures lie a mean 0.98 (TMX) and 0.45 K (TMN) from it.
-    P4  Of rows of one issue and hour the last one counts; that there were others is told.
+    P4  Of rows of one issue and hour the last one counts; that there were others is told. Where
+        that is more than one hour in ten, months were taken for another one: the file is refused.
     P5  Days of classes in place of amounts are left out (`village_table`, V5).
     P6  Times are UTC. Temperatures that are highest in Korea's night, over ten days or more, stand
         in Korean time, and the file is refused: nine hours off they would spoil the archive.
@@ -54,6 +57,13 @@ LIMITS: Final = {
     CATEGORIES["WAV"]: (0.0, 30.0),
 }
 """Column -> lowest and highest value that it can have (P2)."""
+
+_CODES: Final = (-99.0, 99.0, -50.0, -1.0)
+_LEAST_CODE: Final = 900.0
+_MOST_WRONG: Final = 0.1
+"""Share of a file that can be damage; more is a file of something else."""
+_FEW: Final = 100
+"""Rows of a file that say nothing of its kind."""
 
 _NIGHT: Final = (11, 20)
 """First and last hour, UTC, that is the warmest on no average of days in Korea (20 to 05 KST)."""
@@ -104,7 +114,8 @@ def tidy(rows: pl.DataFrame, column: str, value: str) -> tuple[pl.DataFrame, lis
         `ISSUED`, `VALID` and `column`, one row each, without nulls; and what to tell of it.
 
     Raises:
-        BadData: Daily extremes whose day cannot be known (P3), or Korean times (P6).
+        BadData: Values of another category (P2), daily extremes whose day cannot be known (P3), two
+            months under one name (P4), or Korean times (P6).
     """
     low, high = LIMITS[column]
     number = pl.col(value).cast(pl.Float32, strict=False).cast(pl.Float64).round(3)
@@ -114,6 +125,7 @@ def tidy(rows: pl.DataFrame, column: str, value: str) -> tuple[pl.DataFrame, lis
         .filter(pl.col(column).is_between(low, high))
         .with_columns(pl.col(column) + 0.0)
     )
+    _check_kind(given, column, number)
     notes = []
     if good.height < given.height:
         bad = given.height - good.height
@@ -127,9 +139,29 @@ def tidy(rows: pl.DataFrame, column: str, value: str) -> tuple[pl.DataFrame, lis
     once = placed.unique([ISSUED, VALID], keep="last", maintain_order=True)
     doubled = placed.unique().height - once.height
     if doubled:
+        if doubled > max(_FEW, _MOST_WRONG * once.height):
+            raise BadData(
+                f"{doubled} of {once.height} rows stand twice with another {column}: months of "
+                "several files or years under one name; give each file as the portal gave it"
+            )
         stand = "a row stands" if doubled == 1 else f"{doubled} rows stand"
         notes.append(f"{stand} twice with another {column}, of which the last counts")
     return once, notes
+
+
+def _check_kind(given: pl.DataFrame, column: str, number: pl.Expr) -> None:
+    """Rule P2."""
+    low, high = LIMITS[column]
+    beyond = given.select(number.alias(column)).filter(
+        ~pl.col(column).is_between(low, high)
+        & ~pl.col(column).is_in(_CODES)
+        & (pl.col(column).abs() < _LEAST_CODE)
+    )
+    if beyond.height > max(_FEW, _MOST_WRONG * given.height):
+        raise BadData(
+            f"{beyond.height} of {given.height} values of {column} are not within {low:g} to "
+            f"{high:g} (the first: {beyond[column][0]:g}): another category, or another unit"
+        )
 
 
 def _check_zone(rows: pl.DataFrame) -> None:

@@ -14,6 +14,10 @@ Rules, numbered as the tests name them:
     F4  A row of a day that its month has not, or of an hour without an issue, is left out and told;
         the portal's files have some. More than one in ten is an error (another kind of forecast),
         and so is a line of another form (a damaged file).
+    F5  A download that broke off can end in a number that looks whole (19.2 of 19.250000). A last
+        line without a line end is an error where its value has other decimals than the one before.
+    F6  From the end of a month back to its beginning without a new `Start` is an error: that line
+        is lost, and what follows belongs to an unknown month.
 """
 
 from __future__ import annotations
@@ -62,6 +66,9 @@ _START: Final = r"Start\s*:\s*([0-9]{8})"
 _FORMAT: Final = r"format:\s*(\S+)"
 _LOCATION: Final = r"location:\s*([0-9]{1,3})_([0-9]{1,3})\b"
 _ROW: Final = r"^(-?[0-9]{1,12}),\s*(-?[0-9]{1,12}),\s*\+?(-?[0-9]{1,12}),\s*([^,]*)$"
+_MONTHS_BACK: Final = 20
+"""Days; a month that lacks its last or first days jumps by less than 30."""
+_DECIMALS: Final = r"\.([0-9]*)$"
 _COLUMNS: Final = "day,hour,forecast,value"
 _LONGEST_LEAD_H: Final = 240
 _ISSUE_HOURS: Final = tuple(range(200, 2400, 300))
@@ -117,11 +124,12 @@ def parse(name: str, content: bytes, now: datetime | None = None) -> PortalFile:
         pl.col("line") != ""
     )
     heads = lines.filter(pl.col("start").is_not_null())
-    rows = lines.with_columns(pl.col("start").forward_fill()).join(
-        heads.select("number"), on="number", how="anti", maintain_order="left"
-    )
+    rows = lines.with_columns(
+        pl.col("start").forward_fill(), block=pl.col("start").is_not_null().cum_sum()
+    ).join(heads.select("number"), on="number", how="anti", maintain_order="left")
     _check_heads(heads)
     table, impossible = _timed(rows)
+    _check_end(text, rows)
     notes = []
     if impossible.height > _MOST_IMPOSSIBLE * rows.height:
         raise BadData(
@@ -166,6 +174,26 @@ def _cell(heads: pl.DataFrame) -> Cell | None:
         raise BadData(str(fault)) from fault
 
 
+def _check_end(text: str, rows: pl.DataFrame) -> None:
+    """Rule F5."""
+    ends = rows["line"].str.extract(_DECIMALS).str.len_chars().fill_null(0)
+    if not text.endswith(("\n", "\r")) and rows.height > 1 and ends[-1] != ends[-2]:
+        raise BadData(
+            f"line {rows['number'][-1]}: {clean(rows['line'][-1])!r} is cut off: download the file "
+            "again"
+        )
+
+
+def _check_order(rows: pl.DataFrame) -> None:
+    """Rule F6."""
+    back = rows.filter(pl.col("day").shift().over("block") - pl.col("day") > _MONTHS_BACK)
+    if back.height:
+        raise BadData(
+            f"line {back['number'][0]}: the day goes back to {back['day'][0]} without a line "
+            "`Start : YYYYMMDD`, so its month is not known: download the file again"
+        )
+
+
 def _timed(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows with their times, and the lines that are left out (F4)."""
     parts = pl.col("line").str.extract_groups(_ROW).struct
@@ -189,6 +217,7 @@ def _timed(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         & hour.is_in(_ISSUE_HOURS)
         & lead.is_between(0, _LONGEST_LEAD_H)
     )
+    _check_order(numbers.filter(sane))
     issued = _month() + pl.duration(days=day - 1, hours=hour // 100)
     good = numbers.filter(sane).select(
         issued.alias(ISSUED), (issued + pl.duration(hours=lead)).alias(VALID), VALUE, "number"

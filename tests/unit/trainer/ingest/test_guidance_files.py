@@ -103,6 +103,22 @@ def test_a_file_of_another_cell_is_refused(workspace: Workspace, tmp_path: Path)
     assert bring(workspace, path, CELL) == (72, 0, 0)
 
 
+def test_parquet_that_tells_its_place_is_of_that_cell(workspace: Workspace, tmp_path: Path) -> None:
+    """Another cell is refused, as with the portal's files; without the option it is taken."""
+    path = tmp_path / "past.parquet"
+    busan = past(tmp=[1.0, 2.2]).with_columns(latitude=pl.lit(35.0836), longitude=pl.lit(129.0056))
+    path.write_bytes(parquet(busan))
+    with pytest.raises(BadData, match="it is of cell 97-74, not 60-127"):
+        bring(workspace, path, Cell(60, 127))
+    assert not workspace.store.names("")
+    assert bring(workspace, path) == (2, 0, 0)
+    assert Archive(workspace.store).read(CELL).height == 2
+    several = busan.with_columns(latitude=pl.Series([35.0836, 37.5]))
+    path.write_bytes(parquet(several))
+    with pytest.raises(BadData, match="forecasts of 2 cells"):
+        bring(workspace, path, CELL)
+
+
 def test_a_value_that_differs_stays_as_it_was(
     workspace: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

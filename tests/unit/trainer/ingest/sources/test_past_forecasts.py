@@ -126,6 +126,32 @@ def test_the_last_of_doubled_rows_counts() -> None:
     assert notes == [f"a row stands twice with another {AIR}, of which the last counts"]
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        (AIR, [65.0] * 150 + [20.0] * 500, r"150 of 650 values of .* \(the first: 65\): another"),
+        (AIR, [293.15] * 650, "650 of 650 values of .* another category, or another unit"),
+    ],
+)
+def test_values_of_another_category_are_refused(
+    column: str, values: list[float], words: str
+) -> None:
+    """Humidity that was named temperature, Kelvin: what fits by chance is as wrong (P2)."""
+    given = rows(*((ISSUE + timedelta(hours=3 * at), 4, value) for at, value in enumerate(values)))
+    with pytest.raises(BadData, match=words):
+        past_forecasts.tidy(given, column, "value")
+    codes = given.with_columns(value=pl.when(pl.col("value") > 50.0).then(-99.0).otherwise(20.0))
+    assert past_forecasts.tidy(codes, "wind_speed_ms", "value")[1]
+
+
+def test_two_months_under_one_name_are_refused() -> None:
+    """The line of the second month was lost: every hour stands twice (P4)."""
+    once = [(ISSUE + timedelta(hours=3 * at), 4, 20.0 + at % 2) for at in range(240)]
+    other = [(issued, lead, value + 1.0) for issued, lead, value in once]
+    with pytest.raises(BadData, match="240 of 240 rows stand twice with another"):
+        past_forecasts.tidy(rows(*once, *other), AIR, "value")
+
+
 def test_sums_of_six_hours_have_a_column_of_their_own() -> None:
     """They are never read as the rain of an hour."""
     assert past_forecasts.FIELDS["r06"] == "rain_6h_mm"

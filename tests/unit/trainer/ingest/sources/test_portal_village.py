@@ -117,6 +117,11 @@ def test_a_leap_day_is_a_day() -> None:
     [
         (" 1,0200,+4,23.000000 \n", "line 1 stands before any line `Start"),
         (TWO_MONTHS + " 31,2300,+6", "line 6 is no row of day,hour,forecast,value"),
+        (TWO_MONTHS + " 31,2300,+6,19.2", "line 6: '31,2300,.6,19.2' is cut off"),
+        (
+            text([("20170601", [*days(1, 31, 20.0), *days(1, 9, 20.0)])]),
+            "the day goes back to 1 wi",
+        ),
         (TWO_MONTHS + "x,0200,+4,1.0\n", "line 6 is no row"),
         (TWO_MONTHS.replace("20170701", "20171301"), "line 4: 'Start : 20171301' starts no month"),
         (TWO_MONTHS.replace("forecast,", ""), "its columns are 'day,hour,value'"),
@@ -125,7 +130,7 @@ def test_a_leap_day_is_a_day() -> None:
     ],
 )
 def test_a_damaged_file_is_refused(content: str, words: str) -> None:
-    """The text says where (F1, F4)."""
+    """The text says where (F1, F4 to F6)."""
     with pytest.raises(BadData, match=words.replace("(", r"\(")):
         portal_village.parse(TEMPERATURE, content.encode())
 
