@@ -11,25 +11,30 @@ OUT.parquet is what `edge-agent replay --forecasts` or `trainer forecast` wrote 
     loss: twice the mean pinball loss of p10, p50 and p90, which is near the CRPS
     raw: RMSE of KMA's newest readable forecast on the hours that KMA has a value for, and the ratio
         of the own RMSE to it on the same hours; the ratio of the losses, where the raw forecast has
-        the quantiles of its own errors at this lead on these hours (which is in its favour); the
+        the quantiles of its errors at this lead in the year before the first decision; without
+        observations of that year those of its errors on these hours (which is in its favour); the
         ratio of the RMSE on every hour, with straight lines between KMA's values
 
 and for each quantity the steps from hour to hour within a forecast: the lead whose mean step is the
 largest multiple of the usual one at these hours of the day, the same where the source changes, and
-the largest single step beside the largest change from hour to hour that was observed.
+the largest single step beside the largest change from hour to hour that was observed. At last, for
+each built-in rule (`bench.skill.guidance_events`): CSI, POD and FAR over the 24 hours after a
+decision, and how often the hours of each tenth of the chance came true.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from bench.skill import guidance_events
+from bench.skill.guidance_events import LEVELS
 from edge_agent.contract import schema
 from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.schema import QUANTITIES, TARGETS, TIME
@@ -42,12 +47,12 @@ if TYPE_CHECKING:
 
 LEADS = (1, 3, 6, 12, 24, 36, 48)
 SEASONS = ("DJF", "MAM", "JJA", "SON")
-LEVELS = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 _ALWAYS = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 AROUND = 6
 """Hours before and after those of a forecast, so that lines have both of their ends."""
 FEWEST = 24
 """Hours below which nothing is printed."""
+YEAR = timedelta(days=365)
 
 
 def with_truth(
@@ -56,6 +61,8 @@ def with_truth(
     """Rows with what was observed (`truth`), KMA's forecast and the season's number.
 
     KMA's forecast is `raw` where it has the hour, and `line` on a straight line between such hours.
+    `error_p10` and so on are quantiles of observed minus `raw` in the year before the first
+    decision, by lead; null where that year has too few.
 
     Args:
         forecasts: `forecast_table.SCHEMA`.
@@ -66,11 +73,34 @@ def with_truth(
     rows = forecasts.join(truth, left_on=["valid_at", "quantity"], right_on=[TIME, "quantity"])
     rows = rows.with_columns(season=pl.col("valid_at").dt.month() % 12 // 3)
     if guidance is None:
-        return rows.with_columns(raw=pl.lit(None, pl.Float64), line=pl.lit(None, pl.Float64))
-    return rows.join(
+        return rows.with_columns(
+            pl.lit(None, pl.Float64).alias(name)
+            for name in ("raw", "line", *(f"error_{name}" for name in LEVELS))
+        )
+    rows = rows.join(
         _readable(forecasts["issued_at"].unique(), guidance),
         on=["issued_at", "valid_at", "quantity"],
         how="left",
+    )
+    first = forecasts.sort("issued_at")["issued_at"][0]
+    return rows.join(_past_errors(first, truth, guidance), on=["quantity", "lead_h"], how="left")
+
+
+def _past_errors(first: datetime, truth: pl.DataFrame, guidance: pl.DataFrame) -> pl.DataFrame:
+    """Quantiles of observed minus KMA's forecast in the year before a decision, by lead."""
+    before = first - timedelta(hours=max(schema.LEADS) + 1)
+    decisions = pl.datetime_range(first - YEAR, before, "1h", eager=True).alias("issued_at")
+    known = _readable(decisions.cast(schema.TIME_DTYPE), guidance).drop_nulls("raw")
+    known = known.join(truth, left_on=["valid_at", "quantity"], right_on=[TIME, "quantity"])
+    lead = (pl.col("valid_at") - pl.col("issued_at").dt.truncate("1h")).dt.total_hours()
+    return (
+        known.drop_nulls("truth")
+        .filter(pl.len().over("quantity", lead) >= FEWEST)
+        .group_by("quantity", lead_h=lead.cast(pl.Int32))
+        .agg(
+            (pl.col("truth") - pl.col("raw")).quantile(level, "linear").alias(f"error_{name}")
+            for name, level in LEVELS.items()
+        )
     )
 
 
@@ -114,7 +144,7 @@ def loss(truth: np.ndarray, quantiles: dict[str, np.ndarray]) -> float:
 
 
 def scores(rows: pl.DataFrame) -> str | None:
-    """One line about the rows of one lead and season; None where they are too few."""
+    """One line about the rows of one quantity, lead and season; None where they are too few."""
     known = rows.filter(pl.col("truth").is_not_null())
     if known.height < FEWEST:
         return None
@@ -132,7 +162,11 @@ def scores(rows: pl.DataFrame) -> str | None:
     truth, raw = truth[both], known["raw"].to_numpy()[both]
     errors = truth - raw
     own = {name: values[both] for name, values in quantiles.items()}
-    spread = {name: raw + np.quantile(errors, level) for name, level in LEVELS.items()}
+    past = {name: known[f"error_{name}"][0] for name in LEVELS}
+    spread = {
+        name: raw + (np.quantile(errors, level) if past[name] is None else past[name])
+        for name, level in LEVELS.items()
+    }
     return (
         f"{line}; raw {rmse(errors):.3f} on {both.sum()}, ratio "
         f"{_ratio(rmse(truth - value[both]), rmse(errors)):.3f}, of the losses "
@@ -196,7 +230,7 @@ def report(rows: pl.DataFrame, hours: pl.DataFrame) -> list[str]:
                 if text:
                     lines.append(f"{QUANTITIES[name].short_name} {lead:2} h {season}: {text}")
         lines.append(f"{QUANTITIES[name].short_name} {steps(of_target, hours[name])}")
-    return lines
+    return [*lines, *guidance_events.report(rows)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

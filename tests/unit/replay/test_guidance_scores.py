@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from bench.skill import guidance as bench
+from bench.skill import guidance_events
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
 from edge_agent.replay.forecast_table import SCHEMA
+from edge_agent.settings import Rule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +60,13 @@ def issues() -> pl.DataFrame:
             valid = issued + lead * HOUR
             rows.append({ISSUED: issued, VALID: valid, AIR_TEMPERATURE: truth(valid) + issued.hour})
     return pl.DataFrame(rows, schema=GUIDANCE)
+
+
+def every_hour(error: float) -> pl.DataFrame:
+    """The same issues with every hour, each value too warm by one number."""
+    frames = [issues().with_columns(pl.col(VALID) + n * HOUR) for n in range(3)]
+    warm = pl.col(VALID).map_elements(truth, pl.Float64) + error
+    return pl.concat(frames).with_columns(warm.alias(AIR_TEMPERATURE))
 
 
 def line_of(lines: list[str], start: str) -> str:
@@ -117,3 +126,36 @@ def test_the_command_reads_files(tmp_path: Path, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     assert "temperature 24 h all:     72 hours, RMSE  1.000" in said
     assert "raw" in said
+
+
+def test_the_raw_forecast_has_the_errors_of_the_year_before() -> None:
+    """Two degrees too warm before the first decision and four after it: its p50 is 2 C off."""
+    decisions = pl.col("issued_at") >= FIRST + 4 * 24 * HOUR
+    guidance = pl.concat(
+        [
+            every_hour(2.0).filter(pl.col(VALID) < FIRST + 4 * 24 * HOUR),
+            every_hour(4.0).filter(pl.col(VALID) >= FIRST + 4 * 24 * HOUR),
+        ]
+    )
+    rows = bench.with_truth(forecasts(0.0).filter(decisions), observed(), guidance)
+    line = line_of(bench.report(rows, observed()), "temperature 24 h all")
+    # 0.267 of the forecast, whose p10 and p90 are 2 C off, over 2.0.
+    assert "raw 4.000 on 48, ratio 0.000, of the losses 0.133" in line
+
+
+def test_an_event_counts_in_the_day_after_a_decision() -> None:
+    """One hour of 31 C is in 24 windows; a forecast of 30 C in every one, and KMA's of 29 C."""
+    hot = pl.when(pl.col(TIME) == FIRST + 60 * HOUR).then(31.0).otherwise(AIR_TEMPERATURE)
+    hours = observed().with_columns(hot.alias(AIR_TEMPERATURE))
+    rows = bench.with_truth(forecasts(3.0), hours, every_hour(2.0))
+    line = line_of(bench.report(rows, hours), "heat, 24 of 144 windows")
+    own = "CSI 0.167 (POD 1.00, FAR 0.83)"
+    assert f"by its chance {own}; on 144 with KMA's: points {own}, raw CSI 0.000" in line
+
+
+def test_chances_follow_from_three_quantiles() -> None:
+    """A half at p50, a tenth at p90, and a normal distribution between them."""
+    row = {"value": [30.0], "p10": [29.0], "p50": [30.0], "p90": [34.0]}
+    for threshold, chance in ((29.0, 0.9), (30.0, 0.5), (34.0, 0.1), (32.0, 0.26)):
+        rule = Rule(name="warm", quantity=AIR_TEMPERATURE, operator=">=", threshold=threshold)
+        assert abs(guidance_events.chances(pl.DataFrame(row), rule)[0] - chance) < 0.01
