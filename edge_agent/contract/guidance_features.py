@@ -8,11 +8,15 @@ Rules (the tests name the numbers):
         said for it, and none newer than the issue that the row reads: a row of an older issue is
         that of a place where no later one came. So it follows from observations and issues alone.
     G2  `base` is the forecast that the trees correct: guidance plus the newest error, which fades
-        by exp(-lead / `FADING_H`). Without an observation at the origin it is guidance alone.
+        by exp(-lead / `FADING_H`). Without an observation at the origin and without a steady error
+        it is guidance alone.
     G3  Missing is NaN, never 0: no observation, no errors yet, a category that is not there. Only
         guidance at the target hour must be there.
     G4  Errors come on a grid of 2^-10 and are summed as whole numbers, so a month of hours gives
         the same bits as ten years (see `contract.rolling`).
+    G5  Where KMA is wrong for days by more than it usually is, that part is `steady_error` (rule in
+        `guidance_errors.steady`). It is taken off from the errors and is in `base` at every lead,
+        so the trees see errors as in the years that they were fitted on.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ from edge_agent.contract.guidance_errors import (
     FEWEST_ERRORS,
     MEANS_DAYS,
     MEANS_H,
+    UNUSUAL,
     GuidanceErrors,
+    steady,
 )
 from edge_agent.contract.hours import KOREA_OFFSET_H
 from edge_agent.contract.schema import RAIN_CHANCE, SKY, TARGETS, TIME, WIND_SPEED
@@ -43,7 +49,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.guidance_course import GuidanceCourse
     from edge_agent.contract.schema import Site
 
-REVISION: Final = 2
+REVISION: Final = 3
 GUIDED_LEADS: Final = tuple(range(1, 67))
 """Hours ahead that guidance reaches."""
 FADING_H: Final = 8.0
@@ -53,6 +59,7 @@ HISTORY_H: Final = 31 * 24
 _AROUND: Final = (-12, -9, -6, -3, 3, 6, 9)
 _DAY: Final = tuple(range(-12, 13))
 _LAGS: Final = (1, 2, 3, 6)
+_CHANGES_H: Final = (1, 3)
 _EARLIER_H: Final = 6
 
 NAMES: Final = (
@@ -83,6 +90,12 @@ NAMES: Final = (
     "other_error",
     "other_error_mean_24h",
     "observed",
+    *(f"observed_change_{hours}h" for hours in _CHANGES_H),
+    "other_observed",
+    "guidance_since_origin",
+    "guidance_change_to_origin",
+    "guidance_from_observed",
+    "steady_error",
     "base",
 )
 """Columns of the matrix, in order."""
@@ -96,6 +109,7 @@ def digest() -> str:
         "leads": [GUIDED_LEADS[0], GUIDED_LEADS[-1]],
         "fading": FADING_H,
         "fewest": FEWEST_ERRORS,
+        "unusual": UNUSUAL,
         "interpolated": INTERPOLATED,
     }
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
@@ -169,10 +183,12 @@ class GuidanceInputs:
         out = np.empty((len(origins), len(NAMES)), np.float32)
         for index, column in enumerate(columns):
             out[:, index] = column
-        guidance = out[:, NAMES.index("guidance")].astype(np.float64)
-        newest = out[:, NAMES.index("error")].astype(np.float64)
+        guidance, newest, always = (
+            out[:, NAMES.index(name)].astype(np.float64)
+            for name in ("guidance", "error", "steady_error")
+        )
         fading = np.where(np.isnan(newest), 0.0, newest) * np.exp(-leads / FADING_H)
-        out[:, -1] = guidance + fading
+        out[:, -1] = guidance + always + fading
         return out
 
     def _age(self, rows: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -230,17 +246,32 @@ class GuidanceInputs:
         self, target: str, other: str, pairs: tuple[np.ndarray, np.ndarray, np.ndarray]
     ) -> tuple[np.ndarray, ...]:
         origins, leads, rows = pairs
+        at = self.course.at
+        valid, now = at(target, rows, origins + leads), at(target, rows, origins)
         same = origins + leads - 24 * ((leads + 23) // 24)
         around = np.minimum(same + 1, origins)
         own = self.known[target].read_at(origins, rows)
         others = self.known[other].read_at(origins, rows)
-        return (
-            own.at(origins),
-            *(own.at(origins - hours) for hours in _LAGS),
-            *(own.mean(f"{hours}h", origins) for hours in MEANS_H),
+        observed = self.known[target].observed_at
+        newest = observed(origins)
+        lags = [own.at(origins - hours) for hours in (0, *_LAGS)]
+        means = [own.mean(f"{hours}h", origins) for hours in MEANS_H]
+        always = steady(target, lags, means[0])
+        errors = (
+            *lags,
+            *means,
             *(own.mean(f"{days}d", around) for days in MEANS_DAYS),
             own.at(same),
+        )
+        return (
+            *(error - always for error in errors),
             others.at(origins),
             others.mean("24h", origins),
-            self.known[target].observed_at(origins),
+            newest,
+            *(newest - observed(origins - hours) for hours in _CHANGES_H),
+            self.known[other].observed_at(origins),
+            valid - now,
+            now - at(target, rows, origins - 1),
+            valid + always - newest,
+            always,
         )

@@ -25,16 +25,27 @@ WITHOUT_GROUP: Final = 0.03
 SINGLE: Final = 0.01
 """Share of rows that lack an input by itself, for each input."""
 
-_ALWAYS: Final = ("lead", "guidance_age", "hour_sin", "hour_cos", "sun", "guidance", "base")
+_ALWAYS: Final = (
+    *("lead", "guidance_age", "hour_sin", "hour_cos", "sun", "guidance", "steady_error", "base"),
+)
+_STEADY: Final = NAMES.index("steady_error")
 _SILENT_H: Final = 6
-_NEWEST: Final = ("error", "other_error", "observed")
 _LAGS: Final = {int(n.split("_")[1][:-1]): n for n in NAMES if n.endswith("h_ago")}
+_CHANGES: Final = {int(n.split("_")[2][:-1]): n for n in NAMES if n.startswith("observed_change")}
+_NEWEST: Final = (
+    "error",
+    "other_error",
+    "observed",
+    "other_observed",
+    "guidance_from_observed",
+    *_CHANGES.values(),
+)
 _MEANS: Final = tuple(n for n in NAMES if "error_mean" in n or "same_hour" in n)
 _GROUPS: Final = (
     tuple(n for n in NAMES if n.startswith("wind_")),
     tuple(n for n in NAMES if n.startswith("sky")),
     tuple(n for n in NAMES if n.startswith("rain_chance")),
-    ("other_guidance", "other_error", "other_error_mean_24h"),
+    ("other_guidance", "other_observed", "other_error", "other_error_mean_24h"),
 )
 
 
@@ -46,7 +57,7 @@ def drop(matrix: np.ndarray, seed: int) -> np.ndarray:
         seed: Of the draw.
 
     Returns:
-        A copy; its base is guidance alone where a row has no newest error.
+        A copy; its base has no part of the newest error where a row has none.
     """
     random = np.random.default_rng(seed)
     out = matrix.copy()
@@ -62,9 +73,10 @@ def drop(matrix: np.ndarray, seed: int) -> np.ndarray:
         blank(silent & (silent_h > hours), (name,))
     cold = (kind >= SILENT) & (kind < SILENT + COLD)
     blank(cold, (*_NEWEST, *_LAGS.values(), *_MEANS))
+    out[cold, _STEADY] = 0.0
     begun = (kind >= SILENT + COLD) & (kind < SILENT + COLD + BEGUN)
     blank(begun, _MEANS)
-    for hours, name in _LAGS.items():
+    for hours, name in (*_LAGS.items(), *_CHANGES.items()):
         blank(begun & (silent_h <= hours), (name,))
     for group in _GROUPS:
         blank(random.random(len(out)) < WITHOUT_GROUP, group)
@@ -72,5 +84,5 @@ def drop(matrix: np.ndarray, seed: int) -> np.ndarray:
         if name not in _ALWAYS:
             blank(random.random(len(out)) < SINGLE, (name,))
     lost = np.isnan(out[:, NAMES.index("error")])
-    out[lost, NAMES.index("base")] = out[lost, NAMES.index("guidance")]
+    out[lost, NAMES.index("base")] = out[lost, NAMES.index("guidance")] + out[lost, _STEADY]
     return out

@@ -16,7 +16,7 @@ from edge_agent.contract import guidance_features, residuals
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.guidance_features import GUIDED_LEADS
 from edge_agent.contract.residuals import GUIDED_KNOTS
-from edge_agent.contract.schema import LEADS, TARGETS
+from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TARGETS
 from trainer.training import guided_dropout, guided_sample
 from trainer.training.guided_model import BASE, GuidedFit, GuidedModel
 from trainer.training.guided_sample import sample, times_of
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 TREES: Final[Mapping[str, Any]] = {
     "objective": "regression",
-    "learning_rate": 0.06,
     "num_leaves": 15,
     "min_data_in_leaf": 400,
     "bagging_fraction": 0.4,
@@ -42,7 +41,9 @@ TREES: Final[Mapping[str, Any]] = {
     "lambda_l2": 5.0,
     "max_bin": 127,
 }
-ROUNDS: Final = 120
+RATES: Final = {AIR_TEMPERATURE: 0.09, RELATIVE_HUMIDITY: 0.05}
+"""Learning rate by target: at the higher one humidity learns the training years beyond 12 h."""
+ROUNDS: Final = 130
 PARTS: Final = 6
 GUARD_H: Final = 4 * 24
 LEAST_DAYS: Final = 180
@@ -58,6 +59,7 @@ def parameters() -> dict[str, object]:
     """Parameters that a fit follows from, for the lineage."""
     return {
         "trees": dict(TREES),
+        "rates": dict(RATES),
         "rounds": ROUNDS,
         "parts": PARTS,
         "guard_h": GUARD_H,
@@ -101,10 +103,11 @@ def fit_guided(
     if days < LEAST_DAYS:
         return None, f"KMA forecasts of {days} days before training ends, {LEAST_DAYS} are needed"
     fitted = GuidedFit({}, {}, {}, drawn.places)
-    recipe = Recipe(TREES, ROUNDS, seed, threads)
     try:
         for target in TARGETS:
             progress(f"{target}: correction of KMA's forecasts")
+            trees = {**TREES, "learning_rate": RATES[target]}
+            recipe = Recipe(trees, ROUNDS, seed, threads)
             _fit_target(target, drawn, recipe, fitted)
     except BadData as fault:
         return None, str(fault)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from trainer.training.forecast_model import UnseenForecasts
     from trainer.training.lake_source import LakeSource
 
-LEADS_OF_ORIGIN: Final = 10
-"""Leads that are drawn for an origin, with density 1 / (lead + 3)."""
+LEADS_OF_ORIGIN: Final = 12
+"""Leads that are drawn for an origin, with density 1 / (lead + 2)."""
 STALE: Final = 0.25
 """Share of pairs that read an issue which was newest 1 to `STALEST_H` hours before."""
 STALEST_H: Final = 48
@@ -154,7 +154,7 @@ def _drawn(
     if len(hours) > most:
         hours = np.sort(random.choice(hours, most, replace=False))
     origins = np.repeat(hours, LEADS_OF_ORIGIN)
-    density = 1.0 / (np.array(GUIDED_LEADS) + 3.0)
+    density = 1.0 / (np.array(GUIDED_LEADS) + 2.0)
     leads = random.choice(GUIDED_LEADS, len(origins), p=density / density.sum())
     drawn = _rows(series, origins, leads, stop)
     origins = drawn.hours - drawn.leads

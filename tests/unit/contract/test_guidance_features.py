@@ -1,4 +1,4 @@
-"""Inputs of the models that correct KMA's forecasts: rules G1 to G4."""
+"""Inputs of the models that correct KMA's forecasts: rules G1 to G5."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from edge_agent.contract import guidance_features
 from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.guidance_course import GuidanceCourse
-from edge_agent.contract.guidance_errors import FEWEST_ERRORS
+from edge_agent.contract.guidance_errors import FEWEST_ERRORS, steady
 from edge_agent.contract.guidance_features import (
     FADING_H,
     GUIDED_LEADS,
@@ -33,7 +33,12 @@ from tests.fakes.guided_place import SITE, observed
 START = datetime(2026, 3, 1, 2, tzinfo=UTC)
 BASE = int(START.timestamp()) // 3600
 DAYS = 40
-PAST = ("error", *(name for name in NAMES if name.startswith("error_")), "observed")
+ERRORS = ("error", *(name for name in NAMES if name.startswith("error_")))
+SEEN = (
+    *("observed", "observed_change_1h", "observed_change_3h"),
+    *("other_observed", "guidance_from_observed"),
+)
+PAST = (*ERRORS, *SEEN)
 LEADS = np.array(GUIDED_LEADS)
 
 
@@ -71,9 +76,11 @@ def missing(row: dict[str, float]) -> set[str]:
 def test_a_steady_error_is_found_everywhere() -> None:
     """G1: observed minus what was forecast, in every lag and mean."""
     row = row_of(flat(), 35 * 24, 30)
-    for name in set(PAST) - {"observed"}:
+    for name in ERRORS:
         assert row[name] == 1.5, name
-    assert row["observed"] == 11.5
+    assert (row["observed"], row["other_observed"]) == (11.5, 51.5)
+    assert (row["observed_change_1h"], row["observed_change_3h"]) == (0.0, 0.0)
+    assert (row["guidance_from_observed"], row["steady_error"]) == (-1.5, 0.0)
     assert (row["other_error"], row["other_error_mean_24h"]) == (1.5, 1.5)
     assert (row["lead"], row["guidance_age"]) == (30, 30 + 3)
     assert not missing(row)
@@ -106,6 +113,43 @@ def test_base_is_guidance_and_the_newest_error_which_fades() -> None:
     assert row["base"] == row["guidance"]
 
 
+def test_what_is_on_the_way_now() -> None:
+    """The course that was seen and that of KMA, to the origin and from there on."""
+    guidance = forecasts(START, 4).with_columns(
+        (pl.col(VALID) - START).dt.total_hours().cast(pl.Float64).alias(AIR_TEMPERATURE)
+    )
+    number = np.arange(96.0)
+    frame = observed(START, 96).with_columns(pl.Series(AIR_TEMPERATURE, number * 1.5 - 45.0))
+    row = row_of(inputs(frame, guidance), 90, 12)
+    assert (row["observed_change_1h"], row["observed_change_3h"]) == (1.5, 4.5)
+    assert (row["guidance_change_to_origin"], row["guidance_since_origin"]) == (1.0, 12.0)
+    assert row["guidance_from_observed"] == 102.0 - 90.0
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(6, 0.0), (72, 4.0)])
+def test_what_is_wrong_for_days_is_in_the_base_at_every_lead(hours: int, expected: float) -> None:
+    """G5: half a day decides. The trees see what is left of the errors."""
+    guidance = forecasts(START, DAYS).with_columns(pl.lit(10.0).alias(AIR_TEMPERATURE))
+    wrong = np.arange(24 * DAYS) >= 24 * DAYS - hours
+    frame = observed(START, 24 * DAYS).with_columns(
+        pl.Series(AIR_TEMPERATURE, np.where(wrong, 14.0, 10.0))
+    )
+    row = row_of(inputs(frame, guidance), 24 * DAYS - 1, 60)
+    assert row["steady_error"] == expected
+    assert row["error"] == row["error_mean_24h"] + (0.0 if expected else 3.0) == 4.0 - expected
+    fading = (4.0 - expected) * np.exp(-60 / FADING_H)
+    assert row["base"] == pytest.approx(10.0 + expected + fading, rel=1e-6)
+    assert row["guidance"] == 10.0
+
+
+def test_a_steady_error_ends_when_the_newest_hours_are_right() -> None:
+    """G5: the mean of the day does not keep it; half of it counts between the limits."""
+    day = np.array([4.0, 4.0, 4.0, -4.0, 2.65, 2.0, np.nan])
+    newest = np.array([4.0, 0.5, -4.0, -4.0, 4.0, 4.0, 4.0])
+    found = steady(AIR_TEMPERATURE, [newest, np.full(7, np.nan)], day)
+    assert found == pytest.approx([4.0, 0.0, 0.0, -4.0, 2.65 / 2, 0.0, 0.0])
+
+
 def test_without_observations_only_the_past_is_missing() -> None:
     """G3: what guidance says is there, and the base is guidance."""
     guidance = forecasts(START, 4)
@@ -118,7 +162,8 @@ def test_without_observations_only_the_past_is_missing() -> None:
 def test_without_an_issue_everything_of_it_is_missing() -> None:
     """G3: not even an age, whether issues come later or never."""
     frame = observed(START - 5 * HOUR, 48)
-    known = {"lead", "hour_sin", "hour_cos", "sun", "observed"}
+    known = {"lead", "hour_sin", "hour_cos", "sun", "steady_error", *SEEN}
+    known -= {"guidance_from_observed"}
     for guidance in (forecasts(START, 2), GUIDANCE.to_frame()):
         row = row_of(inputs(frame, guidance), -1, 6)
         assert missing(row) == set(NAMES) - known

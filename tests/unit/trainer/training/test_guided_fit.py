@@ -123,7 +123,7 @@ def test_nothing_after_the_training_changes_them(
 
 
 def test_rows_lack_what_devices_lack(made: Workspace) -> None:
-    """Older issues, no newest hour, no hours at all; then the base is guidance alone."""
+    """Older issues, no newest hour, no hours at all; then the base knows no newest error."""
     data = _data(made)
     drawn = sample(data.stations, data.borders.train_end, NONE, seed=3)
     assert drawn is not None
@@ -131,7 +131,10 @@ def test_rows_lack_what_devices_lack(made: Workspace) -> None:
     assert len(matrix) == len(drawn.drawn.leads) <= guided_sample.PAIRS
     lost = np.isnan(matrix[:, ERROR])
     assert 0.2 < lost.mean() < 0.3
-    assert (matrix[lost, BASE] == matrix[lost, GUIDANCE]).all()
+    steady = matrix[:, NAMES.index("steady_error")]
+    assert (matrix[lost, BASE] == matrix[lost, GUIDANCE] + steady[lost]).all()
+    cold = np.isnan(matrix[:, [NAMES.index(name) for name in ("error", "error_mean_24h")]])
+    assert 0.05 < (cold.all(axis=1) & (steady == 0.0)).mean() < 0.2
     age = NAMES.index("guidance_age")
     older = matrix[:, age] > whole[:, age]
     assert 0.1 < older.mean() <= guided_sample.STALE + 0.02
