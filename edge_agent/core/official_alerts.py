@@ -130,3 +130,8 @@ def zone_code(config: Config) -> str | None:
 def max_age_of(config: Config) -> timedelta:
     """Age from which the file of warnings says nothing any more."""
     return timedelta(hours=config.limits.warnings_max_age_h)
+
+
+def told(config: Config) -> bool:
+    """Whether this device tells KMA's warnings, where its depot has them."""
+    return bool(config.depot.url or config.depot.path) and zone_code(config) is not None
