@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from edge_agent.contract import quality
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import (
@@ -110,12 +111,16 @@ def names(device: Device) -> tuple[str, ...]:
     return (sensors.source_of("outdoor"), *bundles.sources(device))
 
 
-def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
+def choose(
+    frames: Mapping[str, pl.DataFrame],
+    now: datetime,
+    known: Mapping[str, pl.Series] | None = None,
+) -> Choice:
     """Sources for a forecast.
 
     O1  The first steady one of: the farm's own outdoor sensors, the relayed station, the nowcasts
         of the farm's grid cell. Steady: it has temperature and humidity for most of the last day,
-        and last had them within `MAX_SILENCE`.
+        and last had them within `MAX_SILENCE`. A value that fails `quality.clean` is not there.
     O2  Where none is steady, the relayed source with the newest hour.
     O3  A quantity that it does not have at all is taken from the best relayed source that has it.
         A gap in a series is never filled from another source: that would be a jump.
@@ -123,10 +128,12 @@ def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
     Args:
         frames: Hours of the lookback by source, in the order of `names`.
         now: Time of the decision, UTC.
+        known: `known_hours` of each, where they are at hand.
     """
     own, *relayed = frames
-    steady = [name for name, frame in frames.items() if _steady(frame, now)]
-    source = steady[0] if steady else max(relayed, key=lambda name: _newest(frames[name]))
+    times = known or {name: known_hours(frame) for name, frame in frames.items()}
+    steady = [name for name in frames if _steady(times[name], now)]
+    source = steady[0] if steady else max(relayed, key=lambda name: _newest(times[name]))
     substitutes: list[tuple[str, str]] = []
     for quantity in OBSERVED:
         if not knows(frames[source], quantity):
@@ -137,7 +144,10 @@ def choose(frames: Mapping[str, pl.DataFrame], now: datetime) -> Choice:
 
 
 def choose_relayed(
-    frames: Mapping[str, pl.DataFrame], now: datetime, warmer: Mapping[str, float]
+    frames: Mapping[str, pl.DataFrame],
+    now: datetime,
+    warmer: Mapping[str, float],
+    known: Mapping[str, pl.Series] | None = None,
 ) -> Choice:
     """Sources for a forecast that the farm's own sensors have no part in: O1 to O3 without them.
 
@@ -145,9 +155,12 @@ def choose_relayed(
         frames: Hours of the lookback by source, in the order of `names`.
         now: Time of the decision, UTC.
         warmer: See `source_gap.heights`.
+        known: See `choose`.
     """
     own = next(iter(frames))
-    choice = choose({**frames, own: frames[own].clear()}, now)
+    choice = choose(
+        {**frames, own: frames[own].clear()}, now, known and {**known, own: known[own].clear()}
+    )
     return replace(choice, warmer_c=warmer.get(choice.source, 0.0))
 
 
@@ -193,14 +206,19 @@ def knows(frame: pl.DataFrame, quantity: str) -> bool:
     return frame[quantity].null_count() < frame.height
 
 
-def _usable(frame: pl.DataFrame) -> pl.Series:
-    # By columns: a query costs a millisecond, and a cycle asks a dozen times.
-    known = [frame[name].is_not_null() for name in TARGETS]
-    return frame[TIME].filter(reduce(and_, known))
+def known_hours(frame: pl.DataFrame) -> pl.Series:
+    """Hours, ascending, that have every target after quality control.
+
+    Args:
+        frame: Raw hours; what is within the first `quality.LOOKBACK_HOURS` may pass wrongly.
+    """
+    if not frame.height:
+        return frame[TIME]
+    checked = quality.clean(frame.select(TIME, *TARGETS))
+    return checked[TIME].filter(reduce(and_, [checked[name].is_not_null() for name in TARGETS]))
 
 
-def _steady(frame: pl.DataFrame, now: datetime) -> bool:
-    times = _usable(frame)
+def _steady(times: pl.Series, now: datetime) -> bool:
     return (
         len(times) >= MIN_HOURS
         and times[-MIN_HOURS] > now - 24 * _HOUR
@@ -208,6 +226,5 @@ def _steady(frame: pl.DataFrame, now: datetime) -> bool:
     )
 
 
-def _newest(frame: pl.DataFrame) -> datetime:
-    times = _usable(frame)
+def _newest(times: pl.Series) -> datetime:
     return times[-1] if len(times) else datetime.min.replace(tzinfo=UTC)

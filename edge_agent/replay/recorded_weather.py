@@ -50,12 +50,14 @@ class RecordedWeather:
     frames: Mapping[str, pl.DataFrame]
     device: Device
     _times: dict[str, np.ndarray] = field(init=False)
+    _known: dict[str, pl.Series] = field(init=False)
     _block: int = field(init=False, default=-1)
     _checked: dict[Choice, pl.DataFrame] = field(init=False, default_factory=dict)
     _series: dict[Choice, forecaster.CheckedSeries] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._times = {name: frame[TIME].to_numpy() for name, frame in self.frames.items()}
+        self._known = {n: source_choice.known_hours(frame) for n, frame in self.frames.items()}
 
     def forecast(
         self, release: LoadedRelease | None, now: datetime
@@ -70,8 +72,9 @@ class RecordedWeather:
         """See `CycleContext.weather`."""
         self._enter(now)
         warmer = source_gap.heights(self.device, release.manifest.sites)
-        frames = self.raw(now, forecaster.HISTORY_HOURS)
-        return self._forecast(source_choice.choose_relayed(frames, now, warmer), release, now)
+        frames, known = self._until(now, forecaster.HISTORY_HOURS)
+        choice = source_choice.choose_relayed(frames, now, warmer, known)
+        return self._forecast(choice, release, now)
 
     def raw(self, now: datetime, hours: int) -> Mapping[str, pl.DataFrame]:
         """See `CycleContext.weather`."""
@@ -109,7 +112,18 @@ class RecordedWeather:
 
     def _choose(self, now: datetime, hours: int) -> Choice:
         self._enter(now)
-        return source_choice.choose(self.raw(now, hours), now)
+        frames, known = self._until(now, hours)
+        return source_choice.choose(frames, now, known)
+
+    def _until(
+        self, now: datetime, hours: int
+    ) -> tuple[Mapping[str, pl.DataFrame], Mapping[str, pl.Series]]:
+        """Raw hours by source, and `source_choice.known_hours` of the newest."""
+        known = {}
+        for name, times in self._known.items():
+            begin = times.search_sorted(now - hours * _HOUR, "left")
+            known[name] = times[begin : times.search_sorted(now, "right")]
+        return self.raw(now, hours), known
 
     def _enter(self, now: datetime) -> None:
         block = (now - _EPOCH) // BLOCK

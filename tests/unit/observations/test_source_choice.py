@@ -38,11 +38,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def fill(
     store: Store, source: str, warm: float, *, hours: int = 48, age: int = 0, **also: float
 ) -> None:
-    """Hours of one temperature up to `age` hours ago, and other quantities."""
-    values = {"air_temperature_c": warm, "relative_humidity_pct": 50.0} | also
-    times = [NOW - (age + back) * HOUR for back in range(hours)]
-    frame = pl.DataFrame({TIME: times}, schema={TIME: TIME_DTYPE})
-    store.put_hourly(source, frame.with_columns(pl.lit(v).alias(n) for n, v in values.items()))
+    """Hours of a temperature that moves by 0.25, up to `age` hours ago, and other quantities."""
+    ages = range(age, age + hours)
+    frame = pl.DataFrame(
+        {
+            TIME: [NOW - back * HOUR for back in ages],
+            "air_temperature_c": [warm + back % 2 / 4 for back in ages],
+            "relative_humidity_pct": [50.0 + back % 2 for back in ages],
+        },
+        schema_overrides={TIME: TIME_DTYPE},
+    )
+    store.put_hourly(source, frame.with_columns(pl.lit(v).alias(n) for n, v in also.items()))
 
 
 def seen(store: Store, device: Device = SEOUL) -> tuple[pl.DataFrame, Source, str]:
@@ -59,7 +65,7 @@ def test_own_sensors_before_the_station_before_the_cell(store: Store) -> None:
     fill(store, OWN, 3.0)
     frame, rung, name = seen(store)
     assert (rung, name) == (Source.MODEL, OWN)
-    assert set(frame["air_temperature_c"]) == {3.0}
+    assert set(frame["air_temperature_c"]) == {3.0, 3.25}
 
 
 def test_a_station_that_falls_silent_gives_way_to_the_cell(store: Store) -> None:
@@ -108,7 +114,7 @@ def test_unknown_quantities_come_from_the_best_relayed_source(store: Store) -> N
     frame, _, _ = seen(store)
     assert set(frame["wind_speed_ms"]) == {5.0}
     assert set(frame["rain_mm"]) == {4.0}
-    assert set(frame["air_temperature_c"]) == {3.0}
+    assert set(frame["air_temperature_c"]) == {3.0, 3.25}
     assert frame["solar_mj_m2"].null_count() == frame.height == 40
 
 
@@ -120,3 +126,18 @@ def test_sources_of_a_farm() -> None:
     abroad = msgspec.structs.replace(SEOUL, latitude=52.0, longitude=5.0)
     assert list(bundles.sources(abroad)) == [STATION]
     assert bundles.cell(abroad) is None
+
+
+def test_own_temperature_that_is_stuck_leaves_the_forecast_to_the_station(store: Store) -> None:
+    """O1: values that quality control refuses are not known, though humidity goes on."""
+    varied = 10.0 + pl.Series([(back % 5) / 2 for back in range(72)])
+    times = [NOW - back * HOUR for back in range(72)]
+    for source, stuck_h in ((STATION, 0), (OWN, 15)):
+        temperature = [8.0 if back < stuck_h else v for back, v in enumerate(varied)]
+        columns = {TIME: times, "air_temperature_c": temperature, "relative_humidity_pct": varied}
+        store.put_hourly(source, pl.DataFrame(columns, schema_overrides={TIME: TIME_DTYPE}))
+    # Stuck from its twelfth equal hour on: three hours of silence are borne, the fourth is not.
+    assert observe(store, SEOUL, NOW - HOUR, 72)[2] == OWN
+    frame, rung, source = observe(store, SEOUL, NOW, 72)
+    assert (rung, source) == (Source.MODEL_RELAYED, STATION)
+    assert 8.0 not in frame["air_temperature_c"]
