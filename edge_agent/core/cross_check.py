@@ -37,7 +37,6 @@ NEWEST: Final = timedelta(minutes=90)
 """A live rule looks at no older hour of a relayed source."""
 REACH_H: Final = 30 * 24
 """Hours in which the beginning of a gap is looked for."""
-GUIDANCE: Final = "guidance:village"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,5 +199,4 @@ def _guided(store: Store, now: datetime, hours: int) -> dict[str, pl.DataFrame]:
     if not rows.height:
         return {}
     past = rows.filter((pl.col(ISSUED) <= now) & (pl.col(VALID) <= now))
-    newest = past.unique(VALID, keep="last", maintain_order=True)
-    return {GUIDANCE: newest.select(pl.col(VALID).alias(TIME), *TARGETS)}
+    return {source_choice.GUIDANCE: source_choice.guided_hours(past)}

@@ -10,11 +10,11 @@ import numpy as np
 from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.guidance_features import HISTORY_H
 from edge_agent.contract.schema import TARGETS
-from edge_agent.core import cross_check, rules
+from edge_agent.core import rules
 from edge_agent.forecasting import fallback, joining, points, verification
 from edge_agent.forecasting.trusted_issues import set_aside_text
 from edge_agent.messages.payloads import GuidanceReport
-from edge_agent.observations import bundles
+from edge_agent.observations import bundles, source_choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ class Publication:
         if observed_at is not None:
             found += (rules.input_of(self.source, observed_at, now),)
         if self.guided is not None:
-            found += (rules.input_of(cross_check.GUIDANCE, self.guided.issued, now),)
+            found += (rules.input_of(source_choice.GUIDANCE, self.guided.issued, now),)
         return found
 
     def past_forecast(self, chances: Mapping[str, float]) -> PastForecast | None:

@@ -66,7 +66,7 @@ class StoredWeather:
         """See `CycleContext.weather`."""
         more = hours + quality.LOOKBACK_HOURS
         own = source_choice.names(self._device)[0]
-        frame = self._store.hourly(own, now - timedelta(hours=more), now)
+        frame = source_choice.believed_hours(self._store, self._device, now, more)[own]
         if all(source_choice.knows(frame, name) for name in TARGETS):
             return last_hours(frame, now, hours)
         return self.checked(now, hours)

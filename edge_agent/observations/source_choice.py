@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.contract import quality
+from edge_agent.contract.bundles import VALID
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import (
@@ -21,7 +22,8 @@ from edge_agent.contract.schema import (
     TIME,
     TIME_DTYPE,
 )
-from edge_agent.observations import bundles, sensors
+from edge_agent.contract.stations import stations
+from edge_agent.observations import bundles, sensors, source_gap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from edge_agent.settings import Device, Sensor
 
 _HOUR: Final = timedelta(hours=1)
+GUIDANCE: Final = "guidance:village"
+"""KMA's forecast as a source."""
 MAX_SILENCE: Final = timedelta(hours=3)
 """A source without newer hours than this is not used."""
 MIN_HOURS: Final = 18
@@ -184,7 +188,7 @@ def observe(
     Raises:
         StorageError: The disk refused.
     """
-    frames = hours(store, device, now, history_hours)
+    frames = believed_hours(store, device, now, history_hours)
     choice = choose(frames, now)
     return join(frames, choice), choice.rung, choice.source
 
@@ -199,6 +203,46 @@ def hours(
     """
     start = now - timedelta(hours=history_hours)
     return {name: store.hourly(name, start, now) for name in names(device)}
+
+
+def believed_hours(
+    store: Store, device: Device, now: datetime, history_hours: int
+) -> dict[str, pl.DataFrame]:
+    """The same, without values of own sensors that contradict all others: see `believed`.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    guidance = store.guidance(now - timedelta(hours=history_hours), now)
+    return believed(hours(store, device, now, history_hours), guidance, device)
+
+
+def believed(
+    frames: Mapping[str, pl.DataFrame], guidance: pl.DataFrame, device: Device
+) -> dict[str, pl.DataFrame]:
+    """Hours by source, without values of own sensors that `source_gap.believed` refuses.
+
+    Args:
+        frames: Raw hours by source, in the order of `names`.
+        guidance: KMA's forecasts, see `guided_hours`.
+        device: Where the farm is.
+    """
+    own, *relayed = frames
+    others = {name: frames[name] for name in relayed}
+    sites = {str(number): station.site for number, station in stations().items()}
+    warmer = source_gap.heights(device, sites)
+    trusted = source_gap.believed(frames[own], others, guided_hours(guidance), warmer)
+    return {**frames, own: trusted}
+
+
+def guided_hours(guidance: pl.DataFrame) -> pl.DataFrame:
+    """KMA's newest forecast of each hour, as hours of a source.
+
+    Args:
+        guidance: Columns of `contract.bundles.GUIDANCE`, ascending by issue.
+    """
+    newest = guidance.unique(VALID, keep="last", maintain_order=True)
+    return newest.select(pl.col(VALID).alias(TIME), *TARGETS)
 
 
 def knows(frame: pl.DataFrame, quantity: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge_agent.contract import quality
+from edge_agent.contract.bundles import GUIDANCE
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.core.stored_weather import site_of
@@ -45,10 +46,13 @@ class RecordedWeather:
     Args:
         frames: Raw hours by source, ascending by time, in the order of `source_choice.names`.
         device: Which sources, and where.
+        guidance: KMA's forecasts, as the store has them.
     """
 
     frames: Mapping[str, pl.DataFrame]
     device: Device
+    guidance: pl.DataFrame = field(default_factory=GUIDANCE.to_frame)
+    _believed: Mapping[str, pl.DataFrame] = field(init=False)
     _times: dict[str, np.ndarray] = field(init=False)
     _known: dict[str, pl.Series] = field(init=False)
     _block: int = field(init=False, default=-1)
@@ -57,7 +61,8 @@ class RecordedWeather:
 
     def __post_init__(self) -> None:
         self._times = {name: frame[TIME].to_numpy() for name, frame in self.frames.items()}
-        self._known = {n: source_choice.known_hours(frame) for n, frame in self.frames.items()}
+        self._believed = source_choice.believed(self.frames, self.guidance, self.device)
+        self._known = {n: source_choice.known_hours(frame) for n, frame in self._believed.items()}
 
     def forecast(
         self, release: LoadedRelease | None, now: datetime
@@ -78,7 +83,7 @@ class RecordedWeather:
 
     def raw(self, now: datetime, hours: int) -> Mapping[str, pl.DataFrame]:
         """See `CycleContext.weather`."""
-        return self._between(now - hours * _HOUR, now)
+        return self._between(self.frames, now - hours * _HOUR, now)
 
     def checked(self, now: datetime, hours: int) -> pl.DataFrame:
         """See `CycleContext.weather`."""
@@ -89,7 +94,7 @@ class RecordedWeather:
         self._enter(now)
         own = next(iter(self.frames))
         more = (hours + quality.LOOKBACK_HOURS) * _HOUR
-        frame = self._between(now - more, now)[own]
+        frame = self._between(self._believed, now - more, now)[own]
         if all(source_choice.knows(frame, name) for name in TARGETS):
             return self._last(Choice(own, Source.MODEL, ()), now, hours)
         return self.checked(now, hours)
@@ -118,12 +123,12 @@ class RecordedWeather:
     def _until(
         self, now: datetime, hours: int
     ) -> tuple[Mapping[str, pl.DataFrame], Mapping[str, pl.Series]]:
-        """Raw hours by source, and `source_choice.known_hours` of the newest."""
+        """Believed hours by source, and `source_choice.known_hours` of them."""
         known = {}
         for name, times in self._known.items():
             begin = times.search_sorted(now - hours * _HOUR, "left")
             known[name] = times[begin : times.search_sorted(now, "right")]
-        return self.raw(now, hours), known
+        return self._between(self._believed, now - hours * _HOUR, now), known
 
     def _enter(self, now: datetime) -> None:
         block = (now - _EPOCH) // BLOCK
@@ -137,14 +142,16 @@ class RecordedWeather:
         if choice not in self._checked:
             start = _EPOCH + self._block * BLOCK - BEFORE
             end = start + BEFORE + BLOCK - _HOUR
-            raw = source_choice.join(self._between(start, end), choice)
+            raw = source_choice.join(self._between(self._believed, start, end), choice)
             self._checked[choice] = quality.clean(raw, start=start, end=end)
         return self._checked[choice]
 
-    def _between(self, start: datetime, end: datetime) -> dict[str, pl.DataFrame]:
+    def _between(
+        self, of: Mapping[str, pl.DataFrame], start: datetime, end: datetime
+    ) -> dict[str, pl.DataFrame]:
         first, last = (np.datetime64(time.replace(tzinfo=None), "us") for time in (start, end))
         frames = {}
-        for name, frame in self.frames.items():
+        for name, frame in of.items():
             times = self._times[name]
             rows = slice(times.searchsorted(first), times.searchsorted(last, "right"))
             frames[name] = frame[rows]

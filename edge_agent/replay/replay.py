@@ -105,7 +105,10 @@ def run(
             name: pl.concat([nothing, observations.get(name, nothing)], how="diagonal")
             for name in source_choice.names(config.device)
         }
-        context = _context(config, release, db, frames)
+        weather = RecordedWeather(
+            frames, config.device, GUIDANCE.to_frame() if guidance is None else guidance
+        )
+        context = _context(config, release, db, weather)
         issued = 0 if guidance is None else guidance.height
         hour, count = start, 0
         issues = _PublishedGuidance(guidance)
@@ -128,14 +131,14 @@ def _context(
     config: Config,
     release: LoadedRelease,
     db: sqlite3.Connection,
-    frames: Mapping[str, pl.DataFrame],
+    weather: RecordedWeather,
 ) -> CycleContext:
     store, verification = Store(db), VerificationStore(db)
     return CycleContext(
         config=config,
         db=db,
         store=store,
-        weather=RecordedWeather(frames, config.device),
+        weather=weather,
         latches=Latches(db),
         log=AlertLog(db),
         queue=_NoQueue(),

@@ -106,6 +106,34 @@ def test_the_frost_is_told_by_the_station_and_the_gap_as_well(
     assert "since" in gap
 
 
+def _issues(hours_of: Mapping[datetime, float]) -> pl.DataFrame:
+    """Issues of KMA's forecast, one four hours before each of these hours."""
+    issues = hours(hours_of).rename({TIME: VALID})
+    issued = (pl.col(VALID) - pl.duration(hours=4)).alias(ISSUED)
+    return pl.concat([GUIDANCE.to_frame(), issues.with_columns(issued)], how="diagonal")
+
+
+@pytest.mark.parametrize("for_h", [1, 2, 5, 30])
+@pytest.mark.parametrize("guided", [False, True])
+@pytest.mark.parametrize("value", [-40.0, 39.0])
+def test_a_broken_sensor_raises_and_hides_nothing(
+    tmp_path: Path, value: float, guided: bool, for_h: int
+) -> None:
+    """What it says never enters a forecast, and is told from its first hour on."""
+    truth = {at: t + (12.0 if value < 0 else 0.0) for at, t in mild().items()}
+    own = hours(lying_sensor.stuck(truth, value, for_h))
+    with farm(tmp_path, {OWN: own, STATION: hours(truth)}) as (runtime, _):
+        if guided:
+            runtime.store.put_guidance(_issues(truth))
+        decision, _ = runtime.run_cycle()
+        problems = _problems(runtime)
+    assert ("frost" in decision.raised) == (value > 0)
+    assert isinstance(decision.forecast, Forecast)
+    assert value not in decision.forecast.targets[AIR_TEMPERATURE].values
+    (gap,) = [problem for problem in problems if "own air temperature" in problem]
+    assert f"{value:.1f}°C, {STATION} " in gap
+
+
 @RECORDS
 @pytest.mark.parametrize("by", [0.0, 2.0])
 def test_an_honest_sensor_is_believed(tmp_path: Path, record: Record, by: float) -> None:

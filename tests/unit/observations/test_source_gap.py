@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TIME, TIME_DTYPE
-from edge_agent.observations.source_gap import Gap, agree, find, heights
+from edge_agent.observations.source_gap import Gap, agree, believed, find, heights
 from edge_agent.settings import Device
 from tests.fakes.forecasts import NOW
 from tests.fakes.loaded import manifest
@@ -144,3 +144,35 @@ def test_a_zero_has_no_sign() -> None:
     """Nowhere in the text."""
     (gap,) = find(hours(WAVE * 0 - 0.04), {STATION: hours(WAVE * 0 + 9)}, {}, NOW)
     assert "is 0.0°C" in gap.text
+
+
+def test_a_value_that_every_source_contradicts_is_refused() -> None:
+    """G5: beyond 16 C from all that know the hour; one that is near, or none, leaves it."""
+    own, none = hours(late(-40.0, 3)), hours()[:0]
+    far = believed(own, {STATION: hours()}, hours(late(20.0, 3)), {})
+    assert far[AIR_TEMPERATURE].is_null().to_list() == [False] * (HOURS - 3) + [True] * 3
+    assert far[RELATIVE_HUMIDITY].equals(own[RELATIVE_HUMIDITY])
+    assert far[TIME].equals(own[TIME])
+    assert believed(own, {STATION: hours(), CELL: hours(late(-30.0, 3))}, none, {}).equals(own)
+    assert believed(own, {STATION: hours(age=3)}, none, {}).equals(own)
+    assert believed(own, {STATION: hours()}, hours(late(-30.0, 3)), {}).equals(own)
+    # An issue of KMA's may be wrong.
+    assert believed(own, {STATION: none}, hours(), {}).equals(own)
+    # What is out of its range says nothing.
+    assert believed(own, {STATION: hours(np.full(HOURS, -99.0))}, none, {}).equals(own)
+
+
+@pytest.mark.parametrize(("by", "higher_m", "refused"), [(16.1, 0, 1), (15.9, 0, 0), (9, 1200, 1)])
+def test_a_cold_hollow_is_believed(by: float, higher_m: float, refused: int) -> None:
+    """G5: at one height, up to 16 C; further is no frost."""
+    warmer = {STATION: 0.0065 * higher_m}
+    own = believed(hours(late(-by, 1)), {STATION: hours()}, hours()[:0], warmer)
+    assert own[AIR_TEMPERATURE].null_count() == refused
+
+
+def test_a_newest_hour_that_is_refused_is_told_at_once() -> None:
+    """G1: as a gap of that hour."""
+    (gap,) = gaps(hours(late(-50.0, 1)))
+    assert gap.median == pytest.approx(-50.0)
+    assert gap.since == NOW
+    assert gaps(hours(late(-15.9, 1))) == ()

@@ -36,10 +36,17 @@ EDGE: datetime = _BLOCKS + BLOCK * ((RECORD[TIME][4000] - _BLOCKS) // BLOCK)
 
 
 def _farm() -> dict[str, pl.DataFrame]:
-    """A station with a day of silence, and own sensors without pressure that begin at `EDGE`."""
+    """A station with a day of silence, and own sensors without pressure that begin at `EDGE`.
+
+    They are broken in two hours.
+    """
     station = RECORD.filter(~pl.col(TIME).is_between(EDGE - 60 * HOUR, EDGE - 36 * HOUR))
     own = RECORD.filter(pl.col(TIME) >= EDGE).with_columns(
-        pl.lit(None, pl.Float64).alias(STATION_PRESSURE), pl.col("air_temperature_c") + 1.5
+        pl.lit(None, pl.Float64).alias(STATION_PRESSURE),
+        pl.when(pl.col(TIME).is_between(EDGE + 23 * HOUR, EDGE + 24 * HOUR))
+        .then(-40.0)
+        .otherwise(pl.col("air_temperature_c") + 1.5)
+        .alias("air_temperature_c"),
     )
     return {OWN: own, STATION: station, CELL: RECORD.clear()}
 
@@ -66,6 +73,9 @@ def test_recorded_hours_forecast_as_stored_ones_do(store: Store) -> None:
         _assert_same(recorded.forecast(release, now), stored.forecast(release, now))
         _assert_same(recorded.relayed(release, now), stored.relayed(release, now))
         assert recorded.checked(now, 100).equals(stored.checked(now, 100))
+        truth = recorded.truth(now, 100)
+        assert truth.equals(stored.truth(now, 100))
+        assert -40.0 not in truth["air_temperature_c"]
         made, _ = recorded.forecast(release, now)
         assert isinstance(made, Forecast)
         rungs.add(made.source)
