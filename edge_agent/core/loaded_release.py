@@ -46,10 +46,10 @@ def load_release(installed: InstalledRelease, device: str) -> DeviceRelease:
     Raises:
         BadData: A model or the device's corrections cannot be loaded.
     """
-    from edge_agent.forecasting.inference import guided_predictors, release_predictors
+    from edge_agent.forecasting.inference import release_predictors
 
     manifest = installed.manifest
     predictors = release_predictors(manifest, installed.read)
     guidance = manifest.guidance
-    guided = guided_predictors(guidance, installed.read) if guidance else {}
+    guided = release_predictors(guidance, installed.read) if guidance else {}
     return DeviceRelease(manifest, predictors, installed.tuning(device), guided)

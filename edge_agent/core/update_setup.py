@@ -89,7 +89,7 @@ def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         BadData: A model does not load, takes too much memory, or computes other values than where
             it was trained.
     """
-    from edge_agent.forecasting.inference import guided_predictors, release_predictors
+    from edge_agent.forecasting.inference import release_predictors
 
     with limited_memory(FOR_MODELS, "golden windows"):
         predictors = release_predictors(manifest, lambda file: files[file.path])
@@ -98,7 +98,7 @@ def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
             {target: predictor.predict for target, predictor in predictors.items()},
         )
         if manifest.guidance:
-            guided = guided_predictors(manifest.guidance, lambda file: files[file.path])
+            guided = release_predictors(manifest.guidance, lambda file: files[file.path])
             guided_golden.replay(
                 files[manifest.guidance.golden.path],
                 {target: predictor.predict for target, predictor in guided.items()},

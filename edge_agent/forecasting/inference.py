@@ -13,11 +13,12 @@ import onnxruntime
 
 from edge_agent.contract import onnx_guard
 from edge_agent.contract.errors import BadData, Refused
+from edge_agent.contract.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edge_agent.contract.manifest import FileRef, GuidanceModels, Manifest
+    from edge_agent.contract.manifest import FileRef, GuidanceModels
 
 
 class OnnxPredictor:
@@ -87,35 +88,20 @@ def load_predictors(models: Mapping[str, bytes], features: int) -> dict[str, Onn
 
 
 def release_predictors(
-    manifest: Manifest, read: Callable[[FileRef], bytes]
+    part: Manifest | GuidanceModels, read: Callable[[FileRef], bytes]
 ) -> dict[str, OnnxPredictor]:
     """Load the models of a release, one per target.
 
     Args:
-        manifest: Names the models' files.
+        part: Names the models' files: of observations, or those that correct KMA's forecasts.
         read: Content of a file of the release.
 
     Raises:
         BadData: A model cannot be loaded.
     """
-    models = {target: read(model.file) for target, model in manifest.models.items()}
-    return load_predictors(models, len(manifest.features.names))
-
-
-def guided_predictors(
-    guidance: GuidanceModels, read: Callable[[FileRef], bytes]
-) -> dict[str, OnnxPredictor]:
-    """Load the models of a release that correct KMA's forecasts, one per target.
-
-    Args:
-        guidance: Names the models' files.
-        read: Content of a file of the release.
-
-    Raises:
-        BadData: A model cannot be loaded.
-    """
-    models = {target: read(model.file) for target, model in guidance.models.items()}
-    return load_predictors(models, len(guidance.names))
+    columns = part.features.names if isinstance(part, Manifest) else part.names
+    models = {target: read(model.file) for target, model in part.models.items()}
+    return load_predictors(models, len(columns))
 
 
 def _line(fault: Exception) -> str:

@@ -21,7 +21,7 @@ from edge_agent.contract import (
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
 from edge_agent.contract.stations import station
-from edge_agent.forecasting.inference import guided_predictors, load_predictors
+from edge_agent.forecasting.inference import load_predictors, release_predictors
 from edge_agent.system.memory_limit import FOR_MODELS, limited_memory
 from trainer.evaluation.dataset import prepare
 
@@ -70,7 +70,7 @@ class ReleaseModels:
         return cls(
             manifest,
             predictors,
-            guided_predictors(manifest.guidance, lambda file: files[file.path]),
+            release_predictors(manifest.guidance, lambda file: files[file.path]),
         )
 
     @classmethod
