@@ -29,9 +29,13 @@ AS_OF = FIRST + timedelta(days=735)
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def shrink(monkeypatch: pytest.MonkeyPatch, rounds: int = 12) -> None:
+FEW_PAIRS = 6000
+"""For tests that look at a run's form and not at its errors: two thirds of the time."""
+
+
+def shrink(monkeypatch: pytest.MonkeyPatch, rounds: int = 12, pairs: int = 20_000) -> None:
     """Few pairs and few trees: the same code in a few seconds; too little for humidity to win."""
-    monkeypatch.setattr(fit, "PAIRS", 20_000)
+    monkeypatch.setattr(fit, "PAIRS", pairs)
     monkeypatch.setattr(fit, "LINEAR_ROWS", 700)
     monkeypatch.setattr(fit, "Recipe", partial(Recipe, rounds=rounds))
     monkeypatch.setattr(seed_recipe, "SEED_ROUNDS", 5)

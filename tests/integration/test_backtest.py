@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.schema import LEADS, TARGETS
-from tests.fakes.trained import AS_OF, make_workspace, shrink
+from tests.fakes.trained import AS_OF, FEW_PAIRS, make_workspace, shrink
 from trainer import setup
 from trainer.cli import cli
 from trainer.training import backtest
@@ -24,7 +24,7 @@ def test_each_fold_sees_only_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two folds five days apart: each judged on its newest hours, trained an embargo before."""
-    shrink(monkeypatch, rounds=2)
+    shrink(monkeypatch, rounds=2, pairs=FEW_PAIRS)
     made = make_workspace(tmp_path / "farm")
     arguments = ["--config", str(made.root), "--folds", "2", "--step-days", "5", "--json"]
     found = CliRunner().invoke(cli, ["backtest", *arguments])

@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 from edge_agent.contract.errors import BadData, ConfigError, TryLater
-from tests.fakes.trained import AS_OF, WHEN, add_farm, make_workspace, shrink, train
+from tests.fakes.trained import AS_OF, FEW_PAIRS, WHEN, add_farm, make_workspace, shrink, train
 from tests.fakes.travelled import Heavy, refuse, where
 from tests.fakes.weather import record
 from trainer.training import candidate
@@ -194,7 +194,7 @@ def test_folds_of_a_backtest_are_the_local_ones(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each fold is trained on a worker, and its run lies in the workspace as if trained here."""
-    shrink(monkeypatch, rounds=2)
+    shrink(monkeypatch, rounds=2, pairs=FEW_PAIRS)
 
     def folds(workspace: Workspace) -> tuple[object, list[str]]:
         said: list[str] = []
@@ -206,7 +206,7 @@ def test_folds_of_a_backtest_are_the_local_ones(
     here, there = make_workspace(tmp_path / "local"), make_workspace(tmp_path / "spread")
     local = folds(here)
     with distributed.Client(cluster.address, set_as_default=False) as client:
-        client.run(shrink, pytest.MonkeyPatch(), rounds=2)
+        client.run(shrink, pytest.MonkeyPatch(), rounds=2, pairs=FEW_PAIRS)
     monkeypatch.setattr(candidate, "train", None)  # Nothing is left that could train here.
     config = msgspec.structs.replace(there.config, compute=_on(cluster))
     assert folds(Workspace(there.root, config)) == local
