@@ -24,6 +24,7 @@ with atheris.instrument_imports(include=["edge_agent", "trainer"]):
         forecast_json,
         kma_fields,
         manifest,
+        official_warnings,
         onnx_guard,
         site_correction,
     )
@@ -33,8 +34,15 @@ with atheris.instrument_imports(include=["edge_agent", "trainer"]):
     from edge_agent.settings import Sensor
     from tests.fakes import loaded
     from trainer.fleet import farm_histories
-    from trainer.ingest import farm_files, guidance_files, importer
-    from trainer.ingest.sources import asos, hub, village, village_table
+    from trainer.ingest import farm_files, guidance_files, importer, warning_archive
+    from trainer.ingest.sources import (
+        asos,
+        hub,
+        hub_warnings,
+        village,
+        village_table,
+        warnings,
+    )
 
 import polars as pl
 
@@ -87,6 +95,21 @@ TARGETS: Final[dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]]] =
     "asos": (_asos, (b'{"response":{"header":{"resultCode":"00"},"body":{"items":{"item":[]}}}}',)),
     "hub": (_hub, (f"{_HUB_HEAD}202301010000 108 {'-9 ' * 44}\n#7777END\n".encode(),)),
     "village": (_village, (b'{"response":{"header":{"resultCode":"00"},"body":{"items":""}}}',)),
+    "warnings": (
+        lambda body: warning_archive.bundle(warnings.parse(body, 200), _NOW),
+        (b'{"response":{"header":{"resultCode":"00"},"body":{"items":"","totalCount":0}}}',),
+    ),
+    "warnings-hub": (
+        lambda body: hub_warnings.parse(body, 200),
+        (
+            "#START7777\nL1130100,광주광역시,L1130120,광주동부,202608021600,202608031100,폭염,"
+            "중대경보,변경,,=\n".encode("cp949"),
+        ),
+    ),
+    "official": (
+        lambda body: official_warnings.decode(body, "file"),
+        (official_warnings.encode(official_warnings.WarningBundle(as_of=_NOW, warnings=())),),
+    ),
     "csv": (
         lambda body: importer.read("a.csv", body, 108),
         (b"tm,ta\n2024-01-01 01:00,1.5\n", "지점,일시,기온(°C)\n".encode("cp949")),
