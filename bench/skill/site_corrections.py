@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Correction
     from edge_agent.core.loaded_release import DeviceRelease
+    from edge_agent.forecasting.optional_models import OptionalModel
     from edge_agent.system.ports import Predictor
     from trainer.site_corrections.farm_history import SharedModels
     from trainer.workspace.lake import Lake
@@ -66,6 +67,7 @@ class Monthly:
     predictors: Mapping[str, Predictor]
     tuning: Mapping[str, Correction]
     guided: Mapping[str, Predictor]
+    optional: Mapping[str, OptionalModel]
 
 
 def main() -> None:
@@ -104,7 +106,7 @@ def _replayed(
     print(f"{hours.height} hours; forecasts from {start:%Y-%m-%d} to {end:%Y-%m-%d}")
     tables = []
     for corrected in (False, True):
-        release = Monthly(plain.manifest, plain.predictors, {}, plain.guided)
+        release = Monthly(plain.manifest, plain.predictors, {}, plain.guided, plain.optional)
         rows = []
         if corrected:
             release.tuning = fitted(shared, farm, start)

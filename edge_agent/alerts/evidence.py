@@ -13,6 +13,8 @@ E5  A live rule looks at the value now, and for `for_h` > 1 at the hourly values
 E6  The value beside the chance is the extreme of the window, with its hour. The hour of the largest
     chance would not do: near 0 and 1 the chances of many hours are the same.
 E7  Of two evidences about a critical rule the worse counts, see `worse`.
+E8  An optional target (wind speed) is not joined with KMA's forecast. Where that has it too, both
+    are asked: the rule is met where one of them meets it, and over where both are.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from edge_agent.alerts.windows import Windows, on_target, windows_of
 from edge_agent.contract import events
 from edge_agent.contract.forecast import Source
 from edge_agent.contract.numbers import rounded
+from edge_agent.contract.schema import OPTIONAL_TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,7 +77,29 @@ class Measured:
 
 
 def from_forecast(rule: Rule, forecast: Forecast | None, now: datetime) -> Evidence:
-    """Evidence of a forecast about a rule (E1 to E4)."""
+    """Evidence of a forecast about a rule (E1 to E4, E8)."""
+    own = _from_one(rule, forecast, now)
+    if forecast is None:
+        return own
+    twice = forecast.targets.keys() & forecast.points.keys() & set(OPTIONAL_TARGETS)
+    if twice.isdisjoint(condition.quantity for condition in rule.conditions):
+        return own
+    targets = {name: t for name, t in forecast.targets.items() if name not in twice}
+    return _either(own, _from_one(rule, replace(forecast, targets=targets), now))
+
+
+def _either(own: Evidence, other: Evidence) -> Evidence:
+    """Of what is known of both (E8)."""
+    if other.met is None:
+        return own
+    if own.met is None:
+        return other
+    ends = None if own.over is None or other.over is None else True
+    over = False if False in {own.over, other.over} else ends
+    return replace(own if own.met or not other.met else other, over=over)
+
+
+def _from_one(rule: Rule, forecast: Forecast | None, now: datetime) -> Evidence:
     if forecast is None or forecast.source is Source.CLIMATOLOGY:
         return Evidence()
     windows = windows_of(rule, forecast, now, rule.threshold)

@@ -8,6 +8,7 @@ that a small difference in a feature neither excuses nor hides a model that comp
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,6 +18,7 @@ import polars as pl
 from edge_agent.contract import features
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.features import Place
 from edge_agent.contract.golden_values import Comparison, Rows, matrix_of, rows_of
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import OBSERVED, TIME, TIME_DTYPE, Site
@@ -25,6 +27,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FORMAT: Final = "farm-edge/golden/1"
+
+
+def features_matrix(place: Place, frame: pl.DataFrame, leads: tuple[int, ...]) -> np.ndarray:
+    """Matrix of `contract.features` at the end of a window."""
+    cleaned = clean(frame)
+    table = features.compute(cleaned, place)
+    origins = np.full(len(leads), cleaned.height - 1)
+    return features.matrix(table, origins, np.array(leads))
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the models of a golden file read.
+
+    Attributes:
+        names: Columns.
+        matrix: Gives them for a place, raw hours that end at the origin, and hours ahead.
+    """
+
+    names: tuple[str, ...] = features.FEATURES
+    matrix: Callable[[Place, pl.DataFrame, tuple[int, ...]], np.ndarray] = features_matrix
+
+
+FEATURES: Final = Inputs()
+"""Of `contract.features`."""
 
 
 class GoldenWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +90,7 @@ def build(
     frames: tuple[tuple[features.Place, pl.DataFrame], ...],
     leads: tuple[int, ...],
     predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    inputs: Inputs = FEATURES,
 ) -> bytes:
     """Golden file from observation windows.
 
@@ -70,13 +98,14 @@ def build(
         frames: Place and raw hourly observations that end at the origin.
         leads: Hours ahead to tabulate.
         predictors: Per target, float32 matrix -> vector.
+        inputs: What these read.
 
     Returns:
         JSON; equal input gives equal bytes.
     """
     windows = []
     for place, frame in frames:
-        matrix = _matrix(place, frame, leads)
+        matrix = inputs.matrix(place, frame, leads)
         windows.append(
             GoldenWindow(
                 latitude=place.site.latitude,
@@ -100,12 +129,17 @@ def build(
     return msgspec.json.encode(document, order="deterministic")
 
 
-def replay(content: bytes, predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]]) -> None:
+def replay(
+    content: bytes,
+    predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    inputs: Inputs = FEATURES,
+) -> None:
     """Recompute every window and compare.
 
     Args:
         content: Golden file of the release.
         predictors: Per target, float32 matrix -> vector; the models of the same release.
+        inputs: What these read.
 
     Raises:
         BadData: Not a golden file, a window that cannot be computed, or something differs; the
@@ -117,7 +151,7 @@ def replay(content: bytes, predictors: Mapping[str, Callable[[np.ndarray], np.nd
     for number, window in enumerate(golden.windows, 1):
         where = f"golden window {number}"
         try:
-            _replay_window(where, window, golden.leads, predictors)
+            _replay_window(where, window, golden.leads, predictors, inputs)
         except (ValueError, KeyError, pl.exceptions.PolarsError) as fault:
             line = str(fault).partition("\n")[0]
             raise BadData(f"{where}: cannot be computed: {line}") from fault
@@ -162,6 +196,7 @@ def _replay_window(
     window: GoldenWindow,
     leads: tuple[int, ...],
     predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    inputs: Inputs,
 ) -> None:
     hours = max((len(values) for values in window.observations.values()), default=0)
     if hours == 0:
@@ -176,9 +211,9 @@ def _replay_window(
         }
     )
     site = Site(window.latitude, window.longitude, window.elevation_m)
-    computed = _matrix(features.Place(site, window.normals), frame, leads)
+    computed = inputs.matrix(Place(site, window.normals), frame, leads)
     expected = matrix_of(window.features)
-    comparison = Comparison(where, leads, "feature", features.FEATURES)
+    comparison = Comparison(where, leads, "feature", inputs.names)
     comparison.inputs(computed, expected)
     if window.predictions.keys() != predictors.keys():
         raise BadData(
@@ -187,10 +222,3 @@ def _replay_window(
         )
     for target, values in window.predictions.items():
         comparison.predictions(target, predictors[target](expected), values)
-
-
-def _matrix(place: features.Place, frame: pl.DataFrame, leads: tuple[int, ...]) -> np.ndarray:
-    cleaned = clean(frame)
-    table = features.compute(cleaned, place)
-    origins = np.full(len(leads), cleaned.height - 1)
-    return features.matrix(table, origins, np.array(leads))

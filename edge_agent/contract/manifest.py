@@ -30,6 +30,12 @@ Agents of format 1 refuse keys that they do not know before they look at the for
 of format 2 has the keys of format 1, and they say that the agent must be updated.
 """
 
+_OPTIONAL: Final = "optional_targets"
+"""Key of the lineage that carries `Manifest.optional` as JSON text.
+
+Agents before it take the lineage for free text: they go on with the targets that they know.
+"""
+
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _SAFE_PATH: Final = re.compile(rf"(?:{_SEGMENT}/){{1,3}}{_SEGMENT}", re.ASCII)
 
@@ -125,6 +131,29 @@ class GuidanceModels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (*(model.file for model in self.models.values()), self.golden)
 
 
+class OptionalTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A target that not every release has.
+
+    Attributes:
+        digest: Of its inputs, see `contract.optional_targets`; an agent that computes others goes
+            without it.
+        model: Gives the value itself.
+        golden: Windows, replayed before the switch.
+        tables: Normals and intervals, `optional_targets.Tables`.
+        scores: Gate-time figures: free-form numbers by name.
+    """
+
+    digest: str
+    model: ModelRef
+    golden: FileRef
+    tables: FileRef
+    scores: dict[str, float]
+
+    def files(self) -> tuple[FileRef, ...]:
+        """Files that an agent needs for it."""
+        return self.model.file, self.golden, self.tables
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One release.
 
@@ -150,6 +179,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             lead of the residual table when the group is not measured.
         tuned: Files with corrections for single farms; see `contract.site_correction`.
         guidance: Models that correct KMA's forecasts; None where there was no archive of these.
+        optional: By target, what not every release forecasts.
     """
 
     schema: str
@@ -172,11 +202,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     widening: dict[str, dict[str, tuple[float, ...]]] = {}
     tuned: tuple[FileRef, ...] = ()
     guidance: GuidanceModels | None = None
+    optional: dict[str, OptionalTarget] = {}
 
     def files(self) -> tuple[FileRef, ...]:
         """Files that every device needs."""
         own = (*(model.file for model in self.models.values()), self.golden)
-        return (*own, *(self.guidance.files() if self.guidance else ()))
+        guided = self.guidance.files() if self.guidance else ()
+        return (*own, *guided, *(file for t in self.optional.values() for file in t.files()))
 
     def all_files(self) -> tuple[FileRef, ...]:
         """Every file that the release names."""
@@ -194,8 +226,13 @@ def encode(manifest: Manifest) -> bytes:
     if manifest.guidance is not None:
         text = msgspec.json.encode(manifest.guidance, order="deterministic").decode()
         lineage = {**lineage, _GUIDANCE: text}
+    if manifest.optional:
+        text = msgspec.json.encode(manifest.optional, order="deterministic").decode()
+        lineage = {**lineage, _OPTIONAL: text}
     # A field that is unset is left out, as agents of format 1 need it.
-    carried = msgspec.structs.replace(manifest, guidance=msgspec.UNSET, lineage=lineage)
+    carried = msgspec.structs.replace(
+        manifest, guidance=msgspec.UNSET, optional=msgspec.UNSET, lineage=lineage
+    )
     return msgspec.json.encode(carried, order="deterministic")
 
 
@@ -216,9 +253,22 @@ def decode(content: bytes) -> Manifest:
             f"manifest: format {manifest.schema!r}, this agent reads {FORMAT!r} and "
             f"{GUIDED_FORMAT!r}: update the agent"
         )
-    if manifest.guidance is not None:
-        raise BadData(f"manifest: `{_GUIDANCE}` stands in `lineage`")
+    if manifest.guidance is not None or manifest.optional:
+        raise BadData(f"manifest: `{_GUIDANCE}` and `optional` stand in `lineage`")
+    manifest = _with_optional(manifest)
     return _with_guidance(manifest) if manifest.schema == GUIDED_FORMAT else manifest
+
+
+def _with_optional(manifest: Manifest) -> Manifest:
+    lineage = dict(manifest.lineage)
+    text = lineage.pop(_OPTIONAL, None)
+    if text is None:
+        return manifest
+    try:
+        optional = msgspec.json.decode(text, type=dict[str, OptionalTarget])
+    except (msgspec.DecodeError, msgspec.ValidationError) as fault:
+        raise BadData(f"manifest: {_OPTIONAL}: {in_words(fault)}") from fault
+    return msgspec.structs.replace(manifest, optional=optional, lineage=lineage)
 
 
 def _with_guidance(manifest: Manifest) -> Manifest:

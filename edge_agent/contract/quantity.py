@@ -63,6 +63,7 @@ class TargetLimits:
         leak_share: The same as a share of persistence's RMSE.
         correction: Largest bias that a device takes off by itself.
         metric: Name in MLflow's metrics and registered models.
+        optional: Whether a release may go without it, as not every station measures it.
     """
 
     bias: tuple[float, float]
@@ -71,6 +72,7 @@ class TargetLimits:
     leak_share: float
     correction: float
     metric: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

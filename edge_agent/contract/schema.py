@@ -120,6 +120,11 @@ _MEASURED: Final = (
         ko=Label.of("풍속"), en=Label.of("wind speed", "Wind speed"), step_per_hour=30.0,
         device_class="wind_speed", sensor_units=units.SPEED, overshoot=(1.0, 0.0),
         hourly=HourMethod.MEAN,
+        chart=(0.0, None),
+        target=TargetLimits(
+            bias=(0.15, 0.4), bias_slack=0.05, leak_rmse=0.85, leak_share=0.70, correction=0.0,
+            metric="wind", optional=True,
+        ),
     ),
     Quantity(
         name=WIND_FROM_DIRECTION, short_name="wind_direction", unit="°", low=0.0, high=360.0,
@@ -231,8 +236,13 @@ QUANTITIES: Final = MEASURED | DERIVED | GUIDED_ONLY
 SENSED: Final = tuple(name for name, quantity in MEASURED.items() if quantity.sensor_units)
 """What a farm's own sensor may measure."""
 
-TARGETS: Final = tuple(name for name, quantity in MEASURED.items() if quantity.target)
-"""What is forecast, in the order used everywhere."""
+_LIMITS: Final = {q.name: q.target for q in _MEASURED if q.target}
+
+TARGETS: Final = tuple(name for name, limits in _LIMITS.items() if not limits.optional)
+"""What every release forecasts, in the order used everywhere."""
+
+OPTIONAL_TARGETS: Final = tuple(name for name, limits in _LIMITS.items() if limits.optional)
+"""What a release forecasts where stations measure it; see `contract.optional_targets`."""
 
 POINTS: Final = (
     WIND_SPEED, WIND_FROM_DIRECTION, RAIN, RAIN_CHANCE, PRECIPITATION, NEW_SNOW, SKY,
@@ -250,7 +260,7 @@ OBSERVED: Final = tuple(name for name, quantity in MEASURED.items() if quantity.
 
 
 def target_limits(target: str) -> TargetLimits:
-    """Limits of one of `TARGETS`.
+    """Limits of one of `TARGETS` or `OPTIONAL_TARGETS`.
 
     Raises:
         KeyError: The quantity is not forecast.

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edge_agent.forecasting import optional_models
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_agent.contract.manifest import Manifest
     from edge_agent.contract.site_correction import Correction, Tuning
+    from edge_agent.forecasting.optional_models import OptionalModel
     from edge_agent.system.ports import Predictor
     from edge_agent.updates.installed_release import InstalledRelease
 
@@ -23,12 +26,14 @@ class DeviceRelease:
         predictors: One per target.
         tuned: Corrections for this device with their figures, or None.
         guided: Models that correct KMA's forecasts, by target; empty where it has none.
+        optional: Models of optional targets; empty where it has none.
     """
 
     manifest: Manifest
     predictors: Mapping[str, Predictor]
     tuned: Tuning | None = None
     guided: Mapping[str, Predictor] = field(default_factory=dict)
+    optional: Mapping[str, OptionalModel] = field(default_factory=dict)
 
     @property
     def tuning(self) -> Mapping[str, Correction]:
@@ -52,4 +57,5 @@ def load_release(installed: InstalledRelease, device: str) -> DeviceRelease:
     predictors = release_predictors(manifest, installed.read)
     guidance = manifest.guidance
     guided = release_predictors(guidance, installed.read) if guidance else {}
-    return DeviceRelease(manifest, predictors, installed.tuning(device), guided)
+    optional = optional_models.load(manifest, installed.read)
+    return DeviceRelease(manifest, predictors, installed.tuning(device), guided, optional)

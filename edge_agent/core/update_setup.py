@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge_agent import __version__
 from edge_agent.contract import features, golden_windows, guidance_features, guided_golden
 from edge_agent.contract.errors import ConfigError, UsageError
+from edge_agent.forecasting import optional_models
 from edge_agent.system import addresses
 from edge_agent.system.clock_trust import Timekeeper
 from edge_agent.system.memory_limit import FOR_MODELS, limited_memory
@@ -97,6 +98,8 @@ def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
             files[manifest.golden.path],
             {target: predictor.predict for target, predictor in predictors.items()},
         )
+        optional = optional_models.load(manifest, lambda file: files[file.path])
+        optional_models.replay(manifest, optional, lambda file: files[file.path])
         if manifest.guidance:
             guided = release_predictors(manifest.guidance, lambda file: files[file.path])
             guided_golden.replay(

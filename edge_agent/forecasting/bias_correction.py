@@ -89,7 +89,7 @@ def adjust(forecast: Forecast, bias: np.ndarray) -> Forecast:
     )
     if not any(part[cells].any() for part in bias):
         return forecast
-    targets = {
+    targets = dict(forecast.targets) | {
         name: _moved(name, forecast.targets[name], part[cells])
         for name, part in zip(TARGETS, bias, strict=True)
     }

@@ -31,6 +31,7 @@ from edge_agent.contract import (
 )
 from edge_agent.contract.forecast import Forecast, NoForecast, Source
 from edge_agent.contract.hours import start_of_hour
+from edge_agent.contract.nearest import nearest_station
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
@@ -41,6 +42,7 @@ from edge_agent.contract.schema import (
     TIME_DTYPE,
     Site,
 )
+from edge_agent.forecasting import optional_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import TargetForecast
     from edge_agent.contract.manifest import Manifest, SiteNormals
     from edge_agent.contract.site_correction import Correction
+    from edge_agent.forecasting.optional_models import OptionalModel
     from edge_agent.system.ports import Predictor
 
 _HOUR: Final = timedelta(hours=1)
@@ -75,6 +78,10 @@ class LoadedRelease(Protocol):
     @property
     def guided(self) -> Mapping[str, Predictor]:
         """Models that correct KMA's forecasts, by target; empty where the release has none."""
+
+    @property
+    def optional(self) -> Mapping[str, OptionalModel]:
+        """Models of optional targets; a target without one is not there."""
 
     @property
     def tuning(self) -> Mapping[str, Correction]:
@@ -188,6 +195,8 @@ def continued(
         targets[target] = residuals.apply(
             table, target, points[ahead], times, leads[ahead], widened=widened[ahead]
         )
+    hours = optional_models.Ahead(series.table, row, leads[ahead], times, MAX_AGE_HOURS)
+    targets |= optional_models.targets_of(release.optional, place, manifest.sites, hours)
     notes = [] if age < 2 else [f"newest usable observation is {age:.0f} h old"]
     adjusted = (site_correction.TUNED,) if corrections else ()
     return Forecast(now, origin, times, targets, source, manifest.release, notes, adjusted)
@@ -203,24 +212,6 @@ def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:
     temperature = list(nearest.coefficients[AIR_TEMPERATURE])
     temperature[0] -= climatology.LAPSE_C_PER_M * (site.elevation_m - nearest.elevation_m)
     return features.Place(site, {**nearest.coefficients, AIR_TEMPERATURE: tuple(temperature)})
-
-
-def nearest_station(site: Site, stations: Mapping[str, SiteNormals]) -> str:
-    """Number of the station nearest to a site.
-
-    Raises:
-        ValueError: There is none.
-    """
-    if not stations:
-        raise ValueError("forecast: the release names no station")
-    return min(
-        stations,
-        key=lambda number: (
-            (stations[number].latitude - site.latitude) ** 2
-            + ((stations[number].longitude - site.longitude) * np.cos(np.radians(site.latitude)))
-            ** 2
-        ),
-    )
 
 
 def _recent(observations: pl.DataFrame, now: datetime) -> pl.DataFrame:

@@ -25,6 +25,7 @@ from edge_agent.contract.forecast import Forecast, NoForecast, Source, TargetFor
 from edge_agent.contract.hours import hour_of, time_of
 from edge_agent.contract.schema import LEADS, QUANTITIES
 from edge_agent.forecasting import fallback
+from edge_agent.forecasting.optional_models import with_others
 from edge_agent.forecasting.trusted_issues import set_aside_text
 
 if TYPE_CHECKING:
@@ -103,21 +104,22 @@ def join(guided: GuidedForecast, other: Forecast | NoForecast, now: datetime) ->
     if not there.any() or not any(weight.any() for weight in weights.values()):
         return None
     valid = [time_of(guided.hour + 1 + int(row)) for row in there.nonzero()[0]]
+    joined = Forecast(
+        issued_at=now,
+        origin=below.origin if models and below else time_of(guided.hour),
+        valid_at=valid,
+        targets={
+            name: _distribution(name, target, course, there)
+            for name, (target, course) in targets.items()
+        },
+        source=below.source if models and below else guided.source,
+        release=below.release if below else guided.release,
+        notes=_notes(guided, other),
+        adjusted=(*(below.adjusted if models and below else ()), GUIDANCE),
+        sources={name: tuple(map(Source, made[there])) for name, made in sources.items()},
+    )
     return Joined(
-        Forecast(
-            issued_at=now,
-            origin=below.origin if models and below else time_of(guided.hour),
-            valid_at=valid,
-            targets={
-                name: _distribution(name, target, course, there)
-                for name, (target, course) in targets.items()
-            },
-            source=below.source if models and below else guided.source,
-            release=below.release if below else guided.release,
-            notes=_notes(guided, other),
-            adjusted=(*(below.adjusted if models and below else ()), GUIDANCE),
-            sources={name: tuple(map(Source, made[there])) for name, made in sources.items()},
-        ),
+        with_others(joined, below),
         {name: round(float(weight[there].mean()), 3) for name, weight in weights.items()},
     )
 

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
 
-TARGET_TOPICS: Final = {name: schema.QUANTITIES[name].short_name for name in schema.TARGETS}
+TARGET_TOPICS: Final = {
+    name: schema.QUANTITIES[name].short_name for name in (*schema.TARGETS, *schema.OPTIONAL_TARGETS)
+}
 _FIGURE: Final = re.compile(r"[-+]?\d+(?:\.\d+)?")
 HISTORY_VALID: Final = timedelta(days=30)
 """A month after a device is gone the broker drops its history."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_agent.contract.site_correction import Correction, Tuning
+    from edge_agent.forecasting.optional_models import OptionalModel
 
 
 @dataclass
@@ -69,3 +70,4 @@ class FakeRelease:
     tuning: dict[str, Correction] = field(default_factory=dict)
     tuned: Tuning | None = None
     guided: dict[str, Says] = field(default_factory=dict)
+    optional: dict[str, OptionalModel] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """What a forecast must beat: persistence, climatology, damped anomaly.
 
-All read the same matrix as the models, so they are scored on identical pairs of origin and lead.
+All read the same matrix as the models (of an optional target the longer one), so they are scored on
+identical pairs of origin and lead.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_agent.contract.feature_table import NAMES
+from edge_agent.contract.optional_targets import ADDED
 from edge_agent.contract.schema import QUANTITIES
+
+_POSITIONS = {
+    name: column for added in ADDED.values() for column, name in enumerate((*NAMES, *added))
+}
 
 SEED_LEAD = 24
 """The seed recipe forecasts this lead only."""
@@ -62,7 +68,7 @@ class DampedAnomaly:
 
 
 def _column(matrix: np.ndarray, name: str) -> np.ndarray:
-    column: np.ndarray = matrix[:, NAMES.index(name)].astype(np.float64)
+    column: np.ndarray = matrix[:, _POSITIONS[name]].astype(np.float64)
     return column
 
 

@@ -19,7 +19,7 @@ from edge_agent.contract import climatology, features
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.quality import clean
-from edge_agent.contract.schema import LEADS, TARGETS, TIME, Site
+from edge_agent.contract.schema import LEADS, OPTIONAL_TARGETS, TARGETS, TIME, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -78,7 +78,7 @@ class StationSeries:
         place: Coordinates and normals.
         frame: Clean hourly observations.
         table: `features.compute(frame, place)`.
-        truth: Per target, observed values by row of `table`; NaN = none.
+        truth: Per target, optional ones too, observed values by row of `table`; NaN = none.
         lent: Whether its normals are another place's, and none of its hours is in them.
     """
 
@@ -201,7 +201,7 @@ def prepare(
     ahead = np.full(max(LEADS), np.nan)
     truth = {
         target: np.concatenate([cleaned[target].to_numpy().astype(np.float64), ahead])
-        for target in TARGETS
+        for target in (*TARGETS, *OPTIONAL_TARGETS)
     }
     return StationSeries(number, place, cleaned, table, truth, lent)
 

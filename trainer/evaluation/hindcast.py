@@ -21,6 +21,7 @@ from edge_agent.contract import (
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import TARGETS
 from edge_agent.contract.stations import station
+from edge_agent.forecasting import optional_models
 from edge_agent.forecasting.inference import load_predictors, release_predictors
 from edge_agent.system.memory_limit import FOR_MODELS, limited_memory
 from trainer.evaluation.dataset import prepare
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from edge_agent.contract.forecast import TargetForecast
-    from edge_agent.contract.manifest import Manifest, ResidualTable
+    from edge_agent.contract.manifest import FileRef, Manifest, ResidualTable
+    from edge_agent.forecasting.optional_models import OptionalModel
     from edge_agent.system.ports import Predictor
     from trainer.evaluation.dataset import StationSeries
 
@@ -44,11 +46,13 @@ class ReleaseModels:
         manifest: Normals, residual tables and factors of the spread.
         predictors: By target.
         guided: By target, those that correct KMA's forecasts; empty where it has none.
+        optional: Optional targets that it has.
     """
 
     manifest: Manifest
     predictors: Mapping[str, Predictor]
     guided: Mapping[str, Predictor] = field(default_factory=dict)
+    optional: Mapping[str, OptionalModel] = field(default_factory=dict)
 
     @property
     def corrects(self) -> bool:
@@ -65,13 +69,13 @@ class ReleaseModels:
         """
         models = {target: files[ref.file.path] for target, ref in manifest.models.items()}
         predictors = load_predictors(models, len(manifest.features.names))
-        if manifest.guidance is None:
-            return cls(manifest, predictors)
-        return cls(
-            manifest,
-            predictors,
-            release_predictors(manifest.guidance, lambda file: files[file.path]),
-        )
+
+        def read(file: FileRef) -> bytes:
+            return files[file.path]
+
+        guidance = manifest.guidance
+        guided = release_predictors(guidance, read) if guidance else {}
+        return cls(manifest, predictors, guided, optional_models.load(manifest, read))
 
     @classmethod
     def tried(cls, manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
@@ -92,6 +96,7 @@ class ReleaseModels:
                     files[manifest.guidance.golden.path],
                     {t: p.predict for t, p in models.guided.items()},
                 )
+            optional_models.replay(manifest, models.optional, lambda file: files[file.path])
         return models
 
 

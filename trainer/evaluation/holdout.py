@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from edge_agent.contract.schema import TARGETS, TIME
+from edge_agent.contract.optional_targets import recent
+from edge_agent.contract.schema import OPTIONAL_TARGETS, TARGETS, TIME
 from trainer.evaluation import baselines
 from trainer.evaluation.dataset import Pairs, gather, row_of, scoring_pairs, stride, times
 from trainer.evaluation.dataset import truth as truth_of
@@ -31,6 +32,7 @@ SEED_PAIRS = 300_000
 """Most pairs that the seed recipe is trained on; one station has as many in 34 years."""
 
 _FIRST_ORIGIN = 24
+_OBSERVED = (*TARGETS, *OPTIONAL_TARGETS)
 
 
 def origin_step(stations: int, start: datetime, end: datetime, leads: Sequence[int]) -> int:
@@ -63,8 +65,9 @@ class Holdout:
         stations: KMA number, shape (N,).
         times: Target hours, UTC.
         matrix: Inputs, float32 (N, F).
-        truth: Target -> observed, float64 (N,), NaN = none.
+        truth: Target, optional ones too -> observed, float64 (N,), NaN = none.
         past: Of the same stations.
+        recent: Optional target -> `optional_targets.recent` at the origins, float64 (N,).
     """
 
     leads: np.ndarray
@@ -73,6 +76,7 @@ class Holdout:
     matrix: np.ndarray
     truth: Mapping[str, np.ndarray]
     past: Past
+    recent: Mapping[str, np.ndarray]
 
     @classmethod
     def of(
@@ -89,12 +93,15 @@ class Holdout:
             stations=np.concatenate([part.stations for part in parts]),
             times=pl.concat([part.times for part in parts]),
             matrix=np.concatenate([part.matrix for part in parts]),
-            truth={t: np.concatenate([part.truth[t] for part in parts]) for t in TARGETS},
+            truth={t: np.concatenate([part.truth[t] for part in parts]) for t in _OBSERVED},
             past=Past(
                 np.concatenate([part.past.seed for part in parts]),
                 {t: np.concatenate([part.past.seed_truth[t] for part in parts]) for t in TARGETS},
                 {e.name: np.sum([part.past.counts[e.name] for part in parts], 0) for e in EVENTS},
             ),
+            recent={
+                t: np.concatenate([part.recent[t] for part in parts]) for t in OPTIONAL_TARGETS
+            },
         )
 
 
@@ -114,8 +121,9 @@ def _station(split: Split, leads: tuple[int, ...], steps: _Steps, source: Source
         stations=np.full(len(pairs), series.number),
         times=times([series], pairs),
         matrix=gather([series], pairs),
-        truth={target: truth_of([series], pairs, target) for target in TARGETS},
+        truth={target: truth_of([series], pairs, target) for target in _OBSERVED},
         past=_past(series, split, steps.seed),
+        recent={t: recent(t, series.table)[pairs.origins] for t in OPTIONAL_TARGETS},
     )
 
 

@@ -63,7 +63,7 @@ class PairedScores:
             sums: Its days hold every target hour.
             hindcasts: Target -> name of the forecast -> its numbers at the pairs.
         """
-        for target in TARGETS:
+        for target in hindcasts:
             references = self._references(target)
             hours = self._known(target, references, hindcasts[target], sums)
             if hours is None:

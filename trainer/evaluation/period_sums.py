@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_agent.contract.errors import BadData
@@ -25,6 +25,7 @@ from trainer.evaluation.guided_hindcast import at_a_new_place, guided_forecasts
 from trainer.evaluation.hindcast import Hindcast, hindcast, normals_of, station_series
 from trainer.evaluation.holdout import origin_step
 from trainer.evaluation.holdout_scores import SCORED_LEADS
+from trainer.evaluation.optional_scores import optional_hindcasts
 from trainer.evaluation.paired_scores import PairedScores
 
 if TYPE_CHECKING:
@@ -132,7 +133,24 @@ def _add_station(
         sums,
         {target: {name: found[target] for name, found in hindcasts.items()} for target in TARGETS},
     )
+    _add_optional(sums, models, scores)
     return scores, hindcasts[CHALLENGER]
+
+
+def _add_optional(
+    sums: DailySums, models: Mapping[str, ReleaseModels], scores: PairedScores
+) -> None:
+    """Add the optional targets of the challenger, beside those who have them too."""
+    found = {
+        name: optional_hindcasts(release, scores.series, scores.pairs, scores.matrix)
+        for name, release in models.items()
+    }
+    for target, (inputs, _) in found[CHALLENGER].items():
+        if target not in scores.damped:
+            # The release kept a former one's model of a target that its own run has not.
+            continue
+        hindcasts = {name: own[target][1] for name, own in found.items() if target in own}
+        replace(scores, matrix=inputs).add_to(sums, {target: hindcasts})
 
 
 def _add_guided(

@@ -16,6 +16,7 @@ import msgspec
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData, StorageError
+from edge_agent.contract.schema import OPTIONAL_TARGETS
 from edge_agent.system.files import make_folder, sync_folder, write_atomic
 from trainer.evaluation.holdout_scores import Metrics
 from trainer.workspace import runs
@@ -36,6 +37,8 @@ SHORT: Final = "short_record"
 """How long a record is on which less than is usual could be learned; absent where it is not."""
 KEPT_GUIDANCE: Final = "kept_guidance"
 """Whose models correct KMA's forecasts in a release where the run's own do not, and why not."""
+WITHOUT: Final = "without_"
+"""Before an optional target: why a release does not forecast what the run did."""
 UNGUIDED: Final = "without_guidance"
 """Why a run or release does not correct KMA's forecasts; absent where it does."""
 
@@ -109,6 +112,9 @@ def notes(lineage: Mapping[str, str]) -> tuple[str, ...]:
         reasons.append(
             f"short record: {lineage[SHORT]}; the models of observations know some seasons once"
         )
+    for target in OPTIONAL_TARGETS:
+        if f"{WITHOUT}{target}" in lineage:
+            reasons.append(f"{target} is not forecast: {lineage[f'{WITHOUT}{target}']}")
     guidance = guidance_note(lineage)
     return (*reasons, guidance) if guidance else tuple(reasons)
 

@@ -10,6 +10,7 @@ import msgspec
 from edge_agent.contract import golden_windows
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.schema import TARGETS
+from edge_agent.forecasting import optional_models
 from edge_agent.forecasting.inference import load_predictors
 from trainer.depot.publisher import FARMS
 from trainer.evaluation import run_folder
@@ -46,15 +47,24 @@ class Champion:
 
 @dataclass(frozen=True, slots=True)
 class Guiding:
-    """Which models correct KMA's forecasts in a composed run: the candidate's unless it says not.
+    """What else is not the candidate's in a composed run: corrections of KMA's forecasts, wind.
 
     Attributes:
         unguided: Why the candidate's do not; may be empty.
         kept: Why the champion's do; may be empty.
+        refused: Optional targets whose model does not go in, each with the reason. Of these the
+            champion's stays, where it has one.
     """
 
     unguided: str
     kept: str
+    refused: Mapping[str, str]
+
+    @property
+    def why(self) -> str:
+        """Why anything is not the candidate's; empty where everything is."""
+        reasons = (self.kept or self.unguided, *self.refused.values())
+        return "; ".join(reason for reason in reasons if reason)
 
 
 def compose(
@@ -81,6 +91,9 @@ def compose(
             lineage={**manifest.lineage, run_folder.UNGUIDED: guiding.unguided},
         )
         parts.append("no-guidance")
+    if guiding.refused:
+        manifest, files = _optional_of_champion(manifest, files, champion, guiding.refused)
+        parts += [f"other-{target}" for target in guiding.refused]
     name = f"{run.folder.name}{WITH}{'-'.join(parts)}"
     folder = runs.folder(name)
     if not (folder / run_folder.MANIFEST).exists():
@@ -97,6 +110,32 @@ def _with_live_guidance(manifest: Manifest, live: Manifest, why: str) -> Manifes
         guidance=live.guidance,
         lineage={**lineage, run_folder.KEPT_GUIDANCE: f"release {live.release}: {why}"},
     )
+
+
+def _optional_of_champion(
+    manifest: Manifest,
+    files: Mapping[str, bytes],
+    champion: Champion | None,
+    refused: Mapping[str, str],
+) -> tuple[Manifest, dict[str, bytes]]:
+    """Manifest and files with the champion's models of refused optional targets, or without."""
+    optional = {t: part for t, part in manifest.optional.items() if t not in refused}
+    live = optional_models.computable(champion.manifest) if champion else {}
+    kept = {target: live[target] for target in refused if target in live}
+    content = {
+        ref.path: champion.files[ref.path]
+        for part in kept.values()
+        for ref in part.files()
+        if champion
+    }
+    lineage = dict(manifest.lineage)
+    for target, why in refused.items():
+        of_live = champion and target in kept
+        lineage[f"kept_{target}" if of_live else f"{run_folder.WITHOUT}{target}"] = (
+            f"release {champion.manifest.release}" if champion and of_live else why
+        )
+    changed = msgspec.structs.replace(manifest, optional={**optional, **kept}, lineage=lineage)
+    return changed, {**files, **content}
 
 
 def _with_champion(

@@ -13,6 +13,8 @@ Rules, numbered as tests, refusals and `docs/gate.md` name them:
     G12  Forecasts for all hours.               G13 Training ended before the holdout began.
     G14  Corrections of KMA's forecasts: better than simple uses of these, and no worse than those
          of the live release. Where this fails a release has the live ones, or goes without.
+    G15  Optional targets pass G1, G2, G6 to G8, G10 and G12 each by itself. For one that does not,
+         the release keeps the champion's model, or goes without.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import msgspec
 
 from edge_agent.contract.schema import LEADS, TARGETS
 from trainer.evaluation import daily_sums
+from trainer.evaluation.daily_sums import CHALLENGER, CHAMPION, lead_slice
+from trainer.evaluation.holdout_scores import HEADLINE_LEAD
 from trainer.gate import rules_champion, rules_events, rules_floor, rules_guided
 from trainer.gate.resampled_sums import Finding, ResampledSums
 from trainer.gate.rules_champion import Route
@@ -57,6 +61,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         farm: Device ("site/id") whose corrections are compared with the shared models, or empty.
         guided: Whether the candidate corrects KMA's forecasts.
         live_guided: Whether the champion does, so that its corrections can be kept.
+        optional: Optional targets that it forecasts.
     """
 
     run: str
@@ -76,6 +81,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     farm: str = ""
     guided: bool = False
     live_guided: bool = False
+    optional: tuple[str, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,6 +97,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         findings: Every rule with its figures.
         guided: What G14 found; empty where the candidate does not correct KMA's forecasts.
         live_guided: Whether the champion's corrections of these are still fit to be kept.
+        optional: What was found of optional targets (G15).
     """
 
     terms: Terms
@@ -102,6 +109,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     findings: tuple[Finding, ...]
     guided: tuple[Finding, ...] = ()
     live_guided: tuple[Finding, ...] = ()
+    optional: tuple[Finding, ...] = ()
 
     @property
     def unguided(self) -> str:
@@ -114,6 +122,15 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.terms.live_guided or not all(finding.passed for finding in self.live_guided):
             return ""
         return self.unguided if self.terms.guided else "the candidate has none"
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Optional targets whose model does not go in, and why."""
+        failed = [finding for finding in self.optional if not finding.passed]
+        return {
+            target: "; ".join(f.reason() for f in failed if f.target == target)
+            for target in dict.fromkeys(finding.target for finding in failed)
+        }
 
 
 def conclude(terms: Terms, content: bytes) -> Decision:
@@ -128,6 +145,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
     routes: dict[str, Route] = {}
     guided: list[Finding] = []
     live: list[Finding] = []
+    optional: list[Finding] = []
     if daily.days < rules_floor.LEAST_DAYS:
         # No other rule can be applied to so few days.
         findings.append(rules_floor.too_short(daily.days))
@@ -143,6 +161,8 @@ def conclude(terms: Terms, content: bytes) -> Decision:
                 guided += rules_guided.beside_live(sums, target, same_recipe=terms.same_recipe)
             if terms.live_guided:
                 live += rules_guided.still_fit(sums, target)
+        for target in terms.optional:
+            optional += _optional(sums, target, terms, thresholds)
     winners, more = _winners(terms, findings, routes)
     findings += more
     return Decision(
@@ -155,6 +175,7 @@ def conclude(terms: Terms, content: bytes) -> Decision:
         findings=tuple(findings),
         guided=tuple(guided),
         live_guided=tuple(live),
+        optional=tuple(optional),
     )
 
 
@@ -183,6 +204,19 @@ def _target(
         *rules_champion.intervals(sums, target, thresholds),
         *rules_events.events(sums, target, thresholds),
     ]
+
+
+def _optional(
+    sums: ResampledSums, target: str, terms: Terms, thresholds: Thresholds
+) -> list[Finding]:
+    """G15: the rules of any target, beside the champion where it forecasts this one too."""
+    losses = sums.daily_sums.losses
+    if (target, lead_slice(HEADLINE_LEAD), CHALLENGER) not in losses:
+        text = "no hour of the holdout can be judged"
+        return [Finding("G15", target, "", passed=False, counted=True, text=text)]
+    if (target, lead_slice(HEADLINE_LEAD), CHAMPION) not in losses:
+        terms = msgspec.structs.replace(terms, champion=None)
+    return _target(sums, target, terms, thresholds)[1]
 
 
 def _winners(

@@ -18,6 +18,7 @@ from edge_agent.contract.errors import BadData, GateRefused, InputMissing, Nothi
 from edge_agent.contract.hours import korean_date
 from edge_agent.contract.schema import TARGETS
 from edge_agent.contract.stations import station
+from edge_agent.forecasting import optional_models
 from trainer.depot.publisher import RUN
 from trainer.depot.releases import open_depot
 from trainer.evaluation import daily_sums, run_folder
@@ -135,13 +136,13 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
     )
     if not decision.passed:
         raise GateRefused(f"{folder.name}: refused for {channel}: " + "; ".join(decision.reasons))
-    unguided, kept = decision.unguided, decision.kept_guided
+    guiding = Guiding(decision.unguided, decision.kept_guided, decision.refused)
     whole = champion is None or len(decision.winners) == len(TARGETS)
-    if whole and not unguided and not kept:
+    if whole and not guiding.why:
         return folder
-    composed = compose(runs, run, champion, set(decision.winners), Guiding(unguided, kept))
+    composed = compose(runs, run, champion, set(decision.winners), guiding)
     if champion and _hashes(load(composed).manifest) == _hashes(champion.manifest):
-        raise NothingNew(f"{folder.name}: {channel} holds these models already; {kept or unguided}")
+        raise NothingNew(f"{folder.name}: {channel} holds these models already; {guiding.why}")
     return composed
 
 
@@ -215,6 +216,8 @@ def load(folder: Path) -> Run:
         raise BadData(f"G5 {folder.name}: trained by other feature code; train again")
     if run.manifest.guidance and not _corrects(run.manifest):
         raise BadData(f"G5 {folder.name}: corrects KMA's forecasts by other code; train again")
+    if len(optional_models.computable(run.manifest)) < len(run.manifest.optional):
+        raise BadData(f"G5 {folder.name}: forecasts an optional target by other code; train again")
     if TRAINED_TO not in run.manifest.lineage or not run.metrics.damped:
         raise BadData(f"G5 {folder.name}: trained before the gate knew its rules; train again")
     return run
@@ -239,7 +242,7 @@ def _corrects(manifest: Manifest) -> bool:
 
 
 def _hashes(manifest: Manifest) -> dict[str, str]:
-    models = dict(manifest.models)
+    models = manifest.models | {t: part.model for t, part in manifest.optional.items()}
     if manifest.guidance:
         models |= {f"{GUIDED} {target}": m for target, m in manifest.guidance.models.items()}
     return {name: model.file.sha256 for name, model in models.items()}
@@ -271,6 +274,7 @@ def _terms(run: Run, champion: Champion | None, channel: str) -> Terms:
         parity=run.metrics.parity,
         guided=run.manifest.guidance is not None,
         live_guided=champion is not None and _corrects(champion.manifest),
+        optional=tuple(run.manifest.optional),
     )
 
 

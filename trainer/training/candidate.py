@@ -24,6 +24,7 @@ from trainer.evaluation.holdout_scores import SCORED_LEADS, score_holdout
 from trainer.training import fit, guided, onnx_export, onnx_parity, readiness, seed_recipe
 from trainer.training.lake_source import TrainingData
 from trainer.training.lineage import digest, lineage_of
+from trainer.training.optional_part import optional_part
 from trainer.workspace import free_space
 from trainer.workspace.parallel import each_of
 
@@ -103,7 +104,10 @@ def train(
     golden_path, golden = run_folder.golden_file(windows)
     manifest = _manifest(fitted, data, metrics, (refs, golden), lineage)
     manifest = guided.added(manifest, part, metrics)
-    run_folder.write(folder, manifest, {**files, **part.files, golden_path: windows}, metrics)
+    progress("optional targets")
+    more, metrics = optional_part(fitted.optional, holdout, data.stations, metrics, options.seed)
+    contents = {**files, **part.files, **more.files, golden_path: windows}
+    run_folder.write(folder, more.added(manifest), contents, metrics)
     return workspace.run_store.folder(name)
 
 

@@ -21,16 +21,17 @@ from edge_agent.contract.errors import BadData
 from edge_agent.contract.schema import QUANTITIES, TARGETS
 from trainer.evaluation import baselines
 from trainer.evaluation.dataset import row_of, training_pairs
-from trainer.training import stacking
+from trainer.training import optional_fit, stacking
 from trainer.training.forecast_model import Fitted, ForecastModel, UnseenForecasts
 from trainer.training.input_dropout import drop_inputs, without_values
+from trainer.training.optional_sample import OptionalSample
 from trainer.training.ridge import PENALTY, reference_of
 from trainer.training.station_sums import GUARD, Drawn, Plan, Sample, sums_and_sample
 from trainer.training.trees import ROUNDS, TREES, Binned, Recipe
 from trainer.training.trees import versions as trees_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from trainer.evaluation.dataset import Source, Split
@@ -67,6 +68,7 @@ def parameters() -> dict[str, object]:
         "bare_share": BARE_SHARE,
         "probed": PROBED,
         "knots_averaged": 2 * stacking.NEIGHBOURS + 1,
+        "optional": optional_fit.parameters(),
     }
 
 
@@ -84,7 +86,7 @@ def fit_candidate(
     progress: Callable[[str], None],
     each: Each = map,
 ) -> Fitted:
-    """Fit both targets on hours before `split.train_end`.
+    """Fit every target on hours before `split.train_end`.
 
     Args:
         sources: Stations, with normals from the same hours; one at a time is in memory.
@@ -106,6 +108,8 @@ def fit_candidate(
     for index, target in enumerate(TARGETS):
         change = record.truth[:, index] - reference_of(target, record.whole)
         _fit_target(_Task(target, index, gram, binned, record, change), fitted, progress)
+    del binned
+    fitted.optional.update(optional_fit.fit_all(record, seed, threads, progress))
     return fitted
 
 
@@ -119,7 +123,7 @@ def _fit_target(task: _Task, fitted: Fitted, progress: Callable[[str], None]) ->
     weights = stacking.weights(unseen.members, change, leads)
     progress(f"{target}: final model")
     fitted.models[target] = replace(task.fit(None), weights=weights)
-    weighted = _weighted(weights, leads, unseen.members)
+    weighted = stacking.weighted(weights, leads, unseen.members)
     errors = change - weighted
     fitted.unseen.values[target] = np.clip(reference + weighted, *QUANTITIES[target].bounds)
     for season in stacking.thin_seasons(record.times, leads, errors):
@@ -130,7 +134,7 @@ def _fit_target(task: _Task, fitted: Fitted, progress: Callable[[str], None]) ->
         group: stacking.widening(
             leads[probed],
             errors[probed],
-            change[probed] - _weighted(weights, leads[probed], members),
+            change[probed] - stacking.weighted(weights, leads[probed], members),
         )
         for group, members in unseen.lacking.items()
     }
@@ -167,6 +171,7 @@ class _Record:
         thinned: The same with groups of inputs blanked at random: what trees are grown on. Columns
             without values are blank.
         unseen: The same as they would be had the pair's block never been seen.
+        optional: By optional target.
     """
 
     places: np.ndarray
@@ -178,6 +183,7 @@ class _Record:
     whole: np.ndarray
     thinned: np.ndarray
     unseen: np.ndarray
+    optional: Mapping[str, OptionalSample]
 
     @classmethod
     def of(
@@ -210,6 +216,7 @@ class _Record:
             whole=whole,
             thinned=thinned,
             unseen=np.concatenate([sample.unseen for sample in samples]),
+            optional=OptionalSample.joined([sample.optional for sample in samples]),
         )
 
 
@@ -285,11 +292,6 @@ def _unseen(task: _Task, progress: Callable[[str], None]) -> _Unseen:
                 missing_inputs.blanked(record.unseen[probed[here]], [group])
             )
     return _Unseen(members, lacking)
-
-
-def _weighted(weights: np.ndarray, leads: np.ndarray, members: np.ndarray) -> np.ndarray:
-    total: np.ndarray = (weights[leads - 1] * members).sum(axis=1)
-    return total
 
 
 def _borders(split: Split) -> list[datetime]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from edge_agent.contract.manifest import ResidualTable
     from trainer.evaluation.baselines import DampedAnomaly
+    from trainer.training.optional_fit import OptionalFit
     from trainer.training.ridge import Ridge
 
 
@@ -100,6 +101,7 @@ class Fitted:
         damped: The damped-anomaly baseline, per target.
         unseen: Forecasts from the cross-fitting, which other models are compared with.
         unused: Groups of inputs without values, in which no model has a part.
+        optional: Optional targets that enough hours have.
     """
 
     models: dict[str, ForecastModel]
@@ -109,3 +111,4 @@ class Fitted:
     damped: dict[str, DampedAnomaly]
     unseen: UnseenForecasts
     unused: tuple[str, ...] = ()
+    optional: dict[str, OptionalFit] = field(default_factory=dict)

@@ -1,4 +1,7 @@
-"""A model that corrects KMA's forecasts (MOS) before export."""
+"""A model that corrects a forecast which stands among its inputs, before export.
+
+That is KMA's forecast (MOS), or a simple one of an optional target.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from edge_agent.contract.manifest import ResidualTable
     from trainer.training.trees import Trees
 
-LEAD = NAMES.index("lead")
 BASE = NAMES.index("base")
 
 
@@ -25,17 +27,20 @@ class GuidedModel:
     Attributes:
         target: Quantity.
         trees: Fitted on (truth - base) / scale(lead).
-        scale: Root mean squared error of the base at each of `GUIDED_LEADS`, float32.
+        scale: Root mean squared error of the base at each lead from 1 h on, float32.
+        names: Columns of the matrix, "lead" and "base" among them.
     """
 
     target: str
     trees: Trees
     scale: np.ndarray
+    names: tuple[str, ...] = NAMES
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Float64 (N,) in the target's unit for float32 (N, F); NaN where there is no base."""
-        scale = self.scale[matrix[:, LEAD].astype(np.intp) - 1].astype(np.float64)
-        value = matrix[:, BASE].astype(np.float64) + scale * self.trees.predict(matrix)
+        lead, base = (matrix[:, self.names.index(name)] for name in ("lead", "base"))
+        scale = self.scale[lead.astype(np.intp) - 1].astype(np.float64)
+        value = base.astype(np.float64) + scale * self.trees.predict(matrix)
         clipped: np.ndarray = np.clip(value, *QUANTITIES[self.target].bounds)
         return clipped
 

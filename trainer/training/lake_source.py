@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from edge_agent.contract import features
 from edge_agent.contract.errors import BadData, InputMissing
 from edge_agent.contract.manifest import SiteNormals
+from edge_agent.contract.nearest import nearest_station
 from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import TARGETS, TIME
 from edge_agent.contract.stations import station as station_of
-from edge_agent.forecasting.forecaster import nearest_station, place_of
+from edge_agent.forecasting.forecaster import place_of
 from trainer.evaluation.dataset import HOURS_OF_YEAR, fit_normals, prepare, split
 from trainer.training import farm_check
 from trainer.workspace.farms import farms, observations
@@ -283,8 +284,7 @@ def _lacking(rows: pl.DataFrame, borders: Split) -> str:
     """What a farm's record lacks to be trained on; empty = nothing."""
     if rows.is_empty() or rows[TIME][0] > _latest_start(borders):
         return "it has too few hours before the training ends"
-    span = (rows[TIME][-1] - rows[TIME][0]) / timedelta(hours=1) + 1
-    return _lacking_target(rows, span)
+    return _lacking_target(rows, (rows[TIME][-1] - rows[TIME][0]) / timedelta(hours=1) + 1)
 
 
 def _lacking_target(rows: pl.DataFrame, hours: float) -> str:

@@ -5,7 +5,8 @@ The graph takes the float32 feature matrix and gives the value itself, in the ta
     y = clip(reference + weights(lead) . [linear(lead), trees on its rest, trees on the change])
 
 so the agent needs to know nothing of how a model works inside. A model that corrects KMA's
-forecasts takes the matrix of `contract.guidance_features` instead:
+forecasts takes the matrix of `contract.guidance_features` instead, one of an optional target that
+of `contract.optional_targets`:
 
     y = clip(base + scale(lead) * trees)
 """
@@ -20,7 +21,6 @@ import onnxmltools
 from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
 
-from edge_agent.contract import guidance_features
 from edge_agent.contract.feature_table import NAMES, REFERENCES
 from edge_agent.contract.schema import QUANTITIES
 from trainer.training.trees import Trees
@@ -47,13 +47,13 @@ def to_onnx(model: ForecastModel) -> bytes:
 
 
 def guided_to_onnx(model: GuidedModel) -> bytes:
-    """Graph of a model that corrects KMA's forecasts; equal models give equal bytes."""
-    columns = len(guidance_features.NAMES)
+    """Graph of a model that corrects its base; equal models give equal bytes."""
+    columns = len(model.names)
     low, high = QUANTITIES[model.target].bounds
     constants: dict[str, np.ndarray] = {
         "scale": model.scale.astype(np.float32)[:, None],
-        "lead_column": np.array([guidance_features.NAMES.index("lead")], np.int64),
-        "base_column": np.array([guidance_features.NAMES.index("base")], np.int64),
+        "lead_column": np.array([model.names.index("lead")], np.int64),
+        "base_column": np.array([model.names.index("base")], np.int64),
         "one": np.array(1, np.int64),
         "axis": np.array([1], np.int64),
         "low": np.array(low, np.float32),

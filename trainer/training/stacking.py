@@ -68,6 +68,12 @@ def weights(members: np.ndarray, change: np.ndarray, leads: np.ndarray) -> np.nd
     return out
 
 
+def weighted(weights: np.ndarray, leads: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Members (N, 3) added up by the output of `weights` at each lead (N,), shape (N,)."""
+    total: np.ndarray = (weights[leads - 1] * members).sum(axis=1)
+    return total
+
+
 def intervals(
     times: pl.Series, leads: np.ndarray, errors: np.ndarray, block: np.ndarray
 ) -> ResidualTable:

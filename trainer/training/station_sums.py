@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_agent.contract.schema import LEADS, TARGETS
+from edge_agent.contract.schema import LEADS, OPTIONAL_TARGETS, TARGETS
 from trainer.evaluation.dataset import WARM_UP_HOURS, Pairs, gather, row_of, times, truth, without
+from trainer.training.optional_sample import OptionalPlan, OptionalSample
 from trainer.training.ridge import GramSums, reference_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -67,6 +68,7 @@ class Sample:
         truth: Observed at the target hour, float64 (n, targets), NaN = none.
         whole: Inputs, float32 (n, F).
         unseen: The same as they would be had the pair's block never been seen.
+        optional: By optional target.
     """
 
     times: pl.Series
@@ -74,6 +76,7 @@ class Sample:
     truth: np.ndarray
     whole: np.ndarray
     unseen: np.ndarray
+    optional: Mapping[str, OptionalSample]
 
 
 def sums_and_sample(plan: Plan, drawn: Drawn) -> tuple[GramSums, Sample]:
@@ -92,12 +95,20 @@ def sums_and_sample(plan: Plan, drawn: Drawn) -> tuple[GramSums, Sample]:
         rows = block == part
         strange = without(series, first, last, plan.borders[-1])
         unseen[rows] = gather([strange], pairs.take(rows))
+    hidden = [(plan.borders[p] - GUARD, plan.borders[p + 1] + GUARD) for p in range(plan.parts)]
+    optional = {
+        target: OptionalSample.of(
+            target, series, pairs, whole, OptionalPlan(block, hidden, plan.borders[-1])
+        )
+        for target in OPTIONAL_TARGETS
+    }
     return _sums(series, plan), Sample(
         targets,
         block,
         np.stack([truth([series], pairs, target) for target in TARGETS], axis=1),
         whole,
         unseen,
+        optional,
     )
 
 

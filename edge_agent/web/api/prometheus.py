@@ -101,13 +101,15 @@ def _weather(snapshot: Snapshot, now: datetime) -> Iterator[Metric]:
         yield _gauge("data_age_seconds", "Age of the newest observation used.", {(): float(age)})
     values: dict[tuple[str, ...], float] = {}
     for name, word in TARGET_TOPICS.items():
-        target = forecast.targets[name]
+        target = forecast.targets.get(name)
+        if target is None:
+            continue
         for lead in _LEADS:
             at = forecast.origin + timedelta(hours=lead)
             if at in forecast.valid_at:
                 index = list(forecast.valid_at).index(at)
                 values[word, str(lead)] = float(target.values[index])
-    about = "Point forecast in degrees C or percent, by hours after the newest observation."
+    about = "Point forecast in degrees C, percent or m/s, by hours after the newest observation."
     yield _gauge("forecast", about, values, "target", "lead_h")
     yield from _guidance(guidance_at(snapshot.decision, now))
 

@@ -55,10 +55,13 @@ def test_unknown_fields_are_refused_everywhere(place: str) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    sorted(set(contract.Manifest.__struct_fields__) - {"rollout", "widening", "tuned", "guidance"}),
+    sorted(
+        set(contract.Manifest.__struct_fields__)
+        - {"rollout", "widening", "tuned", "guidance", "optional"}
+    ),
 )
 def test_missing_fields_are_refused(field: str) -> None:
-    """Every field but rollout, widening, tuned and guidance must be there; the text names it."""
+    """Every field but those that a release may go without must be there; the text names it."""
     document = _document()
     del document[field]
     with pytest.raises(BadData, match=f"{field}: is missing"):
@@ -145,7 +148,7 @@ def test_an_unknown_field_of_guidance_is_refused() -> None:
     document["lineage"]["guidance"] = json.dumps(guidance | {"surprise": 1})
     with pytest.raises(BadData, match="surprise"):
         contract.decode(json.dumps(document).encode())
-    with pytest.raises(BadData, match="`guidance` stands in `lineage`"):
+    with pytest.raises(BadData, match="`guidance` and `optional` stand in `lineage`"):
         contract.decode(json.dumps(document | {"guidance": guidance}).encode())
 
 
@@ -189,3 +192,50 @@ def test_files_lists_models_and_golden_windows() -> None:
 def test_safe_paths(path: str, *, safe: bool) -> None:
     """A target path can neither leave its folder nor surprise a file system or a URL."""
     assert contract.safe_path(path) is safe
+
+
+@pytest.mark.parametrize("one", [manifest(), guided_release()[0]])
+def test_optional_targets_come_back_and_their_files_are_needed(one: contract.Manifest) -> None:
+    """In either format; equal manifests give equal bytes, and a run without them is as it was."""
+    more = msgspec.structs.replace(one, optional={"wind_speed_ms": _wind()})
+    content = contract.encode(more)
+    assert contract.decode(content) == more
+    assert contract.encode(contract.decode(content)) == content
+    assert more.files() == (*one.files(), *_wind().files())
+    assert b"optional" not in contract.encode(one)
+
+
+def test_an_agent_before_optional_targets_goes_on_with_those_it_knows() -> None:
+    """Its own code, as it was: the third target is a text of the lineage, its files stay unread."""
+    plain = manifest()
+    more = msgspec.structs.replace(plain, optional={"wind_speed_ms": _wind()})
+    read, before = (former_manifest.decode(contract.encode(one)) for one in (more, plain))
+    assert read.lineage.keys() - before.lineage.keys() == {"optional_targets"}
+    assert msgspec.structs.replace(read, lineage=before.lineage) == before
+    assert len(read.lineage["optional_targets"]) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("{", "manifest: optional_targets: "), ('{"wind_speed_ms": {}}', "digest: is missing")],
+)
+def test_wrong_optional_targets_are_refused(text: str, words: str) -> None:
+    """As any other part of a manifest."""
+    document = _document()
+    document["lineage"]["optional_targets"] = text
+    with pytest.raises(BadData, match=words):
+        contract.decode(json.dumps(document).encode())
+
+
+def _wind() -> contract.OptionalTarget:
+    model, golden, tables = (
+        contract.FileRef(f"models/wind_speed_ms/{name}", "ab" * 32, 9)
+        for name in ("model.onnx", "windows.json", "tables.json")
+    )
+    return contract.OptionalTarget(
+        digest="9d" * 32,
+        model=contract.ModelRef("v1", "m/s", model),
+        golden=golden,
+        tables=tables,
+        scores={"rmse_24h_model": 1.1},
+    )

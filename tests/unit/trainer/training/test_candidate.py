@@ -156,7 +156,7 @@ def test_permuted_truth_falls_to_climatology(monkeypatch: pytest.MonkeyPatch) ->
         [random.permutation(stop), stop + random.permutation(frame.height - stop)]
     )
     hours = len(order)
-    shuffled = {}
+    shuffled = dict(series.truth)
     for target in TARGETS:
         normal = series.table[f"normal_{_short(target)}"].to_numpy().astype(np.float64)
         # Departures from the normal are shuffled, so that the seasons themselves stay.
