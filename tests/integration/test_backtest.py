@@ -49,7 +49,7 @@ def test_a_record_too_short_for_its_folds(tmp_path: Path) -> None:
     nothing = setup.create(tmp_path / "empty", single_key=True)
     year = timedelta(days=365)
     with pytest.raises(
-        BadData, match=r"observations of 3\d\d days are too few.* 465 .*ingest or import"
+        BadData, match=r"observations of 3\d\d days are too few.* more are needed.*ingest or import"
     ):
         backtest.backtest(made, AS_OF, folds=2, step=year, progress=lambda _: None)
     with pytest.raises(InputMissing, match="holds no observations; run `trainer ingest`"):

@@ -120,7 +120,7 @@ def test_later_months_are_forecast_and_the_run_is_called_not_approved(run: str) 
 
 def test_the_gate_says_what_it_lacks_and_the_run_stays_readable(run: str) -> None:
     """Too short a holdout is refused with its days; forecasts from the run name the refusal."""
-    with pytest.raises(GateRefused, match=r"G11 the holdout has 1\d\d days.* 180 are needed"):
+    with pytest.raises(GateRefused, match=r"G11 the holdout has 3\d days.* 180 are needed"):
         call(trainer, "promote", run, "--channel", "stable")
     args = (*PLACE, "--run", run, *FILES, "--from", "2021-07-01", "--to", "2021-07-02")
     done = call(trainer, "forecast", *args, "--out", "p.parquet", "--json")

@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 
 WARM_UP_HOURS = features.LOOKBACK_HOURS
 """First hours of a record, in which windows are not full; no origin lies there."""
-
 HOURS_OF_YEAR = 365 * 24
 
 LEAST_TRAINED = HOURS_OF_YEAR
 """Hours that a record must have before its holdout: one of each season."""
-
 USUAL_HOURS = 2 * HOURS_OF_YEAR
 """Two winters and two summers; what is trained on a shorter record says so."""
+JUDGED_DAYS = 180
+"""Days that a holdout must have to be judged by."""
+SCORED_HOURS = 30 * 24
+"""Holdout of a short record that is too short to be judged by: for scores alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: 
     """Chronological split of a record from `first` to `last`.
 
     The holdout is a year at least, so that the gate sees each season, as long as `USUAL_HOURS`
-    stay for training; a shorter record gives up what it can, and never less than its share.
+    stay for training; a shorter record gives up what it can, and never less than its share. Below
+    `USUAL_HOURS` a share of less than `JUDGED_DAYS` decides nothing: it is `SCORED_HOURS` then.
 
     Raises:
         BadData: Fewer than `LEAST_TRAINED` hours would stay for training.
@@ -139,12 +142,14 @@ def split(first: datetime, last: datetime, holdout_share: float, embargo_hours: 
     hours = int((last - first) / timedelta(hours=1)) + 1
     year = min(HOURS_OF_YEAR, hours - USUAL_HOURS - embargo_hours)
     before = min(int(hours * (1.0 - holdout_share)), hours - year)
-    if before - embargo_hours < LEAST_TRAINED:
-        needed = ceil((LEAST_TRAINED + embargo_hours) / (1.0 - holdout_share))
+    if hours < USUAL_HOURS and hours - before < JUDGED_DAYS * 24:
+        before = max(before, hours - SCORED_HOURS)
+    lacking = LEAST_TRAINED + embargo_hours - before
+    if lacking > 0:
         raise BadData(
-            f"observations of {hours // 24} days are too few to train on; {ceil(needed / 24)} are "
-            f"needed, of which {LEAST_TRAINED // 24} come before the holdout (holdout_share "
-            f"{holdout_share:g} in trainer.toml): ingest or import more"
+            f"observations of {hours // 24} days are too few to train on: {lacking // 24 + 1} more "
+            f"are needed, so that {LEAST_TRAINED // 24} come before the holdout of "
+            f"{(hours - before) // 24} days (holdout_share in trainer.toml); ingest or import more"
         )
     holdout = first + timedelta(hours=before)
     return Split(first, holdout - timedelta(hours=embargo_hours), holdout, last)

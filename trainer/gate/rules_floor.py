@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, target_limits
 from trainer.evaluation.daily_sums import CHALLENGER, CLIMATOLOGY, PERSISTENCE, lead_slice
+from trainer.evaluation.dataset import JUDGED_DAYS
 from trainer.gate.resampled_sums import Finding, lower, ratio
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ FLOOR: Final = {6: 0.05, 12: 0.05, 24: 0.0, 48: 0.0}
 
 POINT_ONLY: Final = 48
 
-LEAST_DAYS: Final = 180
+LEAST_DAYS: Final = JUDGED_DAYS
 LEAST_HALF: Final = 60
 """Days that a holdout must have in October to March, and in April to September."""
 

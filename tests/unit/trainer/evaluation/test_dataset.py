@@ -37,20 +37,22 @@ ONE, OTHER = series(), series(300, 700, 119)
     embargo=st.integers(0, 1000),
 )
 def test_split_is_chronological_with_its_embargo(hours: int, share: float, embargo: int) -> None:
-    """The holdout is the newest share at least, and training ends the embargo before it."""
-    assume(hours * (1.0 - share) - embargo >= dataset.LEAST_TRAINED + 1)
+    """The holdout is the newest share at least, or a month; training ends the embargo before it."""
+    judged = hours >= dataset.USUAL_HOURS or hours * share >= 24 * dataset.JUDGED_DAYS
+    least = hours * share if judged else min(hours * share, dataset.SCORED_HOURS)
+    assume(hours - least - embargo >= dataset.LEAST_TRAINED + 1)
     last = FIRST + (hours - 1) * HOUR
     found = dataset.split(FIRST, last, share, embargo)
     assert found.holdout - found.train_end == embargo * HOUR
     assert found.first <= found.holdout <= found.last == last
-    assert _held(found) >= hours * share - 1
+    assert _held(found) >= least - 1
     assert (found.train_end - found.first) / HOUR >= dataset.LEAST_TRAINED
 
 
 @pytest.mark.parametrize(
     ("days", "held"),
     [
-        (546, 109.2),
+        (546, 30),
         (2 * 365, 146),
         (2 * 365 + 157, 177.4),
         (3 * 365, 358),
@@ -70,8 +72,8 @@ def _held(found: dataset.Split) -> float:
 
 def test_a_short_record_is_refused() -> None:
     """Less than a year before the holdout: refused with what is there and what to do."""
-    last = FIRST + (465 * 24 - 2) * HOUR
-    text = r"of 464 days .* 465 are needed, of which 365 come .*holdout_share 0.2 .*: ingest or imp"
+    last = FIRST + (402 * 24 - 2) * HOUR
+    text = r"of 401 days .* 1 more are needed, so that 365 come .* of 30 days .*; ingest or import"
     with pytest.raises(BadData, match=text):
         dataset.split(FIRST, last, 0.2, 168)
     dataset.split(FIRST, last + HOUR, 0.2, 168)

@@ -56,7 +56,7 @@ def _day(number: int) -> pl.Expr:
 
 TIMES = pl.col(TIME)
 BAD = {
-    "short": (record().filter(_day(280) < TIMES), "observations of 455 days .* 465 are needed"),
+    "short": (record().filter(_day(350) < TIMES), "observations of 385 days .* 18 more are needed"),
     "two weeks, years apart": (
         record().filter((_day(7) > TIMES) | (_day(726) < TIMES)),
         rf"{AIR_TEMPERATURE}: 168 hours have a value from 2020-01-01 .* 4380 are needed",
