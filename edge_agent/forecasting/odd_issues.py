@@ -3,8 +3,9 @@
 O1  An issue is set aside where the median difference of its first hours (`_FIRST`) from what was
     observed is beyond `LIMIT_SHARE` of the quantity's `neighbour_limit`: 6.0 C, 34 %. Hours that
     are not observed yet are compared with the newest older issue that was not set aside.
-O2  That older issue must be right: within half of the limit of the last observed hours. So a sensor
-    that is wrong, and a change of the weather that only the newer issue knows, set nothing aside.
+O2  That older issue must be right: within the limit of the last observed hours. So a sensor that is
+    wrong, and a change of the weather that only the newer issue knows, set nothing aside. A place
+    may differ from its cell by less.
     Without any observed hour at most `UNSEEN` issues in a row are set aside.
 O3  Where the older issue has ended, an issue that goes on as the one set aside before it is set
     aside too, as long as what is observed is beyond the limit from these.
@@ -123,7 +124,7 @@ class _Pair:
         errors = self._errors(self.good, issued + np.arange(1 - _LAST, _FIRST[-1] + 1))
         if not len(errors):
             return self.row - 1 - self.good < UNSEEN
-        return bool(abs(np.median(errors)) <= _limit(self.target) / 2.0)
+        return bool(abs(np.median(errors)) <= _limit(self.target))
 
     def _errors(self, row: int, hours: np.ndarray) -> np.ndarray:
         errors = self.observed.at(self.target, hours) - self._at(row, hours)

@@ -30,7 +30,7 @@ from edge_agent.contract.hours import hour_of
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME, TIME_DTYPE
 from edge_agent.core import cycle
 from edge_agent.core.runtime import Runtime
-from edge_agent.settings import Config, Device
+from edge_agent.settings import Config, Device, Rule
 from tests.fakes.clock import FakeClock
 from tests.fakes.examples import examples
 from tests.fakes.loaded import FakeRelease, Says
@@ -54,12 +54,17 @@ def weather(hour: int) -> float:
 class GuidancePromises(RuleBasedStateMachine):
     """A farm whose link and sensor come and go."""
 
+    own_rules: tuple[Rule, ...] = ()
+    """Of the farm's own."""
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
         self.clock = FakeClock(START)
         device = Device(site="a", id="b", latitude=37.57, longitude=126.97, elevation_m=86.0)
-        self.runtime = Runtime(Config(device=device), Path(self.folder.name), self.clock)
+        self.runtime = Runtime(
+            Config(device=device, rules=self.own_rules), Path(self.folder.name), self.clock
+        )
         self.models = FakeRelease()
         self.models.predictors = {
             AIR_TEMPERATURE: Says(self._by_models),
@@ -226,4 +231,51 @@ LIVES = examples(10)
 TestGuidancePromises = pytest.mark.timeout(24 * LIVES)(GuidancePromises.TestCase)
 TestGuidancePromises.settings = settings(
     max_examples=LIVES, stateful_step_count=12, suppress_health_check=list(HealthCheck)
+)
+
+
+class DeadSensorPromises(GuidancePromises):
+    """KMA's cell is four degrees colder than the farm, which has learned it when its sensor dies.
+
+    The farm's coldest hour has six degrees. KMA says two.
+    """
+
+    own_rules = (
+        Rule(
+            name="near-frost",
+            quantity=AIR_TEMPERATURE,
+            operator="<",
+            threshold=4.0,
+            severity="critical",
+        ),
+    )
+
+    @initialize(every=st.sampled_from([1, 3]), days=st.sampled_from([0, 91, 182, 273]))
+    def kma_has_steps(self, every: int, days: int = 0) -> None:
+        """In every season, eight days before the first step."""
+        self.every, self.wrong = every, -4.0
+        self.hour += timedelta(days=days)
+        self._observe(OWN, 260)
+        self._observe(STATION, 260)
+        self.time_passes(8 * 24)
+
+    def link_is_lost_or_back(self) -> None:
+        """Not here: what the models say then is another promise."""
+
+    def kma_changes(self, wrong: float) -> None:
+        """Not here: nobody without a sensor could know it."""
+
+    @invariant()
+    def nothing_is_told_that_does_not_come(self) -> None:
+        """Neither at the change nor in the days after it."""
+        assert self.decision is not None
+        if self.issued > START:
+            assert "near-frost" not in self.decision.raised
+            cold = self._forecast().targets[AIR_TEMPERATURE].values.min()
+            assert cold > 4.5
+
+
+TestDeadSensorPromises = pytest.mark.timeout(24 * LIVES)(DeadSensorPromises.TestCase)
+TestDeadSensorPromises.settings = settings(
+    TestGuidancePromises.settings, max_examples=examples(6), stateful_step_count=8
 )

@@ -87,6 +87,14 @@ def test_an_absurd_issue_is_set_aside(change: Callable[[np.ndarray], np.ndarray]
         assert odd(issues(changed, change), seen()) == changed
 
 
+@pytest.mark.parametrize("warmer", [-5.0, 4.0])
+def test_a_place_that_differs_from_its_cell_is_guarded_too(warmer: float) -> None:
+    """By as much as KMA's grid does not know (O2)."""
+    for change in (20.0, -20.0):
+        found = odd(issues([30, LAST], lambda v, by=change: v + by), seen(warmer=warmer))  # type: ignore[misc]
+        assert found == [30, LAST]
+
+
 @pytest.mark.parametrize("wrong", [-3.0, 3.0, 5.0])
 def test_a_common_error_is_not_absurd(wrong: float) -> None:
     """The models take it off, or the weights."""
