@@ -51,8 +51,8 @@ WEEK_H: Final = 7 * 24
 LEVEL_SHARE: Final = 0.5
 """Share of the level that the base takes; the trees correct it."""
 CALM: Final = 0.3
-"""In m/s: errors of Seoul's training years, divided by the forecast plus this much, have about the
-same size at light and at strong wind."""
+"""In m/s: errors of Seoul, divided by the forecast plus this much, have about the same size at
+light and at strong wind."""
 
 REVISION: Final = 1
 """Raise whenever the numbers change though the names do not."""
