@@ -102,20 +102,19 @@ def _either(own: Evidence, other: Evidence) -> Evidence:
 def _from_one(rule: Rule, forecast: Forecast | None, now: datetime) -> Evidence:
     if forecast is None or forecast.source is Source.CLIMATOLOGY:
         return Evidence()
-    windows = windows_of(rule, forecast, now, rule.threshold)
-    runs = [] if windows is None else _runs(windows, rule.for_h)
+    windows = windows_of(rule, forecast, now)
+    runs = [] if windows is None else _runs(windows, windows.chances, rule.for_h)
     if windows is None or not runs:
         return Evidence()
     best = max(chance for _, chance in runs)
     first = next((start for start, chance in runs if chance >= rule.probability), None)
-    complete = _is_complete(windows, rule)
+    complete = _are_complete(windows.chances, windows.lag, rule)
     if first is None and not complete and not on_target(rule):
         return Evidence()
     over: bool | None = None
-    level = rule.threshold if rule.clear is None else rule.clear
-    held = windows_of(rule, forecast, now, level)
-    if complete and held is not None and _is_complete(held, rule):
-        over = max(run[1] for run in _runs(held, rule.for_h)) < rule.probability
+    if complete and _are_complete(windows.held, windows.lag, rule):
+        held = _runs(windows, windows.held, rule.for_h)
+        over = max(chance for _, chance in held) < rule.probability if held else None
     value, value_at = extreme(windows.times, windows.values, lowest=rule.operator in {"<", "<="})
     return Evidence(
         met=first is not None,
@@ -183,14 +182,16 @@ def worse(own: Evidence, other: Evidence) -> Evidence:
     return replace(own if first else other, over=over)
 
 
-def _is_complete(windows: Windows, rule: Rule) -> bool:
+def _are_complete(chances: np.ndarray, lag: int, rule: Rule) -> bool:
     """Whether every window that the forecast covers is known (E4)."""
-    known = np.isfinite(windows.chances)
-    return int(known.sum()) >= max(min(rule.within_h, _REACH_H) - windows.lag, rule.for_h)
+    known = int(np.isfinite(chances).sum())
+    return known >= max(min(rule.within_h, _REACH_H) - lag, rule.for_h)
 
 
-def _runs(windows: Windows, length: int) -> list[tuple[int, float]]:
+def _runs(windows: Windows, chances: np.ndarray, length: int) -> list[tuple[int, float]]:
     """First index and chance of every run of `length` known windows in a row."""
-    chances = windows.chances
+    if length == 1:
+        known = np.flatnonzero(np.isfinite(chances))
+        return list(zip(known.tolist(), chances[known].tolist(), strict=True))
     hours_in_a_row = events.runs(windows.times, np.isfinite(chances), length)
     return [(run.start, float(chances[run].min())) for run in hours_in_a_row]

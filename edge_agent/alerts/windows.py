@@ -57,6 +57,7 @@ class Windows:
     Attributes:
         times: First hour of each window of the rule's own condition; without `aggregate` the hour.
         chances: That all conditions are met, 0 to 1, shape (W,); NaN = unknown.
+        held: The same with the rule's clear level in place of its threshold.
         values: Of the rule's own condition, shape (W,); NaN = unknown.
         certain: No condition has a spread: chances are 0 or 1, and nobody says how sure.
         lag: Hours of the rule's window before the last hour of its first window.
@@ -64,6 +65,7 @@ class Windows:
 
     times: Sequence[datetime]
     chances: np.ndarray
+    held: np.ndarray
     values: np.ndarray
     certain: bool
     lag: int
@@ -87,6 +89,13 @@ class _Numbers:
         quantiles = None if self.quantiles is None else change(self.quantiles)
         return replace(self, values=change(self.values), quantiles=quantiles)
 
+    def ending_from(self, hour: int) -> _Numbers:
+        """Those of windows that end at this hour of the rule's window or later."""
+        later = self.of(lambda rows: rows[hour - self.lag :])
+        return replace(
+            later, partly=None if self.partly is None else self.partly[hour - self.lag :]
+        )
+
     def masked(self, unknown: np.ndarray) -> _Numbers:
         """Without the numbers that are unknown."""
         return self.of(
@@ -105,14 +114,13 @@ def is_scored(rule: Rule) -> bool:
     return on_target(rule) and set(needed_for(rule.quantity)) <= set(TARGETS)
 
 
-def windows_of(rule: Rule, forecast: Forecast, now: datetime, threshold: float) -> Windows | None:
+def windows_of(rule: Rule, forecast: Forecast, now: datetime) -> Windows | None:
     """Windows of a rule in the hours after `now`; None where a quantity is not forecast.
 
     Args:
         rule: A forecast rule.
         forecast: What it looks at.
         now: Time of the decision.
-        threshold: Of the rule's own condition.
     """
     hours, courses = _hours(forecast, now, rule.within_h), []
     for condition in rule.conditions:
@@ -123,24 +131,30 @@ def windows_of(rule: Rule, forecast: Forecast, now: datetime, threshold: float) 
     lag = max(course.lag for course in courses)
     if lag >= len(hours):
         return None
-    thresholds = (threshold, *(condition.threshold for condition in rule.all))
-    chances = np.stack(
-        [
-            _chances(condition, course, limit, rule.probability)[lag - course.lag :]
-            for condition, course, limit in zip(rule.conditions, courses, thresholds, strict=True)
-        ]
-    )
-    known = np.isfinite(chances)
-    lowest = np.where(known, chances, 1.0).min(axis=0)
-    decided = known.all(axis=0) | (lowest < rule.probability)
-    own = courses[0]
+    own, *others = (course.ending_from(lag) for course in courses)
+    beside = [
+        _chances(condition, course, condition.threshold, rule.probability)
+        for condition, course in zip(rule.all, others, strict=True)
+    ]
+    chances = _chances(rule, own, rule.threshold, rule.probability)
+    level = rule.threshold if rule.clear is None else rule.clear
+    held = chances if level == rule.threshold else _chances(rule, own, level, rule.probability)
     return Windows(
         times=hours[lag - own.lag : len(hours) - own.lag],
-        chances=np.where(decided, lowest, np.nan),
-        values=own.values[lag - own.lag :],
+        chances=_of_all([chances, *beside], rule.probability),
+        held=_of_all([held, *beside], rule.probability),
+        values=own.values,
         certain=all(course.quantiles is None for course in courses),
         lag=lag,
     )
+
+
+def _of_all(chances: Sequence[np.ndarray], limit: float) -> np.ndarray:
+    """Chance that all conditions are met (W4)."""
+    each = np.stack(chances)
+    known = np.isfinite(each)
+    lowest = np.where(known, each, 1.0).min(axis=0)
+    return np.where(known.all(axis=0) | (lowest < limit), lowest, np.nan)
 
 
 def _hours(forecast: Forecast, now: datetime, count: int) -> list[datetime]:

@@ -11,7 +11,7 @@ from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.guidance_features import HISTORY_H
 from edge_agent.contract.schema import TARGETS
 from edge_agent.core import rules
-from edge_agent.forecasting import fallback, joining, points, verification
+from edge_agent.forecasting import fallback, joining, verification
 from edge_agent.forecasting.trusted_issues import set_aside_text
 from edge_agent.messages.payloads import GuidanceReport
 from edge_agent.observations import bundles, source_choice
@@ -100,7 +100,7 @@ def publish(context: CycleContext, now: datetime) -> Publication:
     forecast = publication.forecast
     if not isinstance(forecast, Forecast) or not context.guidance.allowed:
         return publication
-    found = points.of_store(context.store, now, forecast.valid_at)
+    found = context.points.points(now, forecast.valid_at)
     return replace(publication, forecast=replace(forecast, points=found))
 
 

@@ -10,6 +10,7 @@ P4  Where the issues end nothing is known. Missing is never zero.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -40,18 +41,30 @@ _OLDEST: Final = timedelta(hours=AFTER_H)
 _US_PER_H: Final = 3_600_000_000
 
 
-def of_store(
-    store: GuidanceStore, now: datetime, valid_at: Sequence[datetime]
-) -> Mapping[str, PointForecast]:
-    """Values at hours from the issues in a store, see `points_of`.
+@dataclass
+class NewestGuidance:
+    """Takes the newest issues from a store, and holds them until others come.
 
-    Raises:
-        StorageError: The disk refused.
+    Args:
+        store: Where they are.
     """
-    guidance = store.guidance(now - _RECENT, now)
-    if guidance.is_empty():
-        guidance = store.guidance(now - _OLDEST, now)
-    return points_of(guidance, hour_of(now), valid_at)
+
+    store: GuidanceStore
+    _held: tuple[tuple[float, ...], pl.DataFrame] | None = field(init=False, default=None)
+
+    def points(self, now: datetime, valid_at: Sequence[datetime]) -> Mapping[str, PointForecast]:
+        """Values at hours, see `points_of`.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        mark = self.store.guidance_mark(now)
+        if self._held is None or self._held[0] != mark:
+            guidance = self.store.guidance(now - _RECENT, now)
+            if guidance.is_empty():
+                guidance = self.store.guidance(now - _OLDEST, now)
+            self._held = mark, guidance
+        return points_of(self._held[1], hour_of(now), valid_at)
 
 
 def points_of(

@@ -187,8 +187,8 @@ class Store:
         """Number of rows and sums of the issues of three days up to `until`: new rows change it."""
         with storage_errors(self._db):
             row = self._db.execute(
-                "SELECT count(*), total(issued), total(valid), total(air_temperature_c) "
-                "FROM guidance WHERE issued BETWEEN "
+                "SELECT count(*), total(issued), total(valid), total(air_temperature_c), "
+                "total(wind_speed_ms), total(rain_mm) FROM guidance WHERE issued BETWEEN "
                 "(SELECT max(issued) FROM guidance WHERE issued <= :until) - 259200 AND :until",
                 {"until": _seconds(until)},
             ).fetchone()

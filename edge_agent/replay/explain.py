@@ -90,7 +90,7 @@ def _steps(case: DecisionInputs, evidence: Evidence) -> tuple[ExplainedStep, ...
         )
     forecast, rule = basis.forecast, case.rule
     if forecast is not None and not on_target(rule):
-        windows = windows_of(rule, forecast, case.forecast_at or case.now, rule.threshold)
+        windows = windows_of(rule, forecast, case.forecast_at or case.now)
         return () if windows is None else _of_windows(windows)
     target = None if forecast is None else target_of(forecast, rule.quantity)
     if forecast is None or target is None:

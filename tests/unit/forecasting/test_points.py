@@ -19,7 +19,7 @@ from edge_agent.contract.schema import (
     WIND_FROM_DIRECTION,
     WIND_SPEED,
 )
-from edge_agent.forecasting.points import points_of
+from edge_agent.forecasting.points import NewestGuidance, points_of
 
 BASE = datetime(2026, 7, 1, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -92,3 +92,36 @@ def test_what_is_no_forecast_is_not_known(wrong: float) -> None:
     odd = issue(BASE, {lead: {WIND_SPEED: wrong, RAIN: 1.0} for lead in range(2, 8)})
     assert values(odd, WIND_SPEED) == [None] * 6
     assert values(odd, RAIN) == [1.0] * 6
+
+
+class Stored:
+    """Guidance as the store hands it out; counts the reads."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame
+        self.reads = 0
+
+    def guidance(self, since: datetime, until: datetime) -> pl.DataFrame:
+        """Rows issued in this time."""
+        self.reads += 1
+        return self.frame.filter(pl.col(ISSUED).is_between(since, until))
+
+    def guidance_mark(self, until: datetime) -> tuple[float, ...]:
+        """Changes with the rows."""
+        return (float(self.frame.filter(pl.col(ISSUED) <= until).height),)
+
+
+def test_issues_are_read_once_and_then_the_newer_ones() -> None:
+    """Also those of days ago, where the link is down."""
+    old = BASE - timedelta(days=2)
+    long = issue(old, {lead: {WIND_SPEED: 3.0} for lead in range(40, 60)})
+    store = Stored(long)
+    held = NewestGuidance(store)
+    for hour in (1, 2):
+        found = held.points(BASE + hour * HOUR, NEXT)
+        assert found[WIND_SPEED].values == pytest.approx([3.0] * 6)
+    assert store.reads == 2, "of the last day, and of those before"
+    store.frame = pl.concat([long, issue(BASE, {lead: {WIND_SPEED: 5.0} for lead in range(1, 9)})])
+    found = held.points(BASE + HOUR, NEXT)
+    assert found[WIND_SPEED].values == pytest.approx([5.0] * 6)
+    assert NewestGuidance(Stored(GUIDANCE.to_frame())).points(BASE, NEXT) == {}
