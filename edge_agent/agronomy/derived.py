@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge_agent.agronomy.psychrometrics import deficit_kpa, dew_point_c, wet_bulb_c
-from edge_agent.contract.forecast import TargetForecast
+from edge_agent.contract.forecast import P10, P90, TargetForecast
 from edge_agent.contract.schema import (
     AIR_TEMPERATURE,
     DERIVED,
     DEW_POINT,
+    FORECAST,
     QUANTITIES,
     RELATIVE_HUMIDITY,
     VPD,
@@ -66,13 +67,20 @@ def values_of(quantity: str, known: Mapping[str, npt.ArrayLike]) -> Array:
     return FORMULAS[quantity](*inputs) if quantity in DERIVED else inputs[0]
 
 
-def target_of(forecast: Forecast, quantity: str) -> TargetForecast | None:
+def target_of(
+    forecast: Forecast, quantity: str, levels: np.ndarray | None = None
+) -> TargetForecast | None:
     """Forecast of `quantity`, derived where needed; None when the forecast cannot say.
 
     Values are those of the temperature and humidity forecast. Quantile p is made of the
     temperature's quantile p and the humidity's quantile 1 - p: warm and dry errors are taken to
     come together. By day they do (the measured correlation is negative at every hour), and it
     widens the spread of the deficit rather than hiding it.
+
+    Args:
+        forecast: Of the targets.
+        quantity: A target, or what follows from them.
+        levels: Probabilities of a derived quantity's quantiles; None: those of the temperature.
     """
     if quantity in forecast.targets:
         return forecast.targets[quantity]
@@ -80,9 +88,13 @@ def target_of(forecast: Forecast, quantity: str) -> TargetForecast | None:
     humidity = forecast.targets.get(RELATIVE_HUMIDITY)
     if quantity not in _IN_FORECAST or temperature is None or humidity is None:
         return None
-    levels, formula = temperature.levels, _IN_FORECAST[quantity]
+    formula, warm = _IN_FORECAST[quantity], temperature.quantiles
+    if levels is None:
+        levels = temperature.levels
+    else:
+        warm = np.stack([temperature.quantile(float(p)) for p in levels], axis=1)
     opposite = np.stack([humidity.quantile(1.0 - float(p)) for p in levels], axis=1)
-    quantiles = formula(temperature.quantiles, np.clip(opposite, _DRIEST_PCT, 100.0))
+    quantiles = formula(warm, np.clip(opposite, _DRIEST_PCT, 100.0))
     return TargetForecast(
         unit=QUANTITIES[quantity].unit,
         values=formula(temperature.values, np.clip(humidity.values, _DRIEST_PCT, 100.0)),
@@ -97,3 +109,15 @@ def forecast_of(forecast: Forecast, quantity: str) -> TargetForecast | PointFore
     A distribution comes before a point.
     """
     return target_of(forecast, quantity) or forecast.points.get(quantity)
+
+
+def quantities_of(forecast: Forecast) -> dict[str, TargetForecast | PointForecast]:
+    """What a forecast has of `schema.FORECAST`, for messages and answers.
+
+    Derived quantities have the quantiles of `P10` and `P90` alone.
+    """
+    levels = np.array([P10, P90])
+    found = {
+        name: target_of(forecast, name, levels) or forecast.points.get(name) for name in FORECAST
+    }
+    return {name: series for name, series in found.items() if series is not None}

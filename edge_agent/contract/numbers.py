@@ -6,7 +6,10 @@ A zero has no sign in any of them.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LEAST_CHANCE: Final = 0.01
 """No forecast is certain: a chance is shown from this up to 1 less this."""
@@ -15,6 +18,11 @@ LEAST_CHANCE: Final = 0.01
 def rounded(value: float | None, digits: int = 2) -> float | None:
     """A number rounded for messages; None where it is unknown or not finite."""
     return None if value is None or not math.isfinite(value) else round(float(value), digits) + 0.0
+
+
+def all_rounded(values: np.ndarray) -> list[float | None]:
+    """Each of float64 (N,) as `rounded` gives it."""
+    return [round(value, 2) + 0.0 if math.isfinite(value) else None for value in values.tolist()]
 
 
 def fixed(value: float, digits: int) -> str:

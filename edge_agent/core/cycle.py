@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from edge_agent.agronomy import irrigation
+from edge_agent.agronomy.derived import quantities_of
 from edge_agent.agronomy.watering_hours import Shower
 from edge_agent.alerts import messages as alert_messages
 from edge_agent.alerts import windows
@@ -125,7 +126,8 @@ def decide(
     edges = (*results.edges, *official.edges)
     states = [*results.states, *official.states]
     if isinstance(forecast, Forecast):
-        states.extend(status.forecast_messages(message_context, forecast))
+        quantities = quantities_of(forecast)
+        states.extend(status.forecast_messages(message_context, forecast, quantities))
     water = None
     if live and context.config.irrigation.crop:
         dated, historical = clock != "untrusted", message_context.historical

@@ -22,10 +22,8 @@ from edge_agent.contract.forecast import PointForecast, Source
 from edge_agent.contract.guidance_course import AFTER_H, READABLE_AFTER_H, WIDEST_GAP_H
 from edge_agent.contract.hours import hour_of
 from edge_agent.contract.schema import (
-    NEW_SNOW,
     POINTS,
     QUANTITIES,
-    RAIN,
     WIND_FROM_DIRECTION,
     WIND_SPEED,
 )
@@ -41,6 +39,59 @@ _OLDEST: Final = timedelta(hours=AFTER_H)
 _US_PER_H: Final = 3_600_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Issues:
+    """Rows of issues, ascending by issue and valid hour.
+
+    Attributes:
+        issued: Base times in hours since 1970, shape (N,).
+        valid: The hours that rows are for, the same.
+        values: By quantity of `schema.POINTS`, float64 (N,); NaN = not given, or no forecast.
+    """
+
+    issued: np.ndarray
+    valid: np.ndarray
+    values: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, guidance: pl.DataFrame) -> Issues:
+        """Issues of a frame with the columns of `bundles.GUIDANCE`."""
+        issued, valid = (guidance[name].to_physical().to_numpy() for name in (ISSUED, VALID))
+        values = {name: _checked(guidance, name) for name in POINTS}
+        return cls(issued // _US_PER_H, valid // _US_PER_H, values)
+
+    def points(self, hour: int, valid_at: Sequence[datetime]) -> Mapping[str, PointForecast]:
+        """Values at hours, by quantity; without those of which no hour is known.
+
+        Args:
+            hour: Of the decision, since 1970.
+            valid_at: Hours to give, ascending.
+        """
+        readable = int(np.searchsorted(self.issued, hour - READABLE_AFTER_H, side="right"))
+        # The first of the reversed rows is the newest one of its hour (P1).
+        given, first = np.unique(self.valid[:readable][::-1], return_index=True)
+        if not len(given):
+            return {}
+        rows = readable - 1 - first
+        wanted = np.array([hour_of(at) for at in valid_at], np.int64)
+        columns = {name: values[rows] for name, values in self.values.items()}
+        speed, bearing = columns[WIND_SPEED], np.radians(columns[WIND_FROM_DIRECTION])
+        east = _between(given, speed * np.sin(bearing), wanted)
+        north = _between(given, speed * np.cos(bearing), wanted)
+        values = {
+            name: _at(given, column, wanted)
+            if QUANTITIES[name].sums
+            else _between(given, column, wanted, nearest=QUANTITIES[name].code)
+            for name, column in columns.items()
+        }
+        values[WIND_FROM_DIRECTION] = np.degrees(np.arctan2(east, north)) % 360.0
+        return {
+            name: PointForecast(QUANTITIES[name].unit, column, Source.GUIDANCE)
+            for name, column in values.items()
+            if np.isfinite(column).any()
+        }
+
+
 @dataclass
 class NewestGuidance:
     """Takes the newest issues from a store, and holds them until others come.
@@ -50,10 +101,10 @@ class NewestGuidance:
     """
 
     store: GuidanceStore
-    _held: tuple[tuple[float, ...], pl.DataFrame] | None = field(init=False, default=None)
+    _held: tuple[tuple[float, ...], Issues] | None = field(init=False, default=None)
 
     def points(self, now: datetime, valid_at: Sequence[datetime]) -> Mapping[str, PointForecast]:
-        """Values at hours, see `points_of`.
+        """Values at hours, see `Issues.points`.
 
         Raises:
             StorageError: The disk refused.
@@ -63,44 +114,8 @@ class NewestGuidance:
             guidance = self.store.guidance(now - _RECENT, now)
             if guidance.is_empty():
                 guidance = self.store.guidance(now - _OLDEST, now)
-            self._held = mark, guidance
-        return points_of(self._held[1], hour_of(now), valid_at)
-
-
-def points_of(
-    guidance: pl.DataFrame, hour: int, valid_at: Sequence[datetime]
-) -> Mapping[str, PointForecast]:
-    """Values at hours, by quantity; without those of which no hour is known.
-
-    Args:
-        guidance: Columns of `bundles.GUIDANCE`, ascending by issue and valid hour.
-        hour: Of the decision, since 1970.
-        valid_at: Hours to give, ascending.
-    """
-    readable = guidance.filter(
-        pl.col(ISSUED).to_physical() <= (hour - READABLE_AFTER_H) * _US_PER_H
-    )
-    rows = readable.unique(VALID, keep="last", maintain_order=True).sort(VALID)
-    if rows.is_empty():
-        return {}
-    given = rows[VALID].to_physical().to_numpy() // _US_PER_H
-    wanted = np.array([hour_of(at) for at in valid_at], np.int64)
-    columns = {name: _checked(rows, name) for name in POINTS}
-    speed, bearing = columns[WIND_SPEED], np.radians(columns[WIND_FROM_DIRECTION])
-    east = _between(given, speed * np.sin(bearing), wanted)
-    north = _between(given, speed * np.cos(bearing), wanted)
-    values = {
-        name: _at(given, column, wanted)
-        if name in {RAIN, NEW_SNOW}
-        else _between(given, column, wanted, nearest=QUANTITIES[name].code)
-        for name, column in columns.items()
-    }
-    values[WIND_FROM_DIRECTION] = np.degrees(np.arctan2(east, north)) % 360.0
-    return {
-        name: PointForecast(QUANTITIES[name].unit, column, Source.GUIDANCE)
-        for name, column in values.items()
-        if np.isfinite(column).any()
-    }
+            self._held = mark, Issues.of(guidance)
+        return self._held[1].points(hour_of(now), valid_at)
 
 
 def _checked(rows: pl.DataFrame, name: str) -> np.ndarray:

@@ -11,8 +11,8 @@ import msgspec
 import polars as pl
 
 from edge_agent.contract import schema
-from edge_agent.contract.forecast import P10, P90
-from edge_agent.contract.numbers import rounded
+from edge_agent.contract.forecast import P10, P90, PointForecast
+from edge_agent.contract.numbers import all_rounded
 from edge_agent.messages import envelope
 from edge_agent.messages.message import Kind
 from edge_agent.messages.payloads import (
@@ -39,45 +39,72 @@ if TYPE_CHECKING:
 TARGET_TOPICS: Final = {
     name: schema.QUANTITIES[name].short_name for name in (*schema.TARGETS, *schema.OPTIONAL_TARGETS)
 }
+FORECAST_TOPICS: Final = {name: schema.QUANTITIES[name].short_name for name in schema.FORECAST}
 _FIGURE: Final = re.compile(r"[-+]?\d+(?:\.\d+)?")
 HISTORY_VALID: Final = timedelta(days=30)
 """A month after a device is gone the broker drops its history."""
 
 
-def forecast_messages(context: MessageContext, forecast: Forecast) -> list[Message]:
-    """One retained state per target."""
+def forecast_messages(
+    context: MessageContext,
+    forecast: Forecast,
+    quantities: Mapping[str, TargetForecast | PointForecast],
+) -> list[Message]:
+    """One retained state per quantity.
+
+    Args:
+        context: Sender and time.
+        forecast: As it goes out.
+        quantities: What it has, see `agronomy.derived.quantities_of`.
+    """
     messages = []
-    for name, topic in TARGET_TOPICS.items():
-        target = forecast.targets.get(name)
-        if target is None:
-            continue
+    for name, series in quantities.items():
+        topic = FORECAST_TOPICS[name]
+        sender, point = context, isinstance(series, PointForecast)
+        if isinstance(series, PointForecast):
+            sender = replace(context, source=series.source.value, release=None)
         payload = ForecastPayload(
-            **envelope.base(context, "forecast", f"forecast/{topic}"),
+            **envelope.base(sender, "forecast", f"forecast/{topic}"),
             quantity=name,
-            unit=target.unit,
+            unit=series.unit,
             origin=forecast.origin,
-            hours=hours_of(forecast, target),
-            notes=tuple(forecast.notes),
-            adjusted=tuple(forecast.adjusted),
+            hours=hours_of(forecast, series),
+            notes=() if point else tuple(forecast.notes),
+            adjusted=() if point else tuple(forecast.adjusted),
             inputs=context.inputs,
-            sources=tuple(forecast.sources_of(name)),
+            sources=sources_of(forecast, name, series),
         )
         messages.append(envelope.state(context.topics.forecast(topic), payload, Kind.STATE))
     return messages
 
 
-def hours_of(forecast: Forecast, target: TargetForecast) -> tuple[ForecastHour, ...]:
-    """Hours of one target of the forecast, for messages and answers."""
-    low, high = target.quantile(P10), target.quantile(P90)
+def sources_of(
+    forecast: Forecast, name: str, series: TargetForecast | PointForecast
+) -> tuple[str, ...]:
+    """What made each hour of a quantity; of a derived one, what made its temperature."""
+    if isinstance(series, PointForecast):
+        return (series.source.value,) * len(series.values)
+    return tuple(forecast.sources_of(name if name in forecast.targets else schema.AIR_TEMPERATURE))
+
+
+def hours_of(
+    forecast: Forecast, series: TargetForecast | PointForecast
+) -> tuple[ForecastHour, ...]:
+    """Hours of one quantity of the forecast, for messages and answers."""
+    low: list[float | None] = [None] * len(series.values)
+    high = low
+    if not isinstance(series, PointForecast):
+        low, high = all_rounded(series.quantile(P10)), all_rounded(series.quantile(P90))
+    values = all_rounded(series.values)
     return tuple(
         ForecastHour(
             valid_at=at,
             lead_h=round((at - forecast.origin) / timedelta(hours=1)),
-            value=rounded(target.values[i]),
-            p10=rounded(low[i]),
-            p90=rounded(high[i]),
+            value=value,
+            p10=below,
+            p90=above,
         )
-        for i, at in enumerate(forecast.valid_at)
+        for at, value, below, above in zip(forecast.valid_at, values, low, high, strict=True)
     )
 
 

@@ -182,7 +182,7 @@ def payload_of(language: str, rule: Rule, edge: Edge, evidence: Evidence) -> dic
 def published(weather: Forecast, rule: Rule) -> dict[datetime, float]:
     """Values of the rule's window by hour, as the forecast messages of the cycle have them."""
     values = {}
-    for message in status.forecast_messages(CONTEXT, weather):
+    for message in status.forecast_messages(CONTEXT, weather, weather.targets):
         document = json.loads(message.payload)
         values[document["quantity"]] = {
             datetime.fromisoformat(hour["valid_at"]): hour["value"] for hour in document["hours"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +14,11 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from edge_agent import __version__
+from edge_agent.agronomy.derived import quantities_of
 from edge_agent.alerts.messages import rule_facts
 from edge_agent.alerts.state_machine import Level
 from edge_agent.core.agent_facts import guidance_at
-from edge_agent.messages.status import TARGET_TOPICS
+from edge_agent.messages.status import FORECAST_TOPICS, TARGET_TOPICS
 from edge_agent.observations.sensors import key_of
 from edge_agent.web.api import serialize
 
@@ -100,16 +102,13 @@ def _weather(snapshot: Snapshot, now: datetime) -> Iterator[Metric]:
     if age is not None:
         yield _gauge("data_age_seconds", "Age of the newest observation used.", {(): float(age)})
     values: dict[tuple[str, ...], float] = {}
-    for name, word in TARGET_TOPICS.items():
-        target = forecast.targets.get(name)
-        if target is None:
-            continue
+    rows = {at: row for row, at in enumerate(forecast.valid_at)}
+    for name, series in quantities_of(forecast).items():
         for lead in _LEADS:
-            at = forecast.origin + timedelta(hours=lead)
-            if at in forecast.valid_at:
-                index = list(forecast.valid_at).index(at)
-                values[word, str(lead)] = float(target.values[index])
-    about = "Point forecast in degrees C, percent or m/s, by hours after the newest observation."
+            row = rows.get(forecast.origin + timedelta(hours=lead))
+            if row is not None and math.isfinite(series.values[row]):
+                values[FORECAST_TOPICS[name], str(lead)] = float(series.values[row])
+    about = "Point forecast in the unit of its quantity, by hours after the newest observation."
     yield _gauge("forecast", about, values, "target", "lead_h")
     yield from _guidance(guidance_at(snapshot.decision, now))
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent import __version__
 from edge_agent.agronomy import irrigation
+from edge_agent.agronomy.derived import quantities_of
 from edge_agent.alerts import texts
 from edge_agent.alerts.messages import advice_facts, rule_facts
 from edge_agent.alerts.state_machine import Edge, Level
@@ -23,7 +24,7 @@ from edge_agent.core.agent_facts import (
 )
 from edge_agent.messages.locale import Locale
 from edge_agent.messages.payloads import fill
-from edge_agent.messages.status import TARGET_TOPICS, hours_of
+from edge_agent.messages.status import FORECAST_TOPICS, hours_of, sources_of
 from edge_agent.web.api import schemas
 
 if TYPE_CHECKING:
@@ -60,16 +61,15 @@ def latest(snapshot: Snapshot) -> schemas.Latest:
 
 
 def series(forecast: Forecast) -> dict[str, schemas.SeriesAnswer]:
-    """Hours of every target, by the last level of its topic."""
+    """Hours of every quantity, by the last level of its topic."""
     return {
-        level: schemas.SeriesAnswer(
+        FORECAST_TOPICS[name]: schemas.SeriesAnswer(
             quantity=name,
-            unit=forecast.targets[name].unit,
-            hours=hours_of(forecast, forecast.targets[name]),
-            sources=tuple(forecast.sources_of(name)),
+            unit=found.unit,
+            hours=hours_of(forecast, found),
+            sources=sources_of(forecast, name, found),
         )
-        for name, level in TARGET_TOPICS.items()
-        if name in forecast.targets
+        for name, found in quantities_of(forecast).items()
     }
 
 

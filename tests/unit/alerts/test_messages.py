@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 
+from edge_agent.agronomy.derived import quantities_of
 from edge_agent.agronomy.irrigation import Advice
 from edge_agent.agronomy.soil_water import SoilWater
 from edge_agent.alerts import conditions, messages
@@ -21,6 +23,7 @@ from edge_agent.alerts.evaluation import RuleDecision
 from edge_agent.alerts.evidence import Evidence
 from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract import schema
+from edge_agent.contract.forecast import PointForecast, Source
 from edge_agent.contract.numbers import plain, rounded
 from edge_agent.core.agent_facts import release_facts
 from edge_agent.messages import backfill, payloads, status
@@ -105,6 +108,13 @@ def body(made: Message) -> dict[str, Any]:
     return document
 
 
+def of_every_quantity() -> list[Message]:
+    """Messages of targets, of what follows from them, and of a single value of KMA's."""
+    wind = PointForecast("m/s", np.array([3.456, np.nan]), Source.GUIDANCE)
+    known = replace(forecast([20.0, None]), points={schema.WIND_SPEED: wind})
+    return status.forecast_messages(CONTEXT, known, quantities_of(known))
+
+
 def every_message() -> list[tuple[str, Message]]:
     """One of each, with everything known and with nothing known."""
     latch = Latch(rule="heat", level=Level.RAISED, since=NOW, last_rule=RULE)
@@ -124,7 +134,7 @@ def every_message() -> list[tuple[str, Message]]:
     assert past is not None
     return [
         ("backfill", past),
-        *(("forecast", m) for m in status.forecast_messages(CONTEXT, forecast([20.0, None]))),
+        *(("forecast", m) for m in of_every_quantity()),
         ("alert-state", messages.state_message(CONTEXT, RULE, latch, MET)),
         ("alert-state", messages.state_message(CONTEXT, RULE, Latch(rule="heat"), Evidence())),
         *(("alert-event", messages.event_message(CONTEXT, RULE, verdict(edge))) for edge in Edge),
@@ -491,7 +501,7 @@ def test_same_hour_gives_the_same_ids() -> None:
     weather = forecast([20.0, 21.0])
 
     def ids(context: MessageContext, celsius: float = 20.0) -> list[str]:
-        made = status.forecast_messages(context, replace(weather, targets=weather.targets))
+        made = status.forecast_messages(context, weather, dict(weather.targets))
         state = messages.state_message(
             context, RULE, Latch(rule="heat"), replace(MET, value=celsius)
         )
@@ -504,7 +514,7 @@ def test_same_hour_gives_the_same_ids() -> None:
 
 def test_missing_hour_is_null_not_zero() -> None:
     """A forecast hour without a number says so."""
-    made = status.forecast_messages(CONTEXT, forecast([20.0, None]))
+    made = of_every_quantity()
     hours = body(made[0])["hours"]
     assert (hours[0]["value"], hours[0]["p10"], hours[0]["p90"]) == (20.0, 17.6, 22.4)
     assert (hours[1]["value"], hours[1]["p10"], hours[1]["p90"]) == (None, None, None)
@@ -520,3 +530,21 @@ def test_an_alert_that_no_weather_ended_says_why() -> None:
         "[해제] 고온: 이 규칙은 설정에서 빠졌습니다.",
         "[해제] 고온: 장치 이름이 바뀌었습니다. 이어지는 경보는 새 이름으로 다시 알립니다.",
     ]
+
+
+def test_each_quantity_has_a_topic_and_names_what_made_it() -> None:
+    """KMA's values have no interval and no release; derived ones follow the temperature."""
+    made = {message.topic.rpartition("/")[2]: body(message) for message in of_every_quantity()}
+    assert made.keys() == {
+        "temperature", "humidity", "wind_speed", "dew_point", "vpd", "wet_bulb",
+    }  # fmt: skip
+    wind = made["wind_speed"]
+    assert (wind["source"], wind["model_release"], wind["unit"]) == ("guidance", None, "m/s")
+    assert wind["sources"] == ["guidance", "guidance"]
+    hours = [(hour["value"], hour["p10"], hour["p90"]) for hour in wind["hours"]]
+    assert hours == [(3.46, None, None), (None, None, None)]
+    dew = made["dew_point"]
+    assert (dew["source"], dew["sources"]) == ("model", ["model", "model"])
+    (first, second) = dew["hours"]
+    assert first["p10"] < first["value"] == 12.0 < first["p90"]
+    assert (second["value"], second["p10"], second["p90"]) == (None, None, None)

@@ -19,7 +19,7 @@ from edge_agent.contract.schema import (
     WIND_FROM_DIRECTION,
     WIND_SPEED,
 )
-from edge_agent.forecasting.points import NewestGuidance, points_of
+from edge_agent.forecasting.points import Issues, NewestGuidance
 
 BASE = datetime(2026, 7, 1, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -34,7 +34,7 @@ def issue(base: datetime, hours: dict[int, dict[str, float]]) -> pl.DataFrame:
 
 def values(guidance: pl.DataFrame, name: str, now: datetime = BASE + HOUR) -> list[float | None]:
     """Values of the six hours after the issue; None = not known."""
-    found = points_of(guidance, hour_of(now), NEXT).get(name)
+    found = Issues.of(guidance).points(hour_of(now), NEXT).get(name)
     if found is None:
         return [None] * len(NEXT)
     assert found.source is Source.GUIDANCE
@@ -56,8 +56,8 @@ def test_nothing_is_known_where_the_issues_end() -> None:
     short = issue(BASE, {lead: {RAIN: 0.0, WIND_SPEED: 3.0} for lead in (2, 3)})
     assert values(short, RAIN) == [0.0, 0.0, None, None, None, None]
     assert values(short, WIND_SPEED) == [3.0, 3.0, None, None, None, None]
-    assert points_of(short, hour_of(BASE), NEXT) == {}, "not published yet"
-    assert points_of(GUIDANCE.to_frame(), hour_of(BASE), NEXT) == {}
+    assert Issues.of(short).points(hour_of(BASE), NEXT) == {}, "not published yet"
+    assert Issues.of(GUIDANCE.to_frame()).points(hour_of(BASE), NEXT) == {}
 
 
 def test_between_three_hours_wind_turns_and_sums_stay_unknown() -> None:

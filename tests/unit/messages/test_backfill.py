@@ -73,7 +73,9 @@ def test_the_same_hours_have_the_same_id_and_more_hours_another() -> None:
 
 def test_untold_is_everything_since_the_first_that_waits() -> None:
     """Hours that wait already reach further back than the forecast that waits now."""
-    (waiting, _) = forecast_messages(replace(CONTEXT, now=NOW + 3 * HOUR), forecast([20.0]))
+    warm = forecast([20.0])
+    later = replace(CONTEXT, now=NOW + 3 * HOUR)
+    (waiting, _) = forecast_messages(later, warm, warm.targets)
     before = json.dumps({"valid_from": "2026-07-01T05:00:00Z"}).encode()
     assert backfill.since(b"", b"") is None
     assert backfill.since(waiting.payload, b"") == NOW + 3 * HOUR
