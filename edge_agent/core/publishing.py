@@ -100,7 +100,8 @@ def publish(context: CycleContext, now: datetime) -> Publication:
     forecast = publication.forecast
     if not isinstance(forecast, Forecast) or not context.guidance.allowed:
         return publication
-    found = context.points.points(now, forecast.valid_at)
+    aside = () if publication.guided is None else publication.guided.set_aside
+    found = context.points.points(now, forecast.valid_at, aside)
     return replace(publication, forecast=replace(forecast, points=found))
 
 

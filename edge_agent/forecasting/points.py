@@ -29,7 +29,7 @@ from edge_agent.contract.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from edge_agent.forecasting.trusted_issues import GuidanceStore
@@ -59,6 +59,12 @@ class Issues:
         issued, valid = (guidance[name].to_physical().to_numpy() for name in (ISSUED, VALID))
         values = {name: _checked(guidance, name) for name in POINTS}
         return cls(issued // _US_PER_H, valid // _US_PER_H, values)
+
+    def without(self, issues: Collection[datetime]) -> Issues:
+        """All but some issues, by their base times."""
+        kept = ~np.isin(self.issued, [hour_of(at) for at in issues])
+        values = {name: column[kept] for name, column in self.values.items()}
+        return Issues(self.issued[kept], self.valid[kept], values)
 
     def points(self, hour: int, valid_at: Sequence[datetime]) -> Mapping[str, PointForecast]:
         """Values at hours, by quantity; without those of which no hour is known.
@@ -103,8 +109,15 @@ class NewestGuidance:
     store: GuidanceStore
     _held: tuple[tuple[float, ...], Issues] | None = field(init=False, default=None)
 
-    def points(self, now: datetime, valid_at: Sequence[datetime]) -> Mapping[str, PointForecast]:
+    def points(
+        self, now: datetime, valid_at: Sequence[datetime], set_aside: Collection[datetime] = ()
+    ) -> Mapping[str, PointForecast]:
         """Values at hours, see `Issues.points`.
+
+        Args:
+            now: Time of the decision, UTC.
+            valid_at: Hours to give, ascending.
+            set_aside: Base times of issues that do not count, see `trusted_issues`.
 
         Raises:
             StorageError: The disk refused.
@@ -115,7 +128,8 @@ class NewestGuidance:
             if guidance.is_empty():
                 guidance = self.store.guidance(now - _OLDEST, now)
             self._held = mark, Issues.of(guidance)
-        return self._held[1].points(hour_of(now), valid_at)
+        issues = self._held[1].without(set_aside) if set_aside else self._held[1]
+        return issues.points(hour_of(now), valid_at)
 
 
 def _checked(rows: pl.DataFrame, name: str) -> np.ndarray:

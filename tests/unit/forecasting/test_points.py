@@ -124,4 +124,6 @@ def test_issues_are_read_once_and_then_the_newer_ones() -> None:
     store.frame = pl.concat([long, issue(BASE, {lead: {WIND_SPEED: 5.0} for lead in range(1, 9)})])
     found = held.points(BASE + HOUR, NEXT)
     assert found[WIND_SPEED].values == pytest.approx([5.0] * 6)
+    found = held.points(BASE + HOUR, NEXT, [BASE])
+    assert found == {}, "the issue that counts no more was the only one of the last day"
     assert NewestGuidance(Stored(GUIDANCE.to_frame())).points(BASE, NEXT) == {}
