@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from edge_agent.forecasting.forecaster import LoadedRelease
     from edge_agent.forecasting.guided import Guidance
     from edge_agent.forecasting.online_correction import OnlineCorrection
-    from edge_agent.forecasting.points import NewestGuidance
     from edge_agent.forecasting.verification_store import VerificationStore
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
@@ -80,7 +79,6 @@ class CycleContext:
         verification: Past forecasts and their errors.
         correction: Scores past forecasts and corrects the new one.
         guidance: KMA's forecasts, corrected for the farm.
-        points: What KMA's forecasts have besides.
         release: The loaded release, or None.
         readings: The `for_h` newest values for a live rule, see `alerts.evidence`.
         soil_water: What is missing in the field's soil, and the water reported as given.
@@ -100,7 +98,6 @@ class CycleContext:
     verification: VerificationStore
     correction: OnlineCorrection
     guidance: Guidance
-    points: NewestGuidance
     release: LoadedRelease | None
     readings: Callable[[Rule, datetime], Sequence[Measured]]
     soil_water: SoilWaterStore

@@ -101,7 +101,7 @@ def publish(context: CycleContext, now: datetime) -> Publication:
     if not isinstance(forecast, Forecast) or not context.guidance.allowed:
         return publication
     aside = () if publication.guided is None else publication.guided.set_aside
-    found = context.points.points(now, forecast.valid_at, aside)
+    found = context.guidance.newest.points(now, forecast.valid_at, aside)
     return replace(publication, forecast=replace(forecast, points=found))
 
 

@@ -32,7 +32,6 @@ from edge_agent.core.status_messages import StatusMessages
 from edge_agent.core.stored_weather import StoredWeather, site_of
 from edge_agent.forecasting.guided import Guidance
 from edge_agent.forecasting.online_correction import OnlineCorrection
-from edge_agent.forecasting.points import NewestGuidance
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt.outbox import Caps, Outbox
@@ -128,7 +127,6 @@ class Runtime:
             self.own_name = OwnName(self.db)
         self._correction = OnlineCorrection(self.verification, settings.learning)
         self._guidance = Guidance(self.store, site_of(settings.device), settings.learning.guidance)
-        self._points = NewestGuidance(self.store)
         zone = ZoneInfo(settings.device.timezone)
         self.intake = Intake(settings.sensors, zone, refusals, clock, self.time.vouched)
         self._live = LiveReadings(settings.sensors, self.intake, self.store)
@@ -194,7 +192,6 @@ class Runtime:
             verification=self.verification,
             correction=self._correction,
             guidance=self._guidance,
-            points=self._points,
             release=release,
             readings=self._live.readings,
             soil_water=self.soil_water,

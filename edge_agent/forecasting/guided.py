@@ -28,6 +28,7 @@ from edge_agent.contract.hours import hour_of, start_of_hour, time_of
 from edge_agent.contract.schema import LEADS, TARGETS, TIME, TIME_DTYPE
 from edge_agent.forecasting import guidance_bias
 from edge_agent.forecasting.forecaster import MAX_AGE_HOURS
+from edge_agent.forecasting.points import NewestGuidance
 from edge_agent.forecasting.trusted_issues import TrustedIssues
 
 if TYPE_CHECKING:
@@ -98,14 +99,19 @@ class Guidance:
         store: Where they are.
         site: The farm.
         allowed: Whether they may take part.
+
+    Attributes:
+        newest: What they have beside the targets.
     """
 
     store: GuidanceStore
     site: Site
     allowed: bool = True
+    newest: NewestGuidance = field(init=False)
     _issues: TrustedIssues = field(init=False)
 
     def __post_init__(self) -> None:
+        self.newest = NewestGuidance(self.store)
         self._issues = TrustedIssues(self.store)
 
     def there(self, now: datetime) -> bool:

@@ -21,7 +21,6 @@ from edge_agent.core.soil_water_store import SoilWaterStore
 from edge_agent.core.stored_weather import site_of
 from edge_agent.forecasting.guided import Guidance
 from edge_agent.forecasting.online_correction import OnlineCorrection
-from edge_agent.forecasting.points import NewestGuidance
 from edge_agent.forecasting.verification_store import VerificationStore
 from edge_agent.observations import retention, source_choice
 from edge_agent.observations.store import Store
@@ -146,7 +145,6 @@ def _context(
         verification=verification,
         correction=OnlineCorrection(verification, config.learning),
         guidance=Guidance(store, site_of(config.device), config.learning.guidance),
-        points=NewestGuidance(store),
         release=release,
         readings=_no_readings,
         soil_water=SoilWaterStore(db),
