@@ -123,11 +123,29 @@ def from_bytes(content: bytes) -> Forecast:
 def packed(forecast: Forecast) -> bytes:
     """Compressed JSON that earlier agents can read too: `source` is to be kept beside it.
 
-    Without `points`: they are taken from KMA's newest forecast anew.
+    Without `points`: they are taken from KMA's newest forecast anew. Without the hours at the end
+    that are normals alone: `sources`, which tells so, is left out.
     """
+    end = len(forecast.valid_at)
+    if forecast.sources and forecast.source is not Source.CLIMATOLOGY:
+        made = zip(*forecast.sources.values(), strict=True)
+        known = [row for row, hour in enumerate(made) if set(hour) != {Source.CLIMATOLOGY}]
+        end = max(known, default=end - 1) + 1
     source = Source.MODEL_RELAYED if forecast.source in GUIDED_SOURCES else forecast.source
     return zlib.compress(
-        to_bytes(dataclasses.replace(forecast, source=source, sources={}, points={}))
+        to_bytes(
+            dataclasses.replace(
+                forecast,
+                valid_at=forecast.valid_at[:end],
+                targets={
+                    name: TargetForecast(t.unit, t.values[:end], t.levels, t.quantiles[:end])
+                    for name, t in forecast.targets.items()
+                },
+                source=source,
+                sources={},
+                points={},
+            )
+        )
     )
 
 

@@ -11,7 +11,8 @@ from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.guidance_features import HISTORY_H
 from edge_agent.contract.schema import TARGETS
 from edge_agent.core import rules
-from edge_agent.forecasting import fallback, joining, verification
+from edge_agent.core.stored_weather import site_of
+from edge_agent.forecasting import completion, fallback, joining, verification
 from edge_agent.forecasting.trusted_issues import set_aside_text
 from edge_agent.messages.payloads import GuidanceReport
 from edge_agent.observations import bundles, source_choice
@@ -91,18 +92,23 @@ class Publication:
 
 
 def publish(context: CycleContext, now: datetime) -> Publication:
-    """The forecast of one hour, with what KMA's forecast has besides the targets.
+    """The forecast of one hour, all its hours, with what KMA's forecast has besides the targets.
 
     Raises:
         StorageError: The disk refused.
     """
     publication = _of_targets(context, now)
     forecast = publication.forecast
-    if not isinstance(forecast, Forecast) or not context.guidance.allowed:
+    if not isinstance(forecast, Forecast):
         return publication
-    aside = () if publication.guided is None else publication.guided.set_aside
-    found = context.guidance.newest.points(now, forecast.valid_at, aside)
-    return replace(publication, forecast=replace(forecast, points=found))
+    if context.release is not None:
+        site = site_of(context.config.device)
+        forecast = completion.completed(forecast, context.release, site)
+    if context.guidance.allowed:
+        aside = () if publication.guided is None else publication.guided.set_aside
+        found = context.guidance.newest.points(now, forecast.valid_at, aside)
+        forecast = replace(forecast, points=found)
+    return replace(publication, forecast=forecast)
 
 
 def _of_targets(context: CycleContext, now: datetime) -> Publication:

@@ -202,6 +202,11 @@ def continued(
     return Forecast(now, origin, times, targets, source, manifest.release, notes, adjusted)
 
 
+def normals(release: LoadedRelease, site: Site, now: datetime) -> Forecast:
+    """Method F3, whatever was observed."""
+    return _climatology(release.manifest, place_of(site, release.manifest.sites), now, "")
+
+
 def place_of(site: Site, stations: Mapping[str, SiteNormals]) -> features.Place:
     """Normals of the nearest station, with the temperature moved to the site by the lapse rate.
 

@@ -112,7 +112,7 @@ def past_forecast_of(
 
     Args:
         model: Before the device's own correction.
-        published: As it goes out; the same hours.
+        published: As it goes out; the same hours, and perhaps more behind them.
         guidance: KMA's values at these hours, by target; NaN = none.
         record: Name that its errors are stored under (V6).
         chances: See `PastForecast`.
@@ -120,15 +120,15 @@ def past_forecast_of(
     values = np.full(SHAPE, np.nan, np.float32)
     rows = np.array([(at - model.origin) // _HOUR for at in model.valid_at]) - 1
     # What reaches further than the models is not scored.
-    inside = rows < REACH_H
+    inside, count = rows < REACH_H, len(rows)
     for index, name in enumerate(TARGETS):
         target = published.targets[name]
         columns = (
             model.targets[name].values,
             guidance[name],
-            target.values,
-            target.quantile(P10),
-            target.quantile(P90),
+            target.values[:count],
+            target.quantile(P10)[:count],
+            target.quantile(P90)[:count],
         )
         values[index, rows[inside]] = np.stack(columns, axis=1)[inside]
     return PastForecast(published.issued_at, model.origin, record, values, chances)
