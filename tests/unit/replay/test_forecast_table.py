@@ -137,7 +137,7 @@ def test_guidance_is_used_once_it_is_out(tmp_path: Path) -> None:
     last = issued + 3 * HOUR
     whole = played(tmp_path, last=last)
     issues = village_forecasts(every=1).with_columns(
-        pl.when(pl.col("issued_at") == issued).then(pl.col("tmp") - 9).otherwise("tmp").alias("tmp")
+        pl.when(pl.col("issued_at") == issued).then(pl.col("tmp") - 3).otherwise("tmp").alias("tmp")
     )
     issues.write_parquet(tmp_path / "village.parquet")
     files = HistoryFiles(
