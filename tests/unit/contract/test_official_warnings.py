@@ -56,12 +56,15 @@ def test_what_a_newer_relay_sends_is_told_and_not_dropped() -> None:
     [
         (b"", "cut off"),
         (b"{}", "not a gzip file"),
-        (gzip.compress(b"{}"), "as_of: is missing"),
-        (gzip.compress(b"[" * 100_000), "not the warnings"),
-        (gzip.compress(b" " * 5_000_000), "more than the limit"),
+        (gzip.compress(b"{}", mtime=0), "as_of: is missing"),
+        (gzip.compress(b"[" * 100_000, mtime=0), "not the warnings"),
+        (gzip.compress(b" " * 5_000_000, mtime=0), "more than the limit"),
         (encode(WarningBundle(as_of=NOW, warnings=(_warning(),)))[:-9], "cut off"),
-        (gzip.compress(b'{"as_of":"2026-09-26T02:00:00","warnings":[]}'), "as_of"),
-        (gzip.compress(b'{"as_of":"2026-09-26T02:00:00Z","warnings":[{"zone":"x"}]}'), "zone"),
+        (gzip.compress(b'{"as_of":"2026-09-26T02:00:00","warnings":[]}', mtime=0), "as_of"),
+        (
+            gzip.compress(b'{"as_of":"2026-09-26T02:00:00Z","warnings":[{"zone":"x"}]}', mtime=0),
+            "zone",
+        ),
     ],
 )
 def test_a_file_that_is_none_is_named(content: bytes, said: str) -> None:
