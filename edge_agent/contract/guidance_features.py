@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from edge_agent.contract.guidance_course import GuidanceCourse
+    from edge_agent.contract.manifest import GuidanceModels
     from edge_agent.contract.schema import Site
 
 REVISION: Final = 3
@@ -99,6 +100,15 @@ NAMES: Final = (
     "base",
 )
 """Columns of the matrix, in order."""
+
+
+def computable(models: GuidanceModels | None) -> GuidanceModels | None:
+    """The models of a release that correct KMA's forecasts, where this program has their inputs.
+
+    A release that was installed before the program was upgraded may have others. It goes on without
+    these models; KMA's forecasts are then corrected by their bias.
+    """
+    return models if models is not None and models.digest == digest() else None
 
 
 def digest() -> str:

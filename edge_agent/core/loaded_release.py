@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edge_agent.contract import guidance_features
 from edge_agent.forecasting import optional_models
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from edge_agent.system.ports import Predictor
     from edge_agent.updates.installed_release import InstalledRelease
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceRelease:
@@ -25,7 +29,8 @@ class DeviceRelease:
         manifest: The release's description.
         predictors: One per target.
         tuned: Corrections for this device with their figures, or None.
-        guided: Models that correct KMA's forecasts, by target; empty where it has none.
+        guided: Models that correct KMA's forecasts, by target; empty where it has none whose inputs
+            this program computes.
         optional: Models of optional targets; empty where it has none.
     """
 
@@ -55,7 +60,13 @@ def load_release(installed: InstalledRelease, device: str) -> DeviceRelease:
 
     manifest = installed.manifest
     predictors = release_predictors(manifest, installed.read)
-    guidance = manifest.guidance
+    guidance = guidance_features.computable(manifest.guidance)
+    if manifest.guidance and guidance is None:
+        _log.warning(
+            "release %d corrects KMA's forecasts from other inputs than this program computes: "
+            "their bias is taken off until the next release",
+            manifest.release,
+        )
     guided = release_predictors(guidance, installed.read) if guidance else {}
     optional = optional_models.load(manifest, installed.read)
     return DeviceRelease(manifest, predictors, installed.tuning(device), guided, optional)

@@ -130,4 +130,10 @@ def _release(options: ForecastOptions) -> tuple[DeviceRelease, str, str]:
     if manifest.features.digest != features.digest():
         raise BadData(f"{name}: has other features than this program, and cannot be run by it")
     models = ReleaseModels.tried(manifest, files)
+    if manifest.guidance and not models.corrects:
+        click.echo(
+            f"trainer: warning: {name} corrects KMA's forecasts from other inputs than this "
+            "program computes: only their bias is taken off; train again",
+            err=True,
+        )
     return DeviceRelease(manifest, models.predictors, guided=models.guided), name, why_not

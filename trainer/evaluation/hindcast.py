@@ -45,7 +45,8 @@ class ReleaseModels:
     Attributes:
         manifest: Normals, residual tables and factors of the spread.
         predictors: By target.
-        guided: By target, those that correct KMA's forecasts; empty where it has none.
+        guided: By target, those that correct KMA's forecasts; empty where it has none whose inputs
+            this code computes.
         optional: Optional targets that it has.
     """
 
@@ -57,8 +58,7 @@ class ReleaseModels:
     @property
     def corrects(self) -> bool:
         """Whether it corrects KMA's forecasts, from inputs that this code computes."""
-        guidance = self.manifest.guidance
-        return guidance is not None and guidance.digest == guidance_features.digest()
+        return guidance_features.computable(self.manifest.guidance) is not None
 
     @classmethod
     def of(cls, manifest: Manifest, files: Mapping[str, bytes]) -> ReleaseModels:
@@ -73,7 +73,7 @@ class ReleaseModels:
         def read(file: FileRef) -> bytes:
             return files[file.path]
 
-        guidance = manifest.guidance
+        guidance = guidance_features.computable(manifest.guidance)
         guided = release_predictors(guidance, read) if guidance else {}
         return cls(manifest, predictors, guided, optional_models.load(manifest, read))
 

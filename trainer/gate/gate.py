@@ -237,8 +237,7 @@ def _comparable(release: Manifest) -> bool:
 
 
 def _corrects(manifest: Manifest) -> bool:
-    guidance = manifest.guidance
-    return guidance is not None and guidance.digest == guidance_features.digest()
+    return guidance_features.computable(manifest.guidance) is not None
 
 
 def _hashes(manifest: Manifest) -> dict[str, str]:

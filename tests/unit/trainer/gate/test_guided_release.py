@@ -13,7 +13,9 @@ from edge_agent.contract import guidance_features
 from edge_agent.contract.errors import BadData, NothingNew
 from edge_agent.contract.manifest import FORMAT, GUIDED_FORMAT
 from edge_agent.contract.schema import LEADS, TARGETS
+from edge_agent.core.loaded_release import load_release
 from edge_agent.core.update_setup import golden_check
+from edge_agent.updates.installed_release import open_folder
 from tests.fakes import guided as fakes
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import lower_floor
@@ -21,6 +23,7 @@ from tests.fakes.trained import AS_OF, make_workspace, shrink, train
 from trainer.depot.releases import publish_run
 from trainer.evaluation import daily_sums, run_folder
 from trainer.evaluation.daily_sums import GUIDED, LOSSES, NEW_PLACE, OBSERVATIONS, RAW_GUIDANCE
+from trainer.evaluation.hindcast import ReleaseModels
 from trainer.evaluation.holdout_scores import SCORED_LEADS
 from trainer.gate import gate, rules_guided
 from trainer.gate.decision import Decision
@@ -210,3 +213,21 @@ def test_other_code_of_guidance_is_refused(
     monkeypatch.setattr(guidance_features, "digest", lambda: "other")
     with pytest.raises(BadData, match="corrects KMA's forecasts by other code"):
         gate.decide(made, folder, "stable", FakeClock(AS_OF))
+
+
+def test_a_device_leaves_models_of_other_inputs_alone(
+    run: tuple[Workspace, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The program was upgraded under a release: forecasts go on, and the log says how."""
+    _, folder = run
+    installed = open_folder(folder)
+    assert load_release(installed, "a/b").guided.keys() == set(TARGETS)
+    assert not caplog.messages
+    monkeypatch.setattr(guidance_features, "digest", lambda: "other")
+    release = load_release(installed, "a/b")
+    assert (release.predictors.keys(), release.guided) == (set(TARGETS), {})
+    assert "their bias is taken off until the next release" in caplog.text
+    manifest, files, _ = run_folder.load(folder)
+    assert ReleaseModels.tried(manifest, files).guided == {}
