@@ -121,6 +121,10 @@ def check(config: Config, faults: Collection[Problem] = ()) -> Iterator[Problem]
     readable = _Readable(faults)
     for part in (_device, _irrigation, _depot, _mqtt, _quiet_hours, _push, _web):
         yield from part(config, readable)
+    topics = [schema.QUANTITIES[name].short_name for name in schema.FORECAST]
+    for name in config.mqtt.forecasts:
+        if name not in topics:
+            yield Problem("mqtt.forecasts", one_of(name, topics))
     for name in config.builtin.off:
         if name not in default_rules.NAMES:
             yield Problem("builtin.off", one_of(name, default_rules.NAMES))

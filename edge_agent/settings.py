@@ -130,6 +130,8 @@ class Mqtt(_Section, frozen=True, kw_only=True):
             extra={WORDS: "letters, digits, _ and -, with / between the levels"},
         ),
     ] = "homeassistant"
+    forecasts: tuple[str, ...] = ("wind_speed", "rain", "rain_probability")
+    """Quantities of the forecast that have a topic beside temperature and humidity, by its name."""
     share_history: bool = False
     """Publish the last week's hours of the farm's own sensors, and their location, retained."""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60

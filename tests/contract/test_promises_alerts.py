@@ -327,11 +327,11 @@ class AlertPromises(RuleBasedStateMachine):
         return next(r for r in self._configured() if r.name == name)
 
     def _current(self) -> Iterator[tuple[str, RuleNotes]]:
-        """Rules in force on air temperature: others have no value here."""
+        """Rules in force on hours of air temperature: others have no value here, or no change."""
         if not hasattr(self, "worker"):
             return
         for r in self._configured():
-            if r.quantity == "air_temperature_c":
+            if r.quantity == "air_temperature_c" and not r.aggregate:
                 yield r.name, self.by_rule.setdefault(r.name, RuleNotes())
 
     def _publish(self, value: float) -> None:

@@ -315,7 +315,7 @@ def test_faults_of_type_do_not_hide_others() -> None:
         "clear = 5.0\n"
         '[[rules]]\nname = "d"\nquantity = "rain_mm"\nnoww = true\noperator = ">"\nthreshold = 1\n'
         '[irrigation]\ncrop = 5\nbud_stage = "full_bloom"\n'
-        '[mqtt]\nport = "many"\npassword_file = "pw"\n'
+        '[mqtt]\nport = "many"\npassword_file = "pw"\nforecasts = ["dew"]\n'
         '[[sensors]]\ntopic = "t"\nfield = 5\nquantity = "rain_mm"\nunit = "mm"\n'
         + 2
         * '[[sensors]]\ntopic = "t"\nquantity = "rain_mm"\nunit = "mm"\n'
@@ -330,6 +330,7 @@ def test_faults_of_type_do_not_hide_others() -> None:
         "rules[2].operator",
         "rules[3].noww",
         "irrigation.crop",
+        "mqtt.forecasts",
         "mqtt.port",
         "mqtt.username",
         "sensors[0].field",

@@ -136,16 +136,13 @@ def test_quiet_hour_says_forecast_state_model_and_health(farm: Farm) -> None:
     topics = [m.topic.removeprefix("farm/v1/farm/edge-1/") for m in farm.waiting()]
     assert sorted(topics) == [
         "alert/heat/state",
-        "forecast/dew_point",
         "forecast/humidity",
         "forecast/temperature",
-        "forecast/vpd",
-        "forecast/wet_bulb",
         "fresh",
         "health",
         "model",
     ]
-    assert new == 9
+    assert new == 6
     assert all(m.retain and m.expires_at is not None for m in farm.waiting())
     for made in farm.waiting():
         said = json.loads(made.payload)

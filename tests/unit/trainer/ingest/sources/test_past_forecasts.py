@@ -149,7 +149,7 @@ def test_two_months_under_one_name_are_refused() -> None:
     once = [(ISSUE + timedelta(hours=3 * at), 4, 20.0 + at % 2) for at in range(240)]
     other = [(issued, lead, value + 1.0) for issued, lead, value in once]
     with pytest.raises(BadData, match="240 of 240 rows stand twice with another"):
-        past_forecasts.tidy(rows(*once, *other), AIR, "value")
+        past_forecasts.tidy(rows(*once, *other), "wind_speed_ms", "value")
 
 
 def test_sums_of_six_hours_have_a_column_of_their_own() -> None:
