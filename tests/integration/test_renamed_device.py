@@ -64,6 +64,12 @@ def test_only_the_new_topics_are_left(changed: str, tmp_path: Path, broker: Mosq
         config.write_text(config.read_text("utf-8") + line, "utf-8")
         with ServiceProcess(config, tmp_path) as service:
             controller.wait(under(root))
+            # The broker may tell the last will of the first process after the second has begun.
+            controller.wait(
+                lambda heard: (
+                    [h.payload for h in heard if h.topic == f"{OLD}/availability"][-1:] == [b""]
+                )
+            )
             service.stop()
         assert edges(controller) == [(OLD, "raised"), (OLD, "cleared"), (root, "raised")]
     left = retained(broker, "after")

@@ -233,9 +233,10 @@ def test_a_local_time_of_seoul() -> None:
     ],
 )
 def test_no_payload_takes_long(payload: bytes) -> None:
-    """Whatever comes is refused within a fraction of a second."""
+    """Whatever comes is refused; work that grows by the square of it would take minutes."""
     for one in (sensor(), sensor(field="t"), sensor(field="a.b.c[0]")):
         start = process_time.process_time()
         with pytest.raises(BadData):
             codecs.decode(payload, one)
-        assert process_time.process_time() - start < 0.5
+        # A collection of garbage of other tests alone has taken half a second here.
+        assert process_time.process_time() - start < 10.0
