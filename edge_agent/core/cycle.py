@@ -21,7 +21,7 @@ from edge_agent.alerts import windows
 from edge_agent.alerts.state_machine import Edge, Latch, Level
 from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.forecast import Forecast, NoForecast
-from edge_agent.contract.schema import RAIN, RAIN_CHANCE, TARGETS
+from edge_agent.contract.schema import RAIN, RAIN_CHANCE
 from edge_agent.core import cross_check, official_alerts, publishing, rules, soil_water
 from edge_agent.core.cross_check import CrossCheck
 from edge_agent.core.stored_weather import site_of
@@ -126,11 +126,9 @@ def decide(
     edges = (*results.edges, *official.edges)
     states = [*results.states, *official.states]
     if isinstance(forecast, Forecast):
-        sent = context.config.mqtt.forecasts
+        topics = status.forecast_topics(context.config.mqtt.forecasts)
         quantities = {
-            name: series
-            for name, series in quantities_of(forecast).items()
-            if name in TARGETS or status.FORECAST_TOPICS[name] in sent
+            name: series for name, series in quantities_of(forecast).items() if name in topics
         }
         states.extend(status.forecast_messages(message_context, forecast, quantities))
     water = None

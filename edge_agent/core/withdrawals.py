@@ -24,7 +24,7 @@ from edge_agent.contract.forecast import NoForecast
 from edge_agent.contract.official_warnings import KINDS
 from edge_agent.core import official_alerts
 from edge_agent.core.rules import rules_of
-from edge_agent.messages.status import FORECAST_TOPICS
+from edge_agent.messages.status import forecast_topics
 from edge_agent.messages.topics import Topics
 from edge_agent.mqtt import discovery
 from edge_agent.system.database import transaction
@@ -94,7 +94,8 @@ def settle(
 def _published(context: CycleContext, topics: Topics, rules: set[str]) -> set[str]:
     """Retained topics of this configuration, below the root of the device."""
     own = {topics.model, topics.health, topics.fresh}
-    own |= {topics.forecast(target) for target in FORECAST_TOPICS.values()}
+    named = forecast_topics(context.config.mqtt.forecasts)
+    own |= {topics.forecast(quantity) for quantity in named.values()}
     own |= {topics.alert_state(rule) for rule in rules}
     if official_alerts.zone_code(context.config) is not None:
         own |= {topics.alert_state(rule) for rule in official.RULES}

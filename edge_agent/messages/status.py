@@ -27,7 +27,7 @@ from edge_agent.messages.payloads import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from edge_agent.contract.farm_identity import Identity
@@ -43,6 +43,19 @@ FORECAST_TOPICS: Final = {name: schema.QUANTITIES[name].short_name for name in s
 _FIGURE: Final = re.compile(r"[-+]?\d+(?:\.\d+)?")
 HISTORY_VALID: Final = timedelta(days=30)
 """A month after a device is gone the broker drops its history."""
+
+
+def forecast_topics(named: Collection[str]) -> dict[str, str]:
+    """Last level of the topic of each quantity of the forecast that goes out, by its name.
+
+    Args:
+        named: Those beside temperature and humidity (`[mqtt] forecasts`).
+    """
+    return {
+        name: topic
+        for name, topic in FORECAST_TOPICS.items()
+        if name in schema.TARGETS or topic in named
+    }
 
 
 def forecast_messages(

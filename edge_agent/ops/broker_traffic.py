@@ -13,7 +13,7 @@ from edge_agent.contract.errors import FarmError
 from edge_agent.core import announcements, official_alerts
 from edge_agent.core.rules import rules_of
 from edge_agent.core.runtime import DATABASE
-from edge_agent.messages.status import FORECAST_TOPICS, TARGET_TOPICS
+from edge_agent.messages.status import TARGET_TOPICS, forecast_topics
 from edge_agent.mqtt import discovery, outbox_inspection
 from edge_agent.mqtt.connection import Outgoing, Subscription
 from edge_agent.mqtt.probe import Traffic
@@ -86,7 +86,7 @@ def of(config: Config, topics: Topics, state: Path, presence: bytes) -> Traffic:
 
 def _states(config: Config, topics: Topics) -> Iterator[str]:
     yield from (topics.fresh, topics.model, topics.health)
-    yield from map(topics.forecast, FORECAST_TOPICS.values())
+    yield from map(topics.forecast, forecast_topics(config.mqtt.forecasts).values())
     if config.irrigation.crop:
         yield topics.irrigation
     if config.mqtt.share_history:

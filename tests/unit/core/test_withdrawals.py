@@ -156,10 +156,11 @@ def test_an_agent_before_this_one_wrote_down_no_name(farm: AlertFarm) -> None:
 
 
 def test_what_is_not_published_any_more_is_deleted(farm: AlertFarm) -> None:
-    """Rule 4: advice without a crop, and the state of a rule whose latch is lost."""
+    """Rule 4: advice without a crop, a forecast not named, a rule whose latch is lost."""
     farm.cycle()
-    advice = f"{ROOT}/advice/irrigation"
-    farm.runtime.outbox.put(Message("advice", advice, b"{}", Kind.STATE, retain=True))
+    advice, damp = f"{ROOT}/advice/irrigation", f"{ROOT}/forecast/wet_bulb"
+    for topic in (advice, damp):
+        farm.runtime.outbox.put(Message(topic, topic, b"{}", Kind.STATE, retain=True))
     farm.hear()
     farm.runtime.latches.forget("a")
     before = len(farm.heard)
@@ -167,11 +168,12 @@ def test_what_is_not_published_any_more_is_deleted(farm: AlertFarm) -> None:
     farm.hear()
     assert {m.topic for m in farm.heard[before:] if not m.payload} == {
         advice,
+        damp,
         f"{ROOT}/alert/a/state",
     }
     farm.runtime.outbox.republish_retained(None)
     waiting = {entry.message.topic for entry in farm.runtime.outbox.due(None, limit=100)}
-    assert waiting.isdisjoint({advice, f"{ROOT}/alert/a/state"})
+    assert waiting.isdisjoint({advice, damp, f"{ROOT}/alert/a/state"})
 
 
 def test_a_new_description_is_followed_by_the_values(farm: AlertFarm) -> None:
