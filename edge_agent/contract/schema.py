@@ -271,6 +271,18 @@ def target_limits(target: str) -> TargetLimits:
     return limits
 
 
+def neighbour_limit(target: str) -> float:
+    """Largest plausible departure of one of `TARGETS` from the stations around.
+
+    Raises:
+        KeyError: Stations around say little of it.
+    """
+    limit = QUANTITIES[target].neighbour_limit
+    if limit is None:
+        raise KeyError(target)
+    return limit
+
+
 def empty_frame() -> pl.DataFrame:
     """Observation frame without rows: `time` and every weather quantity as Float64."""
     return pl.DataFrame(

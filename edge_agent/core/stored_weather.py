@@ -66,10 +66,11 @@ class StoredWeather:
         """See `CycleContext.weather`."""
         more = hours + quality.LOOKBACK_HOURS
         own = source_choice.names(self._device)[0]
-        frame = source_choice.believed_hours(self._store, self._device, now, more)[own]
-        if all(source_choice.knows(frame, name) for name in TARGETS):
-            return last_hours(frame, now, hours)
-        return self.checked(now, hours)
+        frames = source_choice.believed_hours(self._store, self._device, now, more)
+        frame = frames[own]
+        if not all(source_choice.knows(frame, name) for name in TARGETS):
+            frame = source_choice.join(frames, source_choice.choose(frames, now))
+        return last_hours(frame, now, hours)
 
 
 def site_of(device: Device) -> Site:

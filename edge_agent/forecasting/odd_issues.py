@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_agent.contract.schema import QUANTITIES, TARGETS
+from edge_agent.contract.schema import TARGETS, neighbour_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ UNSEEN: Final = 2
 _FIRST: Final = np.arange(4, 10)
 """Hours from an issue's base time; an issue begins 1 to 4 hours after it."""
 _LAST: Final = 6
-"""ObservedHours hours that tell whether an issue is right."""
+"""Newest observed hours that tell whether an issue is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +66,21 @@ def rows(course: GuidanceCourse, observed: ObservedHours) -> list[int]:
     jumps = np.any([_jumps(course, target) for target in TARGETS], axis=0)
     if not jumps.any():
         return []
-    found: list[int] = []
+    aside: list[int] = []
     good = 0
     for row in range(1, len(course.issues)):
         suspect = jumps[row - 1] or good < row - 1
         if suspect and any(
-            _Pair(course, observed, target, row, good).odd(found) for target in TARGETS
+            _Pair(course, observed, target, row, good).odd(aside) for target in TARGETS
         ):
-            found.append(row)
+            aside.append(row)
         else:
             good = row
-    return found
+    return aside
 
 
 def _limit(target: str) -> float:
-    limit = QUANTITIES[target].neighbour_limit
-    assert limit is not None, "every target has one"
-    return LIMIT_SHARE * limit
+    return LIMIT_SHARE * neighbour_limit(target)
 
 
 def _jumps(course: GuidanceCourse, target: str) -> np.ndarray:

@@ -26,7 +26,7 @@ from edge_agent.contract.stations import stations
 from edge_agent.observations import bundles, sensors, source_gap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edge_agent.observations.store import Store
     from edge_agent.settings import Device, Sensor
@@ -213,25 +213,26 @@ def believed_hours(
     Raises:
         StorageError: The disk refused.
     """
-    guidance = store.guidance(now - timedelta(hours=history_hours), now)
-    return believed(hours(store, device, now, history_hours), guidance, device)
+    start = now - timedelta(hours=history_hours)
+    frames = hours(store, device, now, history_hours)
+    return believed(frames, lambda: store.guidance(start, now), device)
 
 
 def believed(
-    frames: Mapping[str, pl.DataFrame], guidance: pl.DataFrame, device: Device
+    frames: Mapping[str, pl.DataFrame], guidance: Callable[[], pl.DataFrame], device: Device
 ) -> dict[str, pl.DataFrame]:
     """Hours by source, without values of own sensors that `source_gap.believed` refuses.
 
     Args:
         frames: Raw hours by source, in the order of `names`.
-        guidance: KMA's forecasts, see `guided_hours`.
+        guidance: Gives KMA's forecasts, see `guided_hours`; called only where they are needed.
         device: Where the farm is.
     """
     own, *relayed = frames
     others = {name: frames[name] for name in relayed}
     sites = {str(number): station.site for number, station in stations().items()}
     warmer = source_gap.heights(device, sites)
-    trusted = source_gap.believed(frames[own], others, guided_hours(guidance), warmer)
+    trusted = source_gap.believed(frames[own], others, lambda: guided_hours(guidance()), warmer)
     return {**frames, own: trusted}
 
 

@@ -32,10 +32,16 @@ import polars as pl
 
 from edge_agent.contract.climatology import LAPSE_C_PER_M
 from edge_agent.contract.numbers import fixed
-from edge_agent.contract.schema import AIR_TEMPERATURE, QUANTITIES, TARGETS, TIME
+from edge_agent.contract.schema import (
+    AIR_TEMPERATURE,
+    QUANTITIES,
+    TARGETS,
+    TIME,
+    neighbour_limit,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from edge_agent.contract.manifest import SiteNormals
     from edge_agent.contract.schema import Site
@@ -139,7 +145,7 @@ def find(
 def believed(
     own: pl.DataFrame,
     relayed: Mapping[str, pl.DataFrame],
-    guided: pl.DataFrame,
+    guided: Callable[[], pl.DataFrame],
     warmer: Mapping[str, float],
 ) -> pl.DataFrame:
     """The hours of the farm's own outdoor sensors; a value that G5 refuses is null.
@@ -147,22 +153,20 @@ def believed(
     Args:
         own: Raw hours.
         relayed: Raw hours of relayed sources; a value out of its range says nothing.
-        guided: KMA's forecast of these hours.
+        guided: Gives KMA's forecast of these hours. Reading it takes longer than all else here, so
+            it is called only where relayed sources refuse a value.
         warmer: See `heights`.
     """
-    for name in TARGETS:
-        nearest = np.full(own.height, np.nan)
-        for source, frame in relayed.items():
-            height = warmer.get(source, 0.0) if name == AIR_TEMPERATURE else 0.0
-            nearest = np.fmin(nearest, _distance(name, own, frame, height))
-        nearest = np.minimum(nearest, np.nan_to_num(_distance(name, own, guided), nan=np.inf))
-        limit = QUANTITIES[name].neighbour_limit
-        assert limit is not None, "every target has one"
-        refused = nearest > REFUSED_SHARE * limit
-        if refused.any():
-            values = np.where(refused, np.nan, own[name].to_numpy())
-            own = own.with_columns(pl.Series(name, values, nan_to_null=True))
-    return own
+    far = {name: _far_from_all(name, own, relayed, warmer) for name in TARGETS}
+    if not any(hours.any() for hours in far.values()):
+        return own
+    forecast = guided()
+    columns = []
+    for name, hours in far.items():
+        near = _distance(name, own, forecast) <= REFUSED_SHARE * neighbour_limit(name)
+        values = np.where(hours & ~near, np.nan, own[name].to_numpy())
+        columns.append(pl.Series(name, values, nan_to_null=True))
+    return own.with_columns(columns)
 
 
 def agree(quantity: str, own: pl.DataFrame, other: pl.DataFrame, warmer: float) -> bool:
@@ -197,9 +201,7 @@ class _Pairs:
 
     @property
     def limit(self) -> float:
-        limit = QUANTITIES[self.quantity].neighbour_limit
-        assert limit is not None
-        return limit
+        return neighbour_limit(self.quantity)
 
     @property
     def difference(self) -> np.ndarray:
@@ -265,6 +267,17 @@ def _known(frame: pl.DataFrame, quantity: str) -> tuple[np.ndarray, np.ndarray]:
     times, values = frame[TIME].to_numpy(), frame[quantity].to_numpy()
     known = np.isfinite(values)
     return times[known], values[known]
+
+
+def _far_from_all(
+    name: str, own: pl.DataFrame, relayed: Mapping[str, pl.DataFrame], warmer: Mapping[str, float]
+) -> np.ndarray:
+    """Whether a relayed source knows the hour of each own value, and none is near (G5)."""
+    nearest = np.full(own.height, np.nan)
+    for source, frame in relayed.items():
+        height = warmer.get(source, 0.0) if name == AIR_TEMPERATURE else 0.0
+        nearest = np.fmin(nearest, _distance(name, own, frame, height))
+    return np.asarray(nearest > REFUSED_SHARE * neighbour_limit(name))
 
 
 def _distance(name: str, own: pl.DataFrame, other: pl.DataFrame, warmer: float = 0.0) -> np.ndarray:

@@ -61,7 +61,7 @@ class RecordedWeather:
 
     def __post_init__(self) -> None:
         self._times = {name: frame[TIME].to_numpy() for name, frame in self.frames.items()}
-        self._believed = source_choice.believed(self.frames, self.guidance, self.device)
+        self._believed = source_choice.believed(self.frames, lambda: self.guidance, self.device)
         self._known = {n: source_choice.known_hours(frame) for n, frame in self._believed.items()}
 
     def forecast(

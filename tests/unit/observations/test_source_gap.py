@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -14,6 +15,9 @@ from edge_agent.observations.source_gap import Gap, agree, believed, find, heigh
 from edge_agent.settings import Device
 from tests.fakes.forecasts import NOW
 from tests.fakes.loaded import manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HOUR = timedelta(hours=1)
 HOURS = 120
@@ -149,24 +153,42 @@ def test_a_zero_has_no_sign() -> None:
 def test_a_value_that_every_source_contradicts_is_refused() -> None:
     """G5: beyond 16 C from all that know the hour; one that is near, or none, leaves it."""
     own, none = hours(late(-40.0, 3)), hours()[:0]
-    far = believed(own, {STATION: hours()}, hours(late(20.0, 3)), {})
+
+    def trusted(relayed: Mapping[str, pl.DataFrame], guided: pl.DataFrame) -> pl.DataFrame:
+        return believed(own, relayed, lambda: guided, {})
+
+    far = trusted({STATION: hours()}, hours(late(20.0, 3)))
     assert far[AIR_TEMPERATURE].is_null().to_list() == [False] * (HOURS - 3) + [True] * 3
     assert far[RELATIVE_HUMIDITY].equals(own[RELATIVE_HUMIDITY])
     assert far[TIME].equals(own[TIME])
-    assert believed(own, {STATION: hours(), CELL: hours(late(-30.0, 3))}, none, {}).equals(own)
-    assert believed(own, {STATION: hours(age=3)}, none, {}).equals(own)
-    assert believed(own, {STATION: hours()}, hours(late(-30.0, 3)), {}).equals(own)
+    assert trusted({STATION: hours(), CELL: hours(late(-30.0, 3))}, none).equals(own)
+    assert trusted({STATION: hours(age=3)}, none).equals(own)
+    assert trusted({STATION: hours()}, hours(late(-30.0, 3))).equals(own)
     # An issue of KMA's may be wrong.
-    assert believed(own, {STATION: none}, hours(), {}).equals(own)
+    assert trusted({STATION: none}, hours()).equals(own)
     # What is out of its range says nothing.
-    assert believed(own, {STATION: hours(np.full(HOURS, -99.0))}, none, {}).equals(own)
+    assert trusted({STATION: hours(np.full(HOURS, -99.0))}, none).equals(own)
+
+
+def test_kmas_forecast_is_read_only_where_a_value_may_be_refused() -> None:
+    """G5: reading a month of it takes long, and nearly always nothing is refused."""
+    read = []
+
+    def guided() -> pl.DataFrame:
+        read.append(1)
+        return hours()
+
+    believed(hours(), {STATION: hours(late(15.0, 3))}, guided, {})
+    assert not read
+    believed(hours(late(-40.0, 3)), {STATION: hours()}, guided, {})
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize(("by", "higher_m", "refused"), [(16.1, 0, 1), (15.9, 0, 0), (9, 1200, 1)])
 def test_a_cold_hollow_is_believed(by: float, higher_m: float, refused: int) -> None:
     """G5: at one height, up to 16 C; further is no frost."""
     warmer = {STATION: 0.0065 * higher_m}
-    own = believed(hours(late(-by, 1)), {STATION: hours()}, hours()[:0], warmer)
+    own = believed(hours(late(-by, 1)), {STATION: hours()}, lambda: hours()[:0], warmer)
     assert own[AIR_TEMPERATURE].null_count() == refused
 
 
