@@ -18,7 +18,7 @@ from edge_agent.messages.payloads import GuidanceReport
 from edge_agent.observations import bundles, source_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -42,6 +42,7 @@ class Publication:
         record: Name that its errors are stored under.
         guided: KMA's part, where it takes part.
         weights: By target, its mean weight.
+        set_aside: Base times of KMA's newer issues that do not count, also where no hour is left.
     """
 
     forecast: Forecast | NoForecast
@@ -51,6 +52,7 @@ class Publication:
     record: str = ""
     guided: GuidedForecast | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    set_aside: Sequence[datetime] = ()
 
     def inputs(self, now: datetime) -> tuple[Input, ...]:
         """What it rests on."""
@@ -105,9 +107,8 @@ def publish(context: CycleContext, now: datetime) -> Publication:
         site = site_of(context.config.device)
         forecast = completion.completed(forecast, context.release, site)
     if context.guidance.allowed:
-        aside = () if publication.guided is None else publication.guided.set_aside
-        found = context.guidance.newest.points(now, forecast.valid_at, aside)
-        forecast = replace(forecast, points=found)
+        points = context.guidance.newest.points(now, forecast.valid_at, publication.set_aside)
+        forecast = replace(forecast, points=points)
     return replace(publication, forecast=forecast)
 
 
@@ -120,18 +121,20 @@ def _of_targets(context: CycleContext, now: datetime) -> Publication:
     if not by_models:
         earlier = context.store.forecasts(now - fallback.CACHED_MAX_AGE, now)
         other = fallback.choose(model, earlier, now)
+    aside = () if guided is None else guided.set_aside
     joined = None if guided is None else joining.join(guided, other, now)
     if joined is None:
-        told = set_aside_text(() if guided is None else guided.set_aside)
-        if told and isinstance(other, Forecast):
-            other = replace(other, notes=[*other.notes, told])
+        if aside and isinstance(other, Forecast):
+            other = replace(other, notes=[*other.notes, set_aside_text(aside)])
         if not by_models:
-            return Publication(other, source, truth)
+            return Publication(other, source, truth, set_aside=aside)
         assert isinstance(other, Forecast)
         record = verification.record_of(other, source)
         adjusted = context.correction.adjust(other, record, now)
-        return Publication(adjusted, source, truth, other, record)
+        return Publication(adjusted, source, truth, other, record, set_aside=aside)
     assert guided is not None
     before, record = joined.forecast, guided.source.value
     adjusted = context.correction.adjust(before, record, now)
-    return Publication(adjusted, source, truth, before, record, guided, joined.weights)
+    return Publication(
+        adjusted, source, truth, before, record, guided, joined.weights, set_aside=aside
+    )

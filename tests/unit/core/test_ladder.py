@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
+from edge_agent.contract.bundles import GUIDANCE, ISSUED, VALID
 from edge_agent.contract.forecast import Forecast, Source
-from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS
+from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, WIND_SPEED
 from tests.fakes.lying_sensor import HISTORY_H, OWN, farm, hours
 
 if TYPE_CHECKING:
@@ -51,3 +53,28 @@ def test_a_source_that_ends_shortens_no_forecast(tmp_path: Path) -> None:
     assert cached == list(range(cached[0], cached[0] - len(cached), -1))
     (newest,) = [m for m in state if m.topic.endswith("/forecast/temperature")][-1:]
     assert len(json.loads(newest.payload)["hours"]) == len(LEADS)
+
+
+def _issue(issued: datetime, count: int, warmer: float) -> pl.DataFrame:
+    """An issue of KMA's with a strong wind, so much warmer than the farm."""
+    times = [issued + lead * HOUR for lead in range(1, count + 1)]
+    values = {
+        ISSUED: issued,
+        VALID: times,
+        AIR_TEMPERATURE: [2 + 6 * np.cos((at.hour - 5) / 24 * 2 * np.pi) + warmer for at in times],
+        RELATIVE_HUMIDITY: 70.0,
+        WIND_SPEED: 12.0,
+    }
+    issue = pl.DataFrame(values, schema_overrides=GUIDANCE)
+    return pl.concat([GUIDANCE.to_frame(), issue], how="diagonal")
+
+
+def test_an_issue_that_is_set_aside_gives_no_wind_either(tmp_path: Path) -> None:
+    """M4: also where the one before has ended, so that KMA's forecast has no hour left."""
+    with farm(tmp_path, {OWN: hours(WAVE)}) as (runtime, _):
+        runtime.store.put_guidance(_issue(NIGHT - 12 * HOUR, 10, 0.0))
+        runtime.store.put_guidance(_issue(NIGHT - 9 * HOUR, 60, 15.0))
+        decision, _ = runtime.run_cycle()
+    assert isinstance(decision.forecast, Forecast)
+    assert any("set aside" in note for note in decision.forecast.notes)
+    assert decision.forecast.points == {}
