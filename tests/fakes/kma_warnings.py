@@ -56,6 +56,9 @@ def body(*rows: dict[str, Any], total: int | None = None) -> bytes:
 class WarningService(httpx.BaseTransport):
     """Answers each day with its rows, or as if there were none.
 
+    Args:
+        rows: Its first ones.
+
     Attributes:
         rows: Every row so far, oldest first.
         instead: Answer to every request, where it is not None.
@@ -63,8 +66,8 @@ class WarningService(httpx.BaseTransport):
         asked: Day of every request to the portal.
     """
 
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
+    def __init__(self, *rows: dict[str, Any]) -> None:
+        self.rows = list(rows)
         self.instead: bytes | None = None
         self.in_force = b""
         self.asked: list[str] = []

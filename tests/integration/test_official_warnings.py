@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from edge_agent.core.runtime import Runtime
 from edge_agent.settings import Config, Depot, Device
 from tests.fakes.broker_agent import BrokerAgent, SleepyClock
 from tests.fakes.clock import FakeClock
+from tests.fakes.farm import ROOT
 from tests.fakes.kma_warnings import BAD_KEY, ISSUE, LIFT, WarningService
 from tests.fakes.subscriber import Subscriber
 from trainer.ingest.kma_client import KmaClient
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tests.fakes.mosquitto import Mosquitto
 
 START = datetime(2026, 9, 25, 23, 5, tzinfo=UTC)  # 08:05 KST
-ROOT = "farm/v1/farm/edge-1"
 ADVISORY = ISSUE | {"command": "1", "warnStress": 0, "tmFc": 202609260800, "tmSeq": 120,
                     "startTime": 202609261000}  # fmt: skip
 
@@ -92,13 +92,6 @@ def line(tmp_path: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> 
     made.runtime.close()
 
 
-@contextmanager
-def hearing(port: int) -> Iterator[Subscriber]:
-    """A controller that hears every alert."""
-    with Subscriber(port, f"{ROOT}/#") as subscriber:
-        yield subscriber
-
-
 def events(subscriber: Subscriber) -> list[tuple[str, str, str | None, str]]:
     """Alert, what happened, level and why it ended, of every event so far."""
     subscriber.publish(f"{ROOT}/mark", b"x")
@@ -119,7 +112,7 @@ def state(port: int, topic: str) -> dict[str, Any]:
 
 def test_every_change_is_heard_once(line: Line, broker: Mosquitto) -> None:
     """Issue, change of level, two more kinds, lift, silence and return; with power cuts."""
-    with hearing(broker.port) as subscriber:
+    with Subscriber(broker.port, f"{ROOT}/#") as subscriber:
         line.poll()
         assert events(subscriber) == []
 
@@ -192,7 +185,7 @@ def test_every_change_is_heard_once(line: Line, broker: Mosquitto) -> None:
 
 def test_a_service_that_fails_lifts_nothing(line: Line, broker: Mosquitto) -> None:
     """The state of before stands until it is too old; the relay names the fault."""
-    with hearing(broker.port) as subscriber:
+    with Subscriber(broker.port, f"{ROOT}/#") as subscriber:
         line.kma.rows.append(ADVISORY)
         line.poll()
         line.kma.instead = BAD_KEY
@@ -206,7 +199,7 @@ def test_a_service_that_fails_lifts_nothing(line: Line, broker: Mosquitto) -> No
 
 def test_a_person_acknowledges_a_warning(line: Line, broker: Mosquitto) -> None:
     """Shown in the state; a higher level is told all the same."""
-    with hearing(broker.port) as subscriber:
+    with Subscriber(broker.port, f"{ROOT}/#") as subscriber:
         line.kma.rows.append(ADVISORY)
         line.poll()
         assert "acknowledged" in acknowledge(line.runtime, "official-rain")

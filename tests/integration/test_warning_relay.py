@@ -29,9 +29,7 @@ ENV = {"KMA_SERVICE_KEY": "demo-key"}
 @pytest.fixture
 def service() -> WarningService:
     """KMA with a warning of an hour ago."""
-    made = WarningService()
-    made.rows.append(ISSUE)
-    return made
+    return WarningService(ISSUE)
 
 
 @pytest.fixture

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 
 from edge_agent.alerts.official import OfficialLatch, acknowledged, end, own_warnings, step
 from edge_agent.alerts.official_messages import text_of
 from edge_agent.alerts.state_machine import Edge
-from edge_agent.contract.official_warnings import OfficialWarning, WarningBundle
+from edge_agent.contract.official_warnings import WarningBundle
+from tests.fakes.official_warning import NOW, ZONE, warning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NOW = datetime(2026, 9, 26, 2, 0, tzinfo=UTC)
+    from edge_agent.contract.official_warnings import OfficialWarning
+
 HOUR = timedelta(hours=1)
 LIMIT = 6 * HOUR
-ZONE = "L1081400"
 SEOUL = ZoneInfo("Asia/Seoul")
-
-
-def warning(**values: object) -> OfficialWarning:
-    """A warning of rain for the farm's zone, issued now."""
-    usual = {
-        "zone": ZONE,
-        "kind": "rain",
-        "name": "호우",
-        "level": "advisory",
-        "level_name": "주의보",
-        "announced_at": NOW,
-        "effective_at": NOW,
-        "since": NOW,
-    }
-    return msgspec.convert(usual | values, OfficialWarning)
 
 
 HIGHER = warning(level="warning", level_name="경보")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast
 
 HOUR = timedelta(hours=1)
-DRY = (0.0,) * 12
 
 
 def rule(**keys: object) -> Rule:
@@ -35,6 +34,15 @@ def rule(**keys: object) -> Rule:
         "within_h": 12,
     }
     return msgspec.convert(base | keys, Rule)
+
+
+COLD_AND_WET = rule(
+    quantity=schema.AIR_TEMPERATURE,
+    operator="<=",
+    threshold=2.0,
+    within_h=4,
+    all=[{"quantity": schema.RAIN, "operator": ">", "threshold": 0.0}],
+)
 
 
 def with_points(
@@ -142,32 +150,18 @@ def test_a_distribution_stays_one_under_an_extreme() -> None:
 def test_conditions_hold_in_the_same_hour() -> None:
     """Cold in one hour and wet in another is not cold and wet (W4)."""
     cold = [1.0, 1.0, 9.0, 9.0]
-    wet = rule(
-        quantity=schema.AIR_TEMPERATURE,
-        operator="<=",
-        threshold=2.0,
-        within_h=4,
-        all=[{"quantity": schema.RAIN, "operator": ">", "threshold": 0.0}],
-    )
-    apart = evidence(wet, with_points(cold, rain_mm=(0.0, 0.0, 3.0, 3.0)))
+    apart = evidence(COLD_AND_WET, with_points(cold, rain_mm=(0.0, 0.0, 3.0, 3.0)))
     assert apart.met is False
-    together = evidence(wet, with_points(cold, rain_mm=(0.0, 3.0, 3.0, 0.0)))
+    together = evidence(COLD_AND_WET, with_points(cold, rain_mm=(0.0, 3.0, 3.0, 0.0)))
     assert (together.met, together.hour) == (True, NOW + 2 * HOUR)
     assert together.probability == pytest.approx(0.708, abs=0.01), "that of the cold alone"
 
 
 def test_a_condition_that_fails_decides() -> None:
     """Where it is warm nobody needs to know about rain; where it is cold they do (W4)."""
-    wet = rule(
-        quantity=schema.AIR_TEMPERATURE,
-        operator="<=",
-        threshold=2.0,
-        within_h=4,
-        all=[{"quantity": schema.RAIN, "operator": ">", "threshold": 0.0}],
-    )
     gone = (0.0, None, None, None)
-    assert evidence(wet, with_points([20.0] * 4, rain_mm=gone)).met is False
-    assert evidence(wet, with_points([20.0, 20.0, 1.0, 20.0], rain_mm=gone)) == Evidence()
+    assert evidence(COLD_AND_WET, with_points([20.0] * 4, rain_mm=gone)).met is False
+    assert evidence(COLD_AND_WET, with_points([20.0, 20.0, 1.0, 20.0], rain_mm=gone)) == Evidence()
 
 
 def test_windows_of_joined_conditions_end_in_the_same_hour() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -11,33 +11,17 @@ import pytest
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.official_warnings import (
     OTHER,
-    OfficialWarning,
     WarningBundle,
     WarningLevel,
     decode,
     encode,
 )
-
-NOW = datetime(2026, 9, 26, 2, 0, tzinfo=UTC)
-
-
-def _warning(**values: object) -> OfficialWarning:
-    usual = {
-        "zone": "L1081400",
-        "kind": "rain",
-        "name": "호우",
-        "level": "advisory",
-        "level_name": "주의보",
-        "announced_at": NOW,
-        "effective_at": NOW,
-        "since": NOW,
-    }
-    return msgspec.convert(usual | values, OfficialWarning)
+from tests.fakes.official_warning import NOW, warning
 
 
 def test_a_bundle_comes_back_whatever_the_order() -> None:
     """Equal warnings give equal bytes, so that nothing new is nothing to fetch."""
-    two = (_warning(kind="wind", name="강풍"), _warning())
+    two = (warning(kind="wind", name="강풍"), warning())
     content = encode(WarningBundle(as_of=NOW, warnings=two))
     assert content == encode(WarningBundle(as_of=NOW, warnings=two[::-1]))
     assert decode(content, "file").warnings == two[::-1]
@@ -45,10 +29,10 @@ def test_a_bundle_comes_back_whatever_the_order() -> None:
 
 def test_what_a_newer_relay_sends_is_told_and_not_dropped() -> None:
     """A kind, a level and keys that this program does not know."""
-    plain = msgspec.to_builtins(_warning(kind="meteors", level="final"))
+    plain = msgspec.to_builtins(warning(kind="meteors", level="final"))
     text = msgspec.json.encode({"as_of": NOW, "warnings": [plain | {"new": 1}], "more": {}})
-    (warning,) = decode(gzip.compress(text), "file").warnings
-    assert (warning.known_kind, warning.known_level) == (OTHER, WarningLevel.UNKNOWN)
+    (unknown,) = decode(gzip.compress(text), "file").warnings
+    assert (unknown.known_kind, unknown.known_level) == (OTHER, WarningLevel.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +43,7 @@ def test_what_a_newer_relay_sends_is_told_and_not_dropped() -> None:
         (gzip.compress(b"{}", mtime=0), "as_of: is missing"),
         (gzip.compress(b"[" * 100_000, mtime=0), "not the warnings"),
         (gzip.compress(b" " * 5_000_000, mtime=0), "more than the limit"),
-        (encode(WarningBundle(as_of=NOW, warnings=(_warning(),)))[:-9], "cut off"),
+        (encode(WarningBundle(as_of=NOW, warnings=(warning(),)))[:-9], "cut off"),
         (gzip.compress(b'{"as_of":"2026-09-26T02:00:00","warnings":[]}', mtime=0), "as_of"),
         (
             gzip.compress(b'{"as_of":"2026-09-26T02:00:00Z","warnings":[{"zone":"x"}]}', mtime=0),
@@ -76,8 +60,8 @@ def test_a_file_that_is_none_is_named(content: bytes, said: str) -> None:
 def test_a_warning_stands_from_its_issue_to_its_end() -> None:
     """It is told before it begins, and no longer than until it ends."""
     later = NOW + timedelta(hours=2)
-    warning = _warning(effective_at=later, ended_at=later + timedelta(hours=1))
-    assert not warning.stands(NOW - timedelta(minutes=1))
-    assert warning.stands(NOW)
-    assert warning.stands(later + timedelta(minutes=59))
-    assert not warning.stands(later + timedelta(hours=1))
+    announced = warning(effective_at=later, ended_at=later + timedelta(hours=1))
+    assert not announced.stands(NOW - timedelta(minutes=1))
+    assert announced.stands(NOW)
+    assert announced.stands(later + timedelta(minutes=59))
+    assert not announced.stands(later + timedelta(hours=1))

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.official_warnings import OfficialWarning, WarningBundle
+from edge_agent.contract.official_warnings import WarningBundle
 from edge_agent.core import official_alerts
 from edge_agent.core.official_reports import report
 from edge_agent.core.rule_requests import acknowledge, snooze
@@ -23,20 +23,12 @@ from edge_agent.web.snapshot import take_snapshot
 from tests.fakes.clock import FakeClock
 from tests.fakes.forecasts import NOW
 from tests.fakes.home_assistant import faults
+from tests.fakes.official_warning import warning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-RAIN = OfficialWarning(
-    zone="L1081400",
-    kind="rain",
-    name="호우",
-    level="warning",
-    level_name="경보",
-    announced_at=NOW,
-    effective_at=NOW,
-    since=NOW,
-)
+RAIN = warning(level="warning", level_name="경보", announced_at=NOW, effective_at=NOW, since=NOW)
 JINJU = Device(latitude=35.1799, longitude=128.1076)
 STATE = "farm/v1/farm/edge-1/alert/official-rain/state"
 

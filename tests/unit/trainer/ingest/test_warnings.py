@@ -131,9 +131,7 @@ def test_a_void_bulletin_counts_for_nothing_and_the_sea_is_left_out() -> None:
 @pytest.fixture
 def service() -> WarningService:
     """KMA with one bulletin of today."""
-    made = WarningService()
-    made.rows.append(ISSUE)
-    return made
+    return WarningService(ISSUE)
 
 
 @pytest.fixture
