@@ -30,6 +30,7 @@ from edge_agent.contract.schema import (
     WIND_FROM_DIRECTION,
     WIND_SPEED,
 )
+from tests.fakes.examples import examples
 from tests.fakes.guidance import HOUR, forecasts
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def test_hours_that_neither_issue_has_are_between_both() -> None:
     first=st.integers(0, 60),
     oldest=st.integers(0, 60),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_a_renewed_course_is_that_of_all_issues(
     every: list[int], absent: tuple[int, int], first: int, oldest: int
 ) -> None:

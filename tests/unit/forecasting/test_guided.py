@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from edge_agent.contract.schema import (
 from edge_agent.forecasting import guidance_bias
 from edge_agent.forecasting.guided import REACH_H, Guidance, GuidedForecast
 from tests.fakes import guidance as kma
+from tests.fakes.guidance_store import StoredGuidance
 from tests.fakes.loaded import FakeRelease, Says, manifest, table
 
 if TYPE_CHECKING:
@@ -42,24 +43,6 @@ START = datetime(2026, 3, 1, 2, tzinfo=UTC)
 NOW = START + timedelta(days=33, hours=4, minutes=2)
 HOUR_NOW = NOW.replace(minute=0)
 ISSUES = kma.forecasts(START, 34)
-
-
-@dataclass
-class Stored:
-    """A store of these issues."""
-
-    frame: pl.DataFrame = field(default_factory=lambda: ISSUES)
-    reads: int = 0
-
-    def guidance(self, since: datetime, until: datetime) -> pl.DataFrame:
-        """See `trusted_issues.GuidanceStore`."""
-        self.reads += 1
-        return self.frame.filter(pl.col(ISSUED).is_between(since, until))
-
-    def guidance_mark(self, until: datetime) -> tuple[float, ...]:
-        """See `trusted_issues.GuidanceStore`."""
-        rows = self.frame.filter(pl.col(ISSUED) <= until)
-        return float(rows.height), float(rows[VALID].to_physical().sum())
 
 
 def truth(warmer: float = 2.0, *, until: datetime = NOW, humid: bool = True) -> pl.DataFrame:
@@ -100,10 +83,12 @@ def mos(function: Callable[[np.ndarray], np.ndarray] | None = None) -> FakeRelea
 
 
 def made(
-    observed: pl.DataFrame | None, release: FakeRelease | None = None, store: Stored | None = None
+    observed: pl.DataFrame | None,
+    release: FakeRelease | None = None,
+    store: StoredGuidance | None = None,
 ) -> GuidedForecast:
     """The forecast of now."""
-    found = Guidance(store or Stored(), SITE).make(observed, release, NOW)
+    found = Guidance(store or StoredGuidance(ISSUES), SITE).make(observed, release, NOW)
     assert found is not None
     return found
 
@@ -180,7 +165,7 @@ def test_what_is_not_known_widens_the_interval() -> None:
     assert known[0] < blind[0] < cold[0]
     assert blind[11:] == pytest.approx(known[11:])
     assert cold[23:] == pytest.approx(known[23:])
-    old = Stored(ISSUES.filter(pl.col(ISSUED) < NOW - 24 * HOUR))
+    old = StoredGuidance(ISSUES.filter(pl.col(ISSUED) < NOW - 24 * HOUR))
     stale = width(made(truth(), release, old))
     there = np.isfinite(stale)
     assert there.sum() >= 36
@@ -246,7 +231,7 @@ def test_the_spread_is_the_farms_within_limits() -> None:
 def test_hours_that_kma_lacks_have_no_number() -> None:
     """Neither value nor quantile, whatever the model says of them."""
     rows = ISSUES.filter(pl.col(VALID) <= NOW + 30 * HOUR)
-    found = made(truth(), mos(lambda matrix: np.full(len(matrix), 5.0)), Stored(rows))
+    found = made(truth(), mos(lambda matrix: np.full(len(matrix), 5.0)), StoredGuidance(rows))
     values = found.targets[AIR_TEMPERATURE].values
     assert np.isfinite(values[:30]).all()
     assert np.isnan(values[30:]).all()
@@ -256,15 +241,15 @@ def test_hours_that_kma_lacks_have_no_number() -> None:
 
 def test_without_an_hour_of_guidance_there_is_none() -> None:
     """No issue, only ended ones, or none allowed."""
-    ended = Stored(ISSUES.filter(pl.col(VALID) <= NOW))
-    for store in (Stored(ISSUES.clear()), ended):
+    ended = StoredGuidance(ISSUES.filter(pl.col(VALID) <= NOW))
+    for store in (StoredGuidance(ISSUES.clear()), ended):
         assert Guidance(store, SITE).make(truth(), mos(), NOW) is None
-    assert Guidance(Stored(), SITE, allowed=False).make(truth(), mos(), NOW) is None
+    assert Guidance(StoredGuidance(ISSUES), SITE, allowed=False).make(truth(), mos(), NOW) is None
 
 
 def test_issues_are_read_again_only_when_others_came() -> None:
     """The course is held from hour to hour."""
-    store = Stored(ISSUES.filter(pl.col(ISSUED) <= NOW - 3 * HOUR))
+    store = StoredGuidance(ISSUES.filter(pl.col(ISSUED) <= NOW - 3 * HOUR))
     source = Guidance(store, SITE)
     first = source.make(truth(), mos(), NOW)
     source.make(truth(), mos(), NOW + timedelta(minutes=30))
@@ -281,7 +266,7 @@ def test_a_course_that_is_renewed_is_the_whole_one() -> None:
     """Bit for bit, hour by hour, through issues that are missing and values that end early."""
     frame = kma.forecasts(START, 44, every=3, first_lead=4, left_out=(260, 261, 262, 270, 280))
     frame = frame.filter(~pl.col(ISSUED).is_between(NOW + 12 * HOUR, NOW + 80 * HOUR))
-    store, held = Stored(frame), Guidance(Stored(frame), SITE)
+    store, held = StoredGuidance(frame), Guidance(StoredGuidance(frame), SITE)
     for step in range(-30, 200, 5):
         now = NOW + step * HOUR
         one, other = held.make(None, None, now), Guidance(store, SITE).make(None, None, now)

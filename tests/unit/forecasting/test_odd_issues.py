@@ -16,7 +16,8 @@ from edge_agent.contract.quality import clean
 from edge_agent.contract.schema import AIR_TEMPERATURE, RELATIVE_HUMIDITY, TARGETS, TIME
 from edge_agent.forecasting.guided import Guidance, GuidedForecast
 from edge_agent.forecasting.odd_issues import UNSEEN, ObservedHours, rows
-from tests.unit.forecasting.test_guided import NOW, SITE, Stored
+from tests.fakes.guidance_store import StoredGuidance
+from tests.unit.forecasting.test_guided import NOW, SITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -127,7 +128,7 @@ def test_the_others_go_on_as_if_it_had_not_come() -> None:
     """The forecast and the errors of past hours, bit for bit; it is told (M4)."""
 
     def made(frame: pl.DataFrame) -> GuidedForecast:
-        found = Guidance(Stored(frame), SITE).make(seen(), None, NOW)
+        found = Guidance(StoredGuidance(frame), SITE).make(seen(), None, NOW)
         assert found is not None
         return found
 
@@ -145,7 +146,7 @@ def test_the_others_go_on_as_if_it_had_not_come() -> None:
 
 def test_issues_that_are_set_aside_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """And when they count again."""
-    store = Stored(issues([LAST]))
+    store = StoredGuidance(issues([LAST]))
     guidance = Guidance(store, SITE)
     for _ in range(3):
         guidance.make(seen(), None, NOW)

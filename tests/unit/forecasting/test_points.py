@@ -20,6 +20,7 @@ from edge_agent.contract.schema import (
     WIND_SPEED,
 )
 from edge_agent.forecasting.points import Issues, NewestGuidance
+from tests.fakes.guidance_store import StoredGuidance
 
 BASE = datetime(2026, 7, 1, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -65,12 +66,16 @@ def test_between_three_hours_wind_turns_and_sums_stay_unknown() -> None:
     sparse = issue(
         BASE,
         {
-            2: {WIND_SPEED: 4.0, WIND_FROM_DIRECTION: 350.0, RAIN: 3.0, PRECIPITATION: 0.0},
+            2: {
+                WIND_SPEED: 4.0,
+                WIND_FROM_DIRECTION: 350.0,
+                RAIN: 3.0,
+                PRECIPITATION: 0.0,
+                RAIN_CHANCE: 30.0,
+            },
             5: {WIND_SPEED: 7.0, WIND_FROM_DIRECTION: 10.0, RAIN: 6.0, PRECIPITATION: 3.0},
-        }
-        | {2: {WIND_SPEED: 4.0, WIND_FROM_DIRECTION: 350.0, RAIN: 3.0, PRECIPITATION: 0.0,
-               RAIN_CHANCE: 30.0}},
-    )  # fmt: skip
+        },
+    )
     assert values(sparse, WIND_SPEED) == [4.0, 5.0, 6.0, 7.0, None, None]
     turned = values(sparse, WIND_FROM_DIRECTION)
     assert [turned[0], turned[3]] == [350.0, 10.0]
@@ -82,7 +87,7 @@ def test_between_three_hours_wind_turns_and_sums_stay_unknown() -> None:
 
 def test_values_further_apart_than_six_hours_are_not_joined() -> None:
     """What lies between them is not known."""
-    far = pl.concat([issue(BASE, {1: {WIND_SPEED: 2.0}, 8: {WIND_SPEED: 9.0}})])
+    far = issue(BASE, {1: {WIND_SPEED: 2.0}, 8: {WIND_SPEED: 9.0}})
     assert values(far, WIND_SPEED) == [None] * 6
 
 
@@ -94,28 +99,11 @@ def test_what_is_no_forecast_is_not_known(wrong: float) -> None:
     assert values(odd, RAIN) == [1.0] * 6
 
 
-class Stored:
-    """Guidance as the store hands it out; counts the reads."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self.frame = frame
-        self.reads = 0
-
-    def guidance(self, since: datetime, until: datetime) -> pl.DataFrame:
-        """Rows issued in this time."""
-        self.reads += 1
-        return self.frame.filter(pl.col(ISSUED).is_between(since, until))
-
-    def guidance_mark(self, until: datetime) -> tuple[float, ...]:
-        """Changes with the rows."""
-        return (float(self.frame.filter(pl.col(ISSUED) <= until).height),)
-
-
 def test_issues_are_read_once_and_then_the_newer_ones() -> None:
     """Also those of days ago, where the link is down."""
     old = BASE - timedelta(days=2)
     long = issue(old, {lead: {WIND_SPEED: 3.0} for lead in range(40, 60)})
-    store = Stored(long)
+    store = StoredGuidance(long)
     held = NewestGuidance(store)
     for hour in (1, 2):
         found = held.points(BASE + hour * HOUR, NEXT)
@@ -126,4 +114,4 @@ def test_issues_are_read_once_and_then_the_newer_ones() -> None:
     assert found[WIND_SPEED].values == pytest.approx([5.0] * 6)
     found = held.points(BASE + HOUR, NEXT, [BASE])
     assert found == {}, "the issue that counts no more was the only one of the last day"
-    assert NewestGuidance(Stored(GUIDANCE.to_frame())).points(BASE, NEXT) == {}
+    assert NewestGuidance(StoredGuidance(GUIDANCE.to_frame())).points(BASE, NEXT) == {}
