@@ -7,7 +7,6 @@ begin later, and those that ended lately. It is gzip of one JSON document (`Warn
 from __future__ import annotations
 
 import gzip
-import zlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final
@@ -15,6 +14,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from edge_agent.contract.compression import unpack_within
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData
 
@@ -41,7 +41,6 @@ KINDS: Final = {
 _MOST_BYTES: Final = 4_000_000
 """Of the document; a day with 500 warnings takes 150 000."""
 _MOST: Final = 10_000
-_GZIP: Final = 16 + zlib.MAX_WBITS
 
 _Zone = Annotated[str, Meta(pattern=r"^[A-Z][0-9]{7}$")]
 _Words = Annotated[str, Meta(min_length=1, max_length=60)]
@@ -144,15 +143,10 @@ def decode(content: bytes, name: str) -> WarningBundle:
     Raises:
         BadData: Not gzip, too large, or not the JSON that was agreed.
     """
-    engine = zlib.decompressobj(_GZIP)
     try:
-        text = engine.decompress(content, _MOST_BYTES + 1)
-    except zlib.error as fault:
-        raise BadData(f"{name}: not a gzip file") from fault
-    if len(text) > _MOST_BYTES:
-        raise BadData(f"{name}: more than the limit of {_MOST_BYTES} bytes")
-    if not engine.eof:
-        raise BadData(f"{name}: a gzip file that is cut off")
+        text = unpack_within(content, _MOST_BYTES)
+    except BadData as fault:
+        raise BadData(f"{name}: {fault}") from fault
     try:
         return msgspec.json.decode(text, type=WarningBundle)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:

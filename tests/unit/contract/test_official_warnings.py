@@ -44,6 +44,7 @@ def test_what_a_newer_relay_sends_is_told_and_not_dropped() -> None:
         (gzip.compress(b"[" * 100_000, mtime=0), "not the warnings"),
         (gzip.compress(b" " * 5_000_000, mtime=0), "more than the limit"),
         (encode(WarningBundle(as_of=NOW, warnings=(warning(),)))[:-9], "cut off"),
+        (encode(WarningBundle(as_of=NOW, warnings=())) + b"more", "goes on after its end"),
         (gzip.compress(b'{"as_of":"2026-09-26T02:00:00","warnings":[]}', mtime=0), "as_of"),
         (
             gzip.compress(b'{"as_of":"2026-09-26T02:00:00Z","warnings":[{"zone":"x"}]}', mtime=0),
