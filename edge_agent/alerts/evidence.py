@@ -20,7 +20,6 @@ E8  An optional target (wind speed) is not joined with KMA's forecast. Where tha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -33,11 +32,11 @@ from edge_agent.contract.schema import OPTIONAL_TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from edge_agent.contract.forecast import Forecast
     from edge_agent.settings import Rule
 
-_HOUR: Final = timedelta(hours=1)
 _REACH_H: Final = 42
 
 
@@ -78,9 +77,9 @@ class Measured:
 
 def from_forecast(rule: Rule, forecast: Forecast | None, now: datetime) -> Evidence:
     """Evidence of a forecast about a rule (E1 to E4, E8)."""
-    own = _from_one(rule, forecast, now)
     if forecast is None:
-        return own
+        return Evidence()
+    own = _from_one(rule, forecast, now)
     twice = forecast.targets.keys() & forecast.points.keys() & set(OPTIONAL_TARGETS)
     if twice.isdisjoint(condition.quantity for condition in rule.conditions):
         return own
@@ -94,17 +93,24 @@ def _either(own: Evidence, other: Evidence) -> Evidence:
         return own
     if own.met is None:
         return other
-    ends = None if own.over is None or other.over is None else True
-    over = False if False in {own.over, other.over} else ends
-    return replace(own if own.met or not other.met else other, over=over)
+    return replace(own if own.met or not other.met else other, over=_over_in_both(own, other))
 
 
-def _from_one(rule: Rule, forecast: Forecast | None, now: datetime) -> Evidence:
-    if forecast is None or forecast.source is Source.CLIMATOLOGY:
+def _over_in_both(own: Evidence, other: Evidence) -> bool | None:
+    """Whether an alert may end by both; None where one of them is unknown and the other says so."""
+    if False in {own.over, other.over}:
+        return False
+    return None if None in {own.over, other.over} else True
+
+
+def _from_one(rule: Rule, forecast: Forecast, now: datetime) -> Evidence:
+    if forecast.source is Source.CLIMATOLOGY:
         return Evidence()
     windows = windows_of(rule, forecast, now)
-    runs = [] if windows is None else _runs(windows, windows.chances, rule.for_h)
-    if windows is None or not runs:
+    if windows is None:
+        return Evidence()
+    runs = _runs(windows, windows.chances, rule.for_h)
+    if not runs:
         return Evidence()
     best = max(chance for _, chance in runs)
     first = next((start for start, chance in runs if chance >= rule.probability), None)
@@ -175,11 +181,9 @@ def worse(own: Evidence, other: Evidence) -> Evidence:
         return own
     if own.met is None or own.probability is None or other.probability is None:
         return replace(other, over=None)
-    ends = None if own.over is None or other.over is None else True
-    over = False if False in {own.over, other.over} else ends
     # A live rule has no chance between 0 and 1: what keeps it raised is then the worse.
     first = (own.probability, own.over is False) >= (other.probability, other.over is False)
-    return replace(own if first else other, over=over)
+    return replace(own if first else other, over=_over_in_both(own, other))
 
 
 def _are_complete(chances: np.ndarray, lag: int, rule: Rule) -> bool:

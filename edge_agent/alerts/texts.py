@@ -175,11 +175,11 @@ def alert_text(
     """Text of one alert edge; a rule's own `message` replaces the one for raised and updated."""
     language = locale.language
     basis = source_text(language, evidence.source)
-    if edge is not Edge.CLEARED and (advice := what_to_do.advice_of(language, rule.name)):
-        basis = f"{basis} {advice}"
     words = _words(locale, rule, evidence, now)
     if rule.message and edge is not Edge.CLEARED:
-        return rule.message.format_map(words) + source_text(language, evidence.source)
+        return rule.message.format_map(words) + basis
+    if edge is not Edge.CLEARED and (advice := what_to_do.advice_of(language, rule.name)):
+        basis = f"{basis} {advice}"
     limit = conditions.limits_of(language, rule)
     words |= {
         "title": title_of(language, rule.name),

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -163,8 +162,7 @@ def _hours(forecast: Forecast, now: datetime, count: int) -> list[datetime]:
         return []
     at = forecast.valid_at[0]
     first = at + ((now - at) // _HOUR + 1) * _HOUR
-    hours = (first + i * _HOUR for i in range(count))
-    return [hour for hour in hours if hour <= now + count * _HOUR]
+    return [first + i * _HOUR for i in range(count)]
 
 
 def _on(
@@ -198,16 +196,10 @@ def _compared(condition: Condition, hours: _Numbers) -> _Numbers:
     partly = np.asarray(unknown.any(axis=1))
     whole, gone = hours, partly
     if _stands(condition):
-        whole, gone = (
-            hours.of(partial(_filled, with_=_NEUTRAL[kind])),
-            np.asarray(unknown.all(axis=1)),
-        )
+        whole = hours.of(lambda rows: np.where(np.isnan(rows), _NEUTRAL[kind], rows))
+        gone = np.asarray(unknown.all(axis=1))
     reduced = whole.of(lambda rows: _REDUCE[kind](sliding_window_view(rows, over, axis=0), axis=-1))
     return replace(reduced.masked(gone), lag=over - 1, partly=partly)
-
-
-def _filled(rows: np.ndarray, with_: float) -> np.ndarray:
-    return np.where(np.isnan(rows), with_, rows)
 
 
 def _stands(condition: Condition) -> bool:

@@ -73,17 +73,18 @@ def forecast_messages(
     messages = []
     for name, series in quantities.items():
         topic = FORECAST_TOPICS[name]
-        sender, point = context, isinstance(series, PointForecast)
+        sender, notes, adjusted = context, tuple(forecast.notes), tuple(forecast.adjusted)
         if isinstance(series, PointForecast):
             sender = replace(context, source=series.source.value, release=None)
+            notes, adjusted = (), ()
         payload = ForecastPayload(
             **envelope.base(sender, "forecast", f"forecast/{topic}"),
             quantity=name,
             unit=series.unit,
             origin=forecast.origin,
             hours=hours_of(forecast, series),
-            notes=() if point else tuple(forecast.notes),
-            adjusted=() if point else tuple(forecast.adjusted),
+            notes=notes,
+            adjusted=adjusted,
             inputs=context.inputs,
             sources=sources_of(forecast, name, series),
         )
