@@ -13,6 +13,7 @@ from msgspec import Meta, field
 
 from edge_agent.contract.farm_identity import WORDS, Elevation, Latitude, Longitude, Slug
 from edge_agent.contract.forecast import Operator
+from edge_agent.contract.warning_zones import zone_of
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ClockTime = Annotated[
@@ -56,6 +57,12 @@ class Device(_Section, frozen=True, kw_only=True):
     warning_zone: Annotated[str, Meta(max_length=60)] = ""
     timezone: str = "Asia/Seoul"
     language: Literal["ko", "en"] = "ko"
+
+    @property
+    def zone_code(self) -> str | None:
+        """KMA's code of the zone of its warnings, or None where it is not known."""
+        zone = zone_of(self.warning_zone, self.latitude, self.longitude)
+        return None if zone is None else zone.code
 
     @property
     def full_id(self) -> str:
@@ -317,3 +324,8 @@ class Config(_Section, frozen=True, kw_only=True):
     web: Web = field(default_factory=Web)
     push: Push = field(default_factory=Push)
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def has_official_alerts(self) -> bool:
+        """Whether the device alerts to KMA's official warnings, where its depot has them."""
+        return bool(self.depot.url or self.depot.path) and self.device.zone_code is not None

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract.official_warnings import (
+    ALERT_PREFIX,
     KINDS,
     OfficialWarning,
     WarningBundle,
@@ -33,10 +34,8 @@ from edge_agent.contract.warning_zones import concerns
 if TYPE_CHECKING:
     from datetime import timedelta
 
-PREFIX: Final = "official-"
-RULES: Final = tuple(f"{PREFIX}{kind}" for kind in KINDS)
+RULES: Final = tuple(f"{ALERT_PREFIX}{kind}" for kind in KINDS)
 """Names of these alerts, as `rule` in messages."""
-_RANK: Final = {level: rank for rank, level in enumerate(WarningLevel)}
 
 
 class OfficialLatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +66,12 @@ class OfficialLatch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rule(self) -> str:
         """Name of the alert."""
-        return f"{PREFIX}{self.kind}"
+        return f"{ALERT_PREFIX}{self.kind}"
 
     @property
     def level(self) -> WarningLevel:
         """The highest level of `told`."""
-        return max((each.known_level for each in self.told), key=_RANK.__getitem__)
+        return max((each.known_level for each in self.told), key=lambda level: level.rank)
 
 
 def own_warnings(bundle: WarningBundle, zone: str) -> WarningBundle:
@@ -116,7 +115,7 @@ def step(
         return replace(latch, raised=True, acknowledged=False), Edge.RAISED
     if _shown(found) == _shown(before.told):
         return latch, None
-    rises = _RANK[latch.level] > _RANK[before.level]
+    rises = latch.level.rank > before.level.rank
     if rises:
         latch = replace(latch, acknowledged=False)
     return latch, None if latch.acknowledged else Edge.UPDATED

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta, tzinfo
 
     from edge_agent.alerts.official import OfficialLatch
+    from edge_agent.contract.official_warnings import OfficialWarning
     from edge_agent.messages.envelope import MessageContext
     from edge_agent.messages.message import Message
 
@@ -193,13 +194,17 @@ def _reason(latch: OfficialLatch, as_of: datetime | None, max_age: timedelta) ->
 
 def title_of(language: str, latch: OfficialLatch) -> str:
     """KMA's words, highest level first; in English what they are called, where that is known."""
-    named = {}
-    for each in sorted(latch.told, key=lambda each: list(WarningLevel).index(each.known_level)):
-        korean = f"{each.name}{each.level_name}"
-        kind, level = KINDS.get(each.kind), LEVELS.get(each.known_level)
-        known = language == "en" and kind and level and each.name == kind[0]
-        named[f"{kind[1]} {level[1]} ({korean})" if known and kind and level else korean] = True
-    return ", ".join(reversed(named))
+    ascending = sorted(latch.told, key=lambda each: each.known_level.rank)
+    titles = dict.fromkeys(_title(language, each) for each in ascending)
+    return ", ".join(reversed(titles))
+
+
+def _title(language: str, warning: OfficialWarning) -> str:
+    korean = f"{warning.name}{warning.level_name}"
+    kind, level = KINDS.get(warning.kind), LEVELS.get(warning.known_level)
+    if language == "ko" or kind is None or level is None or warning.name != kind[0]:
+        return korean
+    return f"{kind[1]} {level[1]} ({korean})"
 
 
 def _region(latch: OfficialLatch) -> str:

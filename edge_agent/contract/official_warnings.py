@@ -38,6 +38,8 @@ KINDS: Final = {
     OTHER: ("기상", "weather"),
 }
 """Kind -> KMA's word and what it is called in English; the names of topics and entities."""
+ALERT_PREFIX: Final = "official-"
+"""Before a kind, the name of its alert: `rule` in messages."""
 _MOST_BYTES: Final = 4_000_000
 """Of the document; a day with 500 warnings takes 150 000."""
 _MOST: Final = 10_000
@@ -55,6 +57,11 @@ class WarningLevel(StrEnum):
     ADVISORY = "advisory"
     WARNING = "warning"
     SEVERE = "severe"
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of levels, 0 for the lowest."""
+        return list(WarningLevel).index(self)
 
 
 LEVELS: Final = {

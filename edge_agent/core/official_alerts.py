@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.alerts import official, official_messages
-from edge_agent.contract.warning_zones import zone_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,7 +48,7 @@ def evaluate(
     Raises:
         StorageError: The disk refused.
     """
-    store, zone = context.official, zone_code(context.config)
+    store, zone = context.official, context.config.device.zone_code
     bundle = store.bundle() if store and zone and not message_context.historical else None
     if store is None or zone is None or bundle is None:
         return OfficialResults()
@@ -94,7 +93,7 @@ def retire(context: CycleContext, sender: MessageContext, why: str) -> None:
 
 def retire_without_zone(context: CycleContext, sender: MessageContext) -> None:
     """End every alert that stands where the farm has no zone any more."""
-    if zone_code(context.config) is None:
+    if context.config.device.zone_code is None:
         retire(context, sender, "zone_changed")
 
 
@@ -107,7 +106,7 @@ def problems(config: Config, store: OfficialStore, now: datetime) -> tuple[str, 
     bundle = store.bundle()
     if bundle is None:
         return ()
-    if zone_code(config) is None:
+    if config.device.zone_code is None:
         text = (
             "device.warning_zone: KMA's warnings cannot be told, since the place is in no zone of "
             "the list: set the code or name of the zone, such as L1081400 or 진주시 "
@@ -120,18 +119,6 @@ def problems(config: Config, store: OfficialStore, now: datetime) -> tuple[str, 
     return ()
 
 
-def zone_code(config: Config) -> str | None:
-    """The farm's zone, or None where it is not known."""
-    device = config.device
-    zone = zone_of(device.warning_zone, device.latitude, device.longitude)
-    return None if zone is None else zone.code
-
-
 def max_age_of(config: Config) -> timedelta:
     """Age from which the file of warnings says nothing any more."""
     return timedelta(hours=config.limits.warnings_max_age_h)
-
-
-def told(config: Config) -> bool:
-    """Whether this device tells KMA's warnings, where its depot has them."""
-    return bool(config.depot.url or config.depot.path) and zone_code(config) is not None

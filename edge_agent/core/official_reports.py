@@ -9,6 +9,7 @@ from edge_agent.alerts import official, official_messages
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.forecast import NoForecast
+from edge_agent.contract.official_warnings import ALERT_PREFIX
 from edge_agent.contract.warning_zones import name_of
 from edge_agent.core import official_alerts
 from edge_agent.system.database import transaction
@@ -28,7 +29,7 @@ def acknowledge(runtime: Runtime, rule: str) -> str:
         BadData: There is no such kind.
     """
     with transaction(runtime.db):
-        latch = runtime.official.all().get(rule.removeprefix(official.PREFIX))
+        latch = runtime.official.all().get(rule.removeprefix(ALERT_PREFIX))
         if latch is None:
             raise BadData(f"{rule!r} is not known; there are {', '.join(official.RULES)}")
         if not latch.raised:
@@ -53,7 +54,7 @@ def told_of(runtime: Runtime) -> tuple[OfficialLatch, ...]:
     Raises:
         StorageError: The disk refused.
     """
-    if official_alerts.zone_code(runtime.config) is None or runtime.official.bundle() is None:
+    if runtime.config.device.zone_code is None or runtime.official.bundle() is None:
         return ()
     return tuple(runtime.official.all().values())
 
@@ -64,7 +65,7 @@ def report(runtime: Runtime, now: datetime) -> dict[str, Any]:
     Raises:
         StorageError: The disk refused.
     """
-    zone, bundle = official_alerts.zone_code(runtime.config), runtime.official.bundle()
+    zone, bundle = runtime.config.device.zone_code, runtime.official.bundle()
     age = None if bundle is None else int((now - bundle.as_of).total_seconds())
     standing = [latch for latch in runtime.official.all().values() if latch.raised]
     return {

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from edge_agent.alerts.hold_backs import never_waits
-from edge_agent.alerts.official import PREFIX
 from edge_agent.alerts.state_machine import Latch, Level
 from edge_agent.contract.errors import BadData
+from edge_agent.contract.official_warnings import ALERT_PREFIX
 from edge_agent.core import official_reports
 from edge_agent.core.rules import rules_of
 from edge_agent.system.database import transaction
@@ -27,7 +27,7 @@ def acknowledge(runtime: Runtime, name: str) -> str:
     Raises:
         BadData: There is no such rule.
     """
-    if name.startswith(PREFIX):
+    if name.startswith(ALERT_PREFIX):
         return official_reports.acknowledge(runtime, name)
     rule = _rule(runtime, name)
     with transaction(runtime.db):
@@ -45,7 +45,7 @@ def snooze(runtime: Runtime, name: str, minutes: int) -> str:
     Raises:
         BadData: There is no such rule.
     """
-    if name.startswith(PREFIX):
+    if name.startswith(ALERT_PREFIX):
         raise BadData(f"{name}: an official warning is not snoozed; acknowledge it")
     rule, now = _rule(runtime, name), runtime.clock.now()
     with transaction(runtime.db):

@@ -97,7 +97,7 @@ def _published(context: CycleContext, topics: Topics, rules: set[str]) -> set[st
     named = forecast_topics(context.config.mqtt.forecasts)
     own |= {topics.forecast(quantity) for quantity in named.values()}
     own |= {topics.alert_state(rule) for rule in rules}
-    if official_alerts.zone_code(context.config) is not None:
+    if context.config.device.zone_code is not None:
         own |= {topics.alert_state(rule) for rule in official.RULES}
         own |= {topics.official(kind) for kind in KINDS}
     if context.config.irrigation.crop:

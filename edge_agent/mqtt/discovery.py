@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent.contract.official_warnings import KINDS
-from edge_agent.contract.warning_zones import zone_of
 from edge_agent.messages.message import Kind, Message
 from edge_agent.mqtt import discovery_components
 from edge_agent.mqtt.discovery_components import Components
@@ -99,8 +98,7 @@ def _document(
     discovery_components.add_diagnostics(components)
     for rule in rules:
         discovery_components.add_rule(components, rule)
-    place = device.warning_zone, device.latitude, device.longitude
-    if (config.depot.url or config.depot.path) and zone_of(*place) is not None:
+    if config.has_official_alerts:
         for kind in KINDS:
             discovery_components.add_official(components, kind)
     for name in _BUTTONS:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.contract import schema
-from edge_agent.contract.official_warnings import KINDS
+from edge_agent.contract.official_warnings import ALERT_PREFIX, KINDS
 
 if TYPE_CHECKING:
     from edge_agent.messages.topics import Topics
@@ -205,50 +205,49 @@ def add_diagnostics(components: Components) -> None:
 
 def add_rule(components: Components, rule: Rule) -> None:
     """The level of a rule, and its edges."""
-    topics, names = components.topics, components.names
-    components.add(
-        f"alert_{rule.name}",
-        "binary_sensor",
-        f"{names['alert']} {rule.name}",
-        forecast=not rule.now,
-        state_topic=topics.alert_state(rule.name),
-        value_template=_value("['level'] | replace('unknown', 'None')"),
-        payload_on="raised",
-        payload_off="clear",
-        json_attributes_topic=topics.alert_state(rule.name),
-        device_class=_device_class(rule),
-    )
-    components.add(
-        f"event_{rule.name}",
-        "event",
-        f"{names['news']} {rule.name}",
-        state_topic=topics.alert_event(rule.name),
-        event_types=["raised", "updated", "cleared"],
-    )
+    name, names = rule.name, components.names
+    kind = _device_class(rule)
+    key, title = f"alert_{name}", f"{names['alert']} {name}"
+    _add_level(components, name, key, title, forecast=not rule.now, device_class=kind)
+    _add_edges(components, name, f"event_{name}", f"{names['news']} {name}")
 
 
 def add_official(components: Components, kind: str) -> None:
     """KMA's warning of a kind, and its edges."""
-    topics, names = components.topics, components.names
+    rule, names = f"{ALERT_PREFIX}{kind}", components.names
     korean, english = KINDS[kind]
-    rule = f"official-{kind}"
-    name = names["official"].format(korean if components.language == "ko" else english)
+    title = names["official"].format(korean if components.language == "ko" else english)
+    key = f"official_{kind}"
+    _add_level(components, rule, key, title, forecast=False, device_class="safety")
+    _add_edges(components, rule, f"{key}_event", f"{title} {names['official_news']}")
+
+
+def _add_level(
+    components: Components, rule: str, key: str, title: str, *, forecast: bool, device_class: str
+) -> None:
+    """The level of an alert."""
+    topic = components.topics.alert_state(rule)
     components.add(
-        f"official_{kind}",
+        key,
         "binary_sensor",
-        name,
-        state_topic=topics.alert_state(rule),
+        title,
+        forecast=forecast,
+        state_topic=topic,
         value_template=_value("['level'] | replace('unknown', 'None')"),
         payload_on="raised",
         payload_off="clear",
-        json_attributes_topic=topics.alert_state(rule),
-        device_class="safety",
+        json_attributes_topic=topic,
+        device_class=device_class,
     )
+
+
+def _add_edges(components: Components, rule: str, key: str, title: str) -> None:
+    """The edges of an alert."""
     components.add(
-        f"official_{kind}_event",
+        key,
         "event",
-        f"{name} {names['official_news']}",
-        state_topic=topics.alert_event(rule),
+        title,
+        state_topic=components.topics.alert_event(rule),
         event_types=["raised", "updated", "cleared"],
     )
 

@@ -10,7 +10,7 @@ import msgspec
 
 from edge_agent import __version__
 from edge_agent.contract.errors import FarmError
-from edge_agent.core import announcements, official_alerts
+from edge_agent.core import announcements
 from edge_agent.core.rules import rules_of
 from edge_agent.core.runtime import DATABASE
 from edge_agent.messages.status import TARGET_TOPICS, forecast_topics
@@ -95,7 +95,7 @@ def _states(config: Config, topics: Topics) -> Iterator[str]:
 
 def _others(config: Config, topics: Topics) -> Iterator[str]:
     yield from (topics.alert_event(_RULE), topics.alert_state(_RULE))
-    if official_alerts.told(config):
+    if config.has_official_alerts:
         yield topics.official(_RULE)
     yield from map(topics.backfill, TARGET_TOPICS.values())
     yield from map(topics.command_result, config.mqtt.commands)

@@ -59,7 +59,7 @@ def warnings(subject: Subject, store: OfficialStore) -> Iterator[Finding]:
         seen, _, advice = fault.partition(": ")
         yield Finding("official warnings", Outcome.WARN, seen, advice)
     if not faults:
-        zone = official_alerts.zone_code(config) or ""
+        zone = config.device.zone_code or ""
         age = (now - bundle.as_of) / _HOUR
         seen = f"zone {zone} {name_of(zone)}: heard from KMA {age:.1f} h ago"
         yield Finding("official warnings", Outcome.OK, seen)
