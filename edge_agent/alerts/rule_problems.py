@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.alerts.windows import CHANGES
 from edge_agent.contract import schema
+from edge_agent.contract.official_warnings import ALERT_PREFIX
 from edge_agent.system.struct_decoder import Problem, one_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def problems_of(rule: Rule, at: str, readable: Readable) -> Iterator[Problem]:
         at: Its path, such as `rules[0]`.
         readable: Tells which keys have the value of the file.
     """
+    if readable(rule, at, "name") and rule.name.startswith(ALERT_PREFIX):
+        yield Problem(f"{at}.name", f"{ALERT_PREFIX}* are KMA's official warnings: take another")
     allowed = LIVE_QUANTITIES if rule.now else schema.FORECAST
     if rule.quantity not in allowed and readable(rule, at, "quantity", "now"):
         yield Problem(f"{at}.quantity", one_of(rule.quantity, allowed))

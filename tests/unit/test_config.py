@@ -304,6 +304,17 @@ def test_missing_file_is_told_apart_from_a_bad_one(tmp_path: Path) -> None:
         config.load(tmp_path / "c.toml", {})
 
 
+def test_no_rule_is_named_as_an_official_warning() -> None:
+    """Its states would stand on the same topic, and its alert could not be acknowledged."""
+    rule = (
+        '[[rules]]\nname = "{}"\nquantity = "air_temperature_c"\noperator = ">="\nthreshold = 30\n'
+    )
+    assert problems(rule.format("official-heat")) == {
+        "rules[0].name": "official-* are KMA's official warnings: take another"
+    }
+    assert config.decode(rule.format("official").encode(), "c.toml").rules[0].name == "official"
+
+
 def test_faults_of_type_do_not_hide_others() -> None:
     """Everything that can be judged is judged at once, and nothing that rests on a wrong key."""
     found = problems(
