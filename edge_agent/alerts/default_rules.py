@@ -158,11 +158,12 @@ def in_force(config: Config) -> tuple[Rule, ...]:
 
 
 def rules(config: Config) -> tuple[Rule, ...]:
-    """Heat, dryness, frost and thirsty air of the coming day, and the crop's own limits.
+    """On the coming weather, what the house bears, and the crop's own limits.
 
-    With a crop in `[irrigation]` and a thermometer of role "indoor", two live rules watch the
-    house with the limits of that crop. With `bud_stage` a rule watches for frost that kills a tenth
-    of the buds in that stage, a degree before, since a bud is colder than the air on clear nights.
+    With a crop of `FRUIT` in `[irrigation]` a rule watches for dew. With any crop there and a
+    thermometer of role "indoor", two live rules watch the house with the limits of that crop. With
+    `bud_stage` a rule watches for frost that kills a tenth of the buds in that stage, a degree
+    before, since a bud is colder than the air on clear nights.
     """
     crop = CROPS.get(config.irrigation.crop)
     indoor = any(
@@ -195,10 +196,9 @@ def rules(config: Config) -> tuple[Rule, ...]:
 
 
 def needs_guidance(config: Config, rule: Rule) -> bool:
-    """Whether a rule comes with the agent and is on what only KMA's forecast has."""
-    own = {own.name for own in config.rules}
+    """Whether a rule in force comes with the agent and is on what only KMA's forecast has."""
     points = any(condition.quantity in schema.POINTS for condition in rule.conditions)
-    return points and not rule.now and rule.name in NAMES and rule.name not in own
+    return points and not rule.now and rule not in config.rules
 
 
 def _loads(house: House) -> tuple[Rule, ...]:

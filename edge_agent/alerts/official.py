@@ -103,17 +103,17 @@ def step(
     moment = own.as_of if max_age is None else max(now, own.as_of)
     if max_age is not None and now - own.as_of > max_age:
         return _silent(latch, now)
-    found = tuple(
+    standing = tuple(
         each for each in own.warnings if each.known_kind == latch.kind and each.stands(moment)
     )
     latch = replace(latch, known=True)
-    if not found:
+    if not standing:
         return end(latch, _lifted_at(latch, own), "lifted") if latch.raised else (latch, None)
     before = latch
-    latch = replace(latch, told=found, since=min(each.since for each in found))
+    latch = replace(latch, told=standing, since=min(each.since for each in standing))
     if not before.raised:
         return replace(latch, raised=True, acknowledged=False), Edge.RAISED
-    if _shown(found) == _shown(before.told):
+    if _shown(standing) == _shown(before.told):
         return latch, None
     rises = latch.level.rank > before.level.rank
     if rises:

@@ -107,3 +107,9 @@ class CycleContext:
     ]
     push: Callable[[Message], None] | None = None
     official: OfficialStore | None = None
+
+    def send_event(self, event: Message) -> None:
+        """Log, queue and push one edge of an alert; part of the caller's transaction."""
+        self.log.add(event)
+        if self.queue.put(event) and self.push is not None:
+            self.push(event)

@@ -85,9 +85,7 @@ def retire(context: CycleContext, sender: MessageContext, why: str) -> None:
         if edge is not None:
             as_of = None if bundle is None else bundle.as_of
             event = official_messages.event_message(sender, latch, edge, as_of, max_age)
-            context.log.add(event)
-            if context.queue.put(event) and context.push is not None:
-                context.push(event)
+            context.send_event(event)
             store.save([latch])
 
 

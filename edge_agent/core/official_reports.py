@@ -48,7 +48,7 @@ def acknowledge(runtime: Runtime, rule: str) -> str:
     return f"{rule}: acknowledged; a higher level and the end are told still"
 
 
-def told_of(runtime: Runtime) -> tuple[OfficialLatch, ...]:
+def latches_of(runtime: Runtime) -> tuple[OfficialLatch, ...]:
     """State of every kind; empty where no file ever came or the farm has no zone.
 
     Raises:

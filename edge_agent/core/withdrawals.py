@@ -122,7 +122,4 @@ def _gone(own_name: OwnName, present: tuple[str, ...], former: str) -> list[str]
 
 def _end(context: CycleContext, sender: MessageContext, latch: Latch, ending: _Ending) -> None:
     if retire(latch, sender.now)[1] is not None:
-        event = ending(sender, latch)
-        context.log.add(event, None)
-        if context.queue.put(event) and context.push is not None:
-            context.push(event)
+        context.send_event(ending(sender, latch))

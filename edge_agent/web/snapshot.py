@@ -213,7 +213,7 @@ def take_snapshot(
         settings_problems=runtime.settings_problems(at),
         disk_free=shutil.disk_usage(runtime.state).free,
         skill=online_correction.skill(runtime.verification, at) if skill is None else skill,
-        official=official_reports.told_of(runtime),
+        official=official_reports.latches_of(runtime),
         edges=None if runtime.on_disk else tuple(runtime.log.before(None, KEPT)),
     )
 

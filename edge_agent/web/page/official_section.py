@@ -30,12 +30,12 @@ def official_section(context: PageContext) -> Markup | None:
     if not latches:
         return None
     standing = [_article(context, latch) for latch in latches if latch.raised]
-    told = None
+    note = None
     if not all(latch.known for latch in latches):
-        told = tag("p", words(_SILENT))
+        note = tag("p", words(_SILENT))
     elif not standing:
-        told = tag("p", words(_NONE, name_of(latches[0].zone)), class_="calm")
-    return section("official", words(_TITLE), told, *standing)
+        note = tag("p", words(_NONE, name_of(latches[0].zone)), class_="calm")
+    return section("official", words(_TITLE), note, *standing)
 
 
 def _article(context: PageContext, latch: OfficialLatch) -> Markup:
