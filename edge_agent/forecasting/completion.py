@@ -2,9 +2,9 @@
 
 C1  Models on an observation of some hours ago, an earlier forecast, and KMA's forecast may end
     before the last hour. The hours that are missing at the end are normals, called `climatology`.
-C2  Normals are moved to the forecast's last value, by a difference that fades as in `joining` J3.
-    Distances of the quantiles become those of the normals within `WIDENING_H`. A target that has no
-    normals here, such as wind speed, is not known.
+C2  Normals are moved to the forecast's last value, by a difference that fades as in `joining` J3,
+    and the distances of its quantiles become theirs as in J4. A target that has no normals here,
+    such as wind speed, is not known.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 
 from edge_agent.contract.forecast import Source, TargetForecast
 from edge_agent.contract.hours import start_of_hour
-from edge_agent.contract.schema import LEADS, QUANTITIES
+from edge_agent.contract.schema import LEADS
 from edge_agent.forecasting import forecaster
-from edge_agent.forecasting.joining import HAND_OVER_H, WIDENING_H
+from edge_agent.forecasting.joining import Course, at_levels_of, distribution
 
 if TYPE_CHECKING:
     from edge_agent.contract.forecast import Forecast
@@ -61,20 +61,16 @@ def _continued(
     name: str, target: TargetForecast, normals: TargetForecast, begin: int
 ) -> TargetForecast:
     """A target with the normals from row `begin` on; the row before is its last hour."""
-    values = normals.values[begin - 1 :]
-    levels = [normals.quantile(float(level))[begin - 1 :] for level in target.levels]
-    around = np.stack(levels, axis=1) - values[:, None]
-    hours = np.arange(len(values))
-    values = values + np.exp(-hours / HAND_OVER_H) * (target.values[-1] - values[0])
-    narrow = np.exp(-hours / WIDENING_H)[:, None]
-    around = narrow * (target.quantiles[-1] - target.values[-1]) + (1.0 - narrow) * around
-    low, high = QUANTITIES[name].bounds
-    quantiles = np.clip(values[:, None] + around, low, high)
+    before, alone = Course.of(target), Course.of(at_levels_of(target, normals))
+    difference = before.values[-1] - alone.values[begin - 1]
+    distance = np.arange(len(alone.values)) - (begin - 1)
+    course = alone.moved(difference, before.around[-1], distance)
+    added = distribution(name, target, course, slice(begin, None))
     return TargetForecast(
         target.unit,
-        np.concatenate([target.values, np.clip(values, low, high)[1:]]),
+        np.concatenate([target.values, added.values]),
         target.levels,
-        np.concatenate([target.quantiles, quantiles[1:]]),
+        np.concatenate([target.quantiles, added.quantiles]),
     )
 
 

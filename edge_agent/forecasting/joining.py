@@ -61,11 +61,29 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class _Course:
+class Course:
     """Values and distances of quantiles from them, one row an hour; NaN = none."""
 
     values: np.ndarray
     around: np.ndarray
+
+    @classmethod
+    def of(cls, target: TargetForecast) -> Course:
+        """Of a forecast."""
+        return cls(target.values, target.quantiles - target.values[:, None])
+
+    def moved(self, difference: np.ndarray, around: np.ndarray, distance: np.ndarray) -> Course:
+        """Behind another forecast that ended (J3, J4).
+
+        Args:
+            difference: Of the other's value there, which fades.
+            around: Distances of the other's quantiles there, which become these.
+            distance: Hours since then.
+        """
+        near, narrow = np.exp(-distance / HAND_OVER_H), np.exp(-distance / WIDENING_H)[:, None]
+        return Course(
+            self.values + near * difference, (1.0 - narrow) * self.around + narrow * around
+        )
 
 
 def join(guided: GuidedForecast, other: Forecast | NoForecast, now: datetime) -> Joined | None:
@@ -87,7 +105,7 @@ def join(guided: GuidedForecast, other: Forecast | NoForecast, now: datetime) ->
     targets, sources, weights, there = {}, {}, {}, np.ones(count, bool)
     for name, target in guided.targets.items():
         ahead = _course(target, np.arange(reach), count)
-        beside = _course(_like(target, below.targets[name]), rows, count) if below else None
+        beside = _course(at_levels_of(target, below.targets[name]), rows, count) if below else None
         share = np.ones(count)
         if models:
             assert below is not None
@@ -109,7 +127,7 @@ def join(guided: GuidedForecast, other: Forecast | NoForecast, now: datetime) ->
         origin=below.origin if models and below else time_of(guided.hour),
         valid_at=valid,
         targets={
-            name: _distribution(name, target, course, there)
+            name: distribution(name, target, course, there)
             for name, (target, course) in targets.items()
         },
         source=below.source if models and below else guided.source,
@@ -131,16 +149,16 @@ def _rows(guided: GuidedForecast, other: Forecast | None) -> np.ndarray:
     return np.array([hour_of(at) for at in other.valid_at], np.intp) - guided.hour - 1
 
 
-def _course(target: TargetForecast, rows: np.ndarray, count: int) -> _Course:
+def _course(target: TargetForecast, rows: np.ndarray, count: int) -> Course:
     values = np.full(count, np.nan)
     around = np.full((count, len(target.levels)), np.nan)
     inside = rows >= 0
-    values[rows[inside]] = target.values[inside]
-    around[rows[inside]] = (target.quantiles - target.values[:, None])[inside]
-    return _Course(values, around)
+    given = Course.of(target)
+    values[rows[inside]], around[rows[inside]] = given.values[inside], given.around[inside]
+    return Course(values, around)
 
 
-def _like(model: TargetForecast, other: TargetForecast) -> TargetForecast:
+def at_levels_of(model: TargetForecast, other: TargetForecast) -> TargetForecast:
     """The other distribution at the levels of the first."""
     if np.array_equal(model.levels, other.levels):
         return other
@@ -148,9 +166,7 @@ def _like(model: TargetForecast, other: TargetForecast) -> TargetForecast:
     return TargetForecast(other.unit, other.values, model.levels, np.sort(quantiles, axis=1))
 
 
-def _joined(
-    guided: _Course, other: _Course | None, share: np.ndarray
-) -> tuple[_Course, np.ndarray]:
+def _joined(guided: Course, other: Course | None, share: np.ndarray) -> tuple[Course, np.ndarray]:
     """Rules J1 to J4 for one target; with the weight of guidance at each hour."""
     if other is None:
         return guided, np.isfinite(guided.values).astype(np.float64)
@@ -170,10 +186,10 @@ def _joined(
     around = np.where(ended[:, None], handed[0].around, mixed.around)
     around = np.where(begun[:, None], taken[0].around, around)
     weight = np.where(ended, handed[1], np.where(begun, 1.0 - taken[1], weight))
-    return _Course(values, around), weight
+    return Course(values, around), weight
 
 
-def _until_the_next_begins(ending: _Course, next_one: _Course) -> _Course:
+def _until_the_next_begins(ending: Course, next_one: Course) -> Course:
     """A forecast, one hour longer where it ends and the other begins in the hour after (J3)."""
     here, there = np.isfinite(ending.values), np.isfinite(next_one.values)
     last = (here[:-1] & ~here[1:] & ~there[:-1] & there[1:]).nonzero()[0]
@@ -183,18 +199,18 @@ def _until_the_next_begins(ending: _Course, next_one: _Course) -> _Course:
     mean = np.where(known, changes, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     values[last + 1] = values[last] + mean
     around[last + 1] = around[last]
-    return _Course(values, around)
+    return Course(values, around)
 
 
-def _change(course: _Course, rows: np.ndarray) -> np.ndarray:
+def _change(course: Course, rows: np.ndarray) -> np.ndarray:
     """Change from the hour before to each hour; NaN = one of both is not there."""
     padded: np.ndarray = np.pad(np.diff(course.values), 1, constant_values=np.nan)
     return np.asarray(padded[np.minimum(rows, len(padded) - 1)])
 
 
 def _handed_over(
-    mixed: _Course, alone: _Course, weight: np.ndarray, sides: _Sides
-) -> tuple[_Course, np.ndarray]:
+    mixed: Course, alone: Course, weight: np.ndarray, sides: _Sides
+) -> tuple[Course, np.ndarray]:
     """Hours that one forecast has alone (J3), and the weight that the other still has in them.
 
     Args:
@@ -204,24 +220,22 @@ def _handed_over(
         sides: See `_sides`.
     """
     left, right, distance, far = sides
-    near, narrow = np.exp(-distance / HAND_OVER_H), np.exp(-distance / WIDENING_H)[:, None]
 
     def between(rows: np.ndarray) -> np.ndarray:
         share = far.reshape(-1, *(1,) * (rows.ndim - 1))
         return np.asarray((1.0 - share) * rows[left] + share * rows[right])
 
-    values = alone.values + near * between(mixed.values - alone.values)
-    around = (1.0 - narrow) * alone.around + narrow * between(mixed.around)
-    return _Course(values, around), near * between(weight)
+    moved = alone.moved(between(mixed.values - alone.values), between(mixed.around), distance)
+    return moved, np.exp(-distance / HAND_OVER_H) * between(weight)
 
 
-def _mix(guided: _Course, other: _Course, weight: np.ndarray) -> _Course:
+def _mix(guided: Course, other: Course, weight: np.ndarray) -> Course:
     first = np.where(weight > 0, guided.values, 0.0) * weight
     second = np.where(weight < 1, other.values, 0.0) * (1.0 - weight)
     wide = weight[:, None]
     around = np.where(wide > 0, guided.around, 0.0) * wide
     around += np.where(wide < 1, other.around, 0.0) * (1.0 - wide)
-    return _Course(first + second, around)
+    return Course(first + second, around)
 
 
 def _sides(known: np.ndarray) -> _Sides:
@@ -237,9 +251,10 @@ def _sides(known: np.ndarray) -> _Sides:
     return np.where(before, left, 0), np.where(after, right, 0), np.minimum(since, until), far
 
 
-def _distribution(
-    name: str, target: TargetForecast, course: _Course, rows: np.ndarray
+def distribution(
+    name: str, target: TargetForecast, course: Course, rows: np.ndarray | slice
 ) -> TargetForecast:
+    """Rows of a course as a forecast with the unit and levels of another, within its bounds."""
     low, high = QUANTITIES[name].bounds
     values = course.values[rows]
     return TargetForecast(
