@@ -53,6 +53,17 @@ class TargetForecast:
     levels: np.ndarray
     quantiles: np.ndarray
 
+    def at_rows(self, rows: Sequence[int] | np.ndarray) -> TargetForecast:
+        """The forecast at some of its rows, in their order; row -1 = NaN."""
+        rows = np.asarray(rows, np.intp)
+        there = rows >= 0
+        return TargetForecast(
+            self.unit,
+            np.where(there, self.values[rows], np.nan),
+            self.levels,
+            np.where(there[:, None], self.quantiles[rows], np.nan),
+        )
+
     def quantile(self, level: float) -> np.ndarray:
         """Value not exceeded with probability `level`, shape (N,); linear between levels."""
         after = int(np.clip(np.searchsorted(self.levels, level), 1, len(self.levels) - 1))

@@ -137,10 +137,7 @@ def packed(forecast: Forecast) -> bytes:
             dataclasses.replace(
                 forecast,
                 valid_at=forecast.valid_at[:end],
-                targets={
-                    name: TargetForecast(t.unit, t.values[:end], t.levels, t.quantiles[:end])
-                    for name, t in forecast.targets.items()
-                },
+                targets={name: t.at_rows(range(end)) for name, t in forecast.targets.items()},
                 source=source,
                 sources={},
                 points={},

@@ -47,7 +47,7 @@ def completed(forecast: Forecast, release: LoadedRelease, site: Site) -> Forecas
         targets={
             name: _continued(name, target, normals.targets[name], begin)
             if name in normals.targets
-            else _unknown(target, len(times))
+            else target.at_rows([*range(len(forecast.valid_at)), *(-1 for _ in times)])
             for name, target in forecast.targets.items()
         },
         sources={
@@ -72,10 +72,3 @@ def _continued(
         target.levels,
         np.concatenate([target.quantiles, added.quantiles]),
     )
-
-
-def _unknown(target: TargetForecast, hours: int) -> TargetForecast:
-    """A target with more hours, NaN."""
-    values = np.pad(target.values, (0, hours), constant_values=np.nan)
-    quantiles = np.pad(target.quantiles, ((0, hours), (0, 0)), constant_values=np.nan)
-    return TargetForecast(target.unit, values, target.levels, quantiles)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.contract.forecast import Forecast, NoForecast, Source, TargetForecast
+from edge_agent.contract.forecast import Forecast, NoForecast, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,10 +50,7 @@ def _cached(forecast: Forecast, rows: list[int], now: datetime, why: Sequence[st
         forecast,
         issued_at=now,
         valid_at=[forecast.valid_at[row] for row in rows],
-        targets={
-            name: TargetForecast(t.unit, t.values[rows], t.levels, t.quantiles[rows])
-            for name, t in forecast.targets.items()
-        },
+        targets={name: target.at_rows(rows) for name, target in forecast.targets.items()},
         source=Source.CACHED,
         sources={},
         notes=[*why, f"forecast of {forecast.origin:%Y-%m-%dT%H:%MZ} goes on"],

@@ -14,7 +14,6 @@ from edge_agent.contract import (
     optional_targets,
     residuals,
 )
-from edge_agent.contract.forecast import TargetForecast
 from edge_agent.contract.hours import hour_of
 from edge_agent.contract.nearest import nearest_station
 from edge_agent.contract.schema import LEADS, QUANTITIES
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from edge_agent.contract.features import Place
-    from edge_agent.contract.forecast import Forecast
+    from edge_agent.contract.forecast import Forecast, TargetForecast
     from edge_agent.contract.manifest import FileRef, Manifest, OptionalTarget, SiteNormals
     from edge_agent.contract.optional_targets import Tables
     from edge_agent.system.ports import Predictor
@@ -136,7 +135,7 @@ def _forecast(
     widened *= optional_targets.spread(points)
     forecast = residuals.apply(tables.residuals, target, points, times, leads, widened=widened)
     rows = np.where(inside, np.cumsum(inside) - 1, -1)
-    return forecast if inside.all() else _at(forecast, rows)
+    return forecast if inside.all() else forecast.at_rows(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +172,9 @@ def with_others(forecast: Forecast, other: Forecast | None) -> Forecast:
     made = {name: other.sources_of(name) for name in names}
     return replace(
         forecast,
-        targets={**forecast.targets, **{n: _at(other.targets[n], rows) for n in names}},
+        targets={**forecast.targets, **{n: other.targets[n].at_rows(rows) for n in names}},
         sources={
             **forecast.sources,
             **{n: tuple(made[n][row] for row in rows) for n in names},
         },
     )
-
-
-def _at(target: TargetForecast, rows: np.ndarray) -> TargetForecast:
-    """The forecast at some of its rows; -1 = NaN."""
-    there = rows >= 0
-    values = np.where(there, target.values[rows], np.nan)
-    quantiles = np.where(there[:, None], target.quantiles[rows], np.nan)
-    return TargetForecast(target.unit, values, target.levels, quantiles)

@@ -27,7 +27,7 @@ import polars as pl
 from edge_agent.agronomy.derived import needed_for, target_of, values_of
 from edge_agent.alerts.state_machine import Edge
 from edge_agent.contract import events
-from edge_agent.contract.forecast import Forecast, TargetForecast
+from edge_agent.contract.forecast import Forecast
 from edge_agent.contract.hours import start_of_hour
 from edge_agent.contract.schema import TIME
 
@@ -159,11 +159,8 @@ class AlertScorer:
         unknown = dict.fromkeys(("chance", "point"))
         if not isinstance(forecast, Forecast) or at not in forecast.valid_at:
             return unknown
-        row = slice(index := list(forecast.valid_at).index(at), index + 1)
-        targets = {
-            name: TargetForecast(t.unit, t.values[row], t.levels, t.quantiles[row])
-            for name, t in forecast.targets.items()
-        }
+        row = list(forecast.valid_at).index(at)
+        targets = {name: target.at_rows([row]) for name, target in forecast.targets.items()}
         target = target_of(replace(forecast, targets=targets), self.rule.quantity)
         if target is None:
             return unknown
