@@ -98,12 +98,12 @@ def pull(
         frames = ((source, frame) for source, frame in observed.items() if frame is not None)
         hours = sum(store.put_hourly(source, frame) for source, frame in frames)
         guidance = 0 if issues is None else store.put_guidance(issues)
-        told = warnings is not None and official.put(warnings)
+        changed = warnings is not None and official.put(warnings)
         if faults and installed is None:
             raise faults[0]
         for fault in faults:
             _log.warning("%s", fault)
-        return PullResult(installed, hours, guidance, none_because, warnings=told)
+        return PullResult(installed, hours, guidance, none_because, warnings=changed)
 
     return finish
 

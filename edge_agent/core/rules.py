@@ -46,7 +46,7 @@ def watched(context: CycleContext, now: datetime) -> Sequence[Rule]:
         StorageError: The disk refused.
     """
     every, config = rules_of(context.config), context.config
-    if context.guidance.there(now):
+    if context.guidance.came(now):
         return every
     return [rule for rule in every if not default_rules.needs_guidance(config, rule)]
 

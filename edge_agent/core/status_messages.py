@@ -115,8 +115,8 @@ class StatusMessages:
         if self.context.official is not None:
             config, store = self.context.config, self.context.official
             of_warnings = official_alerts.problems(config, store, now)
-        told = (*facts["problems"], *problems, *of_warnings)
-        facts["problems"] = tuple(dict.fromkeys(told))
+        all_problems = (*facts["problems"], *problems, *of_warnings)
+        facts["problems"] = tuple(dict.fromkeys(all_problems))
         verification = self.context.verification
         return status.health_message(
             self.context.message_context(now, clock, decision.forecast, ()),

@@ -22,7 +22,7 @@ from edge_agent.updates.updater import Updater
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from edge_agent.contract.manifest import Manifest
+    from edge_agent.contract.manifest import FileRef, Manifest
     from edge_agent.settings import Config
     from edge_agent.system.ports import Clock
     from edge_agent.updates.source import DepotSource
@@ -92,18 +92,21 @@ def golden_check(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     """
     from edge_agent.forecasting.inference import release_predictors
 
+    def read(file: FileRef) -> bytes:
+        return files[file.path]
+
     with limited_memory(FOR_MODELS, "golden windows"):
-        predictors = release_predictors(manifest, lambda file: files[file.path])
+        predictors = release_predictors(manifest, read)
         golden_windows.replay(
-            files[manifest.golden.path],
+            read(manifest.golden),
             {target: predictor.predict for target, predictor in predictors.items()},
         )
-        optional = optional_models.load(manifest, lambda file: files[file.path])
-        optional_models.replay(manifest, optional, lambda file: files[file.path])
+        optional = optional_models.load(manifest, read)
+        optional_models.replay(manifest, optional, read)
         if manifest.guidance:
-            guided = release_predictors(manifest.guidance, lambda file: files[file.path])
+            guided = release_predictors(manifest.guidance, read)
             guided_golden.replay(
-                files[manifest.guidance.golden.path],
+                read(manifest.guidance.golden),
                 {target: predictor.predict for target, predictor in guided.items()},
             )
 

@@ -114,7 +114,7 @@ class Guidance:
         self.newest = NewestGuidance(self.store)
         self._issues = TrustedIssues(self.store)
 
-    def there(self, now: datetime) -> bool:
+    def came(self, now: datetime) -> bool:
         """Whether KMA's forecasts take part and have ever come, however old they are.
 
         Raises:
@@ -143,7 +143,7 @@ class Guidance:
         observed = _no_hour(now) if truth is None else truth
         course, aside = self._issues.course(observed, now)
         if truth is not None:
-            self._issues.tell(aside)
+            self._issues.log(aside)
         hour = hour_of(now)
         row = int(course.newest(np.array([hour]))[0])
         hours = np.arange(hour + 1, hour + 1 + REACH_H)

@@ -49,7 +49,7 @@ class TrustedIssues:
     _without: tuple[tuple[float, ...], list[datetime], GuidanceCourse] | None = field(
         init=False, default=None
     )
-    _told: list[datetime] = field(init=False, default_factory=list)
+    _logged: list[datetime] = field(init=False, default_factory=list)
 
     def course(self, truth: pl.DataFrame, now: datetime) -> tuple[GuidanceCourse, list[datetime]]:
         """Course of the issues that count, and base times of newer ones that are set aside.
@@ -76,11 +76,11 @@ class TrustedIssues:
         course = self._without[2]
         return course, [at for at in odd if hour_of(at) > course.issues[-1]]
 
-    def tell(self, aside: list[datetime]) -> None:
+    def log(self, aside: list[datetime]) -> None:
         """Log the issues that are set aside, where they are others than before."""
-        if aside != self._told:
+        if aside != self._logged:
             _log.warning("%s", set_aside_text(aside) or "KMA's newest forecast counts again")
-            self._told = aside
+            self._logged = aside
 
     def _course(self, now: datetime) -> GuidanceCourse:
         mark = self.store.guidance_mark(now)
@@ -99,7 +99,7 @@ class TrustedIssues:
 
 
 def set_aside_text(issues: Sequence[datetime]) -> str:
-    """What is told of the issues that are set aside; empty without one."""
+    """Note and log line on issues that are set aside; empty without one."""
     if not issues:
         return ""
     return (

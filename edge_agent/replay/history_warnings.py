@@ -35,15 +35,15 @@ def of_observations(path: Path, rows: pl.DataFrame, hours: pl.DataFrame) -> None
         rows: Its rows of one station, as they stand there.
         hours: The same under our names, before the checks of values.
     """
-    _tell(path, rows, hours, _SENSIBLE)
+    _warn(path, rows, hours, _SENSIBLE)
 
 
 def of_guidance(path: Path, rows: pl.DataFrame, forecasts: pl.DataFrame) -> None:
     """Warn of a file of KMA's forecasts; arguments as `of_observations`."""
-    _tell(path, rows, forecasts, GUIDANCE_RANGES)
+    _warn(path, rows, forecasts, GUIDANCE_RANGES)
 
 
-def _tell(
+def _warn(
     path: Path, rows: pl.DataFrame, frame: pl.DataFrame, limits: Mapping[str, Limits]
 ) -> None:
     for name, (low, high) in limits.items():
