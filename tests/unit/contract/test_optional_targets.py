@@ -61,7 +61,7 @@ def test_columns_by_hand() -> None:
     assert newest == pytest.approx([wind[-1] - 2.0] * 5, abs=1e-3)
     assert same[2:] == pytest.approx([wind[-1] - 2.0, wind[-24] - 2.0, wind[-1] - 2.0], abs=1e-3)
     assert level == pytest.approx([np.nanmean(wind[-168:]) - 2.0] * 5, abs=1e-3)
-    expected = 2.0 + 0.5 * level[0] + (0.73 + 0.0) * (newest[0] - 0.5 * level[0])
+    expected = 2.0 + 0.5 * level[0] + 0.73 * (newest[0] - 0.5 * level[0])
     expected += 0.03 * (same[0] - 0.5 * level[0])
     assert base[0] == pytest.approx(max(expected, 0.0), abs=1e-3)
     assert (base >= 0.0).all()

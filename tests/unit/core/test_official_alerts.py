@@ -38,15 +38,18 @@ class Farm:
 
     def __init__(self, state: Path) -> None:
         self._state, self.clock = state, FakeClock(NOW)
-        self.runtime = self.start(JINJU)
+        self.runtime = self._open(JINJU)
 
-    def start(self, device: Device) -> Runtime:
-        """A restart."""
-        if hasattr(self, "runtime"):
-            self.runtime.close()
+    def _open(self, device: Device) -> Runtime:
         config = Config(device=device, depot=Depot(path="/depot"))
-        self.runtime = Runtime(config, self._state, self.clock, lambda: True)
-        self.runtime.settle()
+        runtime = Runtime(config, self._state, self.clock, lambda: True)
+        runtime.settle()
+        return runtime
+
+    def restart(self, device: Device) -> Runtime:
+        """With these settings."""
+        self.runtime.close()
+        self.runtime = self._open(device)
         return self.runtime
 
     def events(self) -> list[dict[str, Any]]:
@@ -73,14 +76,14 @@ def farm(tmp_path: Path) -> Farm:
 
 def test_a_farm_that_moves_ends_the_warning_of_its_old_zone(farm: Farm) -> None:
     """It is told as the change that it is, and once."""
-    farm.start(Device(warning_zone="창녕군")).run_watch()
+    farm.restart(Device(warning_zone="창녕군")).run_watch()
     farm.runtime.run_watch()
     assert farm.said() == [("raised", None), ("cleared", "zone_changed")]
 
 
 def test_a_place_in_no_zone_of_the_list_says_what_to_set(farm: Farm) -> None:
     """The alert ends, its states go, and the problem names the key."""
-    farm.start(Device()).run_watch()
+    farm.restart(Device()).run_watch()
     assert farm.said() == [("raised", None), ("cleared", "zone_changed")]
     assert farm.runtime.outbox.waiting(STATE) in {None, b""}
     (problem,) = official_alerts.problems(farm.runtime.config, farm.runtime.official, NOW)
@@ -92,7 +95,7 @@ def test_a_place_in_no_zone_of_the_list_says_what_to_set(farm: Farm) -> None:
 def test_a_renamed_device_tells_it_again_under_its_new_name(farm: Farm) -> None:
     """The old name ends it first."""
     device = msgspec.structs.replace(JINJU, id="edge-2")
-    farm.start(device).run_watch()
+    farm.restart(device).run_watch()
     last, new = farm.events()[-2:]
     assert (last["event_type"], last["ended_by"]) == ("cleared", "renamed")
     assert new["event_type"] == "raised"
@@ -104,7 +107,7 @@ def test_an_older_file_and_a_damaged_one_change_nothing(farm: Farm) -> None:
     older = WarningBundle(as_of=NOW - timedelta(minutes=1), warnings=())
     assert not farm.runtime.official.put(older)
     farm.runtime.db.execute("UPDATE official_file SET content = x'00'")
-    farm.start(JINJU).run_watch()
+    farm.restart(JINJU).run_watch()
     assert farm.said() == [("raised", None)]
     farm.runtime.official.put(WarningBundle(as_of=NOW + timedelta(minutes=1), warnings=()))
     farm.runtime.run_watch()
