@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import cache, reduce
 from operator import and_
 from typing import TYPE_CHECKING, Final
 
@@ -135,9 +135,14 @@ def choose(
         known: `known_hours` of each, where they are at hand.
     """
     own, *relayed = frames
-    times = known or {name: known_hours(frame) for name, frame in frames.items()}
-    steady = [name for name in frames if _steady(times[name], now)]
-    source = steady[0] if steady else max(relayed, key=lambda name: _newest(times[name]))
+
+    # Mostly the first is steady, and the quality control of a source takes milliseconds.
+    @cache
+    def times(name: str) -> pl.Series:
+        return known[name] if known else known_hours(frames[name])
+
+    steady = (name for name in frames if _steady(times(name), now))
+    source = next(steady, "") or max(relayed, key=lambda name: _newest(times(name)))
     substitutes: list[tuple[str, str]] = []
     for quantity in OBSERVED:
         if not knows(frames[source], quantity):
