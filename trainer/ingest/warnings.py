@@ -153,9 +153,8 @@ def _keep(
 ) -> None:
     """Keep an answer, unless the last one of that label was the same."""
     raw = client.workspace.raw
-    names = raw.names(folder, SEVERAL)
-    same = [name for _, name in names if name.endswith(f"_{label}.gz")]
+    earlier = [name for _, name in raw.names(folder, SEVERAL) if name.endswith(f"_{label}.gz")]
     digest = hashlib.sha256(reply.body).hexdigest()
-    if not same or raw.read(same[-1])[0].sha256 != digest:
+    if not earlier or raw.read(earlier[-1])[0].sha256 != digest:
         packed = pack(query, reply.body, client.clock.now(), reply.status)
-        raw.keep(folder, SEVERAL, len(names) + 1, label, packed)
+        raw.keep(folder, SEVERAL, raw.next_number(folder, SEVERAL), label, packed)

@@ -158,6 +158,23 @@ def test_sixty_days_are_asked_for_and_then_today(
     assert len(client.workspace.raw.names("warning", 0)) == 1
 
 
+def test_a_later_answer_has_a_higher_number_whatever_was_removed(
+    client: KmaClient, service: WarningService
+) -> None:
+    """A damaged answer may be removed; none of the others is overwritten."""
+    for number in range(3):
+        service.rows.append(ISSUE | {"tmSeq": 128 + number})
+        warnings.fetch(client, Selection())
+    raw, folder = client.workspace.raw, client.workspace.root / "lake"
+    (_, first), *others = raw.names("warning", 0)
+    (folder / first).unlink()
+    kept = [raw.read(name) for _, name in others]
+    service.rows.append(LIFT | {"tmSeq": 131})
+    warnings.fetch(client, Selection())
+    assert [number for number, _ in raw.names("warning", 0)] == [2, 3, 4]
+    assert [raw.read(name) for _, name in others] == kept
+
+
 def test_an_answer_that_is_none_leaves_what_is_known(
     client: KmaClient, service: WarningService
 ) -> None:
