@@ -60,8 +60,12 @@ KEY: Final = [ANNOUNCED, ZONE, KIND, NUMBER, COMMAND]
 """What tells a bulletin's row from every other."""
 _ASKED: Final = "warnings-asked.json"
 _LAND: Final = "L"
-_ENDS: Final = {"2", "8"}
-_STARTS: Final = {"1", "3", "6", "7"}
+_ENDS: Final = ("2", "8")
+_STARTS: Final = ("1", "3", "6", "7")
+_ENDS_IT: Final = pl.col(COMMAND).is_in(_ENDS) | (
+    ~pl.col(COMMAND).is_in(_STARTS) & pl.col(END).is_not_null() & pl.col(START).is_null()
+)
+"""Whether a row ends its warning (S4)."""
 _KIND: Final = {
     1: "wind",
     2: "rain",
@@ -181,8 +185,7 @@ def _warnings(bulletins: pl.DataFrame) -> Iterable[OfficialWarning]:
     """Newest state of each zone and kind on land that ever had a warning in these bulletins."""
     voided = bulletins.filter(VOID).select(KEY)
     land = bulletins.filter(pl.col(ZONE).str.starts_with(_LAND)).join(voided, on=KEY, how="anti")
-    ends = pl.struct(COMMAND, START, END).map_elements(_is_end, return_dtype=pl.Boolean)
-    ordered = land.with_columns(ends.alias("ends")).sort(
+    ordered = land.with_columns(_ENDS_IT.alias("ends")).sort(
         ANNOUNCED, NUMBER, "ends", descending=[False, False, True]
     )
     states: dict[tuple[str, int], OfficialWarning] = {}
@@ -214,9 +217,3 @@ def _started(row: dict[str, Any], before: OfficialWarning | None) -> OfficialWar
         since=before.since if before is not None and goes_on else announced,
         ended_at=row[END],
     )
-
-
-def _is_end(row: dict[str, Any]) -> bool:
-    if row[COMMAND] in _ENDS | _STARTS:
-        return row[COMMAND] in _ENDS
-    return row[END] is not None and row[START] is None

@@ -175,6 +175,14 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
         return _decoders[kind]
 
 
+def number(value: int | str, service: str) -> int:
+    """A count in an answer; anything else than up to nine digits is a `ProtocolFault`."""
+    text = str(value).strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise ProtocolFault(f"{service}: {clean(text)!r} where a number belongs")
+    return int(text)
+
+
 def decode_xml(body: bytes, service: str) -> ET.Element:
     """Root element; entity tricks are refused, a body that breaks off is `Truncated`."""
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:

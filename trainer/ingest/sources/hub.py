@@ -47,6 +47,7 @@ SPAN_DAYS: Final = 30
 """Longest period of one request; KMA allows 31 days."""
 
 _TITLE: Final = "API hub"
+_START: Final = "#START7777"
 _PATH: Final = "/kma_sfctm3.php"
 _STATIONS_AT_ONCE: Final = 25
 _COLUMNS: Final = 46
@@ -117,16 +118,33 @@ def read(body: bytes, status: int) -> HubAnswer:
         Transient, Truncated: Worth a repeat.
         QuotaSpent, Refused, ProtocolFault: Not worth one.
     """
-    text = decode(body)
-    if "#START7777" not in text:
-        raise fault_in(text, status)
-    lines = text[text.index("#START7777") :].splitlines()
+    lines = lines_of(body, status)
     rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     if not any(line.startswith("#7777END") for line in lines) and (
-        rows or not (_headed(lines) and text.endswith("\n"))
+        rows or not (_headed(lines) and lines[-1].endswith("\n"))
     ):
         raise Truncated(f"{_TITLE}: the answer breaks off after {len(rows)} rows")
     return _read_rows(rows)
+
+
+def lines_of(body: bytes, status: int) -> list[str]:
+    """Lines of an answer from its start line on, with their line ends (H1).
+
+    Args:
+        body: As received.
+        status: HTTP status.
+
+    Raises:
+        Transient, Truncated: Worth a repeat.
+        QuotaSpent, Refused, ProtocolFault: Not worth one.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = body.decode("cp949", "replace")
+    if _START not in text:
+        raise _fault(text, status)
+    return text[text.index(_START) :].splitlines(keepends=True)
 
 
 def of_stations(answer: HubAnswer, stations: Sequence[int]) -> HubAnswer:
@@ -179,14 +197,6 @@ def fetch(
         if others and others == came:
             raise ProtocolFault(f"{_TITLE}: got rows of station {min(others)}, not asked for")
         yield asked, reply
-
-
-def decode(body: bytes) -> str:
-    """Text of an answer (H1)."""
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return body.decode("cp949", "replace")
 
 
 def _headed(lines: list[str]) -> bool:
@@ -260,9 +270,9 @@ def _scale(name: str) -> float:
     return 10.0 if name == "wd" else 1.0
 
 
-def fault_in(text: str, status: int) -> FarmError:
+def _fault(text: str, status: int) -> FarmError:
     """The error that an answer without data stands for."""
-    code, message, cut_off = str(status), clean(text), "#START7777".startswith(text.strip())
+    code, message, cut_off = str(status), clean(text), _START.startswith(text.strip())
     try:
         result = msgspec.json.decode(text.encode(), type=_Fault).result
         code, message = str(result.status), clean(result.message)

@@ -40,7 +40,6 @@ from trainer.ingest.sources.http import Truncated
 PATH: Final = "/wrn_now_data.php"
 QUERY: Final = {"fe": "f", "tm": "", "disp": "0", "help": "0"}
 _TITLE: Final = "API hub, warnings"
-_START: Final = "#START7777"
 _FIELDS: Final = 10
 _ZONE: Final = re.compile(r"[A-Z][0-9]{7}")
 _LAND: Final = "L"
@@ -62,10 +61,7 @@ def parse(body: bytes, status: int) -> tuple[OfficialWarning, ...]:
         Transient, Truncated: Worth a repeat.
         QuotaSpent, Refused, ProtocolFault: Not worth one.
     """
-    text = hub.decode(body)
-    if _START not in text:
-        raise hub.fault_in(text, status)
-    lines = text[text.index(_START) :].splitlines()
+    lines = hub.lines_of(body, status)
     rows = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     newest: dict[tuple[str, str], OfficialWarning] = {}
     for row in rows:

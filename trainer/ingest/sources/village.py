@@ -81,8 +81,10 @@ def parse(body: bytes, status: int) -> ForecastPage:
     if not _has_rows(header):
         return ForecastPage(_frame([]), frozenset(), 0)
     rows = [_row(item) for item in items]
-    cells = frozenset(Cell(_number(item.nx), _number(item.ny)) for item in items)
-    return ForecastPage(_frame(rows), cells, max(_number(total), len(rows)))
+    cells = frozenset(
+        Cell(envelope.number(item.nx, _TITLE), envelope.number(item.ny, _TITLE)) for item in items
+    )
+    return ForecastPage(_frame(rows), cells, max(envelope.number(total, _TITLE), len(rows)))
 
 
 def fetch(
@@ -141,13 +143,6 @@ def _from_xml(fields: dict[str, str]) -> _Item:
         raise ProtocolFault(
             f"{_TITLE}: unexpected item: {envelope.clean(in_words(fault))}"
         ) from None
-
-
-def _number(value: int | str) -> int:
-    text = str(value).strip()
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise ProtocolFault(f"{_TITLE}: {envelope.clean(text)!r} where a number belongs")
-    return int(text)
 
 
 def _row(item: _Item) -> tuple[str, str, str, str]:

@@ -105,10 +105,8 @@ def parse(body: bytes, status: int) -> pl.DataFrame:
     if not envelope.check(response.header, _TITLE) or response.body is None:
         return BULLETINS.to_frame()
     items = response.body.rows(_TITLE)
-    total = str(response.body.totalCount).strip()
-    if not (total.isascii() and total.isdecimal() and len(total) < _DIGITS):
-        raise ProtocolFault(f"{_TITLE}: {envelope.clean(total)!r} where a number belongs")
-    if int(total) != len(items):
+    total = envelope.number(response.body.totalCount, _TITLE)
+    if total != len(items):
         raise Truncated(f"{_TITLE}: {len(items)} of {total} rows came")
     return pl.DataFrame([_row(item) for item in items], schema=BULLETINS, orient="row")
 
