@@ -46,12 +46,12 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True)
-class Guiding:
-    """What else is not the candidate's in a composed run: corrections of KMA's forecasts, wind.
+class Replaced:
+    """Which corrections of KMA's forecasts and optional targets are not the candidate's, and why.
 
     Attributes:
-        unguided: Why the candidate's do not; may be empty.
-        kept: Why the champion's do; may be empty.
+        unguided: Why the candidate's corrections stay out; may be empty.
+        kept: Why the champion's corrections stay; may be empty.
         refused: Optional targets whose model does not go in, each with the reason. Of these the
             champion's stays, where it has one.
     """
@@ -72,28 +72,35 @@ def compose(
     run: Run,
     champion: Champion | None,
     winners: set[str],
-    guiding: Guiding,
+    replaced: Replaced,
 ) -> Path:
     """A run with the winners' models, and the champion's where the challenger lost."""
     parts, manifest, files = [], run.manifest, dict(run.files)
-    if champion and len(winners) < len(TARGETS):
-        manifest, files = _with_champion(run, champion, winners)
-        parts.append(str(champion.manifest.release))
-    if champion and guiding.kept:
-        manifest = _with_live_guidance(manifest, champion.manifest, guiding.kept)
+    if champion:
         files = {**champion.files, **files}
+    if champion and len(winners) < len(TARGETS):
+        manifest, golden = _with_champion(run, champion, winners)
+        files |= golden
+        parts.append(str(champion.manifest.release))
+    if champion and replaced.kept:
+        manifest = _with_live_guidance(manifest, champion.manifest, replaced.kept)
         parts.append(f"guidance-{champion.manifest.release}")
-    elif guiding.unguided:
+    elif replaced.unguided:
         manifest = msgspec.structs.replace(
             manifest,
             schema=contract.FORMAT,
             guidance=None,
-            lineage={**manifest.lineage, run_folder.UNGUIDED: guiding.unguided},
+            lineage={**manifest.lineage, run_folder.UNGUIDED: replaced.unguided},
         )
         parts.append("no-guidance")
-    if guiding.refused:
-        manifest, files = _optional_of_champion(manifest, files, champion, guiding.refused)
-        parts += [f"other-{target}" for target in guiding.refused]
+    live = optional_models.computable(champion.manifest) if champion else {}
+    for target, why in replaced.refused.items():
+        if champion and target in live:
+            manifest = _with_live_optional(manifest, champion.manifest, target)
+            parts.append(f"{target}-{champion.manifest.release}")
+        else:
+            manifest = _without_optional(manifest, target, why)
+            parts.append(f"no-{target}")
     name = f"{run.folder.name}{WITH}{'-'.join(parts)}"
     folder = runs.folder(name)
     if not (folder / run_folder.MANIFEST).exists():
@@ -112,36 +119,26 @@ def _with_live_guidance(manifest: Manifest, live: Manifest, why: str) -> Manifes
     )
 
 
-def _optional_of_champion(
-    manifest: Manifest,
-    files: Mapping[str, bytes],
-    champion: Champion | None,
-    refused: Mapping[str, str],
-) -> tuple[Manifest, dict[str, bytes]]:
-    """Manifest and files with the champion's models of refused optional targets, or without."""
-    optional = {t: part for t, part in manifest.optional.items() if t not in refused}
-    live = optional_models.computable(champion.manifest) if champion else {}
-    kept = {target: live[target] for target in refused if target in live}
-    content = {
-        ref.path: champion.files[ref.path]
-        for part in kept.values()
-        for ref in part.files()
-        if champion
-    }
-    lineage = dict(manifest.lineage)
-    for target, why in refused.items():
-        of_live = champion and target in kept
-        lineage[f"kept_{target}" if of_live else f"{run_folder.WITHOUT}{target}"] = (
-            f"release {champion.manifest.release}" if champion and of_live else why
-        )
-    changed = msgspec.structs.replace(manifest, optional={**optional, **kept}, lineage=lineage)
-    return changed, {**files, **content}
+def _with_live_optional(manifest: Manifest, live: Manifest, target: str) -> Manifest:
+    return msgspec.structs.replace(
+        manifest,
+        optional={**manifest.optional, target: live.optional[target]},
+        lineage={**manifest.lineage, f"kept_{target}": f"release {live.release}"},
+    )
+
+
+def _without_optional(manifest: Manifest, target: str, why: str) -> Manifest:
+    return msgspec.structs.replace(
+        manifest,
+        optional={name: part for name, part in manifest.optional.items() if name != target},
+        lineage={**manifest.lineage, f"{run_folder.WITHOUT}{target}": why},
+    )
 
 
 def _with_champion(
     run: Run, champion: Champion, winners: set[str]
 ) -> tuple[Manifest, dict[str, bytes]]:
-    """Manifest and files with the champion's models of the targets that did not win."""
+    """Manifest with the champion's models of the targets that did not win, and golden windows."""
     manifest, live = run.manifest, champion.manifest
     models = {t: (manifest if t in winners else live).models[t] for t in TARGETS}
     content = {
@@ -168,4 +165,4 @@ def _with_champion(
             **{f"kept_{t}": f"release {live.release}" for t in TARGETS if t not in winners},
         },
     )
-    return composed, {**run.files, **content, path: windows}
+    return composed, {path: windows}

@@ -27,7 +27,7 @@ from trainer.evaluation.hindcast import ReleaseModels
 from trainer.evaluation.period_sums import Period, collect
 from trainer.gate import rules_floor
 from trainer.gate.attempts import Attempt, alpha_of, count, quarter_of
-from trainer.gate.composed_run import WITH, Champion, Guiding, Run, compose
+from trainer.gate.composed_run import WITH, Champion, Replaced, Run, compose
 from trainer.gate.decision import Decision, Terms, conclude
 from trainer.ingest.station_guidance import guidance_at
 
@@ -136,13 +136,13 @@ def decide(workspace: Workspace, folder: Path, channel: str, clock: Clock) -> Pa
     )
     if not decision.passed:
         raise GateRefused(f"{folder.name}: refused for {channel}: " + "; ".join(decision.reasons))
-    guiding = Guiding(decision.unguided, decision.kept_guided, decision.refused)
-    whole = champion is None or len(decision.winners) == len(TARGETS)
-    if whole and not guiding.why:
+    replaced = Replaced(decision.unguided, decision.kept_guided, decision.refused)
+    every_target_won = champion is None or len(decision.winners) == len(TARGETS)
+    if every_target_won and not replaced.why:
         return folder
-    composed = compose(runs, run, champion, set(decision.winners), guiding)
+    composed = compose(runs, run, champion, set(decision.winners), replaced)
     if champion and _hashes(load(composed).manifest) == _hashes(champion.manifest):
-        raise NothingNew(f"{folder.name}: {channel} holds these models already; {guiding.why}")
+        raise NothingNew(f"{folder.name}: {channel} holds these models already; {replaced.why}")
     return composed
 
 

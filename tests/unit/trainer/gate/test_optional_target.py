@@ -20,6 +20,7 @@ from tests.fakes.weather import STATION, record
 from trainer.depot.releases import publish_run
 from trainer.evaluation import run_folder
 from trainer.gate import gate, rules_floor
+from trainer.gate.composed_run import Champion, Replaced, compose
 from trainer.gate.decision import Decision
 from trainer.training import optional_fit
 from trainer.workspace.workspace import Workspace
@@ -133,6 +134,25 @@ def test_the_release_goes_without_it_where_it_fails(
     assert "wind_speed_ms is not forecast: G1" in "".join(run_folder.notes(manifest.lineage))
     assert _decision(folder).passed
     golden_check(manifest, files)
+
+
+def test_its_model_is_that_of_the_release_that_is_live(run: tuple[Workspace, Path]) -> None:
+    """A run composed beside one release does not stand in for that beside another, or for none."""
+    made, folder = run
+    own = gate.load(folder)
+    replaced = Replaced("", "", {WIND_SPEED: "G1 fails"})
+    lineages = []
+    for number in (5, 6):
+        live = Champion(msgspec.structs.replace(own.manifest, release=number), own.files)
+        composed = compose(made.run_store, own, live, set(TARGETS), replaced)
+        manifest, files, _ = run_folder.load(composed)
+        golden_check(manifest, files)
+        assert manifest.optional == own.manifest.optional
+        lineages.append(manifest.lineage[f"kept_{WIND_SPEED}"])
+    assert lineages == ["release 5", "release 6"]
+    manifest, _, _ = run_folder.load(compose(made.run_store, own, None, set(TARGETS), replaced))
+    assert manifest.optional == {}
+    assert manifest.lineage[f"without_{WIND_SPEED}"] == "G1 fails"
 
 
 def test_a_station_without_wind_trains_the_other_two(
