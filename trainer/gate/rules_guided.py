@@ -30,12 +30,15 @@ from trainer.gate.rules_champion import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trainer.gate.resampled_sums import ResampledSums, SliceSums
 
 PROVEN_LEADS: Final = (6, 24)
 """Leads at which the upper 95 % bound of the RMSE ratio to each simple use must be below 1."""
 OTHER_LEADS: Final = (1, 3, 12, 36, 48)
 """Leads at which that bound may be `AS_GOOD`."""
+LEADS: Final = tuple(sorted((*PROVEN_LEADS, *OTHER_LEADS)))
 AS_GOOD: Final = 1.01
 LEAST_DAYS: Final = 90
 LEAK_LEADS: Final = (12, 24, 36, 48)
@@ -62,7 +65,7 @@ def guided(sums: ResampledSums, target: str) -> list[Finding]:
             text=f"{days} days of the holdout have KMA's forecasts; {LEAST_DAYS} are needed",
         )
     ]  # fmt: skip
-    for lead in sorted((*PROVEN_LEADS, *OTHER_LEADS)):
+    for lead in LEADS:
         findings += _beside(sums, target, lead)
     for lead in LEAK_LEADS:
         findings.append(_leak(sums, target, lead))
@@ -83,11 +86,7 @@ def beside_live(sums: ResampledSums, target: str, *, same_recipe: bool) -> list[
         same_recipe: Whether only data and seeds differ.
     """
     findings = []
-    for lead in sorted((*PROVEN_LEADS, *OTHER_LEADS)):
-        part = lead_slice(lead)
-        if not _there(sums, target, part, LIVE_GUIDED):
-            continue
-        own, live = (sums.losses(target, part, name) for name in (GUIDED, LIVE_GUIDED))
+    for lead, live, own in _by_lead(sums, target, LEADS, (LIVE_GUIDED, GUIDED)):
         value, draws = rmse_ratio(own, live)
         confidence, limit = 0.90, SLICE_BOUND
         if lead == HEADLINE_LEAD:
@@ -108,11 +107,8 @@ def still_fit(sums: ResampledSums, target: str) -> list[Finding]:
     Without hours that have KMA's forecasts nothing speaks against them.
     """
     findings = []
-    for lead in PROVEN_LEADS:
-        part = lead_slice(lead)
-        if not _there(sums, target, part, LIVE_GUIDED):
-            continue
-        value, _ = rmse_ratio(*(sums.losses(target, part, n) for n in (LIVE_GUIDED, RAW_GUIDANCE)))
+    for lead, live, raw in _by_lead(sums, target, PROVEN_LEADS, (LIVE_GUIDED, RAW_GUIDANCE)):
+        value, _ = rmse_ratio(live, raw)
         text = f"the live release's corrections: {value:.4f} of raw guidance's RMSE, limit 1"
         findings.append(_finding(target, f"{lead} h live", passed=value <= 1.0, text=text))
     return findings
@@ -148,11 +144,7 @@ def _new_place(sums: ResampledSums, target: str) -> list[Finding]:
     The place's own months were trained on, so that a figure of this kind flatters somewhat.
     """
     findings = []
-    for lead in sorted((*PROVEN_LEADS, *OTHER_LEADS)):
-        part = lead_slice(lead)
-        if not _there(sums, target, part, NEW_PLACE):
-            continue
-        own, raw = (sums.losses(target, part, name) for name in (NEW_PLACE, RAW_GUIDANCE))
+    for lead, own, raw in _by_lead(sums, target, LEADS, (NEW_PLACE, RAW_GUIDANCE)):
         value, draws = rmse_ratio(own, raw)
         bound = upper(draws, 0.95)
         text = (
@@ -213,6 +205,17 @@ def _intervals(sums: ResampledSums, target: str) -> list[Finding]:
             _finding(target, f"{lead} h intervals", passed=low <= inside <= high, text=text)
         )
     return findings
+
+
+def _by_lead(
+    sums: ResampledSums, target: str, leads: tuple[int, ...], names: tuple[str, str]
+) -> Iterator[tuple[int, SliceSums, SliceSums]]:
+    """Losses of two forecasts at each lead at which the first one has hours."""
+    for lead in leads:
+        part = lead_slice(lead)
+        if _there(sums, target, part, names[0]):
+            first, second = (sums.losses(target, part, name) for name in names)
+            yield lead, first, second
 
 
 def _there(sums: ResampledSums, target: str, part: str, forecast: str = GUIDED) -> bool:
