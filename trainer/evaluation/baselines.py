@@ -13,6 +13,7 @@ import numpy as np
 from edge_agent.contract.feature_table import NAMES
 from edge_agent.contract.optional_targets import ADDED
 from edge_agent.contract.schema import QUANTITIES
+from trainer.evaluation.daily_sums import CLIMATOLOGY, DAMPED, PERSISTENCE
 
 _POSITIONS = {
     name: column for added in ADDED.values() for column, name in enumerate((*NAMES, *added))
@@ -30,6 +31,23 @@ def persistence(matrix: np.ndarray, target: str) -> np.ndarray:
 def climatology(matrix: np.ndarray, target: str) -> np.ndarray:
     """Normal of the target hour: float64 (N,)."""
     return _column(matrix, f"target_normal_{QUANTITIES[target].short_name}")
+
+
+def references(
+    matrix: np.ndarray, leads: np.ndarray, damped: DampedAnomaly
+) -> dict[str, np.ndarray]:
+    """What a model of `damped.target` must beat, by name: float64 (N,) each.
+
+    Args:
+        matrix: Inputs, float32 (N, F).
+        leads: Hours ahead, shape (N,).
+        damped: Of the target.
+    """
+    return {
+        PERSISTENCE: persistence(matrix, damped.target),
+        CLIMATOLOGY: climatology(matrix, damped.target),
+        DAMPED: damped.predict(matrix, leads),
+    }
 
 
 @dataclass(frozen=True, slots=True)

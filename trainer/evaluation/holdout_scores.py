@@ -13,7 +13,7 @@ from edge_agent.contract.forecast import P10, P90
 from edge_agent.contract.schema import TARGETS
 from trainer.evaluation import baselines, breakdown
 from trainer.evaluation.breakdown import Detail, Spread, Warned
-from trainer.evaluation.daily_sums import CLIMATOLOGY, DAMPED, PERSISTENCE
+from trainer.evaluation.daily_sums import CLIMATOLOGY
 from trainer.evaluation.events import EVENTS, normal_rates
 from trainer.evaluation.point_scores import Score, by_lead, coverage
 
@@ -130,7 +130,7 @@ def score_holdout(
         progress(f"{target}: scores on the holdout")
         forecasts = {
             MODEL: predictors[target].predict(holdout.matrix).astype(np.float64),
-            **_references(holdout, target, fitted.damped[target]),
+            **baselines.references(holdout.matrix, holdout.leads, fitted.damped[target]),
             "seed_recipe": seed,
         }
         scored[target] = _scores(holdout, target, forecasts, fitted)
@@ -164,28 +164,18 @@ def _scores(
     )
     return (
         by_lead(forecasts, truth, leads),
-        _coverage_80(model, truth, leads),
+        coverage_80(model, truth, leads),
         _detail(holdout, target, forecasts, spreads=(model, normal)),
     )
 
 
-def _references(
-    holdout: Holdout, target: str, damped: baselines.DampedAnomaly
-) -> dict[str, np.ndarray]:
-    return {
-        PERSISTENCE: baselines.persistence(holdout.matrix, target),
-        CLIMATOLOGY: baselines.climatology(holdout.matrix, target),
-        DAMPED: damped.predict(holdout.matrix, holdout.leads),
-    }
-
-
-def _coverage_80(
-    forecast: TargetForecast, truth: np.ndarray, leads: np.ndarray
-) -> dict[int, float]:
+def coverage_80(forecast: TargetForecast, truth: np.ndarray, leads: np.ndarray) -> dict[int, float]:
+    """Share of observations inside the 80 % interval at each of `SCORED_LEADS` that has some."""
     low, high = forecast.quantile(P10), forecast.quantile(P90)
     return {
         lead: coverage(*(values[leads == lead] for values in (truth, low, high)))
         for lead in SCORED_LEADS
+        if np.isfinite(truth[leads == lead]).any()
     }
 
 

@@ -8,26 +8,22 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract import optional_targets, residuals
-from edge_agent.contract.forecast import P10, P90
-from trainer.evaluation import baselines
-from trainer.evaluation.daily_sums import CLIMATOLOGY, DAMPED, PERSISTENCE
 from trainer.evaluation.dataset import times
 from trainer.evaluation.hindcast import Hindcast
-from trainer.evaluation.holdout_scores import MODEL, SCORED_LEADS
-from trainer.evaluation.point_scores import by_lead, common, coverage
+from trainer.evaluation.holdout_scores import MODEL, coverage_80
+from trainer.evaluation.point_scores import by_lead, common
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_agent.contract.optional_targets import Tables
-    from trainer.evaluation.baselines import DampedAnomaly
     from trainer.evaluation.dataset import Pairs, StationSeries
     from trainer.evaluation.hindcast import ReleaseModels
     from trainer.evaluation.holdout import Holdout
     from trainer.evaluation.holdout_scores import Metrics
 
 
-def extended_of(target: str, tables: Tables, holdout: Holdout) -> np.ndarray:
+def holdout_inputs(target: str, tables: Tables, holdout: Holdout) -> np.ndarray:
     """Inputs of a target at the pairs of a holdout, float32 (N, F + A).
 
     The added columns are NaN at stations without normals of the target.
@@ -43,17 +39,6 @@ def extended_of(target: str, tables: Tables, holdout: Holdout) -> np.ndarray:
             )
             added[rows] = optional_targets.added(target, pairs, normals)
     return np.hstack([holdout.matrix, added])
-
-
-def references(
-    target: str, matrix: np.ndarray, leads: np.ndarray, damped: DampedAnomaly
-) -> dict[str, np.ndarray]:
-    """What the model must beat, by name: float64 (N,) for its inputs."""
-    return {
-        PERSISTENCE: baselines.persistence(matrix, target),
-        CLIMATOLOGY: baselines.climatology(matrix, target),
-        DAMPED: damped.predict(matrix, leads),
-    }
 
 
 def scored(
@@ -82,12 +67,7 @@ def scored(
         leads[known],
         widened=optional_targets.spread(forecasts[MODEL][known]),
     )
-    low, high = spread.quantile(P10), spread.quantile(P90)
-    covered = {}
-    for lead in SCORED_LEADS:
-        here = leads[known] == lead
-        if here.any():
-            covered[lead] = coverage(truth[known][here], low[here], high[here])
+    covered = coverage_80(spread, truth[known], leads[known])
     return msgspec.structs.replace(
         metrics,
         scores={**metrics.scores, target: by_lead(forecasts, truth, leads)},
@@ -106,7 +86,7 @@ def optional_hindcasts(
         pairs: Of it alone.
         matrix: Inputs of `contract.features`, float32 (N, F).
     """
-    found = {}
+    hindcasts = {}
     hours = times([series], pairs).dt.epoch("s").to_numpy() // 3600
     for target, model in release.optional.items():
         normals = model.tables.normals.get(str(series.number))
@@ -118,5 +98,5 @@ def optional_hindcasts(
         )
         values = model.predictor.predict(inputs).astype(np.float64)
         widened = optional_targets.spread(values)
-        found[target] = (inputs, Hindcast(values, model.tables.residuals, widened))
-    return found
+        hindcasts[target] = (inputs, Hindcast(values, model.tables.residuals, widened))
+    return hindcasts

@@ -14,7 +14,7 @@ import numpy as np
 from edge_agent.contract.hours import korean_clock
 from edge_agent.contract.schema import AIR_TEMPERATURE, TARGETS, TIME
 from trainer.evaluation import baselines
-from trainer.evaluation.daily_sums import CLIMATOLOGY, DAMPED, PERSISTENCE, lead_slice
+from trainer.evaluation.daily_sums import lead_slice
 from trainer.evaluation.dataset import times
 from trainer.evaluation.dataset import truth as truth_of
 from trainer.evaluation.events import EVENTS, normal_counts, normal_probability, normal_rates
@@ -102,11 +102,7 @@ class PairedScores:
 
     def _references(self, target: str) -> dict[str, np.ndarray]:
         damped = baselines.DampedAnomaly(target, dict(self.damped[target]))
-        return {
-            PERSISTENCE: baselines.persistence(self.matrix, target),
-            CLIMATOLOGY: baselines.climatology(self.matrix, target),
-            DAMPED: damped.predict(self.matrix, self.pairs.leads),
-        }
+        return baselines.references(self.matrix, self.pairs.leads, damped)
 
     def _known(
         self,

@@ -16,7 +16,7 @@ import msgspec
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.decoder_words import in_words
 from edge_agent.contract.errors import BadData, StorageError
-from edge_agent.contract.schema import OPTIONAL_TARGETS
+from edge_agent.contract.schema import OPTIONAL_TARGETS, QUANTITIES
 from edge_agent.system.files import make_folder, sync_folder, write_atomic
 from trainer.evaluation.holdout_scores import Metrics
 from trainer.workspace import runs
@@ -88,6 +88,13 @@ def golden_file(windows: bytes) -> tuple[str, contract.FileRef]:
     """Target path and reference of golden windows."""
     path = f"golden/{sha256_hex(windows)[:12]}/windows.json"
     return path, file_ref(path, windows)
+
+
+def model_ref(folder: str, target: str, body: bytes) -> contract.ModelRef:
+    """Reference of a target's graph, in a folder of its own name for each of its bytes."""
+    version = sha256_hex(body)[:12]
+    file = file_ref(f"models/{folder}/{version}/model.onnx", body)
+    return contract.ModelRef(version, QUANTITIES[target].unit, file)
 
 
 def file_ref(path: str, body: bytes) -> contract.FileRef:

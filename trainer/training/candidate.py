@@ -16,7 +16,7 @@ import polars as pl
 from edge_agent.contract import features, golden_windows
 from edge_agent.contract import manifest as contract
 from edge_agent.contract.hours import korean_date
-from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, OBSERVED, QUANTITIES, TARGETS, TIME
+from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, OBSERVED, TARGETS, TIME
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
 from trainer.evaluation.holdout import Holdout
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from pathlib import Path
 
-    from edge_agent.contract.manifest import FileRef, Manifest
+    from edge_agent.contract.manifest import FileRef, Manifest, ModelRef
     from edge_agent.forecasting.inference import OnnxPredictor
     from trainer.evaluation.dataset import StationSeries
     from trainer.evaluation.holdout_scores import Metrics
@@ -96,10 +96,8 @@ def train(
         parity={**parity, **{f"{target} guided": worst for target, worst in part.parity.items()}},
         guided=guided.score_guided(part, data.stations, holdout, predictors),
     )
-    files = {_model_path(target, model): model for target, model in models.items()}
-    refs = {
-        t: run_folder.file_ref(path, files[path]) for t, path in zip(models, files, strict=True)
-    }
+    refs = {target: run_folder.model_ref(target, target, body) for target, body in models.items()}
+    files = {refs[target].file.path: body for target, body in models.items()}
     windows = _golden_windows(data, predictors)
     golden_path, golden = run_folder.golden_file(windows)
     manifest = _manifest(fitted, data, metrics, (refs, golden), lineage)
@@ -145,11 +143,11 @@ def _manifest(
     fitted: Fitted,
     data: TrainingData,
     metrics: Metrics,
-    files: tuple[Mapping[str, FileRef], FileRef],
+    models: tuple[Mapping[str, ModelRef], FileRef],
     lineage: Mapping[str, str],
 ) -> Manifest:
-    """Description of the run; `files` are its models by target and its golden windows."""
-    models, golden = files
+    """Description of the run; `models` by target, and its golden windows."""
+    refs, golden = models
     unused = {run_folder.UNUSED: ",".join(fitted.unused)} if fitted.unused else {}
     return contract.Manifest(
         schema=contract.FORMAT,
@@ -165,12 +163,7 @@ def _manifest(
             polars=pl.__version__,
         ),
         leads=LEADS,
-        models={
-            target: contract.ModelRef(
-                version=ref.sha256[:12], unit=QUANTITIES[target].unit, file=ref
-            )
-            for target, ref in models.items()
-        },
+        models=dict(refs),
         golden=golden,
         sites=data.sites,
         residuals=fitted.residuals,
@@ -206,7 +199,3 @@ def _window(series: StationSeries, end: datetime) -> pl.DataFrame:
         if 2 * window[AIR_TEMPERATURE].count() >= features.LOOKBACK_HOURS or end < series.first:
             return window.select(TIME, *OBSERVED)
         end -= span
-
-
-def _model_path(target: str, body: bytes) -> str:
-    return f"models/{target}/{run_folder.sha256_hex(body)[:12]}/model.onnx"

@@ -16,8 +16,8 @@ from edge_agent.contract.bundles import ISSUED, VALID
 from edge_agent.contract.guidance_course import READABLE_AFTER_H
 from edge_agent.contract.guidance_features import GUIDED_LEADS, NAMES
 from edge_agent.contract.hours import time_of
-from edge_agent.contract.manifest import GUIDED_FORMAT, GuidanceModels, ModelRef
-from edge_agent.contract.schema import QUANTITIES, TARGETS, TIME, TIME_DTYPE
+from edge_agent.contract.manifest import GUIDED_FORMAT, GuidanceModels
+from edge_agent.contract.schema import TARGETS, TIME, TIME_DTYPE
 from edge_agent.forecasting.inference import load_predictors
 from trainer.evaluation import run_folder
 from trainer.evaluation.dataset import HOURS_OF_YEAR
@@ -99,7 +99,8 @@ def guided_part(
         progress(f"no correction of KMA's forecasts: {note}")
         return GuidedPart(None, {}, {}, note)
     bodies = {target: onnx_export.guided_to_onnx(fitted.models[target]) for target in TARGETS}
-    files = {_path(target, body): body for target, body in bodies.items()}
+    refs = {t: run_folder.model_ref(f"{t}-guided", t, body) for t, body in bodies.items()}
+    files = {refs[target].file.path: body for target, body in bodies.items()}
     (source,) = (source for source in sources if source.number == fitted.places[0])
     series = next(guided_series([source]))
     parity = _parity(series, fitted, bodies, options.seed)
@@ -108,10 +109,7 @@ def guided_part(
     models = GuidanceModels(
         digest=guidance_features.digest(),
         names=NAMES,
-        models={
-            target: _model_ref(target, path, files[path])
-            for target, path in zip(bodies, files, strict=True)
-        },
+        models=refs,
         golden=golden,
         residuals=fitted.residuals,
         shares=fitted.shares,
@@ -258,12 +256,3 @@ def _stretch(
     readable = issued.is_between(first, time_of(end - READABLE_AFTER_H))
     recent = (issued > origin - _WHOLE_ISSUES) | (pl.col(VALID) <= issued + _NEXT_HOURS)
     return site, seen, guidance.filter(readable & recent)
-
-
-def _model_ref(target: str, path: str, body: bytes) -> ModelRef:
-    ref = run_folder.file_ref(path, body)
-    return ModelRef(version=ref.sha256[:12], unit=QUANTITIES[target].unit, file=ref)
-
-
-def _path(target: str, body: bytes) -> str:
-    return f"models/{target}-guided/{run_folder.sha256_hex(body)[:12]}/model.onnx"

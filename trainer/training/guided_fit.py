@@ -18,7 +18,7 @@ from edge_agent.contract.guidance_features import GUIDED_LEADS
 from edge_agent.contract.residuals import GUIDED_KNOTS
 from edge_agent.contract.schema import AIR_TEMPERATURE, LEADS, RELATIVE_HUMIDITY, TARGETS
 from trainer.training import guided_dropout, guided_sample
-from trainer.training.guided_model import BASE, GuidedFit, GuidedModel
+from trainer.training.guided_model import BASE, NEAR, GuidedFit, GuidedModel, around, scale_of
 from trainer.training.guided_sample import sample, times_of
 from trainer.training.trees import Binned, Recipe
 
@@ -48,8 +48,6 @@ PARTS: Final = 6
 GUARD_H: Final = 4 * 24
 LEAST_DAYS: Final = 180
 """Days with forecasts and observations below which no such model is fitted."""
-NEAR: Final = 2
-"""Leads on either side whose errors count for a lead."""
 FEWEST_SHARED: Final = 2000
 """Pairs below which shares are not measured."""
 SHARES_OTHERWISE: Final = tuple(1.0 if lead >= 6 else 0.5 for lead in LEADS)
@@ -117,7 +115,7 @@ def fit_guided(
 def _fit_target(target: str, drawn: GuidedSample, recipe: Recipe, fitted: GuidedFit) -> None:
     rows, thinned, shared = drawn.drawn, drawn.thinned[target], drawn.shared
     truth = rows.truth[target]
-    scale = scale_of(rows.leads, truth - rows.inputs[target][:, BASE])
+    scale = scale_of(rows.leads, truth - rows.inputs[target][:, BASE], GUIDED_LEADS[-1])
     binned = Binned(thinned, recipe)
     values = (truth - thinned[:, BASE]) / scale[rows.leads - 1]
     make = partial(GuidedModel, target, scale=scale)
@@ -162,28 +160,6 @@ def intervals(hours: np.ndarray, leads: np.ndarray, errors: np.ndarray) -> Resid
     return residuals.averaged(by_season, by_year)
 
 
-def scale_of(leads: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Root mean square of the base's errors at each of `GUIDED_LEADS`, float32, smoothed.
-
-    Args:
-        leads: Hours ahead, shape (N,).
-        errors: Truth minus base, shape (N,), NaN = unknown.
-
-    Raises:
-        BadData: No errors at all.
-    """
-    known = np.isfinite(errors)
-    if not known.any():
-        raise BadData("no pairs of KMA's forecasts and observations")
-    length = len(GUIDED_LEADS) + 1
-    squares = _around(np.bincount(leads[known], errors[known] ** 2, length))
-    counts = _around(np.bincount(leads[known], minlength=length))
-    have = np.flatnonzero(counts)
-    mean = np.interp(np.arange(len(counts)), have, squares[have] / counts[have])
-    scale: np.ndarray = np.sqrt(np.maximum(mean, 1e-6)).astype(np.float32)
-    return scale
-
-
 def shares_of(target: str, shared: Rows, guided: np.ndarray) -> tuple[float, ...]:
     """Weight of the guided forecasts beside the observation models', at each of `LEADS`.
 
@@ -201,16 +177,9 @@ def shares_of(target: str, shared: Rows, guided: np.ndarray) -> tuple[float, ...
     ahead = shared.leads[known]
     gap = (guided - other)[known]
     length = len(LEADS) + 1
-    products = _around(np.bincount(ahead, gap * (truth - other)[known], length))
-    squares = _around(np.bincount(ahead, gap**2, length))
+    products = around(np.bincount(ahead, gap * (truth - other)[known], length))
+    squares = around(np.bincount(ahead, gap**2, length))
     raw = np.where(squares > 0, products / np.maximum(squares, 1e-9), SHARES_OTHERWISE)
     padded = np.pad(np.clip(raw, 0.0, 1.0), NEAR, mode="edge")
     smooth = np.convolve(padded, np.full(2 * NEAR + 1, 1.0 / (2 * NEAR + 1)), "valid")
     return tuple(round(float(share), 3) for share in smooth)
-
-
-def _around(by_lead: np.ndarray) -> np.ndarray:
-    """Sums over each lead and its neighbours; the first number, of lead 0, is left out."""
-    window = np.ones(2 * NEAR + 1)
-    summed: np.ndarray = np.convolve(by_lead[1:].astype(np.float64), window, "same")
-    return summed

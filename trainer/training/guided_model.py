@@ -6,10 +6,11 @@ That is KMA's forecast (MOS), or a simple one of an optional target.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edge_agent.contract.errors import BadData
 from edge_agent.contract.guidance_features import NAMES
 from edge_agent.contract.schema import QUANTITIES
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from trainer.training.trees import Trees
 
 BASE = NAMES.index("base")
+NEAR: Final = 2
+"""Leads on either side whose errors count for a lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +67,32 @@ class GuidedFit:
     residuals: dict[str, ResidualTable]
     shares: dict[str, tuple[float, ...]]
     places: tuple[int, ...]
+
+
+def scale_of(leads: np.ndarray, errors: np.ndarray, longest: int) -> np.ndarray:
+    """Root mean square of the base's errors at each lead from 1 to `longest`, float32, smoothed.
+
+    Args:
+        leads: Hours ahead, shape (N,).
+        errors: Truth minus base, shape (N,), NaN = unknown.
+        longest: Longest lead.
+
+    Raises:
+        BadData: No errors at all.
+    """
+    known = np.isfinite(errors)
+    if not known.any():
+        raise BadData("no hour has both a forecast to correct and an observation")
+    squares = around(np.bincount(leads[known], errors[known] ** 2, longest + 1))
+    counts = around(np.bincount(leads[known], minlength=longest + 1))
+    have = np.flatnonzero(counts)
+    mean = np.interp(np.arange(len(counts)), have, squares[have] / counts[have])
+    scale: np.ndarray = np.sqrt(np.maximum(mean, 1e-6)).astype(np.float32)
+    return scale
+
+
+def around(by_lead: np.ndarray) -> np.ndarray:
+    """Sums over each lead and its neighbours; the first number, of lead 0, is left out."""
+    window = np.ones(2 * NEAR + 1)
+    summed: np.ndarray = np.convolve(by_lead[1:].astype(np.float64), window, "same")
+    return summed

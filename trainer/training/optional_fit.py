@@ -17,7 +17,7 @@ from edge_agent.contract.optional_targets import Tables, names
 from edge_agent.contract.schema import LEADS
 from trainer.evaluation.baselines import DampedAnomaly
 from trainer.training import stacking
-from trainer.training.guided_model import GuidedModel
+from trainer.training.guided_model import GuidedModel, scale_of
 from trainer.training.trees import Binned, Recipe
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ PROBED: Final = 10
 """Of these, every so many are also forecast without each group of inputs."""
 FEWEST: Final = 20_000
 """Pairs below which no model is fitted."""
-NEAR: Final = 2
-"""Leads on either side whose errors count for the scale of a lead."""
 
 
 def parameters() -> dict[str, object]:
@@ -157,7 +155,7 @@ def _fitted(target: str, chosen: _Rows, recipe: Recipe) -> OptionalFit:
     truth, times = chosen.sample.truth[rows], record.times.gather(rows)
     inputs = chosen.thinned()
     base = inputs[:, -1].astype(np.float64)
-    scale = scale_of(leads, truth - base)
+    scale = scale_of(leads, truth - base, LEADS[-1])
     values = (truth - base) / scale[leads - 1]
     binned = Binned(inputs, recipe)
     del inputs
@@ -189,20 +187,3 @@ def _fitted(target: str, chosen: _Rows, recipe: Recipe) -> OptionalFit:
         ),
         DampedAnomaly.fit(unseen, leads, truth, target),
     )
-
-
-def scale_of(leads: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Root mean square of the base's errors at each of `schema.LEADS`, float32, over neighbours.
-
-    Args:
-        leads: Hours ahead, shape (N,).
-        errors: Truth minus base, shape (N,).
-    """
-    length = len(LEADS) + 1
-    window = np.ones(2 * NEAR + 1)
-    squares, counts = (
-        np.convolve(np.bincount(leads, weights, length)[1:], window, "same")
-        for weights in (errors**2, np.ones(len(errors)))
-    )
-    scale: np.ndarray = np.sqrt(np.maximum(squares / np.maximum(counts, 1.0), 1e-6))
-    return scale.astype(np.float32)

@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 
 from edge_agent.contract import features, golden_windows, optional_targets
-from edge_agent.contract.manifest import ModelRef, OptionalTarget
-from edge_agent.contract.schema import OBSERVED, QUANTITIES, TIME
+from edge_agent.contract.manifest import OptionalTarget
+from edge_agent.contract.schema import OBSERVED, TIME
 from edge_agent.forecasting.inference import OnnxPredictor
-from trainer.evaluation import run_folder
+from trainer.evaluation import baselines, run_folder
 from trainer.evaluation.holdout_scores import MODEL, SCORED_LEADS
-from trainer.evaluation.optional_scores import extended_of, references, scored
+from trainer.evaluation.optional_scores import holdout_inputs, scored
 from trainer.training import onnx_export, onnx_parity
 
 if TYPE_CHECKING:
@@ -68,16 +68,15 @@ def optional_part(
     targets: dict[str, OptionalTarget] = {}
     files: dict[str, bytes] = {}
     for target, fit in fitted.items():
+        matrix = holdout_inputs(target, fit.tables, holdout)
+        has_base = np.isfinite(matrix[:, -1])
         body = onnx_export.guided_to_onnx(fit.model)
-        matrix = extended_of(target, fit.tables, holdout)
         predictor = OnnxPredictor(body, matrix.shape[1], target)
-        known = np.flatnonzero(np.isfinite(matrix[:, -1]))
-        some = matrix[known[:: max(1, len(known) // _PARITY_ROWS)]]
+        rows = np.flatnonzero(has_base)
+        some = matrix[rows[:: max(1, len(rows) // _PARITY_ROWS)]]
         worst = onnx_parity.check(fit.model, body, some, seed).maximum
-        forecasts = references(target, matrix, holdout.leads, fit.damped)
-        forecasts[MODEL] = np.where(
-            np.isfinite(matrix[:, -1]), predictor.predict(matrix).astype(np.float64), np.nan
-        )
+        forecasts = baselines.references(matrix, holdout.leads, fit.damped)
+        forecasts[MODEL] = np.where(has_base, predictor.predict(matrix).astype(np.float64), np.nan)
         metrics = scored(metrics, target, holdout, forecasts, fit.tables)
         metrics = msgspec.structs.replace(
             metrics,
@@ -88,16 +87,12 @@ def optional_part(
         tables = msgspec.json.encode(fit.tables, order="deterministic")
         windows = _golden(target, fit, source.load(), predictor)
         golden_path, golden = run_folder.golden_file(windows)
-        model, table = (
-            run_folder.file_ref(
-                f"models/{target}/{run_folder.sha256_hex(body)[:12]}/{name}", content
-            )
-            for name, content in (("model.onnx", body), ("tables.json", tables))
-        )
-        files |= {model.path: body, table.path: tables, golden_path: windows}
+        model = run_folder.model_ref(target, target, body)
+        table = run_folder.file_ref(f"models/{target}/{model.version}/tables.json", tables)
+        files |= {model.file.path: body, table.path: tables, golden_path: windows}
         targets[target] = OptionalTarget(
             digest=optional_targets.digest(target),
-            model=ModelRef(model.sha256[:12], QUANTITIES[target].unit, model),
+            model=model,
             golden=golden,
             tables=table,
             scores=metrics.headline()[target],

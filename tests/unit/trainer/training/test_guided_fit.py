@@ -20,7 +20,8 @@ from tests.fakes.trained import AS_OF, WHEN, make_workspace
 from tests.fakes.weather import STATION, record
 from trainer.training import guided_dropout, guided_fit, guided_sample
 from trainer.training.forecast_model import UnseenForecasts
-from trainer.training.guided_fit import SHARES_OTHERWISE, fit_guided, scale_of, shares_of
+from trainer.training.guided_fit import SHARES_OTHERWISE, fit_guided, shares_of
+from trainer.training.guided_model import scale_of
 from trainer.training.guided_sample import Rows, guided_series, sample
 from trainer.training.lake_source import TrainingData
 
@@ -179,7 +180,7 @@ def test_scale_is_the_error_of_the_base_by_lead() -> None:
     """Root mean square over neighbouring leads; leads without errors lie between the others."""
     leads = np.repeat([1, 2, 3, 4, 5, 66], 50)
     errors = np.where(leads == 66, 4.0, 2.0) * np.tile([1.0, -1.0], 150)
-    scale = scale_of(leads, np.append(errors[:-1], np.nan))
+    scale = scale_of(leads, np.append(errors[:-1], np.nan), 66)
     assert scale[:5] == pytest.approx(np.full(5, 2.0))
     assert scale[65] == pytest.approx(4.0)
     assert 2.0 < scale[40] < 4.0
