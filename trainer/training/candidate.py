@@ -103,7 +103,9 @@ def train(
     manifest = _manifest(fitted, data, metrics, (refs, golden), lineage)
     manifest = guided.added(manifest, part, metrics)
     progress("optional targets")
-    more, metrics = optional_part(fitted.optional, holdout, data.stations, metrics, options.seed)
+    more, metrics = optional_part(
+        fitted.optional, holdout, data.stations, metrics, seed=options.seed, progress=progress
+    )
     contents = {**files, **part.files, **more.files, golden_path: windows}
     run_folder.write(folder, more.added(manifest), contents, metrics)
     return workspace.run_store.folder(name)

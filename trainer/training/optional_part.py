@@ -15,12 +15,12 @@ from edge_agent.contract.manifest import OptionalTarget
 from edge_agent.contract.schema import OBSERVED, TIME
 from edge_agent.forecasting.inference import OnnxPredictor
 from trainer.evaluation import baselines, run_folder
-from trainer.evaluation.holdout_scores import MODEL, SCORED_LEADS
+from trainer.evaluation.holdout_scores import HEADLINE_LEAD, MODEL, SCORED_LEADS
 from trainer.evaluation.optional_scores import holdout_inputs, scored
 from trainer.training import onnx_export, onnx_parity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edge_agent.contract.manifest import Manifest
     from trainer.evaluation.dataset import StationSeries
@@ -51,9 +51,13 @@ def optional_part(
     holdout: Holdout,
     sources: Sequence[LakeSource],
     metrics: Metrics,
+    *,
     seed: int,
+    progress: Callable[[str], None],
 ) -> tuple[OptionalPart, Metrics]:
     """Export, check and score; the metrics with those of the targets.
+
+    A target without an hour of the holdout to score it on is left out.
 
     Args:
         fitted: By target.
@@ -61,6 +65,7 @@ def optional_part(
         sources: Stations; golden windows are hours of the first that measures the target.
         metrics: Of the run so far.
         seed: Of the rows that graph and model are compared on.
+        progress: Told what is not forecast.
 
     Raises:
         BadData: The export does not match the model.
@@ -70,6 +75,10 @@ def optional_part(
     for target, fit in fitted.items():
         matrix = holdout_inputs(target, fit.tables, holdout)
         has_base = np.isfinite(matrix[:, -1])
+        scorable = has_base & np.isfinite(holdout.truth[target])
+        if not scorable[holdout.leads == HEADLINE_LEAD].any():
+            progress(f"{target}: not forecast, no hour of the holdout can be scored")
+            continue
         body = onnx_export.guided_to_onnx(fit.model)
         predictor = OnnxPredictor(body, matrix.shape[1], target)
         rows = np.flatnonzero(has_base)

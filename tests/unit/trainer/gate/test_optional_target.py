@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from edge_agent.contract.errors import BadData
-from edge_agent.contract.schema import TARGETS, WIND_SPEED
+from edge_agent.contract.schema import TARGETS, TIME, WIND_SPEED
 from edge_agent.core.update_setup import golden_check
 from edge_agent.forecasting import optional_models
 from tests.fakes.clock import FakeClock
@@ -167,4 +168,22 @@ def test_a_station_without_wind_trains_the_other_two(
     manifest, files, _ = run_folder.load(train(made))
     assert manifest.optional == {}
     assert set(manifest.models) == set(TARGETS)
+    golden_check(manifest, files)
+
+
+def test_a_station_that_lost_its_anemometer_trains_the_other_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wind speed that no hour of the holdout has can be fitted, and not be scored."""
+    shrink(monkeypatch)
+    monkeypatch.setattr(optional_fit, "FEWEST", 1000)
+    monkeypatch.setattr(optional_fit, "ROUNDS", 20)
+    made = make_workspace(tmp_path / "farm", days=0)
+    hours = record()[: 740 * 24]
+    lost = pl.col(TIME) > hours[TIME][-1] - timedelta(days=200)
+    wind = pl.when(~lost).then(pl.col(WIND_SPEED)).alias(WIND_SPEED)
+    made.lake.merge(STATION, hours.with_columns(wind), "asos", WHEN)
+    manifest, files, metrics = run_folder.load(train(made))
+    assert manifest.optional == {}
+    assert set(metrics.scores) == set(manifest.models) == set(TARGETS)
     golden_check(manifest, files)
