@@ -90,11 +90,11 @@ def _past_errors(first: datetime, truth: pl.DataFrame, guidance: pl.DataFrame) -
     """Quantiles of observed minus KMA's forecast in the year before a decision, by lead."""
     before = first - timedelta(hours=max(schema.LEADS) + 1)
     decisions = pl.datetime_range(first - YEAR, before, "1h", eager=True).alias("issued_at")
-    known = _readable(decisions.cast(schema.TIME_DTYPE), guidance).drop_nulls("raw")
-    known = known.join(truth, left_on=["valid_at", "quantity"], right_on=[TIME, "quantity"])
+    raw = _readable(decisions.cast(schema.TIME_DTYPE), guidance).drop_nulls("raw")
+    pairs = raw.join(truth, left_on=["valid_at", "quantity"], right_on=[TIME, "quantity"])
     lead = (pl.col("valid_at") - pl.col("issued_at").dt.truncate("1h")).dt.total_hours()
     return (
-        known.drop_nulls("truth")
+        pairs.drop_nulls("truth")
         .filter(pl.len().over("quantity", lead) >= FEWEST)
         .group_by("quantity", lead_h=lead.cast(pl.Int32))
         .agg(
@@ -162,9 +162,9 @@ def scores(rows: pl.DataFrame) -> str | None:
     truth, raw = truth[both], known["raw"].to_numpy()[both]
     errors = truth - raw
     own = {name: values[both] for name, values in quantiles.items()}
-    past = {name: known[f"error_{name}"][0] for name in LEVELS}
+    year_before = {name: known[f"error_{name}"][0] for name in LEVELS}
     spread = {
-        name: raw + (np.quantile(errors, level) if past[name] is None else past[name])
+        name: raw + (np.quantile(errors, level) if year_before[name] is None else year_before[name])
         for name, level in LEVELS.items()
     }
     return (

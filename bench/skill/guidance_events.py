@@ -79,19 +79,20 @@ def windows(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     rows = rows.filter(pl.col("quantity") == rule.quantity, pl.col("lead_h") <= WINDOW_H)
     hours = rows.select(
         "issued_at",
-        known=pl.col("truth").is_not_null(),
-        reached=pl.col("line").is_not_null(),
+        observed=pl.col("truth").is_not_null(),
+        guided=pl.col("line").is_not_null(),
         chance=chances(rows, rule),
         **{name: _met(rows[name], rule) for name in ("truth", "value", "line")},
     )
-    found = hours.group_by("issued_at", maintain_order=True).agg(
-        pl.col("known").sum(),
+    decisions = hours.group_by("issued_at", maintain_order=True).agg(
+        pl.col("observed").sum(),
         happened=pl.col("truth").any(),
         points=pl.col("value").any(),
         chance=pl.col("chance").max(),
-        raw=pl.when(pl.col("reached").sum() >= FEWEST_HOURS).then(pl.col("line").any()),
+        raw=pl.when(pl.col("guided").sum() >= FEWEST_HOURS).then(pl.col("line").any()),
     )
-    return found.filter(pl.col("happened") | (pl.col("known") >= FEWEST_HOURS)).drop("known")
+    known = pl.col("happened") | (pl.col("observed") >= FEWEST_HOURS)
+    return decisions.filter(known).drop("observed")
 
 
 def _met(values: pl.Series, rule: Rule) -> pl.Series:
@@ -118,20 +119,21 @@ def report(rows: pl.DataFrame) -> Iterator[str]:
         rows: Output of `guidance.with_truth`.
     """
     for rule in rules():
-        found = windows(rows, rule)
-        both = found.drop_nulls("raw")
-        if not found["happened"].any():
+        decisions = windows(rows, rule)
+        if not decisions["happened"].any():
             continue
-        happened = both["happened"].to_numpy()
-        warned = (found["chance"] >= rule.probability).to_numpy()
+        happened = decisions["happened"].to_numpy()
+        warned = (decisions["chance"] >= rule.probability).to_numpy()
         line = (
-            f"{rule.name}, {found['happened'].sum()} of {found.height} windows: by its chance "
-            f"{_scores(contingency(warned, found['happened'].to_numpy()))}"
+            f"{rule.name}, {happened.sum()} of {decisions.height} windows: by its chance "
+            f"{_scores(contingency(warned, happened))}"
         )
-        if both["happened"].any():
-            own = contingency(both["points"].to_numpy(), happened)
-            raw = contingency(both["raw"].to_numpy(), happened)
-            line += f"; on {both.height} with KMA's: points {_scores(own)}, raw {_scores(raw)}"
+        guided = decisions.drop_nulls("raw")
+        happened = guided["happened"].to_numpy()
+        if happened.any():
+            own = contingency(guided["points"].to_numpy(), happened)
+            raw = contingency(guided["raw"].to_numpy(), happened)
+            line += f"; on {guided.height} with KMA's: points {_scores(own)}, raw {_scores(raw)}"
         yield line
         if table := hourly_reliability(rows, rule):
             yield f"{rule.name}, hours by chance: {_bins(table)}"
@@ -143,8 +145,8 @@ def _scores(table: Contingency) -> str:
 
 def _bins(table: Reliability) -> str:
     shown = [
-        f"{said:.2f} came {seen:.2f} ({hours})"
-        for said, seen, hours in table.points
+        f"{chance:.2f} came {frequency:.2f} ({hours})"
+        for chance, frequency, hours in table.points
         if hours >= FEWEST_OF_BIN
     ]
     return ", ".join(shown) or f"no bin has {FEWEST_OF_BIN}"
