@@ -141,15 +141,15 @@ def _add_optional(
     sums: DailySums, models: Mapping[str, ReleaseModels], scores: PairedScores
 ) -> None:
     """Add the optional targets of the challenger, beside those who have them too."""
-    found = {
+    by_release = {
         name: optional_hindcasts(release, scores.series, scores.pairs, scores.matrix)
         for name, release in models.items()
     }
-    for target, (inputs, _) in found[CHALLENGER].items():
+    for target, (inputs, _) in by_release[CHALLENGER].items():
         if target not in scores.damped:
             # The release kept a former one's model of a target that its own run has not.
             continue
-        hindcasts = {name: own[target][1] for name, own in found.items() if target in own}
+        hindcasts = {name: own[target][1] for name, own in by_release.items() if target in own}
         replace(scores, matrix=inputs).add_to(sums, {target: hindcasts})
 
 

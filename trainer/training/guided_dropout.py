@@ -26,20 +26,16 @@ SINGLE: Final = 0.01
 """Share of rows that lack an input by itself, for each input."""
 
 _ALWAYS: Final = (
-    *("lead", "guidance_age", "hour_sin", "hour_cos", "sun", "guidance", "steady_error", "base"),
-)
+    "lead", "guidance_age", "hour_sin", "hour_cos", "sun", "guidance", "steady_error", "base",
+)  # fmt: skip
 _STEADY: Final = NAMES.index("steady_error")
 _SILENT_H: Final = 6
 _LAGS: Final = {int(n.split("_")[1][:-1]): n for n in NAMES if n.endswith("h_ago")}
 _CHANGES: Final = {int(n.split("_")[2][:-1]): n for n in NAMES if n.startswith("observed_change")}
 _NEWEST: Final = (
-    "error",
-    "other_error",
-    "observed",
-    "other_observed",
-    "guidance_from_observed",
+    "error", "other_error", "observed", "other_observed", "guidance_from_observed",
     *_CHANGES.values(),
-)
+)  # fmt: skip
 _MEANS: Final = tuple(n for n in NAMES if "error_mean" in n or "same_hour" in n)
 _GROUPS: Final = (
     tuple(n for n in NAMES if n.startswith("wind_")),
