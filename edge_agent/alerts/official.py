@@ -73,6 +73,16 @@ class OfficialLatch(msgspec.Struct, frozen=True, kw_only=True):
         """The highest level of `told`."""
         return max((each.known_level for each in self.told), key=lambda level: level.rank)
 
+    @property
+    def announced_at(self) -> datetime:
+        """Issue of the newest bulletin about `told`."""
+        return max(each.announced_at for each in self.told)
+
+    @property
+    def effective_at(self) -> datetime:
+        """From when all of `told` hold at their present level."""
+        return max(each.effective_at for each in self.told)
+
 
 def own_warnings(bundle: WarningBundle, zone: str) -> WarningBundle:
     """The warnings of a bundle that concern a zone."""

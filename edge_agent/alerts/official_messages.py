@@ -24,9 +24,21 @@ if TYPE_CHECKING:
     from edge_agent.alerts.official import OfficialLatch
     from edge_agent.contract.official_warnings import OfficialWarning
     from edge_agent.messages.envelope import MessageContext
+    from edge_agent.messages.locale import Locale
     from edge_agent.messages.message import Message
 
-_SEVERITY: Final = {WarningLevel.WARNING: "critical", WarningLevel.SEVERE: "critical"}
+_NO_WARNING: Final = {
+    "severity": "warning",
+    "kma_level": None,
+    "title": "",
+    "announced_at": None,
+    "effective_at": None,
+    "ends_at": None,
+    "text": "",
+    "text_ko": "",
+    "text_en": "",
+}
+"""What messages say of the warnings of a kind where there is none."""
 _STANDS: Final = {
     "ko": "기상청 발표: {region} {title} ({announced} 발표{from_when}).",
     "en": "KMA, the Korea Meteorological Administration: {title} for {region}, issued "
@@ -113,8 +125,7 @@ def text_of(
     language: str, zone: tzinfo, latch: OfficialLatch, max_age: timedelta, edge: Edge
 ) -> str:
     """What people are told of the warnings of a kind."""
-    announced = max(each.announced_at for each in latch.told)
-    effective = max(each.effective_at for each in latch.told)
+    announced, effective = latch.announced_at, latch.effective_at
     values = {
         "region": _region(latch),
         "title": title_of(language, latch),
@@ -134,7 +145,7 @@ def text_of(
 
 def severity_of(latch: OfficialLatch) -> str:
     """Severity of what was told: critical where the level is above an advisory."""
-    return _SEVERITY.get(latch.level, "warning")
+    return "critical" if latch.level.rank > WarningLevel.ADVISORY.rank else "warning"
 
 
 def _facts(
@@ -145,35 +156,41 @@ def _facts(
     edge: Edge | None = None,
 ) -> dict[str, Any]:
     """Values of either payload; `edge` is None for a state."""
-    told = latch.told if edge is not None or latch.raised else ()
-    level = latch.level if told else None
-    ends = [each.ended_at for each in told]
-    texts = {
-        language: text_of(language, context.locale.zone, latch, max_age, edge or Edge.RAISED)
-        if told
-        else ""
-        for language in ("ko", "en")
-    }
-    return {
+    warnings = _NO_WARNING | {"since": latch.ended_at, "region": name_of(latch.zone)}
+    if latch.told and (latch.raised or edge is not None):
+        warnings = _warning_facts(context.locale, latch, max_age, edge or Edge.RAISED)
+    return warnings | {
         "source": "official",
         "model_release": None,
         "authority": "KMA",
         "rule": latch.rule,
         "level": _state(latch),
-        "severity": severity_of(latch) if told else "warning",
-        "since": latch.since if told else latch.ended_at,
         "acknowledged": latch.acknowledged,
         "kind": latch.kind,
-        "kma_level": level.value if level else None,
-        "title": title_of("ko", latch) if told else "",
         "zone": latch.zone,
-        "region": _region(latch) if told else name_of(latch.zone),
-        "announced_at": max((each.announced_at for each in told), default=None),
-        "effective_at": max((each.effective_at for each in told), default=None),
-        "ends_at": None if None in ends else max(filter(None, ends), default=None),
         "as_of": as_of,
         "reason": _reason(latch, as_of, max_age),
-        "text": texts[context.locale.language],
+    }
+
+
+def _warning_facts(
+    locale: Locale, latch: OfficialLatch, max_age: timedelta, edge: Edge
+) -> dict[str, Any]:
+    """What messages say of the warnings of a kind."""
+    ends = [each.ended_at for each in latch.told]
+    texts = {
+        language: text_of(language, locale.zone, latch, max_age, edge) for language in ("ko", "en")
+    }
+    return {
+        "severity": severity_of(latch),
+        "since": latch.since,
+        "kma_level": latch.level.value,
+        "title": title_of("ko", latch),
+        "region": _region(latch),
+        "announced_at": latch.announced_at,
+        "effective_at": latch.effective_at,
+        "ends_at": None if None in ends else max(filter(None, ends)),
+        "text": texts[locale.language],
         "text_ko": texts["ko"],
         "text_en": texts["en"],
     }
