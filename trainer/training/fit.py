@@ -22,6 +22,7 @@ from edge_agent.contract.schema import QUANTITIES, TARGETS
 from trainer.evaluation import baselines
 from trainer.evaluation.dataset import row_of, training_pairs
 from trainer.training import optional_fit, stacking
+from trainer.training.cross_fit import PROBED, Unseen, forecast_unseen
 from trainer.training.forecast_model import Fitted, ForecastModel, UnseenForecasts
 from trainer.training.input_dropout import drop_inputs, without_values
 from trainer.training.optional_sample import OptionalSample
@@ -31,7 +32,7 @@ from trainer.training.trees import ROUNDS, TREES, Binned, Recipe
 from trainer.training.trees import versions as trees_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from trainer.evaluation.dataset import Source, Split
@@ -50,9 +51,6 @@ DROP_SHARE = 0.1
 
 BARE_SHARE = 0.2
 """Rows that have temperature and humidity only."""
-
-PROBED = 10
-"""Every so many pairs are also forecast without each group of inputs, to see what that costs."""
 
 
 def parameters() -> dict[str, object]:
@@ -117,13 +115,13 @@ def _fit_target(task: _Task, fitted: Fitted, progress: Callable[[str], None]) ->
     """Add one target's model, intervals and baselines."""
     target, record, leads = task.target, task.record, task.record.leads
     truth = record.truth[:, task.index]
-    unseen = _unseen(task, progress)
+    forecasts = _unseen(task, progress)
     reference = reference_of(target, record.unseen)
     change = truth - reference
-    weights = stacking.weights(unseen.members, change, leads)
+    weights = stacking.weights(forecasts.values, change, leads)
     progress(f"{target}: final model")
     fitted.models[target] = replace(task.fit(None), weights=weights)
-    weighted = stacking.weighted(weights, leads, unseen.members)
+    weighted = stacking.weighted(weights, leads, forecasts.values)
     errors = change - weighted
     fitted.unseen.values[target] = np.clip(reference + weighted, *QUANTITIES[target].bounds)
     for season in stacking.thin_seasons(record.times, leads, errors):
@@ -136,7 +134,7 @@ def _fit_target(task: _Task, fitted: Fitted, progress: Callable[[str], None]) ->
             errors[probed],
             change[probed] - stacking.weighted(weights, leads[probed], members),
         )
-        for group, members in unseen.lacking.items()
+        for group, members in forecasts.lacking.items()
     }
     normal = baselines.climatology(record.unseen, target)
     fitted.climatology_residuals[target] = residuals.fit(
@@ -261,37 +259,15 @@ class _Task:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Unseen:
-    """Predictions of every pair by models that never saw its block.
+def _unseen(task: _Task, progress: Callable[[str], None]) -> Unseen:
+    """Members of every pair by models that never saw its block."""
 
-    Attributes:
-        members: Shape (N, 3).
-        lacking: Per group of inputs, those of every `PROBED`th pair without the group.
-    """
+    def members() -> Iterator[Callable[[np.ndarray], np.ndarray]]:
+        for part in range(PARTS):
+            progress(f"{task.target}: unseen errors, part {part + 1} of {PARTS}")
+            yield task.fit(part).members
 
-    members: np.ndarray
-    lacking: dict[str, np.ndarray]
-
-
-def _unseen(task: _Task, progress: Callable[[str], None]) -> _Unseen:
-    record = task.record
-    probed = np.arange(0, len(record.block), PROBED)
-    members = np.full((len(record.block), stacking.MEMBERS), np.nan)
-    lacking = {
-        group: np.full((len(probed), stacking.MEMBERS), np.nan) for group in missing_inputs.GROUPS
-    }
-    for part in range(PARTS):
-        progress(f"{task.target}: unseen errors, part {part + 1} of {PARTS}")
-        model = task.fit(part)
-        rows = record.block == part
-        members[rows] = model.members(record.unseen[rows])
-        here = record.block[probed] == part
-        for group, found in lacking.items():
-            found[here] = model.members(
-                missing_inputs.blanked(record.unseen[probed[here]], [group])
-            )
-    return _Unseen(members, lacking)
+    return forecast_unseen(task.record.unseen, task.record.block, members(), (stacking.MEMBERS,))
 
 
 def _borders(split: Split) -> list[datetime]:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from edge_agent.contract import missing_inputs, optional_targets, residuals
+from edge_agent.contract import optional_targets, residuals
 from edge_agent.contract.errors import BadData
 from edge_agent.contract.optional_targets import Tables, names
 from edge_agent.contract.schema import LEADS
 from trainer.evaluation.baselines import DampedAnomaly
 from trainer.training import stacking
+from trainer.training.cross_fit import PROBED, forecast_unseen
 from trainer.training.guided_model import GuidedModel, scale_of
 from trainer.training.trees import Binned, Recipe
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 ROUNDS: Final = 80
 STEP: Final = 2
 """Every so many pairs are taken."""
-PROBED: Final = 10
-"""Of these, every so many are also forecast without each group of inputs."""
 FEWEST: Final = 20_000
 """Pairs below which no model is fitted."""
 
@@ -151,7 +150,7 @@ class _Rows:
 
 def _fitted(target: str, chosen: _Rows, recipe: Recipe) -> OptionalFit:
     record, rows = chosen.record, chosen.rows
-    leads, block = record.leads[rows], record.block[rows]
+    leads = record.leads[rows]
     truth, times = chosen.sample.truth[rows], record.times.gather(rows)
     inputs = chosen.thinned()
     base = inputs[:, -1].astype(np.float64)
@@ -159,30 +158,25 @@ def _fitted(target: str, chosen: _Rows, recipe: Recipe) -> OptionalFit:
     values = (truth - base) / scale[leads - 1]
     binned = Binned(inputs, recipe)
     del inputs
+
+    def fit(pairs: np.ndarray) -> GuidedModel:
+        return GuidedModel(target, binned.fit(pairs, values[pairs]), scale, names(target))
+
     unseen = chosen.unseen()
-    probed = np.arange(0, len(rows), PROBED)
-    points = np.full(len(rows), np.nan)
-    lacking = {group: np.full(len(probed), np.nan) for group in missing_inputs.GROUPS}
-    for part, near in enumerate(record.near):
-        others = np.flatnonzero(~near[rows])
-        model = GuidedModel(target, binned.fit(others, values[others]), scale, names(target))
-        here = block == part
-        points[here] = model.predict(unseen[here])
-        some = probed[block[probed] == part]
-        for group, found in lacking.items():
-            blank = missing_inputs.blanked(unseen[some], [group])
-            found[block[probed] == part] = truth[some] - model.predict(blank)
-    errors = truth - points
+    far = (np.flatnonzero(~near[rows]) for near in record.near)
+    forecasts = forecast_unseen(unseen, record.block[rows], (fit(pairs).predict for pairs in far))
+    errors = truth - forecasts.values
+    probed = slice(None, None, PROBED)
     return OptionalFit(
-        GuidedModel(target, binned.fit(np.arange(len(rows)), values), scale, names(target)),
+        fit(np.arange(len(rows))),
         Tables(
             normals=dict(chosen.sample.normals),
             residuals=residuals.fit(
-                times, leads, errors / optional_targets.spread(points), whole_year=True
+                times, leads, errors / optional_targets.spread(forecasts.values), whole_year=True
             ),
             widening={
-                group: stacking.widening(leads[probed], errors[probed], found)
-                for group, found in lacking.items()
+                group: stacking.widening(leads[probed], errors[probed], truth[probed] - without)
+                for group, without in forecasts.lacking.items()
             },
         ),
         DampedAnomaly.fit(unseen, leads, truth, target),
