@@ -12,10 +12,10 @@ FOLDER = Path(__file__).parent
 
 
 def schemas() -> dict[str, bytes]:
-    """File name -> content, for everything that is said and asked."""
-    said = {kind: json_schema(kind) for kind in ALL_SCHEMAS}
-    asked = {kind: commands.json_schema(kind) for kind in commands.FORMS}
-    return {f"{kind}.schema.json": content for kind, content in (said | asked).items()}
+    """File name -> content, for every message and every command."""
+    messages = {kind: json_schema(kind) for kind in ALL_SCHEMAS}
+    requests = {kind: commands.json_schema(kind) for kind in commands.FORMS}
+    return {f"{kind}.schema.json": content for kind, content in (messages | requests).items()}
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def quantities_of(forecast: Forecast) -> dict[str, TargetForecast | PointForecas
     Derived quantities have the quantiles of `P10` and `P90` alone.
     """
     levels = np.array([P10, P90])
-    found = {
-        name: target_of(forecast, name, levels) or forecast.points.get(name) for name in FORECAST
-    }
-    return {name: series for name, series in found.items() if series is not None}
+    every = (
+        (name, target_of(forecast, name, levels) or forecast.points.get(name)) for name in FORECAST
+    )
+    return {name: series for name, series in every if series is not None}

@@ -188,14 +188,14 @@ def worse(own: Evidence, other: Evidence) -> Evidence:
 
 def _are_complete(chances: np.ndarray, lag: int, rule: Rule) -> bool:
     """Whether every window that the forecast covers is known (E4)."""
-    known = int(np.isfinite(chances).sum())
-    return known >= max(min(rule.within_h, _REACH_H) - lag, rule.for_h)
+    known_windows = int(np.isfinite(chances).sum())
+    return known_windows >= max(min(rule.within_h, _REACH_H) - lag, rule.for_h)
 
 
 def _runs(windows: Windows, chances: np.ndarray, length: int) -> list[tuple[int, float]]:
     """First index and chance of every run of `length` known windows in a row."""
     if length == 1:
-        known = np.flatnonzero(np.isfinite(chances))
-        return list(zip(known.tolist(), chances[known].tolist(), strict=True))
+        starts = np.flatnonzero(np.isfinite(chances))
+        return list(zip(starts.tolist(), chances[starts].tolist(), strict=True))
     hours_in_a_row = events.runs(windows.times, np.isfinite(chances), length)
     return [(run.start, float(chances[run].min())) for run in hours_in_a_row]
