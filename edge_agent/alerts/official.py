@@ -83,6 +83,12 @@ class OfficialLatch(msgspec.Struct, frozen=True, kw_only=True):
         """From when all of `told` hold at their present level."""
         return max(each.effective_at for each in self.told)
 
+    @property
+    def ends_at(self) -> datetime | None:
+        """Announced end of the last of `told`; None where one has none."""
+        ends = [each.ended_at for each in self.told]
+        return None if None in ends else max(filter(None, ends))
+
 
 def own_warnings(bundle: WarningBundle, zone: str) -> WarningBundle:
     """The warnings of a bundle that concern a zone."""

@@ -40,16 +40,17 @@ _NO_WARNING: Final = {
 }
 """What messages say of the warnings of a kind where there is none."""
 _STANDS: Final = {
-    "ko": "기상청 발표: {region} {title} ({announced} 발표{from_when}).",
+    "ko": "기상청 발표: {region} {title} ({announced} 발표{times}).",
     "en": "KMA, the Korea Meteorological Administration: {title} for {region}, issued "
-    "{announced}{from_when}.",
+    "{announced}{times}.",
 }
 _CHANGED: Final = {
-    "ko": "기상청 발표: {region} {title}로 바뀌었습니다 ({announced} 발표{from_when}).",
+    "ko": "기상청 발표: {region} {title}로 바뀌었습니다 ({announced} 발표{times}).",
     "en": "KMA, the Korea Meteorological Administration: changed to {title} for {region}, issued "
-    "{announced}{from_when}.",
+    "{announced}{times}.",
 }
 _FROM: Final = {"ko": ", {time}부터", "en": ", in effect from {time}"}
+_UNTIL: Final = {"ko": ", {time} 해제 예정", "en": ", announced to end at {time}"}
 _ENDED: Final = {
     ("ko", "lifted"): "기상청 발표: {region} {title} 해제 ({time}).",
     ("en", "lifted"): "KMA, the Korea Meteorological Administration: {title} for {region} lifted "
@@ -130,7 +131,7 @@ def text_of(
         "region": _region(latch),
         "title": title_of(language, latch),
         "announced": _time(language, zone, announced),
-        "from_when": "",
+        "times": "",
         "age": f"{max_age.total_seconds() / 3600:g}",
         "time": "",
     }
@@ -139,7 +140,9 @@ def text_of(
             values["time"] = _time(language, zone, latch.ended_at)
         return _ENDED[language, latch.ended_by].format_map(values)
     if effective > announced:
-        values["from_when"] = _FROM[language].format(time=_time(language, zone, effective))
+        values["times"] = _FROM[language].format(time=_time(language, zone, effective))
+    if latch.ends_at is not None:
+        values["times"] += _UNTIL[language].format(time=_time(language, zone, latch.ends_at))
     return (_CHANGED if edge is Edge.UPDATED else _STANDS)[language].format_map(values)
 
 
@@ -177,7 +180,6 @@ def _warning_facts(
     locale: Locale, latch: OfficialLatch, max_age: timedelta, edge: Edge
 ) -> dict[str, Any]:
     """What messages say of the warnings of a kind."""
-    ends = [each.ended_at for each in latch.told]
     texts = {
         language: text_of(language, locale.zone, latch, max_age, edge) for language in ("ko", "en")
     }
@@ -189,7 +191,7 @@ def _warning_facts(
         "region": _region(latch),
         "announced_at": latch.announced_at,
         "effective_at": latch.effective_at,
-        "ends_at": None if None in ends else max(filter(None, ends)),
+        "ends_at": latch.ends_at,
         "text": texts[locale.language],
         "text_ko": texts["ko"],
         "text_en": texts["en"],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.agronomy.derived import needed_for
 from edge_agent.alerts import default_rules, rule_reach
-from edge_agent.contract import stations
+from edge_agent.contract import stations, warning_zones
 from edge_agent.contract.schema import Site
 from edge_agent.observations.codecs import CODECS
 from edge_agent.settings import SENSOR_TOPIC_EXAMPLE, Config
@@ -61,6 +61,7 @@ def warnings(config: Config) -> Iterator[ConfigWarning]:
     yield from _depot(config.depot)
     yield from _example(config)
     yield from _place(config.device)
+    yield from _warning_zone(config.device)
     yield from _rules(config)
     yield from _paths(config)
     yield from _silence(config)
@@ -148,6 +149,25 @@ def _place(device: Device) -> Iterator[ConfigWarning]:
         if apart > FAR_KM:
             text = f"{chosen.number} ({chosen.name_en}) is {apart:.0f} km away: {near}"
             yield ConfigWarning("device.station", f"device.station: {text}")
+
+
+def _warning_zone(device: Device) -> Iterator[ConfigWarning]:
+    """A code that the list does not have may be new, and more often is mistyped."""
+    if not device.warning_zone:
+        return
+    zone = warning_zones.zone_named(device.warning_zone)
+    here = warning_zones.zone_at(device.latitude, device.longitude)
+    if zone.code not in warning_zones.zones():
+        text = (
+            f"device.warning_zone: {zone.code} is not in the list of KMA's zones: check the code, "
+            "or set the name, such as 진주시; without a mistake it is a zone that KMA has added"
+        )
+        yield ConfigWarning("device.warning_zone", text, is_problem=True)
+    elif here is not None and not warning_zones.concerns(here.code, zone.code):
+        text = (
+            f"device.warning_zone: the place lies in {here.name} ({here.code}), not in {zone.name}"
+        )
+        yield ConfigWarning("device.warning_zone", text)
 
 
 def _paths(config: Config) -> Iterator[ConfigWarning]:

@@ -14,6 +14,7 @@ from edge_agent.core import (
     certificates,
     config_warnings,
     cycle,
+    official_alerts,
     page_token,
     restart_keys,
     sensor_reports,
@@ -266,13 +267,9 @@ class Runtime:
 
     def _clean(self, passed: datetime) -> None:
         """Delete what is older than its time."""
-        storage = self.config.storage
-        retention.prune(
-            self.db,
-            passed,
-            observations_days=storage.observations_days,
-            forecasts_days=storage.forecasts_days,
-        )
+        days = self.config.storage
+        observations, forecasts = days.observations_days, days.forecasts_days
+        retention.prune(self.db, passed, observations_days=observations, forecasts_days=forecasts)
         self.verification.prune(passed)
 
     def put_health(self, now: datetime, problems: Sequence[str]) -> None:
@@ -287,7 +284,7 @@ class Runtime:
         """
         if self._decision is None:
             return
-        # In the order of the cycle, since another order would look like news.
+        # The order of the cycle: another one would look like news.
         order = {latch.rule: number for number, latch in enumerate(self._decision.latches)}
         latches = self.latches.all().values()
         ordered = tuple(sorted(latches, key=lambda latch: order.get(latch.rule, len(order))))
@@ -311,12 +308,13 @@ class Runtime:
         return sensor_reports.reports(self.intake, self.store, now, listening_s)
 
     def settings_problems(self, now: datetime) -> tuple[str, ...]:
-        """What the configuration asks for and the service does not do; files of it that fail."""
+        """What the configuration asks for and is not done; StorageError where the disk refused."""
         return (
             *certificates.warnings(self.config.mqtt.tls, now),
             *config_warnings.problems(self.config),
             *page_token.problems(self.config.web),
             *restart_keys.changes(self.started_with, self.config),
+            *official_alerts.problems(self.config, self.official, now),
         )
 
     def run_watch(self, now: datetime | None = None) -> int:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent import __version__
 from edge_agent.contract.forecast import GUIDED_SOURCES, Forecast
-from edge_agent.core import official_alerts
 from edge_agent.core.agent_facts import guidance_at, health_facts, release_facts
 from edge_agent.forecasting import online_correction
 from edge_agent.messages import backfill, status
@@ -111,12 +110,7 @@ class StatusMessages:
         waiting = {kind: min(n, self.waited.get(kind, 0)) for kind, n in counts.waiting.items()}
         counts = replace(counts, waiting=waiting)
         facts = health_facts(decision, clock, left, counts, self.sensors)
-        of_warnings: tuple[str, ...] = ()
-        if self.context.official is not None:
-            config, store = self.context.config, self.context.official
-            of_warnings = official_alerts.problems(config, store, now)
-        all_problems = (*facts["problems"], *problems, *of_warnings)
-        facts["problems"] = tuple(dict.fromkeys(all_problems))
+        facts["problems"] = tuple(dict.fromkeys((*facts["problems"], *problems)))
         verification = self.context.verification
         return status.health_message(
             self.context.message_context(now, clock, decision.forecast, ()),

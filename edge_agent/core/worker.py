@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.contract.errors import StorageError, TryLater, Unavailable
 from edge_agent.contract.forecast import Forecast
-from edge_agent.core import announcements, official_alerts, service_answer
+from edge_agent.core import announcements, service_answer
 from edge_agent.core.agent_facts import guidance_at, health_facts, service_problems
 from edge_agent.core.command_handlers import command_handler
 from edge_agent.core.delivery_setup import open_delivery
@@ -229,7 +229,6 @@ class Worker:
             *health_facts(self._decision, clock, left, counts, sensors)["problems"],
             *(service_problems(service) if service else ()),
             *runtime.settings_problems(now),
-            *official_alerts.problems(runtime.config, runtime.official, now),
         ]
         broker = service_answer.broker_report(service.link, counts.refusals) if service else None
         guidance = guidance_at(self._decision, now)

@@ -53,6 +53,19 @@ def _settings() -> Iterator[tuple[str, str]]:
         rf"device.station: (?P<given>\d+) is no ASOS station of KMA: {near}",
         rf"device.station: \g<given>번 ASOS 관측소는 없습니다. {nearest}",
     )
+    zones = "device.warning_zone: "
+    yield (
+        f"{zones}KMA's warnings cannot be told, since the place is in no zone of the list: .*",
+        f"{zones}특보 구역을 몰라 기상청 특보를 알려 드리지 못합니다. 번호나 이름을 설정하세요",
+    )
+    yield (
+        rf"{zones}(?P<code>\S+) is not in the list of KMA's zones: .*",
+        rf"{zones}\g<code>은(는) 기상청 특보 구역 목록에 없습니다. 번호를 확인하세요",
+    )
+    yield (
+        r"no news of KMA's official warnings since (?P<since>.*): see the depot and its relay",
+        r"\g<since> 뒤로 기상청 특보 소식이 없습니다. 날씨누리(weather.go.kr)를 확인하세요",
+    )
     yield (
         r"push.severities: no rule in force has one of them, so no alert is pushed",
         "push.severities: 이 등급의 규칙이 없어 어떤 경보도 보내지 않습니다",

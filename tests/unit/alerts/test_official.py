@@ -139,6 +139,12 @@ TEXTS = [
         f"{KMA}{HEAVY}, issued 26 Sep 11:00, in effect from 26 Sep 13:00.",
     ),
     (
+        decided(CLEAR, [warning(ended_at=NOW + 3 * HOUR)])[0],
+        Edge.RAISED,
+        "기상청 발표: 진주시 호우주의보 (9월 26일 11:00 발표, 9월 26일 14:00 해제 예정).",
+        f"{KMA}{HEAVY}, issued 26 Sep 11:00, announced to end at 26 Sep 14:00.",
+    ),
+    (
         decided(RAISED, [HIGHER])[0],
         Edge.UPDATED,
         "기상청 발표: 진주시 호우경보로 바뀌었습니다 (9월 26일 11:00 발표).",

@@ -103,6 +103,22 @@ def test_place_and_station(place: tuple[float, float, int], path: str, part: str
     assert part in told.get(path, "")
 
 
+@pytest.mark.parametrize(
+    ("zone", "part"),
+    [
+        ("L1801400", "L1801400 is not in the list of KMA's zones: check the code"),
+        ("L1081400", "the place lies in"),
+        ("", ""),
+    ],
+)
+def test_zone_of_official_warnings(zone: str, part: str) -> None:
+    """A mistyped code would hear nothing for ever; another place's zone hears of others."""
+    keys = f'latitude = 35.18\nlongitude = 129.08\nstation = 159\nwarning_zone = "{zone}"\n'
+    text = warned(f'[device]\nsite = "hill"\nid = "a"\n{keys}').get("device.warning_zone", "")
+    assert bool(text) == bool(part)
+    assert part in text
+
+
 def test_no_station_is_far_from_itself() -> None:
     """Each station's own place and number are taken without a word."""
     for number, known in stations().items():

@@ -89,6 +89,7 @@ def test_a_place_in_no_zone_of_the_list_says_what_to_set(farm: Farm) -> None:
     (problem,) = official_alerts.problems(farm.runtime.config, farm.runtime.official, NOW)
     assert problem.startswith("device.warning_zone: ")
     assert "L1081400" in problem
+    assert problem in farm.runtime.settings_problems(NOW), "the page and /api/health show it"
     assert report(farm.runtime, NOW)["zone"] is None
 
 

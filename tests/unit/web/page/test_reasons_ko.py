@@ -102,6 +102,12 @@ COMPOSED = (
     "release 6 was left: asked for over the local API",
     "update: took more than 600 s: ended, it is tried again",
     "update: https://depot.example/x: check the link and the depot's address",
+    (
+        "device.warning_zone: KMA's warnings cannot be told, since the place is in no zone of the "
+        "list: set the code or name of the zone, such as L1081400 or 진주시 (docs/operating.md)"
+    ),
+    "device.warning_zone: L1801400 is not in the list of KMA's zones: check the code",
+    "no news of KMA's official warnings since 2026-11-30 02:00 UTC: see the depot and its relay",
 )
 """Reasons that are put together of several."""
 
