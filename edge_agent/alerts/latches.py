@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from edge_agent.alerts.state_machine import Latch, Level
 from edge_agent.contract.decoder_words import in_words
+from edge_agent.system.added_tables import add_table
 from edge_agent.system.database import migrate, storage_errors, transaction
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _LONGEST_SNOOZE: Final = timedelta(days=7)
 class Latches:
     """Latches by rule name. Every method raises `StorageError` when the disk refuses.
 
+    The value that people heard is in a table of its own: an earlier agent cannot read a latch with
+    a field that it does not know. It counts as long as the level is the one it was written with.
+
     Args:
         connection: From `database.connect`; also the outbox's, so that a latch and the message
             it causes are committed together.
@@ -33,27 +37,38 @@ class Latches:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         migrate(connection, "latches", _STEPS)
+        add_table(connection, "told_values", "rule TEXT PRIMARY KEY, since TEXT, value REAL")
         self._take_over_snoozes()
 
     def all(self) -> dict[str, Latch]:
         """Every latch; one that cannot be read (of a newer agent) is left out, with a warning."""
         with storage_errors(self._db):
-            rows = self._db.execute("SELECT rule, state FROM latches ORDER BY rule").fetchall()
+            rows = self._db.execute(
+                "SELECT rule, state, since, value FROM latches LEFT JOIN told_values USING (rule) "
+                "ORDER BY rule"
+            ).fetchall()
         latches = {}
-        for name, state in rows:
+        for name, state, since, value in rows:
             try:
-                latches[name] = msgspec.json.decode(state, type=Latch)
+                latch = msgspec.json.decode(state, type=Latch)
             except msgspec.DecodeError as fault:
                 _log.warning("latch of rule %s: %s; starting clear", name, in_words(fault))
+                continue
+            latches[name] = replace(latch, value=value) if since == str(latch.since) else latch
         return latches
 
     def save(self, latches: Iterable[Latch]) -> None:
         """Write latches, inside the caller's transaction where there is one."""
+        written = list(latches)
         with transaction(self._db) as db:
             db.executemany(
                 "INSERT INTO latches VALUES (?, ?) "
                 "ON CONFLICT (rule) DO UPDATE SET state = excluded.state",
-                [(latch.rule, msgspec.json.encode(latch)) for latch in latches],
+                [(each.rule, msgspec.json.encode(replace(each, value=None))) for each in written],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO told_values VALUES (?, ?, ?)",
+                [(each.rule, str(each.since), each.value) for each in written],
             )
 
     def _take_over_snoozes(self) -> None:
@@ -83,3 +98,4 @@ class Latches:
         """Drop the latch of a rule that is gone."""
         with transaction(self._db) as db:
             db.execute("DELETE FROM latches WHERE rule = ?", (rule,))
+            db.execute("DELETE FROM told_values WHERE rule = ?", (rule,))

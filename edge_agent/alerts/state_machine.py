@@ -11,8 +11,8 @@ An edge says what people are told:
 
 R3  `raised` and `cleared` are sent where the level differs from the one last told (`untold`). An
     alert that began and ended untold is never sent.
-R4  `updated` is sent where the chance moved by 0.2 or more, or the first hour by three hours or
-    more, since the last edge. Live rules have no updates.
+R4  `updated` is sent where the evidence differs enough from that of the last edge (`updates`). Live
+    rules have no updates.
 R5  An edge that is held back (`hold_backs`) is sent at the first step at which nothing holds it
     back.
 
@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from edge_agent.alerts import hold_backs
+from edge_agent.alerts import hold_backs, updates
+from edge_agent.alerts.evidence import Evidence
 from edge_agent.messages.payloads import HeldBack
 from edge_agent.settings import Rule
 from edge_agent.system.clock_trust import EARLIEST
@@ -40,10 +41,6 @@ from edge_agent.system.clock_trust import EARLIEST
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from edge_agent.alerts.evidence import Evidence
-
-CHANCE_STEP: Final = 0.2
-HOUR_STEP: Final = timedelta(hours=3)
 _MEANING: Final = (
     "quantity",
     "operator",
@@ -77,7 +74,9 @@ class Edge(StrEnum):
     CLEARED = "cleared"
 
 
-class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Latch(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
     """State of one rule, kept over restarts.
 
     Attributes:
@@ -90,6 +89,7 @@ class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         changed_at: When level, `known` or `held_back` last changed: what the state tells.
         probability: Chance at the last edge that was sent.
         hour: First hour of crossing at that edge.
+        value: Value of the evidence at that edge; None: unknown, as where an earlier agent sent it.
         raised_at: When the newest alert was raised.
         ended_at: When the end of an alert was last sent.
         day: Day of the farm that `raises` counts, as an ISO date.
@@ -111,6 +111,7 @@ class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     changed_at: datetime | None = None
     probability: float | None = None
     hour: datetime | None = None
+    value: float | None = None
     raised_at: datetime | None = None
     ended_at: datetime | None = None
     day: str = ""
@@ -266,7 +267,8 @@ def _due(rule: Rule, latch: Latch, evidence: Evidence, now: datetime) -> Edge | 
     edge = None if evidence.met is None else _next_edge(latch)
     if edge is not Edge.UPDATED:
         return edge
-    news = not rule.now and evidence.met and _moved(latch, evidence, now)
+    told = Evidence(probability=latch.probability, hour=latch.hour, value=latch.value)
+    news = not rule.now and evidence.met and updates.are_due(rule, told, evidence, now)
     return edge if news else None
 
 
@@ -274,8 +276,14 @@ def _sent(rule: Rule, latch: Latch, edge: Edge, evidence: Evidence, local: datet
     """The latch after an edge at a time in the farm's zone."""
     if edge is Edge.CLEARED:
         at = local.astimezone(UTC)
-        return replace(latch, untold=False, ended_at=at, probability=None, hour=None)
-    latch = replace(latch, untold=False, probability=evidence.probability, hour=evidence.hour)
+        return replace(latch, untold=False, ended_at=at, probability=None, hour=None, value=None)
+    latch = replace(
+        latch,
+        untold=False,
+        probability=evidence.probability,
+        hour=evidence.hour,
+        value=evidence.value,
+    )
     if edge is Edge.UPDATED:
         return latch
     today = local.date().isoformat()
@@ -285,16 +293,3 @@ def _sent(rule: Rule, latch: Latch, edge: Edge, evidence: Evidence, local: datet
         raises=latch.raises + 1 if latch.day == today else 1,
         last_rule=rule,
     )
-
-
-def _moved(latch: Latch, evidence: Evidence, now: datetime) -> bool:
-    if latch.hour is None or (latch.probability is None) != (evidence.probability is None):
-        return True
-    assert evidence.hour is not None
-    # A forecast without a spread has no chance; its first hour may move all the same.
-    rise = (evidence.probability or 0.0) - (latch.probability or 0.0)
-    later = evidence.hour - latch.hour
-    if rise >= CHANCE_STEP or later <= -HOUR_STEP:
-        return True
-    away = evidence.hour - now > HOUR_STEP
-    return away and (rise <= -CHANCE_STEP or later >= HOUR_STEP)

@@ -44,6 +44,9 @@ evidence = st.one_of(
         st.floats(0, 1),
         st.integers(0, 72),
     ),
+    st.builds(
+        lambda value: Evidence(met=True, over=False, value=value, hour=NOW), st.floats(-99, 99)
+    ),
 )
 series = st.lists(st.tuples(evidence, st.integers(-7200, 90_000)), max_size=60)
 temperatures = st.lists(st.one_of(st.none(), st.floats(-40, 45)), min_size=1, max_size=48)

@@ -163,6 +163,84 @@ def test_live_rule_has_no_updates() -> None:
     assert walk(heat(now=True), MET, later) == [Edge.RAISED, None]
 
 
+def single(value: float, chance: float | None = None) -> Evidence:
+    """Evidence of a forecast that meets its rule; its first hour stays."""
+    return Evidence(met=True, over=False, probability=chance, value=value, hour=NOW + 8 * HOUR)
+
+
+def updates(rule: Rule, *values: float) -> list[bool]:
+    """Whether each value after the first is told, without a chance."""
+    first, *later = walk(rule, *(single(value) for value in values))
+    assert first is Edge.RAISED
+    return [edge is Edge.UPDATED for edge in later]
+
+
+def test_a_graver_value_is_news_where_there_is_no_chance() -> None:
+    """A storm of 12 m/s that becomes a typhoon; 2.4 m/s more than was last told (R4)."""
+    wind = heat(quantity=schema.WIND_SPEED, threshold=12.0)
+    assert updates(wind, 15.0, 25.0, 26.0, 32.0) == [True, False, True]
+    assert updates(wind, 15.0, 17.39) == [False]
+    assert updates(wind, 15.0, 17.4) == [True]
+    assert updates(wind, 15.0, 16.5, 18.0) == [False, True], "small steps add up"
+    assert updates(wind, 25.0, 15.0, 25.0, 27.0) == [False] * 3, "no graver than was told"
+
+
+@pytest.mark.parametrize(
+    ("keys", "values", "news"),
+    [
+        ({"operator": "<=", "threshold": 10.0}, (8.0, 6.0), True),
+        ({"operator": "<=", "threshold": 10.0}, (8.0, 6.1), False),
+        ({"operator": "<", "threshold": 10.0}, (8.0, 12.0), False),
+        ({"operator": "<=", "threshold": 0.0}, (-1.0, -1.9), False),
+        ({"operator": "<=", "threshold": 0.0}, (-1.0, -2.0), True),
+        ({"operator": "<=", "threshold": -10.0}, (-11.0, -13.0), True),
+        ({"quantity": schema.RAIN, "operator": ">", "threshold": 0.0}, (0.1, 1.0), False),
+        ({"quantity": schema.RAIN, "operator": ">", "threshold": 0.0}, (0.1, 1.1), True),
+        ({"quantity": schema.RAIN_CHANCE, "threshold": 40.0}, (50.0, 59.0), False),
+        ({"quantity": schema.RAIN_CHANCE, "threshold": 40.0}, (50.0, 60.0), True),
+        ({"quantity": schema.PRECIPITATION, "threshold": 1.0}, (1.0, 7.0), False),
+        ({"quantity": schema.WIND_FROM_DIRECTION, "threshold": 180.0}, (181.0, 359.0), False),
+    ],
+)
+def test_how_much_graver_is_news(
+    keys: dict[str, object], values: tuple[float, float], *, news: bool
+) -> None:
+    """A fifth of the threshold, at least ten units of the last digit; codes and angles never (R4).
+
+    In the direction of the rule: lower is graver of `<` and `<=`.
+    """
+    assert updates(heat(**keys), *values) == [news]
+
+
+def test_a_value_beside_a_chance_is_no_news() -> None:
+    """The chance says how sure it is, and moves with it (R4)."""
+    assert walk(heat(), single(31.0, 0.6), single(41.0, 0.6)) == [Edge.RAISED, None]
+
+
+def test_a_latch_of_an_earlier_agent_is_told_once_more() -> None:
+    """It does not say which value people heard (R4)."""
+    rule = heat(quantity=schema.WIND_SPEED, threshold=12.0)
+    raised, _ = decide(rule, Latch(rule="heat"), single(15.0))
+    told, edge = decide(rule, replace(raised, value=None), single(15.0))
+    assert edge is Edge.UPDATED
+    assert decide(rule, told, single(15.0))[1] is None
+
+
+def test_a_graver_value_waits_like_every_update() -> None:
+    """Snoozed, in quiet hours, acknowledged; then compared with what people heard (R4, B2)."""
+    rule = heat(quantity=schema.WIND_SPEED, threshold=12.0)
+    raised, _ = decide(rule, Latch(rule="heat"), single(15.0))
+    snoozed, edge = decide(rule, replace(raised, **SNOOZED), single(25.0))
+    assert edge is None
+    assert decide(rule, snoozed, single(25.0), NOW + 2 * HOUR)[1] is Edge.UPDATED
+    quiet, edge = decide(rule, raised, single(25.0), quiet_until=QUIET)
+    assert edge is None
+    assert decide(rule, quiet, single(25.0), QUIET)[1] is Edge.UPDATED
+    assert decide(rule, replace(raised, acknowledged=True), single(25.0))[1] is None
+    ended, _ = decide(rule, quiet, OVER, QUIET)
+    assert ended.value is None
+
+
 def decide(
     rule: Rule, latch: Latch, evidence: Evidence = MET, now: datetime = NOW, **keys: datetime
 ) -> tuple[Latch, Edge | None]:
